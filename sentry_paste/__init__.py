@@ -1,0 +1,1 @@
+"""Sentry around the WSGI applications of an ini file."""

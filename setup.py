@@ -1,0 +1,80 @@
+"""Packaging of sentry_paste: metadata, requirements and entry points."""
+
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+EXAMPLE = ["pyramid>=2.0", "pyramid_jinja2>=2.10", "waitress>=2.1"]
+
+setup(
+    name="sentry-paste",
+    version="1.0.dev0",
+    description="Sentry around any WSGI application of an ini file: a PasteDeploy filter",
+    long_description=Path(__file__).with_name("README.rst").read_text(encoding="utf-8"),
+    long_description_content_type="text/x-rst",
+    license="MIT",
+    license_files=["LICENSE"],
+    packages=find_packages(include=["sentry_paste", "sentry_paste.*"]),
+    include_package_data=True,
+    package_data={
+        "sentry_paste": ["py.typed"],
+        "sentry_paste.example": ["templates/*.jinja2", "static/*"],
+    },
+    zip_safe=False,
+    python_requires=">=3.9",
+    install_requires=["sentry-sdk>=2.18,<3", "PasteDeploy>=3.0"],
+    extras_require={
+        "example": EXAMPLE,
+        "tests": [
+            *EXAMPLE,
+            "bottle",
+            "Django",
+            "falcon",
+            "Flask",
+            "gunicorn",
+            "hypothesis",
+            "pytest",
+            "sentry-relay",
+            "webtest",
+        ],
+        "checks": ["mypy", "ruff"],
+    },
+    entry_points={
+        "paste.filter_factory": [
+            "main = sentry_paste:filter_factory",
+            "sentry = sentry_paste:filter_factory",
+        ],
+        "paste.filter_app_factory": [
+            "app = sentry_paste:filter_app_factory",
+        ],
+        "paste.composite_factory": [
+            "main = sentry_paste:composite_factory",
+        ],
+        "paste.app_factory": [
+            "example = sentry_paste.example:main",
+        ],
+        "console_scripts": [
+            "sentry-paste = sentry_paste.cli:main",
+        ],
+    },
+    keywords="sentry wsgi pastedeploy pyramid pylons turbogears zope openstack errors tracing",
+    classifiers=[
+        "Development Status :: 4 - Beta",
+        "Environment :: Web Environment",
+        "Framework :: Paste",
+        "Framework :: Pylons",
+        "Framework :: Pyramid",
+        "Intended Audience :: Developers",
+        "Operating System :: OS Independent",
+        "Programming Language :: Python :: 3",
+        "Programming Language :: Python :: 3 :: Only",
+        "Programming Language :: Python :: 3.9",
+        "Programming Language :: Python :: 3.10",
+        "Programming Language :: Python :: 3.11",
+        "Programming Language :: Python :: 3.12",
+        "Programming Language :: Python :: 3.13",
+        "Topic :: Internet :: WWW/HTTP :: WSGI :: Middleware",
+        "Topic :: System :: Logging",
+        "Typing :: Typed",
+    ],
+)
