@@ -1,0 +1,138 @@
+"""Response bodies: what the server gets in place of what the app returned.
+
+A list stays a list with a length, a file wrapper stays what it is, and anything
+else is iterated in the request's context. The request is finished when the body
+has been sent, once: in ``close()``, which PEP 3333 has every server call; at
+exhaustion, where nothing of the app's is left to run; or when a body that was
+never closed is collected.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from types import GeneratorType
+from typing import Any
+
+from sentry_paste.lifecycle import Lifecycle
+
+
+def wrap(body: Any, lifecycle: Lifecycle, file_wrapper: Any) -> Any:
+    """Return what the server is to get for an app's body.
+
+    Args:
+        body: what the app returned.
+        lifecycle: of the request.
+        file_wrapper: ``wsgi.file_wrapper`` of the environ as the server made it, or None.
+    """
+    cls = type(body)
+    if cls is list or cls is tuple:
+        return ListBody(body, lifecycle)
+    if isinstance(body, (bytes, str)) or (file_wrapper is not None and is_file(body, file_wrapper)):
+        # Servers send these as a whole: gunicorn, waitress and wsgiref ask for their wrapper's class,
+        # uWSGI for the very object, to use sendfile.
+        lifecycle.finish()
+        return body
+    return SizedBody(body, lifecycle) if hasattr(cls, "__len__") else Body(body, lifecycle)
+
+
+def is_file(body: Any, file_wrapper: Any) -> bool:
+    """Tell whether a server would send a body as a file.
+
+    Args:
+        body: what the app returned.
+        file_wrapper: the server's ``wsgi.file_wrapper``.
+    """
+    try:
+        return isinstance(body, file_wrapper)
+    except TypeError:
+        # uWSGI's and mod_wsgi's are functions; what they return has one of these.
+        return hasattr(body, "fileno") or hasattr(body, "filelike")
+
+
+class ListBody(list[Any]):
+    """The chunks of a list or tuple; finishes the request when it is closed.
+
+    Args:
+        chunks: the app's list.
+        lifecycle: of the request.
+    """
+
+    __slots__ = ("_lifecycle",)
+
+    def __init__(self, chunks: Iterable[Any], lifecycle: Lifecycle) -> None:
+        super().__init__(chunks)
+        self._lifecycle = lifecycle
+
+    def close(self) -> None:
+        """Finish the request: its last byte has been sent."""
+        self._lifecycle.finish()
+
+    def __del__(self) -> None:
+        self._lifecycle.finish()
+
+
+class Body:
+    """An iterable of the app's, iterated in the request's context.
+
+    Args:
+        body: what the app returned.
+        lifecycle: of the request.
+    """
+
+    __slots__ = ("_body", "_iterator", "_lifecycle")
+
+    def __init__(self, body: Any, lifecycle: Lifecycle) -> None:
+        self._body = body
+        self._lifecycle = lifecycle
+        self._iterator: Any = None
+
+    def __iter__(self) -> Iterator[Any]:
+        if self._iterator is None:
+            try:
+                self._iterator = self._lifecycle.run(iter, self._body)
+            except BaseException as error:
+                self._lifecycle.capture(error)
+                raise
+        return self
+
+    def __next__(self) -> Any:
+        if self._iterator is None:
+            iter(self)
+        try:
+            return self._lifecycle.run(next, self._iterator)
+        except StopIteration:
+            self._end()
+            raise
+        except BaseException as error:
+            self._lifecycle.capture(error)
+            self._end()
+            raise
+
+    def _end(self) -> None:
+        """Finish, unless the app's ``close()`` is still to run, with what it may raise."""
+        if type(self._body) is GeneratorType or not hasattr(self._body, "close"):
+            self._lifecycle.finish()
+
+    def close(self) -> None:
+        """Close the app's body, where it can be closed, and finish the request."""
+        try:
+            close = getattr(self._body, "close", None)
+            if close is not None:
+                self._lifecycle.run_anyway(close)
+        except BaseException as error:
+            self._lifecycle.capture(error)
+            raise
+        finally:
+            self._lifecycle.finish()
+
+    def __del__(self) -> None:
+        self._lifecycle.finish()
+
+
+class SizedBody(Body):
+    """A ``Body`` whose length the server can ask for."""
+
+    __slots__ = ()
+
+    def __len__(self) -> int:
+        return len(self._body)

@@ -1,0 +1,138 @@
+"""From settings to SDK clients: one for each distinct settings in a process."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import warnings
+from collections.abc import Collection, Hashable, Mapping
+from typing import Any
+
+import sentry_sdk
+from sentry_sdk.transport import Transport
+
+from sentry_paste.config.errors import ConfigError, Problem
+from sentry_paste.config.settings import Settings
+from sentry_paste.spool.files import Spool
+from sentry_paste.spool.transport import SpoolTransport
+
+log = logging.getLogger("sentry_paste")
+
+
+class GuardedClient(sentry_sdk.Client):
+    """An SDK client that never raises into whoever captures.
+
+    The SDK guards most hooks, but not what they return, nor the transport: a ``before_send`` that returns
+    a wrong thing, or a transport of the user's that raises, would raise in the app's own
+    ``capture_message``.
+    """
+
+    def capture_event(self, *args: Any, **kwargs: Any) -> str | None:
+        """Capture as the SDK does; what goes wrong costs the event alone."""
+        try:
+            return super().capture_event(*args, **kwargs)
+        except Exception:
+            log.warning("Sentry failed: an event is lost", exc_info=True)
+            return None
+
+    def capture_session(self, *args: Any, **kwargs: Any) -> None:
+        """Capture as the SDK does; what goes wrong costs the session alone."""
+        try:
+            super().capture_session(*args, **kwargs)
+        except Exception:
+            log.warning("Sentry failed: a session is lost", exc_info=True)
+
+
+class Registry:
+    """The clients of this process, by the settings that they were made of.
+
+    Attributes:
+        transport: for tests: what all clients made from now on send to, None for their own.
+    """
+
+    def __init__(self) -> None:
+        self.transport: Transport | None = None
+        self._clients: dict[Hashable, tuple[Settings, GuardedClient]] = {}
+        self._lock = threading.Lock()
+
+    def client_for(self, settings: Settings) -> GuardedClient | None:
+        """Return the client of these settings, or None where they say of none.
+
+        The first client is installed globally, so that background threads report to it too. The same
+        settings, from another section or read again, get the same client.
+
+        Args:
+            settings: with or without a DSN.
+
+        Raises:
+            ConfigError: the SDK refuses an option.
+        """
+        if self.transport is None and not _wants_client(settings):
+            return None
+        with self._lock:
+            found = self._clients.get(settings.client_key)
+            if found is not None:
+                return found[1]
+            client = self._make(settings)
+            if not sentry_sdk.get_client().is_active():
+                sentry_sdk.get_global_scope().set_client(client)
+            self._clients[settings.client_key] = (settings, client)
+            return client
+
+    def _make(self, settings: Settings) -> GuardedClient:
+        options = dict(settings.sdk)
+        if self.transport is not None:
+            options["transport"] = self.transport
+        elif settings.spool_dir is not None and "transport" not in options:
+            if _dsn(settings):
+                log.warning("spool_dir is used only while no DSN is set; envelopes are sent to the DSN")
+            else:
+                options["transport"] = SpoolTransport(Spool(settings.spool_dir))
+        try:
+            with warnings.catch_warnings():
+                # send_default_pii and other options are deprecated for Python code; whoever has an ini
+                # that says what it should has no code to change.
+                warnings.simplefilter("ignore", DeprecationWarning)
+                return GuardedClient(**options)
+        except (TypeError, ValueError) as error:
+            raise ConfigError(settings.source, [Problem("sentry-sdk", None, f"refuses: {error}")]) from error
+
+    def clients(self) -> list[GuardedClient]:
+        """Return all clients, in the order in which they were made."""
+        return [client for _, client in self._clients.values()]
+
+    def reset(self, keep: Collection[Any] = ()) -> None:
+        """Close and forget the clients, for tests: the next settings make the first client again.
+
+        Args:
+            keep: clients that stay.
+        """
+        with self._lock:
+            dropped = [client for client in self.clients() if client not in keep]
+            self._clients = {key: made for key, made in self._clients.items() if made[1] not in dropped}
+        global_scope = sentry_sdk.get_global_scope()
+        if global_scope.client in dropped:
+            global_scope.set_client(None)
+        for client in dropped:
+            client.close()
+
+
+#: The clients of this process.
+registry = Registry()
+
+
+def _wants_client(settings: Settings) -> bool:
+    given: Mapping[str, Any] = settings.sdk
+    return bool(
+        _dsn(settings)
+        or settings.spool_dir
+        or given.get("transport")
+        or given.get("spotlight")
+        or ("spotlight" not in given and os.environ.get("SENTRY_SPOTLIGHT"))
+    )
+
+
+def _dsn(settings: Settings) -> Any:
+    """Return the DSN that the client will have: the SDK reads the variable where the option is not set."""
+    return settings.sdk.get("dsn") or os.environ.get("SENTRY_DSN")

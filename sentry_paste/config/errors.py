@@ -1,0 +1,57 @@
+"""What is wrong with an ini, told all at once."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+# What stands before the last @ of a URL: key and secret of a DSN, user and password of a proxy.
+_CREDENTIALS = re.compile(r"(?<=://)[^/\s]*(?=@)")
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One mistake in one option.
+
+    Attributes:
+        option: name as it was written.
+        value: text as it was written, None where the name alone is wrong.
+        reason: what was expected, or what is wrong; a clause without a full stop.
+    """
+
+    option: str
+    value: str | None
+    reason: str
+
+    def __str__(self) -> str:
+        if self.value is None:
+            return f"{self.option}: {self.reason}"
+        return f"{self.option} = {shown(self.value)}: {self.reason}"
+
+
+class ConfigError(ValueError):
+    """Options that cannot be used: every mistake that was found, a line each.
+
+    Args:
+        source: the file they were read from, or what else gave them.
+        problems: at least one.
+    """
+
+    def __init__(self, source: str, problems: Sequence[Problem]) -> None:
+        self.source = source
+        self.problems = tuple(problems)
+        count = "1 mistake" if len(problems) == 1 else f"{len(problems)} mistakes"
+        super().__init__(
+            "\n  ".join([f"{source}: {count} in the options of sentry_paste", *map(str, self.problems)])
+        )
+
+
+def shown(value: str) -> str:
+    """Return a value as an error or a log may show it: on one line, not too long, no credentials.
+
+    Args:
+        value: text of an option.
+    """
+    line = " ".join(_CREDENTIALS.sub("***", value).split())
+    return line if len(line) <= 100 else line[:97] + "..."

@@ -1,0 +1,49 @@
+"""``${VARIABLE}`` in the values of an ini.
+
+Paste's ``%(name)s`` knows no environment variables (plaster_pastedeploy took
+them out in 0.5), and a ``$`` means nothing to its parser. The forms are those of
+the POSIX shell, section 2.6.2 of its command language.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Mapping
+
+log = logging.getLogger("sentry_paste")
+
+_VARIABLE = re.compile(
+    r"\$(?:(?P<dollar>\$)|\{(?P<name>[A-Za-z_]\w*)(?P<has_default>:-(?P<default>[^}]*))?\}|(?P<bad>\{))"
+)
+
+
+def expand(option: str, text: str, environment: Mapping[str, str]) -> str:
+    """Replace ``${NAME}`` and ``${NAME:-default}``, and ``$$`` by a dollar sign.
+
+    A variable that is not set is empty, as in a shell, and is warned of where no default is given. Text
+    that a variable holds is not looked through again.
+
+    Args:
+        option: name of the option, for the warning.
+        text: value as the ini has it.
+        environment: the variables.
+
+    Raises:
+        ValueError: a ``${`` is not followed by a name and a closing brace.
+    """
+    if "$" not in text:
+        return text
+
+    def replacement(match: re.Match[str]) -> str:
+        if match["dollar"]:
+            return "$"
+        if match["bad"]:
+            raise ValueError("expected ${NAME} or ${NAME:-default}; a dollar sign itself is written $$")
+        value = environment.get(match["name"], "")
+        if value or match["has_default"]:
+            return value or match["default"] or ""
+        log.warning("%s: the environment variable %s is not set", option, match["name"])
+        return ""
+
+    return _VARIABLE.sub(replacement, text)

@@ -1,0 +1,16 @@
+"""Which requests of the example are transactions: a ``traces_sampler`` by dotted name."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def sample_rate(context: dict[str, Any]) -> float:
+    """Return 0 for the pages that show what was captured, else 1.
+
+    Args:
+        context: of the SDK, with the request's environ as ``wsgi_environ``
+            (https://docs.sentry.io/platforms/python/configuration/sampling/).
+    """
+    path = context["wsgi_environ"].get("PATH_INFO", "")
+    return 0.0 if path in ("", "/", "/favicon.ico") or path.startswith(("/captured", "/static")) else 1.0

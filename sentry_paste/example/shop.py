@@ -1,0 +1,106 @@
+"""A small restaurant whose failures the example reports.
+
+It is plain code, as an app's own: it does not know that it is watched.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+import sentry_sdk
+
+MENU = {"soup": 650, "salad": 820, "risotto": 1490}
+
+TERMINAL_LOGIN = "terminal-7:swordfish"
+
+
+class SoldOutError(Exception):
+    """A dish that is on the menu and not in the kitchen."""
+
+
+class BillError(Exception):
+    """A bill that cannot be paid."""
+
+
+class KitchenError(Exception):
+    """Something that went wrong while a dish was made."""
+
+
+def bill(order: dict[str, int], guests: int) -> list[str]:
+    """Return a receipt for each guest.
+
+    Args:
+        order: how many of each dish.
+        guests: how many share the bill.
+
+    Raises:
+        BillError: it cannot be shared.
+    """
+    total = sum(MENU[dish] * count for dish, count in order.items())
+    try:
+        return charge(total, guests, TERMINAL_LOGIN)
+    except ZeroDivisionError as error:
+        raise BillError(f"cannot share {total} cents between {guests} guests") from error
+
+
+def charge(total: int, guests: int, credentials: str) -> list[str]:
+    """Charge every guest the same, and return the receipts.
+
+    Args:
+        total: what all of them pay, in cents.
+        guests: how many they are.
+        credentials: the card terminal's login; a variable of this name is reported without its value.
+
+    Raises:
+        ZeroDivisionError: nobody is at the table, which nobody thought of.
+    """
+    each = total // guests
+    terminal = credentials.partition(":")[0]
+    return [f"{each} cents by {terminal}"] * guests
+
+
+def serve(dish: str) -> int:
+    """Take a dish from the kitchen and return its price in cents.
+
+    Args:
+        dish: its name.
+
+    Raises:
+        SoldOutError: there is none.
+    """
+    try:
+        return MENU[dish]
+    except KeyError as error:
+        raise SoldOutError(f"no {dish} left tonight") from error
+
+
+def courses() -> Iterator[bytes]:
+    """Yield a menu line by line, and fail before the last course.
+
+    Raises:
+        KitchenError: in the middle, when the status and the first lines are long gone.
+    """
+    for number, course in enumerate(("soup", "salad", "risotto"), start=1):
+        yield f"Course {number}: {course}\n".encode()
+        time.sleep(0.05)
+    dessert = "soufflé"
+    raise KitchenError(f"the {dessert} collapsed")
+
+
+def plan_evening() -> str:
+    """Do what a slow page does, about 0.2 seconds of it, each step in a span of its own."""
+    with sentry_sdk.start_span(op="function", name="plan the evening"):
+        _wait("db", "SELECT dish, price FROM menu WHERE evening = %s", 0.04)
+        with sentry_sdk.start_span(op="http.client", name="GET https://market.example/prices"):
+            time.sleep(0.02)
+            _wait("serialize", "parse 214 prices", 0.03)
+            time.sleep(0.01)
+        _wait("db", "UPDATE menu SET price = %s WHERE dish = %s", 0.03)
+    _wait("template.render", "evening.jinja2", 0.05)
+    return "risotto"
+
+
+def _wait(op: str, name: str, seconds: float) -> None:
+    with sentry_sdk.start_span(op=op, name=name):
+        time.sleep(seconds)

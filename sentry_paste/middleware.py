@@ -1,0 +1,66 @@
+"""The WSGI middleware."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from sentry_paste import sdk
+from sentry_paste.body import wrap
+from sentry_paste.client import registry
+from sentry_paste.config import Settings, read_keywords
+from sentry_paste.lifecycle import Lifecycle
+
+StartResponse = Callable[..., Any]
+Application = Callable[[dict[str, Any], StartResponse], Any]
+
+
+class SentryMiddleware:
+    """Put Sentry around a WSGI application.
+
+    Args:
+        app: the application (PEP 3333).
+        settings: what an ini says; made of the options where there is none.
+        options: any option of the ini, by name: ``SentryMiddleware(app, dsn="...")``. Text is read as in
+            an ini, other values are taken as they are.
+
+    Raises:
+        ConfigError: an option is unknown or has a wrong value.
+        TypeError: both settings and options are given.
+    """
+
+    # No __slots__: Swift's loader sets attributes on every member of a pipeline.
+
+    def __init__(self, app: Application, settings: Settings | None = None, **options: Any) -> None:
+        if settings is None:
+            settings = read_keywords(options)
+        elif options:
+            raise TypeError("give SentryMiddleware settings or options, not both")
+        self.app = app
+        self.settings = settings
+        self.client = registry.client_for(settings)
+
+    def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Any:
+        """Call the application, in a context and in scopes of the request's own.
+
+        Args:
+            environ: of the request.
+            start_response: the server's.
+
+        Raises:
+            BaseException: whatever the application raises, the very object.
+        """
+        client = self.client or sdk.active_client()
+        if client is None or sdk.wsgi_middleware_applied.get(False):
+            return self.app(environ, start_response)
+        file_wrapper = environ.get("wsgi.file_wrapper")
+        lifecycle = Lifecycle(self.settings, self.client)
+        if not lifecycle.open(environ):
+            return self.app(environ, start_response)
+        try:
+            body = lifecycle.run(self.app, environ, lifecycle.watch(start_response))
+        except BaseException as error:
+            lifecycle.capture(error)
+            lifecycle.finish()
+            raise
+        return wrap(body, lifecycle, file_wrapper)

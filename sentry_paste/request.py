@@ -1,0 +1,136 @@
+"""What an event says of its request.
+
+Nothing here runs on the way of a healthy request but ``snapshot``: URL, headers
+and addresses are made when something is captured.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import sentry_sdk
+
+from sentry_paste import sdk
+
+# The environ's variables that are HTTP headers without the HTTP_ prefix (PEP 3333, RFC 3875 section 4.1).
+_BARE_HEADERS = {"CONTENT_TYPE": "Content-Type", "CONTENT_LENGTH": "Content-Length"}
+
+_DEFAULT_PORTS = {"http": "80", "https": "443"}
+
+
+def snapshot(environ: Mapping[str, Any]) -> dict[str, str]:
+    """Return the text values of a WSGI environ.
+
+    The app may change the environ (a urlmap moves the path), and keeping the environ itself would keep
+    the request's input and whatever else the app puts there (uWSGI breaks on it, unbit/uwsgi #1950).
+
+    Args:
+        environ: as the server made it.
+    """
+    return {name: value for name, value in environ.items() if type(value) is str}
+
+
+def native(text: str) -> str:
+    """Return text of an environ as what its bytes mean in UTF-8; undecodable bytes become U+FFFD.
+
+    PEP 3333 has every text of an environ hold bytes as latin-1 characters. A server that breaks the rule
+    and has decoded already is believed.
+
+    Args:
+        text: of a WSGI environ.
+    """
+    if text.isascii():
+        return text
+    try:
+        return text.encode("latin-1").decode("utf-8", "replace")
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "replace").decode("utf-8")
+
+
+def path_of(environ: Mapping[str, str]) -> str:
+    """Return the decoded path, the script's name included; at least a slash.
+
+    Args:
+        environ: the strings of a WSGI environ.
+    """
+    path = environ.get("SCRIPT_NAME", "").rstrip("/") + "/" + environ.get("PATH_INFO", "").lstrip("/")
+    return native(path)
+
+
+def host_of(environ: Mapping[str, str]) -> str:
+    """Return the host that the client asked for, with the port unless it is the scheme's own.
+
+    Args:
+        environ: the strings of a WSGI environ.
+    """
+    port = _DEFAULT_PORTS.get(environ.get("wsgi.url_scheme", "http"), "")
+    host = native(environ.get("HTTP_HOST", ""))
+    if not host:
+        host = native(environ.get("SERVER_NAME", ""))
+        server_port = environ.get("SERVER_PORT", "")
+        return f"{host}:{server_port}" if server_port and server_port != port else host
+    return host[: -len(port) - 1] if port and host.endswith(":" + port) else host
+
+
+def url_of(environ: Mapping[str, str]) -> str:
+    """Return the URL without the query string, decoded.
+
+    Args:
+        environ: the strings of a WSGI environ.
+    """
+    return f"{environ.get('wsgi.url_scheme', 'http')}://{host_of(environ)}{path_of(environ)}"
+
+
+def headers_of(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return the request's headers by their names in HTTP's usual spelling.
+
+    Args:
+        environ: the strings of a WSGI environ.
+    """
+    headers = {}
+    for name, value in environ.items():
+        if name in _BARE_HEADERS:
+            if value:
+                headers[_BARE_HEADERS[name]] = native(value)
+        elif name.startswith("HTTP_") and name not in ("HTTP_CONTENT_TYPE", "HTTP_CONTENT_LENGTH"):
+            headers[name[5:].replace("_", "-").title()] = native(value)
+    return headers
+
+
+class RequestData:
+    """Adds the request to the events that are captured in it.
+
+    Args:
+        strings: the snapshot of the environ. Nothing else is held, so that no event processor keeps a
+            request's objects alive.
+    """
+
+    __slots__ = ("strings",)
+
+    def __init__(self, strings: dict[str, str]) -> None:
+        self.strings = strings
+
+    def process(self, event: Any, _hint: Any) -> Any:
+        """Add request and, where the client may send it, the client's address to an event.
+
+        Args:
+            event: of the SDK.
+        """
+        strings = self.strings
+        options = sentry_sdk.get_client().options
+        with_user = sdk.sends_user_info(options)
+        request = event.setdefault("request", {})
+        # What goes wrong below leaves what was set above: an event with half its request is worth more
+        # than none.
+        request["url"] = url_of(strings)
+        request["method"] = native(strings.get("REQUEST_METHOD", ""))
+        env_names = ["SERVER_NAME", "SERVER_PORT"] + (["REMOTE_ADDR"] if with_user else [])
+        request["env"] = {name: native(strings[name]) for name in env_names if name in strings}
+        request["headers"] = sdk.filter_headers(headers_of(strings))
+        query = strings.get("QUERY_STRING", "")
+        if query:
+            request["query_string"] = sdk.filter_query(native(query), options)
+        if with_user and strings.get("REMOTE_ADDR"):
+            event.setdefault("user", {}).setdefault("ip_address", native(strings["REMOTE_ADDR"]))
+        return event

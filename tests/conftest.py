@@ -1,0 +1,86 @@
+import logging
+import os
+import textwrap
+
+import pytest
+import sentry_relay.processing
+import sentry_sdk
+from paste.deploy import loadapp
+from sentry_sdk.scope import Scope
+
+import receiver as receiver_module
+from sentry_paste.client import registry
+from sentry_paste.testing import CapturedEnvelopes, capture_envelopes
+
+_NORMALIZER = sentry_relay.processing.StoreNormalizer(
+    project_id=1,
+    protocol_version="7",
+    client=f"sentry.python/{sentry_sdk.VERSION}",
+    remove_other=True,
+    is_renormalize=False,
+    enable_trimming=True,
+    normalize_user_agent=True,
+)
+
+
+def assert_valid_for_sentry(envelopes):
+    """Put every event through Sentry's own normaliser, which must have nothing against it."""
+    for event in CapturedEnvelopes(envelopes).payloads("event", "transaction"):
+        normal = _NORMALIZER.normalize_event(dict(event))
+        assert not normal.get("errors"), normal["errors"]
+
+
+@pytest.fixture(autouse=True)
+def _clean_slate(monkeypatch, tmp_path):
+    """No client, no scope and no variable of Sentry's comes from another test or from outside."""
+    for name in [name for name in os.environ if name.startswith("SENTRY_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+    Scope.set_isolation_scope(Scope.get_global_scope().fork())
+    Scope.set_current_scope(Scope.get_global_scope().fork())
+    sentry_sdk.get_global_scope().clear()
+    levels = logging.root.manager.disable
+    yield
+    registry.reset()
+    sentry_sdk.get_client().close()
+    sentry_sdk.get_global_scope().set_client(None)
+    logging.disable(levels)
+
+
+@pytest.fixture
+def captured():
+    """What is captured while the test runs; all of it must be valid for Sentry."""
+    with capture_envelopes() as envelopes:
+        yield envelopes
+    assert_valid_for_sentry(envelopes)
+
+
+@pytest.fixture
+def receiver():
+    """A receiver on loopback; all it gets must be valid for Sentry."""
+    with receiver_module.serve() as found:
+        yield found
+        registry.reset()
+    assert_valid_for_sentry(found.envelopes)
+
+
+@pytest.fixture
+def write_ini(tmp_path):
+    """Write ini text to a file and return its path."""
+
+    def write(text, name="test.ini"):
+        path = tmp_path / name
+        path.write_text(textwrap.dedent(text), encoding="utf-8")
+        return path
+
+    return write
+
+
+@pytest.fixture
+def load(write_ini):
+    """Load the app of an ini text as a server would."""
+
+    def load(text, name="main", **kwargs):
+        return loadapp(f"config:{write_ini(text)}#{name}", **kwargs)
+
+    return load
