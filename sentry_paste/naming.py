@@ -14,4 +14,4 @@ def default_name(environ: dict[str, str]) -> str:
     Args:
         environ: the strings of a WSGI environ as it came in, before the app had it.
     """
-    return f"{native(environ.get('REQUEST_METHOD', '')).upper() or 'GET'} {path_of(environ)}"
+    return f"{native(environ.get('REQUEST_METHOD', '')).upper()} {path_of(environ)}".lstrip()

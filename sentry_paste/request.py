@@ -6,6 +6,7 @@ and addresses are made when something is captured.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,6 +16,9 @@ from sentry_paste import sdk
 
 # The environ's variables that are HTTP headers without the HTTP_ prefix (PEP 3333, RFC 3875 section 4.1).
 _BARE_HEADERS = {"CONTENT_TYPE": "Content-Type", "CONTENT_LENGTH": "Content-Length"}
+
+# What Sentry's ingestion takes for a method; an event with another is marked as faulty.
+_METHOD = re.compile(r"[A-Z_-]{3,32}")
 
 _DEFAULT_PORTS = {"http": "80", "https": "443"}
 
@@ -124,7 +128,9 @@ class RequestData:
         # What goes wrong below leaves what was set above: an event with half its request is worth more
         # than none.
         request["url"] = url_of(strings)
-        request["method"] = native(strings.get("REQUEST_METHOD", ""))
+        method = strings.get("REQUEST_METHOD", "").upper()
+        if _METHOD.fullmatch(method):
+            request["method"] = method
         env_names = ["SERVER_NAME", "SERVER_PORT"] + (["REMOTE_ADDR"] if with_user else [])
         request["env"] = {name: native(strings[name]) for name in env_names if name in strings}
         request["headers"] = sdk.filter_headers(headers_of(strings))

@@ -65,10 +65,12 @@ def answer_sized(environ, start_response):
 
 def answer_file(environ, start_response):
     start_response("200 OK", [("Content-Type", "text/plain"), ("Content-Length", "100000")])
+    if "wsgi.file_wrapper" not in environ:
+        return iter([b"x" * 100000])
     file = tempfile.TemporaryFile()
     file.write(b"x" * 100000)
     file.seek(0)
-    return environ["wsgi.file_wrapper"](file) if "wsgi.file_wrapper" in environ else iter([file.read()])
+    return environ["wsgi.file_wrapper"](file)
 
 
 def answer_memory_file(environ, start_response):

@@ -464,7 +464,7 @@ KEPT = {"event_id", "timestamp", "start_timestamp", "span_id", "parent_span_id"}
 def test_scripts_in_an_event_are_escaped_everywhere(app, spool, make):
     event = {**hostile(make()), "type": make().get("type")}
     event["tags"] = {SCRIPT: SCRIPT}
-    event["request"] = {field: SCRIPT for field in ("method", "url", "query_string", "data")}
+    event["request"] = dict.fromkeys(("method", "url", "query_string", "data"), SCRIPT)
     event["request"]["headers"] = {SCRIPT: SCRIPT}
     event["request"]["env"] = [[SCRIPT, SCRIPT]]
     keep(spool, event)
@@ -508,6 +508,12 @@ def test_halves_of_surrogate_pairs_do_not_break_a_page(app, spool):
     keep(spool, error_event(exception=[{"type": "Error", "value": "half \ud83d"}], tags={"half": "\udca5"}))
     assert rows(app.get("/"))[0].startswith("error Error: half ?")
     assert "half ?" in words(app.get(f"/captured/{ERROR_ID}").html.h1)
+
+
+@pytest.mark.parametrize("edge", ["0001-01-01T00:30:00+01:00", "9999-12-31T23:30:00-01:00"])
+def test_times_at_the_edge_of_the_calendar_do_not_break_a_page(app, spool, edge):
+    keep(spool, error_event(breadcrumbs=[{"timestamp": edge, "message": "long ago"}]))
+    assert "long ago" in words(app.get(f"/captured/{ERROR_ID}").html.select_one(".crumbs"))
 
 
 @pytest.mark.parametrize("junk", [None, 7, "text", [], {}, [[]], [None], {"values": 3}, True])

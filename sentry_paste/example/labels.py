@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from datetime import datetime, timezone
 
-_KILO = 1000
-
 
 def ago(time: datetime, now: datetime | None = None) -> str:
     """Return how long ago something was, or its date where that was more than a day ago.
@@ -18,7 +16,7 @@ def ago(time: datetime, now: datetime | None = None) -> str:
     if seconds < 2:
         return "just now"
     if seconds < 60:
-        return f"{seconds:.0f} s ago"
+        return f"{seconds // 1:.0f} s ago"
     if seconds < 3600:
         return f"{seconds // 60:.0f} min ago"
     if seconds < 86400:
@@ -32,7 +30,7 @@ def clock(time: datetime) -> str:
     Args:
         time: when it was.
     """
-    return f"{time.astimezone(timezone.utc):%H:%M:%S}"
+    return f"{_utc(time):%H:%M:%S}"
 
 
 def moment(time: datetime) -> str:
@@ -41,7 +39,14 @@ def moment(time: datetime) -> str:
     Args:
         time: when it was.
     """
-    return time.astimezone(timezone.utc).strftime("%Y-%m-%d %H:%M:%S.%f")[:-3] + " UTC"
+    return _utc(time).strftime("%Y-%m-%d %H:%M:%S.%f")[:-3] + " UTC"
+
+
+def _utc(time: datetime) -> datetime:
+    try:
+        return time.astimezone(timezone.utc)
+    except OverflowError:  # a foreign file may name the first or the last hour there is
+        return time
 
 
 def duration(seconds: float) -> str:
@@ -50,13 +55,14 @@ def duration(seconds: float) -> str:
     Args:
         seconds: how long.
     """
-    if abs(seconds) < 0.01:
+    # Compared with what rounds to the next unit, so that nothing took "1000 ms".
+    if abs(seconds) < 0.00995:
         return f"{seconds * 1000:.1f} ms"
-    if abs(seconds) < 1:
+    if abs(seconds) < 0.9995:
         return f"{seconds * 1000:.0f} ms"
-    if abs(seconds) < 100:
+    if abs(seconds) < 99.995:
         return f"{seconds:.2f} s"
-    return f"{seconds / 60:.0f} min"
+    return f"{seconds / 60:.1f} min"
 
 
 def size(count: int) -> str:
@@ -65,8 +71,8 @@ def size(count: int) -> str:
     Args:
         count: bytes.
     """
-    if count < _KILO:
+    if count < 1000:
         return f"{count} B"
-    if count < _KILO**2:
-        return f"{count / _KILO:.1f} kB"
-    return f"{count / _KILO**2:.1f} MB"
+    if count < 999_950:
+        return f"{count / 1e3:.1f} kB"
+    return f"{count / 1e6:.1f} MB"

@@ -1,0 +1,205 @@
+"""The app cannot tell that the filter is there, and neither can the server."""
+
+import io
+import tempfile
+from wsgiref.util import FileWrapper
+from wsgiref.validate import validator
+
+import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+from webtest import TestApp
+
+import apps
+from sentry_paste import SentryMiddleware
+from wsgi import call, environ_of
+
+
+@pytest.fixture
+def around(captured):
+    return lambda app, **options: SentryMiddleware(app, traces_sample_rate=1.0, release="1", **options)
+
+
+@pytest.mark.parametrize("name", apps.APPS)
+def test_server_sees_the_same(around, name):
+    bare = call(apps.APPS[name])
+    assert call(around(apps.APPS[name])).facts() == bare.facts()
+
+
+@pytest.mark.parametrize("name", [name for name in apps.APPS if name.startswith("answer_")])
+def test_both_sides_keep_to_pep_3333(around, name, capsys):
+    if name == "answer_late":
+        pytest.skip("wsgiref.validate wants start_response before the first chunk is asked for")
+    # The inner validator checks what the filter does to the app, the outer what it does to the server.
+    app = TestApp(validator(around(validator(apps.APPS[name]))), lint=True)
+    status = {"answer_exc_info": 500}.get(name)
+    app.get("/", status=status)
+    assert "Error" not in capsys.readouterr().err
+
+
+def test_list_body_keeps_its_length(around):
+    assert len(call(around(apps.answer_list)).body) == 1
+
+
+def test_list_body_stays_a_list(around):
+    assert isinstance(call(around(apps.answer_long_list)).body, list)
+
+
+def test_tuple_body_keeps_its_length(around):
+    assert len(call(around(apps.answer_tuple)).body) == 1
+
+
+def test_generator_body_has_no_length(around):
+    with pytest.raises(TypeError):
+        len(call(around(apps.answer_generator)).body)
+
+
+def test_file_wrapper_stays_the_same_object(around):
+    wrapper = FileWrapper(io.BytesIO(b"x"))
+    app = around(lambda environ, start_response: wrapper)
+    assert app(environ_of(**{"wsgi.file_wrapper": FileWrapper}), lambda *args: None) is wrapper
+
+
+def test_file_of_a_server_whose_wrapper_is_a_function_stays_the_same_object(around):
+    with tempfile.TemporaryFile() as file:
+        app = around(lambda environ, start_response: environ["wsgi.file_wrapper"](file))
+        environ = environ_of(**{"wsgi.file_wrapper": lambda file: file})
+        assert app(environ, lambda *args: None) is file
+
+
+@pytest.mark.parametrize("body", [b"bytes", "text"])
+def test_body_of_bytes_or_text_stays_the_same_object(around, body):
+    assert call(around(lambda environ, start_response: body)).body is body
+
+
+def test_close_is_called_once(around):
+    calls = []
+    app = around(lambda environ, start_response: apps.CloseRecorder([b"a"], calls=calls))
+    assert call(app).chunks == [b"a"]
+    assert calls == ["close"]
+
+
+def test_close_is_not_called_where_the_server_does_not(around):
+    calls = []
+    app = around(lambda environ, start_response: apps.CloseRecorder([b"a"], calls=calls))
+    call(app, close=False)
+    assert calls == []
+
+
+def test_the_very_exception_is_raised(around):
+    error = ValueError("the very one")
+
+    def app(environ, start_response):
+        raise error
+
+    assert call(around(app)).error is error
+
+
+def test_attribute_error_in_close_is_raised(around):
+    assert str(call(around(apps.attribute_error_in_close)).error) == "in close"
+
+
+def test_input_is_untouched(around):
+    class Input(io.BytesIO):
+        def read(self, *args):
+            raise AssertionError("read")
+
+        readline = readlines = __iter__ = read
+
+    stream = Input(b"body")
+    seen = call(around(apps.answer_list), environ_of("/", "POST", **{"wsgi.input": stream, "CONTENT_LENGTH": "4"}))
+    assert seen.error is None
+    assert stream.tell() == 0
+
+
+def test_environ_is_the_servers_own_with_nothing_added(around):
+    environ = environ_of()
+    before = dict(environ)
+
+    def app(given, start_response):
+        assert given is environ
+        assert given == before
+        return []
+
+    assert call(around(app), environ).error is None
+
+
+def test_start_response_may_be_called_by_keywords(around):
+    def app(environ, start_response):
+        start_response(status="200 OK", headers=[("A", "b")])
+        return []
+
+    assert call(around(app)).starts == [("200 OK", [("A", "b")], None)]
+
+
+def test_next_works_as_on_the_apps_own_generator(around):
+    body = around(apps.answer_generator)(environ_of(), lambda *args: None)
+    assert next(body) == b"one "
+    body.close()
+
+
+def test_body_that_is_no_iterable_raises_as_it_would(around):
+    assert type(call(around(apps.crash_returns_none)).error) is TypeError
+
+
+CHUNKS = st.lists(st.binary(max_size=5), max_size=4)
+STATUSES = st.sampled_from(["200 OK", "204 No Content", "404 Not Found", "500 Oops", "nonsense", "", "99"])
+ERRORS = st.sampled_from(
+    [None, ValueError("x"), AttributeError("x"), StopIteration(), GeneratorExit(), SystemExit(0), SystemExit(3),
+     KeyboardInterrupt(), RuntimeError("cannot enter context: fake")]
+)  # fmt: skip
+SHAPES = st.sampled_from(["list", "tuple", "generator", "iterable", "sized", "iterator", "write", "call"])
+ENVIRONS = st.dictionaries(
+    st.sampled_from(
+        ["PATH_INFO", "SCRIPT_NAME", "QUERY_STRING", "HTTP_HOST", "HTTP_SENTRY_TRACE", "HTTP_BAGGAGE", "REMOTE_ADDR",
+         "REQUEST_METHOD", "SERVER_NAME", "SERVER_PORT", "HTTP_COOKIE", "CONTENT_LENGTH", "wsgi.url_scheme", "X"]
+    ),
+    st.one_of(st.text(max_size=20), st.binary(max_size=5).map(lambda value: value.decode("latin-1")), st.none(),
+              st.integers()),
+)  # fmt: skip
+
+
+def make_app(shape, chunks, status, error, error_in_close, starts):
+    """An app of the given shape; what it raises, it raises after its last chunk."""
+
+    def app(environ, start_response):
+        for number in range(starts):
+            start_response(status, [("Number", str(number))])
+
+        def generate():
+            yield from chunks
+            if error is not None and not isinstance(error, StopIteration):
+                raise error
+
+        if shape == "call" and error is not None:
+            raise error
+        if shape == "write" and starts == 1:
+            return []
+        return {
+            "list": lambda: list(chunks),
+            "tuple": lambda: tuple(chunks),
+            "generator": generate,
+            "iterable": lambda: apps.CloseRecorder(chunks, error_in_close),
+            "sized": lambda: apps.Sized(chunks, error_in_close),
+            "iterator": lambda: iter(chunks),
+        }.get(shape, lambda: list(chunks))()
+
+    return app
+
+
+@given(SHAPES, CHUNKS, STATUSES, ERRORS, ERRORS, st.integers(0, 2), st.one_of(st.none(), st.integers(1, 3)), ENVIRONS)
+@example("generator", [b"a"], "200 OK", ValueError("x"), None, 1, None, {})
+@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_any_app_is_the_same_with_and_without(around, shape, chunks, status, error, close_error, starts, read, environ):
+    app = make_app(shape, chunks, status, error, close_error, starts)
+    bare = call(app, environ_of(**environ), read=read)
+    filtered = call(around(app), environ_of(**environ), read=read)
+    assert filtered.facts() == bare.facts()
+
+
+@given(ENVIRONS)
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_no_environ_loses_an_error(captured, around, environ):
+    before = len(captured.errors)
+    call(around(apps.crash), environ_of(**environ))
+    assert len(captured.errors) == before + 1
