@@ -14,6 +14,7 @@ from sentry_sdk.transport import Transport
 
 from sentry_paste.config.errors import ConfigError, Problem
 from sentry_paste.config.settings import Settings
+from sentry_paste.hooks import with_guards
 from sentry_paste.spool.files import Spool
 from sentry_paste.spool.transport import SpoolTransport
 
@@ -42,6 +43,13 @@ class GuardedClient(sentry_sdk.Client):
             super().capture_session(*args, **kwargs)
         except Exception:
             log.warning("Sentry failed: a session is lost", exc_info=True)
+
+    def flush(self, *args: Any, **kwargs: Any) -> None:
+        """Send what is waiting, as the SDK does; what goes wrong is logged."""
+        try:
+            super().flush(*args, **kwargs)
+        except Exception:
+            log.warning("Sentry failed: what was waiting is lost", exc_info=True)
 
 
 class Registry:
@@ -94,7 +102,7 @@ class Registry:
                 # send_default_pii and other options are deprecated for Python code; whoever has an ini
                 # that says what it should has no code to change.
                 warnings.simplefilter("ignore", DeprecationWarning)
-                return GuardedClient(**options)
+                return GuardedClient(**with_guards(options))
         except (TypeError, ValueError) as error:
             raise ConfigError(settings.source, [Problem("sentry-sdk", None, f"refuses: {error}")]) from error
 

@@ -67,7 +67,7 @@ def answer_file(environ, start_response):
     start_response("200 OK", [("Content-Type", "text/plain"), ("Content-Length", "100000")])
     if "wsgi.file_wrapper" not in environ:
         return iter([b"x" * 100000])
-    file = tempfile.TemporaryFile()
+    file = tempfile.TemporaryFile()  # noqa: SIM115  # the server closes it
     file.write(b"x" * 100000)
     file.seek(0)
     return environ["wsgi.file_wrapper"](file)

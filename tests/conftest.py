@@ -8,9 +8,10 @@ import sentry_sdk
 from paste.deploy import loadapp
 from sentry_sdk.scope import Scope
 
-import receiver as receiver_module
 from sentry_paste.client import registry
 from sentry_paste.testing import CapturedEnvelopes, capture_envelopes
+
+import receiver as receiver_module
 
 _NORMALIZER = sentry_relay.processing.StoreNormalizer(
     project_id=1,
@@ -53,6 +54,13 @@ def captured():
     with capture_envelopes() as envelopes:
         yield envelopes
     assert_valid_for_sentry(envelopes)
+
+
+@pytest.fixture
+def captured_unchecked():
+    """What is captured where the test itself has put nonsense into it."""
+    with capture_envelopes() as envelopes:
+        yield envelopes
 
 
 @pytest.fixture

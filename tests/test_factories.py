@@ -7,9 +7,10 @@ import sentry_sdk
 from paste.deploy import loadapp
 from webtest import TestApp
 
-import apps
 from sentry_paste import ConfigError, SentryMiddleware, filter_factory
 from sentry_paste.client import registry
+
+import apps
 
 APP = """
     [app:app]
@@ -149,7 +150,7 @@ def test_keys_that_loaders_add_are_ignored():
 
 def test_options_may_be_called_like_our_parameters():
     with pytest.raises(ConfigError, match="global_conf: is no option"):
-        filter_factory({}, **{"global_conf": "x"})
+        filter_factory({}, global_conf="x")
 
 
 def test_middleware_takes_attributes():
@@ -222,7 +223,10 @@ class TestStartUp:
 
     @pytest.mark.parametrize(
         ("filters", "running"),
-        [("[pipeline:main]\npipeline = sentry app", False), ("[app:main]\nuse = app\nfilter-with = sentry", True)],
+        [
+            ("[pipeline:main]\npipeline = sentry app", False),
+            ("[app:main]\nuse = app\nfilter-with = sentry", True),
+        ],
         ids=["pipeline", "filter-with"],
     )
     def test_filter_with_starts_sentry_before_the_app(self, load, receiver, filters, running):

@@ -10,8 +10,9 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from webtest import TestApp
 
-import apps
 from sentry_paste import SentryMiddleware
+
+import apps
 from wsgi import call, environ_of
 
 
@@ -107,7 +108,9 @@ def test_input_is_untouched(around):
         readline = readlines = __iter__ = read
 
     stream = Input(b"body")
-    seen = call(around(apps.answer_list), environ_of("/", "POST", **{"wsgi.input": stream, "CONTENT_LENGTH": "4"}))
+    seen = call(
+        around(apps.answer_list), environ_of("/", "POST", **{"wsgi.input": stream, "CONTENT_LENGTH": "4"})
+    )
     assert seen.error is None
     assert stream.tell() == 0
 
@@ -145,18 +148,24 @@ def test_body_that_is_no_iterable_raises_as_it_would(around):
 CHUNKS = st.lists(st.binary(max_size=5), max_size=4)
 STATUSES = st.sampled_from(["200 OK", "204 No Content", "404 Not Found", "500 Oops", "nonsense", "", "99"])
 ERRORS = st.sampled_from(
-    [None, ValueError("x"), AttributeError("x"), StopIteration(), GeneratorExit(), SystemExit(0), SystemExit(3),
-     KeyboardInterrupt(), RuntimeError("cannot enter context: fake")]
-)  # fmt: skip
+    [
+        None,
+        ValueError("x"),
+        AttributeError("x"),
+        StopIteration(),
+        GeneratorExit(),
+        SystemExit(0),
+        SystemExit(3),
+        KeyboardInterrupt(),
+        RuntimeError("cannot enter context: fake"),
+    ]
+)
 SHAPES = st.sampled_from(["list", "tuple", "generator", "iterable", "sized", "iterator", "write", "call"])
-ENVIRONS = st.dictionaries(
-    st.sampled_from(
-        ["PATH_INFO", "SCRIPT_NAME", "QUERY_STRING", "HTTP_HOST", "HTTP_SENTRY_TRACE", "HTTP_BAGGAGE", "REMOTE_ADDR",
-         "REQUEST_METHOD", "SERVER_NAME", "SERVER_PORT", "HTTP_COOKIE", "CONTENT_LENGTH", "wsgi.url_scheme", "X"]
-    ),
-    st.one_of(st.text(max_size=20), st.binary(max_size=5).map(lambda value: value.decode("latin-1")), st.none(),
-              st.integers()),
-)  # fmt: skip
+NAMES = """PATH_INFO SCRIPT_NAME QUERY_STRING HTTP_HOST HTTP_SENTRY_TRACE HTTP_BAGGAGE REMOTE_ADDR X
+    REQUEST_METHOD SERVER_NAME SERVER_PORT HTTP_COOKIE CONTENT_LENGTH wsgi.url_scheme"""
+LATIN_1 = st.binary(max_size=5).map(lambda value: value.decode("latin-1"))
+VALUES = st.one_of(st.text(max_size=20), LATIN_1, st.none(), st.integers())
+ENVIRONS = st.dictionaries(st.sampled_from(NAMES.split()), VALUES)
 
 
 def make_app(shape, chunks, status, error, error_in_close, starts):
@@ -187,10 +196,21 @@ def make_app(shape, chunks, status, error, error_in_close, starts):
     return app
 
 
-@given(SHAPES, CHUNKS, STATUSES, ERRORS, ERRORS, st.integers(0, 2), st.one_of(st.none(), st.integers(1, 3)), ENVIRONS)
+@given(
+    SHAPES,
+    CHUNKS,
+    STATUSES,
+    ERRORS,
+    ERRORS,
+    st.integers(0, 2),
+    st.one_of(st.none(), st.integers(1, 3)),
+    ENVIRONS,
+)
 @example("generator", [b"a"], "200 OK", ValueError("x"), None, 1, None, {})
 @settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_any_app_is_the_same_with_and_without(around, shape, chunks, status, error, close_error, starts, read, environ):
+def test_any_app_is_the_same_with_and_without(
+    around, shape, chunks, status, error, close_error, starts, read, environ
+):
     app = make_app(shape, chunks, status, error, close_error, starts)
     bare = call(app, environ_of(**environ), read=read)
     filtered = call(around(app), environ_of(**environ), read=read)

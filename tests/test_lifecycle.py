@@ -1,0 +1,545 @@
+"""What one request opens, captures and finishes."""
+
+import gc
+import logging
+import threading
+import time
+
+import pytest
+import sentry_sdk
+from sentry_sdk.integrations.wsgi import SentryWsgiMiddleware
+from sentry_sdk.transport import Transport
+
+from sentry_paste import SentryMiddleware
+from sentry_paste.client import registry
+
+import apps
+from wsgi import call, environ_of
+
+TRACE_ID = "771a43a4192642f0b136d5159a501700"
+SPAN_ID = "1234567890abcdef"
+
+
+def traced(app, **options):
+    return SentryMiddleware(app, **{"traces_sample_rate": 1.0, "release": "1", **options})
+
+
+def answer(environ, start_response):
+    start_response("200 OK", [])
+    return []
+
+
+class TestErrors:
+    def test_crash_is_one_unhandled_event(self, captured):
+        call(traced(apps.crash), environ_of("/shop", QUERY_STRING="page=2"))
+        (error,) = captured.errors
+        exception = error["exception"]["values"][-1]
+        assert exception["type"] == "ValueError"
+        assert exception["mechanism"] == {"type": "wsgi", "handled": False}
+        assert error["transaction"] == "GET /shop"
+        assert error["request"]["url"] == "http://localhost/shop"
+        assert error["request"]["query_string"] == "page=2"
+
+    def test_stack_trace_begins_with_the_app(self, captured):
+        call(traced(apps.crash))
+        call(traced(apps.crash_in_stream))
+        call(traced(apps.crash_in_close))
+        frames = [error["exception"]["values"][-1]["stacktrace"]["frames"] for error in captured.errors]
+        assert [frame[0]["module"] for frame in frames] == ["apps", "apps", "apps"]
+
+    @pytest.mark.parametrize("name", [name for name in apps.APPS if name.startswith("crash_in")])
+    def test_error_after_the_call_has_name_trace_and_request(self, captured, name):
+        call(traced(apps.APPS[name]), environ_of("/stream"))
+        (error,), (transaction,) = captured.errors, captured.transactions
+        assert error["transaction"] == transaction["transaction"] == "GET /stream"
+        assert error["contexts"]["trace"]["trace_id"] == transaction["contexts"]["trace"]["trace_id"]
+        assert error["request"]["url"] == "http://localhost/stream"
+
+    @pytest.mark.parametrize("name", ["crash", "crash_after_start", "crash_in_stream", "crash_in_close"])
+    def test_error_marks_transaction_and_session(self, captured, name):
+        call(traced(apps.APPS[name]))
+        registry.clients()[0].flush()
+        (transaction,) = captured.transactions
+        assert transaction["contexts"]["trace"]["status"] == "internal_error"
+        assert [session.get("crashed") for session in captured.sessions] == [1]
+
+    def test_error_raised_again_in_close_is_one_event(self, captured):
+        error = ValueError("the same")
+
+        class Body(apps.CloseRecorder):
+            def __iter__(self):
+                raise error
+
+        call(traced(lambda environ, start_response: Body([], error)))
+        assert len(captured.errors) == 1
+
+    def test_no_error_of_the_sdk_without_default_integrations_is_sent_twice(self, captured):
+        error = ValueError("the same")
+
+        class Body(apps.CloseRecorder):
+            def __iter__(self):
+                raise error
+
+        call(traced(lambda environ, start_response: Body([], error), default_integrations=False))
+        assert len(captured.errors) == 1
+
+    @pytest.mark.parametrize(
+        "error", [GeneratorExit(), StopIteration(), SystemExit(), SystemExit(0)], ids=repr
+    )
+    def test_what_is_no_error_is_not_reported(self, captured, error):
+        def app(environ, start_response):
+            raise error
+
+        assert call(traced(app)).error is error
+        assert captured.errors == []
+
+    @pytest.mark.parametrize("error", [SystemExit(3), KeyboardInterrupt()], ids=repr)
+    def test_other_exits_are_reported(self, captured, error):
+        def app(environ, start_response):
+            raise error
+
+        assert call(traced(app)).error is error
+        assert len(captured.errors) == 1
+
+    def test_client_that_goes_away_is_no_error(self, captured):
+        assert call(traced(apps.answer_generator), read=1).error is None
+        assert captured.errors == []
+        assert len(captured.transactions) == 1
+
+    def test_logged_error_is_reported_with_the_request(self, captured):
+        def app(environ, start_response):
+            logging.getLogger("shop").error("no stock")
+            return answer(environ, start_response)
+
+        call(traced(app), environ_of("/logged"))
+        (error,) = captured.errors
+        assert error["logger"] == "shop"
+        assert error["request"]["url"] == "http://localhost/logged"
+
+
+class TestTransactions:
+    def test_transaction_has_name_operation_origin_and_status(self, captured):
+        call(traced(apps.answer_list), environ_of("/hello", SCRIPT_NAME="/shop"))
+        (transaction,) = captured.transactions
+        assert transaction["transaction"] == "GET /shop/hello"
+        assert transaction["transaction_info"]["source"] == "url"
+        trace = transaction["contexts"]["trace"]
+        assert (trace["op"], trace["origin"], trace["status"]) == ("http.server", "auto.http.wsgi", "ok")
+        assert trace["data"]["http.response.status_code"] == 200
+
+    def test_name_has_the_path_before_the_app_moved_it(self, captured):
+        def urlmap(environ, start_response):
+            environ["SCRIPT_NAME"], environ["PATH_INFO"] = "/shop", "/"
+            raise ValueError
+
+        call(traced(urlmap), environ_of("/shop/"))
+        assert captured.errors[0]["request"]["url"] == "http://localhost/shop/"
+        assert captured.transactions[0]["transaction"] == "GET /shop/"
+
+    @pytest.mark.parametrize("name", ["answer_generator", "answer_iterable", "answer_late"])
+    def test_transaction_lasts_until_the_body_is_sent(self, captured, name):
+        body = traced(apps.APPS[name])(environ_of(), lambda *args: None)
+        iterator = iter(body)
+        next(iterator)
+        assert captured.transactions == []
+        list(iterator)
+        body.close()
+        assert len(captured.transactions) == 1
+
+    def test_list_body_ends_the_transaction_when_it_is_closed(self, captured):
+        body = traced(apps.answer_list)(environ_of(), lambda *args: None)
+        assert list(body) == [b"hello"]
+        assert captured.transactions == []
+        body.close()
+        assert len(captured.transactions) == 1
+
+    def test_generator_ends_the_transaction_at_its_end_though_nobody_closes_it(self, captured):
+        body = traced(apps.answer_generator)(environ_of(), lambda *args: None)
+        assert list(body) == [b"one ", b"two"]
+        assert len(captured.transactions) == 1
+
+    @pytest.mark.parametrize("name", ["answer_list", "answer_generator", "answer_sized"])
+    def test_body_that_is_dropped_ends_the_transaction(self, captured, name):
+        body = traced(apps.APPS[name])(environ_of(), lambda *args: None)
+        assert captured.transactions == []
+        del body
+        gc.collect()
+        assert len(captured.transactions) == 1
+
+    def test_status_told_late_is_recorded(self, captured):
+        call(traced(apps.answer_late))
+        assert captured.transactions[0]["contexts"]["response"]["status_code"] == 201
+
+    def test_spans_of_call_body_and_close_are_in_it(self, captured):
+        class Body(apps.CloseRecorder):
+            def close(self):
+                with sentry_sdk.start_span(op="close", name="in close"):
+                    pass
+
+        def app(environ, start_response):
+            start_response("200 OK", [])
+            with sentry_sdk.start_span(op="call", name="in the call"):
+                pass
+
+            def stream():
+                with sentry_sdk.start_span(op="stream", name="in the stream"):
+                    yield b"a"
+                    yield b"b"
+
+            return Body(stream())
+
+        call(traced(app))
+        (transaction,) = captured.transactions
+        assert [span["op"] for span in transaction["spans"]] == ["call", "stream", "close"]
+
+    @pytest.mark.parametrize(("method", "count"), [("HEAD", 0), ("OPTIONS", 0), ("get", 1), ("PROPFIND", 0)])
+    def test_methods_that_are_not_captured_make_no_transaction(self, captured, method, count):
+        call(traced(answer), environ_of(method=method))
+        assert len(captured.transactions) == count
+
+    def test_methods_to_capture_are_an_option(self, captured):
+        app = traced(answer, http_methods_to_capture="PROPFIND, head")
+        for method in ("PROPFIND", "HEAD", "GET"):
+            call(app, environ_of(method=method))
+        assert [transaction["transaction"] for transaction in captured.transactions] == [
+            "PROPFIND /",
+            "HEAD /",
+        ]
+
+    def test_errors_of_methods_that_are_not_captured_are_reported_by_name(self, captured):
+        call(traced(apps.crash), environ_of("/x", method="OPTIONS"))
+        assert captured.errors[0]["transaction"] == "OPTIONS /x"
+
+    def test_errors_have_a_name_where_nothing_is_traced(self, captured):
+        call(SentryMiddleware(apps.crash), environ_of("/x"))
+        assert captured.errors[0]["transaction"] == "GET /x"
+        assert captured.transactions == []
+
+    def test_name_set_by_the_app_wins(self, captured):
+        def app(environ, start_response):
+            sentry_sdk.get_current_scope().set_transaction_name("route", source="route")
+            raise ValueError
+
+        call(traced(app))
+        call(SentryMiddleware(app, environment="not traced"))
+        assert [error["transaction"] for error in captured.errors] == ["route", "route"]
+        assert captured.transactions[0]["transaction_info"]["source"] == "route"
+
+    def test_sampled_request_is_profiled_on_request(self, captured):
+        def app(environ, start_response):
+            end = time.monotonic() + 0.2
+            while time.monotonic() < end:
+                sum(range(1000))
+            return answer(environ, start_response)
+
+        call(traced(app, profiles_sample_rate=1.0))
+        assert [item.type for item in captured[0].items] == ["profile", "transaction"]
+
+
+class TestTraces:
+    @pytest.mark.parametrize("options", [{"traces_sample_rate": 1.0}, {"traces_sample_rate": None}])
+    def test_trace_is_continued(self, captured, options):
+        environ = environ_of(
+            HTTP_SENTRY_TRACE=f"{TRACE_ID}-{SPAN_ID}-1", HTTP_BAGGAGE=f"sentry-trace_id={TRACE_ID}"
+        )
+        call(SentryMiddleware(apps.crash, **options), environ)
+        trace = captured.errors[0]["contexts"]["trace"]
+        assert (trace["trace_id"], trace["parent_span_id"]) == (TRACE_ID, SPAN_ID)
+
+    def test_decision_of_the_caller_is_kept(self, captured):
+        call(traced(answer), environ_of(HTTP_SENTRY_TRACE=f"{TRACE_ID}-{SPAN_ID}-0"))
+        assert captured.transactions == []
+
+    @pytest.mark.parametrize("rate", [0.0, 1.0, None])
+    @pytest.mark.parametrize(
+        "headers",
+        [
+            {},
+            {"HTTP_SENTRY_TRACE": "broken"},
+            {"HTTP_BAGGAGE": ";=,=sentry-\x00%"},
+            {"HTTP_SENTRY_TRACE": "a-b-c"},
+        ],
+        ids=["none", "broken sentry-trace", "broken baggage", "nonsense"],
+    )
+    def test_every_other_request_has_a_trace_of_its_own(self, captured, rate, headers):
+        app = SentryMiddleware(apps.crash, traces_sample_rate=rate)
+        for _ in range(3):
+            call(app, environ_of(**headers))
+        assert len({error["contexts"]["trace"]["trace_id"] for error in captured.errors}) == 3
+
+    def test_outgoing_headers_continue_the_trace(self, captured):
+        found = {}
+
+        def app(environ, start_response):
+            found.update(sentry_sdk.get_current_scope().iter_trace_propagation_headers())
+            return answer(environ, start_response)
+
+        call(SentryMiddleware(app), environ_of(HTTP_SENTRY_TRACE=f"{TRACE_ID}-{SPAN_ID}-1"))
+        assert found["sentry-trace"].startswith(TRACE_ID)
+
+    def test_sampler_gets_the_environ_and_the_name(self, captured):
+        contexts = []
+
+        def sampler(context):
+            contexts.append(context)
+            return 0.0
+
+        environ = environ_of("/x")
+        call(SentryMiddleware(answer, traces_sampler=sampler), environ)
+        assert contexts[0]["wsgi_environ"] is environ
+        assert contexts[0]["transaction_context"]["name"] == "GET /x"
+
+
+class TestSessions:
+    def test_healthy_request_is_a_session(self, captured):
+        call(SentryMiddleware(answer, release="1"))
+        registry.clients()[0].flush()
+        assert [session["exited"] for session in captured.sessions] == [1]
+
+    def test_error_that_is_handled_makes_an_errored_session(self, captured):
+        def app(environ, start_response):
+            try:
+                raise ValueError
+            except ValueError:
+                sentry_sdk.capture_exception()
+            return answer(environ, start_response)
+
+        call(SentryMiddleware(app, release="1"))
+        registry.clients()[0].flush()
+        assert [session["errored"] for session in captured.sessions] == [1]
+
+    def test_crash_in_mid_stream_is_a_crashed_session(self, captured):
+        call(SentryMiddleware(apps.crash_in_stream, release="1"))
+        registry.clients()[0].flush()
+        assert [session["crashed"] for session in captured.sessions] == [1]
+
+    def test_sessions_can_be_turned_off(self, captured):
+        call(SentryMiddleware(answer, release="1", auto_session_tracking=False))
+        registry.clients()[0].flush()
+        assert captured.sessions == []
+
+
+class TestScopes:
+    def test_tag_of_one_request_is_not_on_the_next(self, captured):
+        def app(environ, start_response):
+            if environ["PATH_INFO"] == "/first":
+                sentry_sdk.set_tag("who", "first")
+            raise ValueError
+
+        call(traced(app), environ_of("/first"))
+        call(traced(app), environ_of("/second"))
+        assert [error.get("tags", {}).get("who") for error in captured.errors] == ["first", None]
+
+    def test_breadcrumbs_from_before_the_request_are_not_its_own(self, captured):
+        app = traced(apps.crash)
+        sentry_sdk.add_breadcrumb(message="at start-up")
+        call(app)
+        assert captured.errors[0]["breadcrumbs"]["values"] == []
+
+    def test_bodies_interleaved_in_one_thread_keep_their_scopes(self, captured):
+        bodies = [iter(traced(self.tagging)(environ_of(path), lambda *args: None)) for path in ("/a", "/b")]
+        for body in bodies * 2:
+            next(body)
+        for body in bodies:
+            with pytest.raises(ValueError, match="/"):
+                next(body)
+        tags = [
+            (error["exception"]["values"][-1]["value"], error["tags"]["path"]) for error in captured.errors
+        ]
+        assert tags == [("/a", "/a"), ("/b", "/b")]
+
+    @staticmethod
+    def tagging(environ, start_response):
+        path = environ["PATH_INFO"]
+        start_response("200 OK", [])
+        yield b"one"
+        sentry_sdk.set_tag("path", path)
+        yield b"two"
+        raise ValueError(path)
+
+    def test_body_iterated_in_another_thread_keeps_its_scope(self, captured):
+        body = traced(self.tagging)(environ_of("/a"), lambda *args: None)
+
+        def read():
+            with pytest.raises(ValueError, match="/a"):
+                list(body)
+
+        thread = threading.Thread(target=read)
+        thread.start()
+        thread.join()
+        (error,) = captured.errors
+        assert error["tags"]["path"] == "/a"
+        assert error["request"]["url"] == "http://localhost/a"
+
+    def test_close_in_another_thread_while_a_chunk_is_made(self, captured):
+        making, closed = threading.Event(), threading.Event()
+
+        class Slow:
+            def __iter__(self):
+                making.set()
+                assert closed.wait(10)
+                yield b"late"
+
+            def close(self):
+                sentry_sdk.capture_message("closing")
+                closed.set()
+
+        body = traced(lambda environ, start_response: Slow())(environ_of("/slow"), lambda *args: None)
+        chunks = []
+        thread = threading.Thread(target=lambda: chunks.extend(body))
+        thread.start()
+        assert making.wait(10)
+        body.close()
+        thread.join()
+        assert chunks == [b"late"]
+        assert captured.errors[0]["request"]["url"] == "http://localhost/slow"
+        assert len(captured.transactions) == 1
+
+    def test_runtime_error_of_close_is_raised_and_close_not_called_again(self, captured):
+        calls = []
+        body = apps.CloseRecorder([b"a"], RuntimeError("cannot enter context: fake"), calls)
+        assert type(call(traced(lambda environ, start_response: body)).error) is RuntimeError
+        assert calls == ["close"]
+
+    def test_scopes_of_the_server_are_as_before(self, captured):
+        before = sentry_sdk.get_isolation_scope(), sentry_sdk.get_current_scope()
+        call(traced(self.tagging))
+        assert (sentry_sdk.get_isolation_scope(), sentry_sdk.get_current_scope()) == before
+        assert "path" not in before[0]._tags
+
+    def test_request_is_not_kept_alive(self, captured):
+        class Input:
+            deaths = []
+
+            def __del__(self):
+                self.deaths.append("collected")
+
+        gc.disable()
+        try:
+            call(traced(answer), environ_of(**{"wsgi.input": Input()}))
+            assert Input.deaths == ["collected"]
+        finally:
+            gc.enable()
+
+
+class TestOneEventOneTransaction:
+    def test_filter_twice_in_a_pipeline(self, captured):
+        call(traced(traced(apps.crash)))
+        assert (len(captured.errors), len(captured.transactions)) == (1, 1)
+
+    def test_filter_inside_the_sdks_own_middleware(self, captured):
+        call(SentryWsgiMiddleware(traced(apps.crash)))
+        assert (len(captured.errors), len(captured.transactions)) == (1, 1)
+
+    def test_the_sdks_own_middleware_inside_the_filter(self, captured):
+        call(traced(SentryWsgiMiddleware(apps.crash)))
+        assert (len(captured.errors), len(captured.transactions)) == (1, 1)
+
+    def test_error_that_the_app_logs_and_raises(self, captured):
+        def app(environ, start_response):
+            try:
+                raise ValueError("logged and raised")
+            except ValueError:
+                logging.getLogger("shop").exception("failed")
+                raise
+
+        call(traced(app))
+        assert len(captured.errors) == 1
+
+
+def broken(*args):
+    raise RuntimeError("this hook is broken")
+
+
+class BrokenTransport(Transport):
+    def capture_envelope(self, envelope):
+        raise RuntimeError("this transport is broken")
+
+
+class TestBadHooks:
+    """A hook of the user's that fails costs what it had to decide about, never the response."""
+
+    @pytest.mark.parametrize(
+        "hook",
+        ["before_send", "before_send_transaction", "before_breadcrumb", "traces_sampler", "error_sampler"],
+    )
+    @pytest.mark.parametrize(
+        "hook_value", [broken, lambda *args: "nonsense", lambda *args: 7], ids=["raises", "text", "7"]
+    )
+    def test_app_answers_as_if_nothing_were_there(self, captured_unchecked, hook, hook_value):
+        def app(environ, start_response):
+            logging.getLogger("shop").warning("a breadcrumb")
+            sentry_sdk.add_breadcrumb(message="another")
+            sentry_sdk.capture_message("hello")
+            if environ["PATH_INFO"] == "/crash":
+                raise ValueError("the app's own")
+            return apps.answer_list(environ, start_response)
+
+        filtered = SentryMiddleware(app, **{"traces_sample_rate": 1.0, "release": "1", hook: hook_value})
+        assert call(filtered).chunks == [b"hello"]
+        assert str(call(filtered, environ_of("/crash")).error) == "the app's own"
+
+    @pytest.mark.parametrize("hook", ["before_breadcrumb", "traces_sampler", "error_sampler"])
+    def test_no_error_is_lost_by_a_hook_that_raises(self, captured, hook):
+        call(SentryMiddleware(apps.crash, **{"traces_sample_rate": 1.0, hook: broken}), environ_of("/x"))
+        (error,) = captured.errors
+        assert error["transaction"] == "GET /x"
+        assert error["request"]["url"] == "http://localhost/x"
+
+    def test_transport_that_raises_does_not_raise_into_the_app(self):
+        def app(environ, start_response):
+            assert sentry_sdk.capture_message("hello") is None
+            return apps.answer_list(environ, start_response)
+
+        filtered = SentryMiddleware(app, transport=BrokenTransport(), traces_sample_rate=1.0, release="1")
+        assert call(filtered).chunks == [b"hello"]
+        assert str(call(SentryMiddleware(apps.crash, transport=BrokenTransport())).error) == "in the call"
+
+    def test_filter_that_fails_to_open_calls_the_app_alone(self, captured, monkeypatch, caplog):
+        monkeypatch.setattr("sentry_paste.lifecycle.snapshot", broken)
+        assert call(traced(apps.answer_list)).chunks == [b"hello"]
+        assert "a request goes unreported" in caplog.text
+
+
+@pytest.mark.skipif(not hasattr(sentry_sdk, "traces"), reason="this sentry-sdk has no streamed spans")
+class TestStreamedSpans:
+    def streamed(self, app, **options):
+        return traced(app, trace_lifecycle="stream", **options)
+
+    def spans(self, captured):
+        registry.clients()[0].flush()
+        return [span for payload in captured.payloads("span") for span in payload["items"]]
+
+    def test_request_is_a_segment(self, captured):
+        call(self.streamed(apps.answer_generator), environ_of("/x"))
+        (span,) = self.spans(captured)
+        assert (span["name"], span["is_segment"], span["status"]) == ("GET /x", True, "ok")
+        assert span["attributes"]["http.response.status_code"]["value"] == 200
+        assert span["attributes"]["sentry.op"]["value"] == "http.server"
+        assert captured.transactions == []
+
+    def test_span_of_the_stream_is_a_child(self, captured):
+        def app(environ, start_response):
+            start_response("200 OK", [])
+            with sentry_sdk.traces.start_span(name="in the stream"):
+                yield b"a"
+
+        call(self.streamed(app))
+        child, segment = self.spans(captured)
+        assert child["parent_span_id"] == segment["span_id"]
+
+    def test_crash_in_mid_stream_marks_the_span_and_has_its_trace(self, captured):
+        call(self.streamed(apps.crash_in_stream), environ_of("/x"))
+        (span,), (error,) = self.spans(captured), captured.errors
+        assert span["status"] == "error"
+        assert error["contexts"]["trace"]["trace_id"] == span["trace_id"]
+        assert error["transaction"] == "GET /x"
+
+    def test_trace_is_continued(self, captured):
+        call(self.streamed(answer), environ_of(HTTP_SENTRY_TRACE=f"{TRACE_ID}-{SPAN_ID}-1"))
+        (span,) = self.spans(captured)
+        assert (span["trace_id"], span["parent_span_id"]) == (TRACE_ID, SPAN_ID)
+
+    def test_errors_have_a_name_where_nothing_is_traced(self, captured):
+        call(SentryMiddleware(apps.crash, trace_lifecycle="stream"), environ_of("/x"))
+        assert captured.errors[0]["transaction"] == "GET /x"
