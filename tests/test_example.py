@@ -293,6 +293,15 @@ def test_index_rows_link_to_their_pages(app, spool):
     assert words(page.html.h1) == "OrderError: table 7"
 
 
+def test_refresh_always_leads_to_another_address_than_the_page_has(app, spool):
+    page = app.get("/")
+    for _ in range(3):
+        refreshed = page.click("Refresh")
+        assert refreshed.request.path == "/"
+        assert refreshed.request.url != page.request.url
+        page = refreshed
+
+
 def test_index_lists_fifty_and_counts_the_older(app, spool):
     for number in range(53):
         keep(spool, error_event(event_id=f"{number:032x}"))

@@ -54,14 +54,14 @@ def read_ini(global_conf: Mapping[str, str], local_conf: Mapping[str, str]) -> S
     local_names = {key for key in local_conf if not key.startswith("__")}
     known_global = {key for key in global_conf if key.startswith(PREFIX) or key in options()}
     for section, name in hidden_options(source, known_global, local_names):
+        other = name[len(PREFIX) :] if name.startswith(PREFIX) else PREFIX + name
         log.warning(
-            "%s: %s of [%s] is hidden by %s of [DEFAULT] or of the command line; write %s%s instead",
+            "%s: %s of [%s] is hidden by %s of [DEFAULT] or of the command line; write %s instead",
             source,
             name,
             section,
             name,
-            PREFIX,
-            name.removeprefix(PREFIX),
+            other,
         )
     given = {
         _plain(key): _Given(key, value, "[DEFAULT]")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -48,8 +47,8 @@ def index(request: Any) -> dict[str, Any]:
         "problem": problem,
         "envelopes": [_read(file) for file in files[:LISTED]],
         "older": len(files[LISTED:]),
-        # A link to the page's own address and a fragment only scrolls: the number makes it another address.
-        "now": int(time.time()),
+        # A link to the page's own address with a fragment only scrolls, so there are two addresses in turn.
+        "turn": "2" if request.GET.get("turn") == "1" else "1",
     }
 
 

@@ -200,9 +200,9 @@ def _time(value: Any) -> datetime | None:
         if isinstance(value, (int, float)):
             return datetime.fromtimestamp(value, timezone.utc)
         time = datetime.fromisoformat(value.replace("Z", "+00:00"))
+        return (time if time.tzinfo else time.replace(tzinfo=timezone.utc)).astimezone(timezone.utc)
     except (AttributeError, OSError, OverflowError, ValueError):
         return None
-    return time if time.tzinfo else time.replace(tzinfo=timezone.utc)
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:

@@ -1,0 +1,231 @@
+"""From ini to settings: precedence, all mistakes at once, what PasteDeploy hides."""
+
+import logging
+import sys
+
+import pytest
+import sentry_sdk
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sentry_sdk.integrations.logging import LoggingIntegration
+
+from sentry_paste import ConfigError
+from sentry_paste.config import Settings, read_ini, read_keywords
+from sentry_paste.config.options import options
+
+
+def hook(event, hint):
+    return event
+
+
+not_callable = 5
+
+
+def read(local_conf, **global_conf):
+    return read_ini({"here": "/srv", "__file__": "/srv/app.ini", **global_conf}, local_conf)
+
+
+def mistakes(local_conf, **global_conf):
+    with pytest.raises(ConfigError) as caught:
+        read(local_conf, **global_conf)
+    return str(caught.value).splitlines()
+
+
+def test_values_arrive_with_their_types():
+    found = read(
+        {
+            "dsn": "https://key@sentry.example/1",
+            "traces_sample_rate": "0.5",
+            "send_default_pii": "false",
+            "max_breadcrumbs": "10",
+            "in_app_include": "a, b",
+            "before_send": "config_hooks:hook",
+            "integrations": "sentry_sdk.integrations.logging:LoggingIntegration",
+            "spool_dir": "var/sentry",
+            "ca_certs": "/etc/ca.pem",
+        }
+    )
+    import config_hooks
+
+    assert found.sdk["traces_sample_rate"] == 0.5
+    assert found.sdk["send_default_pii"] is False
+    assert found.sdk["max_breadcrumbs"] == 10
+    assert found.sdk["in_app_include"] == ["a", "b"]
+    assert found.sdk["before_send"] is config_hooks.hook
+    assert type(found.sdk["integrations"][0]) is LoggingIntegration
+    assert found.sdk["ca_certs"] == "/etc/ca.pem"
+    assert found.spool_dir == "/srv/var/sentry"
+
+
+def test_settings_are_frozen():
+    found = read({"environment": "x"})
+    with pytest.raises(AttributeError):
+        found.spool_dir = "y"
+    with pytest.raises(TypeError):
+        found.sdk["environment"] = "y"
+
+
+def test_all_mistakes_are_told_at_once():
+    assert mistakes(
+        {
+            "dsn": "https://key:secret@sentry.example/x",
+            "trace_sample_rate": "1",
+            "sample_rate": "10%",
+            "before_send": "nowhere:hook",
+            "debug": "maybe",
+            "transport": "config_hooks:hook",
+            "traces_sampler": "config_hooks:not_callable",
+            "environment": "${",
+            "xyzzy": "1",
+        }
+    ) == [
+        "/srv/app.ini: 9 mistakes in the options of sentry_paste",
+        "  before_send = nowhere:hook: cannot import nowhere: ModuleNotFoundError: No module named 'nowhere'",
+        "  debug = maybe: expected true or false",
+        "  dsn = https://***@sentry.example/x: expected a DSN, https://KEY@HOST/PROJECT "
+        "(Invalid project in DSN ('x'))",
+        "  environment = ${: expected ${NAME} or ${NAME:-default}; a dollar sign itself is written $$",
+        "  sample_rate = 10%: expected a number from 0 to 1",
+        f"  trace_sample_rate: is no option of sentry_paste or of sentry-sdk {sentry_sdk.VERSION}; "
+        "did you mean traces_sample_rate?",
+        "  traces_sampler = config_hooks:not_callable: int object is not callable",
+        "  transport = config_hooks:hook: is neither a sentry_sdk.transport.Transport nor a subclass of it",
+        f"  xyzzy: is no option of sentry_paste or of sentry-sdk {sentry_sdk.VERSION}",
+    ]
+
+
+@pytest.mark.parametrize("text", ["", "   ", "\n  \n", "${UNSET:-}"])
+def test_option_without_a_value_is_not_given(text):
+    assert dict(read({"traces_sample_rate": text}).sdk) == {}
+
+
+def test_dashes_are_underscores():
+    assert read({"sample-rate": "0.5"}).sdk == {"sample_rate": 0.5}
+
+
+def test_environment_variable_in_a_value(monkeypatch):
+    monkeypatch.setenv("RATE", "0.25")
+    assert read({"traces_sample_rate": "${RATE}"}).sdk == {"traces_sample_rate": 0.25}
+
+
+class TestPrefix:
+    def test_prefixed_name_in_the_section(self):
+        assert read({"sentry.environment": "x"}).sdk == {"environment": "x"}
+
+    def test_prefixed_name_in_default(self):
+        found = read({}, **{"sentry.environment": "x"})
+        assert found.sdk == {"environment": "x"}
+        assert found.origins == {"environment": "[DEFAULT]"}
+
+    def test_section_wins_over_default(self):
+        found = read({"environment": "section"}, **{"sentry.environment": "default"})
+        assert found.sdk == {"environment": "section"}
+        assert found.origins == {"environment": "section"}
+
+    def test_name_given_twice_in_a_section_is_a_mistake(self):
+        assert mistakes({"environment": "a", "sentry.environment": "b"})[1:] == [
+            "  sentry.environment: is given twice, as environment too"
+        ]
+
+    def test_other_keys_of_default_are_not_ours(self):
+        assert dict(read({}, debug="true", environment="x").sdk) == {}
+
+
+class TestHidden:
+    INI = """
+        [DEFAULT]
+        debug = false
+        sentry.release = of default
+        [filter:sentry]
+        use = egg:sentry_paste
+        debug = true
+        sentry.release = of the section
+        environment = x
+        [filter:other]
+        use = egg:other
+        debug = true
+        [pipeline:main]
+        pipeline = sentry app
+        [app:app]
+        paste.app_factory = apps:make_app
+    """
+
+    def test_option_that_default_hides_is_told_by_name(self, load, captured, caplog, tmp_path):
+        app = load(self.INI)
+        assert dict(app.settings.sdk) == {"environment": "x", "release": "of default"}
+        ini, by = f"{tmp_path}/test.ini", "of [DEFAULT] or of the command line; write"
+        assert [record.getMessage() for record in caplog.records] == [
+            f"{ini}: debug of [filter:sentry] is hidden by debug {by} sentry.debug instead",
+            f"{ini}: sentry.release of [filter:sentry] is hidden by sentry.release {by} release instead",
+        ]
+        assert {record.levelno for record in caplog.records} == {logging.WARNING}
+
+    def test_option_that_the_command_line_hides_is_told(self, load, captured, caplog):
+        load(self.INI, global_conf={"environment": "y"})
+        assert "environment of [filter:sentry] is hidden" in caplog.text
+
+    def test_what_is_not_hidden_is_not_told(self, load, captured, caplog):
+        load("[DEFAULT]\ndebug = false\n[filter-app:main]\nuse = egg:sentry_paste\nnext = app\n"
+             "[app:app]\npaste.app_factory = apps:make_app")  # fmt: skip
+        assert caplog.records == []
+
+
+class TestKeywords:
+    def test_values_that_are_no_text_are_taken_as_they_are(self):
+        found = read_keywords({"traces_sample_rate": 0.5, "before_send": hook, "send_default_pii": "yes"})
+        assert dict(found.sdk) == {"traces_sample_rate": 0.5, "before_send": hook, "send_default_pii": True}
+
+    def test_unknown_keyword_is_told(self):
+        with pytest.raises(ConfigError, match="did you mean traces_sample_rate"):
+            read_keywords({"trace_sample_rate": 1.0})
+
+
+class TestClientKey:
+    def test_same_options_are_the_same_key(self):
+        conf = {
+            "dsn": "https://key@sentry.example/1",
+            "before_send": "config_hooks:hook",
+            "sample_rate": "0.5",
+        }
+        assert read(conf).client_key == read(dict(reversed(conf.items()))).client_key
+
+    def test_other_options_are_another_key(self):
+        assert read({"sample_rate": "0.5"}).client_key != read({"sample_rate": "0.6"}).client_key
+
+    def test_options_of_the_request_are_not_in_it(self):
+        assert read({"http_methods_to_capture": "GET"}).client_key == read({}).client_key
+
+    def test_integrations_of_the_same_name_are_the_same_key(self):
+        conf = {"integrations": "sentry_sdk.integrations.logging:LoggingIntegration"}
+        assert read(conf).client_key == read(conf).client_key
+
+    def test_other_objects_are_another_key(self):
+        one, other = (
+            read_keywords({"before_send": hook}),
+            read_keywords({"before_send": lambda event, hint: None}),
+        )
+        assert one.client_key != other.client_key
+        hash(one.client_key)
+
+
+NAMES = st.one_of(st.sampled_from(sorted(options())), st.text(max_size=20))
+
+
+@given(st.dictionaries(NAMES, st.text(max_size=30), max_size=8))
+@settings(deadline=None)
+def test_any_mapping_gives_settings_or_config_error(local_conf):
+    try:
+        found = read_ini({}, local_conf)
+    except ConfigError as error:
+        found = error
+    assert isinstance(found, (Settings, ConfigError))
+
+
+def test_no_user_code_is_imported_where_syntax_is_wrong_before_that_is_known(monkeypatch):
+    order = []
+    monkeypatch.setattr("sentry_paste.config.kinds.import_module", lambda name: order.append(name) or sys)
+    monkeypatch.setattr(
+        "sentry_paste.config.reader.expand", lambda name, text, _: order.append("syntax") or text
+    )
+    mistakes({"before_send": "some.hook", "sample_rate": "x", "zzz": "y"})
+    assert order == ["syntax", "syntax", "some"]
