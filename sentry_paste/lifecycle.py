@@ -60,6 +60,7 @@ class Lifecycle:
     def __init__(self, settings: Settings, client: Any) -> None:
         self._settings = settings
         self._client = client
+        sdk.forget_error(sentry_sdk.get_client())
         self._context: Context = copy_context()
         # The method of the context itself: no frame of ours between the server's and the app's.
         self.run: Callable[..., Any] = self._context.run
@@ -165,6 +166,8 @@ class Lifecycle:
             return
         self._error = error
         self._guarded(lambda: self._capture(error), "an error goes unreported")
+        # What is raised into the server it may log, in its own context (waitress, gunicorn and granian do).
+        sdk.remember_error(sentry_sdk.get_client(), error)
 
     def _capture(self, error: BaseException) -> None:
         traceback = error.__traceback__

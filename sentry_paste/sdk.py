@@ -210,6 +210,39 @@ def exception_event(
     )
 
 
+def remember_error(client: Any, error: BaseException) -> None:
+    """Have the SDK take an error for reported, in the context that this is called in.
+
+    ``DedupeIntegration`` drops an event whose exception is the one it saw last; what it sees in a
+    request's context it does not know outside of it. Missing: a server that logs what the app raised
+    makes a second event.
+
+    Args:
+        client: the one that would report it again.
+        error: the exception.
+    """
+    last_seen = _last_seen(client)
+    if last_seen is not None:
+        last_seen.set(error)
+
+
+def forget_error(client: Any) -> None:
+    """Undo ``remember_error``: the same object raised in another request is another error.
+
+    It also lets go of the frames that the error holds.
+
+    Args:
+        client: as it was given there.
+    """
+    last_seen = _last_seen(client)
+    if last_seen is not None and last_seen.get(None) is not None:
+        last_seen.set(None)
+
+
+def _last_seen(client: Any) -> ContextVar[Any] | None:
+    return getattr(client.get_integration("dedupe"), "_last_seen", None)
+
+
 def tracks_sessions(scope: Scope, options: Mapping[str, Any]) -> bool:
     """Tell whether a request of this scope is to be a session.
 

@@ -447,6 +447,29 @@ class TestOneEventOneTransaction:
         assert len(captured.errors) == 1
 
 
+    @pytest.mark.parametrize("name", ["crash", "crash_in_stream", "crash_in_close"])
+    def test_error_that_the_server_logs(self, captured, name):
+        seen = call(traced(apps.APPS[name]))
+        logging.getLogger("waitress").error("Exception while serving", exc_info=seen.error)
+        assert len(captured.errors) == 1
+
+    def test_error_that_the_server_logs_to_another_client(self, captured):
+        traced(apps.answer_list)
+        seen = call(traced(apps.crash, environment="another client"))
+        logging.getLogger("waitress").error("Exception while serving", exc_info=seen.error)
+        assert [error["environment"] for error in captured.errors] == ["another client"]
+
+    def test_the_same_object_raised_in_two_requests_is_two_errors(self, captured):
+        error = ValueError("one for all")
+
+        def app(environ, start_response):
+            raise error
+
+        for _ in range(2):
+            call(traced(app))
+        assert len(captured.errors) == 2
+
+
 def broken(*args):
     raise RuntimeError("this hook is broken")
 
