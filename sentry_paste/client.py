@@ -61,7 +61,7 @@ class Registry:
 
     def __init__(self) -> None:
         self.transport: Transport | None = None
-        self._clients: dict[Hashable, tuple[Settings, GuardedClient]] = {}
+        self._clients: dict[Hashable, tuple[Settings, GuardedClient | None]] = {}
         self._lock = threading.Lock()
 
     def client_for(self, settings: Settings) -> GuardedClient | None:
@@ -83,12 +83,12 @@ class Registry:
             if found is not None:
                 return found[1]
             client = self._make(settings)
-            if not sentry_sdk.get_client().is_active():
+            if client is not None and not sentry_sdk.get_client().is_active():
                 sentry_sdk.get_global_scope().set_client(client)
             self._clients[settings.client_key] = (settings, client)
             return client
 
-    def _make(self, settings: Settings) -> GuardedClient:
+    def _make(self, settings: Settings) -> GuardedClient | None:
         options = dict(settings.sdk)
         if self.transport is not None:
             options["transport"] = self.transport
@@ -105,10 +105,13 @@ class Registry:
                 return GuardedClient(**with_guards(options))
         except (TypeError, ValueError) as error:
             raise ConfigError(settings.source, [Problem("sentry-sdk", None, f"refuses: {error}")]) from error
+        except Exception:  # of an integration, or of a library of the SDK's: no mistake of the ini's
+            log.warning("Sentry failed to start: nothing is reported", exc_info=True)
+            return None
 
     def clients(self) -> list[GuardedClient]:
         """Return all clients, in the order in which they were made."""
-        return [client for _, client in self._clients.values()]
+        return [client for _, client in self._clients.values() if client is not None]
 
     def reset(self, keep: Collection[Any] = ()) -> None:
         """Close and forget the clients, for tests: the next settings make the first client again.
@@ -118,7 +121,7 @@ class Registry:
         """
         with self._lock:
             dropped = [client for client in self.clients() if client not in keep]
-            self._clients = {key: made for key, made in self._clients.items() if made[1] not in dropped}
+            self._clients = {key: made for key, made in self._clients.items() if made[1] in keep}
         global_scope = sentry_sdk.get_global_scope()
         if global_scope.client in dropped:
             global_scope.set_client(None)

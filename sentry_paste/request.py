@@ -6,6 +6,7 @@ and addresses are made when something is captured.
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -58,8 +59,9 @@ def path_of(environ: Mapping[str, str]) -> str:
     Args:
         environ: the strings of a WSGI environ.
     """
-    path = environ.get("SCRIPT_NAME", "").rstrip("/") + "/" + environ.get("PATH_INFO", "").lstrip("/")
-    return native(path)
+    script = environ.get("SCRIPT_NAME", "").strip("/")
+    path = environ.get("PATH_INFO", "").lstrip("/")
+    return native(f"/{script}/{path}" if script else f"/{path}")
 
 
 def host_of(environ: Mapping[str, str]) -> str:
@@ -102,6 +104,18 @@ def headers_of(environ: Mapping[str, str]) -> dict[str, str]:
     return headers
 
 
+def address_of(environ: Mapping[str, str]) -> str | None:
+    """Return the client's address, None where it is none: a Unix socket has a path there, or nothing.
+
+    Args:
+        environ: the strings of a WSGI environ.
+    """
+    try:
+        return str(ipaddress.ip_address(environ.get("REMOTE_ADDR", "")))
+    except ValueError:
+        return None
+
+
 class RequestData:
     """Adds the request to the events that are captured in it.
 
@@ -137,6 +151,7 @@ class RequestData:
         query = strings.get("QUERY_STRING", "")
         if query:
             request["query_string"] = sdk.filter_query(native(query), options)
-        if with_user and strings.get("REMOTE_ADDR"):
-            event.setdefault("user", {}).setdefault("ip_address", native(strings["REMOTE_ADDR"]))
+        address = address_of(strings) if with_user else None
+        if address:
+            event.setdefault("user", {}).setdefault("ip_address", address)
         return event

@@ -1,0 +1,188 @@
+"""One client for each distinct settings."""
+
+import os
+import threading
+import warnings
+
+import pytest
+import sentry_sdk
+
+from sentry_paste import ConfigError, SentryMiddleware, filter_factory
+from sentry_paste.client import registry
+from sentry_paste.spool.transport import SpoolTransport
+
+import apps
+from wsgi import call, environ_of
+
+DSN = "http://key@127.0.0.1:9/1"
+
+INI = """
+    [filter:sentry]
+    use = egg:sentry_paste
+    dsn = {dsn}
+
+    [filter:other]
+    use = egg:sentry_paste
+    dsn = {other_dsn}
+
+    [app:app]
+    paste.app_factory = apps:make_app
+
+    [pipeline:one]
+    pipeline = sentry app
+
+    [pipeline:two]
+    pipeline = sentry app
+
+    [pipeline:three]
+    pipeline = other app
+"""
+
+
+def test_section_in_two_pipelines_makes_one_client(load):
+    ini = INI.format(dsn=DSN, other_dsn=DSN + "1")
+    one, two = load(ini, "one"), load(ini, "two")
+    assert one.client is two.client is sentry_sdk.get_client()
+
+
+def test_ini_that_is_loaded_twice_makes_one_client(load):
+    for _ in range(2):
+        load(INI.format(dsn=DSN, other_dsn=DSN + "1"), "one")
+    assert len(registry.clients()) == 1
+
+
+def test_many_threads_make_one_client():
+    barrier = threading.Barrier(8)
+
+    def load():
+        barrier.wait()
+        filter_factory({}, dsn=DSN)
+
+    threads = [threading.Thread(target=load) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(registry.clients()) == 1
+
+
+def test_two_dsns_get_their_own_events(load, receiver):
+    ini = INI.format(dsn=receiver.dsn, other_dsn=receiver.dsn.replace("public", "other"))
+    for name in ("one", "three"):
+        call(load(ini, name), environ_of(f"/crash/{name}"))
+    calls = [client.dsn for client in registry.clients()]
+    assert len(calls) == 2
+    for client in registry.clients():
+        client.flush()
+    receiver.wait(errors=2)
+    keys = {
+        raw.split(b'"public_key":"')[1].split(b'"')[0] for raw in receiver.raw if b'"public_key":"' in raw
+    }
+    assert keys == {b"public", b"other"}
+
+
+def test_first_client_is_global_and_the_others_are_bound_to_their_requests(load):
+    ini = INI.format(dsn=DSN, other_dsn=DSN + "1")
+    seen = []
+
+    def app(environ, start_response):
+        seen.append(sentry_sdk.get_client().dsn)
+        return []
+
+    load(ini, "one")
+    other = load(ini, "three")
+    call(SentryMiddleware(app, other.settings))
+    assert seen == [DSN + "1"]
+    assert sentry_sdk.get_client().dsn == DSN
+
+
+def test_client_of_the_app_stays_global():
+    sentry_sdk.init(dsn=DSN)
+    app = SentryMiddleware(apps.by_path, dsn=DSN + "1")
+    assert sentry_sdk.get_client().dsn == DSN
+    assert app.client.dsn == DSN + "1"
+
+
+def test_dsn_of_the_environment_is_used(monkeypatch):
+    monkeypatch.setenv("SENTRY_DSN", DSN)
+    app = filter_factory({})(apps.by_path)
+    assert app.client.dsn == DSN
+
+
+def test_no_client_without_a_place_to_send_to():
+    assert SentryMiddleware(apps.by_path, environment="x", traces_sample_rate="1").client is None
+    assert registry.clients() == []
+
+
+def test_middleware_without_a_client_calls_the_app_alone():
+    app = SentryMiddleware(apps.by_path)
+    assert type(app(environ_of("/answer_list"), lambda *args: None)) is list
+
+
+@pytest.mark.skipif(
+    not hasattr(sentry_sdk, "traces"),
+    reason="the spotlight of an old sentry-sdk wants Django's settings wherever Django is installed",
+)
+@pytest.mark.parametrize(
+    ("name", "value"), [("spotlight", "http://127.0.0.1:9/stream"), ("SENTRY_SPOTLIGHT", "1")]
+)
+def test_spotlight_is_a_place_to_send_to(monkeypatch, name, value):
+    if name.isupper():
+        monkeypatch.setenv(name, value)
+    app = filter_factory({}, **({} if name.isupper() else {name: value}))(apps.by_path)
+    assert app.client.spotlight is not None
+
+
+def test_deprecations_of_the_sdk_are_not_told_to_users_of_an_ini():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        filter_factory({}, dsn=DSN, send_default_pii="true")
+
+
+def test_what_the_sdk_refuses_is_a_config_error(monkeypatch):
+    def refuse(*args, **kwargs):
+        raise ValueError("not with me")
+
+    monkeypatch.setattr("sentry_paste.client.GuardedClient", refuse)
+    with pytest.raises(ConfigError, match="sentry-sdk: refuses: not with me"):
+        filter_factory({"__file__": "x.ini"}, dsn=DSN)
+
+
+def test_sdk_that_fails_to_start_leaves_the_app_itself(monkeypatch, caplog):
+    def fail(*args, **kwargs):
+        raise RuntimeError("an integration is broken")
+
+    monkeypatch.setattr("sentry_paste.client.GuardedClient", fail)
+    assert filter_factory({}, dsn=DSN)(apps.by_path) is apps.by_path
+    assert [record.getMessage() for record in caplog.records] == [
+        "Sentry failed to start: nothing is reported"
+    ]
+
+
+def test_no_thread_is_started_in_the_factory():
+    before = threading.active_count()
+    filter_factory({}, dsn=DSN, release="1", traces_sample_rate="1")
+    assert threading.active_count() == before
+
+
+def test_spool_dir_without_a_dsn_keeps_envelopes_as_files(tmp_path):
+    app = filter_factory({"here": str(tmp_path)}, spool_dir="var/spool", release="1")(apps.by_path)
+    assert isinstance(app.client.transport, SpoolTransport)
+    call(app, environ_of("/crash"))
+    assert len(os.listdir(tmp_path / "var/spool")) == 1
+
+
+def test_spool_dir_with_a_dsn_is_told_to_be_unused(tmp_path, caplog, receiver):
+    app = filter_factory({"here": str(tmp_path)}, spool_dir="spool", dsn=receiver.dsn)(apps.by_path)
+    assert "spool_dir is used only while no DSN is set" in caplog.text
+    call(app, environ_of("/crash"))
+    app.client.flush()
+    receiver.wait(errors=1)
+    assert not (tmp_path / "spool").exists()
+
+
+def test_reset_forgets_the_clients():
+    filter_factory({}, dsn=DSN)
+    registry.reset()
+    assert registry.clients() == []
+    assert not sentry_sdk.get_client().is_active()
