@@ -30,7 +30,7 @@ def read_contents(file: SpoolFile) -> Contents:
     data = file.path.read_bytes()
     try:
         envelope = Envelope.deserialize(data)
-        payloads = tuple((str(item.type), _decode(item.payload)) for item in envelope.items)
+        payloads = tuple((_text(item.type) or "?", _decode(item.payload)) for item in envelope.items)
     except Exception as error:  # the SDK's reader raises what it comes upon: KeyError, TypeError, ...
         raise ValueError(f"{file.path.name} is not a Sentry envelope: {error}") from error
     if not payloads:
@@ -132,7 +132,8 @@ def _frame(frame: dict[str, Any]) -> Frame:
         function=_text(frame.get("function")) or "?",
         filename=_text(frame.get("filename") or frame.get("abs_path")),
         line=number,
-        in_app=bool(frame.get("in_app")),
+        # The SDK says False of libraries, True of what lies below project_root, and nothing of the rest.
+        in_app=frame.get("in_app") is not False,
         context=tuple(context),
         variables=tuple(_pairs(frame.get("vars"))),
     )

@@ -1,0 +1,215 @@
+"""What a file tells: ours, and anybody's."""
+
+import json
+from datetime import datetime, timezone
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sentry_sdk.envelope import Envelope, Item
+
+from sentry_paste.console import contents_text, table_text
+from sentry_paste.spool import Spool, read_contents
+
+START = "2026-11-22T07:00:00.000000Z"
+
+
+def at(milliseconds):
+    return f"2026-11-22T07:00:00.{milliseconds:03}000Z"
+
+
+def span(span_id, parent, begin, end, **more):
+    return {
+        "span_id": span_id,
+        "parent_span_id": parent,
+        "start_timestamp": at(begin),
+        "timestamp": at(end),
+        **more,
+    }
+
+
+def transaction(spans=(), **more):
+    return {
+        "type": "transaction",
+        "transaction": "GET /",
+        "start_timestamp": START,
+        "timestamp": at(100),
+        "contexts": {"trace": {"span_id": "root", "trace_id": "t" * 32, "op": "http.server", "status": "ok"}},
+        "spans": list(spans),
+        **more,
+    }
+
+
+EVENT = {
+    "level": "error",
+    "transaction": "GET /x",
+    "release": "1.0",
+    "environment": "test",
+    "tags": {"who": "ann"},
+    "request": {"method": "GET", "url": "http://localhost/x"},
+    "breadcrumbs": {
+        "values": [{"timestamp": START, "category": "shop", "level": "info", "message": "opened"}]
+    },
+    "exception": {
+        "values": [
+            {"type": "KeyError", "value": "'cause'"},
+            {
+                "type": "ValueError",
+                "value": "bad",
+                "mechanism": {"type": "wsgi", "handled": False},
+                "stacktrace": {
+                    "frames": [
+                        {
+                            "function": "view",
+                            "filename": "app.py",
+                            "lineno": 3,
+                            "in_app": True,
+                            "pre_context": ["one", "two"],
+                            "context_line": "three",
+                            "post_context": ["four"],
+                            "vars": {"x": "1"},
+                        }
+                    ]
+                },
+            },
+        ]
+    },
+}
+
+
+@pytest.fixture
+def read(tmp_path):
+    def read(payload, type_="event"):
+        envelope = Envelope(items=[Item(payload=json.dumps(payload).encode(), type=type_)])
+        return read_contents(Spool(tmp_path).write(envelope))
+
+    return read
+
+
+def test_event(read):
+    found = read(EVENT)
+    assert (found.title, found.level, found.transaction) == ("ValueError: bad", "error", "GET /x")
+    assert (found.release, found.environment, found.tags) == ("1.0", "test", (("who", "ann"),))
+    assert [error.type for error in found.errors] == ["KeyError", "ValueError"]
+    assert (found.errors[1].mechanism, found.errors[1].handled) == ("wsgi", False)
+    (frame,) = found.errors[1].frames
+    assert frame.context == ((1, "one"), (2, "two"), (3, "three"), (4, "four"))
+    assert frame.variables == (("x", "1"),)
+    (crumb,) = found.breadcrumbs
+    assert crumb.time == datetime(2026, 11, 22, 7, tzinfo=timezone.utc)
+    assert (crumb.category, crumb.message) == ("shop", "opened")
+
+
+@pytest.mark.parametrize(
+    ("event", "title"),
+    [
+        ({"message": "hello"}, "hello"),
+        ({"logentry": {"message": "hello %s", "params": ["ann"]}}, "hello %s"),
+        ({"logentry": {"message": "hello %s", "formatted": "hello ann"}}, "hello ann"),
+        ({"message": {"formatted": "hello"}}, "hello"),
+        ({"exception": {"values": [{"type": "KeyError"}]}}, "KeyError"),
+        ({"exception": [{"type": "KeyError", "value": "x"}]}, "KeyError: x"),
+        ({}, "(no message)"),
+    ],
+)
+def test_title(read, event, title):
+    assert read(event).title == title
+
+
+def test_spans_are_a_tree_in_the_order_of_time(read):
+    found = read(
+        transaction(
+            [
+                span("c", "root", 50, 90, op="render"),
+                span("b", "a", 20, 30, op="db", description="SELECT"),
+                span("a", "root", 10, 40, op="view"),
+            ]
+        ),
+        "transaction",
+    )
+    assert [(span.op, span.depth) for span in found.spans] == [
+        ("http.server", 0),
+        ("view", 1),
+        ("db", 2),
+        ("render", 1),
+    ]
+    assert (found.spans[2].offset, found.spans[2].duration) == (0.02, 0.01)
+    assert found.duration == 0.1
+    assert found.title == "GET /"
+
+
+def test_span_of_a_parent_that_is_not_there_hangs_below_the_transaction(read):
+    assert [s.depth for s in read(transaction([span("a", "lost", 1, 2)]), "transaction").spans] == [0, 1]
+
+
+def test_ring_of_spans_ends(read):
+    found = read(
+        transaction([span("a", "b", 1, 2), span("b", "a", 1, 2), span("root", "root", 1, 2)]), "transaction"
+    )
+    assert len(found.spans) <= 4
+
+
+def test_deep_chain_of_spans_is_read(read):
+    spans = [span(str(number), str(number - 1) if number else "root", 1, 2) for number in range(5000)]
+    found = read(transaction(spans), "transaction")
+    assert found.spans[-1].depth == 5000
+    assert contents_text(found)
+
+
+def test_sessions(read):
+    payload = {"aggregates": [{"started": START, "exited": 3, "crashed": 1}]}
+    assert read(payload, "sessions").title == "4 request sessions"
+
+
+def test_unknown_item(read):
+    assert read({"x": 1}, "something_new").title == "something_new"
+
+
+@pytest.mark.parametrize(
+    "data", [b"", b"{}", b"not an envelope", b"[1]\n", b'{}\n{"type":"event"}\nx\n', b"\xff"]
+)
+def test_what_is_no_envelope_is_a_value_error(tmp_path, data):
+    spool = Spool(tmp_path)
+    file = spool.write(Envelope(items=[Item(payload=b"{}", type="event")]))
+    file.path.write_bytes(data)
+    with pytest.raises(ValueError, match="is not a Sentry envelope"):
+        read_contents(file)
+    assert "unreadable" in table_text([file])
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5),
+    lambda children: (
+        st.lists(children, max_size=3) | st.dictionaries(st.text(max_size=5), children, max_size=3)
+    ),
+    max_leaves=8,
+)
+FIELDS = st.sampled_from(
+    [
+        *EVENT,
+        "spans",
+        "contexts",
+        "start_timestamp",
+        "timestamp",
+        "type",
+        "values",
+        "message",
+        "logentry",
+        "user",
+    ]
+)
+
+
+@given(
+    st.dictionaries(FIELDS, JSON, max_size=6), st.sampled_from(["event", "transaction", "sessions", "log"])
+)
+def test_any_payload_can_be_read_and_shown(tmp_path_factory, payload, type_):
+    spool = Spool(tmp_path_factory.getbasetemp() / "any")
+    for base in ({}, EVENT, transaction([span("a", "root", 1, 2)])):
+        envelope = Envelope(items=[Item(payload=json.dumps({**base, **payload}).encode(), type=type_)])
+        file = spool.write(envelope)
+        try:
+            assert contents_text(read_contents(file), all_frames=True)
+            assert table_text([file])
+        finally:
+            file.path.unlink()

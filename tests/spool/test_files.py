@@ -1,0 +1,171 @@
+"""Envelope files: names, permissions, whole or not at all."""
+
+import os
+import stat
+import threading
+from datetime import datetime, timezone
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sentry_sdk.envelope import Envelope, Item
+
+from sentry_paste.spool import Spool, SpoolError, SpoolFile
+from sentry_paste.spool.files import kind_of
+
+EVENT_ID = "4c79f60c11214eb38604f4ae0781bfb2"
+
+
+def error(event_id=EVENT_ID):
+    envelope = Envelope(headers={"event_id": event_id})
+    envelope.add_event({"event_id": event_id, "message": "hello"})
+    return envelope
+
+
+@pytest.fixture
+def spool(tmp_path):
+    return Spool(tmp_path / "var" / "spool")
+
+
+def test_file_is_a_standard_envelope(spool):
+    file = spool.write(error())
+    read = Envelope.deserialize(file.path.read_bytes())
+    assert read.headers == {"event_id": EVENT_ID}
+    assert read.get_event() == {"event_id": EVENT_ID, "message": "hello"}
+
+
+def test_name_tells_time_kind_id_and_destination(spool):
+    before = datetime.now(timezone.utc)
+    file = spool.write(error())
+    assert SpoolFile.from_path(file.path) == file
+    assert (file.kind, file.id, file.destination) == ("error", EVENT_ID, "any")
+    assert before <= file.time <= datetime.now(timezone.utc)
+    assert file.path.name == f"{file.time:%Y%m%dT%H%M%S.%fZ}-error-{EVENT_ID}-any.envelope"
+
+
+def test_names_sort_by_time(spool):
+    written = [spool.write(error()).path.name for _ in range(20)]
+    assert sorted(written) == written
+    assert [file.path.name for file in spool.files()] == written[::-1]
+
+
+def test_directory_is_private(spool):
+    file = spool.write(error())
+    assert stat.S_IMODE(spool.directory.stat().st_mode) == 0o700
+    assert stat.S_IMODE(file.path.stat().st_mode) == 0o600
+
+
+def test_directory_that_others_can_read_becomes_private(spool):
+    spool.directory.mkdir(parents=True)
+    spool.directory.chmod(0o755)
+    spool.write(error())
+    assert stat.S_IMODE(spool.directory.stat().st_mode) == 0o700
+
+
+def test_symbolic_link_is_not_followed(tmp_path):
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    with pytest.raises(SpoolError, match="is not a directory"):
+        Spool(tmp_path / "link").write(error())
+    assert os.listdir(tmp_path / "real") == []
+
+
+def test_directory_of_another_user_is_refused(spool, monkeypatch):
+    spool.prepare()
+    monkeypatch.setattr("os.geteuid", lambda: 12345)
+    with pytest.raises(SpoolError, match="belongs to another user"):
+        spool.write(error())
+
+
+def test_write_that_fails_leaves_nothing(spool, monkeypatch):
+    def fail(*args):
+        raise OSError("disk full")
+
+    monkeypatch.setattr("os.rename", fail)
+    with pytest.raises(OSError, match="disk full"):
+        spool.write(error())
+    assert os.listdir(spool.directory) == []
+
+
+def test_reader_never_sees_a_partial_file(spool):
+    big = error()
+    big.add_item(Item(payload=b"x" * 1_000_000, type="attachment"))
+    spool.prepare()
+    done = threading.Event()
+    sizes = set()
+
+    def look():
+        while not done.is_set():
+            sizes.update(file.path.stat().st_size for file in spool.files())
+
+    thread = threading.Thread(target=look)
+    thread.start()
+    for _ in range(20):
+        spool.write(big)
+    done.set()
+    thread.join()
+    assert len(sizes) == 1
+
+
+def test_envelope_without_an_event_id_gets_a_random_one(spool):
+    envelope = Envelope()
+    envelope.add_sessions({"aggregates": []})
+    assert spool.write(envelope).id != spool.write(envelope).id
+
+
+@pytest.mark.parametrize("event_id", ["../../etc/passwd", "", 7, "x" * 32])
+def test_event_id_that_is_none_is_not_in_the_name(spool, event_id):
+    file = spool.write(error(event_id))
+    assert file.path.parent == spool.directory
+    assert len(file.id) == 32
+
+
+def test_foreign_files_are_left_alone(spool):
+    spool.prepare()
+    for name in ("notes.txt", ".x.partial", "20269999T999999.000000Z-error-" + EVENT_ID + "-any.envelope"):
+        (spool.directory / name).write_text("mine")
+    spool.write(error())
+    assert len(spool.files()) == 1
+
+
+def test_directory_that_is_not_there_has_no_files(spool):
+    assert spool.files() == []
+    assert spool.find(EVENT_ID) is None
+
+
+def test_files_of_a_kind(spool):
+    spool.write(error())
+    sessions = Envelope()
+    sessions.add_sessions({"aggregates": []})
+    spool.write(sessions)
+    assert [file.kind for file in spool.files("session")] == ["session"]
+    assert [file.kind for file in spool.files("session", "error")] == ["session", "error"]
+
+
+def test_find_takes_the_first_digits_and_dashes(spool):
+    file = spool.write(error())
+    assert spool.find("4c79") == spool.find("4C79F60C-1121-4eb3-8604-f4ae0781bfb2") == file
+    assert spool.find("5") is None
+    assert spool.find("") is None
+
+
+@pytest.mark.parametrize(
+    ("types", "kind"),
+    [
+        (["event", "attachment"], "error"),
+        (["profile", "transaction"], "transaction"),
+        (["client_report", "sessions"], "session"),
+        (["check_in"], "checkin"),
+        (["log"], "log"),
+        (["something_new"], "other"),
+        ([], "other"),
+    ],
+)
+def test_kind_is_the_weightiest_items(types, kind):
+    assert kind_of(Envelope(items=[Item(payload=b"", type=type_) for type_ in types])) == kind
+
+
+@given(st.text(st.characters(exclude_characters="/\0")))
+def test_any_name_is_a_spool_file_or_not(tmp_path_factory, name):
+    file = SpoolFile.from_path(tmp_path_factory.getbasetemp() / (name or "x"))
+    assert file is None or file.path.name == name

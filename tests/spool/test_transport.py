@@ -1,0 +1,67 @@
+"""What the SDK captures lies in the spool before the call returns, whatever the disk does."""
+
+import os
+import shutil
+
+import pytest
+
+from sentry_paste import SentryMiddleware
+from sentry_paste.spool import Spool, read_contents
+
+import apps
+from wsgi import call, environ_of
+
+
+@pytest.fixture
+def app(tmp_path):
+    return SentryMiddleware(
+        apps.by_path, spool_dir=str(tmp_path / "spool"), traces_sample_rate=1.0, release="1"
+    )
+
+
+def test_crash_and_its_transaction_are_files(app, tmp_path):
+    call(app, environ_of("/crash"))
+    files = Spool(tmp_path / "spool").files()
+    assert [file.kind for file in files] == ["transaction", "error"]
+    contents = [read_contents(file) for file in files]
+    assert [found.title for found in contents] == ["GET /crash", "ValueError: in the call"]
+    assert contents[0].trace_id == contents[1].trace_id != ""
+    assert contents[1].file.id == read_contents(files[1]).payloads[0][1]["event_id"]
+
+
+def test_sessions_are_files_when_they_are_flushed(app, tmp_path):
+    call(app, environ_of("/answer_list"))
+    call(app, environ_of("/crash"))
+    app.client.flush()
+    (file,) = Spool(tmp_path / "spool").files("session")
+    assert read_contents(file).title == "2 request sessions"
+
+
+def spoil_by_a_file(path):
+    path.write_text("not a directory")
+
+
+def spoil_by_removal(path):
+    path.mkdir()
+    shutil.rmtree(path)
+    path.parent.chmod(0o500)
+
+
+@pytest.mark.parametrize("spoil", [spoil_by_a_file, spoil_by_removal])
+def test_spool_that_cannot_be_written_costs_one_warning_and_no_request(
+    app, tmp_path, caplog, monkeypatch, spoil
+):
+    if spoil is spoil_by_removal and os.geteuid() == 0:
+        # root may write anywhere: the refusal that another user would meet
+        monkeypatch.setattr(
+            "pathlib.Path.mkdir", lambda *args, **kwargs: (_ for _ in ()).throw(PermissionError("no"))
+        )
+        (tmp_path / "spool").exists()
+    else:
+        spoil(tmp_path / "spool")
+    for _ in range(3):
+        assert str(call(app, environ_of("/crash")).error) == "in the call"
+        assert call(app, environ_of("/answer_list")).chunks == [b"hello"]
+    warnings = [record for record in caplog.records if record.name == "sentry_paste"]
+    assert len(warnings) == 1
+    assert "nothing is kept until this is mended" in warnings[0].getMessage()
