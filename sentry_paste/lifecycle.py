@@ -60,7 +60,6 @@ class Lifecycle:
     def __init__(self, settings: Settings, client: Any) -> None:
         self._settings = settings
         self._client = client
-        sdk.forget_error(sentry_sdk.get_client())
         self._context: Context = copy_context()
         # The method of the context itself: no frame of ours between the server's and the app's.
         self.run: Callable[..., Any] = self._context.run
@@ -80,6 +79,7 @@ class Lifecycle:
             # In the server's own context, where the SDK makes a thread's scope once, and not in each
             # request's, where it would be made again for every request.
             isolation, current = sentry_sdk.get_isolation_scope(), sentry_sdk.get_current_scope()
+            sdk.forget_error(sentry_sdk.get_client())
             self._context.run(self._open, environ, isolation.fork(), current.fork())
         except Exception:
             _tell("a request goes unreported")
@@ -92,6 +92,7 @@ class Lifecycle:
         Scope.set_current_scope(current)
         if self._client is not None:
             isolation.client = self._client
+        sdk.forget_error(sentry_sdk.get_client())
         isolation.clear_breadcrumbs()
         strings = snapshot(environ)
         isolation.add_event_processor(RequestData(strings).process)
@@ -165,9 +166,12 @@ class Lifecycle:
         if not is_error(error) or self._error is error:
             return
         self._error = error
-        self._guarded(lambda: self._capture(error), "an error goes unreported")
-        # What is raised into the server it may log, in its own context (waitress, gunicorn and granian do).
-        sdk.remember_error(sentry_sdk.get_client(), error)
+        try:
+            self.run_anyway(lambda: self._capture(error))
+            # What is raised into the server it may log, in its own context (waitress and gunicorn do).
+            sdk.remember_error(sentry_sdk.get_client(), error)
+        except Exception:
+            _tell("an error goes unreported")
 
     def _capture(self, error: BaseException) -> None:
         traceback = error.__traceback__
@@ -181,7 +185,10 @@ class Lifecycle:
         if self._finished:
             return
         self._finished = True
-        self._guarded(self._finish, "a transaction goes unreported")
+        try:
+            self.run_anyway(self._finish)
+        except Exception:
+            _tell("a transaction goes unreported")
         # The error holds the frames of the app, and with them whatever the request held.
         self._error = self._trace = None
 
@@ -191,12 +198,6 @@ class Lifecycle:
                 self._trace.finish(_status_code(self._status), self._error)
         finally:
             sentry_sdk.get_isolation_scope().end_session()
-
-    def _guarded(self, function: Callable[[], None], loss: str) -> None:
-        try:
-            self.run_anyway(function)
-        except Exception:
-            _tell(loss)
 
 
 def is_error(error: BaseException) -> bool:

@@ -446,7 +446,6 @@ class TestOneEventOneTransaction:
         call(traced(app))
         assert len(captured.errors) == 1
 
-
     @pytest.mark.parametrize("name", ["crash", "crash_in_stream", "crash_in_close"])
     def test_error_that_the_server_logs(self, captured, name):
         seen = call(traced(apps.APPS[name]))

@@ -152,10 +152,8 @@ def test_crash_is_an_unhandled_error(conversation, name):
     assert value["mechanism"] == {"type": "wsgi", "handled": False}
 
 
-# FAILS on waitress and gunicorn, 22 November 2026: both log the exception that reaches them, which the SDK's
-# logging integration captures. The SDK's own middleware avoids the second event by DedupeIntegration, which
-# keeps the last exception in a context variable; the filter captures in a context of its own, where the
-# variable is set and forgotten.
+# waitress and gunicorn log the exception that reaches them, and the SDK captures what is logged as an error,
+# in the server's context and not in the request's.
 def test_crash_is_one_error_though_the_server_logs_it(conversation):
     raised = Counter(
         f"{value['type']}: {value['value']}"

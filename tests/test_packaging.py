@@ -1,0 +1,57 @@
+"""What is installed, and that the tests test it."""
+
+import json
+import subprocess
+import sys
+from importlib.metadata import distribution
+from pathlib import Path
+
+import pytest
+
+import sentry_paste
+
+INSTALLED = distribution("sentry-paste")
+
+
+def test_tests_run_against_what_is_installed():
+    origin = json.loads(INSTALLED.read_text("direct_url.json") or "{}")
+    if origin.get("dir_info", {}).get("editable"):
+        pytest.skip("installed in editable mode, for development")
+    assert "site-packages" in Path(sentry_paste.__file__).parts
+
+
+def test_run_time_needs_the_sdk_and_paste_deploy_only():
+    needed = [requirement for requirement in INSTALLED.requires if "extra ==" not in requirement]
+    assert sorted(requirement.split(">")[0].split("<")[0].strip() for requirement in needed) == [
+        "PasteDeploy",
+        "sentry-sdk",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("group", "names"),
+    [
+        ("paste.filter_factory", {"main", "sentry"}),
+        ("paste.filter_app_factory", {"app"}),
+        ("paste.composite_factory", {"main"}),
+        ("paste.app_factory", {"example"}),
+        ("console_scripts", {"sentry-paste"}),
+    ],
+)
+def test_entry_points_load(group, names):
+    found = [point for point in INSTALLED.entry_points if point.group == group]
+    assert {point.name for point in found} == names
+    assert all(callable(point.load()) for point in found)
+
+
+def test_types_ship():
+    assert (Path(sentry_paste.__file__).parent / "py.typed").exists()
+
+
+def test_import_needs_no_extra():
+    script = (
+        "import sys\n"
+        "for name in ('pyramid', 'webob', 'jinja2', 'waitress', 'webtest'): sys.modules[name] = None\n"
+        "import sentry_paste, sentry_paste.cli, sentry_paste.testing, sentry_paste.spool\n"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True, timeout=60)

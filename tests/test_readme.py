@@ -1,0 +1,93 @@
+"""What README says is what happens."""
+
+import re
+import sys
+import types
+from pathlib import Path
+
+import pytest
+import sentry_sdk
+import webtest
+from paste.deploy import loadapp
+
+import sentry_paste
+from sentry_paste import ConfigError, SentryMiddleware, filter_factory
+from sentry_paste.config.options import options
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.rst").read_text(encoding="utf-8")
+
+
+def blocks(language):
+    """The code blocks of a language, without their indentation."""
+    found = re.findall(rf"^\.\. code-block:: {language}\n\n((?:   .*\n|\n)+)", README, re.MULTILINE)
+    return [
+        "".join(line[3:] if line.startswith("   ") else line for line in block.splitlines(True))
+        for block in found
+    ]
+
+
+@pytest.fixture
+def _environment(monkeypatch):
+    monkeypatch.setenv("SENTRY_DSN", "http://key@127.0.0.1:9/1")
+
+
+@pytest.mark.usefixtures("_environment")
+@pytest.mark.parametrize("block", blocks("ini"), ids=lambda block: re.findall(r"\[(.*?)\]", block)[-1])
+def test_every_ini_loads_and_puts_sentry_around_the_app(tmp_path, block):
+    ini = tmp_path / "readme.ini"
+    text = block.replace("use = egg:myapp", "paste.app_factory = apps:make_app")
+    if ":main]" not in text:
+        text += "[pipeline:main]\npipeline = sentry app\n[app:app]\npaste.app_factory = apps:make_app"
+    ini.write_text(text)
+    app = loadapp(f"config:{ini}")
+    assert isinstance(app, SentryMiddleware)
+    assert app.client.dsn == "http://key@127.0.0.1:9/1"
+
+
+def test_every_python_block_runs(monkeypatch, tmp_path):
+    middleware, helper = blocks("python")
+    names = {"application": lambda environ, start_response: []}
+    exec(compile(middleware, "README.rst", "exec"), names)
+    assert names["application"].settings.sdk["traces_sample_rate"] == 0.1
+    sentry_paste.client.registry.reset()
+
+    def crash(environ, start_response):
+        return 1 / 0
+
+    ini = tmp_path / "test.ini"
+    ini.write_text(
+        "[filter-app:main]\nuse = egg:sentry_paste\nnext = app\n[app:app]\npaste.app_factory = crashing:make"
+    )
+    monkeypatch.setitem(sys.modules, "crashing", types.SimpleNamespace(make=lambda global_conf: crash))
+
+    class Client(webtest.TestApp):
+        def get(self, *args, **kwargs):
+            with pytest.raises(ZeroDivisionError):
+                super().get(*args, **kwargs)
+
+    names = {"TestApp": Client, "loadapp": lambda _: loadapp(f"config:{ini}")}
+    exec(compile(helper, "README.rst", "exec"), names)
+    names["test_crash_is_reported"]()
+
+
+def test_error_is_as_shown():
+    with pytest.raises(ConfigError) as caught:
+        filter_factory({"__file__": "app.ini"}, trace_sample_rate="1", send_default_pii="maybe")
+    shown = re.search(r"::\n\n((?:    .*\n)+)", README[README.index("all mistakes in one error") :])[1]
+    told = str(caught.value).replace(f"sentry-sdk {sentry_sdk.VERSION}", "sentry-sdk 2.75.0").splitlines()
+    assert sorted(line[4:] for line in shown.splitlines()) == sorted(told)
+
+
+def test_every_own_option_is_told():
+    told = re.findall(
+        r"^``(\w+)``$", README[README.index("\nOptions\n") : README.index("What is reported")], re.MULTILINE
+    )
+    assert sorted(told) == sorted(option.name for option in options().values() if not option.is_sdk)
+
+
+def test_example_ini_is_what_the_first_command_serves():
+    (example, tests) = map(str.rstrip, blocks("console"))
+    assert example.endswith("pserve example.ini")
+    assert tests.endswith("bin/pytest")
+    assert (ROOT / "example.ini").exists()
