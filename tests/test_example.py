@@ -601,3 +601,9 @@ def test_a_bar_stays_within_the_waterfall_and_visible(offset, duration):
 def test_bars_of_a_transaction_that_took_no_time_are_whole():
     root = Span("1", "http.server", "page", "ok", 0, 0.0, 0.0)
     assert [(bar.left, bar.width) for bar in present.waterfall([root])] == [(0.0, 100.0)]
+
+
+def test_index_tells_the_server_that_everything_is_sent_to(app):
+    with sentry_sdk.isolation_scope() as scope:
+        scope.set_client(sentry_sdk.Client(dsn="http://key@sentry.example/1", default_integrations=False))
+        assert "It is sent to sentry.example." in words(app.get("/").html.main)

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
+import sentry_sdk
 from pyramid.httpexceptions import HTTPNotFound
 
 from sentry_paste.example.views import THINGS
@@ -43,6 +45,7 @@ def index(request: Any) -> dict[str, Any]:
     files, problem = _files(spool)
     return {
         "things": THINGS,
+        "server": _server(),
         "spool": spool,
         "problem": problem,
         "envelopes": [_read(file) for file in files[:LISTED]],
@@ -50,6 +53,11 @@ def index(request: Any) -> dict[str, Any]:
         # A link to the page's own address with a fragment only scrolls, so there are two addresses in turn.
         "turn": "2" if request.GET.get("turn") == "1" else "1",
     }
+
+
+def _server() -> str:
+    """Return the host that the filter sends to, empty where it keeps files."""
+    return urlsplit(str(sentry_sdk.get_client().dsn or "")).hostname or ""
 
 
 def show(request: Any) -> dict[str, Any]:
