@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
-import os
 import threading
 import warnings
 from collections.abc import Collection, Hashable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 import sentry_sdk
+from sentry_sdk.integrations.logging import ignore_logger
 from sentry_sdk.transport import Transport
 
 from sentry_paste.config.errors import ConfigError, Problem
@@ -27,15 +28,31 @@ class GuardedClient(sentry_sdk.Client):
     The SDK guards most hooks, but not what they return, nor the transport: a ``before_send`` that returns
     a wrong thing, or a transport of the user's that raises, would raise in the app's own
     ``capture_message``.
+
+    Attributes:
+        tags: of all its events, unless the event or a scope has one of the name.
+        contexts: likewise, by name and key.
     """
 
-    def capture_event(self, *args: Any, **kwargs: Any) -> str | None:
+    tags: Mapping[str, str] = MappingProxyType({})
+    contexts: Mapping[str, Mapping[str, Any]] = MappingProxyType({})
+
+    def capture_event(self, event: Any, *args: Any, **kwargs: Any) -> str | None:
         """Capture as the SDK does; what goes wrong costs the event alone."""
         try:
-            return super().capture_event(*args, **kwargs)
+            self._add_tags_and_contexts(event)
+            return super().capture_event(event, *args, **kwargs)
         except Exception:
             log.warning("Sentry failed: an event is lost", exc_info=True)
             return None
+
+    def _add_tags_and_contexts(self, event: Any) -> None:
+        # Before the scopes are applied, which win over what the event has.
+        if self.tags:
+            event["tags"] = {**self.tags, **(event.get("tags") or {})}
+        for name, context in self.contexts.items():
+            contexts = event.setdefault("contexts", {})
+            contexts[name] = {**context, **(contexts.get(name) or {})}
 
     def capture_session(self, *args: Any, **kwargs: Any) -> None:
         """Capture as the SDK does; what goes wrong costs the session alone."""
@@ -93,7 +110,7 @@ class Registry:
         if self.transport is not None:
             options["transport"] = self.transport
         elif settings.spool_dir is not None and "transport" not in options:
-            if _dsn(settings):
+            if settings.sdk.get("dsn"):
                 log.warning("spool_dir is used only while no DSN is set; envelopes are sent to the DSN")
             else:
                 options["transport"] = SpoolTransport(Spool(settings.spool_dir))
@@ -102,12 +119,16 @@ class Registry:
                 # send_default_pii and other options are deprecated for Python code; whoever has an ini
                 # that says what it should has no code to change.
                 warnings.simplefilter("ignore", DeprecationWarning)
-                return GuardedClient(**with_guards(options))
+                client = GuardedClient(**with_guards(options))
         except (TypeError, ValueError) as error:
             raise ConfigError(settings.source, [Problem("sentry-sdk", None, f"refuses: {error}")]) from error
         except Exception:  # of an integration, or of a library of the SDK's: no mistake of the ini's
             log.warning("Sentry failed to start: nothing is reported", exc_info=True)
             return None
+        client.tags, client.contexts = settings.tags, settings.contexts
+        for name in settings.ignore_loggers:
+            ignore_logger(name)
+        return client
 
     def clients(self) -> list[GuardedClient]:
         """Return all clients, in the order in which they were made."""
@@ -135,15 +156,4 @@ registry = Registry()
 
 def _wants_client(settings: Settings) -> bool:
     given: Mapping[str, Any] = settings.sdk
-    return bool(
-        _dsn(settings)
-        or settings.spool_dir
-        or given.get("transport")
-        or given.get("spotlight")
-        or ("spotlight" not in given and os.environ.get("SENTRY_SPOTLIGHT"))
-    )
-
-
-def _dsn(settings: Settings) -> Any:
-    """Return the DSN that the client will have: the SDK reads the variable where the option is not set."""
-    return settings.sdk.get("dsn") or os.environ.get("SENTRY_DSN")
+    return bool(given.get("dsn") or settings.spool_dir or given.get("transport") or given.get("spotlight"))

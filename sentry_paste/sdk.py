@@ -7,8 +7,10 @@ with sentry-sdk 2.18.0 (the oldest supported) and 2.75.0; the tests run on both.
 from __future__ import annotations
 
 import inspect
+import pkgutil
 from collections.abc import Iterator, Mapping
 from contextvars import ContextVar
+from functools import lru_cache
 from types import TracebackType
 from typing import Any, cast
 
@@ -108,20 +110,37 @@ def integration_class(found: Any) -> type[Integration]:
     raise ValueError("is no integration of sentry_sdk")
 
 
-def integration_instance(found: Any) -> Integration:
-    """Return an integration that was given as a class or as an instance.
+@lru_cache(maxsize=1)
+def integration_modules() -> frozenset[str]:
+    """Return the names of the SDK's modules of integrations, none of which is imported for it."""
+    import sentry_sdk.integrations
+
+    modules = pkgutil.iter_modules(sentry_sdk.integrations.__path__)
+    return frozenset(module.name for module in modules if not module.name.startswith("_"))
+
+
+def integration_of_module(module: Any, name: str) -> type[Integration]:
+    """Return the integration that one of the SDK's modules is there for.
 
     Args:
-        found: what a dotted name led to.
+        module: of ``sentry_sdk.integrations``.
+        name: of the module, which is the integration's identifier too, but for a few.
 
     Raises:
-        ValueError: it is neither, or the class needs arguments.
+        ValueError: the module has none.
     """
-    cls = integration_class(found)
-    try:
-        return found if isinstance(found, Integration) else cls()
-    except Exception as error:  # DidNotEnable, TypeError, and whatever its author raises
-        raise ValueError(f"{cls.__name__}() failed: {error}") from error
+    classes: list[type[Integration]] = [
+        found
+        for found in list(vars(module).values())
+        if issubclass(type(found), type) and issubclass(found, Integration) and found is not Integration
+    ]
+    own = [found for found in classes if found.__module__.startswith(module.__name__)] or classes
+    for found in own:
+        if found.identifier == name:
+            return found
+    if len(own) != 1:
+        raise ValueError("the module has no integration of its name")
+    return own[0]
 
 
 def traces(options: Mapping[str, Any]) -> bool:

@@ -18,23 +18,25 @@ class Problem:
         option: name as it was written.
         value: text as it was written, None where the name alone is wrong.
         reason: what was expected, or what is wrong; a clause without a full stop.
+        line: its line in the file, None where that is not known.
     """
 
     option: str
     value: str | None
     reason: str
+    line: int | None = None
 
     def __str__(self) -> str:
-        if self.value is None:
-            return f"{self.option}: {self.reason}"
-        return f"{self.option} = {shown(self.value)}: {self.reason}"
+        place = f"line {self.line}: " if self.line else ""
+        value = "" if self.value is None else f" = {shown(self.value)}"
+        return f"{place}{self.option}{value}: {self.reason}"
 
 
 class ConfigError(ValueError):
     """Options that cannot be used: every mistake that was found, a line each.
 
     Args:
-        source: the file they were read from, or what else gave them.
+        source: the file they were read from, with the section where it is known, or what else gave them.
         problems: at least one.
     """
 

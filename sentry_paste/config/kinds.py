@@ -1,25 +1,22 @@
 """The kinds of value that an option can have, and how the text of an ini becomes one.
 
 A kind knows what it expects in words that end up in an error message, and turns
-text into a value or raises ``ValueError``. It never imports the user's code:
-the kinds that name something to import give a ``Reference``, which the reader
-resolves when all syntax has been checked.
+text into a value or raises ``ValueError``.
 """
 
 from __future__ import annotations
 
+import logging
 import math
 import re
+import socket
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from importlib import import_module
 from typing import Any
 
 from paste.deploy.converters import asbool
 
 from sentry_paste import sdk
-
-_DOTTED_NAME = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*(:[^\W\d]\w*(\.[^\W\d]\w*)*)?")
 
 
 @dataclass(frozen=True)
@@ -27,7 +24,7 @@ class Kind:
     """A kind of value.
 
     Attributes:
-        name: one word for the reference.
+        name: a word or two for the reference.
         expected: what is expected, to follow the word "expected".
         parse: text to value; raises ValueError, with a message where it knows more than ``expected``.
         is_path: whether relative values are relative to the ini's directory.
@@ -39,52 +36,21 @@ class Kind:
     is_path: bool = False
 
 
-@dataclass(frozen=True)
-class Reference:
-    """Something to import, by the name that the ini gives.
+_SIZES = {"": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "kib": 2**10, "mib": 2**20, "gib": 2**30}
 
-    Attributes:
-        names: dotted names, ``package.module:attribute`` or ``package.module.attribute``.
-        build: makes the option's value of the imported objects; raises ValueError for wrong ones.
-    """
+# Seconds in a unit, and the ways in which people write it.
+_UNITS = {
+    "milliseconds": (0.001, {"ms", "millisecond", "milliseconds"}),
+    "seconds": (1.0, {"s", "sec", "second", "seconds"}),
+    "minutes": (60.0, {"m", "min", "minute", "minutes"}),
+    "hours": (3600.0, {"h", "hour", "hours"}),
+    "days": (86400.0, {"d", "day", "days"}),
+    "weeks": (604800.0, {"w", "week", "weeks"}),
+}
+_AMOUNT = re.compile(r"(?P<number>\d+(?:\.\d*)?|\.\d+)\s*(?P<unit>[A-Za-z]*)", re.ASCII)
 
-    names: tuple[str, ...]
-    build: Callable[[list[Any]], Any]
-
-    def resolve(self) -> Any:
-        """Import the names and return the option's value.
-
-        Raises:
-            ValueError: a name does not import, or names something of the wrong kind.
-        """
-        return self.build([import_name(name) for name in self.names])
-
-
-def import_name(name: str) -> Any:
-    """Import an object by its dotted name.
-
-    Args:
-        name: ``package.module:attribute`` or ``package.module.attribute``.
-
-    Raises:
-        ValueError: the name is misspelt, or importing it fails; says which part.
-    """
-    if not _DOTTED_NAME.fullmatch(name):
-        raise ValueError(f"{name!r} is no dotted name such as package.module:attribute")
-    module_name, _, path = name.partition(":")
-    if not path:
-        module_name, _, path = name.rpartition(".")
-    if not module_name:
-        raise ValueError(f"{name!r} names no module: write package.module:attribute")
-    try:
-        found = import_module(module_name)
-    except Exception as error:  # a module of the user's can raise anything
-        raise ValueError(f"cannot import {module_name}: {type(error).__name__}: {error}") from error
-    for part in path.split("."):
-        if not hasattr(found, part):
-            raise ValueError(f"{module_name} has no {path}")
-        found = getattr(found, part)
-    return found
+# What a tag may be, in Sentry's ingestion: https://develop.sentry.dev/sdk/data-model/event-payloads/
+TAG_NAME = re.compile(r"[A-Za-z0-9_.:-]{1,200}")
 
 
 def split_words(text: str) -> list[str]:
@@ -93,7 +59,25 @@ def split_words(text: str) -> list[str]:
     Args:
         text: ``a, b`` or an entry on each line.
     """
-    return [word for line in text.splitlines() for word in map(str.strip, line.split(",")) if word]
+    return [word for line in split_lines(text) for word in map(str.strip, line.split(",")) if word]
+
+
+def split_names(text: str) -> list[str]:
+    """Split a list of names, which hold no blanks, by line, comma or blank.
+
+    Args:
+        text: ``a, b`` or ``a b`` or a name on each line.
+    """
+    return [name for word in split_words(text) for name in word.split()]
+
+
+def split_lines(text: str) -> list[str]:
+    """Split text into its lines, trimmed; blank ones are dropped.
+
+    Args:
+        text: an entry on each line.
+    """
+    return [line for line in map(str.strip, text.splitlines()) if line]
 
 
 def _number(text: str) -> float:
@@ -110,13 +94,6 @@ def _rate(text: str) -> float:
     return value
 
 
-def _seconds(text: str) -> float:
-    value = _number(text)
-    if value < 0:
-        raise ValueError
-    return value
-
-
 def _count(text: str, least: int = 0) -> int:
     value = int(text)
     if value < least:
@@ -124,10 +101,26 @@ def _count(text: str, least: int = 0) -> int:
     return value
 
 
+def _size(text: str) -> int:
+    match = _AMOUNT.fullmatch(text)
+    if match is None or match["unit"].lower() not in _SIZES:
+        raise ValueError
+    return int(float(match["number"]) * _SIZES[match["unit"].lower()])
+
+
+def _level(text: str) -> int:
+    # Names by hand: logging.getLevelName answers any text with some text.
+    names = {"DEBUG": 10, "INFO": 20, "WARNING": 30, "WARN": 30, "ERROR": 40, "CRITICAL": 50, "FATAL": 50}
+    custom = logging.getLevelName(text.upper())
+    if text.upper() in names:
+        return names[text.upper()]
+    return custom if isinstance(custom, int) else _count(text)
+
+
 def _status_codes(text: str) -> frozenset[int]:
     codes: set[int] = set()
     for word in split_words(text):
-        match = re.fullmatch(r"([1-5]\d\d)(?:\s*-\s*([1-5]\d\d))?", word)
+        match = re.fullmatch(r"([1-5]\d\d)(?:\s*-\s*([1-5]\d\d))?", word, re.ASCII)
         if match is None:
             raise ValueError
         first, last = int(match[1]), int(match[2] or match[1])
@@ -139,11 +132,19 @@ def _status_codes(text: str) -> frozenset[int]:
 
 def _mapping(text: str) -> dict[str, str]:
     pairs: dict[str, str] = {}
-    for line in filter(None, map(str.strip, text.splitlines())):
+    for line in split_lines(text):
         match = re.fullmatch(r"([^:=]*[^:=\s])\s*[:=]\s*(.*)", line)
         if match is None:
             raise ValueError
         pairs[match[1]] = match[2]
+    return pairs
+
+
+def _tags(text: str) -> dict[str, str]:
+    pairs = _mapping(text)
+    for name in pairs:
+        if not TAG_NAME.fullmatch(name):
+            raise ValueError(f"expected letters, digits and _.:- in the name of a tag, not {name!r}")
     return pairs
 
 
@@ -154,63 +155,102 @@ def _dsn(text: str) -> str:
     return text
 
 
-def _bool_or_url(text: str) -> bool | str:
-    if re.match(r"https?://", text):
-        return text
-    return bool(asbool(text))
-
-
-def _one_callable(objects: list[Any]) -> Any:
-    (found,) = objects
-    if not callable(found):
-        raise ValueError(f"{type(found).__name__} object is not callable")
-    return found
-
-
-def _one_object(objects: list[Any]) -> Any:
-    """Return the object; where the name is a class's, an instance of it."""
-    (found,) = objects
-    if not isinstance(found, type):
-        return found
+def _bool_or(parse: Callable[[str], Any], text: str) -> Any:
     try:
-        return found()
-    except Exception as error:  # a class of the user's can raise anything
-        raise ValueError(f"{found.__name__}() failed: {error}") from error
+        return bool(asbool(text))
+    except ValueError:
+        return parse(text)
 
 
-def _one_transport(objects: list[Any]) -> Any:
-    (found,) = objects
-    if not sdk.is_transport(found):
-        raise ValueError("is neither a sentry_sdk.transport.Transport nor a subclass of it")
-    return found
-
-
-def _integration_instances(objects: list[Any]) -> list[Any]:
-    return [sdk.integration_instance(found) for found in objects]
-
-
-def _integration_classes(objects: list[Any]) -> list[Any]:
-    return [sdk.integration_class(found) for found in objects]
-
-
-def _reference(build: Callable[[list[Any]], Any]) -> Callable[[str], Reference]:
-    def parse(text: str) -> Reference:
-        return Reference((_checked_name(text),), build)
-
-    return parse
-
-
-def _references(build: Callable[[list[Any]], Any]) -> Callable[[str], Reference]:
-    def parse(text: str) -> Reference:
-        words = [word for entry in split_words(text) for word in entry.split()]
-        return Reference(tuple(map(_checked_name, words)), build)
-
-    return parse
-
-
-def _checked_name(text: str) -> str:
-    if not _DOTTED_NAME.fullmatch(text) or not ({".", ":"} & set(text)):
+def _url(text: str) -> str:
+    if not re.match(r"https?://[^/\s]", text):
         raise ValueError
+    return text
+
+
+def _patterns(text: str) -> list[str]:
+    for line in split_words(text):
+        _compiled(line)
+    return split_words(text)
+
+
+def _compiled(text: str) -> re.Pattern[str]:
+    try:
+        return re.compile(text)
+    except (re.error, OverflowError, RecursionError) as error:
+        raise ValueError(f"expected a regular expression, {text!r} is none: {error}") from error
+
+
+def _span_names(text: str) -> list[str | re.Pattern[str]]:
+    return [
+        _compiled(line[1:-1]) if len(line) > 2 and line[0] == line[-1] == "/" else line
+        for line in split_words(text)
+    ]
+
+
+def _glob(text: str) -> str:
+    # A glob is matched against the whole path: one that begins otherwise would never match.
+    if not text.startswith(("/", "*", "?", "[")):
+        raise ValueError(f"expected a glob for a path, beginning with / or *, not {text!r}")
+    return text
+
+
+def _globs(text: str) -> tuple[str, ...]:
+    return tuple(map(_glob, split_words(text)))
+
+
+def _glob_table(value: Callable[[str], Any], text: str) -> tuple[tuple[str, Any], ...]:
+    rows = []
+    for line in split_lines(text):
+        glob, _, rest = line.partition(" ")
+        if not rest.strip():
+            raise ValueError
+        rows.append((_glob(glob), value(rest.strip())))
+    return tuple(rows)
+
+
+def _header_name(text: str) -> str:
+    # A field name, RFC 9110 section 5.1.
+    if not re.fullmatch(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+", text):
+        raise ValueError
+    return text
+
+
+def _socket_options(text: str) -> list[tuple[int, int, int]]:
+    rows = []
+    for line in split_lines(text):
+        words = line.replace(",", " ").split()
+        if len(words) != 3:
+            raise ValueError
+        level, option = (
+            getattr(socket, word, None) if not word.isdecimal() else int(word) for word in words[:2]
+        )
+        if not isinstance(level, int) or not isinstance(option, int):
+            raise ValueError(
+                f"expected names of the socket module, such as SOL_SOCKET SO_KEEPALIVE 1, not {line!r}"
+            )
+        rows.append((int(level), int(option), int(words[2])))
+    return rows
+
+
+def _functions(text: str) -> list[dict[str, str]]:
+    names = split_names(text)
+    if not all("." in name.strip(".") for name in names):
+        raise ValueError
+    return [{"qualified_name": name} for name in names]
+
+
+def scalar(text: str) -> Any:
+    """Return a boolean, an integer or a number where text is one, else the text.
+
+    Args:
+        text: a value whose type nobody has declared.
+    """
+    for parse in (lambda word: bool(asbool(word)) if not word.isdecimal() else int(word), int, _number):
+        try:
+            return parse(text)
+        except ValueError:
+            continue
     return text
 
 
@@ -230,34 +270,60 @@ def choice(values: Iterable[str]) -> Kind:
     return Kind("choice", "one of " + ", ".join(words.values()), parse)
 
 
+def duration(bare: str, result: str = "seconds", *, whole: bool = False) -> Kind:
+    """Return the kind of an option that takes a time: ``30 s``, ``7 days``, or a bare number.
+
+    Args:
+        bare: the unit of a bare number.
+        result: the unit of the value.
+        whole: whether the value is a whole number.
+    """
+
+    def parse(text: str) -> float:
+        match = _AMOUNT.fullmatch(text)
+        unit = match and (match["unit"].lower() or bare)
+        factors = [factor for name, (factor, words) in _UNITS.items() if unit == name or unit in words]
+        if match is None or not factors:
+            raise ValueError
+        value = round(float(match["number"]) * factors[0] / _UNITS[result][0], 9)
+        if not math.isfinite(value):
+            raise ValueError
+        return int(value) if whole else value
+
+    return Kind("duration", f"a time such as 30 s, 5 min or 7 days (a bare number is in {bare})", parse)
+
+
 BOOLEAN = Kind("boolean", "true or false", lambda text: bool(asbool(text)))
 RATE = Kind("rate", "a number from 0 to 1", _rate)
 COUNT = Kind("count", "a whole number, 0 or more", _count)
-POSITIVE = Kind("positive", "a whole number, 1 or more", lambda text: _count(text, least=1))
+POSITIVE = Kind("positive count", "a whole number, 1 or more", lambda text: _count(text, least=1))
 NUMBER = Kind("number", "a number", _number)
-SECONDS = Kind("seconds", "a number of seconds, 0 or more", _seconds)
+SIZE = Kind("size", "a size such as 10 MB (a bare number is in bytes)", _size)
+LEVEL = Kind("level", "a log level, by name or number", _level)
 TEXT = Kind("text", "some text", lambda text: text)
 WORDS = Kind("list", "a list, by line or by comma", split_words)
-UPPER_WORDS = Kind(
-    "list", "a list, by line or by comma", lambda text: frozenset(map(str.upper, split_words(text)))
+NAMES = Kind("names", "a list of names, by line, comma or blank", split_names)
+METHODS = Kind(
+    "names",
+    "HTTP methods, by line, comma or blank",
+    lambda text: frozenset(map(str.upper, split_names(text))),
 )
+PATTERNS = Kind("patterns", "regular expressions, by line or by comma", _patterns)
+SPAN_NAMES = Kind("span names", "names, or /regular expressions/, by line or by comma", _span_names)
+GLOBS = Kind("globs", "globs for paths, by line or by comma", _globs)
+GLOB_RATES = Kind(
+    "globs with rates", "a glob and a rate from 0 to 1 on each line", lambda text: _glob_table(_rate, text)
+)
+GLOB_NAMES = Kind("globs with names", "a glob and a name on each line", lambda text: _glob_table(str, text))
 MAPPING = Kind("mapping", "lines of name: value", _mapping)
-STATUS_CODES = Kind("codes", "HTTP status codes and ranges of them, 404, 500-599", _status_codes)
+TAGS = Kind("mapping", "lines of name: value", _tags)
+STATUS_CODES = Kind("status codes", "HTTP status codes and ranges of them, 404, 500-599", _status_codes)
 PATH = Kind("path", "a path", lambda text: text, is_path=True)
+BOOLEAN_OR_PATH = Kind(
+    "boolean or path", "true, false or a path", lambda text: _bool_or(str, text), is_path=True
+)
 DSN = Kind("DSN", "a DSN, https://KEY@HOST/PROJECT", _dsn)
-BOOLEAN_OR_URL = Kind("boolean or URL", "true, false or a URL", _bool_or_url)
-FUNCTIONS = Kind(
-    "list",
-    "dotted names of functions, by line or by comma",
-    lambda text: [{"qualified_name": name} for name in split_words(text)],
-)
-_NAME_EXPECTED = "a dotted name, package.module:attribute or package.module.attribute"
-HOOK = Kind("hook", _NAME_EXPECTED + ", of a callable", _reference(_one_callable))
-OBJECT = Kind("object", _NAME_EXPECTED, _reference(_one_object))
-TRANSPORT = Kind("transport", _NAME_EXPECTED + ", of a transport", _reference(_one_transport))
-INTEGRATIONS = Kind(
-    "integrations", "dotted names of integrations, by line or by comma", _references(_integration_instances)
-)
-INTEGRATION_CLASSES = Kind(
-    "integrations", "dotted names of integrations, by line or by comma", _references(_integration_classes)
-)
+BOOLEAN_OR_URL = Kind("boolean or URL", "true, false or a URL", lambda text: _bool_or(_url, text))
+HEADER_NAME = Kind("header name", "the name of an HTTP header", _header_name)
+SOCKET_OPTIONS = Kind("socket options", "lines of level, option and value", _socket_options)
+FUNCTIONS = Kind("functions", "dotted names of functions, by line, comma or blank", _functions)

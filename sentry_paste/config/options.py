@@ -1,9 +1,8 @@
 """The one table of options: name, kind, default, help.
 
-The SDK's options come from the signature of the installed SDK, so that an
-option of a newer SDK works without a release of ours. Where the signature says
-too little for a kind (an old SDK has no annotations; a rate is annotated as any
-other float), the tables below do.
+Everything is made of it: parsing, checks, the commented sample, the reference.
+The SDK's options come from the signature of the installed SDK, so that an option
+of a newer SDK works without a release of ours.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from types import MappingProxyType
 from typing import Any
 
 from sentry_paste import sdk
-from sentry_paste.config import kinds
+from sentry_paste.config import kinds, references
 from sentry_paste.config.kinds import Kind
 
 
@@ -25,104 +24,53 @@ class Option:
     """An option of the filter.
 
     Attributes:
-        name: as it is written in the ini.
+        name: as it is written in the ini; capital parts are the user's own, as in ``tags.NAME``.
         kind: what its text is turned into.
         default: the value where the ini does not say it.
-        help: what it does, in a sentence or two; empty for the SDK's, which the SDK documents.
+        help: what it does, in a sentence or two.
+        default_text: the default in words, where the value does not say it.
         is_sdk: whether it is an option of ``sentry_sdk.init``.
+        pending: whether this version takes it and does nothing with it yet.
     """
 
     name: str
     kind: Kind
-    default: Any
+    default: Any = None
     help: str = ""
+    default_text: str = ""
     is_sdk: bool = False
-
-
-_OWN_OPTIONS = (
-    Option(
-        "spool_dir",
-        kinds.PATH,
-        None,
-        "Directory where envelopes are kept as files while no DSN is set; relative to the ini.",
-    ),
-    Option(
-        "http_methods_to_capture",
-        kinds.UPPER_WORDS,
-        # HEAD and OPTIONS are left out as in the SDK's middleware: they are seldom what one measures.
-        frozenset({"CONNECT", "DELETE", "GET", "PATCH", "POST", "PUT", "TRACE"}),
-        "Methods whose requests are transactions; errors are reported whatever the method.",
-    ),
-)
-
-_SDK_KINDS: dict[str, Kind] = {
-    "_experiments": kinds.OBJECT,
-    "before_breadcrumb": kinds.HOOK,
-    "before_send": kinds.HOOK,
-    "before_send_log": kinds.HOOK,
-    "before_send_metric": kinds.HOOK,
-    "before_send_span": kinds.HOOK,
-    "before_send_transaction": kinds.HOOK,
-    "ca_certs": kinds.PATH,
-    "cert_file": kinds.PATH,
-    "custom_repr": kinds.HOOK,
-    "data_collection": kinds.OBJECT,
-    "debug": kinds.BOOLEAN,
-    "disabled_integrations": kinds.INTEGRATION_CLASSES,
-    "dsn": kinds.DSN,
-    "enable_tracing": kinds.BOOLEAN,
-    "error_sampler": kinds.HOOK,
-    "event_scrubber": kinds.OBJECT,
-    "functions_to_trace": kinds.FUNCTIONS,
-    "ignore_errors": kinds.WORDS,
-    "ignore_spans": kinds.WORDS,
-    "in_app_exclude": kinds.WORDS,
-    "in_app_include": kinds.WORDS,
-    "integrations": kinds.INTEGRATIONS,
-    "keep_alive": kinds.BOOLEAN,
-    "key_file": kinds.PATH,
-    "max_request_body_size": kinds.choice(["never", "small", "medium", "always"]),
-    "max_stack_frames": kinds.COUNT,
-    "max_value_length": kinds.COUNT,
-    "profile_lifecycle": kinds.choice(["manual", "trace"]),
-    "profiler_mode": kinds.choice(["thread", "gevent", "sleep", "unknown"]),
-    "profiles_sampler": kinds.HOOK,
-    "project_root": kinds.PATH,
-    "proxy_headers": kinds.MAPPING,
-    "send_default_pii": kinds.BOOLEAN,
-    "shutdown_timeout": kinds.SECONDS,
-    "socket_options": kinds.OBJECT,
-    "spotlight": kinds.BOOLEAN_OR_URL,
-    "trace_ignore_status_codes": kinds.STATUS_CODES,
-    "trace_propagation_targets": kinds.WORDS,
-    "traces_sampler": kinds.HOOK,
-    "transport": kinds.TRANSPORT,
-    "transport_queue_size": kinds.POSITIVE,
-}
-
-_KINDS_BY_ANNOTATION = {
-    "bool": kinds.BOOLEAN,
-    "int": kinds.COUNT,
-    "float": kinds.NUMBER,
-    "str": kinds.TEXT,
-}
+    pending: bool = False
 
 
 @lru_cache(maxsize=1)
 def options() -> Mapping[str, Option]:
     """Return the table: every option of the filter and of the installed SDK, by name."""
-    table = {option.name: option for option in _OWN_OPTIONS}
+    from sentry_paste.config.own_options import OWN_OPTIONS
+    from sentry_paste.config.sdk_options import SDK_HELP, SDK_KINDS
+
+    table = {option.name: option for option in OWN_OPTIONS}
     for name, annotation, default in sdk.client_options():
-        kind = _SDK_KINDS.get(name) or derive_kind(name, annotation, default)
-        table[name] = Option(name, kind, default, is_sdk=True)
+        kind = SDK_KINDS.get(name) or derive_kind(name, annotation, default)
+        help_ = SDK_HELP.get(name, "An option of a newer sentry-sdk: see its documentation.")
+        table[name] = Option(name, kind, default, help_, is_sdk=True)
     return MappingProxyType(dict(sorted(table.items())))
 
 
+_KINDS_BY_TYPE = {
+    "bool": kinds.BOOLEAN,
+    "int": kinds.COUNT,
+    "float": kinds.NUMBER,
+    "str": kinds.TEXT,
+}
+_LISTS = ("List", "Sequence", "Iterable", "Tuple", "list", "tuple")
+_SETS = ("AbstractSet", "Set", "FrozenSet", "set", "frozenset")
+
+
 def derive_kind(name: str, annotation: str, default: Any) -> Kind:
-    """Return the kind that an SDK option's signature implies, ``OBJECT`` where it implies none.
+    """Return the kind that a signature implies, ``OBJECT`` where it implies none.
 
     Args:
-        name: the option's name; a float that is called a sample rate is a rate.
+        name: of the option; a float that is called a sample rate is a rate.
         annotation: source of the annotation, empty where there is none.
         default: the default, which tells the type where no annotation does.
     """
@@ -130,35 +78,33 @@ def derive_kind(name: str, annotation: str, default: Any) -> Kind:
         return kinds.RATE
     kind = _kind_of_annotation(annotation)
     if kind is None and default is not None:
-        kind = _KINDS_BY_ANNOTATION.get(type(default).__name__)
+        kind = _KINDS_BY_TYPE.get(type(default).__name__)
     if kind is None and not annotation and default is None:
         # An SDK without annotations: what has no default and is no hook is text, as release and dist are.
         kind = kinds.TEXT
-    return kind or kinds.OBJECT
+    return kind or references.OBJECT
 
 
 def _kind_of_annotation(annotation: str) -> Kind | None:
     try:
-        node = ast.parse(annotation, mode="eval").body
+        node = _without_optional(ast.parse(annotation, mode="eval").body)
     except SyntaxError:
         return None
-    node = _without_optional(node)
-    text = ast.unparse(node)
     if isinstance(node, ast.Subscript):
         outer = ast.unparse(node.value).rpartition(".")[2]
-        inner = ast.unparse(node.slice)
+        inner = ast.unparse(node.slice).strip("()")
         if outer == "Literal":
             values = ast.literal_eval(node.slice)
             return kinds.choice(values if isinstance(values, tuple) else (values,))
         if outer == "Callable":
-            return kinds.HOOK
-        if outer in ("List", "Sequence", "list") and inner == "str":
+            return references.HOOK
+        if outer in _LISTS and inner in ("str", "str, ..."):
             return kinds.WORDS
-        if outer in ("AbstractSet", "Set", "FrozenSet", "set", "frozenset") and inner == "int":
+        if outer in _SETS and inner == "int":
             return kinds.STATUS_CODES
-        if outer in ("Dict", "Mapping", "dict") and inner in ("str, str", "(str, str)"):
+        if outer in ("Dict", "Mapping", "dict") and inner == "str, str":
             return kinds.MAPPING
-    return _KINDS_BY_ANNOTATION.get(text)
+    return _KINDS_BY_TYPE.get(ast.unparse(node))
 
 
 def _without_optional(node: ast.expr) -> ast.expr:

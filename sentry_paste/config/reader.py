@@ -9,39 +9,32 @@ from __future__ import annotations
 import difflib
 import logging
 import os
+import re
 from collections.abc import Hashable, Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
 from sentry_paste import sdk
-from sentry_paste.config.errors import ConfigError, Problem
-from sentry_paste.config.hidden import hidden_options
-from sentry_paste.config.kinds import Reference
-from sentry_paste.config.options import options
-from sentry_paste.config.settings import Settings
+from sentry_paste.config import integrations, values
+from sentry_paste.config.aliases import without_aliases
+from sentry_paste.config.errors import ConfigError, Problem, shown
+from sentry_paste.config.families import assemble, family_of, parse_member
+from sentry_paste.config.kinds import TEXT
+from sentry_paste.config.options import Option, options
+from sentry_paste.config.references import Reference
+from sentry_paste.config.settings import Origin, Settings
+from sentry_paste.config.sources import Gathered, Given, add_variables, from_keywords, gather
 from sentry_paste.config.variables import expand
 
 log = logging.getLogger("sentry_paste")
 
-#: What an option's name can begin with, in ``[DEFAULT]`` where it must, in a section where it may.
-PREFIX = "sentry."
-
-
-@dataclass(frozen=True)
-class _Given:
-    """An option as it was given: the name as written, the value, and where it stood."""
-
-    written: str
-    value: Any
-    origin: str
+_COMMENT = re.compile(r"\s[;#].*")
 
 
 def read_ini(global_conf: Mapping[str, str], local_conf: Mapping[str, str]) -> Settings:
     """Read the options that PasteDeploy hands to a factory.
 
-    ``sentry.NAME`` of the ``[DEFAULT]`` section counts where the filter's own section has no NAME. An
-    option without a value counts as not given. Keys that begin with two underscores are the loader's.
+    An option without a value counts as not given.
 
     Args:
         global_conf: ``[DEFAULT]``, and what the loader adds: ``here`` and ``__file__``.
@@ -50,31 +43,7 @@ def read_ini(global_conf: Mapping[str, str], local_conf: Mapping[str, str]) -> S
     Raises:
         ConfigError: an option is unknown, has a wrong value, or names what cannot be imported.
     """
-    source = global_conf.get("__file__", "ini")
-    local_names = {key for key in local_conf if not key.startswith("__")}
-    known_global = {key for key in global_conf if key.startswith(PREFIX) or key in options()}
-    for section, name in hidden_options(source, known_global, local_names):
-        other = name[len(PREFIX) :] if name.startswith(PREFIX) else PREFIX + name
-        log.warning(
-            "%s: %s of [%s] is hidden by %s of [DEFAULT] or of the command line; write %s instead",
-            source,
-            name,
-            section,
-            name,
-            other,
-        )
-    given = {
-        _plain(key): _Given(key, value, "[DEFAULT]")
-        for key, value in global_conf.items()
-        if key.startswith(PREFIX)
-    }
-    problems = []
-    for key in sorted(local_names):
-        name = _plain(key)
-        if name in given and given[name].origin == "section":
-            problems.append(Problem(key, None, f"is given twice, as {given[name].written} too"))
-        given[name] = _Given(key, local_conf[key], "section")
-    return _settings(source, given, problems, base=global_conf.get("here", ""))
+    return _Reader(gather(global_conf, local_conf)).settings()
 
 
 def read_keywords(keywords: Mapping[str, Any]) -> Settings:
@@ -86,75 +55,174 @@ def read_keywords(keywords: Mapping[str, Any]) -> Settings:
     Raises:
         ConfigError: as for an ini.
     """
-    given = {name: _Given(name, value, "keyword") for name, value in keywords.items()}
-    return _settings("SentryMiddleware", given, [], base="")
+    return _Reader(from_keywords(keywords)).settings()
 
 
-def _plain(key: str) -> str:
-    """Return an option's name without the prefix, with underscores where the ini has dashes."""
-    return (key[len(PREFIX) :] if key.startswith(PREFIX) else key).replace("-", "_")
+class _Reader:
+    """Reads the options of one filter, step by step, and collects its mistakes."""
 
+    def __init__(self, gathered: Gathered) -> None:
+        self.source = gathered.source
+        self.base = gathered.base
+        self.hidden = gathered.hidden
+        self.problems = list(gathered.problems)
+        self.given = self._with_values(without_aliases(gathered.given))
+        add_variables(self.given)
+        self.texts: dict[str, Any] = {}
+        self.values: dict[str, Any] = {}
+        self.members: dict[str, dict[str, Any]] = {}
 
-def _settings(source: str, given: Mapping[str, _Given], problems: list[Problem], base: str) -> Settings:
-    values: dict[str, Any] = {}
-    texts: dict[str, Any] = {}
-    for name, item in given.items():
+    def settings(self) -> Settings:
+        """Return the settings, or raise all mistakes."""
+        for name in self.given:
+            self._guard(name, self._parse, name)
+        for name, value in self.values.items():
+            if isinstance(value, Reference):
+                self._guard(name, self._resolve, name, value)
+        self._assemble()
+        self._add_integrations()
+        for name, make in values.DERIVED.items():
+            if name in self.values:
+                self._guard(name, self._derive, name, make)
+        if self.problems:
+            raise ConfigError(self.source, sorted(self.problems, key=lambda p: (p.line or 0, p.option)))
+        return self._frozen()
+
+    def _guard(self, name: str, step: Any, *args: Any) -> None:
         try:
-            parsed = _parse(name, item, base)
+            step(*args)
         except ValueError as error:
-            problems.append(
-                Problem(item.written, _text(item.value) if name in options() else None, str(error))
-            )
-            continue
-        if parsed is not None:
-            texts[name], values[name] = parsed
-    for name, value in values.items():
-        if isinstance(value, Reference):
+            item = self.given[name]
+            value = None if str(error).startswith("is no ") else _text(item.value)
+            self.problems.append(Problem(item.written, value, str(error), item.line))
+
+    def _with_values(self, given: Mapping[str, Given]) -> dict[str, Given]:
+        """Return the options that have a value, their variables replaced."""
+        found = {}
+        for name, item in given.items():
+            if not isinstance(item.value, str):
+                found[name] = item
+                continue
             try:
-                values[name] = value.resolve()
+                text = expand(item.written, item.value, os.environ).strip()
             except ValueError as error:
-                problems.append(Problem(given[name].written, _text(given[name].value), str(error)))
-    if problems:
-        raise ConfigError(source, sorted(problems, key=lambda problem: problem.option))
-    table = options()
-    own = {name: values.get(name, option.default) for name, option in table.items() if not option.is_sdk}
-    shared = {name: text for name, text in texts.items() if table[name].is_sdk or name == "spool_dir"}
-    return Settings(
-        sdk=MappingProxyType({name: value for name, value in values.items() if table[name].is_sdk}),
-        origins=MappingProxyType({name: given[name].origin for name in values}),
-        source=source,
-        client_key=tuple(sorted((name, _frozen(text)) for name, text in shared.items())),
-        **own,
-    )
+                self.problems.append(Problem(item.written, item.value, str(error), item.line))
+                continue
+            if text:
+                self._look_for_traces_of_the_parser(item, text)
+                found[name] = Given(name, item.written, text, item.origin, item.line, item.text)
+        return found
+
+    def _look_for_traces_of_the_parser(self, item: Given, text: str) -> None:
+        if "%%" in text:
+            log.warning(
+                "%s: %s has a doubled %%: PasteDeploy has already made one of two", self.source, item.written
+            )
+
+    def _parse(self, name: str) -> None:
+        item = self.given[name]
+        family = family_of(name)
+        if family is not None:
+            value = item.value if not isinstance(item.value, str) else parse_member(name, item.value)
+            self.members.setdefault(family, {})[name[len(family) + 1 :]] = value
+            self.texts[name] = item.value
+            return
+        option = options().get(name)
+        if option is None or "." in name:
+            raise ValueError(_unknown(item))
+        self.texts[name], self.values[name] = self._value(option, item)
+
+    def _value(self, option: Option, item: Given) -> tuple[Any, Any]:
+        if not isinstance(item.value, str):
+            return item.value, item.value
+        text = item.value
+        try:
+            value = option.kind.parse(text)
+        except ValueError as error:
+            raise ValueError(_reason(option, text, str(error))) from None
+        if option.kind is TEXT and _COMMENT.search(text):
+            log.warning("%s: %s = %s: comments belong on lines of their own", self.source, item.written, text)
+        if option.kind.is_path and isinstance(value, str):
+            text = value = os.path.join(self.base, value)
+        return text, value
+
+    def _resolve(self, name: str, value: Reference) -> None:
+        self.values[name] = value.resolve()
+
+    def _derive(self, name: str, make: Any) -> None:
+        make(self.values, self.base)
+        self.texts[name] = self.values.get(name, self.texts[name])
+
+    def _assemble(self) -> None:
+        pii = bool(self.values.get("send_default_pii"))
+        for family, members in self.members.items():
+            if family != "integration":
+                self.values[family] = assemble(family, members, self.values.get(family), pii)
+
+    def _add_integrations(self) -> None:
+        arguments: dict[str, dict[str, str]] = {}
+        for key, text in self.members.get("integration", {}).items():
+            name, _, argument = key.rpartition(".")
+            arguments.setdefault(name, {})[argument] = text
+        names = self.values.get("integrations", [])
+        given = [entry for entry in names if not isinstance(entry, str)]
+        made, wrong = integrations.build_all([entry for entry in names if isinstance(entry, str)], arguments)
+        if made or given:
+            self.values["integrations"] = [*given, *made]
+        off = self.values.get("disabled_integrations", [])
+        classes, wrong_off = integrations.disabled([entry for entry in off if isinstance(entry, str)])
+        if off:
+            self.values["disabled_integrations"] = [*(e for e in off if not isinstance(e, str)), *classes]
+        for place, reason in {**wrong, **wrong_off}.items():
+            option = place.partition(" ")[0]
+            item = next((i for n, i in self.given.items() if n == option or n.startswith(option + ".")), None)
+            self.problems.append(Problem(place, None, reason, item.line if item else None))
+
+    def _frozen(self) -> Settings:
+        table = options()
+        own = {
+            name: self.values.get(name, option.default)
+            for name, option in table.items()
+            if not option.is_sdk and name.isidentifier() and name not in values.DERIVED
+        }
+        for name in own:
+            if table[name].pending and name in self.values:
+                log.warning("%s: %s has no effect in this version", self.source, name)
+        shared = [name for name in self.texts if name not in own or name in values.OF_THE_CLIENT]
+        return Settings(
+            sdk=MappingProxyType({n: v for n, v in self.values.items() if n in table and table[n].is_sdk}),
+            contexts=MappingProxyType(self.values.get("contexts", {})),
+            origins=MappingProxyType(
+                {n: Origin(i.origin, i.line, shown(_text(i.value))) for n, i in self.given.items()}
+            ),
+            hidden=tuple(self.hidden),
+            source=self.source,
+            client_key=tuple(sorted((name, _hashable(self.texts[name])) for name in shared)),
+            **{**own, "tags": MappingProxyType(own["tags"] or {})},
+        )
 
 
-def _parse(name: str, item: _Given, base: str) -> tuple[Any, Any] | None:
-    """Return an option's text and value, None where it is given without a value.
-
-    Raises:
-        ValueError: with the reason.
-    """
-    option = options().get(name)
-    if option is None:
-        raise ValueError(_unknown(name))
-    if not isinstance(item.value, str):
-        return item.value, item.value
-    text = expand(item.written, item.value, os.environ).strip()
-    if not text:
-        return None
-    if option.kind.is_path:
-        text = os.path.join(base, text)
-    try:
-        return text, option.kind.parse(text)
-    except ValueError as error:
-        reason = str(error)
-        raise ValueError(
-            reason if reason.startswith("expected") else f"expected {option.kind.expected}"
-        ) from None
+def _reason(option: Option, text: str, told: str) -> str:
+    reason = told if told.startswith("expected") else f"expected {option.kind.expected}"
+    before = _COMMENT.sub("", text)
+    if before != text:
+        try:
+            option.kind.parse(before.strip())
+        except ValueError:
+            return reason
+        reason += (
+            f"; {text[len(before) :].strip()!r} looks like a comment, which belongs on a line of its own"
+        )
+    return reason
 
 
-def _unknown(name: str) -> str:
-    nearest = difflib.get_close_matches(name, options(), n=1, cutoff=0.7)
+def _unknown(item: Given) -> str:
+    before, colon, _ = item.text.partition(":")
+    if colon and "=" not in before and "=" in str(item.value):
+        return f"is no option: the colon ends its name in {item.text.strip()!r}; write dots"
+    name = item.name
+    known = [option for option in options() if option.isidentifier()]
+    nearest = difflib.get_close_matches(name, known, n=1, cutoff=0.7)
     hint = f"; did you mean {nearest[0]}?" if nearest else ""
     return f"is no option of sentry_paste or of sentry-sdk {sdk.VERSION}{hint}"
 
@@ -163,12 +231,12 @@ def _text(value: Any) -> str:
     return value if isinstance(value, str) else repr(value)
 
 
-def _frozen(value: Any) -> Hashable:
+def _hashable(value: Any) -> Hashable:
     """Return something hashable that is equal for equal values, and for other objects the object's id."""
     if isinstance(value, Mapping):
-        return tuple(sorted((str(key), _frozen(item)) for key, item in value.items()))
+        return tuple(sorted((str(key), _hashable(item)) for key, item in value.items()))
     if isinstance(value, (list, tuple)):
-        return tuple(map(_frozen, value))
+        return tuple(map(_hashable, value))
     if isinstance(value, (str, int, float, bool, type(None))):
         return value
     return ("object", id(value))

@@ -14,15 +14,16 @@ from collections.abc import Mapping
 log = logging.getLogger("sentry_paste")
 
 _VARIABLE = re.compile(
-    r"\$(?:(?P<dollar>\$)|\{(?P<name>[A-Za-z_]\w*)(?P<has_default>:-(?P<default>[^}]*))?\}|(?P<bad>\{))"
+    r"\$(?:(?P<dollar>\$)|\{(?P<name>[A-Za-z_]\w*)(?::(?P<form>[-?])(?P<word>[^}]*))?\}|(?P<bad>\{))",
+    re.ASCII,
 )
 
 
 def expand(option: str, text: str, environment: Mapping[str, str]) -> str:
-    """Replace ``${NAME}`` and ``${NAME:-default}``, and ``$$`` by a dollar sign.
+    """Replace ``${NAME}``, ``${NAME:-default}`` and ``${NAME:?message}``, and ``$$`` by a dollar sign.
 
-    A variable that is not set is empty, as in a shell, and is warned of where no default is given. Text
-    that a variable holds is not looked through again.
+    A variable that is not set, or set to nothing, is empty, as in a shell, and is warned of where neither
+    default nor message is given. Text that a variable holds is not looked through again.
 
     Args:
         option: name of the option, for the warning.
@@ -30,7 +31,8 @@ def expand(option: str, text: str, environment: Mapping[str, str]) -> str:
         environment: the variables.
 
     Raises:
-        ValueError: a ``${`` is not followed by a name and a closing brace.
+        ValueError: a ``${`` is not followed by a name and a closing brace, or a variable with a message is
+            not set.
     """
     if "$" not in text:
         return text
@@ -41,8 +43,11 @@ def expand(option: str, text: str, environment: Mapping[str, str]) -> str:
         if match["bad"]:
             raise ValueError("expected ${NAME} or ${NAME:-default}; a dollar sign itself is written $$")
         value = environment.get(match["name"], "")
-        if value or match["has_default"]:
-            return value or match["default"] or ""
+        if value or match["form"] == "-":
+            return value or match["word"]
+        if match["form"] == "?":
+            reason = match["word"] or "it has to be"
+            raise ValueError(f"expected the environment variable {match['name']} to be set: {reason}")
         log.warning("%s: the environment variable %s is not set", option, match["name"])
         return ""
 

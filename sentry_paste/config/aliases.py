@@ -1,0 +1,102 @@
+"""Options of raven and of plone.recipe.zope2instance, under their names there.
+
+Files of theirs work after the ``use`` line alone is changed; each alias is told
+once, with the option to write in its place.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from sentry_paste.config.sources import Given
+
+log = logging.getLogger("sentry_paste")
+
+
+@dataclass(frozen=True)
+class Alias:
+    """An older name.
+
+    Attributes:
+        option: the option to write in its place.
+        convert: what its value becomes.
+        writer: who wrote it so.
+    """
+
+    option: str
+    convert: Callable[[str], str] = str
+    writer: str = "raven"
+
+
+ALIASES: Mapping[str, Alias] = {
+    "auto_log_stacks": Alias("attach_stacktrace"),
+    "capture_locals": Alias("include_local_variables"),
+    "exclude_paths": Alias("in_app_exclude"),
+    "include_paths": Alias("in_app_include"),
+    "name": Alias("server_name"),
+    "sanitize_keys": Alias("event_scrubber.denylist"),
+    "site": Alias("tags.site"),
+    "string_max_length": Alias("max_value_length"),
+    "event_level": Alias("integration.logging.event_level", writer="zope2instance"),
+    "ignorelist": Alias("ignore_loggers", writer="zope2instance"),
+    "level": Alias("integration.logging.level", writer="zope2instance"),
+}
+
+# Options of raven's Client that have nothing to do here: what they were for is gone, or goes without saying.
+NO_LONGER = frozenset(
+    {
+        "context",
+        "enable_breadcrumbs",
+        "hook_libraries",
+        "include_versions",
+        "install_logging_hook",
+        "install_sys_hook",
+        "list_max_length",
+        "processors",
+        "raise_send_errors",
+        "repos",
+        "sanitize_string_length",
+    }
+)
+
+_RAVEN_DSN = re.compile(r"(?:[a-z_]+\+)?(?P<dsn>https?://[^?\s]+)(?P<query>\?\S*)?")
+
+
+def without_aliases(given: Mapping[str, Given]) -> dict[str, Given]:
+    """Return the options under the names that they have here.
+
+    Args:
+        given: options by name. One that is given under both names keeps the newer one's value.
+    """
+    found: dict[str, Given] = {}
+    for name, item in given.items():
+        alias = ALIASES.get(name)
+        if name in NO_LONGER:
+            log.warning("%s%s is an option of raven's that has no counterpart; remove it", *_place(item))
+        elif alias is None:
+            found[name] = _with_plain_dsn(item) if name == "dsn" else item
+        else:
+            log.warning("%s%s is %s's name for %s; write that", *_place(item), alias.writer, alias.option)
+            if alias.option not in given and isinstance(item.value, str):
+                found[alias.option] = replace(item, name=alias.option, value=alias.convert(item.value))
+    return found
+
+
+def _with_plain_dsn(item: Given) -> Given:
+    """Return a DSN without raven's transport and options: ``requests+https://key@host/1?verify_ssl=0``."""
+    value: Any = item.value
+    match = _RAVEN_DSN.fullmatch(value.strip()) if isinstance(value, str) else None
+    if match is None or value.strip() == match["dsn"]:
+        return item
+    log.warning("%s%s is in raven's form; write https://KEY@HOST/PROJECT alone", *_place(item))
+    if re.search(r"verify_ssl=(0|false)", match["query"] or "", re.IGNORECASE):
+        log.warning("%s%s: certificates are always verified; name yours with ca_certs", *_place(item))
+    return replace(item, value=match["dsn"])
+
+
+def _place(item: Given) -> tuple[str, str]:
+    return f"line {item.line}: " if item.line else "", item.written

@@ -1,0 +1,140 @@
+"""Integrations by name, and their arguments typed by their own signatures."""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+from collections.abc import Mapping, Sequence
+from importlib import import_module
+from typing import Any
+
+from sentry_paste import sdk
+from sentry_paste.config import kinds
+from sentry_paste.config.kinds import Kind
+from sentry_paste.config.options import derive_kind
+from sentry_paste.config.references import Reference, import_name, is_dotted
+
+#: Arguments of one integration: text by argument name.
+Arguments = Mapping[str, str]
+
+
+def find(name: str) -> type[Any]:
+    """Return an integration's class.
+
+    Args:
+        name: ``sqlalchemy``, as the SDK's module and the integration are called, or a dotted name.
+
+    Raises:
+        ValueError: there is none of that name, or its library is not installed.
+    """
+    if is_dotted(name):
+        return sdk.integration_class(import_name(name))
+    known = sdk.integration_modules()
+    if name not in known:
+        nearest = difflib.get_close_matches(name, known, n=1)
+        raise ValueError(
+            f"{name!r} is no integration of sentry-sdk" + (f"; did you mean {nearest[0]}?" if nearest else "")
+        )
+    try:
+        module = import_module(f"sentry_sdk.integrations.{name}")
+        return sdk.integration_of_module(module, name)
+    except Exception as error:  # DidNotEnable where the library is missing, and what its import raises
+        raise ValueError(f"{name} cannot be turned on: {error}") from error
+
+
+def build(name: str, arguments: Arguments) -> Any:
+    """Return an integration with its arguments.
+
+    Args:
+        name: as ``find`` takes it.
+        arguments: text by argument name.
+
+    Raises:
+        ValueError: there is none of that name, or it refuses its arguments.
+    """
+    cls = find(name)
+    values = {argument: _argument(cls, name, argument, text) for argument, text in arguments.items()}
+    try:
+        return cls(**values)
+    except Exception as error:  # ValueError of a wrong style, TypeError, DidNotEnable
+        raise ValueError(str(error) or type(error).__name__) from error
+
+
+def _argument(cls: type[Any], name: str, argument: str, text: str) -> Any:
+    parameters = dict(list(inspect.signature(cls.__init__).parameters.items())[1:])
+    parameter = parameters.get(argument)
+    if parameter is None or parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
+        names = [found.name for found in parameters.values() if found.kind is found.POSITIONAL_OR_KEYWORD or
+                 found.kind is found.KEYWORD_ONLY]  # fmt: skip
+        nearest = difflib.get_close_matches(argument, names, n=1)
+        hint = f"; did you mean {nearest[0]}?" if nearest else f"; it has {', '.join(names) or 'none'}"
+        raise ValueError(f"{argument} is no argument of {name}{hint}")
+    kind = kind_of(parameter)
+    try:
+        value = kind.parse(text)
+    except ValueError as error:
+        raise ValueError(f"expected {kind.expected} for {argument}, not {text!r}") from error
+    if isinstance(value, Reference):
+        value = value.resolve()
+    return tuple(value) if isinstance(value, list) and isinstance(parameter.default, tuple) else value
+
+
+def kind_of(parameter: inspect.Parameter) -> Kind:
+    """Return the kind of an integration's argument.
+
+    Args:
+        parameter: of the integration's ``__init__``.
+    """
+    annotation = parameter.annotation
+    source = annotation if isinstance(annotation, str) else getattr(annotation, "__name__", "")
+    source = "" if annotation is parameter.empty else source
+    default = None if parameter.default is parameter.empty else parameter.default
+    if parameter.name.endswith("level") and not isinstance(default, (str, bool)):
+        return kinds.LEVEL
+    if isinstance(default, (set, frozenset)) or "status_codes" in parameter.name:
+        return kinds.STATUS_CODES
+    if isinstance(default, (list, tuple)):
+        return kinds.WORDS
+    return derive_kind(parameter.name, source, default)
+
+
+def build_all(names: Sequence[str], arguments: Mapping[str, Arguments]) -> tuple[list[Any], dict[str, str]]:
+    """Return all integrations that an ini names, and what is wrong with those that cannot be made.
+
+    Args:
+        names: of the option ``integrations``.
+        arguments: of ``integration.NAME.ARGUMENT``, by name; a name there turns its integration on too.
+    """
+    made: list[Any] = []
+    wrong: dict[str, str] = {}
+    left = dict(arguments)
+    for name in names:
+        try:
+            identifier = find(name).identifier if is_dotted(name) else name
+            made.append(build(name, left.pop(identifier, {})))
+        except ValueError as error:
+            wrong[f"integrations {name}"] = str(error)
+            left.pop(name, None)
+    for name, own in left.items():
+        try:
+            made.append(build(name, own))
+        except ValueError as error:
+            wrong[f"integration.{name}"] = str(error)
+    return made, wrong
+
+
+def disabled(names: Sequence[str]) -> tuple[list[type[Any]], dict[str, str]]:
+    """Return the classes of integrations that are to stay off, and what is wrong with their names.
+
+    Args:
+        names: of the option. One whose library is not installed is off anyway.
+    """
+    classes: list[type[Any]] = []
+    wrong: dict[str, str] = {}
+    for name in names:
+        try:
+            classes.append(find(name))
+        except ValueError as error:
+            if name not in sdk.integration_modules():
+                wrong[f"disabled_integrations {name}"] = str(error)
+    return classes, wrong

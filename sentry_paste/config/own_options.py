@@ -1,0 +1,144 @@
+"""The filter's own options."""
+
+from __future__ import annotations
+
+from sentry_paste.config import kinds, references
+from sentry_paste.config.kinds import duration
+from sentry_paste.config.options import Option
+
+OWN_OPTIONS = (
+    Option(
+        "dsn_file",
+        kinds.PATH,
+        help="A file that holds the DSN, for secrets that are mounted as files. In place of dsn.",
+    ),
+    Option(
+        "integration.NAME.ARGUMENT",
+        kinds.TEXT,
+        help="An argument of an integration, typed as its signature says: integration.logging.event_level = "
+        "WARNING. It turns the integration on.",
+    ),
+    Option(
+        "tags",
+        kinds.TAGS,
+        help="Tags of all events, lines of name: value, or one of them as tags.NAME. What the app sets wins.",
+    ),
+    Option("tags.NAME", kinds.TEXT, help="A tag of all events: tags.region = eu."),
+    Option(
+        "contexts.NAME.KEY",
+        kinds.TEXT,
+        help="An entry of a context of all events: contexts.deployment.rack = 12. What the app sets wins.",
+    ),
+    Option(
+        "ignore_exceptions",
+        references.EXCEPTIONS,
+        default=(),
+        default_text="none",
+        help="Exceptions that are not reported, subclasses included: dotted names, names of built-in ones, or "
+        "other class names without a module.",
+    ),
+    Option(
+        "ignore_loggers",
+        kinds.NAMES,
+        default=(),
+        default_text="none",
+        help="Loggers whose records are neither events nor breadcrumbs; globs are allowed. In the whole process.",
+    ),
+    Option(
+        "spool_dir",
+        kinds.PATH,
+        help="Directory where envelopes are kept as files while no DSN is set; relative to the ini.",
+    ),
+    Option(
+        "spool_max_size",
+        kinds.SIZE,
+        default=100_000_000,
+        default_text="100 MB",
+        help="How large the spool may grow before its oldest files are dropped.",
+        pending=True,
+    ),
+    Option(
+        "spool_max_age",
+        duration("days"),
+        default=30 * 86400.0,
+        default_text="30 days",
+        help="How old a file of the spool may grow before it is dropped.",
+        pending=True,
+    ),
+    Option(
+        "http_methods_to_capture",
+        kinds.METHODS,
+        # HEAD and OPTIONS are left out as in the SDK's middleware: they are seldom what one measures.
+        default=frozenset({"CONNECT", "DELETE", "GET", "PATCH", "POST", "PUT", "TRACE"}),
+        help="Methods whose requests are transactions; errors are reported whatever the method.",
+    ),
+    Option(
+        "ignore_paths",
+        kinds.GLOBS,
+        default=(),
+        default_text="none",
+        help="Paths whose requests are neither transactions nor sessions nor profiles; their errors are reported.",
+        pending=True,
+    ),
+    Option(
+        "traces_sample_rates",
+        kinds.GLOB_RATES,
+        default=(),
+        default_text="none",
+        help="Sample rates by path, a glob and a rate on each line; the first that matches holds, else "
+        "traces_sample_rate.",
+        pending=True,
+    ),
+    Option(
+        "transaction_names",
+        kinds.GLOB_NAMES,
+        default=(),
+        default_text="none",
+        help="Names of transactions by path, a glob and a name on each line; the first that matches holds.",
+        pending=True,
+    ),
+    Option(
+        "trusted_proxy_count",
+        kinds.COUNT,
+        default=0,
+        help="How many proxies of yours stand before the server. Their forwarding headers decide the client's "
+        "address and the URL.",
+        pending=True,
+    ),
+    Option(
+        "failed_status_codes",
+        kinds.STATUS_CODES,
+        default=frozenset(),
+        default_text="none",
+        help="Statuses that make an event where the request reported no error: 500-599.",
+        pending=True,
+    ),
+    Option(
+        "capture_start_response_errors",
+        kinds.BOOLEAN,
+        default=True,
+        help="Whether an error that the app hands to start_response as exc_info is reported, as handled.",
+        pending=True,
+    ),
+    Option(
+        "max_transaction_duration",
+        duration("seconds"),
+        default=300.0,
+        default_text="5 min",
+        help="How long a streamed response is measured; its transaction ends then, the stream goes on.",
+        pending=True,
+    ),
+    Option(
+        "event_id_header",
+        kinds.HEADER_NAME,
+        help="A response header, X-Sentry-ID say, that carries the event's id on error responses.",
+        pending=True,
+    ),
+    Option(
+        "error_page",
+        kinds.BOOLEAN_OR_PATH,
+        default=False,
+        help="Whether to answer a crash with a page, or the path of a template for it.",
+        pending=True,
+    ),
+)

@@ -1,0 +1,142 @@
+"""Kinds of value that are given by the dotted name of something to import.
+
+Parsing checks the spelling only and gives a ``Reference``; the reader resolves it
+when all syntax has been checked, so that no code of the user's runs for an ini
+that is wrong anyway.
+"""
+
+from __future__ import annotations
+
+import builtins
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
+
+from sentry_paste import sdk
+from sentry_paste.config.kinds import Kind, split_names
+
+_DOTTED_NAME = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*(:[^\W\d]\w*(\.[^\W\d]\w*)*)?")
+_EXPECTED = "a dotted name, package.module:attribute or package.module.attribute"
+
+
+@dataclass(frozen=True)
+class Reference:
+    """Something to import, by the name that the ini gives.
+
+    Attributes:
+        names: dotted names, ``package.module:attribute`` or ``package.module.attribute``.
+        build: makes the option's value of the imported objects; raises ValueError for wrong ones.
+    """
+
+    names: tuple[str, ...]
+    build: Callable[[list[Any]], Any]
+
+    def resolve(self) -> Any:
+        """Import the names and return the option's value.
+
+        Raises:
+            ValueError: a name does not import, or names something of the wrong kind.
+        """
+        return self.build([import_name(name) for name in self.names])
+
+
+def import_name(name: str) -> Any:
+    """Import an object by its dotted name.
+
+    Args:
+        name: ``package.module:attribute`` or ``package.module.attribute``.
+
+    Raises:
+        ValueError: the name is misspelt, or importing it fails; says which part.
+    """
+    if not _DOTTED_NAME.fullmatch(name):
+        raise ValueError(f"{name!r} is no dotted name such as package.module:attribute")
+    module_name, _, path = name.partition(":")
+    if not path:
+        module_name, _, path = name.rpartition(".")
+    if not module_name:
+        raise ValueError(f"{name!r} names no module: write package.module:attribute")
+    try:
+        found = import_module(module_name)
+    except Exception as error:  # a module of the user's can raise anything
+        raise ValueError(f"cannot import {module_name}: {type(error).__name__}: {error}") from error
+    for part in path.split("."):
+        if not hasattr(found, part):
+            raise ValueError(f"{module_name} has no {path}")
+        found = getattr(found, part)
+    return found
+
+
+def is_dotted(name: str) -> bool:
+    """Tell whether a name names an attribute of a module.
+
+    Args:
+        name: as the ini has it.
+    """
+    return bool(_DOTTED_NAME.fullmatch(name)) and bool({".", ":"} & set(name))
+
+
+def one_object(objects: list[Any]) -> Any:
+    """Return the object; where the name is a class's, an instance of it.
+
+    Args:
+        objects: one object.
+
+    Raises:
+        ValueError: the class cannot be called without arguments.
+    """
+    (found,) = objects
+    if not isinstance(found, type):
+        return found
+    try:
+        return found()
+    except Exception as error:  # a class of the user's can raise anything
+        raise ValueError(f"{found.__name__}() failed: {error}") from error
+
+
+def _one_callable(objects: list[Any]) -> Any:
+    (found,) = objects
+    if not callable(found):
+        raise ValueError(f"{type(found).__name__} object is not callable")
+    return found
+
+
+def _one_transport(objects: list[Any]) -> Any:
+    (found,) = objects
+    if not sdk.is_transport(found):
+        raise ValueError("is neither a sentry_sdk.transport.Transport nor a subclass of it")
+    return found
+
+
+def _reference(build: Callable[[list[Any]], Any]) -> Callable[[str], Reference]:
+    def parse(text: str) -> Reference:
+        if not is_dotted(text):
+            raise ValueError
+        return Reference((text,), build)
+
+    return parse
+
+
+def _exceptions(text: str) -> Reference:
+    """Return exceptions by dotted name or built-in name; other names are matched as the SDK matches text."""
+    names = split_names(text)
+    dotted = tuple(name for name in names if is_dotted(name))
+    plain = [name for name in names if name not in dotted]
+    if not all(_DOTTED_NAME.fullmatch(name) for name in plain):
+        raise ValueError
+
+    def build(objects: list[Any]) -> list[Any]:
+        for found in objects:
+            if not (isinstance(found, type) and issubclass(found, BaseException)):
+                raise ValueError(f"{getattr(found, '__name__', found)!r} is no exception class")
+        return [*objects, *(getattr(builtins, name, name) for name in plain)]
+
+    return Reference(dotted, build)
+
+
+HOOK = Kind("hook", _EXPECTED + ", of a callable", _reference(_one_callable))
+OBJECT = Kind("object", _EXPECTED, _reference(one_object))
+TRANSPORT = Kind("transport", _EXPECTED + ", of a transport", _reference(_one_transport))
+EXCEPTIONS = Kind("exceptions", "names of exception classes, by line, comma or blank", _exceptions)

@@ -1,0 +1,189 @@
+"""Where an option's value comes from, and which of several sources holds.
+
+From the strongest: the command line and ``set NAME``, the section, ``sentry.NAME``
+in ``[DEFAULT]``, the ``SENTRY_*`` variables that the SDK reads, the default.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sentry_paste.config.errors import Problem
+from sentry_paste.config.inifile import IniFile, Section
+from sentry_paste.config.options import options
+
+log = logging.getLogger("sentry_paste")
+
+#: What an option's name can begin with: in ``[DEFAULT]`` where it must, in a section where it may.
+PREFIX = "sentry."
+
+# The variables that the SDK reads where the option is not given (sentry_sdk.client, sentry_sdk.utils).
+VARIABLES = {
+    "debug": "SENTRY_DEBUG",
+    "dsn": "SENTRY_DSN",
+    "environment": "SENTRY_ENVIRONMENT",
+    "keep_alive": "SENTRY_KEEP_ALIVE",
+    "release": "SENTRY_RELEASE",
+    "spotlight": "SENTRY_SPOTLIGHT",
+}
+
+
+@dataclass(frozen=True)
+class Given:
+    """An option as it was given.
+
+    Attributes:
+        name: of the option, without prefix, with underscores for dashes.
+        written: the name as it stands there.
+        value: as it stands there.
+        origin: where it stands, in words.
+        line: its line in the file, None where that is not known.
+        text: that line.
+    """
+
+    name: str
+    written: str
+    value: Any
+    origin: str
+    line: int | None = None
+    text: str = ""
+
+
+@dataclass
+class Gathered:
+    """All that was given for one filter.
+
+    Attributes:
+        source: the file and the section, as far as they are known.
+        base: the directory that paths are relative to.
+        given: the options by name.
+        problems: mistakes that were found on the way.
+        hidden: names of options that PasteDeploy hid, as they stand in the section.
+    """
+
+    source: str
+    base: str
+    given: dict[str, Given]
+    problems: list[Problem]
+    hidden: list[str]
+
+
+def option_name(key: str) -> str:
+    """Return an option's name: without the prefix, its first part with underscores for dashes.
+
+    Args:
+        key: of an ini.
+    """
+    name = key[len(PREFIX) :] if key.startswith(PREFIX) else key
+    head, dot, rest = name.partition(".")
+    return head.replace("-", "_") + dot + rest
+
+
+def gather(global_conf: Mapping[str, str], local_conf: Mapping[str, str]) -> Gathered:
+    """Gather the options of a filter from what PasteDeploy hands to its factory.
+
+    Args:
+        global_conf: ``[DEFAULT]``, and what the loader adds: ``here`` and ``__file__``.
+        local_conf: the filter's section. Keys that begin with two underscores are the loader's.
+    """
+    path = global_conf.get("__file__", "")
+    file = IniFile.read(path) if path else None
+    local = {key: value for key, value in local_conf.items() if not key.startswith("__")}
+    section = file.section_of(local) if file else None
+    place = f"[{section.name}]" if section else "section"
+    gathered = Gathered(
+        source=f"{path or 'ini'}{' ' + place if section else ''}",
+        base=global_conf.get("here", ""),
+        given=_from_defaults(global_conf, file),
+        problems=[],
+        hidden=[],
+    )
+    own: dict[str, Given] = {}
+    for key in sorted(local):
+        name = option_name(key)
+        if name in own:
+            reason = f"is given twice, as {own[name].written} too"
+            gathered.problems.append(Problem(key, None, reason, section.lines.get(key) if section else None))
+        own[name] = _given(key, local[key], place, section)
+    gathered.given.update(own)
+    if file:
+        _from_above(gathered, file, [section] if section else file.ours(), global_conf, local)
+    return gathered
+
+
+def _given(key: str, value: str, origin: str, section: Section | None) -> Given:
+    lines, texts = (section.lines, section.texts) if section else ({}, {})
+    return Given(option_name(key), key, value, origin, lines.get(key), texts.get(key, ""))
+
+
+def _from_defaults(global_conf: Mapping[str, str], file: IniFile | None) -> dict[str, Given]:
+    defaults = file.defaults if file else None
+    found = {}
+    for key, value in global_conf.items():
+        if key.startswith(PREFIX):
+            found[option_name(key)] = _given(key, value, "[DEFAULT]", defaults)
+    return found
+
+
+def _from_above(
+    gathered: Gathered,
+    file: IniFile,
+    sections: list[Section],
+    global_conf: Mapping[str, str],
+    local: Mapping[str, str],
+) -> None:
+    """Take what the command line or ``set`` says, and tell what ``[DEFAULT]`` hides."""
+    defaults = file.defaults.values
+    for key, value in global_conf.items():
+        if key in local or not (key.startswith(PREFIX) or option_name(key) in options()):
+            continue
+        for section in sections:
+            if f"set {key}" in section.values:
+                gathered.given[option_name(key)] = _given(key, value, f"set in [{section.name}]", section)
+            elif key in section.values and key in defaults:
+                gathered.hidden.append(key)
+                _tell_hidden(gathered.source, key, section)
+            elif key in section.values or (key.startswith(PREFIX) and key not in defaults):
+                # Not in the file's own [DEFAULT]: the command line has put it into global_conf.
+                gathered.given[option_name(key)] = Given(option_name(key), key, value, "command line")
+            else:
+                continue
+            break
+
+
+def _tell_hidden(source: str, key: str, section: Section) -> None:
+    other = key[len(PREFIX) :] if key.startswith(PREFIX) else PREFIX + key
+    log.warning(
+        "%s: %s (line %s) is hidden by %s of [DEFAULT]; write %s instead",
+        source,
+        key,
+        section.lines.get(key, "?"),
+        key,
+        other,
+    )
+
+
+def from_keywords(keywords: Mapping[str, Any]) -> Gathered:
+    """Gather the options that Python code gives.
+
+    Args:
+        keywords: options by name.
+    """
+    given = {name: Given(name, name, value, "keyword") for name, value in keywords.items()}
+    return Gathered("SentryMiddleware", "", given, [], [])
+
+
+def add_variables(given: dict[str, Given]) -> None:
+    """Add the variables that the SDK reads, for options that are not given.
+
+    Args:
+        given: the options by name, those without a value left out.
+    """
+    for name, variable in VARIABLES.items():
+        value = os.environ.get(variable, "")
+        if value and name not in given and name in options() and not (name == "dsn" and "dsn_file" in given):
+            given[name] = Given(name, variable, value, "environment")

@@ -1,0 +1,91 @@
+"""Options whose value is made of what the ini says: files, releases, exceptions to ignore."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable, Mapping
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from sentry_paste import sdk
+
+# How long git may take to tell the commit, seconds. It reads two files.
+_GIT_SECONDS = 5.0
+
+
+def release(values: dict[str, Any], base: str) -> None:
+    """Replace ``dist:NAME`` by the distribution's name and version, and ``git`` by the commit.
+
+    Args:
+        values: of the options; changed.
+        base: the ini's directory.
+
+    Raises:
+        ValueError: there is no such distribution, or no commit.
+    """
+    text = values["release"]
+    if isinstance(text, str) and text.startswith("dist:"):
+        name = text[len("dist:") :].strip()
+        try:
+            values["release"] = f"{name}@{metadata.version(name)}"
+        except (metadata.PackageNotFoundError, ValueError):
+            raise ValueError(f"expected the name of an installed distribution, {name!r} is none") from None
+    elif text == "git":
+        values["release"] = _commit(base or ".")
+
+
+def _commit(directory: str) -> str:
+    command = ["git", "rev-parse", "HEAD"]
+    try:
+        ended = subprocess.run(  # noqa: S603 - git of the PATH, without input of anybody's
+            command, cwd=directory, capture_output=True, timeout=_GIT_SECONDS, check=True, encoding="ascii"
+        )
+    except (OSError, ValueError, subprocess.SubprocessError):
+        raise ValueError(f"expected {directory} to be in a git repository with a commit") from None
+    return ended.stdout.strip()
+
+
+def dsn_file(values: dict[str, Any], base: str) -> None:  # noqa: ARG001 - all of these are called alike
+    """Read the DSN from the file.
+
+    Args:
+        values: of the options; changed.
+        base: the ini's directory.
+
+    Raises:
+        ValueError: the file cannot be read, holds no DSN, or a DSN is given beside it.
+    """
+    path = values.pop("dsn_file")
+    if "dsn" in values:
+        raise ValueError("is given beside dsn; give one of them")
+    try:
+        text = Path(path).read_text(encoding="utf-8").strip()
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or "it is not text"
+        raise ValueError(f"expected a file that can be read: {reason}") from None
+    fault = sdk.dsn_fault(text)
+    if fault:
+        raise ValueError("expected a file with a DSN, https://KEY@HOST/PROJECT, in it")
+    values["dsn"] = text
+
+
+def ignore_exceptions(values: dict[str, Any], base: str) -> None:  # noqa: ARG001
+    """Add the exceptions to those that the SDK ignores.
+
+    Args:
+        values: of the options; changed.
+        base: the ini's directory.
+    """
+    values["ignore_errors"] = [*values.get("ignore_errors", []), *values.pop("ignore_exceptions")]
+
+
+#: What makes the value of which option, in this order.
+DERIVED: Mapping[str, Callable[[dict[str, Any], str], None]] = {
+    "dsn_file": dsn_file,
+    "ignore_exceptions": ignore_exceptions,
+    "release": release,
+}
+
+#: Own options that decide what client there is: settings that differ in one do not share a client.
+OF_THE_CLIENT = frozenset({"dsn_file", "ignore_exceptions", "ignore_loggers", "spool_dir", "tags"})
