@@ -35,8 +35,10 @@ setup(
             "hypothesis",
             "pytest",
             "sentry-relay",
+            "Sphinx",
             "webtest",
         ],
+        "docs": ["Sphinx"],
         "checks": ["mypy", "ruff"],
     },
     entry_points={

@@ -6,3 +6,5 @@ def hook(event, hint):
 
 
 not_callable = 5
+collection = {"user_info": True}
+experiments = {"max_spans": 5}

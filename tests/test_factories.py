@@ -254,8 +254,8 @@ def test_wrong_ini_stops_the_start(write_ini):
     with pytest.raises(ConfigError) as caught:
         loadapp(f"config:{path}")
     assert str(caught.value) == (
-        f"{path}: 1 mistake in the options of sentry_paste\n"
-        "  traces_sample_rate = 10%: expected a number from 0 to 1"
+        f"{path} [filter:sentry]: 1 mistake in the options of sentry_paste\n"
+        "  line 3: traces_sample_rate = 10%: expected a number from 0 to 1"
     )
 
 

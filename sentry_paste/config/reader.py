@@ -75,7 +75,7 @@ class _Reader:
     def settings(self) -> Settings:
         """Return the settings, or raise all mistakes."""
         for name in self.given:
-            self._guard(name, self._parse, name)
+            self._guard(name, self._parse_uncut, name)
         for name, value in self.values.items():
             if isinstance(value, Reference):
                 self._guard(name, self._resolve, name, value)
@@ -118,6 +118,13 @@ class _Reader:
             log.warning(
                 "%s: %s has a doubled %%: PasteDeploy has already made one of two", self.source, item.written
             )
+
+    def _parse_uncut(self, name: str) -> None:
+        try:
+            self._parse(name)
+        except ValueError:
+            _look_for_a_colon(self.given[name])
+            raise
 
     def _parse(self, name: str) -> None:
         item = self.given[name]
@@ -216,10 +223,13 @@ def _reason(option: Option, text: str, told: str) -> str:
     return reason
 
 
+def _look_for_a_colon(item: Given) -> None:
+    before, colon, after = item.text.partition(":")
+    if colon and "=" not in before and "=" in after:
+        raise ValueError(f"is no option: the colon ends its name in {item.text.strip()!r}; write dots")
+
+
 def _unknown(item: Given) -> str:
-    before, colon, _ = item.text.partition(":")
-    if colon and "=" not in before and "=" in str(item.value):
-        return f"is no option: the colon ends its name in {item.text.strip()!r}; write dots"
     name = item.name
     known = [option for option in options() if option.isidentifier()]
     nearest = difflib.get_close_matches(name, known, n=1, cutoff=0.7)

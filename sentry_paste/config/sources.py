@@ -139,11 +139,16 @@ def _from_above(
     """Take what the command line or ``set`` says, and tell what ``[DEFAULT]`` hides."""
     defaults = file.defaults.values
     for key, value in global_conf.items():
-        if key in local or not (key.startswith(PREFIX) or option_name(key) in options()):
+        if not (key.startswith(PREFIX) or option_name(key) in options()):
             continue
         for section in sections:
             if f"set {key}" in section.values:
-                gathered.given[option_name(key)] = _given(key, value, f"set in [{section.name}]", section)
+                line = section.lines.get(f"set {key}")
+                gathered.given[option_name(key)] = Given(
+                    option_name(key), key, value, f"set in [{section.name}]", line
+                )
+            elif key in local:
+                continue
             elif key in section.values and key in defaults:
                 gathered.hidden.append(key)
                 _tell_hidden(gathered.source, key, section)

@@ -1,6 +1,5 @@
 """From ini to settings: precedence, all mistakes at once, what PasteDeploy hides."""
 
-import logging
 import sys
 
 import pytest
@@ -115,12 +114,12 @@ class TestPrefix:
     def test_prefixed_name_in_default(self):
         found = read({}, **{"sentry.environment": "x"})
         assert found.sdk == {"environment": "x"}
-        assert found.origins == {"environment": "[DEFAULT]"}
+        assert found.origins["environment"].place == "[DEFAULT]"
 
     def test_section_wins_over_default(self):
         found = read({"environment": "section"}, **{"sentry.environment": "default"})
         assert found.sdk == {"environment": "section"}
-        assert found.origins == {"environment": "section"}
+        assert found.origins["environment"].place == "section"
 
     def test_name_given_twice_in_a_section_is_a_mistake(self):
         assert mistakes({"environment": "a", "sentry.environment": "b"})[1:] == [
@@ -129,45 +128,6 @@ class TestPrefix:
 
     def test_other_keys_of_default_are_not_ours(self):
         assert dict(read({}, debug="true", environment="x").sdk) == {}
-
-
-class TestHidden:
-    INI = """
-        [DEFAULT]
-        debug = false
-        sentry.release = of default
-        [filter:sentry]
-        use = egg:sentry_paste
-        debug = true
-        sentry.release = of the section
-        environment = x
-        [filter:other]
-        use = egg:other
-        debug = true
-        [pipeline:main]
-        pipeline = sentry app
-        [app:app]
-        paste.app_factory = apps:make_app
-    """
-
-    def test_option_that_default_hides_is_told_by_name(self, load, captured, caplog, tmp_path):
-        app = load(self.INI)
-        assert dict(app.settings.sdk) == {"environment": "x", "release": "of default"}
-        ini, by = f"{tmp_path}/test.ini", "of [DEFAULT] or of the command line; write"
-        assert [record.getMessage() for record in caplog.records] == [
-            f"{ini}: debug of [filter:sentry] is hidden by debug {by} sentry.debug instead",
-            f"{ini}: sentry.release of [filter:sentry] is hidden by sentry.release {by} release instead",
-        ]
-        assert {record.levelno for record in caplog.records} == {logging.WARNING}
-
-    def test_option_that_the_command_line_hides_is_told(self, load, captured, caplog):
-        load(self.INI, global_conf={"environment": "y"})
-        assert "environment of [filter:sentry] is hidden" in caplog.text
-
-    def test_what_is_not_hidden_is_not_told(self, load, captured, caplog):
-        load("[DEFAULT]\ndebug = false\n[filter-app:main]\nuse = egg:sentry_paste\nnext = app\n"
-             "[app:app]\npaste.app_factory = apps:make_app")  # fmt: skip
-        assert caplog.records == []
 
 
 class TestKeywords:
@@ -223,9 +183,11 @@ def test_any_mapping_gives_settings_or_config_error(local_conf):
 
 def test_no_user_code_is_imported_where_syntax_is_wrong_before_that_is_known(monkeypatch):
     order = []
-    monkeypatch.setattr("sentry_paste.config.kinds.import_module", lambda name: order.append(name) or sys)
+    monkeypatch.setattr(
+        "sentry_paste.config.references.import_module", lambda name: order.append(name) or sys
+    )
     monkeypatch.setattr(
         "sentry_paste.config.reader.expand", lambda name, text, _: order.append("syntax") or text
     )
     mistakes({"before_send": "some.hook", "sample_rate": "x", "zzz": "y"})
-    assert order == ["syntax", "syntax", "some"]
+    assert order == ["syntax", "syntax", "syntax", "some"]

@@ -25,6 +25,7 @@ ENVIRONMENT = {"SET": "value", "EMPTY": "", "NESTED": "${SET}"}
         ("$${SET}", "${SET}"),
         ("cost: $5", "cost: $5"),
         ("${NESTED}", "${SET}"),
+        ("${SET:?has to be set}", "value"),
     ],
 )
 def test_expansion(text, value):
@@ -38,10 +39,17 @@ def test_variable_that_is_not_set_is_empty_and_told(caplog):
     ]
 
 
-@pytest.mark.parametrize("text", ["${", "${}", "${SET", "${SET:?}", "${1}", "${a-b}"])
+@pytest.mark.parametrize("text", ["${", "${}", "${SET", "${SET:+x}", "${1}", "${a-b}"])
 def test_broken_reference_is_refused(text):
     with pytest.raises(ValueError, match=r"expected \${NAME}"):
         expand("dsn", text, ENVIRONMENT)
+
+
+@pytest.mark.parametrize("name", ["UNSET", "EMPTY"])
+def test_variable_that_has_to_be_set_is_told_with_its_message(name):
+    with pytest.raises(ValueError) as caught:
+        expand("dsn", f"${{{name}:?ask the operators}}", ENVIRONMENT)
+    assert str(caught.value) == f"expected the environment variable {name} to be set: ask the operators"
 
 
 @given(st.text())

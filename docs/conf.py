@@ -1,0 +1,24 @@
+"""Sphinx: the documentation, with the option reference made from the option table."""
+
+from pathlib import Path
+
+from sentry_paste.config.sample import reference
+
+project = "sentry_paste"
+copyright = "2026, the sentry_paste contributors"  # noqa: A001 - Sphinx's name
+extensions: list[str] = []
+exclude_patterns = ["_build", "_options.rst"]
+html_theme = "alabaster"
+html_theme_options = {"description": "Sentry around the WSGI applications of an ini file"}
+nitpicky = True
+# What is code in the option table stays code.
+smartquotes = False
+
+
+def setup(app):
+    """Write the reference before Sphinx reads its sources."""
+
+    def write(app):
+        Path(app.srcdir, "_options.rst").write_text(reference(), encoding="utf-8")
+
+    app.connect("builder-inited", write)

@@ -1,0 +1,119 @@
+"""Files of raven and of zope2instance work after their ``use`` line alone is changed."""
+
+import pytest
+
+from sentry_paste.config import read_ini
+
+# As raven's documentation has them, in "WSGI" and "Advanced usage".
+RAVEN = """
+    [filter:raven]
+    use = egg:sentry_paste
+    dsn = requests+https://public:secret@sentry.example/1?verify_ssl=0&timeout=3
+    include_paths = my.package, my.other.package
+    exclude_paths = my.package.crud
+    name = shop-1
+    site = shop
+    release = 1.3
+    environment = staging
+    string_max_length = 400
+    list_max_length = 50
+    auto_log_stacks = true
+    capture_locals = false
+    processors = raven.processors.SanitizePasswordsProcessor
+    ignore_exceptions = Http404, KeyError
+    sanitize_keys = card_number
+    sample_rate = 0.5
+
+    [pipeline:main]
+    pipeline = raven app
+
+    [app:app]
+    paste.app_factory = apps:make_app
+"""
+
+# As plone.recipe.zope2instance writes it.
+ZOPE = """
+    [filter:sentry]
+    use = egg:sentry_paste
+    dsn = https://key@sentry.example/1
+    level = INFO
+    event_level = ERROR
+    ignorelist = waitress.queue foo
+    max_value_length =
+
+    [pipeline:main]
+    pipeline = sentry app
+
+    [app:app]
+    paste.app_factory = apps:make_app
+"""
+
+
+def test_raven(load, caplog):
+    settings = load(RAVEN).settings
+    sdk = dict(settings.sdk)
+    scrubber = sdk.pop("event_scrubber")
+    assert sdk == {
+        "dsn": "https://public:secret@sentry.example/1",
+        "in_app_include": ["my.package", "my.other.package"],
+        "in_app_exclude": ["my.package.crud"],
+        "server_name": "shop-1",
+        "release": "1.3",
+        "environment": "staging",
+        "max_value_length": 400,
+        "attach_stacktrace": True,
+        "include_local_variables": False,
+        "ignore_errors": [KeyError, "Http404"]
+        if sdk["ignore_errors"][0] is KeyError
+        else ["Http404", KeyError],
+        "sample_rate": 0.5,
+    }
+    assert "card_number" in scrubber.denylist
+    assert "password" in scrubber.denylist
+    assert settings.tags == {"site": "shop"}
+    told = {record.getMessage().partition(": ")[::2] for record in caplog.records}
+    assert told == {
+        ("line 4", "dsn is in raven's form; write https://KEY@HOST/PROJECT alone"),
+        ("line 4", "dsn: certificates are always verified; name yours with ca_certs"),
+        ("line 5", "include_paths is raven's name for in_app_include; write that"),
+        ("line 6", "exclude_paths is raven's name for in_app_exclude; write that"),
+        ("line 7", "name is raven's name for server_name; write that"),
+        ("line 8", "site is raven's name for tags.site; write that"),
+        ("line 11", "string_max_length is raven's name for max_value_length; write that"),
+        ("line 12", "list_max_length is an option of raven's that has no counterpart; remove it"),
+        ("line 13", "auto_log_stacks is raven's name for attach_stacktrace; write that"),
+        ("line 14", "capture_locals is raven's name for include_local_variables; write that"),
+        ("line 15", "processors is an option of raven's that has no counterpart; remove it"),
+        ("line 17", "sanitize_keys is raven's name for event_scrubber.denylist; write that"),
+    }
+
+
+def test_zope2instance(load, caplog):
+    settings = load(ZOPE).settings
+    (logging,) = settings.sdk["integrations"]
+    assert logging._breadcrumb_handler.level == 20
+    assert logging._handler.level == 40
+    assert settings.ignore_loggers == ["waitress.queue", "foo"]
+    assert sorted(record.getMessage() for record in caplog.records) == [
+        "line 5: level is zope2instance's name for integration.logging.level; write that",
+        "line 6: event_level is zope2instance's name for integration.logging.event_level; write that",
+        "line 7: ignorelist is zope2instance's name for ignore_loggers; write that",
+    ]
+
+
+def test_newer_name_wins_over_the_older():
+    settings = read_ini({}, {"name": "older", "server_name": "newer"})
+    assert settings.sdk == {"server_name": "newer"}
+
+
+@pytest.mark.parametrize(
+    ("dsn", "plain"),
+    [
+        ("threaded+http://key@host/1", "http://key@host/1"),
+        ("gevent+https://key@host/1", "https://key@host/1"),
+        ("https://key@host/1?timeout=5", "https://key@host/1"),
+    ],
+)
+def test_dsn_of_raven(dsn, plain, caplog):
+    assert read_ini({}, {"dsn": dsn}).sdk == {"dsn": plain}
+    assert len(caplog.records) == 1

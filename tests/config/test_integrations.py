@@ -1,0 +1,155 @@
+"""Integrations by name, with arguments typed by their signatures."""
+
+import inspect
+
+import pytest
+from sentry_sdk.integrations import Integration
+from sentry_sdk.integrations.flask import FlaskIntegration
+from sentry_sdk.integrations.logging import LoggingIntegration
+from sentry_sdk.integrations.pyramid import PyramidIntegration
+
+from sentry_paste import ConfigError
+from sentry_paste.config import integrations, kinds, read_ini
+
+
+class Mine(Integration):
+    identifier = "mine"
+
+    def __init__(self, size: "int" = 3, names: "tuple[str, ...]" = ("a",), on: bool = False, **more) -> None:
+        self.arguments = (size, names, on)
+
+    @staticmethod
+    def setup_once():
+        pass
+
+
+@pytest.fixture(autouse=True)
+def _importable(monkeypatch):
+    import sys
+
+    monkeypatch.setitem(sys.modules, "mine", sys.modules[__name__])
+
+
+def sdk(**options):
+    return read_ini({}, options).sdk
+
+
+def mistakes(**options):
+    with pytest.raises(ConfigError) as caught:
+        read_ini({}, options)
+    return [line.strip() for line in str(caught.value).splitlines()[1:]]
+
+
+def test_by_name_and_dotted_name():
+    found = sdk(integrations="pyramid flask, mine:Mine")["integrations"]
+    assert [type(one).__name__ for one in found] == ["PyramidIntegration", "FlaskIntegration", "Mine"]
+
+
+def test_argument_turns_the_integration_on():
+    (found,) = sdk(**{"integration.pyramid.transaction_style": "route_pattern"})["integrations"]
+    assert isinstance(found, PyramidIntegration)
+    assert found.transaction_style == "route_pattern"
+
+
+def test_arguments_belong_to_the_integration_that_is_named():
+    found = sdk(integrations="flask", **{"integration.flask.transaction_style": "url"})["integrations"]
+    assert [type(one) for one in found] == [FlaskIntegration]
+    assert found[0].transaction_style == "url"
+
+
+def test_levels_by_name_and_number():
+    (found,) = sdk(**{"integration.logging.event_level": "WARNING", "integration.logging.level": "15"})[
+        "integrations"
+    ]
+    assert isinstance(found, LoggingIntegration)
+    assert (found._handler.level, found._breadcrumb_handler.level) == (30, 15)
+
+
+def test_arguments_of_an_integration_of_the_users():
+    options = {"integration.mine.size": "5", "integration.mine.names": "b, c", "integration.mine.on": "yes"}
+    (found,) = sdk(integrations="mine:Mine", **options)["integrations"]
+    assert found.arguments == (5, ("b", "c"), True)
+
+
+def test_disabled_integrations():
+    assert sdk(disabled_integrations="pyramid mine:Mine")["disabled_integrations"][0] is PyramidIntegration
+
+
+def test_disabled_integration_whose_library_is_missing_is_off_anyway():
+    assert sdk(disabled_integrations="sanic")["disabled_integrations"] == []
+
+
+MISTAKES = [
+    (
+        {"integrations": "sqlalchmy"},
+        "integrations sqlalchmy: 'sqlalchmy' is no integration of sentry-sdk; did you mean sqlalchemy?",
+    ),
+    (
+        {"integrations": "no.such:Thing"},
+        "integrations no.such:Thing: cannot import no.such: ModuleNotFoundError: No module named 'no'",
+    ),
+    (
+        {"integrations": "zipfile:ZipFile"},
+        "integrations zipfile:ZipFile: is no integration of sentry_sdk",
+    ),
+    (
+        {"disabled_integrations": "pyramyd"},
+        "disabled_integrations pyramyd: 'pyramyd' is no integration of sentry-sdk; did you mean pyramid?",
+    ),
+    (
+        {"integration.pyramid.transaction_style": "wild"},
+        "integration.pyramid: Invalid value for transaction_style: wild "
+        "(must be in ('route_name', 'route_pattern'))",
+    ),
+    (
+        {"integration.pyramid.transaction_stile": "x"},
+        "integration.pyramid: transaction_stile is no argument of pyramid; did you mean transaction_style?",
+    ),
+    (
+        {"integration.logging.event_level": "LOUD"},
+        "integration.logging: expected a log level, by name or number for event_level, not 'LOUD'",
+    ),
+    ({"integration.qqqq.x": "1"}, "integration.qqqq: 'qqqq' is no integration of sentry-sdk"),
+    ({"integration.logging": "x"}, "integration.logging = x: expected integration.NAME.ARGUMENT"),
+    (
+        {"integrations": "mine:Mine", "integration.mine.more": "1"},
+        "integrations mine:Mine: more is no argument of mine:Mine; it has size, names, on",
+    ),
+]
+
+
+@pytest.mark.parametrize(("options", "told"), MISTAKES, ids=lambda value: str(value)[:40])
+def test_mistake_is_told_by_name(options, told):
+    assert mistakes(**options) == [told]
+
+
+def test_library_that_is_missing_is_told():
+    (told,) = mistakes(integrations="sanic")
+    assert told.startswith("integrations sanic: sanic cannot be turned on: ")
+
+
+def test_every_integration_that_is_installed_can_be_found():
+    found = []
+    for name in integrations.sdk.integration_modules():
+        try:
+            found.append((name, integrations.find(name)))
+        except ValueError:
+            continue
+    assert len(found) > 20
+    assert all(issubclass(cls, Integration) for _, cls in found)
+
+
+@pytest.mark.parametrize("cls", [LoggingIntegration, PyramidIntegration, FlaskIntegration])
+def test_kind_of_every_argument_takes_its_default(cls):
+    for parameter in list(inspect.signature(cls.__init__).parameters.values())[1:]:
+        if isinstance(parameter.default, (bool, int, str)):
+            assert integrations.kind_of(parameter).parse(str(parameter.default)) == parameter.default
+
+
+def test_argument_without_a_type_takes_a_dotted_name():
+    parameter = inspect.Parameter(
+        "callback", inspect.Parameter.KEYWORD_ONLY, default=None, annotation="Optional[Any]"
+    )
+    assert integrations.kind_of(parameter).name == "object"
+    codes = inspect.Parameter("failed_request_status_codes", inspect.Parameter.KEYWORD_ONLY, default={500})
+    assert integrations.kind_of(codes) is kinds.STATUS_CODES

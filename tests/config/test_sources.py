@@ -1,0 +1,214 @@
+"""Which of several sources holds, and what the reader tells of them."""
+
+import logging
+
+import pytest
+
+from sentry_paste import ConfigError
+from sentry_paste.config import read_ini
+
+APP = """
+    [pipeline:main]
+    pipeline = sentry app
+    [app:app]
+    paste.app_factory = apps:make_app
+"""
+
+SECTION = """
+    [filter:sentry]
+    use = egg:sentry_paste
+    dsn = http://key@127.0.0.1:9/1
+    environment = section
+"""
+
+
+@pytest.fixture
+def environment(load):
+    """The environment that an ini gives, and where it comes from."""
+
+    def environment(text, **global_conf):
+        settings = load(text, global_conf=global_conf).settings
+        origin = settings.origins.get("environment")
+        return settings.sdk.get("environment"), origin and (origin.place, origin.line)
+
+    return environment
+
+
+DSN = "    [filter:sentry]\n    use = egg:sentry_paste\n    dsn = http://key@127.0.0.1:9/1\n"
+
+
+def test_section(environment):
+    assert environment(SECTION + APP) == ("section", ("[filter:sentry]", 5))
+
+
+def test_default_is_below_the_section(environment):
+    assert environment(
+        "\n    [DEFAULT]\n    sentry.environment = default" + DSN.replace("    [", "\n    [", 1) + APP
+    ) == (
+        "default",
+        ("[DEFAULT]", 3),
+    )
+    assert environment("\n    [DEFAULT]\n    sentry.environment = default" + SECTION + APP)[0] == "section"
+
+
+def test_variable_of_the_environment_is_below_default(environment, monkeypatch):
+    monkeypatch.setenv("SENTRY_ENVIRONMENT", "variable")
+    assert environment("\n" + DSN + APP) == ("variable", ("environment", None))
+    assert environment("\n    [DEFAULT]\n    sentry.environment = default\n" + DSN + APP)[0] == "default"
+
+
+def test_set_is_above_the_section(environment):
+    text = SECTION + "    set environment = by set\n" + APP
+    assert environment(text) == ("by set", ("set in [filter:sentry]", 6))
+
+
+def test_set_is_above_default_of_the_same_name(environment):
+    text = "\n    [DEFAULT]\n    environment = of the app" + SECTION + "    set environment = by set\n" + APP
+    assert environment(text)[0] == "by set"
+
+
+def test_command_line_is_above_the_section(environment):
+    assert environment(SECTION + APP, environment="typed") == ("typed", ("command line", None))
+
+
+def test_prefixed_name_on_the_command_line(environment):
+    assert environment("\n" + DSN + APP, **{"sentry.environment": "typed"}) == (
+        "typed",
+        ("command line", None),
+    )
+    assert environment(SECTION + APP, **{"sentry.environment": "typed"})[0] == "typed"
+
+
+def test_command_line_of_the_app_is_not_ours(environment):
+    assert environment("\n" + DSN + APP, environment="the app's") == (None, None)
+
+
+def test_default_of_the_app_is_not_ours(environment, caplog):
+    assert environment("\n    [DEFAULT]\n    environment = the app's\n" + DSN + APP) == (None, None)
+    assert caplog.records == []
+
+
+def test_option_that_default_hides_is_told_by_name_and_line(environment, caplog, tmp_path):
+    assert environment("\n    [DEFAULT]\n    environment = the app's" + SECTION + APP) == (None, None)
+    (record,) = caplog.records
+    assert record.levelno == logging.WARNING
+    assert record.getMessage() == (
+        f"{tmp_path}/test.ini [filter:sentry]: environment (line 7) is hidden by environment of [DEFAULT]; "
+        "write sentry.environment instead"
+    )
+
+
+def test_empty_value_falls_through_to_the_environment(environment, monkeypatch):
+    monkeypatch.setenv("SENTRY_ENVIRONMENT", "variable")
+    assert environment("\n" + DSN + "    environment = ${UNSET:-}\n" + APP)[0] == "variable"
+
+
+def test_other_filter_of_the_same_file_does_not_speak_for_this_one(environment):
+    other = "\n    [filter:other]\n    use = egg:sentry_paste\n    set environment = other\n    release = 2\n"
+    assert environment(SECTION + other + APP)[0] == "section"
+
+
+class TestMistakes:
+    """What a mistake tells: file, section, line, and what the parser did to the value."""
+
+    def mistakes(self, write_ini, text):
+        from paste.deploy import loadapp
+
+        path = write_ini(text)
+        with pytest.raises(ConfigError) as caught:
+            loadapp(f"config:{path}")
+        return str(caught.value).replace(str(path), "test.ini").splitlines()
+
+    def test_file_section_and_line(self, write_ini):
+        assert self.mistakes(write_ini, SECTION + "    sample_rate = 2\n    relaese = 1\n" + APP)[:2] == [
+            "test.ini [filter:sentry]: 2 mistakes in the options of sentry_paste",
+            "  line 6: sample_rate = 2: expected a number from 0 to 1",
+        ]
+
+    def test_comment_that_is_left_in_a_value(self, write_ini):
+        text = SECTION.replace("/1\n", "/1   ; of the shop\n") + "    sample_rate = 0.5 # half\n" + APP
+        dsn, rate = self.mistakes(write_ini, text)[1:]
+        assert dsn.startswith("  line 4: dsn = http://***@127.0.0.1:9/1 ; of the shop: expected a DSN")
+        for told, comment in ((dsn, "; of the shop"), (rate, "# half")):
+            assert told.endswith(f"; '{comment}' looks like a comment, which belongs on a line of its own")
+
+    def test_colon_that_ends_a_name(self, write_ini):
+        text = SECTION + "    integration.logging:level = INFO\n" + APP
+        assert self.mistakes(write_ini, text)[1:] == [
+            "  line 6: integration.logging: is no option: the colon ends its name in "
+            "'integration.logging:level = INFO'; write dots"
+        ]
+
+    def test_mistake_in_default(self, write_ini):
+        text = "\n    [DEFAULT]\n    sentry.sample_rate = x\n" + DSN + APP
+        assert self.mistakes(write_ini, text)[1:] == [
+            "  line 3: sentry.sample_rate = x: expected a number from 0 to 1"
+        ]
+
+    def test_mistake_in_a_variable(self, write_ini, monkeypatch):
+        monkeypatch.setenv("SENTRY_DSN", "https://key:secret@sentry.example/shop")
+        text = "\n    [filter:sentry]\n    use = egg:sentry_paste\n" + APP
+        (line,) = self.mistakes(write_ini, text)[1:]
+        assert line.startswith("  SENTRY_DSN = https://***@sentry.example/shop: expected a DSN")
+
+    def test_section_that_cannot_be_told(self, write_ini):
+        same = "    use = egg:sentry_paste\n    sample_rate = 2\n"
+        text = "\n    [filter:sentry]\n" + same + "    [filter:second]\n" + same + APP
+        assert self.mistakes(write_ini, text) == [
+            "test.ini: 1 mistake in the options of sentry_paste",
+            "  sample_rate = 2: expected a number from 0 to 1",
+        ]
+
+    def test_inherited_section(self, write_ini):
+        text = (
+            SECTION
+            + "    [filter:second]\n    use = sentry\n    sample_rate = 2\n"
+            + APP.replace("= sentry", "= second")
+        )
+        assert self.mistakes(write_ini, text) == [
+            "test.ini [filter:second]: 1 mistake in the options of sentry_paste",
+            "  line 8: sample_rate = 2: expected a number from 0 to 1",
+        ]
+
+    def test_section_of_another_file(self, write_ini):
+        write_ini("[filter:sentry]\nuse = egg:sentry_paste\nenvironment = x", "other.ini")
+        text = "\n    [filter:sentry]\n    use = config:other.ini#sentry\n    sample_rate = 2\n" + APP
+        assert self.mistakes(write_ini, text) == [
+            "test.ini [filter:sentry]: 1 mistake in the options of sentry_paste",
+            "  line 4: sample_rate = 2: expected a number from 0 to 1",
+        ]
+
+
+class TestTold:
+    """What is no mistake and yet not what was meant is told once."""
+
+    def told(self, load, caplog, text):
+        load(text)
+        return [record.getMessage().partition(": ")[2] for record in caplog.records]
+
+    def test_comment_in_a_text(self, load, caplog):
+        text = SECTION.replace("= section", "= section ; note") + APP
+        assert self.told(load, caplog, text) == [
+            "environment = section ; note: comments belong on lines of their own"
+        ]
+
+    def test_doubled_percent_sign(self, load, caplog):
+        text = SECTION + "    server_name = 50%%%% off\n" + APP
+        assert self.told(load, caplog, text) == [
+            "server_name has a doubled %: PasteDeploy has already made one of two"
+        ]
+
+    def test_option_that_has_no_effect_yet(self, load, caplog):
+        text = SECTION + "    error_page = true\n" + APP
+        assert self.told(load, caplog, text) == ["error_page has no effect in this version"]
+
+
+def test_factory_without_a_file_reads_what_it_is_given():
+    settings = read_ini({}, {"environment": "x"})
+    assert settings.sdk == {"environment": "x"}
+    assert settings.origins["environment"].place == "section"
+
+
+def test_secrets_are_not_in_the_origins():
+    settings = read_ini({}, {"dsn": "https://key:secret@sentry.example/1"})
+    assert settings.origins["dsn"].text == "https://***@sentry.example/1"

@@ -1,0 +1,69 @@
+"""The documentation builds without a warning, and its examples load."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from paste.deploy import loadapp
+
+from sentry_paste.config.aliases import ALIASES
+from sentry_paste.config.options import options
+from sentry_paste.config.sample import default_text
+from sentry_paste.config.sources import VARIABLES
+
+DOCS = Path(__file__).parent.parent / "docs"
+BLOCK = re.compile(r"^\.\. code-block:: ini\n\n((?:   .*\n|\n)+)", re.MULTILINE)
+INIS = [
+    (page.name, "".join(line[3:] if line.startswith("   ") else line for line in block.splitlines(True)))
+    for page in sorted(DOCS.glob("*.rst"))
+    for block in BLOCK.findall(page.read_text(encoding="utf-8"))
+]
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("docs")
+    source = folder / "source"
+    source.mkdir()
+    for file in DOCS.iterdir():
+        if file.is_file():
+            (source / file.name).write_bytes(file.read_bytes())
+    command = [sys.executable, "-X", "dev", "-W", "ignore", "-m", "sphinx", "-W", "-q", "-b", "html"]
+    ended = subprocess.run(
+        [*command, str(source), str(folder / "html")], capture_output=True, encoding="utf-8", timeout=120
+    )
+    assert ended.returncode == 0, ended.stderr
+    return folder / "html"
+
+
+def test_reference_is_the_table(built):
+    from bs4 import BeautifulSoup
+
+    page = BeautifulSoup((built / "options.html").read_text(encoding="utf-8"), "html.parser")
+    entries = {
+        term.get_text().strip().rstrip("¶"): term.find_next("dd").get_text() for term in page.select("dt")
+    }
+    for option in options().values():
+        told = " ".join(entries[option.name].split())
+        assert option.kind.expected in told
+        assert " ".join(option.help.split()) in told
+        assert (" ".join(default_text(option).split()) or "No default") in told
+
+
+@pytest.mark.parametrize(("page", "text"), INIS, ids=[f"{page}-{n}" for n, (page, _) in enumerate(INIS)])
+def test_every_ini_loads(tmp_path, captured, page, text):
+    ini = tmp_path / "docs.ini"
+    ini.write_text(
+        text + "\n[pipeline:main]\npipeline = sentry app\n[app:app]\npaste.app_factory = apps:make_app"
+    )
+    assert loadapp(f"config:{ini}").client is not None
+
+
+def test_every_alias_and_variable_is_told():
+    text = (DOCS / "configuration.rst").read_text(encoding="utf-8")
+    for name, alias in ALIASES.items():
+        assert re.search(rf"^``{name}``\s+``{re.escape(alias.option)}``$", text, re.MULTILINE)
+    for variable in VARIABLES.values():
+        assert f"``{variable}``" in text
