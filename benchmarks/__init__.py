@@ -1,0 +1,1 @@
+"""Benchmarks: ratios and figures, never tests. Run one as ``python -m benchmarks.read_ini``."""
