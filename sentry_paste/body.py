@@ -4,12 +4,13 @@ A list stays a list with a length, a file wrapper stays what it is, and anything
 else is iterated in the request's context. The request is finished when the body
 has been sent, once: in ``close()``, which PEP 3333 has every server call; at
 exhaustion, where nothing of the app's is left to run; or when a body that was
-never closed is collected.
+never closed is collected, at the latest with the next request.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from functools import partial
 from types import GeneratorType
 from typing import Any
 
@@ -25,7 +26,7 @@ def wrap(body: Any, lifecycle: Lifecycle, file_wrapper: Any) -> Any:
         file_wrapper: ``wsgi.file_wrapper`` of the environ as the server made it, or None.
     """
     cls = type(body)
-    if cls is list or cls is tuple:
+    if cls is list or cls is tuple or _is_plain_list(body):
         return ListBody(body, lifecycle)
     if isinstance(body, (bytes, str)) or (file_wrapper is not None and is_file(body, file_wrapper)):
         # Servers send these as a whole: gunicorn, waitress and wsgiref ask for their wrapper's class,
@@ -49,6 +50,15 @@ def is_file(body: Any, file_wrapper: Any) -> bool:
         return hasattr(body, "fileno") or hasattr(body, "filelike")
 
 
+def _is_plain_list(body: Any) -> bool:
+    """Tell whether a body is of a subclass that is iterated as a list is, with no ``close()`` of its own."""
+    return (
+        isinstance(body, (list, tuple))
+        and type(body).__iter__ in (list.__iter__, tuple.__iter__)
+        and not hasattr(body, "close")
+    )
+
+
 class ListBody(list[Any]):
     """The chunks of a list or tuple; finishes the request when it is closed.
 
@@ -68,7 +78,7 @@ class ListBody(list[Any]):
         self._lifecycle.finish()
 
     def __del__(self) -> None:
-        self._lifecycle.finish()
+        self._lifecycle.abandon()
 
 
 class Body:
@@ -87,12 +97,12 @@ class Body:
         self._iterator: Any = None
 
     def __iter__(self) -> Iterator[Any]:
-        if self._iterator is None:
-            try:
-                self._iterator = self._lifecycle.run(iter, self._body)
-            except BaseException as error:
-                self._lifecycle.capture(error)
-                raise
+        # Each time anew: what the app returned may be an iterable that begins again.
+        try:
+            self._iterator = self._lifecycle.run(iter, self._body)
+        except BaseException as error:
+            self._lifecycle.capture(error)
+            raise
         return self
 
     def __next__(self) -> Any:
@@ -104,6 +114,8 @@ class Body:
             self._end()
             raise
         except BaseException as error:
+            if _is_context_in_use(error):
+                return self._lifecycle.run_anyway(partial(next, self._iterator))
             self._lifecycle.capture(error)
             self._end()
             raise
@@ -112,6 +124,10 @@ class Body:
         """Finish, unless the app's ``close()`` is still to run, with what it may raise."""
         if type(self._body) is GeneratorType or not hasattr(self._body, "close"):
             self._lifecycle.finish()
+
+    def __getattr__(self, name: str) -> Any:
+        # An outer middleware may look for what the app's own body has.
+        return getattr(self._body, name)
 
     def close(self) -> None:
         """Close the app's body, where it can be closed, and finish the request."""
@@ -126,7 +142,17 @@ class Body:
             self._lifecycle.finish()
 
     def __del__(self) -> None:
-        self._lifecycle.finish()
+        self._lifecycle.abandon()
+
+
+def _is_context_in_use(error: BaseException) -> bool:
+    """Tell whether ``Context.run`` itself refused: a second thread asks for a chunk while one is made."""
+    return (
+        type(error) is RuntimeError
+        and str(error).startswith("cannot enter context")
+        and error.__traceback__ is not None
+        and error.__traceback__.tb_next is None
+    )
 
 
 class SizedBody(Body):

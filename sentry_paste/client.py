@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import logging
 import threading
 import warnings
@@ -13,13 +14,18 @@ import sentry_sdk
 from sentry_sdk.integrations.logging import ignore_logger
 from sentry_sdk.transport import Transport
 
+from sentry_paste import sdk
 from sentry_paste.config.errors import ConfigError, Problem
 from sentry_paste.config.settings import Settings
 from sentry_paste.hooks import with_guards
+from sentry_paste.lifecycle import finish_abandoned
 from sentry_paste.spool.files import Spool
 from sentry_paste.spool.transport import SpoolTransport
 
 log = logging.getLogger("sentry_paste")
+
+# What this logger tells is that capturing fails: to capture that would fail again, and so on.
+sdk.ignore_own_logger(log.name)
 
 
 class GuardedClient(sentry_sdk.Client):
@@ -63,8 +69,20 @@ class GuardedClient(sentry_sdk.Client):
 
     def flush(self, *args: Any, **kwargs: Any) -> None:
         """Send what is waiting, as the SDK does; what goes wrong is logged."""
+        finish_abandoned()
         try:
             super().flush(*args, **kwargs)
+        except Exception:
+            log.warning("Sentry failed: what was waiting is lost", exc_info=True)
+            self._flush_transport(*args, **kwargs)
+
+    def _flush_transport(self, timeout: float | None = None, callback: Any = None) -> None:
+        """Flush what the transport has, where one of the parts that are flushed before it has failed."""
+        try:
+            if self.transport is not None:
+                self.transport.flush(
+                    self.options["shutdown_timeout"] if timeout is None else timeout, callback
+                )
         except Exception:
             log.warning("Sentry failed: what was waiting is lost", exc_info=True)
 
@@ -94,16 +112,31 @@ class Registry:
             ConfigError: the SDK refuses an option.
         """
         if self.transport is None and not _wants_client(settings):
+            _tell_unused(settings)
             return None
         with self._lock:
             found = self._clients.get(settings.client_key)
             if found is not None:
                 return found[1]
             client = self._make(settings)
-            if client is not None and not sentry_sdk.get_client().is_active():
-                sentry_sdk.get_global_scope().set_client(client)
+            if client is not None:
+                self._install(client)
             self._clients[settings.client_key] = (settings, client)
             return client
+
+    def _install(self, client: GuardedClient) -> None:
+        """Make the first client the global one; see to it that the others lose nothing at exit."""
+        active = sentry_sdk.get_client()
+        if not active.is_active():
+            sentry_sdk.get_global_scope().set_client(client)
+            return
+        if active not in self.clients():
+            log.warning(
+                "the app has a Sentry client of its own: what happens in a request is reported by the client "
+                "of the ini, the rest by the app's"
+            )
+        # The SDK's atexit integration closes the client that is active then, and no other.
+        atexit.register(client.close)
 
     def _make(self, settings: Settings) -> GuardedClient | None:
         options = dict(settings.sdk)
@@ -147,6 +180,7 @@ class Registry:
         if global_scope.client in dropped:
             global_scope.set_client(None)
         for client in dropped:
+            atexit.unregister(client.close)
             client.close()
 
 
@@ -157,3 +191,13 @@ registry = Registry()
 def _wants_client(settings: Settings) -> bool:
     given: Mapping[str, Any] = settings.sdk
     return bool(given.get("dsn") or settings.spool_dir or given.get("transport") or given.get("spotlight"))
+
+
+def _tell_unused(settings: Settings) -> None:
+    """Tell that options do nothing where the client is one that the app has made."""
+    if settings.sdk and sentry_sdk.get_client().is_active():
+        log.warning(
+            "%s: no DSN is set, so the client is the active one, which was made without these options: %s",
+            settings.source,
+            ", ".join(sorted(settings.sdk)),
+        )

@@ -43,7 +43,7 @@ def _row(file: SpoolFile) -> tuple[str, str, str, str, str, str, str]:
     try:
         contents = read_contents(file)
     except (OSError, ValueError) as error:
-        return time, file.kind, "", f"(unreadable: {_line(str(error), 40)})", "", "", file.id
+        return time, file.kind, "", f"(unreadable: {_line(str(error), _TITLE_WIDTH - 14)})", "", "", file.id
     # A transaction's title is its name, which the next column has.
     title = f"took {_milliseconds(contents.duration)}" if contents.spans else contents.title
     return (
@@ -97,6 +97,10 @@ def _contents(contents: Contents, all_frames: bool) -> Iterator[str]:
         yield ""
         yield "Tags"
         yield from (f"  {clean(name)}: {clean(value)}" for name, value in contents.tags)
+    for title, pairs in contents.details:
+        yield ""
+        yield clean(title.capitalize())
+        yield from (f"  {clean(name)}: {_line(value, 100)}" for name, value in pairs)
     if contents.breadcrumbs:
         yield ""
         yield "Breadcrumbs"

@@ -99,7 +99,7 @@ def _report_start_up_crash(error: BaseException, client: Any) -> None:
         return
     try:
         with sentry_sdk.new_scope() as scope:
-            scope.client = client
+            sdk.bind_client(scope, client)
             mechanism = {"type": "paste.deploy", "handled": False}
             event, hint = sdk.exception_event(error, error.__traceback__, client, mechanism)
             scope.capture_event(event, hint=hint)

@@ -1,8 +1,9 @@
-"""Guards for the hooks that the SDK calls unguarded.
+"""Guards for the hooks whose failure the SDK passes on.
 
-Most hooks may raise. These, in every SDK from 2.18 to 2.60 that was looked at, raise into whoever caused
-the call: ``before_breadcrumb`` into the app's HTTP request or query that made a
-breadcrumb, ``traces_sampler`` into whoever starts a transaction.
+Most hooks may raise. ``before_breadcrumb`` and the samplers raise into whoever
+caused the call in the SDKs before 2.70 or so (2.18 to 2.60 were looked at): into the app's own HTTP
+request or query that made a breadcrumb. The hooks of log items, metrics and
+streamed spans may return nonsense, which fails later.
 """
 
 from __future__ import annotations
@@ -18,13 +19,19 @@ log = logging.getLogger("sentry_paste")
 # What is decided where the hook does not: what the newer SDKs decide.
 _FALLBACKS: dict[str, Callable[..., Any]] = {
     "before_breadcrumb": lambda crumb, _hint: crumb,
+    "before_send_log": lambda item, _hint: item,
+    "before_send_metric": lambda item, _hint: item,
+    "before_send_span": lambda item, _hint: item,
     "profiles_sampler": lambda _context: 0.0,
     "traces_sampler": lambda _context: 0.0,
 }
 
+# What these return is queued as it is, and fails when the queue is flushed, with all else that is in it.
+_RETURN_ITEMS = frozenset({"before_breadcrumb", "before_send_log", "before_send_metric", "before_send_span"})
+
 
 def with_guards(options: dict[str, Any]) -> dict[str, Any]:
-    """Return SDK options whose hooks do not raise.
+    """Return SDK options whose hooks do not raise, nor return what cannot be sent.
 
     Args:
         options: for a client.
@@ -36,9 +43,12 @@ def with_guards(options: dict[str, Any]) -> dict[str, Any]:
 def _guarded(name: str, hook: Callable[..., Any]) -> Callable[..., Any]:
     def call(*args: Any) -> Any:
         try:
-            return hook(*args)
+            found = hook(*args)
+            if name in _RETURN_ITEMS and found is not None and not isinstance(found, dict):
+                raise TypeError(f"expected a dict or None, not {found!r}")
         except Exception:
             log.warning("%s failed", name, exc_info=True)
             return _FALLBACKS[name](*args)
+        return found
 
     return functools.update_wrapper(call, hook)

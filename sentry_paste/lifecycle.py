@@ -9,6 +9,8 @@ here raises into the app.
 from __future__ import annotations
 
 import logging
+import sys
+from collections import deque
 from collections.abc import Callable
 from contextvars import Context, copy_context
 from typing import Any
@@ -19,7 +21,7 @@ from sentry_sdk.scope import Scope
 from sentry_paste import sdk
 from sentry_paste.config import Settings
 from sentry_paste.naming import default_name
-from sentry_paste.request import RequestData, snapshot
+from sentry_paste.request import RequestData, add_attributes, snapshot
 from sentry_paste.tracing import SpanTrace, Trace, TransactionTrace, continue_without_transaction
 
 log = logging.getLogger("sentry_paste")
@@ -52,7 +54,7 @@ class Lifecycle:
         "_finished",
         "_settings",
         "_start_response",
-        "_status",
+        "_started",
         "_trace",
         "run",
     )
@@ -60,14 +62,11 @@ class Lifecycle:
     def __init__(self, settings: Settings, client: Any) -> None:
         self._settings = settings
         self._client = client
-        self._context: Context = copy_context()
-        # The method of the context itself: no frame of ours between the server's and the app's.
-        self.run: Callable[..., Any] = self._context.run
         self._trace: Trace | None = None
         self._error: BaseException | None = None
         self._finished = False
-        self._status: Any = None
         self._start_response: Any = None
+        self._started = False
 
     def open(self, environ: dict[str, Any]) -> bool:
         """Fork the scopes, begin session and trace; tell whether that went well.
@@ -75,11 +74,15 @@ class Lifecycle:
         Args:
             environ: as the server made it.
         """
+        finish_abandoned()
         try:
             # In the server's own context, where the SDK makes a thread's scope once, and not in each
             # request's, where it would be made again for every request.
             isolation, current = sentry_sdk.get_isolation_scope(), sentry_sdk.get_current_scope()
             sdk.forget_error(sentry_sdk.get_client())
+            self._context: Context = copy_context()
+            # The method of the context itself: no frame of ours between the server's and the app's.
+            self.run: Callable[..., Any] = self._context.run
             self._context.run(self._open, environ, isolation.fork(), current.fork())
         except Exception:
             _tell("a request goes unreported")
@@ -91,14 +94,15 @@ class Lifecycle:
         Scope.set_isolation_scope(isolation)
         Scope.set_current_scope(current)
         if self._client is not None:
-            isolation.client = self._client
-        sdk.forget_error(sentry_sdk.get_client())
+            sdk.bind_client(isolation, self._client)
         isolation.clear_breadcrumbs()
         strings = snapshot(environ)
         isolation.add_event_processor(RequestData(strings).process)
         options = sentry_sdk.get_client().options
         if sdk.tracks_sessions(isolation, options):
             isolation.start_session(session_mode="request")
+        if sdk.has_attributes(options):
+            add_attributes(isolation, strings, options)
         self._trace = self._open_trace(strings, environ, options)
 
     def _open_trace(
@@ -154,7 +158,13 @@ class Lifecycle:
     def _note_status(self, *args: Any, **kwargs: Any) -> Any:
         # Whatever way the app calls it, the server's is called the same way: what it accepts is its affair.
         write = self._start_response(*args, **kwargs)
-        self._status = args[0] if args else kwargs.get("status")
+        self._started = True
+        status = _status_code(args[0] if args else kwargs.get("status"))
+        if status is not None and self._trace is not None:
+            try:
+                self._trace.note_status(status)
+            except Exception:
+                _tell("a transaction has no status")
         return write
 
     def capture(self, error: BaseException) -> None:
@@ -180,6 +190,22 @@ class Lifecycle:
         event, hint = sdk.exception_event(error, traceback, sentry_sdk.get_client(), dict(_MECHANISM))
         sentry_sdk.capture_event(event, hint=hint)
 
+    def abandon(self) -> None:
+        """Finish a request whose body was dropped, from ``__del__``.
+
+        The garbage collector may have come by while this very thread holds a lock of the SDK's, which cannot
+        be taken again: then it is left for the next request.
+        """
+        if self._finished:
+            return
+        frame = sys._getframe()
+        while frame is not None:
+            if frame.f_globals.get("__name__", "").startswith("sentry_sdk"):
+                _abandoned.append(self)
+                return
+            frame = frame.f_back  # type: ignore[assignment]
+        self.finish()
+
     def finish(self) -> None:
         """End trace and session; every call but the first does nothing."""
         if self._finished:
@@ -191,13 +217,31 @@ class Lifecycle:
             _tell("a transaction goes unreported")
         # The error holds the frames of the app, and with them whatever the request held.
         self._error = self._trace = None
+        if self._started:
+            # The server's, which may hold the body, and with it all of this.
+            self._start_response = None
 
     def _finish(self) -> None:
         try:
             if self._trace is not None:
-                self._trace.finish(_status_code(self._status), self._error)
+                self._trace.finish(self._error)
         finally:
             sentry_sdk.get_isolation_scope().end_session()
+            sdk.forget_error(sentry_sdk.get_client())
+
+
+# Requests that could not be finished when their body was dropped. Appending and popping need no lock.
+_abandoned: deque[Lifecycle] = deque()
+
+
+def finish_abandoned() -> None:
+    """Finish the requests whose body was dropped at a moment when that could not be done."""
+    while _abandoned:
+        try:
+            lifecycle = _abandoned.popleft()
+        except IndexError:  # another thread was faster
+            return
+        lifecycle.finish()
 
 
 def is_error(error: BaseException) -> bool:

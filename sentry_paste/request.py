@@ -1,7 +1,7 @@
 """What an event says of its request.
 
-Nothing here runs on the way of a healthy request but ``snapshot``: URL, headers
-and addresses are made when something is captured.
+On the way of a healthy request there is ``snapshot``, and the path for the name:
+URL, headers and addresses are made when something is captured.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ _BARE_HEADERS = {"CONTENT_TYPE": "Content-Type", "CONTENT_LENGTH": "Content-Leng
 
 # What Sentry's ingestion takes for a method; an event with another is marked as faulty.
 _METHOD = re.compile(r"[A-Z_-]{3,32}")
+
+_LOCAL_HOSTS = frozenset({"localhost", "127.0.0.1", "::1", "[::1]"})
 
 _DEFAULT_PORTS = {"http": "80", "https": "443"}
 
@@ -114,6 +116,24 @@ def address_of(environ: Mapping[str, str]) -> str | None:
         return str(ipaddress.ip_address(environ.get("REMOTE_ADDR", "")))
     except ValueError:
         return None
+
+
+def add_attributes(scope: Any, strings: Mapping[str, str], options: Mapping[str, Any]) -> None:
+    """Add to a scope what log items and streamed spans say of the request, as the SDK's middleware does.
+
+    Args:
+        scope: of the request.
+        strings: the snapshot of the environ.
+        options: of the client.
+    """
+    agent = strings.get("HTTP_USER_AGENT")
+    if agent:
+        scope.set_attribute("user_agent.original", native(agent))
+    address = address_of(strings)
+    host = host_of(strings).rpartition(":")[0] or host_of(strings)
+    scope.set_attribute("sentry.is_localhost", host in _LOCAL_HOSTS or address in _LOCAL_HOSTS)
+    if address and sdk.sends_user_info(options):
+        scope.set_attribute("user.ip_address", address)
 
 
 class RequestData:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import inspect
 import pkgutil
-from collections.abc import Iterator, Mapping
+import weakref
+from collections.abc import Callable, Iterator, Mapping
 from contextvars import ContextVar
 from functools import lru_cache
 from types import TracebackType
@@ -16,7 +17,7 @@ from typing import Any, cast
 
 import sentry_sdk
 from sentry_sdk.consts import VERSION
-from sentry_sdk.integrations import Integration
+from sentry_sdk.integrations import Integration, dedupe
 from sentry_sdk.scope import Scope
 from sentry_sdk.transport import Transport
 from sentry_sdk.utils import BadDsn, Dsn, event_from_exception
@@ -56,6 +57,9 @@ try:
 except ImportError:
     _sdk_collects = None  # type: ignore[assignment]
 
+# What the SDK reads of an environ to continue a trace (sentry_sdk.tracing_utils.PropagationContext).
+_TRACE_HEADERS = ("HTTP_SENTRY_TRACE", "HTTP_BAGGAGE", "HTTP_TRACEPARENT", "HTTP_TRACESTATE")
+
 __all__ = ["VERSION", "wsgi_middleware_applied"]
 
 
@@ -86,12 +90,12 @@ def dsn_fault(text: str) -> str:
 
 
 def is_transport(found: Any) -> bool:
-    """Tell whether an object is what the SDK's option ``transport`` takes.
+    """Tell whether an object is what the SDK's option ``transport`` takes: a transport, a class, a function.
 
     Args:
-        found: an object, or a class.
+        found: what a dotted name led to.
     """
-    return isinstance(found, Transport) or (isinstance(found, type) and issubclass(found, Transport))
+    return isinstance(found, Transport) or callable(found)
 
 
 def integration_class(found: Any) -> type[Integration]:
@@ -229,6 +233,78 @@ def exception_event(
     )
 
 
+def bind_client(scope: Scope, client: Any) -> None:
+    """Have a scope capture with a client.
+
+    ``Scope.set_client`` writes the client's attributes into the global scope each time (2.75 does), which is
+    not for every request to do.
+
+    Args:
+        scope: of a request, or of a piece of code.
+        client: for it.
+    """
+    scope.client = client
+
+
+def begin_trace(scope: Scope, strings: Mapping[str, str]) -> None:
+    """Continue the caller's trace, or begin one, without a transaction.
+
+    The new one comes before what the headers say: an SDK that finds no trace in them keeps what the scope
+    has (2.18 does), and that is what it was forked with, the same for all requests of a thread.
+
+    Args:
+        scope: of the request.
+        strings: the texts of a WSGI environ.
+    """
+    scope.set_new_propagation_context()
+    headers = trace_headers(strings)
+    if headers:
+        scope.generate_propagation_context(headers)
+
+
+def trace_headers(strings: Mapping[str, str]) -> dict[str, str]:
+    """Return the headers that the SDK continues a trace by.
+
+    Args:
+        strings: the texts of a WSGI environ.
+    """
+    return {name: strings[name] for name in _TRACE_HEADERS if name in strings}
+
+
+def set_sampling_context(environ: dict[str, Any]) -> None:
+    """Give the environ to the ``traces_sampler`` of a streamed span.
+
+    Args:
+        environ: of the request.
+    """
+    Scope.set_custom_sampling_context({"wsgi_environ": environ})
+
+
+def has_attributes(options: Mapping[str, Any]) -> bool:
+    """Tell whether a client sends what takes its attributes from the scope: log items, streamed spans.
+
+    Args:
+        options: of the client.
+    """
+    return hasattr(Scope, "set_attribute") and (bool(options.get("enable_logs")) or streams_spans(options))
+
+
+def ignore_own_logger(name: str) -> None:
+    """Keep a logger of ours out of events, breadcrumbs and log items.
+
+    What it tells is that capturing fails: to capture that would fail again, and so on.
+
+    Args:
+        name: of the logger.
+    """
+    from sentry_sdk.integrations import logging
+
+    logging.ignore_logger(name)
+    ignore_for_logs = getattr(logging, "ignore_logger_for_sentry_logs", None)  # where log items have a list
+    if ignore_for_logs is not None:
+        ignore_for_logs(name)
+
+
 def remember_error(client: Any, error: BaseException) -> None:
     """Have the SDK take an error for reported, in the context that this is called in.
 
@@ -241,14 +317,19 @@ def remember_error(client: Any, error: BaseException) -> None:
         error: the exception.
     """
     last_seen = _last_seen(client)
-    if last_seen is not None:
+    if last_seen is None:
+        return
+    try:
+        # An SDK that knows weak references there, which keep no frames alive; built-in exceptions have none.
+        last_seen.set(weakref.ref(error) if hasattr(dedupe, "weakref") else error)
+    except TypeError:
         last_seen.set(error)
 
 
 def forget_error(client: Any) -> None:
     """Undo ``remember_error``: the same object raised in another request is another error.
 
-    It also lets go of the frames that the error holds.
+    It also lets go of the frames that the error holds: in a request's own context they hold the context.
 
     Args:
         client: as it was given there.
@@ -294,3 +375,59 @@ def active_client() -> Any:
     """Return the client that captures now, or None."""
     client = sentry_sdk.get_client()
     return client if client.is_active() else None
+
+
+def active_integrations(client: Any) -> list[str]:
+    """Return the names of the integrations that a client has on.
+
+    ``Client.integrations`` is set by every 2.x version. Missing: none are named.
+
+    Args:
+        client: of the SDK.
+    """
+    return sorted(getattr(client, "integrations", None) or {})
+
+
+def dsn_address(text: str) -> tuple[str, str, int]:
+    """Return scheme, host and port of a DSN.
+
+    Args:
+        text: a DSN that ``dsn_fault`` has nothing against.
+    """
+    dsn = Dsn(text)
+    return dsn.scheme, dsn.host, dsn.port
+
+
+def watch_transport(transport: Any, answered: Callable[[Any], None], lost: Callable[[str], None]) -> bool:
+    """Have what a transport gets as answers, and what it loses, told; return whether answers can be.
+
+    ``_request`` of the HTTP transports returns urllib3's or httpcore's response; the SDK has no hook for
+    it. Missing, or a coroutine function: answers are not told.
+
+    Args:
+        transport: of a client.
+        answered: called in the transport's thread with each response, or with the exception in its place.
+        lost: called with the reason for everything that is dropped before it is sent.
+    """
+    record = transport.record_lost_event
+
+    def record_lost_event(reason: str, *args: Any, **kwargs: Any) -> Any:
+        lost(reason)
+        return record(reason, *args, **kwargs)
+
+    transport.record_lost_event = record_lost_event
+    request = getattr(transport, "_request", None)
+    if request is None or inspect.iscoroutinefunction(request):
+        return False
+
+    def watched(*args: Any, **kwargs: Any) -> Any:
+        try:
+            response = request(*args, **kwargs)
+        except Exception as error:
+            answered(error)
+            raise
+        answered(response)
+        return response
+
+    transport._request = watched
+    return True

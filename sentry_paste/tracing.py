@@ -8,12 +8,15 @@ request's own context.
 
 from __future__ import annotations
 
+import logging
 from typing import Any, Protocol
 
 import sentry_sdk
-from sentry_sdk.scope import Scope
 
 from sentry_paste import sdk
+from sentry_paste.request import address_of
+
+log = logging.getLogger("sentry_paste")
 
 # https://develop.sentry.dev/sdk/telemetry/traces/span-operations/ and .../trace-origin/
 OPERATION = "http.server"
@@ -23,18 +26,19 @@ ORIGIN = "auto.http.wsgi"
 class Trace(Protocol):
     """What a request does with its trace."""
 
-    def finish(self, status: int | None, error: BaseException | None) -> None:
+    def note_status(self, status: int) -> None:
+        """Note the response's status, for events that are captured from now on too.
+
+        Args:
+            status: HTTP status code.
+        """
+
+    def finish(self, error: BaseException | None) -> None:
         """End the trace.
 
         Args:
-            status: HTTP status code, None where no response was started.
             error: what the app raised, None where it did not.
         """
-
-
-# In both functions below, a new trace comes before what the headers say: an SDK that finds no trace in them
-# keeps what the scope has (2.18 does), and that is what it was forked with, the same for all requests of a
-# thread.
 
 
 def continue_without_transaction(strings: dict[str, str], name: str) -> None:
@@ -47,11 +51,7 @@ def continue_without_transaction(strings: dict[str, str], name: str) -> None:
         name: of the transaction that events are to tell.
     """
     scope = sentry_sdk.get_isolation_scope()
-    if sdk.streams_spans(sentry_sdk.get_client().options):
-        sentry_sdk.traces.continue_trace(dict(_headers(strings)))
-    else:
-        scope.set_new_propagation_context()
-        scope.generate_propagation_context(dict(_headers(strings)))
+    sdk.begin_trace(scope, strings)
     # On the isolation scope: a framework's own name wins, whether it is set there or on the current scope.
     scope.set_transaction_name(name, source="url")
 
@@ -69,24 +69,29 @@ class TransactionTrace:
 
     def __init__(self, strings: dict[str, str], name: str, environ: dict[str, Any]) -> None:
         scope = sentry_sdk.get_isolation_scope()
-        scope.set_new_propagation_context()
+        sdk.begin_trace(scope, {})
         transaction = scope.continue_trace(
-            dict(_headers(strings)), op=OPERATION, name=name, source="url", origin=ORIGIN
+            sdk.trace_headers(strings), op=OPERATION, name=name, source="url", origin=ORIGIN
         )
         self._transaction = sentry_sdk.start_transaction(
             transaction, custom_sampling_context={"wsgi_environ": environ}
         )
         self._transaction.__enter__()
 
-    def finish(self, status: int | None, error: BaseException | None) -> None:
+    def note_status(self, status: int) -> None:
+        """Note the response's status, for events that are captured from now on too.
+
+        Args:
+            status: HTTP status code.
+        """
+        self._transaction.set_http_status(status)
+
+    def finish(self, error: BaseException | None) -> None:
         """End the transaction, which sends it where it is sampled.
 
         Args:
-            status: HTTP status code, None where no response was started.
             error: what the app raised, None where it did not.
         """
-        if status is not None:
-            self._transaction.set_http_status(status)
         self._transaction.__exit__(None if error is None else type(error), error, None)
 
 
@@ -102,8 +107,8 @@ class SpanTrace:
     __slots__ = ("_span",)
 
     def __init__(self, strings: dict[str, str], name: str, environ: dict[str, Any]) -> None:
-        sentry_sdk.traces.continue_trace(dict(_headers(strings)))
-        Scope.set_custom_sampling_context({"wsgi_environ": environ})
+        sentry_sdk.traces.continue_trace(sdk.trace_headers(strings))
+        sdk.set_sampling_context(environ)
         self._span = sentry_sdk.traces.start_span(
             name=name,
             attributes={
@@ -115,21 +120,33 @@ class SpanTrace:
         )
         sdk.mark_server_span(sentry_sdk.get_current_scope(), self._span)
         if self._span.sampled:
-            self._span.set_attributes(sdk.request_attributes(strings))
+            try:
+                self._add_attributes(strings)
+            except Exception:  # text that no server should have passed on; the span is worth more than they
+                log.warning("Sentry failed: a span has not all of its attributes", exc_info=True)
 
-    def finish(self, status: int | None, error: BaseException | None) -> None:
+    def _add_attributes(self, strings: dict[str, str]) -> None:
+        attributes = sdk.request_attributes(strings)
+        # The SDK takes the address that the client itself has put into a header.
+        if "client.address" in attributes:
+            attributes["client.address"] = address_of(strings) or ""
+        self._span.set_attributes(attributes)
+
+    def note_status(self, status: int) -> None:
+        """Note the response's status, for events that are captured from now on too.
+
+        Args:
+            status: HTTP status code.
+        """
+        self._span.status = "error" if status >= 400 else "ok"
+        self._span.set_attribute("http.response.status_code", status)
+
+    def finish(self, error: BaseException | None) -> None:
         """End the span, which sends it where it is sampled.
 
         Args:
-            status: HTTP status code, None where no response was started.
             error: what the app raised, None where it did not.
         """
-        if status is not None:
-            self._span.status = "error" if status >= 400 else "ok"
-            self._span.set_attribute("http.response.status_code", status)
         self._span.__exit__(None if error is None else type(error), error, None)
-
-
-def _headers(strings: dict[str, str]) -> list[tuple[str, str]]:
-    """Return the headers in the environ's spelling, which the SDK reads: it chooses what it knows."""
-    return [item for item in strings.items() if item[0].startswith("HTTP_")]
+        # The scope holds the span, and the span the scope.
+        sdk.mark_server_span(sentry_sdk.get_current_scope(), None)

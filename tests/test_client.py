@@ -1,6 +1,8 @@
 """One client for each distinct settings."""
 
 import os
+import subprocess
+import sys
 import threading
 import warnings
 
@@ -186,3 +188,32 @@ def test_reset_forgets_the_clients():
     registry.reset()
     assert registry.clients() == []
     assert not sentry_sdk.get_client().is_active()
+
+
+def test_client_of_the_app_beside_the_inis_is_told(caplog):
+    sentry_sdk.init(dsn=DSN)
+    filter_factory({}, dsn=DSN + "1")
+    assert "the app has a Sentry client of its own" in caplog.text
+
+
+def test_options_that_do_nothing_beside_the_apps_client_are_told(caplog):
+    sentry_sdk.init(dsn=DSN)
+    filter_factory({}, send_default_pii="false")(apps.by_path)
+    assert "made without these options: send_default_pii" in caplog.text
+
+
+def test_every_client_sends_what_it_has_at_exit(receiver, tmp_path):
+    script = f"""
+import apps
+from sentry_paste import SentryMiddleware
+from wsgi import call
+for dsn in ({receiver.dsn!r}, {receiver.dsn.replace("public", "other")!r}):
+    for _ in range(5):
+        call(SentryMiddleware(apps.crash, dsn=dsn, release="1"))
+"""
+    environment = {**os.environ, "PYTHONPATH": os.path.dirname(__file__)}
+    subprocess.run(
+        [sys.executable, "-c", script], check=True, timeout=60, env=environment, stderr=subprocess.DEVNULL
+    )
+    receiver.wait(errors=10)
+    assert len(receiver.envelopes.sessions) == 2

@@ -1,5 +1,6 @@
 """What one request opens, captures and finishes."""
 
+import contextlib
 import gc
 import logging
 import threading
@@ -565,3 +566,215 @@ class TestStreamedSpans:
     def test_errors_have_a_name_where_nothing_is_traced(self, captured):
         call(SentryMiddleware(apps.crash, trace_lifecycle="stream"), environ_of("/x"))
         assert captured.errors[0]["transaction"] == "GET /x"
+
+
+class TestCapturingThatFails:
+    """What we tell of a failure must not be captured, which would fail again."""
+
+    @pytest.mark.parametrize("logs", [{}, {"enable_logs": True}], ids=["", "logs"])
+    def test_warnings_of_ours_are_no_events(self, captured_unchecked, logs):
+        if logs and not hasattr(sentry_sdk, "traces"):
+            pytest.skip("this sentry-sdk has no log items")
+        options = {"integration.logging.event_level": "WARNING", "before_send": lambda *args: True, **logs}
+        assert str(call(SentryMiddleware(apps.crash, **options)).error) == "in the call"
+        assert captured_unchecked.errors == []
+
+    def test_warnings_of_the_spool_are_no_events(self, tmp_path, caplog):
+        (tmp_path / "spool").write_text("not a directory")
+        options = {"integration.logging.event_level": "WARNING", "spool_dir": str(tmp_path / "spool")}
+        call(SentryMiddleware(apps.crash, **options))
+        assert len([record for record in caplog.records if record.name == "sentry_paste"]) == 1
+
+    @pytest.mark.skipif(not hasattr(sentry_sdk, "traces"), reason="this sentry-sdk has no log items")
+    def test_log_hook_that_returns_nonsense_costs_nothing_else(self, captured):
+        def app(environ, start_response):
+            logging.getLogger("shop").error("hello")
+            sentry_sdk.logger.info("a log item")
+            return answer(environ, start_response)
+
+        call(traced(app, enable_logs=True, before_send_log=lambda *args: 7))
+        registry.clients()[0].flush()
+        assert [item["body"] for payload in captured.payloads("log") for item in payload["items"]]
+        assert len(captured.sessions) == 1
+
+    def test_session_that_cannot_be_captured_costs_nothing_else(self, captured, monkeypatch, caplog):
+        app = traced(apps.answer_list)
+        monkeypatch.setattr(app.client.session_flusher, "add_session", broken)
+        assert call(app).chunks == [b"hello"]
+        assert "a session is lost" in caplog.text
+        assert len(captured.transactions) == 1
+
+
+class TestNothingStays:
+    @staticmethod
+    def left(app, **environ):
+        """How many objects of ours are left after a hundred requests that no garbage collector cleared up."""
+        kinds = {"Lifecycle", "Body", "ListBody", "RequestData", "TransactionTrace", "SpanTrace"}
+
+        def count():
+            return sum(type(found).__name__ in kinds for found in gc.get_objects())
+
+        def request():
+            # No more than a server has to do: `call` keeps what it sees, errors and their frames among it.
+            with contextlib.suppress(Exception):
+                body = app(environ_of(**environ), lambda *args: None)
+                try:
+                    for _ in body:
+                        pass
+                finally:
+                    body.close()
+
+        request()
+        gc.collect()
+        before = count()
+        gc.disable()
+        try:
+            for _ in range(100):
+                request()
+            return count() - before
+        finally:
+            gc.enable()
+
+    @pytest.mark.parametrize("name", ["answer_list", "answer_generator", "crash", "crash_in_stream"])
+    def test_of_transactions(self, captured, name):
+        # What the server may yet log is remembered until its thread's next request.
+        assert self.left(traced(apps.APPS[name])) <= 5
+
+    @pytest.mark.skipif(not hasattr(sentry_sdk, "traces"), reason="this sentry-sdk has no streamed spans")
+    @pytest.mark.parametrize("name", ["answer_list", "crash"])
+    def test_of_streamed_spans(self, captured, name):
+        assert self.left(traced(apps.APPS[name], trace_lifecycle="stream")) <= 5
+
+
+class TestDroppedBodies:
+    def test_body_that_is_dropped_inside_the_sdk_is_finished_by_the_next_request(self, captured):
+        """There the thread may hold a lock of the SDK's, which finishing would take again."""
+        held = []
+
+        def drop(event, hint):
+            held.clear()
+            return event
+
+        app = traced(apps.by_path, before_send=drop)
+        held.append(app(environ_of("/answer_generator"), lambda *args: None))
+        sentry_sdk.capture_message("drops it")
+        assert held == []
+        assert captured.transactions == []
+        call(app, environ_of("/answer_list"))
+        names = [transaction["transaction"] for transaction in captured.transactions]
+        assert names == ["GET /answer_generator", "GET /answer_list"]
+
+    def test_flush_finishes_it_too(self, captured):
+        held = []
+        app = traced(apps.by_path, before_send=lambda event, hint: held.clear() or event)
+        held.append(app(environ_of("/answer_generator"), lambda *args: None))
+        sentry_sdk.capture_message("drops it")
+        app.client.flush()
+        assert len(captured.transactions) == 1
+
+
+class TestStatus:
+    def test_error_after_start_response_has_the_status(self, captured):
+        def app(environ, start_response):
+            start_response("404 Not Found", [])
+            sentry_sdk.capture_message("not there")
+            return []
+
+        call(traced(app))
+        assert captured.errors[0]["contexts"]["trace"]["status"] == "not_found"
+        assert captured.errors[0]["contexts"]["trace"]["data"]["http.response.status_code"] == 404
+
+    def test_status_that_the_app_sets_afterwards_stays(self, captured):
+        def app(environ, start_response):
+            start_response("200 OK", [])
+            sentry_sdk.get_current_scope().transaction.set_status("aborted")
+            return []
+
+        call(traced(app))
+        assert captured.transactions[0]["contexts"]["trace"]["status"] == "aborted"
+
+    def test_status_that_the_server_refuses_is_not_noted(self, captured):
+        call(traced(apps.crash_started_twice))
+        assert captured.transactions[0]["contexts"]["response"] == {"status_code": 200}
+
+        def refuse(*args):
+            raise ValueError("refused")
+
+        with pytest.raises(ValueError, match="refused"):
+            traced(answer)(environ_of(), refuse)
+        assert "response" not in captured.transactions[1]["contexts"]
+
+
+def test_session_tracking_that_is_stopped_is_off(captured):
+    sentry_sdk.get_isolation_scope().stop_auto_session_tracking()
+    call(SentryMiddleware(answer, release="1"))
+    registry.clients()[0].flush()
+    assert captured.sessions == []
+
+
+def test_iter_of_the_body_runs_in_the_requests_scope(captured):
+    class Body:
+        def __iter__(self):
+            sentry_sdk.capture_message("in iter")
+            return iter([b"a"])
+
+    call(traced(lambda environ, start_response: Body()), environ_of("/x"))
+    assert captured.errors[0]["request"]["url"] == "http://localhost/x"
+
+
+@pytest.mark.skipif(not hasattr(sentry_sdk, "traces"), reason="this sentry-sdk has no streamed spans")
+class TestAttributes:
+    """What log items and streamed spans say of the request."""
+
+    ENVIRON = {"HTTP_USER_AGENT": "agent", "HTTP_X_FORWARDED_FOR": "203.0.113.9", "REMOTE_ADDR": "192.0.2.7"}
+
+    def span(self, captured, environ, **options):
+        call(traced(answer, trace_lifecycle="stream", **options), environ)
+        registry.clients()[0].flush()
+        (span,) = [span for payload in captured.payloads("span") for span in payload["items"]]
+        return {name: attribute["value"] for name, attribute in span["attributes"].items()}
+
+    def test_of_a_span(self, captured):
+        found = self.span(captured, environ_of(**self.ENVIRON))
+        assert found["user_agent.original"] == "agent"
+        assert found["sentry.is_localhost"] is True
+        assert found["http.request.method"] == "GET"
+        assert not {"client.address", "user.ip_address"} & set(found)
+
+    def test_address_is_not_what_the_client_says(self, captured):
+        found = self.span(captured, environ_of(**self.ENVIRON), send_default_pii=True)
+        assert (found["client.address"], found["user.ip_address"]) == ("192.0.2.7", "192.0.2.7")
+
+    def test_no_environ_loses_the_span(self, captured):
+        found = self.span(captured, environ_of("/\u2603"), send_default_pii=True)
+        assert found["sentry.op"] == "http.server"
+
+    def test_of_a_log_item(self, captured):
+        def app(environ, start_response):
+            sentry_sdk.logger.info("hello")
+            return answer(environ, start_response)
+
+        call(SentryMiddleware(app, enable_logs=True), environ_of(**self.ENVIRON))
+        registry.clients()[0].flush()
+        (item,) = [item for payload in captured.payloads("log") for item in payload["items"]]
+        assert item["attributes"]["user_agent.original"]["value"] == "agent"
+
+    def test_sampler_gets_the_environ(self, captured):
+        contexts = []
+        environ = environ_of("/x")
+        call(
+            traced(
+                answer, trace_lifecycle="stream", traces_sampler=lambda found: contexts.append(found) or 0
+            ),
+            environ,
+        )
+        assert contexts[0]["wsgi_environ"] is environ
+
+    def test_route_of_the_framework_is_on_the_span(self, captured):
+        from test_frameworks import make_pyramid
+
+        app = traced(make_pyramid({}), trace_lifecycle="stream")
+        call(app, environ_of("/hello/ann"))
+        registry.clients()[0].flush()
+        spans = [span for payload in captured.payloads("span") for span in payload["items"]]
+        assert spans[-1]["attributes"]["http.route"]["value"] == "/hello/{name}"

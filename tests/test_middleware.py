@@ -2,6 +2,7 @@
 
 import io
 import tempfile
+import threading
 from wsgiref.util import FileWrapper
 from wsgiref.validate import validator
 
@@ -223,3 +224,70 @@ def test_no_environ_loses_an_error(captured, around, environ):
     before = len(captured.errors)
     call(around(apps.crash), environ_of(**environ))
     assert len(captured.errors) == before + 1
+
+
+class TestBodiesThatOthersLookAt:
+    def test_iterable_that_begins_again_does_so(self, around):
+        body = around(lambda environ, start_response: apps.CloseRecorder([b"a", b"b"]))(environ_of(), None)
+        assert [list(body), list(body)] == [[b"a", b"b"], [b"a", b"b"]]
+
+    def test_list_of_a_subclass_stays_a_list(self, around):
+        class Chunks(list):
+            pass
+
+        body = around(lambda environ, start_response: Chunks([b"a"]))(environ_of(), None)
+        assert isinstance(body, list)
+        assert body[0] == b"a"
+
+    def test_list_that_can_be_closed_is_closed(self, around):
+        class Closing(list):
+            closed = 0
+
+            def close(self):
+                Closing.closed += 1
+
+        assert call(around(lambda environ, start_response: Closing([b"a"]))).chunks == [b"a"]
+        assert Closing.closed == 1
+
+    def test_attributes_of_the_body_can_be_found(self, around):
+        class Body(apps.CloseRecorder):
+            filename = "a.txt"
+
+        body = around(lambda environ, start_response: Body([b"a"]))(environ_of(), None)
+        assert body.filename == "a.txt"
+        assert not hasattr(body, "nothing")
+
+    def test_iterator_that_two_threads_may_read_can_be_read_by_two(self, around):
+        first, second = threading.Event(), threading.Event()
+
+        class Shared:
+            calls = 0
+
+            def __iter__(self):
+                return self
+
+            def __next__(self):
+                Shared.calls += 1
+                if Shared.calls == 1:
+                    first.set()
+                    assert second.wait(10)
+                    return b"slow"
+                return b"quick"
+
+        body = iter(around(lambda environ, start_response: Shared())(environ_of(), None))
+        found = []
+        thread = threading.Thread(target=lambda: found.append(next(body)))
+        thread.start()
+        assert first.wait(10)
+        found.append(next(body))
+        second.set()
+        thread.join()
+        assert found == [b"quick", b"slow"]
+
+    def test_file_of_mod_wsgi_stays_the_same_object(self, around):
+        class Stream:
+            filelike = None
+
+        stream = Stream()
+        environ = environ_of(**{"wsgi.file_wrapper": lambda file: stream})
+        assert around(lambda environ, start_response: stream)(environ, lambda *args: None) is stream

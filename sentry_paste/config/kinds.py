@@ -168,6 +168,19 @@ def _url(text: str) -> str:
     return text
 
 
+def _proxy(text: str) -> str:
+    if not re.match(r"(https?|socks[45][ah]?)://[^/\s]", text):
+        raise ValueError
+    return text
+
+
+def _methods(text: str) -> frozenset[str]:
+    names = split_names(text)
+    if not all(re.fullmatch(r"[A-Za-z_-]+", name) for name in names):
+        raise ValueError
+    return frozenset(map(str.upper, names))
+
+
 def _patterns(text: str) -> list[str]:
     for line in split_words(text):
         _compiled(line)
@@ -303,11 +316,7 @@ LEVEL = Kind("level", "a log level, by name or number", _level)
 TEXT = Kind("text", "some text", lambda text: text)
 WORDS = Kind("list", "a list, by line or by comma", split_words)
 NAMES = Kind("names", "a list of names, by line, comma or blank", split_names)
-METHODS = Kind(
-    "names",
-    "HTTP methods, by line, comma or blank",
-    lambda text: frozenset(map(str.upper, split_names(text))),
-)
+METHODS = Kind("names", "HTTP methods, by line, comma or blank", _methods)
 PATTERNS = Kind("patterns", "regular expressions, by line or by comma", _patterns)
 SPAN_NAMES = Kind("span names", "names, or /regular expressions/, by line or by comma", _span_names)
 GLOBS = Kind("globs", "globs for paths, by line or by comma", _globs)
@@ -324,6 +333,7 @@ BOOLEAN_OR_PATH = Kind(
 )
 DSN = Kind("DSN", "a DSN, https://KEY@HOST/PROJECT", _dsn)
 BOOLEAN_OR_URL = Kind("boolean or URL", "true, false or a URL", lambda text: _bool_or(_url, text))
+PROXY = Kind("proxy", "the URL of a proxy, http://HOST:PORT or socks5://HOST:PORT", _proxy)
 HEADER_NAME = Kind("header name", "the name of an HTTP header", _header_name)
 SOCKET_OPTIONS = Kind("socket options", "lines of level, option and value", _socket_options)
 FUNCTIONS = Kind("functions", "dotted names of functions, by line, comma or blank", _functions)

@@ -150,7 +150,7 @@ class _Reader:
         if option.kind is TEXT and _COMMENT.search(text):
             log.warning("%s: %s = %s: comments belong on lines of their own", self.source, item.written, text)
         if option.kind.is_path and isinstance(value, str):
-            text = value = os.path.join(self.base, value)
+            text = value = os.path.abspath(os.path.join(self.base, os.path.expanduser(value)))
         return text, value
 
     def _resolve(self, name: str, value: Reference) -> None:

@@ -106,7 +106,7 @@ def _one_callable(objects: list[Any]) -> Any:
 def _one_transport(objects: list[Any]) -> Any:
     (found,) = objects
     if not sdk.is_transport(found):
-        raise ValueError("is neither a sentry_sdk.transport.Transport nor a subclass of it")
+        raise ValueError("is neither a sentry_sdk.transport.Transport, nor a subclass of it, nor a function")
     return found
 
 
@@ -136,7 +136,23 @@ def _exceptions(text: str) -> Reference:
     return Reference(dotted, build)
 
 
+def _one_dict(objects: list[Any]) -> Any:
+    (found,) = objects
+    if not isinstance(found, dict):
+        raise ValueError(f"{type(found).__name__} object is not a dict")
+    return found
+
+
+def _one_scrubber(objects: list[Any]) -> Any:
+    found = one_object(objects)
+    if not callable(getattr(found, "scrub_event", None)):
+        raise ValueError("is no scrubber: it has no scrub_event()")
+    return found
+
+
 HOOK = Kind("hook", _EXPECTED + ", of a callable", _reference(_one_callable))
 OBJECT = Kind("object", _EXPECTED, _reference(one_object))
 TRANSPORT = Kind("transport", _EXPECTED + ", of a transport", _reference(_one_transport))
 EXCEPTIONS = Kind("exceptions", "names of exception classes, by line, comma or blank", _exceptions)
+DICT = Kind("dict", _EXPECTED + ", of a dict", _reference(_one_dict))
+SCRUBBER = Kind("scrubber", _EXPECTED + ", of a scrubber", _reference(_one_scrubber))

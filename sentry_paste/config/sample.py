@@ -33,8 +33,8 @@ def sample() -> str:
 
 
 def _sample() -> Iterator[str]:
-    yield f"# Every option of sentry_paste, with sentry-sdk {sdk.VERSION}. Uncomment what you need: a line that"
-    yield "# begins with # and a blank is a comment, one that begins with # alone is an option with its default."
+    yield f"# Every option of sentry_paste, with sentry-sdk {sdk.VERSION}. Uncomment what you need: a line"
+    yield "# that begins with # and a blank is a comment, with # alone an option with its default."
     yield ""
     yield "[filter:sentry]"
     yield "use = egg:sentry_paste"

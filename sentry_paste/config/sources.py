@@ -110,6 +110,8 @@ def gather(global_conf: Mapping[str, str], local_conf: Mapping[str, str]) -> Gat
             gathered.problems.append(Problem(key, None, reason, section.lines.get(key) if section else None))
         own[name] = _given(key, local[key], place, section)
     gathered.given.update(own)
+    if "dsn" in global_conf and "dsn" not in own and "dsn" not in gathered.given:
+        log.warning("%s: dsn of [DEFAULT] is not read; write sentry.dsn", gathered.source)
     if file:
         _from_above(gathered, file, [section] if section else file.ours(), global_conf, local)
     return gathered

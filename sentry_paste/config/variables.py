@@ -42,6 +42,8 @@ def expand(option: str, text: str, environment: Mapping[str, str]) -> str:
             return "$"
         if match["bad"]:
             raise ValueError("expected ${NAME} or ${NAME:-default}; a dollar sign itself is written $$")
+        if "${" in (match["word"] or ""):
+            raise ValueError("expected a default without a variable in it")
         value = environment.get(match["name"], "")
         if value or match["form"] == "-":
             return value or match["word"]

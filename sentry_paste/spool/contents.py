@@ -7,6 +7,8 @@ if it were missing, and no value is trusted to be safe to print.
 from __future__ import annotations
 
 import json
+import os
+import stat
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timezone
 from typing import Any
@@ -15,6 +17,9 @@ from sentry_sdk.envelope import Envelope
 
 from sentry_paste.spool.files import SpoolFile
 from sentry_paste.spool.model import Breadcrumb, Contents, Error, Frame, Span
+
+# What Sentry itself takes as one envelope, https://develop.sentry.dev/sdk/data-model/envelopes/#size-limits.
+MOST_BYTES = 200_000_000
 
 
 def read_contents(file: SpoolFile) -> Contents:
@@ -27,18 +32,30 @@ def read_contents(file: SpoolFile) -> Contents:
         OSError: it cannot be read, or is gone.
         ValueError: it is not an envelope.
     """
-    data = file.path.read_bytes()
+    data = _read(file)
     try:
         envelope = Envelope.deserialize(data)
         payloads = tuple((_text(item.type) or "?", _decode(item.payload)) for item in envelope.items)
     except Exception as error:  # the SDK's reader raises what it comes upon: KeyError, TypeError, ...
-        raise ValueError(f"{file.path.name} is not a Sentry envelope: {error}") from error
+        raise ValueError(f"not a Sentry envelope: {error}") from error
     if not payloads:
-        raise ValueError(f"{file.path.name} is not a Sentry envelope: it has no items")
+        raise ValueError("not a Sentry envelope: it has no items")
     for type_, payload in payloads:
         if type_ in ("event", "transaction") and isinstance(payload, dict):
             return _event(file, len(data), payload, payloads)
     return Contents(file, len(data), _title_of_items(payloads), payloads=payloads)
+
+
+def _read(file: SpoolFile) -> bytes:
+    # Anybody's directory may be looked at: no link is followed, no pipe waited for, no device read.
+    descriptor = os.open(file.path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
+    with os.fdopen(descriptor, "rb") as opened:
+        found = os.fstat(descriptor)
+        if not stat.S_ISREG(found.st_mode):
+            raise ValueError("not a regular file")
+        if found.st_size > MOST_BYTES:
+            raise ValueError(f"larger than {MOST_BYTES // 1_000_000} MB")
+        return opened.read()
 
 
 def _decode(payload: Any) -> Any:
@@ -67,6 +84,7 @@ def _event(
         release=_text(event.get("release")),
         environment=_text(event.get("environment")),
         request=_mapping(event.get("request")),
+        details=tuple(_details(event)),
         tags=tuple(_pairs(event.get("tags"))),
         errors=errors,
         breadcrumbs=tuple(_breadcrumbs(event)),
@@ -96,11 +114,19 @@ def _title_of_items(payloads: tuple[tuple[str, Any], ...]) -> str:
         if type_ == "sessions"
         for aggregate in _items(_mapping(payload).get("aggregates"))
         for state, count in aggregate.items()
-        if state in ("exited", "errored", "crashed", "abnormal") and isinstance(count, int)
+        if state in ("exited", "errored", "crashed", "abnormal") and type(count) is int and count > 0
     )
     if sessions:
         return f"{sessions} request session{'s' if sessions > 1 else ''}"
     return ", ".join(type_ for type_, _ in payloads)
+
+
+def _details(event: dict[str, Any]) -> Iterator[tuple[str, tuple[tuple[str, str], ...]]]:
+    """Yield the other things that an event tells: user, extra, and contexts but the trace."""
+    named = {"user": event.get("user"), "extra": event.get("extra"), **_mapping(event.get("contexts"))}
+    for name, pairs in named.items():
+        if isinstance(pairs, dict) and pairs and name != "trace":
+            yield _text(name), tuple(_pairs(pairs))
 
 
 def _errors(event: dict[str, Any]) -> Iterator[Error]:

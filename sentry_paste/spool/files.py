@@ -134,8 +134,11 @@ class Spool:
     def prepare(self) -> None:
         """Make the directory, private to its owner, or check that it is.
 
+        Envelopes hold what the app knows of its users: nobody else on the host may read them. A directory
+        that is there already is not changed: it may be somebody's for another purpose.
+
         Raises:
-            SpoolError: it belongs to another user, or is not a directory.
+            SpoolError: it belongs to another user, can be read by others, or is not a directory.
             OSError: it cannot be made.
         """
         try:
@@ -143,13 +146,14 @@ class Spool:
         except FileNotFoundError:
             self.directory.mkdir(mode=DIRECTORY_MODE, parents=True, exist_ok=True)
             found = os.lstat(self.directory)
+        if stat.S_ISLNK(found.st_mode):
+            raise SpoolError(f"{self.directory} is a symbolic link, which is not followed")
         if not stat.S_ISDIR(found.st_mode):
             raise SpoolError(f"{self.directory} is not a directory")
         if hasattr(os, "geteuid") and found.st_uid != os.geteuid():
             raise SpoolError(f"{self.directory} belongs to another user")
         if stat.S_IMODE(found.st_mode) & 0o077:
-            # Envelopes hold what the app knows of its users: nobody else on the host reads them.
-            self.directory.chmod(DIRECTORY_MODE)
+            raise SpoolError(f"{self.directory} is open to other users: chmod 700 {self.directory}")
 
     def files(self, *kinds: str) -> list[SpoolFile]:
         """List the envelope files, newest first; a directory that is not there has none.

@@ -104,6 +104,7 @@ class Contents:
         release: or empty.
         environment: or empty.
         request: method, url, query_string, headers and env as the event has them.
+        details: user, extra and contexts, each with its pairs of name and value.
         tags: pairs of name and value.
         errors: the exceptions, the outermost last.
         breadcrumbs: oldest first.
@@ -121,6 +122,7 @@ class Contents:
     release: str = ""
     environment: str = ""
     request: Mapping[str, Any] = field(default_factory=dict)
+    details: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = ()
     tags: tuple[tuple[str, str], ...] = ()
     errors: tuple[Error, ...] = ()
     breadcrumbs: tuple[Breadcrumb, ...] = ()

@@ -37,8 +37,8 @@ class SpoolTransport(Transport):
         try:
             self.spool.write(envelope)
         except Exception as error:  # whatever the disk does, the app goes on
-            if not self._warned:
+            warned, self._warned = self._warned, True
+            if not warned:
                 log.warning("spool_dir: %s: nothing is kept until this is mended", error)
-            self._warned = True
         else:
             self._warned = False

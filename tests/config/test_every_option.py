@@ -3,6 +3,7 @@
 import warnings
 
 import pytest
+import sentry_sdk
 
 from sentry_paste import ConfigError, sdk
 from sentry_paste.client import registry
@@ -29,14 +30,15 @@ BY_KIND = {
     kinds.MAPPING: ("X-A: b", ["no mark", ": x"]),
     kinds.FUNCTIONS: ("config_hooks.hook", ["nodots", "a b"]),
     kinds.SOCKET_OPTIONS: ("SOL_SOCKET SO_KEEPALIVE 1", ["x", "a b c"]),
+    kinds.PROXY: ("http://proxy.example:3128", ["proxy.example:3128", "ftp://proxy.example"]),
     references.HOOK: HOOK,
 }
 BY_NAME = {
-    "_experiments": ("config_hooks:experiments", OBJECT),
+    "_experiments": ("config_hooks:experiments", [*OBJECT, "config_hooks:hook"]),
     "ca_certs": ("ca.pem", []),
-    "data_collection": ("config_hooks:collection", OBJECT),
+    "data_collection": ("config_hooks:collection", [*OBJECT, "config_hooks:hook"]),
     "disabled_integrations": ("pyramid", ["pyramyd", "a.b:c"]),
-    "event_scrubber": ("sentry_sdk.scrubber:EventScrubber", OBJECT),
+    "event_scrubber": ("sentry_sdk.scrubber:EventScrubber", [*OBJECT, "config_hooks:hook"]),
     "ignore_errors": ("KeyError, shop.Error", []),
     "instrumenter": ("sentry", ["x", "y"]),
     "integrations": ("pyramid", ["pyramyd", "a.b:c"]),
@@ -44,7 +46,7 @@ BY_NAME = {
     "profile_lifecycle": ("trace", ["x", "1"]),
     "profiler_mode": ("thread", ["x", "1"]),
     "trace_lifecycle": ("stream", ["x", "1"]),
-    "transport": ("sentry_sdk.transport:HttpTransport", ["config_hooks:hook", "no.such:thing"]),
+    "transport": ("sentry_sdk.transport:HttpTransport", ["config_hooks:not_callable", "no.such:thing"]),
 }
 SDK_OPTIONS = [option for option in options().values() if option.is_sdk]
 
@@ -72,7 +74,11 @@ def ini(load):
     return ini
 
 
-@pytest.mark.parametrize("option", SDK_OPTIONS, ids=lambda option: option.name)
+# The spotlight of an old SDK wants Django's settings wherever Django is installed.
+STARTS = [o for o in SDK_OPTIONS if o.name != "spotlight" or hasattr(sentry_sdk, "traces")]
+
+
+@pytest.mark.parametrize("option", STARTS, ids=lambda option: option.name)
 def test_right_value_arrives_at_the_client(ini, captured, tmp_path, option):
     text, _ = values(option)
     with warnings.catch_warnings():
@@ -111,13 +117,12 @@ def test_wrong_values_are_refused_by_name(ini, option):
 def test_text_takes_any_text_and_nothing_else_is_text():
     """What the SDK takes as free text; another option here would be one that the table cannot type."""
     free = {option.name for option in SDK_OPTIONS if option.kind is kinds.TEXT}
-    assert free <= {"dist", "environment", "http_proxy", "https_proxy", "org_id", "release", "server_name"}
+    assert free <= {"dist", "environment", "org_id", "release", "server_name"}
 
 
 def test_every_option_of_the_sdk_has_a_type():
     """On a newer SDK this fails for an option that its signature does not type: the table needs a line."""
-    untyped = {option.name for option in SDK_OPTIONS if option.kind is references.OBJECT}
-    assert untyped <= {"_experiments", "data_collection", "event_scrubber"}
+    assert [option.name for option in SDK_OPTIONS if option.kind is references.OBJECT] == []
 
 
 def test_every_option_of_the_sdk_has_a_help():
@@ -135,4 +140,4 @@ def test_forty_options_are_read_at_once(ini, captured):
     ]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        assert len(ini(*lines).settings.sdk) == len(lines) > 25
+        assert len(ini(*lines).settings.sdk) == len(lines) > 20

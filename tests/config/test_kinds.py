@@ -56,6 +56,8 @@ TAKES = [
     (kinds.BOOLEAN_OR_PATH, "off", False),
     (kinds.BOOLEAN_OR_PATH, "error.html", "error.html"),
     (kinds.HEADER_NAME, "X-Sentry-ID", "X-Sentry-ID"),
+    (kinds.PROXY, "http://user:pw@proxy:3128", "http://user:pw@proxy:3128"),
+    (kinds.PROXY, "socks5h://proxy", "socks5h://proxy"),
     (
         kinds.SOCKET_OPTIONS,
         "SOL_SOCKET SO_KEEPALIVE 1\n6, 1, 2",
@@ -87,6 +89,8 @@ REFUSES = [
         ["sentry.example/42", "https://sentry.example/42", "https://key@sentry.example/x", "ftp://k@h/1"],
     ),
     (kinds.BOOLEAN_OR_URL, ["maybe", "ftp://host", "http://"]),
+    (kinds.METHODS, ["get, bogus!"]),
+    (kinds.PROXY, ["user:pw@proxy", "http://"]),
     (kinds.HEADER_NAME, ["X Sentry", "X:", "ä"]),
     (kinds.SOCKET_OPTIONS, ["SOL_SOCKET SO_KEEPALIVE", "SOL_NONE SO_KEEPALIVE 1", "a b c d", "1 2 x"]),
     (kinds.FUNCTIONS, ["function", "a. b"]),

@@ -72,7 +72,7 @@ def test_all_mistakes_are_told_at_once():
             "sample_rate": "10%",
             "before_send": "nowhere:hook",
             "debug": "maybe",
-            "transport": "config_hooks:hook",
+            "transport": "config_hooks:not_callable",
             "traces_sampler": "config_hooks:not_callable",
             "environment": "${",
             "xyzzy": "1",
@@ -88,7 +88,8 @@ def test_all_mistakes_are_told_at_once():
         f"  trace_sample_rate: is no option of sentry_paste or of sentry-sdk {sentry_sdk.VERSION}; "
         "did you mean traces_sample_rate?",
         "  traces_sampler = config_hooks:not_callable: int object is not callable",
-        "  transport = config_hooks:hook: is neither a sentry_sdk.transport.Transport nor a subclass of it",
+        "  transport = config_hooks:not_callable: is neither a sentry_sdk.transport.Transport, nor a "
+        "subclass of it, nor a function",
         f"  xyzzy: is no option of sentry_paste or of sentry-sdk {sentry_sdk.VERSION}",
     ]
 

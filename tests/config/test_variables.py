@@ -39,9 +39,9 @@ def test_variable_that_is_not_set_is_empty_and_told(caplog):
     ]
 
 
-@pytest.mark.parametrize("text", ["${", "${}", "${SET", "${SET:+x}", "${1}", "${a-b}"])
+@pytest.mark.parametrize("text", ["${", "${}", "${SET", "${SET:+x}", "${1}", "${a-b}", "${A:-${B:-x}}"])
 def test_broken_reference_is_refused(text):
-    with pytest.raises(ValueError, match=r"expected \${NAME}"):
+    with pytest.raises(ValueError, match="expected"):
         expand("dsn", text, ENVIRONMENT)
 
 

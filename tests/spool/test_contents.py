@@ -1,6 +1,7 @@
 """What a file tells: ours, and anybody's."""
 
 import json
+import os
 from datetime import datetime, timezone
 
 import pytest
@@ -172,7 +173,7 @@ def test_what_is_no_envelope_is_a_value_error(tmp_path, data):
     spool = Spool(tmp_path)
     file = spool.write(Envelope(items=[Item(payload=b"{}", type="event")]))
     file.path.write_bytes(data)
-    with pytest.raises(ValueError, match="is not a Sentry envelope"):
+    with pytest.raises(ValueError, match="not a Sentry envelope"):
         read_contents(file)
     assert "unreadable" in table_text([file])
 
@@ -213,3 +214,28 @@ def test_any_payload_can_be_read_and_shown(tmp_path_factory, payload, type_):
             assert table_text([file])
         finally:
             file.path.unlink()
+
+
+def test_link_pipe_and_too_large_a_file_are_not_read(tmp_path, monkeypatch):
+    spool = Spool(tmp_path)
+    file = spool.write(Envelope(items=[Item(payload=b"{}", type="event")]))
+    monkeypatch.setattr("sentry_paste.spool.contents.MOST_BYTES", 5)
+    with pytest.raises(ValueError, match="larger than"):
+        read_contents(file)
+    file.path.unlink()
+    os.mkfifo(file.path)
+    with pytest.raises(ValueError, match="not a regular file"):
+        read_contents(file)
+    file.path.unlink()
+    file.path.symlink_to("/dev/zero")
+    with pytest.raises(OSError, match=file.path.name):
+        read_contents(file)
+    assert "unreadable" in table_text([file])
+
+
+def test_user_extra_and_contexts(read):
+    contexts = {"trace": {"op": "x"}, "os": {"name": "y"}}
+    found = read({"user": {"id": "7"}, "extra": {"sizes": [1, 2]}, "contexts": contexts})
+    expected = {"user": (("id", "7"),), "extra": (("sizes", "[1, 2]"),), "os": (("name", "y"),)}
+    assert dict(found.details) == expected
+    assert "Extra\n  sizes: [1, 2]" in contents_text(found)

@@ -55,17 +55,37 @@ def test_directory_is_private(spool):
     assert stat.S_IMODE(file.path.stat().st_mode) == 0o600
 
 
-def test_directory_that_others_can_read_becomes_private(spool):
+def test_directory_that_is_open_to_others_is_refused_and_not_changed(spool):
     spool.directory.mkdir(parents=True)
     spool.directory.chmod(0o755)
-    spool.write(error())
-    assert stat.S_IMODE(spool.directory.stat().st_mode) == 0o700
+    with pytest.raises(SpoolError, match="is open to other users: chmod 700"):
+        spool.write(error())
+    assert stat.S_IMODE(spool.directory.stat().st_mode) == 0o755
+    assert os.listdir(spool.directory) == []
+
+
+def test_name_that_somebody_prepared_is_not_followed(spool, tmp_path, monkeypatch):
+    spool.prepare()
+    monkeypatch.setattr("sentry_paste.spool.files.datetime", FrozenTime)
+    trap = spool.directory / f".{FrozenTime.text}-error-{EVENT_ID}-any.envelope.{os.getpid()}.partial"
+    trap.symlink_to(tmp_path / "target")
+    with pytest.raises(FileExistsError):
+        spool.write(error())
+    assert not (tmp_path / "target").exists()
+
+
+class FrozenTime(datetime):
+    text = "20261122T070000.000000Z"
+
+    @classmethod
+    def now(cls, tz=None):
+        return cls(2026, 11, 22, 7, tzinfo=tz)
 
 
 def test_symbolic_link_is_not_followed(tmp_path):
     (tmp_path / "real").mkdir()
     (tmp_path / "link").symlink_to(tmp_path / "real")
-    with pytest.raises(SpoolError, match="is not a directory"):
+    with pytest.raises(SpoolError, match="is a symbolic link, which is not followed"):
         Spool(tmp_path / "link").write(error())
     assert os.listdir(tmp_path / "real") == []
 
