@@ -1,0 +1,80 @@
+"""Rules by path: globs, compiled once, the first that matches holds.
+
+``*`` stands for any text, slashes included, ``?`` for one character, ``[abc]``
+for one of some, as in ``fnmatch`` but for upper and lower case, which matter on
+every system. Most globs are a path, a beginning or an end: those are looked up
+and not tried one by one, so that a thousand cost about what one costs.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import re
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Generic, TypeVar
+
+Value = TypeVar("Value")
+
+# How many paths are remembered with what was found for them. A service has few paths that come often.
+_REMEMBERED = 1024
+
+_WILD = re.compile(r"[*?\[]")
+
+
+class PathRules(Generic[Value]):
+    """Values by glob.
+
+    Args:
+        rules: pairs of glob and value; the first that matches holds.
+    """
+
+    def __init__(self, rules: Sequence[tuple[str, Value]]) -> None:
+        self._values = [value for _, value in rules]
+        self._exact: dict[str, int] = {}
+        self._prefixes: dict[int, dict[str, int]] = {}
+        self._suffixes: dict[int, dict[str, int]] = {}
+        self._patterns: dict[int, dict[str, list[tuple[int, re.Pattern[str]]]]] = {}
+        for index, (glob, _) in enumerate(rules):
+            self._add(index, glob)
+        self.index = lru_cache(maxsize=_REMEMBERED)(self._index)
+
+    def __bool__(self) -> bool:
+        return bool(self._values)
+
+    def _add(self, index: int, glob: str) -> None:
+        wild = _WILD.search(glob)
+        if wild is None:
+            self._exact.setdefault(glob, index)
+        elif glob.endswith("*") and wild.start() == len(glob) - 1:
+            self._prefixes.setdefault(len(glob) - 1, {}).setdefault(glob[:-1], index)
+        elif glob.startswith("*") and not _WILD.search(glob, 1):
+            self._suffixes.setdefault(len(glob) - 1, {}).setdefault(glob[1:], index)
+        else:
+            # Tried only on paths that begin as the glob does.
+            begin = glob[: wild.start()]
+            pattern = re.compile(fnmatch.translate(glob))
+            self._patterns.setdefault(len(begin), {}).setdefault(begin, []).append((index, pattern))
+
+    def find(self, path: str) -> Value | None:
+        """Return the value of the first glob that matches, None where none does.
+
+        Args:
+            path: of a request, decoded, the script's name included.
+        """
+        index = self.index(path)
+        return None if index < 0 else self._values[index]
+
+    def _index(self, path: str) -> int:
+        found = [self._exact[path]] if path in self._exact else []
+        for length, prefixes in self._prefixes.items():
+            found += [prefixes[path[:length]]] if path[:length] in prefixes else []
+        for length, suffixes in self._suffixes.items():
+            end = path[len(path) - length :] if length <= len(path) else None
+            found += [suffixes[end]] if end is not None and end in suffixes else []
+        for length, patterns in self._patterns.items():
+            for index, pattern in patterns.get(path[:length], ()):
+                if pattern.match(path):
+                    found.append(index)
+                    break
+        return min(found, default=-1)
