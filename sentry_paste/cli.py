@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import sys
 from collections.abc import Sequence
 
+from sentry_paste.check import check
+from sentry_paste.checktext import report_text, sent_text, wants_colour
+from sentry_paste.config.sample import sample
 from sentry_paste.console import contents_text, table_text
+from sentry_paste.sendtest import ANSWER_SECONDS, send_test
 from sentry_paste.spool import Spool, read_contents
 
 
@@ -18,6 +23,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: of the command line, those of the process where None.
     """
     options = _parser().parse_args(arguments)
+    # A terminal that cannot show a character of a crash's message shows its escape.
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     try:
         status: int = options.run(options)
         sys.stdout.flush()
@@ -36,13 +45,38 @@ def _parser() -> argparse.ArgumentParser:
         prog="sentry-paste", description="Sentry around the WSGI applications of an ini file."
     )
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    checking = commands.add_parser(
+        "check",
+        help="tell what an ini says of Sentry, without starting its app",
+        epilog="Exit status: 0, 1 without Sentry (with --strict, with warnings too), 2 with mistakes.",
+    )
+    _add_ini(checking)
+    checking.add_argument("--connect", action="store_true", help="connect to the DSN's host; nothing is sent")
+    checking.add_argument("--strict", action="store_true", help="exit with 1 where there are warnings")
+    checking.set_defaults(run=_check)
+    sending = commands.add_parser(
+        "send-test",
+        help="send one error and one transaction, and tell what the server says",
+        epilog="Exit status: 0 if both were accepted, 1 if not, 2 with mistakes in the ini or without a DSN.",
+    )
+    _add_ini(sending)
+    sending.add_argument(
+        "--timeout",
+        type=_seconds,
+        default=ANSWER_SECONDS,
+        metavar="SECONDS",
+        help="how long to wait for each answer (%(default)g)",
+    )
+    sending.set_defaults(run=_send_test)
+    printing = commands.add_parser("sample", help="print a section with every option in a comment")
+    printing.set_defaults(run=_sample)
     spool = commands.add_parser("spool", help="look into a spool directory").add_subparsers(
         title="commands", required=True, metavar="COMMAND"
     )
     listing = spool.add_parser("list", help="list what a spool holds, newest first")
     listing.add_argument("directory", metavar="DIR", help="the spool directory")
     listing.add_argument("--kind", action="append", default=[], help="only error, transaction, session ...")
-    listing.add_argument("--limit", type=int, metavar="N", help="only the newest N")
+    listing.add_argument("--limit", type=_positive, metavar="N", help="only the newest N")
     listing.set_defaults(run=_list)
     show = spool.add_parser("show", help="show what one file of a spool holds")
     show.add_argument("directory", metavar="DIR", help="the spool directory")
@@ -50,6 +84,63 @@ def _parser() -> argparse.ArgumentParser:
     show.add_argument("--all-frames", action="store_true", help="source lines of libraries' frames too")
     show.set_defaults(run=_show)
     return parser
+
+
+def _add_ini(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("ini", metavar="INI[#NAME]", help="the file, and the name of the app in it (main)")
+    parser.add_argument(
+        "variables", metavar="NAME=VALUE", nargs="*", type=_variable, help="as for pserve: adds to [DEFAULT]"
+    )
+    parser.add_argument(
+        "-v", "--variable", metavar="NAME=VALUE", action="append", default=[], type=_variable, help="likewise"
+    )
+
+
+def _variable(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals or not name.strip():
+        raise argparse.ArgumentTypeError(f"expected NAME=VALUE, not {text!r}")
+    return name.strip(), value.strip()
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) == 0:
+        raise argparse.ArgumentTypeError(f"expected a whole number, 1 or more, not {text!r}")
+    return int(text)
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1.0
+    if not 0 < seconds < 86400:
+        raise argparse.ArgumentTypeError(f"expected a number of seconds, not {text!r}")
+    return seconds
+
+
+def _target(options: argparse.Namespace) -> tuple[str, str, dict[str, str]]:
+    """Return path, name of the app and variables."""
+    uri: str = options.ini
+    path, _, name = (uri[len("config:") :] if uri.startswith("config:") else uri).partition("#")
+    return path, name or "main", dict([*options.variables, *options.variable])
+
+
+def _check(options: argparse.Namespace) -> int:
+    report = check(*_target(options), connect=options.connect)
+    print(report_text(report, colour=wants_colour(sys.stdout)))
+    return report.status(options.strict)
+
+
+def _send_test(options: argparse.Namespace) -> int:
+    sent = send_test(*_target(options), seconds=options.timeout)
+    print(sent_text(sent))
+    return 0 if all(outcome.accepted for outcome in sent.outcomes) else 1
+
+
+def _sample(_options: argparse.Namespace) -> int:
+    print(sample(), end="")
+    return 0
 
 
 def _list(options: argparse.Namespace) -> int:

@@ -1,5 +1,6 @@
 """The command line, as a user calls it."""
 
+import os
 import subprocess
 import sys
 
@@ -7,6 +8,7 @@ import pytest
 
 from sentry_paste import SentryMiddleware
 from sentry_paste.cli import main
+from sentry_paste.config.sample import sample
 from sentry_paste.console import clean, size_text
 from sentry_paste.spool import Spool
 
@@ -96,7 +98,18 @@ def test_id_that_is_not_there_is_told(spool, capsys):
     assert "has the id ffff" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("arguments", [[], ["spool"], ["spool", "list"], ["nonsense"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["spool"],
+        ["spool", "list"],
+        ["nonsense"],
+        ["spool", "list", ".", "--limit", "0"],
+        ["check"],
+        ["sample", "x"],
+    ],
+)
 def test_wrong_call_is_told_with_the_usage(arguments, capsys):
     with pytest.raises(SystemExit) as caught:
         main(arguments)
@@ -147,3 +160,20 @@ def test_sizes(size, text):
 
 def test_clean_keeps_what_can_be_printed():
     assert clean("café \u4e2d") == "café \u4e2d"
+
+
+def test_sample_is_printed(capsys):
+    assert main(["sample"]) == 0
+    assert capsys.readouterr().out == sample()
+
+
+def test_terminal_that_cannot_show_a_character_shows_its_escape(tmp_path):
+    def app(environ, start_response):
+        raise ValueError("caf\u00e9 \u2603")
+
+    call(SentryMiddleware(app, spool_dir=str(tmp_path / "spool")))
+    command = [sys.executable, "-m", "sentry_paste", "spool", "list", str(tmp_path / "spool")]
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    ended = subprocess.run(command, capture_output=True, encoding="ascii", timeout=60, env=environment)
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert "caf\\xe9 \\u2603" in ended.stdout

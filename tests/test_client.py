@@ -116,6 +116,10 @@ def test_no_client_without_a_place_to_send_to():
     assert registry.clients() == []
 
 
+def test_transport_class_without_a_dsn_is_no_place_to_send_to():
+    assert SentryMiddleware(apps.by_path, transport="sentry_sdk.transport:HttpTransport").client is None
+
+
 def test_middleware_without_a_client_calls_the_app_alone():
     app = SentryMiddleware(apps.by_path)
     assert type(app(environ_of("/answer_list"), lambda *args: None)) is list

@@ -66,37 +66,41 @@ NO_LONGER = frozenset(
 _RAVEN_DSN = re.compile(r"(?:[a-z_]+\+)?(?P<dsn>https?://[^?\s]+)(?P<query>\?\S*)?")
 
 
-def without_aliases(given: Mapping[str, Given]) -> dict[str, Given]:
+def without_aliases(given: Mapping[str, Given], source: str = "") -> dict[str, Given]:
     """Return the options under the names that they have here.
 
     Args:
         given: options by name. One that is given under both names keeps the newer one's value.
+        source: the file and section, for the warnings.
     """
     found: dict[str, Given] = {}
     for name, item in given.items():
         alias = ALIASES.get(name)
         if name in NO_LONGER:
-            log.warning("%s%s is an option of raven's that has no counterpart; remove it", *_place(item))
+            log.warning("%s is an option of raven's that has no counterpart; remove it", _place(source, item))
         elif alias is None:
-            found[name] = _with_plain_dsn(item) if name == "dsn" else item
+            found[name] = _with_plain_dsn(item, source) if name == "dsn" else item
         else:
-            log.warning("%s%s is %s's name for %s; write that", *_place(item), alias.writer, alias.option)
+            log.warning(
+                "%s is %s's name for %s; write that", _place(source, item), alias.writer, alias.option
+            )
             if alias.option not in given and isinstance(item.value, str):
                 found[alias.option] = replace(item, name=alias.option, value=alias.convert(item.value))
     return found
 
 
-def _with_plain_dsn(item: Given) -> Given:
+def _with_plain_dsn(item: Given, source: str) -> Given:
     """Return a DSN without raven's transport and options: ``requests+https://key@host/1?verify_ssl=0``."""
     value: Any = item.value
     match = _RAVEN_DSN.fullmatch(value.strip()) if isinstance(value, str) else None
     if match is None or value.strip() == match["dsn"]:
         return item
-    log.warning("%s%s is in raven's form; write https://KEY@HOST/PROJECT alone", *_place(item))
+    log.warning("%s is in raven's form; write https://KEY@HOST/PROJECT alone", _place(source, item))
     if re.search(r"verify_ssl=(0|false)", match["query"] or "", re.IGNORECASE):
-        log.warning("%s%s: certificates are always verified; name yours with ca_certs", *_place(item))
+        log.warning("%s: certificates are always verified; name yours with ca_certs", _place(source, item))
     return replace(item, value=match["dsn"])
 
 
-def _place(item: Given) -> tuple[str, str]:
-    return f"line {item.line}: " if item.line else "", item.written
+def _place(source: str, item: Given) -> str:
+    line = f" line {item.line}" if item.line else ""
+    return f"{source}{line}: {item.written}" if source else item.written

@@ -66,7 +66,7 @@ class _Reader:
         self.base = gathered.base
         self.hidden = gathered.hidden
         self.problems = list(gathered.problems)
-        self.given = self._with_values(without_aliases(gathered.given))
+        self.given = self._with_values(without_aliases(gathered.given, self.source))
         add_variables(self.given)
         self.texts: dict[str, Any] = {}
         self.values: dict[str, Any] = {}
@@ -104,7 +104,7 @@ class _Reader:
                 found[name] = item
                 continue
             try:
-                text = expand(item.written, item.value, os.environ).strip()
+                text = expand(f"{self.source}: {item.written}", item.value, os.environ).strip()
             except ValueError as error:
                 self.problems.append(Problem(item.written, item.value, str(error), item.line))
                 continue
@@ -200,7 +200,7 @@ class _Reader:
             sdk=MappingProxyType({n: v for n, v in self.values.items() if n in table and table[n].is_sdk}),
             contexts=MappingProxyType(self.values.get("contexts", {})),
             origins=MappingProxyType(
-                {n: Origin(i.origin, i.line, shown(_text(i.value))) for n, i in self.given.items()}
+                {name: Origin(i.origin, i.line, _shown(name, i.value)) for name, i in self.given.items()}
             ),
             hidden=tuple(self.hidden),
             source=self.source,
@@ -235,6 +235,11 @@ def _unknown(item: Given) -> str:
     nearest = difflib.get_close_matches(name, known, n=1, cutoff=0.7)
     hint = f"; did you mean {nearest[0]}?" if nearest else ""
     return f"is no option of sentry_paste or of sentry-sdk {sdk.VERSION}{hint}"
+
+
+def _shown(name: str, value: Any) -> str:
+    # What a proxy is told is a secret as often as not.
+    return "***" if name.startswith("proxy_headers") else shown(_text(value))
 
 
 def _text(value: Any) -> str:

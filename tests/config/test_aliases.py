@@ -71,7 +71,9 @@ def test_raven(load, caplog):
     assert "card_number" in scrubber.denylist
     assert "password" in scrubber.denylist
     assert settings.tags == {"site": "shop"}
-    told = {record.getMessage().partition(": ")[::2] for record in caplog.records}
+    told = {
+        tuple(record.getMessage().partition("[filter:raven] ")[2].split(": ", 1)) for record in caplog.records
+    }
     assert told == {
         ("line 4", "dsn is in raven's form; write https://KEY@HOST/PROJECT alone"),
         ("line 4", "dsn: certificates are always verified; name yours with ca_certs"),
@@ -94,7 +96,7 @@ def test_zope2instance(load, caplog):
     assert logging._breadcrumb_handler.level == 20
     assert logging._handler.level == 40
     assert settings.ignore_loggers == ["waitress.queue", "foo"]
-    assert sorted(record.getMessage() for record in caplog.records) == [
+    assert sorted(record.getMessage().partition("[filter:sentry] ")[2] for record in caplog.records) == [
         "line 5: level is zope2instance's name for integration.logging.level; write that",
         "line 6: event_level is zope2instance's name for integration.logging.event_level; write that",
         "line 7: ignorelist is zope2instance's name for ignore_loggers; write that",

@@ -212,3 +212,10 @@ def test_factory_without_a_file_reads_what_it_is_given():
 def test_secrets_are_not_in_the_origins():
     settings = read_ini({}, {"dsn": "https://key:secret@sentry.example/1"})
     assert settings.origins["dsn"].text == "https://***@sentry.example/1"
+
+
+def test_headers_for_a_proxy_are_not_in_the_origins():
+    settings = read_ini(
+        {}, {"proxy_headers.Proxy-Authorization": "Basic c2VjcmV0", "proxy_headers": "X: secret"}
+    )
+    assert {origin.text for origin in settings.origins.values()} == {"***"}

@@ -1,0 +1,186 @@
+"""What a reader of an ini should know of it: rules, each of which warns of one thing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sentry_paste import network
+from sentry_paste.config import Settings
+from sentry_paste.structure import Layer, Structure
+
+#: From the weightiest: nothing is reported; it costs too much, or is not what it seems; good to know.
+SEVERITIES = ("high", "medium", "low")
+
+
+@dataclass(frozen=True)
+class Warned:
+    """A warning.
+
+    Attributes:
+        severity: one of ``SEVERITIES``.
+        text: what is so, and what to do about it.
+    """
+
+    severity: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What the rules look at.
+
+    Attributes:
+        settings: of a filter.
+        options: of its client, with the SDK's defaults.
+    """
+
+    settings: Settings
+    options: Mapping[str, Any]
+
+
+def of_structure(structure: Structure) -> Iterator[Warned]:
+    """Yield what is to be said of where Sentry stands.
+
+    Args:
+        structure: of the ini, with Sentry somewhere in it.
+    """
+    first = next(layer for _, layer in structure.root.walk() if layer.is_sentry)
+    for outside, layer in structure.root.walk():
+        covered = any(other.is_sentry for other in outside)
+        if layer.is_sentry and covered:
+            yield Warned(
+                "medium", f"{layer.name} stands inside another Sentry, which has the request: it does nothing"
+            )
+        elif layer.is_sentry:
+            yield from _not_outermost(structure, outside, layer)
+        elif layer.kind == "app" and not covered:
+            yield Warned(
+                "medium",
+                f"No Sentry stands around {layer.name}: its errors are not reported; "
+                f"filter-with = {first.name} in [{structure.outermost}] is around everything",
+            )
+
+
+def _not_outermost(structure: Structure, outside: tuple[Layer, ...], sentry: Layer) -> Iterator[Warned]:
+    filters = [layer.name for layer in outside if layer.kind == "filter"]
+    if filters:
+        are = "is" if len(filters) == 1 else "are"
+        yield Warned(
+            "medium",
+            f"{', '.join(filters)} {are} outside of {sentry.name}, so what goes wrong there is not reported; "
+            + _way_out(structure, sentry),
+        )
+
+
+def _way_out(structure: Structure, sentry: Layer) -> str:
+    if sentry.placed == "pipeline" and sentry.placed_in == structure.section == structure.outermost:
+        return f"make {sentry.name} the first of [{structure.section}]"
+    return f"write filter-with = {sentry.name} in [{structure.outermost}] instead"
+
+
+def of_options(facts: Facts) -> Iterator[Warned]:
+    """Yield what is to be said of a filter's options.
+
+    Args:
+        facts: of the filter.
+    """
+    for rule in _RULES:
+        yield from rule(facts)
+
+
+def _nothing_is_reported(facts: Facts) -> Iterator[Warned]:
+    if not reports(facts.settings):
+        yield Warned(
+            "high",
+            "Nothing is reported from here: dsn has no value, and there is no spool_dir. Only a client that "
+            "the app starts itself would be used",
+        )
+
+
+def _no_errors(facts: Facts) -> Iterator[Warned]:
+    if facts.options.get("sample_rate") == 0 and not facts.options.get("error_sampler"):
+        yield Warned("high", "sample_rate = 0 reports no errors at all")
+
+
+def _everything_is_measured(facts: Facts) -> Iterator[Warned]:
+    if facts.options.get("environment") != "production":
+        return
+    unset = (
+        "" if "environment" in facts.settings.origins else " (environment is not set, which means production)"
+    )
+    if facts.options.get("traces_sample_rate") == 1 and not facts.options.get("traces_sampler"):
+        yield Warned(
+            "medium",
+            f"traces_sample_rate = 1 measures every request in production{unset}; 0.1 or less is usual",
+        )
+    if facts.options.get("profiles_sample_rate") == 1 and not facts.options.get("profiles_sampler"):
+        yield Warned(
+            "medium", f"profiles_sample_rate = 1 profiles every measured request in production{unset}"
+        )
+    if facts.options.get("profile_session_sample_rate") == 1:
+        yield Warned("medium", f"profile_session_sample_rate = 1 profiles every process in production{unset}")
+
+
+def _personal_data(facts: Facts) -> Iterator[Warned]:
+    if facts.options.get("send_default_pii"):
+        yield Warned("medium", "send_default_pii sends cookies, addresses and names of your users to Sentry")
+
+
+def _debug(facts: Facts) -> Iterator[Warned]:
+    if facts.settings.sdk.get("debug"):
+        yield Warned("low", "debug has the SDK write on stderr what it does, for every event")
+
+
+def _no_release(facts: Facts) -> Iterator[Warned]:
+    if not facts.options.get("release"):
+        yield Warned(
+            "low",
+            "release has no value: there are no sessions, and errors cannot be told apart by version; write "
+            "release = dist:NAME for the version of an installed distribution",
+        )
+
+
+_RULES: tuple[Callable[[Facts], Iterator[Warned]], ...] = (
+    _nothing_is_reported,
+    _no_errors,
+    _everything_is_measured,
+    _personal_data,
+    _debug,
+    _no_release,
+)
+
+
+def of_connection(facts: Facts) -> Iterator[Warned]:
+    """Connect to the DSN's host, and yield what is wrong with it.
+
+    Args:
+        facts: of the filter.
+    """
+    dsn = facts.settings.sdk.get("dsn")
+    fault = network.unreachable(dsn, facts.options) if dsn else ""
+    if fault:
+        yield Warned("high", f"dsn cannot be reached from here: {fault}")
+
+
+def reports(settings: Settings) -> bool:
+    """Tell whether settings name anything to report to.
+
+    Args:
+        settings: of a filter.
+    """
+    return sends(settings) or bool(settings.sdk.get("spotlight"))
+
+
+def sends(settings: Settings) -> bool:
+    """Tell whether a client of these settings has a transport.
+
+    The SDK makes none of a class without a DSN, and Spotlight needs none.
+
+    Args:
+        settings: of a filter.
+    """
+    transport = settings.sdk.get("transport")
+    is_object = transport is not None and not isinstance(transport, type)
+    return bool(settings.sdk.get("dsn") or settings.spool_dir or is_object)

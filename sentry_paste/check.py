@@ -1,0 +1,272 @@
+"""What an ini says of Sentry, found out without starting its app."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from sentry_paste import sdk
+from sentry_paste.advice import SEVERITIES, Facts, Warned, of_connection, of_options, of_structure, reports
+from sentry_paste.client import registry
+from sentry_paste.config import ConfigError, Settings, read_ini
+from sentry_paste.config.errors import Problem, shown
+from sentry_paste.config.inifile import IniFile
+from sentry_paste.config.sources import VARIABLES, option_name
+from sentry_paste.structure import IniError, Layer, Structure, read_structure
+from sentry_paste.testing import capture_envelopes
+
+log = logging.getLogger("sentry_paste")
+
+# Options that are told also where nobody gives them: what they are then is good to know.
+_TOLD_DEFAULTS = ("dsn", "environment", "release", "sample_rate", "traces_sample_rate", "send_default_pii")
+
+
+@dataclass(frozen=True)
+class Value:
+    """An option as it holds.
+
+    Attributes:
+        name: of the option.
+        text: its value, without credentials.
+        origin: where it comes from, in words.
+    """
+
+    name: str
+    text: str
+    origin: str
+
+
+@dataclass(frozen=True)
+class Filter:
+    """What one filter does.
+
+    Attributes:
+        layer: where it stands.
+        title: its section in brackets, or how the ini names it.
+        values: its options: those that are given, and a few defaults.
+        integrations: those that will be on; None where there is no client of the filter's own.
+        mistake: what stops a start, None for nothing.
+        reached: whether the DSN's host can be reached; None where that was not tried.
+    """
+
+    layer: Layer
+    title: str
+    values: tuple[Value, ...] = ()
+    integrations: tuple[str, ...] | None = None
+    mistake: ConfigError | None = None
+    reached: bool | None = None
+
+
+@dataclass(frozen=True)
+class Report:
+    """All that was found out.
+
+    Attributes:
+        path: of the ini.
+        name: of the app.
+        structure: what stands around what.
+        filters: those around the app, outermost first.
+        unused: sections of filters of ours that are not around the app.
+        warnings: the weightiest first.
+    """
+
+    path: str
+    name: str
+    structure: Structure
+    filters: tuple[Filter, ...]
+    unused: tuple[str, ...]
+    warnings: tuple[Warned, ...]
+
+    def status(self, strict: bool = False) -> int:
+        """Return the exit status: 2 with mistakes, 1 without Sentry, or with warnings where they count.
+
+        Args:
+            strict: whether warnings count.
+        """
+        if any(found.mistake for found in self.filters):
+            return 2
+        return 1 if not self.filters or (strict and self.warnings) else 0
+
+
+def check(
+    path: str, name: str = "main", variables: Mapping[str, str] | None = None, connect: bool = False
+) -> Report:
+    """Return what an ini says of Sentry.
+
+    The filters' hooks are imported, as at a start; the app is not. Nothing is sent.
+
+    Args:
+        path: of the ini.
+        name: of the app.
+        variables: what the command line adds to ``[DEFAULT]``.
+        connect: whether to connect to the host of each DSN.
+
+    Raises:
+        IniError: the ini cannot be read, or names what is not in it.
+    """
+    structure = read_structure(path, name, variables)
+    filters: dict[str, Filter] = {}
+    warned = list(of_structure(structure)) if structure.root.has_sentry else []
+    for _, layer in structure.root.walk():
+        if layer.is_sentry and _title(layer) not in filters:
+            found, more = _examine(layer, connect)
+            filters[found.title] = found
+            warned += more
+    warned.sort(key=lambda warning: SEVERITIES.index(warning.severity))
+    return Report(
+        path=path,
+        name=name,
+        structure=structure,
+        filters=tuple(filters.values()),
+        unused=tuple(_unused(path, filters)),
+        warnings=tuple(dict.fromkeys(warned)),
+    )
+
+
+def read_settings(layer: Layer) -> Settings:
+    """Return the settings that a filter or composite of ours will have.
+
+    Args:
+        layer: of ours.
+
+    Raises:
+        ConfigError: as at a start.
+    """
+    local_conf = dict(layer.local_conf or {})
+    if layer.placed != "composite":
+        return read_ini(layer.global_conf or {}, local_conf)
+    app = local_conf.pop("app", "")
+    settings = read_ini(layer.global_conf or {}, local_conf)
+    if not app:
+        raise ConfigError(settings.source, [Problem("app", None, "expected the name of the app's section")])
+    return settings
+
+
+def first_sentry(structure: Structure) -> Layer:
+    """Return the outermost filter of ours.
+
+    Args:
+        structure: of an ini.
+
+    Raises:
+        IniError: there is none.
+    """
+    found = next((layer for _, layer in structure.root.walk() if layer.is_sentry), None)
+    if found is None:
+        raise IniError(
+            f"[{structure.section}] has no Sentry around it; sentry-paste check tells what to write"
+        )
+    return found
+
+
+def _examine(layer: Layer, connect: bool) -> tuple[Filter, list[Warned]]:
+    """Return what a filter does and what is to be said of it."""
+    title = _title(layer)
+    with _logged() as messages:
+        try:
+            settings = read_settings(layer)
+            options, integrations = _client_of(settings)
+        except ConfigError as mistake:
+            return Filter(layer, title, mistake=mistake), _told(messages, mistake.source)
+    facts = Facts(settings, options)
+    warned = _told(messages, settings.source)
+    warned += of_options(facts)
+    reached = None
+    if connect and settings.sdk.get("dsn"):
+        unreached = list(of_connection(facts))
+        warned += unreached
+        reached = not unreached
+    values = sorted([*_given(settings, layer), *_defaults(settings, options, layer)], key=_order)
+    on = tuple(integrations) if reports(settings) else None
+    return Filter(layer, title, tuple(values), on, reached=reached), warned
+
+
+def _client_of(settings: Settings) -> tuple[Mapping[str, Any], list[str]]:
+    """Make the client of some settings, with nowhere to send to; return its options and integrations."""
+    quiet = dataclasses.replace(settings, sdk={**settings.sdk, "debug": False})
+    with capture_envelopes():
+        client = registry.client_for(quiet)
+        if client is None:  # which is logged, and so told
+            return settings.sdk, []
+        return client.options, sdk.active_integrations(client)
+
+
+@contextmanager
+def _logged() -> Iterator[list[str]]:
+    """Collect what this package logs, in place of logging it."""
+    messages: list[str] = []
+
+    class Collector(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            cause = record.exc_info[1] if record.exc_info else None
+            messages.append(record.getMessage() + (f": {cause}" if cause else ""))
+
+    collector = Collector(logging.WARNING)
+    before = log.propagate, log.disabled
+    log.propagate, log.disabled = False, False
+    log.addHandler(collector)
+    try:
+        yield messages
+    finally:
+        log.removeHandler(collector)
+        log.propagate, log.disabled = before
+
+
+def _told(messages: list[str], source: str) -> list[Warned]:
+    """Return what was logged as warnings; each need not say again in which section it is."""
+    texts = [text[len(source) + 2 :] if text.startswith(f"{source}: ") else text for text in messages]
+    return [Warned("high" if text.startswith("Sentry failed") else "medium", text) for text in texts]
+
+
+def _given(settings: Settings, layer: Layer) -> Iterator[Value]:
+    for name, origin in settings.origins.items():
+        place = _title(layer) if origin.place == "section" else origin.place
+        if place == "environment":
+            place = f"environment {VARIABLES.get(name, '')}".strip()
+        line = f" line {origin.line}" if origin.line else ""
+        # What the proxy is told of who one is, is no URL that ``shown`` would know.
+        text = "***" if name.startswith("proxy_headers") else origin.text
+        made = settings.sdk.get(name)
+        if name == "release" and made != origin.text:
+            text = f"{made} ({origin.text})"
+        yield Value(name, text, f"{place}{line}")
+
+
+def _defaults(settings: Settings, options: Mapping[str, Any], layer: Layer) -> Iterator[Value]:
+    empty = {option_name(key) for key in layer.local_conf or ()}
+    for name in _TOLD_DEFAULTS:
+        if name in settings.origins:
+            continue
+        value = bool(options.get(name)) if name == "send_default_pii" else options.get(name)
+        origin = f"default, no value in {_title(layer)}" if name in empty else "default"
+        if name == "dsn" and "dsn_file" in settings.origins:
+            origin = "from dsn_file"
+        elif name == "release" and value:
+            origin = "found by sentry-sdk in this directory"
+        yield Value(name, _text(value), origin)
+
+
+def _text(value: Any) -> str:
+    if value is None or value == "":
+        return "not set"
+    return shown(str(value).lower() if isinstance(value, bool) else str(value))
+
+
+def _order(value: Value) -> tuple[int, str]:
+    first = _TOLD_DEFAULTS.index(value.name) if value.name in _TOLD_DEFAULTS else len(_TOLD_DEFAULTS)
+    return first, value.name
+
+
+def _title(layer: Layer) -> str:
+    return f"[{layer.section}]" if layer.section else layer.name
+
+
+def _unused(path: str, filters: Mapping[str, Filter]) -> Iterator[str]:
+    file = IniFile.read(path)
+    for section in file.ours() if file else []:
+        if f"[{section.name}]" not in filters:
+            yield section.name

@@ -1,0 +1,247 @@
+"""What ``check`` and ``send-test`` found, as text for a terminal."""
+
+from __future__ import annotations
+
+import os
+import textwrap
+from collections.abc import Iterator
+from typing import TextIO
+
+from sentry_paste.check import Filter, Report, Value
+from sentry_paste.console import clean
+from sentry_paste.sendtest import NAME, Sent, SentryPasteTest
+from sentry_paste.structure import Layer
+
+_WIDTH = 100
+# How wide the column of values gets; a longer value pushes its origin out.
+_VALUE_WIDTH = 44
+_NAME_WIDTH = 22
+
+_COLOURS = {"bold": "1", "red": "31", "green": "32", "yellow": "33", "faint": "2"}
+_OF_SEVERITY = {"high": "red", "medium": "yellow", "low": "bold"}
+
+_STARTED_FIRST = (
+    "Sentry is started before the app is made: what the app reports while it starts is sent, and so is an "
+    "exception that ends the process."
+)
+_START_UP = {
+    "composite": "A crash of the app's factory is reported: Sentry is started first, and loads the app.",
+    "filter-with": _STARTED_FIRST,
+    "other composite": "Whether a crash of the app's factory is reported depends on {placed_in}.",
+}
+
+
+def wants_colour(stream: TextIO) -> bool:
+    """Tell whether to colour what is written: on a terminal, unless NO_COLOR is set (https://no-color.org).
+
+    Args:
+        stream: what it is written to.
+    """
+    return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def report_text(report: Report, *, colour: bool = False) -> str:
+    """Return a report for reading.
+
+    Args:
+        report: of an ini.
+        colour: whether the text has ANSI colours.
+    """
+    return "\n".join(_Text(colour).report(report)).rstrip()
+
+
+class _Text:
+    def __init__(self, colour: bool) -> None:
+        self._colour = colour
+
+    def _paint(self, text: str, colour: str) -> str:
+        return f"\x1b[{_COLOURS[colour]}m{text}\x1b[0m" if self._colour else text
+
+    def _title(self, text: str) -> str:
+        return self._paint(text, "bold")
+
+    def report(self, report: Report) -> Iterator[str]:
+        yield self._title(f"{clean(report.path)}, {report.name}")
+        yield ""
+        yield from self._structure(report)
+        if not report.filters:
+            yield from self._no_sentry(report)
+        for found in report.filters:
+            yield from self._filter(found)
+        yield from self._warnings(report)
+
+    def _structure(self, report: Report) -> Iterator[str]:
+        yield self._title("From the outermost to the app")
+        rows = list(_Rows(report.structure.path).of("", report.structure.root, 0, False))
+        width = max(len(name) for _, name, _ in rows)
+        for state, name, rest in rows:
+            colour = {"SENTRY": "green", "no Sentry": "red", "outside": "yellow"}.get(state, "faint")
+            yield f"  {self._paint(f'{state:<9}', colour)}  {name:<{width}}  {clean(rest)}".rstrip()
+        missing = dict.fromkeys(layer.missing for _, layer in report.structure.root.walk() if layer.missing)
+        if missing:
+            names = ", ".join(missing)
+            are = "is" if len(missing) == 1 else "are"
+            yield from _wrapped(f"{names} {are} not installed here. That does not matter for this check.")
+        yield ""
+
+    def _no_sentry(self, report: Report) -> Iterator[str]:
+        section = report.structure.outermost
+        filters = [name.partition(":")[2] for name in report.unused if name.startswith("filter:")]
+        yield self._paint("Sentry is not there", "red") + ": nothing is reported. Write"
+        yield ""
+        if not filters:
+            yield from ("  [filter:sentry]", "  use = egg:sentry_paste", "  dsn = ${SENTRY_DSN}", "")
+        yield f"  [{section}]"
+        yield f"  filter-with = {filters[0] if filters else 'sentry'}"
+        yield ""
+        if filters:
+            yield from _wrapped(f"[filter:{filters[0]}] is in the file, but nothing here uses it.", "")
+        yield from _wrapped(f"The last line is added to what [{section}] has already.", "")
+        yield ""
+
+    def _filter(self, found: Filter) -> Iterator[str]:
+        if found.mistake:
+            yield self._paint(f"{found.title} stops the start", "red")
+            yield from (f"  {clean(line)}" for line in str(found.mistake).splitlines())
+            yield ""
+            return
+        yield self._title(f"{found.title} at start-up")
+        yield from self._start_up(found.layer)
+        yield ""
+        yield self._title(f"{found.title} options")
+        yield from map(_value, found.values)
+        if found.reached:
+            yield "  The DSN's host can be reached from here."
+        yield ""
+        yield self._title(f"{found.title} integrations")
+        yield from _wrapped(_integrations(found))
+        yield ""
+
+    def _start_up(self, layer: Layer) -> Iterator[str]:
+        told = _START_UP.get(layer.placed)
+        if told:
+            yield from _wrapped(told.format(placed_in=f"[{layer.placed_in}]"))
+            return
+        yield from _wrapped(
+            f"A crash of the app's factory is not reported: [{layer.placed_in}] makes the app before "
+            "Sentry. To start Sentry first, write"
+        )
+        yield ""
+        yield from (f"    {line}" for line in _started_first(layer))
+
+    def _warnings(self, report: Report) -> Iterator[str]:
+        if not report.warnings:
+            if report.filters and not any(found.mistake for found in report.filters):
+                yield self._paint("No warnings.", "green")
+            return
+        count = len(report.warnings)
+        yield self._title("1 warning" if count == 1 else f"{count} warnings")
+        for warning in report.warnings:
+            label = self._paint(f"{warning.severity:<6}", _OF_SEVERITY[warning.severity])
+            first, *more = _wrapped(clean(warning.text), " " * 10)
+            yield f"  {label}  {first.strip()}"
+            yield from more
+
+
+class _Rows:
+    """State, name and the rest of a line for everything in an ini.
+
+    Args:
+        path: of the ini; what stands in another one is told with that one's name.
+    """
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._told: set[tuple[bool, str, str]] = set()
+
+    def of(self, key: str, layer: Layer, depth: int, covered: bool) -> Iterator[tuple[str, str, str]]:
+        """Yield the rows of a layer and of all in it; a composite that is told already is not told again.
+
+        Args:
+            key: what it is mounted at, in a composite.
+            layer: what is told.
+            depth: in how many composites it stands.
+            covered: whether Sentry stands around it.
+        """
+        if key and layer.kind in ("filter", "sentry"):
+            yield "", "  " * depth + clean(key), ""
+            key, depth = "", depth + 1
+        identity = (covered, layer.path, layer.section)
+        again = layer.kind == "composite" and identity in self._told
+        self._told.add(identity)
+        name = "  " * depth + (f"{key}  {layer.name}" if key else layer.name)
+        rest = [
+            layer.spec if layer.spec != layer.name else "",
+            os.path.basename(layer.path) if layer.path != self._path else "",
+            "as above" if again else "",
+        ]
+        yield _state(layer, covered), clean(name), ", ".join(filter(None, rest))
+        for inner_key, inner in () if again else layer.inner:
+            inner_depth = depth + 1 if layer.kind == "composite" else depth
+            yield from self.of(inner_key, inner, inner_depth, covered or layer.is_sentry)
+
+
+def _state(layer: Layer, covered: bool) -> str:
+    if layer.is_sentry:
+        return "SENTRY"
+    if covered:
+        return "covered"
+    return "outside" if layer.has_sentry else "no Sentry"
+
+
+def _value(value: Value) -> str:
+    return f"  {clean(value.name):<{_NAME_WIDTH}}  {clean(value.text):<{_VALUE_WIDTH}}  {value.origin}"
+
+
+def _integrations(found: Filter) -> str:
+    if found.integrations is None:
+        return "None: with nowhere to report to, there is no client. The app's own is used where it has one."
+    return ", ".join(found.integrations) or "None."
+
+
+def _started_first(layer: Layer) -> Iterator[str]:
+    """Yield the lines that have Sentry started before the app."""
+    if layer.placed == "filter-app":
+        name = layer.placed_in.partition(":")[2]
+        app = layer.inner[0][1]
+        yield f"[composite:{name}]             in place of [{layer.placed_in}]"
+        yield f"app = {_reference(app)}".ljust(30) + " in place of next"
+        return
+    yield f"[{layer.placed_in}]"
+    yield f"pipeline = {' '.join(word for word in layer.pipeline if word != layer.name)}"
+    yield f"filter-with = {layer.name}"
+
+
+def _reference(layer: Layer) -> str:
+    return layer.placed_in.partition(":")[2] if layer.placed_in else layer.name
+
+
+def _wrapped(text: str, indent: str = "  ") -> list[str]:
+    return textwrap.wrap(
+        text,
+        _WIDTH,
+        initial_indent=indent,
+        subsequent_indent=indent,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+
+
+def sent_text(sent: Sent) -> str:
+    """Return what became of a test for reading.
+
+    Args:
+        sent: the test.
+    """
+    return "\n".join(_sent(sent))
+
+
+def _sent(sent: Sent) -> Iterator[str]:
+    yield f"To {clean(sent.destination)}"
+    for outcome in sent.outcomes:
+        yield ""
+        yield f"  {outcome.what} {outcome.id}".rstrip()
+        yield from _wrapped(clean(outcome.text), "    ")
+    if all(outcome.accepted for outcome in sent.outcomes):
+        yield ""
+        yield f"The error is called {SentryPasteTest.__name__}, the {sent.outcomes[-1].what} {NAME}."

@@ -1,0 +1,820 @@
+"""What sentry-paste check tells of an ini, and what it leaves alone."""
+
+import logging
+import os
+import socket
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+import sentry_sdk
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from paste.deploy import loadapp
+
+from sentry_paste.check import check
+from sentry_paste.checktext import report_text, wants_colour
+from sentry_paste.cli import main
+from sentry_paste.config import read_ini
+from sentry_paste.config.options import options as all_options
+from sentry_paste.structure import IniError, read_structure
+
+INIS = Path(__file__).with_name("inis")
+
+SENTRY = """
+[filter:sentry]
+use = egg:sentry_paste
+dsn = https://public:secret@sentry.example/7
+release = shop@1
+"""
+
+
+@pytest.fixture(autouse=True)
+def _no_network(monkeypatch):
+    """Nothing is connected to, unless a test says so."""
+
+    def connect(*args, **kwargs):
+        raise AssertionError(f"a connection to {args}")
+
+    monkeypatch.setattr(socket.socket, "connect", connect)
+
+
+@pytest.fixture
+def _network(monkeypatch):
+    monkeypatch.undo()
+
+
+@pytest.fixture
+def starter(write_ini):
+    """The Pyramid starter's production.ini, with lines added to its app and to the file."""
+
+    def write(in_app="", added=""):
+        text = (INIS / "pyramid-starter-production.ini").read_text(encoding="utf-8")
+        text = text.replace("use = egg:pyramid_scaffold\n", f"use = egg:pyramid_scaffold\n{in_app}\n")
+        return write_ini(textwrap.dedent(added) + text)
+
+    return write
+
+
+@pytest.fixture
+def zope(write_ini):
+    """Zope's zope.ini, with entries added to its pipeline and lines to the file."""
+
+    def write(first="", last="", added=SENTRY):
+        text = (INIS / "zope.ini").read_text(encoding="utf-8")
+        text = text.replace("pipeline =\n", f"pipeline =\n    {first}\n" if first else "pipeline =\n")
+        text = text.replace("\n    zope\n", f"\n    {last}\n    zope\n" if last else "\n    zope\n")
+        return write_ini(added + text)
+
+    return write
+
+
+def ini(write_ini, options="", sections="[app:main]\nuse = egg:myapp\nfilter-with = sentry\n"):
+    return write_ini(SENTRY + textwrap.dedent(options) + sections)
+
+
+def states(report):
+    """Name and state of every layer, as the text has them."""
+    lines = report_text(report).splitlines()
+    begin = lines.index("From the outermost to the app") + 1
+    rows = [line for line in lines[begin : lines.index("", begin)] if line[2:3].strip()]
+    found = [(line[2:11].strip(), line[13:].strip().split("  ")[0]) for line in rows]
+    return [row for row in found if row[0] in ("SENTRY", "covered", "outside", "no Sentry")]
+
+
+def warnings_of(report, severity=None):
+    return [warning.text for warning in report.warnings if severity in (None, warning.severity)]
+
+
+def values(report, filter_=0):
+    return {value.name: (value.text, value.origin) for value in report.filters[filter_].values}
+
+
+# Where Sentry stands.
+
+
+def test_pyramid_starter_with_filter_with_is_covered_and_needs_no_egg(starter):
+    report = check(str(starter("filter-with = sentry", SENTRY)))
+    assert states(report) == [("SENTRY", "sentry"), ("covered", "main")]
+    assert "pyramid_scaffold is not installed here." in report_text(report)
+    assert (report.status(), report.warnings) == (0, ())
+
+
+def test_pyramid_starter_without_a_filter_is_told_what_to_write(starter, capsys):
+    assert main(["check", str(starter())]) == 1
+    text = capsys.readouterr().out
+    assert "Sentry is not there: nothing is reported." in text
+    assert "  [filter:sentry]\n  use = egg:sentry_paste\n  dsn = ${SENTRY_DSN}\n" in text
+    assert "  [app:main]\n  filter-with = sentry\n" in text
+
+
+def test_what_is_told_to_write_puts_sentry_there(starter):
+    advised = starter(
+        "filter-with = sentry", "[filter:sentry]\nuse = egg:sentry_paste\ndsn = ${SENTRY_DSN}\n"
+    )
+    assert check(str(advised)).status() == 0
+
+
+def test_filter_that_the_app_does_not_use_is_no_filter(starter):
+    report = check(str(starter(added=SENTRY)))
+    assert report.status() == 1
+    assert "[filter:sentry] is in the file, but nothing here uses it." in report_text(report)
+    assert "  use = egg:sentry_paste\n" not in report_text(report)
+
+
+def test_zope_with_the_filter_last_has_the_others_outside(zope):
+    report = check(str(zope(last="sentry")))
+    assert states(report) == [
+        ("outside", "egg:Zope#httpexceptions"),
+        ("outside", "translogger"),
+        ("SENTRY", "sentry"),
+        ("covered", "zope"),
+    ]
+    (text,) = warnings_of(report)
+    assert text.startswith("egg:Zope#httpexceptions, translogger are outside of sentry")
+    assert text.endswith("make sentry the first of [pipeline:main]")
+
+
+def test_zope_with_the_filter_first_has_nothing_outside(zope):
+    report = check(str(zope(first="sentry")))
+    assert [state for state, _ in states(report)] == ["SENTRY", "covered", "covered", "covered"]
+    assert report.warnings == ()
+
+
+def test_lines_that_start_sentry_first_are_those_of_the_pipeline(zope, write_ini):
+    text = report_text(check(str(zope(last="sentry"))))
+    begin = text.index("    [pipeline:main]")
+    advised = textwrap.dedent(text[begin:].partition("\n\n")[0])
+    assert advised == (
+        "[pipeline:main]\npipeline = egg:Zope#httpexceptions translogger zope\nfilter-with = sentry"
+    )
+    before, _, after = zope(last="sentry").read_text().partition("[pipeline:main]")
+    report = check(str(write_ini(before + advised + "\n\n[loggers]" + after.partition("[loggers]")[2])))
+    assert report.filters[0].layer.placed == "filter-with"
+    assert [state for state, _ in states(report)] == ["SENTRY", "covered", "covered", "covered"]
+
+
+def test_pipeline_of_another_section_is_followed(write_ini):
+    path = ini(
+        write_ini,
+        sections="""
+[app:main]
+use = inner
+
+[pipeline:inner]
+pipeline = sentry myapp
+
+[app:myapp]
+use = egg:myapp
+""",
+    )
+    assert states(check(str(path))) == [("SENTRY", "sentry"), ("covered", "myapp")]
+
+
+def test_sections_of_another_file_are_followed(write_ini):
+    write_ini(SENTRY + "[app:shop]\nuse = egg:shop\nfilter-with = sentry\n", "other.ini")
+    path = write_ini(
+        "[composite:main]\nuse = egg:Paste#urlmap\n/shop = config:other.ini#shop\n/ = x\n"
+        "[app:x]\nuse = egg:x\n"
+    )
+    report = check(str(path))
+    assert states(report) == [
+        ("outside", "main"),
+        ("SENTRY", "sentry"),
+        ("covered", "shop"),
+        ("no Sentry", "/"),
+    ]
+    assert values(report)["release"] == ("shop@1", "[filter:sentry]")
+
+
+def test_urlmap_tells_which_apps_have_no_sentry(write_ini):
+    path = ini(
+        write_ini,
+        sections="""
+[composite:main]
+use = egg:Paste#urlmap
+/ = shop
+/static = static
+
+[pipeline:shop]
+pipeline = sentry myapp
+
+[app:myapp]
+use = egg:myapp
+
+[app:static]
+use = egg:Paste#static
+""",
+    )
+    report = check(str(path))
+    assert states(report) == [
+        ("outside", "main"),
+        ("SENTRY", "sentry"),
+        ("covered", "myapp"),
+        ("no Sentry", "/static"),
+    ]
+    assert warnings_of(report) == [
+        "No Sentry stands around static: its errors are not reported; filter-with = sentry in "
+        "[composite:main] is around everything"
+    ]
+
+
+def test_bare_egg_in_a_pipeline_is_ours(write_ini):
+    path = write_ini(
+        """
+        [DEFAULT]
+        sentry.dsn = https://public@sentry.example/7
+        sentry.release = 1
+
+        [pipeline:main]
+        pipeline = egg:sentry_paste myapp
+
+        [app:myapp]
+        use = egg:myapp
+        """
+    )
+    report = check(str(path))
+    assert states(report) == [("SENTRY", "egg:sentry_paste"), ("covered", "myapp")]
+    assert values(report)["dsn"] == ("https://***@sentry.example/7", "[DEFAULT] line 3")
+    assert "    filter-with = egg:sentry_paste\n" in report_text(report)
+
+
+def test_factory_that_is_named_without_an_egg_is_ours(write_ini):
+    sentry = SENTRY.replace("use = egg:sentry_paste", "paste.filter_factory = sentry_paste:filter_factory")
+    app = "[app:main]\npaste.app_factory = keystone.server:app_factory\nfilter-with = sentry\n"
+    path = write_ini(sentry + app)
+    report = check(str(path))
+    assert states(report) == [("SENTRY", "sentry"), ("covered", "main")]
+    assert "keystone is not installed here" in report_text(report)
+
+
+def test_the_example_of_ours_is_an_app(write_ini):
+    report = check(
+        str(ini(write_ini, sections="[app:main]\nuse = egg:sentry_paste#example\nfilter-with = sentry\n"))
+    )
+    assert states(report) == [("SENTRY", "sentry"), ("covered", "main")]
+
+
+def test_openstack_composites_are_followed_into_their_pipelines(write_ini):
+    text = (INIS / "glance-api-paste.ini").read_text(encoding="utf-8")
+    path = write_ini(SENTRY + text.replace("keystone = cors", "keystone = sentry cors"))
+    report = check(str(path), "glance-api")
+    assert ("SENTRY", "sentry") in states(report)
+    assert ("covered", "authtoken") in states(report)
+    assert ("no Sentry", "unauthenticated-context") in states(report)
+    assert "depends on [composite:api]" in report_text(report)
+
+
+def test_filter_around_a_filter_stands_outside_of_it(write_ini):
+    sections = "[filter:gzip]\nuse = egg:gzip\n[pipeline:main]\npipeline = sentry a\n[app:a]\nuse = egg:a\n"
+    path = ini(write_ini, "filter-with = gzip\n", sections)
+    assert states(check(str(path))) == [("outside", "gzip"), ("SENTRY", "sentry"), ("covered", "a")]
+
+
+def test_filter_with_that_is_taken_is_followed_to_a_free_one(write_ini):
+    path = write_ini("[filter:gzip]\nuse = egg:gzip\n[app:main]\nuse = egg:a\nfilter-with = gzip\n")
+    assert "  [filter:gzip]\n  filter-with = sentry\n" in report_text(check(str(path)))
+
+
+def test_sentry_inside_of_sentry_is_told(write_ini):
+    path = ini(
+        write_ini,
+        sections="[filter:again]\nuse = sentry\n[pipeline:main]\npipeline = again sentry a\n"
+        "[app:a]\nuse = egg:a\n",
+    )
+    assert warnings_of(check(str(path))) == [
+        "sentry stands inside another Sentry, which has the request: it does nothing"
+    ]
+
+
+LAYOUTS = {
+    "pipeline": """
+        [filter:sentry]
+        use = egg:sentry_paste
+        server_name = %(here)s
+
+        [pipeline:main]
+        pipeline = sentry app
+        """,
+    "bare egg": """
+        [DEFAULT]
+        sentry.server_name = a
+
+        [pipeline:main]
+        pipeline = egg:sentry_paste app
+        """,
+    "filter-with, set and get": """
+        [DEFAULT]
+        zone = a
+        debug = false
+
+        [filter:sentry]
+        use = base
+        set debug = true
+        get tags.zone = zone
+
+        [filter:base]
+        use = egg:sentry_paste#sentry
+        tags.zone = b
+        server_name = c
+
+        [app:main]
+        use = app
+        filter-with = sentry
+        set zone = d
+        """,
+    "filter-app": """
+        [filter-app:main]
+        use = egg:sentry_paste
+        next = app
+        server_name = b
+        """,
+    "composite": """
+        [composite:main]
+        use = egg:sentry_paste
+        app = app
+        server_name = b
+        """,
+    "composite in a section that says app": """
+        [app:main]
+        use = egg:sentry_paste
+        app = app
+        server_name = b
+        """,
+    "other file": """
+        [DEFAULT]
+        server_name = d
+
+        [pipeline:main]
+        pipeline = sentry app
+
+        [filter:sentry]
+        use = config:other.ini#base
+        tags.zone = a
+        """,
+    "factory by name": """
+        [filter:sentry]
+        paste.filter_app_factory = sentry_paste:filter_app_factory
+        server_name = a
+
+        [pipeline:main]
+        pipeline = sentry app
+        """,
+}
+
+
+@pytest.mark.parametrize("variables", [{}, {"server_name": "e", "zone": "f"}], ids=["plain", "variables"])
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_check_reads_what_a_start_reads(write_ini, monkeypatch, layout, variables):
+    write_ini("[DEFAULT]\nzone = g\n[filter:base]\nuse = egg:sentry_paste\nserver_name = h\n", "other.ini")
+    path = write_ini(textwrap.dedent(LAYOUTS[layout]) + "\n[app:app]\npaste.app_factory = apps:make_app\n")
+    read = {"start": [], "check": []}
+
+    def noting(who):
+        def read_and_note(global_conf, local_conf):
+            read[who].append((dict(global_conf), dict(local_conf)))
+            return read_ini(global_conf, local_conf)
+
+        return read_and_note
+
+    monkeypatch.setattr("sentry_paste.factories.read_ini", noting("start"))
+    monkeypatch.setattr("sentry_paste.check.read_ini", noting("check"))
+    loadapp(f"config:{path}", global_conf=dict(variables))
+    check(str(path), variables=variables)
+    assert read["check"] == read["start"]
+    assert len(read["start"]) == 1
+
+
+SECTIONS = [
+    "app:main",
+    "pipeline:main",
+    "composite:main",
+    "filter-app:main",
+    "filter:sentry",
+    "filter:f",
+    "app:a",
+]
+OPTIONS = """
+use = egg:sentry_paste
+use = egg:none
+use = a
+use = f
+use = main
+use = sentry
+use = config:test.ini#a
+use = egg:Paste#urlmap
+app = a
+app = main
+next = a
+pipeline = sentry a
+pipeline = f sentry f a
+pipeline = main
+filter-with = sentry
+filter-with = f
+filter-with = egg:sentry_paste
+/ = a
+/b = main
+c = sentry a
+dsn = https://key@host.example/1
+dsn = %(x)s
+x = %(here)s
+set x = 1
+get x = y
+paste.app_factory = none:f
+paste.filter_factory = none:f
+require = none
+""".strip().splitlines()
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.dictionaries(
+        st.sampled_from(SECTIONS),
+        st.lists(st.sampled_from(OPTIONS), max_size=4, unique_by=lambda line: line.partition(" = ")[0]),
+        min_size=1,
+    )
+)
+def test_any_ini_is_reported_or_refused_in_one_line(tmp_path_factory, sections):
+    path = tmp_path_factory.getbasetemp() / "test.ini"
+    path.write_text("\n".join(f"[{name}]\n" + "\n".join(lines) for name, lines in sections.items()))
+    try:
+        text = report_text(check(str(path)))
+    except IniError as error:
+        text = str(error)
+        assert "\n" not in text
+    assert text
+
+
+# Start-up.
+
+
+def test_composite_reports_a_crash_of_the_factory(write_ini):
+    path = write_ini(
+        SENTRY.replace("[filter:sentry]", "[composite:main]") + "app = a\n[app:a]\nuse = egg:a\n"
+    )
+    report = check(str(path))
+    assert states(report) == [("SENTRY", "main"), ("covered", "a")]
+    assert "A crash of the app's factory is reported" in report_text(report)
+
+
+def test_composite_without_its_app_is_a_mistake(write_ini):
+    report = check(str(write_ini(SENTRY.replace("[filter:sentry]", "[composite:main]"))))
+    assert "app: expected the name of the app's section" in report_text(report)
+    assert report.status() == 2
+
+
+def test_filter_with_starts_sentry_first(starter):
+    assert "Sentry is started before the app is made" in report_text(
+        check(str(starter("filter-with = sentry", SENTRY)))
+    )
+
+
+def test_filter_app_does_not_report_a_crash_and_is_told_what_does(write_ini):
+    path = write_ini(
+        SENTRY.replace("[filter:sentry]", "[filter-app:main]") + "next = a\n[app:a]\nuse = egg:a\n"
+    )
+    report = check(str(path))
+    assert states(report) == [("SENTRY", "main"), ("covered", "a")]
+    text = report_text(report)
+    assert "not reported: [filter-app:main] makes the app before Sentry" in text.replace("\n  ", " ")
+    assert "    [composite:main] " in text
+    assert "    app = a " in text
+
+
+STARTS = {
+    "composite": "[composite:main]\nuse = egg:sentry_paste\ndsn = {dsn}\napp = app\n",
+    "filter-with": "[app:main]\nuse = app\nfilter-with = sentry\n",
+    "filter-with on a pipeline": "[pipeline:main]\npipeline = app\nfilter-with = sentry\n",
+    "pipeline": "[pipeline:main]\npipeline = sentry app\n",
+    "filter-app": "[filter-app:main]\nuse = egg:sentry_paste\ndsn = {dsn}\nnext = app\n",
+}
+
+
+@pytest.mark.usefixtures("_network")
+@pytest.mark.parametrize("start", STARTS)
+def test_what_is_told_of_start_up_is_what_happens(write_ini, receiver, start):
+    path = write_ini(
+        f"[filter:sentry]\nuse = egg:sentry_paste\ndsn = {receiver.dsn}\n"
+        + STARTS[start].format(dsn=receiver.dsn)
+        + "[app:app]\npaste.app_factory = apps:make_crashing_factory\n"
+    )
+    code = f"from paste.deploy import loadapp; loadapp('config:{path}')"
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=60, env=environment)
+    assert b"the app's factory crashed" in ended.stderr
+    told = "A crash of the app's factory is not reported" not in report_text(check(str(path)))
+    assert len(receiver.errors) == told
+
+
+# Options.
+
+
+def test_each_option_is_told_with_its_origin(write_ini, monkeypatch):
+    monkeypatch.setenv("SENTRY_ENVIRONMENT", "staging")
+    path = write_ini(
+        """
+        [DEFAULT]
+        sentry.server_name = web1
+
+        [filter:sentry]
+        use = egg:sentry_paste
+        dsn = https://public:secret@sentry.example/7
+        release = 1
+        tags.region = eu
+        proxy_headers.Proxy-Authorization = Basic dXNlcjpwYXNz
+
+        [app:main]
+        use = egg:myapp
+        filter-with = sentry
+        """
+    )
+    report = check(str(path), variables={"release": "2"})
+    assert values(report) == {
+        "dsn": ("https://***@sentry.example/7", "[filter:sentry] line 7"),
+        "environment": ("staging", "environment SENTRY_ENVIRONMENT"),
+        "release": ("2", "command line"),
+        "sample_rate": ("1.0", "default"),
+        "traces_sample_rate": ("not set", "default"),
+        "send_default_pii": ("false", "default"),
+        "proxy_headers.Proxy-Authorization": ("***", "[filter:sentry] line 10"),
+        "server_name": ("web1", "[DEFAULT] line 3"),
+        "tags.region": ("eu", "[filter:sentry] line 9"),
+    }
+    for secret in ("public", "secret", "dXNlcjpwYXNz"):
+        assert secret not in report_text(report)
+
+
+def test_release_of_a_distribution_is_told_with_its_version(write_ini):
+    path = ini(write_ini, "traces_sample_rate = 0.5\n")
+    path.write_text(path.read_text().replace("shop@1", "dist:pytest"))
+    text, origin = values(check(str(path)))["release"]
+    assert text == f"pytest@{pytest.__version__} (dist:pytest)"
+    assert origin == "[filter:sentry] line 5"
+
+
+def test_dsn_of_a_file_is_told_as_such(write_ini, tmp_path):
+    (tmp_path / "dsn").write_text("https://public@sentry.example/9\n")
+    path = ini(write_ini, "dsn_file = dsn\n")
+    path.write_text(path.read_text().replace("dsn = https://public:secret@sentry.example/7\n", ""))
+    assert values(check(str(path)))["dsn"] == ("https://***@sentry.example/9", "from dsn_file")
+
+
+def test_integrations_are_those_of_the_client(write_ini):
+    # In a process of its own: the SDK keeps an integration for all clients once one has turned it on.
+    path = ini(write_ini, "disabled_integrations = excepthook\nauto_enabling_integrations = false\n")
+    command = [sys.executable, "-m", "sentry_paste", "check", str(path)]
+    ended = subprocess.run(command, capture_output=True, encoding="utf-8", timeout=60)
+    names = ended.stdout.partition("[filter:sentry] integrations\n")[2].split("\n\n")[0].split()
+    names = [name.strip(",") for name in names]
+    assert {"dedupe", "logging", "stdlib"} <= set(names)
+    assert not {"excepthook", "pyramid"} & set(names)
+    assert ended.stderr == ""
+
+
+def test_check_leaves_no_client_behind(write_ini):
+    check(str(ini(write_ini)))
+    assert not sentry_sdk.get_client().is_active()
+
+
+def test_check_does_not_import_the_app(starter, tmp_path, monkeypatch):
+    (tmp_path / "poisoned.py").write_text("raise SystemExit('imported')")
+    monkeypatch.syspath_prepend(tmp_path)
+    path = starter("filter-with = sentry", SENTRY)
+    path.write_text(
+        path.read_text().replace("use = egg:pyramid_scaffold", "paste.app_factory = poisoned:main")
+    )
+    assert check(str(path)).status() == 0
+    assert "poisoned" not in sys.modules
+
+
+# Warnings.
+
+
+@pytest.mark.parametrize(
+    ("options", "severity", "told"),
+    [
+        (
+            "traces_sample_rate = 1.0",
+            "medium",
+            "traces_sample_rate = 1 measures every request in production (env",
+        ),
+        ("traces_sample_rate = 1\nenvironment = production", "medium", "every request in production; 0.1"),
+        ("profiles_sample_rate = 1", "medium", "profiles_sample_rate = 1 profiles every measured request"),
+        ("send_default_pii = true", "medium", "send_default_pii sends cookies"),
+        ("debug = on", "low", "debug has the SDK write on stderr"),
+        ("sample_rate = 0", "high", "sample_rate = 0 reports no errors at all"),
+        ("name = web1", "medium", "name is raven's name for server_name"),
+        ("server_name = web1 ; the first", "medium", "comments belong on lines of their own"),
+        ("server_name = ${NO_SUCH_HOST}", "medium", "the environment variable NO_SUCH_HOST is not set"),
+    ],
+)
+def test_warning(write_ini, options, severity, told):
+    report = check(str(ini(write_ini, options + "\n")))
+    (text,) = warnings_of(report)
+    assert told in text
+    assert warnings_of(report, severity) == [text]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        "traces_sample_rate = 0.2",
+        "traces_sample_rate = 1.0\nenvironment = staging",
+        "traces_sample_rate = 1.0\ntraces_sampler = builtins:len",
+        "send_default_pii = false",
+        "debug = off",
+    ],
+)
+def test_no_warning(write_ini, options):
+    assert check(str(ini(write_ini, options + "\n"))).warnings == ()
+
+
+def test_option_without_an_effect_is_told(write_ini):
+    pending = all_options()["ignore_paths"].pending
+    report = check(str(ini(write_ini, "ignore_paths = /health*\n")))
+    assert warnings_of(report) == ["ignore_paths has no effect in this version"] * pending
+
+
+def test_no_dsn_is_the_weightiest_and_no_release_the_lightest(starter):
+    report = check(
+        str(starter("filter-with = sentry", "[filter:sentry]\nuse = egg:sentry_paste\ndsn = ${SENTRY_DSN}\n"))
+    )
+    assert [warning.severity for warning in report.warnings] == ["high", "medium", "low"]
+    assert report.warnings[0].text.startswith("Nothing is reported from here: dsn has no value")
+    assert report.warnings[2].text.startswith("release has no value")
+    assert values(report)["dsn"] == ("not set", "default, no value in [filter:sentry]")
+    assert report.filters[0].integrations is None
+
+
+def test_spool_alone_is_a_place_to_report_to(starter):
+    report = check(
+        str(
+            starter(
+                "filter-with = sentry",
+                "[filter:sentry]\nuse = egg:sentry_paste\nspool_dir = spool\nrelease = 1\n",
+            )
+        )
+    )
+    assert report.warnings == ()
+
+
+def test_hidden_option_is_told(starter):
+    path = starter("filter-with = sentry", "[DEFAULT]\ndebug = false\n" + SENTRY + "debug = true\n")
+    assert warnings_of(check(str(path))) == [
+        "debug (line 8) is hidden by debug of [DEFAULT]; write sentry.debug instead"
+    ]
+
+
+def test_reader_s_warnings_are_in_the_report_and_not_in_the_log(write_ini, caplog):
+    with caplog.at_level(logging.WARNING):
+        report = check(str(ini(write_ini, "name = web1\n")))
+    assert len(report.warnings) == 1
+    assert caplog.records == []
+
+
+def test_warnings_count_with_strict_only(write_ini):
+    path = str(ini(write_ini, "send_default_pii = true\n"))
+    assert main(["check", path]) == 0
+    assert main(["check", path, "--strict"]) == 1
+    assert main(["check", str(ini(write_ini)), "--strict"]) == 0
+
+
+# Mistakes.
+
+
+def test_mistakes_are_told_as_at_a_start(write_ini, load, capsys):
+    path = ini(write_ini, "trace_sample_rate = 1\nsend_default_pii = maybe\n")
+    assert main(["check", str(path)]) == 2
+    text = capsys.readouterr().out
+    assert "[filter:sentry] stops the start" in text
+    assert "line 6: trace_sample_rate: is no option of sentry_paste" in text
+    assert "line 7: send_default_pii = maybe: expected true or false" in text
+    assert "No warnings." not in text
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("[app:shop]\nuse = egg:a\n", "has no section for an app 'main'; its apps are: shop"),
+        ("nonsense\n", "File contains no section headers"),
+        ("[app:main]\nuse = main\n", "a section leads back to itself"),
+        ("[app:main]\nuse = egg:a\nx = %(nowhere)s\n", "Bad value substitution"),
+        ("[app:main]\nx = 1\n", "No loader given in section 'app:main'"),
+        ("[app:main]\nuse = ftp:a\n", "'ftp:a' has a scheme that PasteDeploy does not know"),
+        ("[app:main]\nuse = egg:a\nfilter-with = b\n", "No section 'b'"),
+        ("[pipeline:main]\npipeline = a\nx = 1\n[app:a]\nuse = egg:a\n", "extra (disallowed) settings: x"),
+        (
+            "[app:main]\nuse = egg:a\n[pipeline:main]\npipeline = a\n",
+            "more than one section for the app 'main'",
+        ),
+        ("[app:main]\nuse = config:none.ini\n", "none.ini: No such file or directory"),
+        ("[app:main]\nuse = egg:a\nfilter-with = egg:sentry_paste#none\n", "Entry point 'none' not found"),
+    ],
+)
+def test_ini_that_does_not_load_is_one_line_on_stderr(write_ini, capsys, text, told):
+    assert main(["check", str(write_ini(text))]) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.startswith("sentry-paste: ")
+    assert told in captured.err
+    assert captured.err.count("\n") == 1
+
+
+def test_file_that_is_not_there_is_one_line_on_stderr(capsys):
+    assert main(["check", "none.ini"]) == 2
+    assert capsys.readouterr().err.endswith("none.ini: No such file or directory\n")
+
+
+def test_file_that_is_no_text_is_told(tmp_path):
+    (tmp_path / "x.ini").write_bytes(b"[app:main]\nuse = \xff\xfe\n")
+    with pytest.raises(IniError, match="is no text in"):
+        read_structure(str(tmp_path / "x.ini"))
+
+
+# Calls.
+
+
+def test_name_scheme_and_variables_are_those_of_pserve(write_ini, capsys):
+    path = write_ini(SENTRY + "tags.zone = %(zone)s\n[app:shop]\nuse = egg:a\nfilter-with = sentry\n")
+    assert main(["check", f"config:{path}#shop", "zone=a"]) == 0
+    assert "tags.zone               a " in capsys.readouterr().out
+    assert main(["check", "--variable", "zone=b", f"{path}#shop"]) == 0
+    assert "tags.zone               b " in capsys.readouterr().out
+
+
+def test_variable_without_a_value_is_told(write_ini, capsys):
+    with pytest.raises(SystemExit) as caught:
+        main(["check", str(ini(write_ini)), "zone"])
+    assert caught.value.code == 2
+    assert "expected NAME=VALUE, not 'zone'" in capsys.readouterr().err
+
+
+def test_colour_is_for_terminals_and_for_those_who_want_it(write_ini, monkeypatch):
+    report = check(str(ini(write_ini)))
+    assert "\x1b[" not in report_text(report)
+    assert "\x1b[32mSENTRY   \x1b[0m" in report_text(report, colour=True)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    leader, follower = os.openpty()
+    with os.fdopen(leader), open(follower, "w") as terminal, open(os.devnull, "w") as file:
+        assert wants_colour(terminal)
+        assert not wants_colour(file)
+        monkeypatch.setenv("NO_COLOR", "1")
+        assert not wants_colour(terminal)
+
+
+def test_control_characters_of_an_ini_do_not_reach_the_terminal(write_ini):
+    path = ini(write_ini, "server_name = \x1b]0;owned\x07\n")
+    text = report_text(check(str(path)))
+    assert "owned" in text
+    assert all(char.isprintable() or char == "\n" for char in text)
+
+
+# --connect.
+
+
+@pytest.fixture
+def dsn_of(write_ini):
+    def write(dsn):
+        path = ini(write_ini)
+        path.write_text(path.read_text().replace("https://public:secret@sentry.example/7", dsn))
+        return str(path)
+
+    return write
+
+
+@pytest.mark.usefixtures("_network")
+def test_connect_reaches_the_host_and_sends_nothing(receiver, dsn_of):
+    report = check(dsn_of(receiver.dsn), connect=True)
+    assert report.warnings == ()
+    assert "The DSN's host can be reached from here." in report_text(report)
+    assert receiver.raw == []
+
+
+@pytest.mark.usefixtures("_network")
+def test_connect_tells_of_a_refused_connection(dsn_of):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    (text,) = warnings_of(check(dsn_of(f"http://key@127.0.0.1:{port}/1"), connect=True), "high")
+    assert f"127.0.0.1:{port} refuses the connection" in text
+
+
+@pytest.mark.usefixtures("_network")
+def test_connect_tells_of_a_server_without_tls(receiver, dsn_of):
+    (text,) = warnings_of(check(dsn_of(receiver.dsn.replace("http:", "https:")), connect=True), "high")
+    assert "TLS: " in text
+
+
+@pytest.mark.usefixtures("_network")
+def test_connect_goes_to_the_proxy_where_there_is_one(receiver, write_ini):
+    path = ini(write_ini, f"https_proxy = {receiver.dsn.replace('public@', '').removesuffix('/1')}\n")
+    assert check(str(path), connect=True).filters[0].reached
+
+
+@pytest.mark.usefixtures("_network")
+def test_connect_tells_of_certificates_that_cannot_be_read(write_ini, tmp_path):
+    (tmp_path / "ca.pem").write_text("no certificate")
+    (text,) = warnings_of(check(str(ini(write_ini, "ca_certs = ca.pem\n")), connect=True), "high")
+    assert text.startswith("dsn cannot be reached from here: ca_certs: ")
