@@ -11,9 +11,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from functools import partial
+from time import monotonic
 from types import GeneratorType
 from typing import Any
 
+from sentry_paste.contexts import is_context_in_use
 from sentry_paste.lifecycle import Lifecycle
 
 
@@ -108,13 +110,15 @@ class Body:
     def __next__(self) -> Any:
         if self._iterator is None:
             iter(self)
+        if monotonic() > self._lifecycle.deadline:
+            self._lifecycle.cut()
         try:
             return self._lifecycle.run(next, self._iterator)
         except StopIteration:
             self._end()
             raise
         except BaseException as error:
-            if _is_context_in_use(error):
+            if is_context_in_use(error):
                 return self._lifecycle.run_anyway(partial(next, self._iterator))
             self._lifecycle.capture(error)
             self._end()
@@ -143,16 +147,6 @@ class Body:
 
     def __del__(self) -> None:
         self._lifecycle.abandon()
-
-
-def _is_context_in_use(error: BaseException) -> bool:
-    """Tell whether ``Context.run`` itself refused: a second thread asks for a chunk while one is made."""
-    return (
-        type(error) is RuntimeError
-        and str(error).startswith("cannot enter context")
-        and error.__traceback__ is not None
-        and error.__traceback__.tb_next is None
-    )
 
 
 class SizedBody(Body):

@@ -190,7 +190,9 @@ registry = Registry()
 
 def _wants_client(settings: Settings) -> bool:
     given: Mapping[str, Any] = settings.sdk
-    return bool(given.get("dsn") or settings.spool_dir or given.get("transport") or given.get("spotlight"))
+    # The SDK makes no transport of a class where there is no DSN.
+    transport = given.get("transport") if not isinstance(given.get("transport"), type) else None
+    return bool(given.get("dsn") or settings.spool_dir or transport or given.get("spotlight"))
 
 
 def _tell_unused(settings: Settings) -> None:

@@ -12,7 +12,7 @@ from sentry_paste import sdk
 from sentry_paste.client import registry
 from sentry_paste.config import ConfigError, Settings, read_ini
 from sentry_paste.config.errors import Problem
-from sentry_paste.lifecycle import is_error
+from sentry_paste.errors import is_error
 from sentry_paste.middleware import Application, SentryMiddleware
 
 log = logging.getLogger("sentry_paste")

@@ -10,63 +10,67 @@ from __future__ import annotations
 
 import logging
 import sys
+import time
 from collections import deque
 from collections.abc import Callable
 from contextvars import Context, copy_context
+from functools import partial
 from typing import Any
 
 import sentry_sdk
 from sentry_sdk.scope import Scope
 
 from sentry_paste import sdk
-from sentry_paste.config import Settings
-from sentry_paste.naming import default_name
-from sentry_paste.request import RequestData, add_attributes, snapshot
-from sentry_paste.tracing import SpanTrace, Trace, TransactionTrace, continue_without_transaction
+from sentry_paste.contexts import run_anyway
+from sentry_paste.errors import is_error
+from sentry_paste.naming import CUSTOM, URL, default_name
+from sentry_paste.plan import Plan
+from sentry_paste.reporting import FAILED_STATUS, RequestData
+from sentry_paste.request import add_attributes, address_of, path_of, snapshot
+from sentry_paste.tracing import Begin, SpanTrace, Trace, TransactionTrace, continue_without_transaction
 
 log = logging.getLogger("sentry_paste")
 
-# PEP 3333: an app is told by GeneratorExit that nobody wants the rest of its body; StopIteration is how
-# iteration ends. SystemExit without a status is a wish, not an error.
-_NO_ERRORS = (GeneratorExit, StopIteration)
-
 # Their frames are left out of stack traces: they tell nothing, and their variables hold the environ.
-_OUR_MODULES = frozenset({__name__, "sentry_paste.body", "sentry_paste.middleware"})
+_OUR_MODULES = frozenset({__name__, "sentry_paste.body", "sentry_paste.contexts", "sentry_paste.middleware"})
 
-_MECHANISM = {"type": "wsgi", "handled": False}
+_NEVER = float("inf")
 
 
 class Lifecycle:
     """One request, from its first line of app code to the end of its body.
 
     Args:
-        settings: of the filter.
-        client: what captures, None for the client that is active.
+        plan: of the filter.
 
     Attributes:
         run: calls a function of the app's, with arguments, in the request's context.
+        deadline: when the trace is cut, by ``time.monotonic``.
     """
 
     __slots__ = (
-        "_client",
         "_context",
+        "_data",
         "_error",
         "_finished",
-        "_settings",
+        "_of_the_client",
+        "_plan",
         "_start_response",
-        "_started",
+        "_status",
         "_trace",
+        "deadline",
         "run",
     )
 
-    def __init__(self, settings: Settings, client: Any) -> None:
-        self._settings = settings
-        self._client = client
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
         self._trace: Trace | None = None
         self._error: BaseException | None = None
+        self._of_the_client: BaseException | None = None
         self._finished = False
         self._start_response: Any = None
-        self._started = False
+        self._status: Any = None
+        self.deadline = _NEVER
 
     def open(self, environ: dict[str, Any]) -> bool:
         """Fork the scopes, begin session and trace; tell whether that went well.
@@ -90,41 +94,54 @@ class Lifecycle:
         return True
 
     def _open(self, environ: dict[str, Any], isolation: Scope, current: Scope) -> None:
+        plan = self._plan
         sdk.wsgi_middleware_applied.set(True)
         Scope.set_isolation_scope(isolation)
         Scope.set_current_scope(current)
-        if self._client is not None:
-            sdk.bind_client(isolation, self._client)
+        if plan.client is not None:
+            sdk.bind_client(isolation, plan.client)
         isolation.clear_breadcrumbs()
         strings = snapshot(environ)
-        isolation.add_event_processor(RequestData(strings).process)
-        options = sentry_sdk.get_client().options
-        if sdk.tracks_sessions(isolation, options):
+        path = path_of(strings)
+        rule = plan.names.find(path) if plan.names else None
+        self._data = RequestData(strings, environ, rule, plan.settings.trusted_proxy_count)
+        isolation.add_event_processor(self._data.process)
+        client = sentry_sdk.get_client()
+        ignored = bool(plan.ignored) and plan.ignored.find(path) is not None
+        if not ignored and sdk.tracks_sessions(isolation, client.options):
             isolation.start_session(session_mode="request")
-        if sdk.has_attributes(options):
-            add_attributes(isolation, strings, options)
-        self._trace = self._open_trace(strings, environ, options)
+        if sdk.has_attributes(client.options):
+            add_attributes(isolation, strings, client.options, self._data.forwarded())
+        begin = Begin(
+            strings,
+            environ,
+            rule or default_name(strings, path),
+            URL if rule is None else CUSTOM,
+            plan.client_for(client, path),
+        )
+        self._trace = self._open_trace(begin, client, ignored)
+        if self._trace is not None:
+            self.deadline = time.monotonic() + plan.settings.max_transaction_duration
 
-    def _open_trace(
-        self, strings: dict[str, str], environ: dict[str, Any], options: dict[str, Any]
-    ) -> Trace | None:
-        name = default_name(strings)
-        method = strings.get("REQUEST_METHOD", "").upper()
+    def _open_trace(self, begin: Begin, client: Any, ignored: bool) -> Trace | None:
+        method = begin.strings.get("REQUEST_METHOD", "").upper()
         try:
-            if sdk.traces(options) and method in self._settings.http_methods_to_capture:
-                kind = SpanTrace if sdk.streams_spans(options) else TransactionTrace
-                return kind(strings, name, environ)
-            continue_without_transaction(strings, name)
+            if (
+                not ignored
+                and sdk.traces(client.options)
+                and method in self._plan.settings.http_methods_to_capture
+            ):
+                if sdk.streams_spans(client.options):
+                    return SpanTrace(begin, address_of(begin.strings, self._data.forwarded()))
+                return TransactionTrace(begin)
+            continue_without_transaction(begin)
         except Exception:  # a traces_sampler that raises; a header that the SDK cannot read
             _tell("a request has no transaction")
-            sentry_sdk.get_isolation_scope().set_transaction_name(name, source="url")
+            sentry_sdk.get_isolation_scope().set_transaction_name(begin.name, source=begin.source)
         return None
 
     def run_anyway(self, function: Callable[[], Any]) -> Any:
         """Call a function in the request's context, or in a copy while the context is in use.
-
-        A server may call ``close()`` from another thread or greenlet while a chunk is being made, and a
-        context can be entered once at a time.
 
         Args:
             function: takes nothing.
@@ -132,19 +149,7 @@ class Lifecycle:
         Raises:
             BaseException: what the function raises.
         """
-        entered = False
-
-        def call() -> Any:
-            nonlocal entered
-            entered = True
-            return function()
-
-        try:
-            return self._context.run(call)
-        except RuntimeError:
-            if entered:
-                raise
-        return self._context.copy().run(call)
+        return run_anyway(self._context, function)
 
     def watch(self, start_response: Callable[..., Any]) -> Callable[..., Any]:
         """Return a ``start_response`` that notes the status.
@@ -153,19 +158,42 @@ class Lifecycle:
             start_response: the server's.
         """
         self._start_response = start_response
-        return self._note_status
+        return self._note_start
 
-    def _note_status(self, *args: Any, **kwargs: Any) -> Any:
+    def _note_start(self, *args: Any, **kwargs: Any) -> Any:
         # Whatever way the app calls it, the server's is called the same way: what it accepts is its affair.
         write = self._start_response(*args, **kwargs)
-        self._started = True
-        status = _status_code(args[0] if args else kwargs.get("status"))
-        if status is not None and self._trace is not None:
-            try:
-                self._trace.note_status(status)
-            except Exception:
-                _tell("a transaction has no status")
-        return write
+        try:
+            self._status = _status_code(args[0] if args else kwargs.get("status"))
+            if self._status is not None and self._trace is not None:
+                self._trace.note_status(self._status)
+            exc_info = args[2] if len(args) > 2 else kwargs.get("exc_info")
+            if exc_info and self._status is not None and self._status >= 500:
+                self._capture_handled(exc_info[1])
+        except Exception:
+            _tell("a response goes unnoted")
+        return partial(self._write, write)
+
+    def _write(self, write: Callable[[bytes], Any], data: bytes) -> Any:
+        """Write as the server does; what fails there is the client's, who went away."""
+        try:
+            return write(data)
+        except BaseException as error:
+            self._of_the_client = error
+            raise
+
+    def _capture_handled(self, error: BaseException) -> None:
+        """Report what the app hands to ``start_response``: the hook of PEP 3333 for error pages."""
+        if self._plan.settings.capture_start_response_errors and is_error(error) and self._error is not error:
+            self._error = error
+            self.run_anyway(lambda: self._capture(error, handled=True))
+
+    def called(self) -> None:
+        """Note that the app was called: what it has left in the environ is kept, the environ is not."""
+        try:
+            self._data.settle()
+        except Exception:
+            _tell("a request has no user")
 
     def capture(self, error: BaseException) -> None:
         """Report what the app raised, once, and note that the request failed.
@@ -173,22 +201,33 @@ class Lifecycle:
         Args:
             error: as it was caught; its traceback begins with the frame that caught it.
         """
-        if not is_error(error) or self._error is error:
+        if error is self._of_the_client or not is_error(error) or self._error is error:
             return
         self._error = error
         try:
-            self.run_anyway(lambda: self._capture(error))
+            self.run_anyway(lambda: self._capture(error, handled=False))
             # What is raised into the server it may log, in its own context (waitress and gunicorn do).
             sdk.remember_error(sentry_sdk.get_client(), error)
         except Exception:
             _tell("an error goes unreported")
 
-    def _capture(self, error: BaseException) -> None:
+    def _capture(self, error: BaseException, handled: bool) -> None:
         traceback = error.__traceback__
         while traceback is not None and traceback.tb_frame.f_globals.get("__name__") in _OUR_MODULES:
             traceback = traceback.tb_next
-        event, hint = sdk.exception_event(error, traceback, sentry_sdk.get_client(), dict(_MECHANISM))
+        mechanism = {"type": "wsgi", "handled": handled}
+        event, hint = sdk.exception_event(error, traceback, sentry_sdk.get_client(), mechanism)
         sentry_sdk.capture_event(event, hint=hint)
+
+    def cut(self) -> None:
+        """End the trace of a response that takes longer than is measured; it goes on unmeasured."""
+        self.deadline = _NEVER
+        trace, self._trace = self._trace, None
+        try:
+            if trace is not None:
+                self.run_anyway(trace.cut)
+        except Exception:
+            _tell("a transaction goes unreported")
 
     def abandon(self) -> None:
         """Finish a request whose body was dropped, from ``__del__``.
@@ -217,17 +256,32 @@ class Lifecycle:
             _tell("a transaction goes unreported")
         # The error holds the frames of the app, and with them whatever the request held.
         self._error = self._trace = None
-        if self._started:
+        if self._status is not None:
             # The server's, which may hold the body, and with it all of this.
             self._start_response = None
 
     def _finish(self) -> None:
         try:
+            if self._status in self._plan.settings.failed_status_codes and not self._data.reported:
+                self._capture_status(self._status)
             if self._trace is not None:
+                name = self._data.better_name()
+                if name is not None:
+                    self._trace.rename(*name)
                 self._trace.finish(self._error)
         finally:
             sentry_sdk.get_isolation_scope().end_session()
             sdk.forget_error(sentry_sdk.get_client())
+
+    def _capture_status(self, status: int) -> None:
+        """Report a status that is an error by itself; the transaction's name completes the fingerprint."""
+        sentry_sdk.capture_event(
+            {
+                "message": f"HTTP status {status}",
+                "level": "error" if status >= 500 else "warning",
+                "fingerprint": [FAILED_STATUS, str(status)],
+            }
+        )
 
 
 # Requests that could not be finished when their body was dropped. Appending and popping need no lock.
@@ -242,17 +296,6 @@ def finish_abandoned() -> None:
         except IndexError:  # another thread was faster
             return
         lifecycle.finish()
-
-
-def is_error(error: BaseException) -> bool:
-    """Tell whether what an app raised is worth a report.
-
-    Args:
-        error: as it was caught.
-    """
-    if isinstance(error, SystemExit):
-        return error.code not in (0, None)
-    return not isinstance(error, _NO_ERRORS)
 
 
 def _status_code(status: Any) -> int | None:

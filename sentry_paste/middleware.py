@@ -10,6 +10,7 @@ from sentry_paste.body import wrap
 from sentry_paste.client import registry
 from sentry_paste.config import Settings, read_keywords
 from sentry_paste.lifecycle import Lifecycle
+from sentry_paste.plan import Plan
 
 StartResponse = Callable[..., Any]
 Application = Callable[[dict[str, Any], StartResponse], Any]
@@ -39,6 +40,7 @@ class SentryMiddleware:
         self.app = app
         self.settings = settings
         self.client = registry.client_for(settings)
+        self.plan = Plan(settings, self.client)
 
     def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Any:
         """Call the application, in a context and in scopes of the request's own.
@@ -54,13 +56,15 @@ class SentryMiddleware:
         if client is None or sdk.wsgi_middleware_applied.get(False):
             return self.app(environ, start_response)
         file_wrapper = environ.get("wsgi.file_wrapper")
-        lifecycle = Lifecycle(self.settings, self.client)
+        lifecycle = Lifecycle(self.plan)
         if not lifecycle.open(environ):
             return self.app(environ, start_response)
         try:
             body = lifecycle.run(self.app, environ, lifecycle.watch(start_response))
         except BaseException as error:
+            lifecycle.called()
             lifecycle.capture(error)
             lifecycle.finish()
             raise
+        lifecycle.called()
         return wrap(body, lifecycle, file_wrapper)

@@ -6,20 +6,18 @@ URL, headers and addresses are made when something is captured.
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from collections.abc import Mapping
 from typing import Any
 
-import sentry_sdk
-
 from sentry_paste import sdk
+from sentry_paste.forwarding import Forwarded, address
 
 # The environ's variables that are HTTP headers without the HTTP_ prefix (PEP 3333, RFC 3875 section 4.1).
 _BARE_HEADERS = {"CONTENT_TYPE": "Content-Type", "CONTENT_LENGTH": "Content-Length"}
 
 # What Sentry's ingestion takes for a method; an event with another is marked as faulty.
-_METHOD = re.compile(r"[A-Z_-]{3,32}")
+METHOD = re.compile(r"[A-Z_-]{3,32}")
 
 _LOCAL_HOSTS = frozenset({"localhost", "127.0.0.1", "::1", "[::1]"})
 
@@ -66,14 +64,15 @@ def path_of(environ: Mapping[str, str]) -> str:
     return native(f"/{script}/{path}" if script else f"/{path}")
 
 
-def host_of(environ: Mapping[str, str]) -> str:
+def host_of(environ: Mapping[str, str], forwarded: Forwarded | None = None) -> str:
     """Return the host that the client asked for, with the port unless it is the scheme's own.
 
     Args:
         environ: the strings of a WSGI environ.
+        forwarded: what trusted proxies say.
     """
-    port = _DEFAULT_PORTS.get(environ.get("wsgi.url_scheme", "http"), "")
-    host = native(environ.get("HTTP_HOST", ""))
+    port = _DEFAULT_PORTS.get(scheme_of(environ, forwarded), "")
+    host = (forwarded and forwarded.host) or native(environ.get("HTTP_HOST", ""))
     if not host:
         host = native(environ.get("SERVER_NAME", ""))
         server_port = environ.get("SERVER_PORT", "")
@@ -81,13 +80,24 @@ def host_of(environ: Mapping[str, str]) -> str:
     return host[: -len(port) - 1] if port and host.endswith(":" + port) else host
 
 
-def url_of(environ: Mapping[str, str]) -> str:
+def scheme_of(environ: Mapping[str, str], forwarded: Forwarded | None = None) -> str:
+    """Return the scheme of the request.
+
+    Args:
+        environ: the strings of a WSGI environ.
+        forwarded: what trusted proxies say.
+    """
+    return (forwarded and forwarded.scheme) or environ.get("wsgi.url_scheme", "http")
+
+
+def url_of(environ: Mapping[str, str], forwarded: Forwarded | None = None) -> str:
     """Return the URL without the query string, decoded.
 
     Args:
         environ: the strings of a WSGI environ.
+        forwarded: what trusted proxies say.
     """
-    return f"{environ.get('wsgi.url_scheme', 'http')}://{host_of(environ)}{path_of(environ)}"
+    return f"{scheme_of(environ, forwarded)}://{host_of(environ, forwarded)}{path_of(environ)}"
 
 
 def headers_of(environ: Mapping[str, str]) -> dict[str, str]:
@@ -106,72 +116,35 @@ def headers_of(environ: Mapping[str, str]) -> dict[str, str]:
     return headers
 
 
-def address_of(environ: Mapping[str, str]) -> str | None:
+def address_of(environ: Mapping[str, str], forwarded: Forwarded | None = None) -> str | None:
     """Return the client's address, None where it is none: a Unix socket has a path there, or nothing.
 
     Args:
         environ: the strings of a WSGI environ.
+        forwarded: what trusted proxies say.
     """
-    try:
-        return str(ipaddress.ip_address(environ.get("REMOTE_ADDR", "")))
-    except ValueError:
-        return None
+    return (forwarded and forwarded.address) or address(environ.get("REMOTE_ADDR"))
 
 
-def add_attributes(scope: Any, strings: Mapping[str, str], options: Mapping[str, Any]) -> None:
+def add_attributes(
+    scope: Any, strings: Mapping[str, str], options: Mapping[str, Any], forwarded: Forwarded
+) -> None:
     """Add to a scope what log items and streamed spans say of the request, as the SDK's middleware does.
 
     Args:
         scope: of the request.
         strings: the snapshot of the environ.
         options: of the client.
+        forwarded: what trusted proxies say.
     """
     agent = strings.get("HTTP_USER_AGENT")
     if agent:
         scope.set_attribute("user_agent.original", native(agent))
-    address = address_of(strings)
-    host = host_of(strings).rpartition(":")[0] or host_of(strings)
-    scope.set_attribute("sentry.is_localhost", host in _LOCAL_HOSTS or address in _LOCAL_HOSTS)
-    if address and sdk.sends_user_info(options):
-        scope.set_attribute("user.ip_address", address)
-
-
-class RequestData:
-    """Adds the request to the events that are captured in it.
-
-    Args:
-        strings: the snapshot of the environ. Nothing else is held, so that no event processor keeps a
-            request's objects alive.
-    """
-
-    __slots__ = ("strings",)
-
-    def __init__(self, strings: dict[str, str]) -> None:
-        self.strings = strings
-
-    def process(self, event: Any, _hint: Any) -> Any:
-        """Add request and, where the client may send it, the client's address to an event.
-
-        Args:
-            event: of the SDK.
-        """
-        strings = self.strings
-        options = sentry_sdk.get_client().options
-        with_user = sdk.sends_user_info(options)
-        request = event.setdefault("request", {})
-        # What goes wrong below leaves what was set above: an event with half its request is worth more
-        # than none.
-        request["url"] = url_of(strings)
-        method = strings.get("REQUEST_METHOD", "").upper()
-        if _METHOD.fullmatch(method):
-            request["method"] = method
-        env_names = ["SERVER_NAME", "SERVER_PORT"] + (["REMOTE_ADDR"] if with_user else [])
-        request["env"] = {name: native(strings[name]) for name in env_names if name in strings}
-        request["headers"] = sdk.filter_headers(headers_of(strings))
-        query = strings.get("QUERY_STRING", "")
-        if query:
-            request["query_string"] = sdk.filter_query(native(query), options)
-        address = address_of(strings) if with_user else None
-        if address:
-            event.setdefault("user", {}).setdefault("ip_address", address)
-        return event
+    client = address_of(strings, forwarded)
+    host = host_of(strings, forwarded)
+    scope.set_attribute(
+        "sentry.is_localhost",
+        client in _LOCAL_HOSTS or host in _LOCAL_HOSTS or host.rpartition(":")[0] in _LOCAL_HOSTS,
+    )
+    if client and sdk.sends_user_info(options):
+        scope.set_attribute("user.ip_address", client)

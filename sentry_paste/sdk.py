@@ -10,6 +10,7 @@ import inspect
 import pkgutil
 import weakref
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import lru_cache
 from types import TracebackType
@@ -246,6 +247,22 @@ def bind_client(scope: Scope, client: Any) -> None:
     scope.client = client
 
 
+@contextmanager
+def bound(scope: Scope, client: Any) -> Iterator[None]:
+    """Have a scope capture with a client for a while.
+
+    Args:
+        scope: the current one, which the SDK looks at first.
+        client: for it.
+    """
+    before = getattr(scope, "client", None)  # 2.18 has scopes that never had one
+    scope.client = client
+    try:
+        yield
+    finally:
+        scope.client = before  # type: ignore[assignment]
+
+
 def begin_trace(scope: Scope, strings: Mapping[str, str]) -> None:
     """Continue the caller's trace, or begin one, without a transaction.
 
@@ -431,3 +448,19 @@ def watch_transport(transport: Any, answered: Callable[[Any], None], lost: Calla
 
     transport._request = watched
     return True
+
+
+def with_options(client: Any, **options: Any) -> Any:
+    """Return a view of a client that has some other options and shares all the rest.
+
+    For as long as it is bound to a scope, the SDK decides by those options. It is made without the client's
+    own ``__init__`` or ``__setstate__``, which would set up transport and integrations again.
+
+    Args:
+        client: the client.
+        options: what differs.
+    """
+    view = object.__new__(type(client))
+    view.__dict__.update(client.__dict__)
+    view.options = {**client.options, **options}
+    return view

@@ -65,7 +65,7 @@ def test_show_tells_traceback_request_and_variables(spool, capsys):
         "Release:     1.0\n",
         "(wsgi, not handled)",
         "in crash\n",
-        '  >    18      raise ValueError(f"cannot price {basket}")\n',
+        '      raise ValueError(f"cannot price {basket}")\n',
         "basket = {",
         "  GET http://localhost/shop?page=2\n",
         "  Host: localhost\n",

@@ -117,7 +117,11 @@ class TestUrl:
         assert url_of(snapshot(environ_of(**environ))) == url
 
     def test_name_is_method_and_path(self):
-        assert default_name(snapshot(environ_of("/caf\xc3\xa9", "post", SCRIPT_NAME="/a"))) == "POST /a/café"
+        def _name(environ):
+            strings = snapshot(environ)
+            return default_name(strings, path_of(strings))
+
+        assert _name(environ_of("/caf\xc3\xa9", "post", SCRIPT_NAME="/a")) == "POST /a/café"
 
 
 class TestHeaders:

@@ -78,7 +78,6 @@ OWN_OPTIONS = (
         default=(),
         default_text="none",
         help="Paths whose requests are neither transactions nor sessions nor profiles; their errors are reported.",
-        pending=True,
     ),
     Option(
         "traces_sample_rates",
@@ -87,7 +86,6 @@ OWN_OPTIONS = (
         default_text="none",
         help="Sample rates by path, a glob and a rate on each line; the first that matches holds, else "
         "traces_sample_rate.",
-        pending=True,
     ),
     Option(
         "transaction_names",
@@ -95,7 +93,6 @@ OWN_OPTIONS = (
         default=(),
         default_text="none",
         help="Names of transactions by path, a glob and a name on each line; the first that matches holds.",
-        pending=True,
     ),
     Option(
         "trusted_proxy_count",
@@ -103,7 +100,6 @@ OWN_OPTIONS = (
         default=0,
         help="How many proxies of yours stand before the server. Their forwarding headers decide the client's "
         "address and the URL.",
-        pending=True,
     ),
     Option(
         "failed_status_codes",
@@ -111,14 +107,12 @@ OWN_OPTIONS = (
         default=frozenset(),
         default_text="none",
         help="Statuses that make an event where the request reported no error: 500-599.",
-        pending=True,
     ),
     Option(
         "capture_start_response_errors",
         kinds.BOOLEAN,
         default=True,
-        help="Whether an error that the app hands to start_response as exc_info is reported, as handled.",
-        pending=True,
+        help="Whether an error that the app hands to start_response as exc_info, with a status of 500 or more, is reported, as handled.",
     ),
     Option(
         "max_transaction_duration",
@@ -126,7 +120,6 @@ OWN_OPTIONS = (
         default=300.0,
         default_text="5 min",
         help="How long a streamed response is measured; its transaction ends then, the stream goes on.",
-        pending=True,
     ),
     Option(
         "event_id_header",

@@ -84,6 +84,7 @@ class _Reader:
         for name, make in values.DERIVED.items():
             if name in self.values:
                 self._guard(name, self._derive, name, make)
+        self._imply()
         if self.problems:
             raise ConfigError(self.source, sorted(self.problems, key=lambda p: (p.line or 0, p.option)))
         return self._frozen()
@@ -184,6 +185,13 @@ class _Reader:
             option = place.partition(" ")[0]
             item = next((i for n, i in self.given.items() if n == option or n.startswith(option + ".")), None)
             self.problems.append(Problem(place, None, reason, item.line if item else None))
+
+    def _imply(self) -> None:
+        """Turn tracing on where rates are given for some paths: for the others the rate is 0."""
+        if "traces_sample_rates" in self.values and not {"traces_sample_rate", "traces_sampler"} & set(
+            self.values
+        ):
+            self.values["traces_sample_rate"] = self.texts["traces_sample_rate"] = 0.0
 
     def _frozen(self) -> Settings:
         table = options()

@@ -1,0 +1,121 @@
+"""What every event of a request is given: the request, its name, its user."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import sentry_sdk
+
+from sentry_paste import sdk
+from sentry_paste.forwarding import Forwarded
+from sentry_paste.naming import CUSTOM, ROUTE, URL, framework_name
+from sentry_paste.request import METHOD, address_of, headers_of, native, url_of
+
+#: The first entry of a fingerprint that is to be completed by the transaction's name.
+FAILED_STATUS = "failed-status"
+
+
+class RequestData:
+    """The event processor of a request.
+
+    Args:
+        strings: the snapshot of the environ.
+        environ: while the app is called, for what the app's framework leaves there; let go of afterwards, so
+            that no event processor keeps a request's objects alive.
+        name: of a rule of the ini, None where none matches.
+        trusted_proxies: how many proxies are the user's own.
+    """
+
+    __slots__ = (
+        "_environ",
+        "_framework_name",
+        "_name",
+        "_remote_user",
+        "_trusted_proxies",
+        "reported",
+        "strings",
+    )
+
+    def __init__(
+        self, strings: dict[str, str], environ: dict[str, Any], name: str | None, trusted_proxies: int
+    ) -> None:
+        self.strings = strings
+        self._environ: dict[str, Any] | None = environ
+        self._name = name
+        self._trusted_proxies = trusted_proxies
+        self._framework_name: str | None = None
+        self._remote_user: Any = None
+        #: Whether an event has been captured in the request.
+        self.reported = False
+
+    def settle(self) -> None:
+        """Keep what the app has left in the environ, and let go of that."""
+        environ, self._environ = self._environ, None
+        if environ is None:
+            return
+        self._remote_user = environ.get("REMOTE_USER")
+        if "routes.route" in environ or "wsgiorg.routing_args" in environ:
+            self._framework_name = framework_name(environ)
+
+    def forwarded(self) -> Forwarded:
+        """Return what trusted proxies say."""
+        return Forwarded(self.strings, self._trusted_proxies)
+
+    def better_name(self) -> tuple[str, str] | None:
+        """Return a name with its source, from a rule or a framework, None where the path is all there is."""
+        if self._name is not None:
+            return self._name, CUSTOM
+        environ = self._environ
+        name = self._framework_name if environ is None else framework_name(environ)
+        return None if name is None else (name, ROUTE)
+
+    def process(self, event: Any, _hint: Any) -> Any:
+        """Add name, request and, where the client may send it, the user to an event.
+
+        Args:
+            event: of the SDK.
+        """
+        if event.get("type") != "transaction":
+            self.reported = True
+        # What goes wrong below leaves what was set above: an event with half its request is worth more
+        # than none.
+        self._add_name(event)
+        self._add_request(event)
+        if sdk.sends_user_info(sentry_sdk.get_client().options):
+            self._add_user(event)
+        return event
+
+    def _add_name(self, event: Any) -> None:
+        found = self.better_name()
+        source = (event.get("transaction_info") or {}).get("source")
+        # A rule wins over what an integration says, and that over what we find ourselves.
+        if found is not None and (found[1] == CUSTOM or source in (None, URL)):
+            event["transaction"], event["transaction_info"] = found[0], {"source": found[1]}
+        fingerprint = event.get("fingerprint")
+        if isinstance(fingerprint, list) and fingerprint[:1] == [FAILED_STATUS]:
+            event["fingerprint"] = [*fingerprint, str(event.get("transaction"))]
+
+    def _add_request(self, event: Any) -> None:
+        strings, options = self.strings, sentry_sdk.get_client().options
+        request = event.setdefault("request", {})
+        request["url"] = url_of(strings, self.forwarded())
+        method = strings.get("REQUEST_METHOD", "").upper()
+        if METHOD.fullmatch(method):
+            request["method"] = method
+        names = ["SERVER_NAME", "SERVER_PORT"] + (["REMOTE_ADDR"] if sdk.sends_user_info(options) else [])
+        request["env"] = {name: native(strings[name]) for name in names if name in strings}
+        request["headers"] = sdk.filter_headers(headers_of(strings))
+        query = strings.get("QUERY_STRING", "")
+        if query:
+            request["query_string"] = sdk.filter_query(native(query), options)
+
+    def _add_user(self, event: Any) -> None:
+        user = event.get("user") or {}
+        address = address_of(self.strings, self.forwarded())
+        name = self._remote_user if self._environ is None else self._environ.get("REMOTE_USER")
+        if address:
+            user.setdefault("ip_address", address)
+        if isinstance(name, str) and name:
+            user.setdefault("username", native(name))
+        if user:
+            event["user"] = user
