@@ -33,6 +33,8 @@ setup(
             "Flask",
             "gunicorn",
             "hypothesis",
+            "pyramid_retry",
+            "pyramid_tm",
             "pytest",
             "sentry-relay",
             "Sphinx",

@@ -3,6 +3,7 @@
 from sentry_paste.config import ConfigError
 from sentry_paste.factories import composite_factory, filter_app_factory, filter_factory
 from sentry_paste.middleware import SentryMiddleware
+from sentry_paste.pyramid import includeme
 
 __all__ = [
     "ConfigError",
@@ -10,4 +11,5 @@ __all__ = [
     "composite_factory",
     "filter_app_factory",
     "filter_factory",
+    "includeme",
 ]

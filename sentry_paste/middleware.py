@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from sentry_paste import sdk
+from sentry_paste import sdk, zope
 from sentry_paste.body import wrap
 from sentry_paste.client import registry
 from sentry_paste.config import Settings, read_keywords
@@ -41,6 +41,7 @@ class SentryMiddleware:
         self.settings = settings
         self.client = registry.client_for(settings)
         self.plan = Plan(settings, self.client)
+        zope.listen()
 
     def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Any:
         """Call the application, in a context and in scopes of the request's own.

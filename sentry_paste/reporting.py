@@ -10,6 +10,7 @@ from sentry_paste import sdk
 from sentry_paste.forwarding import Forwarded
 from sentry_paste.naming import CUSTOM, ROUTE, URL, framework_name
 from sentry_paste.request import METHOD, address_of, headers_of, native, url_of
+from sentry_paste.retries import is_retried
 
 #: The first entry of a fingerprint that is to be completed by the transaction's name.
 FAILED_STATUS = "failed-status"
@@ -69,12 +70,17 @@ class RequestData:
         name = self._framework_name if environ is None else framework_name(environ)
         return None if name is None else (name, ROUTE)
 
-    def process(self, event: Any, _hint: Any) -> Any:
+    def process(self, event: Any, hint: Any) -> Any:
         """Add name, request and, where the client may send it, the user to an event.
 
         Args:
             event: of the SDK.
+            hint: of the SDK.
         """
+        if self._environ is not None and "retry.attempts" in self._environ:
+            exc_info = (hint or {}).get("exc_info")
+            if exc_info and is_retried(self._environ, exc_info[1]):
+                return None
         if event.get("type") != "transaction":
             self.reported = True
         # What goes wrong below leaves what was set above: an event with half its request is worth more

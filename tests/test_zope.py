@@ -1,0 +1,168 @@
+"""A real Zope under its own runwsgi: what its views answer is reported all the same.
+
+Slow: Zope is installed into an environment of its own.
+"""
+
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from sentry_paste.zope import is_failure, published_name
+
+import servers
+from receiver import serve
+
+ROOT = Path(__file__).parent.parent
+
+SITE = """
+<configure xmlns="http://namespaces.zope.org/zope" xmlns:browser="http://namespaces.zope.org/browser">
+  <include package="Products.Five" />
+  <browser:page name="crash" for="*" class="shop.Crash" permission="zope2.Public" />
+  <browser:page name="missing" for="*" class="shop.Missing" permission="zope2.Public" />
+  <browser:page name="conflict" for="*" class="shop.Conflict" permission="zope2.Public" />
+  <browser:page name="hello" for="*" class="shop.Hello" permission="zope2.Public" />
+  <browser:page name="index.html" for="ValueError" class="shop.ErrorPage" permission="zope2.Public" />
+</configure>
+"""
+
+SHOP = """
+from Products.Five.browser import BrowserView
+from ZODB.POSException import ConflictError
+from zExceptions import NotFound
+
+attempts = []
+
+
+class Hello(BrowserView):
+    def __call__(self):
+        return "hello"
+
+
+class Crash(BrowserView):
+    def __call__(self):
+        if self.request.get("key"):
+            raise KeyError("without a view")
+        raise ValueError("with a view")
+
+
+class Missing(BrowserView):
+    def __call__(self):
+        raise NotFound("not here")
+
+
+class Conflict(BrowserView):
+    def __call__(self):
+        attempts.append(1)
+        if len(attempts) < 3:
+            raise ConflictError("try again")
+        return "done"
+
+
+class ErrorPage(BrowserView):
+    def __call__(self):
+        self.request.response.setStatus(500)
+        return "a page for the error"
+"""
+
+
+def page(port, path):
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/{path}", timeout=60) as answer:
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, error.read().decode()
+
+
+@pytest.fixture(scope="module")
+def zope(tmp_path_factory):
+    """Pages by path, and the receiver of what they reported."""
+    if sys.version_info < (3, 10):
+        pytest.skip("Zope 5.11 and newer need Python 3.10")
+    folder = tmp_path_factory.mktemp("zope")
+    python = folder / "venv" / "bin" / "python"
+    for command in (
+        [sys.executable, "-m", "venv", str(folder / "venv")],
+        [str(python), "-m", "pip", "install", "-q", "Zope", "Paste", str(ROOT)],
+        [str(python.with_name("mkwsgiinstance")), "-d", str(folder / "site"), "-u", "admin:admin"],
+    ):
+        ended = subprocess.run(command, capture_output=True, encoding="utf-8", timeout=600)
+        assert ended.returncode == 0, ended.stderr
+    etc = folder / "site" / "etc"
+    (etc / "site.zcml").write_text(SITE)
+    (folder / "shop.py").write_text(SHOP)
+    port = servers.free_port()
+    with serve() as receiver:
+        ini = (etc / "zope.ini").read_text()
+        ini = ini.replace("port = 8080", f"port = {port}").replace(
+            "    egg:Zope#httpexceptions", "    sentry\n    egg:Zope#httpexceptions"
+        )
+        options = f"use = egg:sentry_paste\ndsn = {receiver.dsn}\ntraces_sample_rate = 1\n"
+        (etc / "zope.ini").write_text(ini + f"\n[filter:sentry]\n{options}")
+        command = [str(python.with_name("runwsgi")), str(etc / "zope.ini")]
+        with servers.started(command, port, folder, "zope", seconds=60, PYTHONPATH=str(folder)):
+            pages = {
+                path: page(port, path) for path in ("hello", "crash", "crash?key=1", "missing", "conflict")
+            }
+            receiver.wait(errors=2, transactions=5, seconds=30)
+        yield pages, receiver
+
+
+@pytest.mark.slow
+class TestZope:
+    def test_pages_answer(self, zope):
+        pages, _ = zope
+        assert {path: status for path, (status, _) in pages.items()} == {
+            "hello": 200,
+            "crash": 500,
+            "crash?key=1": 500,
+            "missing": 404,
+            "conflict": 200,
+        }
+        assert pages["crash"][1] == "a page for the error"
+
+    def test_error_with_a_view_and_error_without_are_each_one_event(self, zope):
+        _, receiver = zope
+        errors = [error["exception"]["values"][-1] for error in receiver.errors]
+        assert sorted((error["type"], error["value"]) for error in errors) == [
+            ("KeyError", "'without a view'"),
+            ("ValueError", "with a view"),
+        ]
+
+    def test_event_has_the_request_and_the_name(self, zope):
+        _, receiver = zope
+        assert {error["transaction"] for error in receiver.errors} == {"shop.Crash.crash"} or {
+            error["transaction"].rpartition(".")[2] for error in receiver.errors
+        } <= {"crash", "Crash", "__call__"}
+        assert all("/crash" in error["request"]["url"] for error in receiver.errors)
+
+    def test_transactions_have_names_of_what_was_published(self, zope):
+        _, receiver = zope
+        names = [transaction["transaction"] for transaction in receiver.transactions]
+        assert len(names) == 5
+        assert not [name for name in names if name.startswith("GET ")]
+
+
+class HTTPException(Exception):  # noqa: N818 - Zope's name
+    status = 500
+
+
+@pytest.mark.parametrize(("status", "failure"), [(500, True), (503, True), (404, False), (302, False)])
+def test_http_exceptions_below_500_are_no_failures(status, failure):
+    error = HTTPException()
+    error.status = status
+    assert is_failure(error) is failure
+    assert is_failure(ValueError())
+
+
+def test_name_of_what_is_published():
+    class View:
+        def render(self):
+            raise NotImplementedError
+
+    assert published_name(View().render).endswith("View.render")
+    assert published_name(View()).endswith("View")
