@@ -38,6 +38,7 @@ setup(
             "pytest",
             "sentry-relay",
             "Sphinx",
+            "TurboGears2; python_version >= '3.10'",
             "webtest",
         ],
         "docs": ["Sphinx"],

@@ -165,6 +165,7 @@ class Lifecycle:
         write = self._start_response(*args, **kwargs)
         try:
             self._status = _status_code(args[0] if args else kwargs.get("status"))
+            self._data.started()
             if self._status is not None and self._trace is not None:
                 self._trace.note_status(self._status)
             exc_info = args[2] if len(args) > 2 else kwargs.get("exc_info")

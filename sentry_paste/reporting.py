@@ -8,7 +8,7 @@ import sentry_sdk
 
 from sentry_paste import sdk
 from sentry_paste.forwarding import Forwarded
-from sentry_paste.naming import CUSTOM, ROUTE, URL, framework_name
+from sentry_paste.naming import CUSTOM, FRAMEWORK_KEYS, URL, framework_name
 from sentry_paste.request import METHOD, address_of, headers_of, native, url_of
 from sentry_paste.retries import is_retried
 
@@ -44,7 +44,7 @@ class RequestData:
         self._environ: dict[str, Any] | None = environ
         self._name = name
         self._trusted_proxies = trusted_proxies
-        self._framework_name: str | None = None
+        self._framework_name: tuple[str, str] | None = None
         self._remote_user: Any = None
         #: Whether an event has been captured in the request.
         self.reported = False
@@ -55,8 +55,18 @@ class RequestData:
         if environ is None:
             return
         self._remote_user = environ.get("REMOTE_USER")
-        if "routes.route" in environ or "wsgiorg.routing_args" in environ:
-            self._framework_name = framework_name(environ)
+        self._look_for_a_name(environ)
+
+    def started(self) -> None:
+        """Look for a name while the app is at its work: some frameworks forget it when they return."""
+        if self._environ is not None:
+            self._look_for_a_name(self._environ)
+
+    def _look_for_a_name(self, environ: dict[str, Any]) -> None:
+        for key in FRAMEWORK_KEYS:
+            if key in environ:
+                self._framework_name = framework_name(environ) or self._framework_name
+                return
 
     def forwarded(self) -> Forwarded:
         """Return what trusted proxies say."""
@@ -66,9 +76,7 @@ class RequestData:
         """Return a name with its source, from a rule or a framework, None where the path is all there is."""
         if self._name is not None:
             return self._name, CUSTOM
-        environ = self._environ
-        name = self._framework_name if environ is None else framework_name(environ)
-        return None if name is None else (name, ROUTE)
+        return (framework_name(self._environ) if self._environ is not None else None) or self._framework_name
 
     def process(self, event: Any, hint: Any) -> Any:
         """Add name, request and, where the client may send it, the user to an event.

@@ -87,6 +87,25 @@ class TestNames:
 
         assert measured(app, environ_of("/x")) == [("users.edit", "route")]
 
+    def test_controller_of_turbogears_which_it_forgets_when_it_returns(self, measured, captured):
+        pytest.importorskip("tg")
+        from tg import MinimalApplicationConfigurator, TGController, expose
+
+        class Users(TGController):
+            @expose()
+            def edit(self, number):
+                sentry_sdk.capture_message("inside")
+                return "edit"
+
+        class Root(TGController):
+            users = Users()
+
+        configurator = MinimalApplicationConfigurator()
+        configurator.update_blueprint({"root_controller": Root(), "renderers": ["json"]})
+        ((name, source),) = measured(configurator.make_wsgi_app(), environ_of("/users/edit/7"))
+        assert (name.rpartition("<locals>.")[2], source) == ("Users.edit", "component")
+        assert captured.errors[0]["transaction"] == name
+
     @pytest.mark.parametrize(
         "value", [None, 7, ((), {}), ((), {"controller": object(), "action": "x"}), "ab"]
     )
