@@ -3,6 +3,9 @@
 import contextlib
 import gc
 import logging
+import os
+import subprocess
+import sys
 import threading
 import time
 
@@ -778,3 +781,42 @@ class TestAttributes:
         registry.clients()[0].flush()
         spans = [span for payload in captured.payloads("span") for span in payload["items"]]
         assert spans[-1]["attributes"]["http.route"]["value"] == "/hello/{name}"
+
+
+@pytest.mark.skipif(not hasattr(sentry_sdk, "traces"), reason="this sentry-sdk has no streamed spans")
+@pytest.mark.parametrize("lifecycle", ["static", "stream"])
+def test_request_is_in_a_continuous_profile_on_request(tmp_path, lifecycle):
+    """In a process of its own: there is one continuous profiler in a process, and it stays."""
+    script = f"""
+import time
+from sentry_paste import SentryMiddleware
+from sentry_paste.testing import capture_envelopes
+from wsgi import call
+
+def app(environ, start_response):
+    end = time.monotonic() + 0.3
+    while time.monotonic() < end:
+        sum(range(1000))
+    start_response("200 OK", [])
+    return []
+
+options = dict(profile_lifecycle="trace", profile_session_sample_rate=1.0, traces_sample_rate=1.0)
+with capture_envelopes() as captured:
+    middleware = SentryMiddleware(app, trace_lifecycle={lifecycle!r}, **options)
+    call(middleware)
+    deadline = time.monotonic() + 10
+    while not captured.payloads("profile_chunk") and time.monotonic() < deadline:
+        time.sleep(0.05)
+        middleware.client.flush()
+(chunk,) = captured.payloads("profile_chunk")
+print(chunk["profiler_id"])
+traces = [found["contexts"]["profile"]["profiler_id"] for found in captured.transactions]
+for payload in captured.payloads("span"):
+    traces += [span["attributes"]["sentry.profiler_id"]["value"] for span in payload["items"]]
+assert traces == [chunk["profiler_id"]], traces
+"""
+    environment = {**os.environ, "PYTHONPATH": os.path.dirname(__file__)}
+    command = [sys.executable, "-W", "ignore", "-c", script]
+    ended = subprocess.run(command, capture_output=True, encoding="utf-8", timeout=60, env=environment)
+    assert ended.returncode == 0, ended.stderr
+    assert len(ended.stdout.strip()) == 32
