@@ -15,10 +15,10 @@ from sentry_sdk.integrations.logging import ignore_logger
 from sentry_sdk.transport import Transport
 
 from sentry_paste import sdk
+from sentry_paste.abandoned import finish_abandoned
 from sentry_paste.config.errors import ConfigError, Problem
 from sentry_paste.config.settings import Settings
 from sentry_paste.hooks import with_guards
-from sentry_paste.lifecycle import finish_abandoned
 from sentry_paste.spool.files import Spool
 from sentry_paste.spool.transport import SpoolTransport
 

@@ -9,9 +9,7 @@ here raises into the app.
 from __future__ import annotations
 
 import logging
-import sys
 import time
-from collections import deque
 from collections.abc import Callable
 from contextvars import Context, copy_context
 from functools import partial
@@ -21,6 +19,7 @@ import sentry_sdk
 from sentry_sdk.scope import Scope
 
 from sentry_paste import sdk
+from sentry_paste.abandoned import finish_abandoned, finish_or_leave
 from sentry_paste.contexts import run_anyway
 from sentry_paste.errors import is_error
 from sentry_paste.naming import CUSTOM, URL, default_name
@@ -231,20 +230,9 @@ class Lifecycle:
             _tell("a transaction goes unreported")
 
     def abandon(self) -> None:
-        """Finish a request whose body was dropped, from ``__del__``.
-
-        The garbage collector may have come by while this very thread holds a lock of the SDK's, which cannot
-        be taken again: then it is left for the next request.
-        """
-        if self._finished:
-            return
-        frame = sys._getframe()
-        while frame is not None:
-            if frame.f_globals.get("__name__", "").startswith("sentry_sdk"):
-                _abandoned.append(self)
-                return
-            frame = frame.f_back  # type: ignore[assignment]
-        self.finish()
+        """Finish a request whose body was dropped, from ``__del__``, now or as soon as that can be done."""
+        if not self._finished:
+            finish_or_leave(self)
 
     def finish(self) -> None:
         """End trace and session; every call but the first does nothing."""
@@ -283,20 +271,6 @@ class Lifecycle:
                 "fingerprint": [FAILED_STATUS, str(status)],
             }
         )
-
-
-# Requests that could not be finished when their body was dropped. Appending and popping need no lock.
-_abandoned: deque[Lifecycle] = deque()
-
-
-def finish_abandoned() -> None:
-    """Finish the requests whose body was dropped at a moment when that could not be done."""
-    while _abandoned:
-        try:
-            lifecycle = _abandoned.popleft()
-        except IndexError:  # another thread was faster
-            return
-        lifecycle.finish()
 
 
 def _status_code(status: Any) -> int | None:

@@ -11,8 +11,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import sentry_sdk
 
@@ -26,8 +25,7 @@ OPERATION = "http.server"
 ORIGIN = "auto.http.wsgi"
 
 
-@dataclass(frozen=True)
-class Begin:
+class Begin(NamedTuple):
     """What a trace begins with.
 
     Attributes:
