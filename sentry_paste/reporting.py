@@ -93,6 +93,7 @@ class RequestData:
             self.reported = True
         # What goes wrong below leaves what was set above: an event with half its request is worth more
         # than none.
+        _drop_context_of_pyramid(event)
         self._add_name(event)
         self._add_request(event)
         if sdk.sends_user_info(sentry_sdk.get_client().options):
@@ -133,3 +134,25 @@ class RequestData:
             user.setdefault("username", native(name))
         if user:
             event["user"] = user
+
+
+def _drop_context_of_pyramid(event: Any) -> None:
+    """Drop the HTTPNotFound that Pyramid's exception tween puts into the context of every crash.
+
+    It looks for an exception view, and raises the crash again while it handles that there is none
+    (``pyramid.tweens._error_handler``): the app has raised one error, not two.
+    """
+    values = (event.get("exception") or {}).get("values")
+    if not isinstance(values, list) or len(values) < 2:
+        return
+    kept = [value for value in values if not _is_of_the_tween(value)]
+    if kept:
+        event["exception"]["values"] = kept
+
+
+def _is_of_the_tween(value: Any) -> bool:
+    if not isinstance(value, dict) or value.get("type") not in ("HTTPNotFound", "PredicateMismatch"):
+        return False
+    frames = (value.get("stacktrace") or {}).get("frames") or [{}]
+    last = frames[-1]
+    return last.get("function") == "invoke_exception_view" and str(last.get("module")).startswith("pyramid.")

@@ -71,9 +71,9 @@ def make(global_conf, **settings):
 
 @pytest.fixture
 def app(load, captured):
-    def app(includes="sentry_paste", more=""):
+    def app(includes="sentry_paste", more="", ini=INI):
         served.attempts.clear()
-        return TestApp(load(INI.format(includes=includes) + more))
+        return TestApp(load(ini.format(includes=includes) + more))
 
     return app
 
@@ -99,6 +99,16 @@ def test_crash_is_one_event_and_one_transaction(app, captured):
     assert error["transaction"] == transaction["transaction"] == "/crash/{name}"
     assert transaction["contexts"]["trace"]["status"] == "internal_error"
     assert error["request"]["url"] == "http://localhost/crash/x"
+
+
+@pytest.mark.parametrize(
+    "more", ["", "    sentry.auto_enabling_integrations = false"], ids=["integration", "none"]
+)
+def test_crash_is_one_exception_and_not_that_there_was_no_view_for_it(app, captured, more):
+    ini = INI.replace("    sentry.integration.pyramid.transaction_style = route_pattern\n", "")
+    with pytest.raises(ValueError, match="crashed"):
+        app(more=more, ini=ini).get("/crash/x")
+    assert [value["type"] for value in captured.errors[0]["exception"]["values"]] == ["ValueError"]
 
 
 def test_crash_in_the_stream_is_measured_and_reported(app, captured):
