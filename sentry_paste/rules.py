@@ -18,6 +18,7 @@ Value = TypeVar("Value")
 
 # How many paths are remembered with what was found for them. A service has few paths that come often.
 _REMEMBERED = 1024
+_LONGEST = 256
 
 _WILD = re.compile(r"[*?\[]")
 
@@ -62,7 +63,8 @@ class PathRules(Generic[Value]):
         Args:
             path: of a request, decoded, the script's name included.
         """
-        index = self.index(path)
+        # What a client can make as long as it likes is not remembered.
+        index = self.index(path) if len(path) <= _LONGEST else self._index(path)
         return None if index < 0 else self._values[index]
 
     def _index(self, path: str) -> int:

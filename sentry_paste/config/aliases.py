@@ -10,7 +10,6 @@ import logging
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
 
 from sentry_paste.config.sources import Given
 
@@ -63,7 +62,7 @@ NO_LONGER = frozenset(
     }
 )
 
-_RAVEN_DSN = re.compile(r"(?:[a-z_]+\+)?(?P<dsn>https?://[^?\s]+)(?P<query>\?\S*)?")
+_RAVEN_DSN = re.compile(r"(?:[a-z_]+\+)*(?P<dsn>https?://[^?\s]+)(?P<query>\?\S*)?")
 
 
 def without_aliases(given: Mapping[str, Given], source: str = "") -> dict[str, Given]:
@@ -79,7 +78,7 @@ def without_aliases(given: Mapping[str, Given], source: str = "") -> dict[str, G
         if name in NO_LONGER:
             log.warning("%s is an option of raven's that has no counterpart; remove it", _place(source, item))
         elif alias is None:
-            found[name] = _with_plain_dsn(item, source) if name == "dsn" else item
+            found[name] = item
         else:
             log.warning(
                 "%s is %s's name for %s; write that", _place(source, item), alias.writer, alias.option
@@ -89,16 +88,30 @@ def without_aliases(given: Mapping[str, Given], source: str = "") -> dict[str, G
     return found
 
 
-def _with_plain_dsn(item: Given, source: str) -> Given:
-    """Return a DSN without raven's transport and options: ``requests+https://key@host/1?verify_ssl=0``."""
-    value: Any = item.value
-    match = _RAVEN_DSN.fullmatch(value.strip()) if isinstance(value, str) else None
-    if match is None or value.strip() == match["dsn"]:
-        return item
-    log.warning("%s is in raven's form; write https://KEY@HOST/PROJECT alone", _place(source, item))
-    if re.search(r"verify_ssl=(0|false)", match["query"] or "", re.IGNORECASE):
-        log.warning("%s: certificates are always verified; name yours with ca_certs", _place(source, item))
-    return replace(item, value=match["dsn"])
+def plain_dsn(text: str) -> str:
+    """Return a DSN without raven's transport and options: ``requests+https://key@host/1?verify_ssl=0``.
+
+    Args:
+        text: the DSN, its variables replaced.
+    """
+    match = _RAVEN_DSN.fullmatch(text)
+    return text if match is None else match["dsn"]
+
+
+def tell_of_dsn(item: Given, text: str, source: str = "") -> None:
+    """Tell what of a DSN is raven's.
+
+    Args:
+        item: the option.
+        text: the DSN, its variables replaced.
+        source: the file and section, for the warnings.
+    """
+    if plain_dsn(text) != text:
+        log.warning("%s is in raven's form; write https://KEY@HOST/PROJECT alone", _place(source, item))
+        if re.search(r"verify_ssl=(0|false)", text, re.IGNORECASE):
+            log.warning(
+                "%s: certificates are always verified; name yours with ca_certs", _place(source, item)
+            )
 
 
 def _place(source: str, item: Given) -> str:

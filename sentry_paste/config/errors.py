@@ -29,7 +29,8 @@ class Problem:
     def __str__(self) -> str:
         place = f"line {self.line}: " if self.line else ""
         value = "" if self.value is None else f" = {shown(self.value)}"
-        return f"{place}{self.option}{value}: {self.reason}"
+        reason = self.reason if len(self.reason) <= 400 else self.reason[:397] + "..."
+        return f"{place}{shown(self.option)}{value}: {reason}"
 
 
 class ConfigError(ValueError):

@@ -97,7 +97,7 @@ def _context(key: str, text: str) -> Any:
         raise ValueError("expected contexts.NAME.KEY")
     if name == "trace":
         raise ValueError("the trace context is the SDK's")
-    return kinds.scalar(text)
+    return kinds.plain_scalar(text)
 
 
 def _integration(key: str, text: str) -> str:
@@ -123,18 +123,28 @@ def assemble(family: str, members: Mapping[str, Any], whole: Any, pii: bool) -> 
         members: values by key below the family's name.
         whole: what the option of the family's own name says, a mapping, or None.
         pii: whether personal data may be sent, which decides what the scrubber takes out.
+
+    Raises:
+        ValueError: a part and the whole of it are given.
     """
     if family == "event_scrubber":
+        if whole is not None:
+            raise ValueError("is given as a whole and in parts; give one of them")
         more: dict[str, Any] = dict(members)
         denylist = [*DEFAULT_DENYLIST, *more.pop("denylist", [])]
         return EventScrubber(denylist=denylist, send_default_pii=pii, **more)
     if family in ("tags", "proxy_headers", "_experiments"):
         return {**(whole or {}), **members}
     nested: dict[str, Any] = dict(whole or {})
+    if family == "data_collection" and whole is None and "user_info" not in members:
+        # The SDK would take it for yes: parts that say nothing of it leave it to send_default_pii.
+        nested["user_info"] = pii
     for key, value in members.items():
         *path, last = key.split(".") if family != "contexts" else key.split(".", 1)
         node = nested
         for part in path:
-            node = node[part] if isinstance(node.get(part), dict) else node.setdefault(part, {})
+            node = node.setdefault(part, {})
+            if not isinstance(node, dict):
+                raise ValueError(f"{part} is given as a whole and in parts; give one of them")
         node[last] = value
     return nested

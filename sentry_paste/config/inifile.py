@@ -80,7 +80,7 @@ class IniFile:
             return None  # a loader that needs no file, or a file that only its loader can read
         sections = {name: Section(name, dict(parser.items(name))) for name in parser.sections()}
         section = Section("")
-        for number, line in enumerate(text.splitlines(), start=1):
+        for number, line in enumerate(text.split("\n"), start=1):
             header, option = _SECTION.match(line), _OPTION.match(line)
             if header:
                 section = sections.get(header["name"], Section(""))

@@ -10,6 +10,7 @@ from typing import Any
 
 from sentry_paste import sdk
 from sentry_paste.config import kinds
+from sentry_paste.config.errors import shown
 from sentry_paste.config.kinds import Kind
 from sentry_paste.config.options import derive_kind
 from sentry_paste.config.references import Reference, import_name, is_dotted
@@ -73,7 +74,7 @@ def _argument(cls: type[Any], name: str, argument: str, text: str) -> Any:
     try:
         value = kind.parse(text)
     except ValueError as error:
-        raise ValueError(f"expected {kind.expected} for {argument}, not {text!r}") from error
+        raise ValueError(f"expected {kind.expected} for {argument}, not {shown(text)!r}") from error
     if isinstance(value, Reference):
         value = value.resolve()
     return tuple(value) if isinstance(value, list) and isinstance(parameter.default, tuple) else value
@@ -90,7 +91,7 @@ def kind_of(parameter: inspect.Parameter) -> Kind:
     source = "" if annotation is parameter.empty else source
     default = None if parameter.default is parameter.empty else parameter.default
     if parameter.name.endswith("level") and not isinstance(default, (str, bool)):
-        return kinds.LEVEL
+        return kinds.LEVEL_OR_NONE if "Optional" in source or not source else kinds.LEVEL
     if isinstance(default, (set, frozenset)) or "status_codes" in parameter.name:
         return kinds.STATUS_CODES
     if isinstance(default, (list, tuple)):

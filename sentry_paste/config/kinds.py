@@ -80,6 +80,12 @@ def split_lines(text: str) -> list[str]:
     return [line for line in map(str.strip, text.splitlines()) if line]
 
 
+def _text(text: str) -> str:
+    if "\n" in text:
+        raise ValueError  # the next line was indented, and is part of this value
+    return text
+
+
 def _number(text: str) -> float:
     value = float(text)
     if not math.isfinite(value):
@@ -105,7 +111,10 @@ def _size(text: str) -> int:
     match = _AMOUNT.fullmatch(text)
     if match is None or match["unit"].lower() not in _SIZES:
         raise ValueError
-    return int(float(match["number"]) * _SIZES[match["unit"].lower()])
+    size = float(match["number"]) * _SIZES[match["unit"].lower()]
+    if not math.isfinite(size):
+        raise ValueError
+    return int(size)
 
 
 def _level(text: str) -> int:
@@ -151,7 +160,8 @@ def _tags(text: str) -> dict[str, str]:
 def _dsn(text: str) -> str:
     fault = sdk.dsn_fault(text)
     if fault:
-        raise ValueError(f"expected a DSN, https://KEY@HOST/PROJECT ({fault})")
+        # Not what the SDK quotes of it: that may be a part of the secret.
+        raise ValueError(f"expected a DSN, https://KEY@HOST/PROJECT ({fault.partition(' (')[0]})")
     return text
 
 
@@ -182,9 +192,10 @@ def _methods(text: str) -> frozenset[str]:
 
 
 def _patterns(text: str) -> list[str]:
-    for line in split_words(text):
+    # By line only: an expression may have a comma in it.
+    for line in split_lines(text):
         _compiled(line)
-    return split_words(text)
+    return split_lines(text)
 
 
 def _compiled(text: str) -> re.Pattern[str]:
@@ -197,7 +208,7 @@ def _compiled(text: str) -> re.Pattern[str]:
 def _span_names(text: str) -> list[str | re.Pattern[str]]:
     return [
         _compiled(line[1:-1]) if len(line) > 2 and line[0] == line[-1] == "/" else line
-        for line in split_words(text)
+        for line in split_lines(text)
     ]
 
 
@@ -205,6 +216,8 @@ def _glob(text: str) -> str:
     # A glob is matched against the whole path: one that begins otherwise would never match.
     if not text.startswith(("/", "*", "?", "[")):
         raise ValueError(f"expected a glob for a path, beginning with / or *, not {text!r}")
+    if re.search(r"\s|:$", text):
+        raise ValueError(f"expected a glob without blanks and without a colon at its end, not {text!r}")
     return text
 
 
@@ -215,10 +228,10 @@ def _globs(text: str) -> tuple[str, ...]:
 def _glob_table(value: Callable[[str], Any], text: str) -> tuple[tuple[str, Any], ...]:
     rows = []
     for line in split_lines(text):
-        glob, _, rest = line.partition(" ")
-        if not rest.strip():
+        glob, *rest = line.split(maxsplit=1)
+        if not rest or rest[0].startswith(("=", ":")):
             raise ValueError
-        rows.append((_glob(glob), value(rest.strip())))
+        rows.append((_glob(glob), value(rest[0])))
     return tuple(rows)
 
 
@@ -264,6 +277,24 @@ def scalar(text: str) -> Any:
             return parse(text)
         except ValueError:
             continue
+    return text
+
+
+def plain_scalar(text: str) -> Any:
+    """Return a boolean or a number where text is nothing but one, so that no version or commit is changed.
+
+    Args:
+        text: a value whose type nobody has declared.
+    """
+    if text in ("true", "false"):
+        return text == "true"
+    for parse in (int, _number):
+        try:
+            value: Any = parse(text)
+        except ValueError:
+            continue
+        if str(value) == text:
+            return value
     return text
 
 
@@ -313,12 +344,17 @@ POSITIVE = Kind("positive count", "a whole number, 1 or more", lambda text: _cou
 NUMBER = Kind("number", "a number", _number)
 SIZE = Kind("size", "a size such as 10 MB (a bare number is in bytes)", _size)
 LEVEL = Kind("level", "a log level, by name or number", _level)
-TEXT = Kind("text", "some text", lambda text: text)
+LEVEL_OR_NONE = Kind(
+    "level",
+    "a log level, by name or number, or none",
+    lambda text: None if text.lower() in ("none", "off") else _level(text),
+)
+TEXT = Kind("text", "some text, on one line", _text)
 WORDS = Kind("list", "a list, by line or by comma", split_words)
 NAMES = Kind("names", "a list of names, by line, comma or blank", split_names)
 METHODS = Kind("names", "HTTP methods, by line, comma or blank", _methods)
-PATTERNS = Kind("patterns", "regular expressions, by line or by comma", _patterns)
-SPAN_NAMES = Kind("span names", "names, or /regular expressions/, by line or by comma", _span_names)
+PATTERNS = Kind("patterns", "regular expressions, one on each line", _patterns)
+SPAN_NAMES = Kind("span names", "names, or /regular expressions/, one on each line", _span_names)
 GLOBS = Kind("globs", "globs for paths, by line or by comma", _globs)
 GLOB_RATES = Kind(
     "globs with rates", "a glob and a rate from 0 to 1 on each line", lambda text: _glob_table(_rate, text)

@@ -11,15 +11,15 @@ import logging
 import os
 import re
 from collections.abc import Hashable, Mapping
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
 from sentry_paste import sdk
-from sentry_paste.config import integrations, values
-from sentry_paste.config.aliases import without_aliases
+from sentry_paste.config import integrations, kinds, values
+from sentry_paste.config.aliases import plain_dsn, tell_of_dsn, without_aliases
 from sentry_paste.config.errors import ConfigError, Problem, shown
 from sentry_paste.config.families import assemble, family_of, parse_member
-from sentry_paste.config.kinds import TEXT
 from sentry_paste.config.options import Option, options
 from sentry_paste.config.references import Reference
 from sentry_paste.config.settings import Origin, Settings
@@ -27,6 +27,9 @@ from sentry_paste.config.sources import Gathered, Given, add_variables, from_key
 from sentry_paste.config.variables import expand
 
 log = logging.getLogger("sentry_paste")
+
+# Names that say that a value is one: those of a context's or a tag's key.
+_SECRET = ("password", "passwd", "secret", "token", "api_key", "apikey", "credential")
 
 _COMMENT = re.compile(r"\s[;#].*")
 
@@ -68,6 +71,7 @@ class _Reader:
         self.problems = list(gathered.problems)
         self.given = self._with_values(without_aliases(gathered.given, self.source))
         add_variables(self.given)
+        self._make_dsn_plain()
         self.texts: dict[str, Any] = {}
         self.values: dict[str, Any] = {}
         self.members: dict[str, dict[str, Any]] = {}
@@ -76,7 +80,7 @@ class _Reader:
         """Return the settings, or raise all mistakes."""
         for name in self.given:
             self._guard(name, self._parse_uncut, name)
-        for name, value in self.values.items():
+        for name, value in list(self.values.items()):
             if isinstance(value, Reference):
                 self._guard(name, self._resolve, name, value)
         self._assemble()
@@ -92,33 +96,46 @@ class _Reader:
     def _guard(self, name: str, step: Any, *args: Any) -> None:
         try:
             step(*args)
-        except ValueError as error:
+        except Exception as error:  # whatever a value makes of a converter, it is the ini's mistake
+            self.values.pop(name, None)
             item = self.given[name]
-            value = None if str(error).startswith("is no ") else _text(item.value)
-            self.problems.append(Problem(item.written, value, str(error), item.line))
+            value = None if str(error).startswith("is no ") else _shown(name, item.value)
+            self.problems.append(Problem(item.written, value, str(error) or type(error).__name__, item.line))
 
     def _with_values(self, given: Mapping[str, Given]) -> dict[str, Given]:
         """Return the options that have a value, their variables replaced."""
         found = {}
-        for name, item in given.items():
+        waiting = list(given.items())
+        while waiting:
+            name, item = waiting.pop()
+            if item.value is None:
+                continue
             if not isinstance(item.value, str):
                 found[name] = item
                 continue
             try:
                 text = expand(f"{self.source}: {item.written}", item.value, os.environ).strip()
             except ValueError as error:
-                self.problems.append(Problem(item.written, item.value, str(error), item.line))
+                self.problems.append(Problem(item.written, _shown(name, item.value), str(error), item.line))
                 continue
             if text:
                 self._look_for_traces_of_the_parser(item, text)
                 found[name] = Given(name, item.written, text, item.origin, item.line, item.text)
-        return found
+            elif item.below is not None:
+                waiting.append((name, item.below))
+        return {name: found[name] for name in given if name in found}
 
     def _look_for_traces_of_the_parser(self, item: Given, text: str) -> None:
         if "%%" in text:
             log.warning(
                 "%s: %s has a doubled %%: PasteDeploy has already made one of two", self.source, item.written
             )
+
+    def _make_dsn_plain(self) -> None:
+        item = self.given.get("dsn")
+        if item is not None and isinstance(item.value, str):
+            tell_of_dsn(item, item.value, self.source)
+            self.given["dsn"] = replace(item, value=plain_dsn(item.value))
 
     def _parse_uncut(self, name: str) -> None:
         try:
@@ -131,7 +148,11 @@ class _Reader:
         item = self.given[name]
         family = family_of(name)
         if family is not None:
-            value = item.value if not isinstance(item.value, str) else parse_member(name, item.value)
+            _look_for_a_colon(item)
+            value = item.value
+            if isinstance(value, str):
+                value = parse_member(name, value)
+                self._look_for_a_comment(item, item.value)
             self.members.setdefault(family, {})[name[len(family) + 1 :]] = value
             self.texts[name] = item.value
             return
@@ -148,11 +169,15 @@ class _Reader:
             value = option.kind.parse(text)
         except ValueError as error:
             raise ValueError(_reason(option, text, str(error))) from None
-        if option.kind is TEXT and _COMMENT.search(text):
-            log.warning("%s: %s = %s: comments belong on lines of their own", self.source, item.written, text)
+        self._look_for_a_comment(item, text)
         if option.kind.is_path and isinstance(value, str):
             text = value = os.path.abspath(os.path.join(self.base, os.path.expanduser(value)))
         return text, value
+
+    def _look_for_a_comment(self, item: Given, text: str) -> None:
+        if _COMMENT.search(text):
+            where = f"{self.source}: {item.written} = {_shown(item.name, text)}"
+            log.warning("%s: comments belong on lines of their own", where)
 
     def _resolve(self, name: str, value: Reference) -> None:
         self.values[name] = value.resolve()
@@ -165,7 +190,11 @@ class _Reader:
         pii = bool(self.values.get("send_default_pii"))
         for family, members in self.members.items():
             if family != "integration":
-                self.values[family] = assemble(family, members, self.values.get(family), pii)
+                first = next(name for name in self.given if family_of(name) == family)
+                self._guard(first, self._assemble_one, family, members, pii)
+
+    def _assemble_one(self, family: str, members: dict[str, Any], pii: bool) -> None:
+        self.values[family] = assemble(family, members, self.values.get(family), pii)
 
     def _add_integrations(self) -> None:
         arguments: dict[str, dict[str, str]] = {}
@@ -246,8 +275,17 @@ def _unknown(item: Given) -> str:
 
 
 def _shown(name: str, value: Any) -> str:
-    # What a proxy is told is a secret as often as not.
-    return "***" if name.startswith("proxy_headers") else shown(_text(value))
+    """Return a value for an error or a report: what may be a secret is not in it."""
+    text = _text(value)
+    option = options().get(name)
+    if name.startswith("proxy_headers") or any(word in name.lower() for word in _SECRET):
+        return "***"
+    if option is not None and option.kind in (kinds.DSN, kinds.PROXY) and "@" in text:
+        scheme, mark, _ = text.partition("://")
+        return shown(
+            f"{scheme}{mark}***@{text.rpartition('@')[2]}" if mark else "***@" + text.rpartition("@")[2]
+        )
+    return shown(text)
 
 
 def _text(value: Any) -> str:

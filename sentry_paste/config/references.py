@@ -60,12 +60,14 @@ def import_name(name: str) -> Any:
         raise ValueError(f"{name!r} names no module: write package.module:attribute")
     try:
         found = import_module(module_name)
-    except Exception as error:  # a module of the user's can raise anything
+        for part in path.split("."):
+            found = getattr(found, part)
+    except AttributeError as error:
+        if error.__traceback__ is not None and error.__traceback__.tb_next is None:
+            raise ValueError(f"{module_name} has no {path}") from error
         raise ValueError(f"cannot import {module_name}: {type(error).__name__}: {error}") from error
-    for part in path.split("."):
-        if not hasattr(found, part):
-            raise ValueError(f"{module_name} has no {path}")
-        found = getattr(found, part)
+    except (Exception, SystemExit) as error:  # a module of the user's can raise anything
+        raise ValueError(f"cannot import {module_name}: {type(error).__name__}: {error}") from error
     return found
 
 

@@ -9,10 +9,11 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sentry_paste.config.errors import Problem
+from sentry_paste.config.families import family_of
 from sentry_paste.config.inifile import IniFile, Section
 from sentry_paste.config.options import options
 
@@ -43,6 +44,7 @@ class Given:
         origin: where it stands, in words.
         line: its line in the file, None where that is not known.
         text: that line.
+        below: what holds where this turns out to have no value.
     """
 
     name: str
@@ -51,6 +53,7 @@ class Given:
     origin: str
     line: int | None = None
     text: str = ""
+    below: Given | None = None
 
 
 @dataclass
@@ -109,7 +112,8 @@ def gather(global_conf: Mapping[str, str], local_conf: Mapping[str, str]) -> Gat
             reason = f"is given twice, as {own[name].written} too"
             gathered.problems.append(Problem(key, None, reason, section.lines.get(key) if section else None))
         own[name] = _given(key, local[key], place, section)
-    gathered.given.update(own)
+    for name, item in own.items():
+        gathered.given[name] = replace(item, below=gathered.given.get(name))
     if "dsn" in global_conf and "dsn" not in own and "dsn" not in gathered.given:
         log.warning("%s: dsn of [DEFAULT] is not read; write sentry.dsn", gathered.source)
     if file:
@@ -141,7 +145,7 @@ def _from_above(
     """Take what the command line or ``set`` says, and tell what ``[DEFAULT]`` hides."""
     defaults = file.defaults.values
     for key, value in global_conf.items():
-        if not (key.startswith(PREFIX) or option_name(key) in options()):
+        if not (key.startswith(PREFIX) or _is_option(option_name(key))):
             continue
         for section in sections:
             if f"set {key}" in section.values:
@@ -151,6 +155,9 @@ def _from_above(
                 )
             elif key in local:
                 continue
+            elif key.startswith(PREFIX) and "%" not in defaults.get(key, value) != value:
+                # Not as the file's own [DEFAULT] has it: the command line says otherwise.
+                gathered.given[option_name(key)] = Given(option_name(key), key, value, "command line")
             elif key in section.values and key in defaults:
                 gathered.hidden.append(key)
                 _tell_hidden(gathered.source, key, section)
@@ -160,6 +167,15 @@ def _from_above(
             else:
                 continue
             break
+
+
+def _is_option(name: str) -> bool:
+    from sentry_paste.config.aliases import (  # which need what is given, that is, this module
+        ALIASES,
+        NO_LONGER,
+    )
+
+    return name in options() or family_of(name) is not None or name in ALIASES or name in NO_LONGER
 
 
 def _tell_hidden(source: str, key: str, section: Section) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from sentry_paste import sdk
+from sentry_paste.config.aliases import plain_dsn
 
 # How long git may take to tell the commit, seconds. It reads two files.
 _GIT_SECONDS = 5.0
@@ -64,8 +65,8 @@ def dsn_file(values: dict[str, Any], base: str) -> None:  # noqa: ARG001 - all o
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "it is not text"
         raise ValueError(f"expected a file that can be read: {reason}") from None
-    fault = sdk.dsn_fault(text)
-    if fault:
+    text = plain_dsn(text)
+    if sdk.dsn_fault(text):
         raise ValueError("expected a file with a DSN, https://KEY@HOST/PROJECT, in it")
     values["dsn"] = text
 

@@ -107,7 +107,7 @@ MISTAKES = [
     ),
     (
         {"integration.logging.event_level": "LOUD"},
-        "integration.logging: expected a log level, by name or number for event_level, not 'LOUD'",
+        "integration.logging: expected a log level, by name or number, or none for event_level, not 'LOUD'",
     ),
     ({"integration.qqqq.x": "1"}, "integration.qqqq: 'qqqq' is no integration of sentry-sdk"),
     ({"integration.logging": "x"}, "integration.logging = x: expected integration.NAME.ARGUMENT"),

@@ -41,7 +41,7 @@ TAKES = [
     (kinds.WORDS, "a, b c\n\n d,,", ["a", "b c", "d"]),
     (kinds.NAMES, "a, b c\n\n d,,", ["a", "b", "c", "d"]),
     (kinds.METHODS, "get, Post put", frozenset({"GET", "POST", "PUT"})),
-    (kinds.PATTERNS, r"^https://api\., localhost", [r"^https://api\.", "localhost"]),
+    (kinds.PATTERNS, "^https://api\\.\nlocal{1,3}host", [r"^https://api\.", "local{1,3}host"]),
     (kinds.SPAN_NAMES, "exact name\n/^GET .*/", ["exact name", re.compile("^GET .*")]),
     (kinds.GLOBS, "/health*\n/static/*", ("/health*", "/static/*")),
     (kinds.GLOB_RATES, "/api/* 0.5\n* 0", (("/api/*", 0.5), ("*", 0.0))),

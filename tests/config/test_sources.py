@@ -219,3 +219,19 @@ def test_headers_for_a_proxy_are_not_in_the_origins():
         {}, {"proxy_headers.Proxy-Authorization": "Basic c2VjcmV0", "proxy_headers": "X: secret"}
     )
     assert {origin.text for origin in settings.origins.values()} == {"***"}
+
+
+def test_empty_value_of_the_section_lets_default_hold(environment):
+    text = "\n    [DEFAULT]\n    sentry.environment = default" + SECTION.replace("= section", "=") + APP
+    assert environment(text)[0] == "default"
+
+
+def test_command_line_is_above_the_files_default(environment):
+    text = "\n    [DEFAULT]\n    sentry.environment = default\n" + DSN + APP
+    assert environment(text, **{"sentry.environment": "given"}) == ("given", ("command line", None))
+
+
+def test_value_that_is_told_has_no_secret(load, caplog):
+    load(DSN + "    tags.api_token = hunter2 ; old\n" + APP)
+    (record,) = caplog.records
+    assert "hunter2" not in record.getMessage()
