@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
-# A pair of RFC 7239 section 4, its value a token or a quoted text.
-_PAIR = re.compile(r'\s*([A-Za-z]+)=("(?:[^"\\]|\\.)*"|[^;,"\s]*)\s*(?:;|$)')
-_ELEMENT = re.compile(r'(?:[^,"]|"(?:[^"\\]|\\.)*")+')
+# Longer headers are a client's mischief, not a chain of proxies; reading them would only cost time.
+_LONGEST = 2000
+_OF_PROXIES = ("HTTP_X_FORWARDED_FOR", "HTTP_X_FORWARDED_PROTO", "HTTP_X_FORWARDED_HOST")
 _HOST = re.compile(r"[A-Za-z0-9.:\[\]_-]{1,255}")
 
 
@@ -47,21 +47,51 @@ class Forwarded:
         return found if _HOST.fullmatch(found) else None
 
     def _entry(self, name: str) -> str | None:
-        if not self._count or name not in self._strings:
+        header = self._header(name)
+        if header is None:
             return None
-        entries = self._strings[name].split(",")
+        entries = header.split(",")
+        if name != "HTTP_X_FORWARDED_FOR":
+            # Most proxies set these instead of appending to them; then the one entry is the nearest proxy's.
+            return entries[-min(self._count, len(entries))].strip()
         return entries[-self._count].strip() if len(entries) >= self._count else None
 
     def _element(self, part: str) -> str | None:
-        if not self._count or "HTTP_FORWARDED" not in self._strings:
+        # Proxies that write X-Forwarded-* pass on what a client wrote into Forwarded.
+        if any(name in self._strings for name in _OF_PROXIES):
             return None
-        elements = _ELEMENT.findall(self._strings["HTTP_FORWARDED"])
-        if len(elements) < self._count:
-            return None
-        for name, value in _PAIR.findall(elements[-self._count]):
-            if name.lower() == part:
-                return re.sub(r"\\(.)", r"\1", value[1:-1]) if value.startswith('"') else str(value)
-        return None
+        elements = list(_elements(self._header("HTTP_FORWARDED") or ""))
+        return elements[-self._count].get(part) if len(elements) >= self._count else None
+
+    def _header(self, name: str) -> str | None:
+        header = self._strings.get(name) if self._count else None
+        return header if header is not None and len(header) <= _LONGEST else None
+
+
+def _elements(header: str) -> Iterator[dict[str, str]]:
+    """Yield the elements of a Forwarded header (RFC 7239 section 4), in one pass over its text."""
+    pairs: dict[str, str] = {}
+    name, text, quoted, escaped = "", "", False, False
+    for character in header + ",":
+        if escaped:
+            text, escaped = text + character, False
+        elif quoted and character == "\\":
+            escaped = True
+        elif character == '"':
+            quoted = not quoted
+        elif quoted:
+            text += character
+        elif character == "=" and not name:
+            name, text = text.strip().lower(), ""
+        elif character in ";,":
+            if name:
+                pairs.setdefault(name, text.strip())
+            name, text = "", ""
+            if character == ",":
+                yield pairs
+                pairs = {}
+        else:
+            text += character
 
 
 def address(text: str | None) -> str | None:

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from sentry_paste.config import read_ini
+from sentry_paste.client import registry
+from sentry_paste.config import Settings, read_ini
 from sentry_paste.config.sources import PREFIX
 from sentry_paste.middleware import SentryMiddleware
 
@@ -26,26 +27,28 @@ def includeme(config: Any) -> None:
     from pyramid.events import ApplicationCreated
 
     # An app's settings are its section and [DEFAULT] together; the prefix tells which are ours.
-    given = {key: str(value) for key, value in config.registry.settings.items() if key.startswith(PREFIX)}
+    # None is Pyramid's way to say that a setting is not given; other values are Python code's.
+    given = {
+        key: value
+        for key, value in config.registry.settings.items()
+        if key.startswith(PREFIX) and value is not None
+    }
     place = {
         key: str(config.registry.settings[key])
         for key in ("here", "__file__")
         if key in config.registry.settings
     }
     settings = read_ini({**place, **given}, {})
-    middleware = SentryMiddleware(_nothing, settings)
-    config.add_subscriber(lambda event: _wrap(event.app, middleware), ApplicationCreated)
+    registry.client_for(settings)  # reports what goes wrong before there is an app
+    config.add_subscriber(lambda event: _wrap(event.app, settings), ApplicationCreated)
 
 
-def _nothing(environ: Any, start_response: Any) -> Any:
-    """Stand for the app until there is one: mistakes are told while the app is configured."""
-    raise NotImplementedError
-
-
-def _wrap(router: Any, middleware: SentryMiddleware) -> None:
+def _wrap(router: Any, settings: Settings) -> None:
     """Have a router be called through the middleware; it stays the object that the app was made as."""
     cls = type(router)
-    middleware.app = lambda environ, start_response: cls.__call__(router, environ, start_response)
+    middleware = SentryMiddleware(
+        lambda environ, start_response: cls.__call__(router, environ, start_response), settings
+    )
 
     def call(_self: Any, environ: Any, start_response: Any) -> Any:
         return middleware(environ, start_response)

@@ -180,3 +180,16 @@ def test_wrong_setting_stops_the_start(load):
 
 def test_without_a_dsn_the_app_is_called_alone(load):
     assert TestApp(load(INI.format(includes="sentry_paste"))).get("/hello/ann").text == "hello ann"
+
+
+def test_two_apps_of_one_configuration_are_two(captured):
+    """A configurator can make an app more than once: each is called through a filter of its own."""
+    with Configurator(settings={"sentry.traces_sample_rate": 1.0, "sentry.dsn": None}) as config:
+        config.include("sentry_paste")
+        config.add_route("hello", "/hello/{name}")
+        config.add_view(hello, route_name="hello")
+    first, second = config.make_wsgi_app(), config.make_wsgi_app()
+    first.registry = second.registry
+    for app in (first, second):
+        assert TestApp(app).get("/hello/you").text == "hello you"
+    assert len(captured.transactions) == 2
