@@ -113,13 +113,16 @@ class Body:
         if monotonic() > self._lifecycle.deadline:
             self._lifecycle.cut()
         try:
-            return self._lifecycle.run(next, self._iterator)
+            try:
+                return self._lifecycle.run(next, self._iterator)
+            except RuntimeError as error:
+                if not is_context_in_use(error):
+                    raise
+            return self._lifecycle.run_anyway(partial(next, self._iterator))
         except StopIteration:
             self._end()
             raise
         except BaseException as error:
-            if is_context_in_use(error):
-                return self._lifecycle.run_anyway(partial(next, self._iterator))
             self._lifecycle.capture(error)
             self._end()
             raise
@@ -130,7 +133,9 @@ class Body:
             self._lifecycle.finish()
 
     def __getattr__(self, name: str) -> Any:
-        # An outer middleware may look for what the app's own body has.
+        # An outer middleware may look for what the app's own body has. A copy has nothing yet.
+        if name in Body.__slots__:
+            raise AttributeError(name)
         return getattr(self._body, name)
 
     def close(self) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 # PEP 3333: an app is told by GeneratorExit that nobody wants the rest of its body; StopIteration is how
 # iteration ends. SystemExit without a status is a wish, not an error.
 _NO_ERRORS = (GeneratorExit, StopIteration)
@@ -19,9 +21,14 @@ _SERVERS = (
 )
 _READERS = ("socketserver", "http.server")
 
+# What servers read and write through: which of them it was, the frame below tells.
+_SOCKETS = ("socket", "ssl", "gevent._")
+
 # What servers written in C raise from wsgi.input, with no frame of theirs to know them by.
 _TOLD_BY_C = (
     "Apache/mod_wsgi",
+    "mod_wsgi failed",
+    "mod_wsgi request",
     "error during read",
     "error during readline",
     "error during write",
@@ -29,29 +36,58 @@ _TOLD_BY_C = (
 )
 
 
-def is_error(error: BaseException) -> bool:
+def is_error(error: BaseException, port: str = "") -> bool:
     """Tell whether what an app raised is worth a report.
 
     Args:
         error: as it was caught.
+        port: the server's, ``SERVER_PORT``.
     """
     if isinstance(error, SystemExit):
         return error.code not in (0, None)
-    return not isinstance(error, _NO_ERRORS) and not client_went_away(error)
+    return not isinstance(error, _NO_ERRORS) and not client_went_away(error, port)
 
 
-def client_went_away(error: BaseException) -> bool:
+def client_went_away(error: BaseException, port: str = "") -> bool:
     """Tell whether an error is a client's that hung up while its request was read.
 
     Args:
         error: as it was caught.
+        port: the server's: it tells a connection of the server's from one that the app has made, where the
+            app reads the socket with no frame of the server's between (wsgiref).
     """
     if not isinstance(error, OSError) and type(error).__name__ != "ClientDisconnected":
         return False
-    traceback, module = error.__traceback__, ""
+    traceback, module, accepted = error.__traceback__, "", False
     while traceback is not None:
-        module = str(traceback.tb_frame.f_globals.get("__name__", ""))
+        found = str(traceback.tb_frame.f_globals.get("__name__", ""))
+        if not found.startswith(_SOCKETS):
+            module, accepted = found, False
+        elif found == "socket":
+            accepted = _is_of_port(traceback.tb_frame.f_locals.get("self"), port)
         traceback = traceback.tb_next
-    if module.startswith(_SERVERS) or module in _READERS:
+    if accepted or module.startswith(_SERVERS) or module in _READERS:
         return isinstance(error, ConnectionError) or type(error).__name__ == "ClientDisconnected"
     return type(error) is OSError and str(error).startswith(_TOLD_BY_C)
+
+
+def drop_printed_aborts(event: Any, hint: Any) -> Any:
+    """Drop, as an event processor, the event of a client's abort that a server prints as uncaught (uWSGI).
+
+    Args:
+        event: of the SDK.
+        hint: of the SDK.
+    """
+    exc_info = (hint or {}).get("exc_info")
+    values = (event.get("exception") or {}).get("values") or [{}]
+    is_printed = (values[-1].get("mechanism") or {}).get("type") == "excepthook"
+    return None if is_printed and exc_info and client_went_away(exc_info[1]) else event
+
+
+def _is_of_port(reader: object, port: str) -> bool:
+    """Tell whether a ``socket.SocketIO`` reads a connection to a port of this machine's."""
+    connection = getattr(reader, "_sock", None)
+    try:
+        return bool(port) and str(connection.getsockname()[1]) == port  # type: ignore[union-attr]
+    except (AttributeError, OSError, IndexError):
+        return False

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable
 from contextvars import Context, copy_context
 from functools import partial
+from types import GeneratorType
 from typing import Any
 
 import sentry_sdk
@@ -175,23 +176,29 @@ class Lifecycle:
         return partial(self._write, write)
 
     def _write(self, write: Callable[[bytes], Any], data: bytes) -> Any:
-        """Write as the server does; what fails there is the client's, who went away."""
+        """Write as the server does; where the connection fails there, it is the client's, who went away."""
         try:
             return write(data)
         except BaseException as error:
-            self._of_the_client = error
+            if isinstance(error, OSError) or type(error).__name__ == "ClientDisconnected":
+                self._of_the_client = error
             raise
 
     def _capture_handled(self, error: BaseException) -> None:
         """Report what the app hands to ``start_response``: the hook of PEP 3333 for error pages."""
-        if self._plan.settings.capture_start_response_errors and is_error(error) and self._error is not error:
+        if self._plan.settings.capture_start_response_errors and self._is_news(error):
             self._error = error
             self.run_anyway(lambda: self._capture(error, handled=True))
 
-    def called(self) -> None:
-        """Note that the app was called: what it has left in the environ is kept, the environ is not."""
+    def called(self, body: Any = None) -> None:
+        """Note that the app was called: what it has left in the environ is kept, the environ is not.
+
+        Args:
+            body: what it returned. An app that is a generator has run no line yet.
+        """
         try:
-            self._data.settle()
+            if type(body) is not GeneratorType:
+                self._data.settle()
         except Exception:
             _tell("a request has no user")
 
@@ -201,15 +208,19 @@ class Lifecycle:
         Args:
             error: as it was caught; its traceback begins with the frame that caught it.
         """
-        if error is self._of_the_client or not is_error(error) or self._error is error:
-            return
-        self._error = error
         try:
-            self.run_anyway(lambda: self._capture(error, handled=False))
+            if self._is_news(error):
+                self._error = error
+                self.run_anyway(lambda: self._capture(error, handled=False))
             # What is raised into the server it may log, in its own context (waitress and gunicorn do).
             sdk.remember_error(sentry_sdk.get_client(), error)
         except Exception:
             _tell("an error goes unreported")
+
+    def _is_news(self, error: BaseException) -> bool:
+        if error is self._of_the_client or error is self._error:
+            return False
+        return is_error(error, self._data.strings.get("SERVER_PORT", ""))
 
     def _capture(self, error: BaseException, handled: bool) -> None:
         traceback = error.__traceback__
@@ -225,9 +236,18 @@ class Lifecycle:
         trace, self._trace = self._trace, None
         try:
             if trace is not None:
-                self.run_anyway(trace.cut)
+                self.run_anyway(partial(self._cut, trace))
         except Exception:
             _tell("a transaction goes unreported")
+
+    def _cut(self, trace: Trace) -> None:
+        self._rename(trace)
+        trace.cut()
+
+    def _rename(self, trace: Trace) -> None:
+        name = self._data.better_name()
+        if name is not None:
+            trace.rename(*name)
 
     def abandon(self) -> None:
         """Finish a request whose body was dropped, from ``__del__``, now or as soon as that can be done."""
@@ -254,11 +274,10 @@ class Lifecycle:
             if self._status in self._plan.settings.failed_status_codes and not self._data.reported:
                 self._capture_status(self._status)
             if self._trace is not None:
-                name = self._data.better_name()
-                if name is not None:
-                    self._trace.rename(*name)
+                self._rename(self._trace)
                 self._trace.finish(self._error)
         finally:
+            self._data.close()
             sentry_sdk.get_isolation_scope().end_session()
             sdk.forget_error(sentry_sdk.get_client())
 

@@ -67,5 +67,5 @@ class SentryMiddleware:
             lifecycle.capture(error)
             lifecycle.finish()
             raise
-        lifecycle.called()
+        lifecycle.called(body)
         return wrap(body, lifecycle, file_wrapper)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections import deque
 from typing import Any
 
 import sentry_sdk
 
 from sentry_paste import sdk
 from sentry_paste.forwarding import Forwarded
-from sentry_paste.naming import CUSTOM, FRAMEWORK_KEYS, URL, framework_name
-from sentry_paste.request import METHOD, address_of, headers_of, native, url_of
+from sentry_paste.naming import CUSTOM, FRAMEWORK_KEYS, URL, default_name, framework_name
+from sentry_paste.request import METHOD, address_of, headers_of, native, path_of, url_of
 from sentry_paste.retries import is_retried
 
 #: The first entry of a fingerprint that is to be completed by the transaction's name.
@@ -32,6 +33,7 @@ class RequestData:
         "_framework_name",
         "_name",
         "_remote_user",
+        "_seen",
         "_trusted_proxies",
         "reported",
         "strings",
@@ -46,8 +48,10 @@ class RequestData:
         self._trusted_proxies = trusted_proxies
         self._framework_name: tuple[str, str] | None = None
         self._remote_user: Any = None
-        #: Whether an event has been captured in the request.
+        #: Whether an error has been captured in the request.
         self.reported = False
+        # A few: a stream can raise and catch for hours.
+        self._seen: deque[BaseException] = deque(maxlen=8)
 
     def settle(self) -> None:
         """Keep what the app has left in the environ, and let go of that."""
@@ -56,6 +60,11 @@ class RequestData:
             return
         self._remote_user = environ.get("REMOTE_USER")
         self._look_for_a_name(environ)
+
+    def close(self) -> None:
+        """Let go of all that the request has left: its errors hold the frames that raised them."""
+        self.settle()
+        self._seen.clear()
 
     def started(self) -> None:
         """Look for a name while the app is at its work: some frameworks forget it when they return."""
@@ -85,11 +94,10 @@ class RequestData:
             event: of the SDK.
             hint: of the SDK.
         """
-        if self._environ is not None and "retry.attempts" in self._environ:
-            exc_info = (hint or {}).get("exc_info")
-            if exc_info and is_retried(self._environ, exc_info[1]):
-                return None
-        if event.get("type") != "transaction":
+        exc_info = (hint or {}).get("exc_info")
+        if exc_info and self._is_repeated(exc_info[1]):
+            return None
+        if exc_info or event.get("level") in ("error", "fatal"):
             self.reported = True
         # What goes wrong below leaves what was set above: an event with half its request is worth more
         # than none.
@@ -100,15 +108,31 @@ class RequestData:
             self._add_user(event)
         return event
 
+    def _is_repeated(self, error: BaseException) -> bool:
+        """Tell whether an error is to be reported later, or has been: the SDK knows the last one only."""
+        if (
+            self._environ is not None
+            and "retry.attempts" in self._environ
+            and is_retried(self._environ, error)
+        ):
+            return True
+        if any(seen is error for seen in self._seen):
+            return True
+        self._seen.append(error)
+        return False
+
     def _add_name(self, event: Any) -> None:
         found = self.better_name()
         source = (event.get("transaction_info") or {}).get("source")
         # A rule wins over what an integration says, and that over what we find ourselves.
-        if found is not None and (found[1] == CUSTOM or source in (None, URL)):
+        if found is not None and (found[1] == CUSTOM or (source in (None, URL) and self._is_default(event))):
             event["transaction"], event["transaction_info"] = found[0], {"source": found[1]}
         fingerprint = event.get("fingerprint")
         if isinstance(fingerprint, list) and fingerprint[:1] == [FAILED_STATUS]:
             event["fingerprint"] = [*fingerprint, str(event.get("transaction"))]
+
+    def _is_default(self, event: Any) -> bool:
+        return event.get("transaction") in (None, default_name(self.strings, path_of(self.strings)))
 
     def _add_request(self, event: Any) -> None:
         strings, options = self.strings, sentry_sdk.get_client().options

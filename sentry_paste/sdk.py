@@ -322,6 +322,17 @@ def ignore_own_logger(name: str) -> None:
         ignore_for_logs(name)
 
 
+def process_every_event(processor: Callable[[Any, Any], Any]) -> None:
+    """Have a function see every event of every client, also outside of requests.
+
+    Args:
+        processor: takes event and hint, returns the event, or None to drop it.
+    """
+    from sentry_sdk.scope import add_global_event_processor
+
+    add_global_event_processor(processor)
+
+
 def remember_error(client: Any, error: BaseException) -> None:
     """Have the SDK take an error for reported, in the context that this is called in.
 

@@ -103,9 +103,10 @@ class TransactionTrace:
         begin: what the trace begins with.
     """
 
-    __slots__ = ("_transaction",)
+    __slots__ = ("_name", "_transaction")
 
     def __init__(self, begin: Begin) -> None:
+        self._name = begin.name
         scope = sentry_sdk.get_isolation_scope()
         sdk.begin_trace(scope, {})
         transaction = scope.continue_trace(
@@ -137,7 +138,9 @@ class TransactionTrace:
             source: of the name.
         """
         transaction: Any = self._transaction  # a NoOpSpan has neither, and takes both
-        if source == CUSTOM or getattr(transaction, "source", None) == URL:
+        if source == CUSTOM or (
+            getattr(transaction, "source", None) == URL and transaction.name == self._name
+        ):
             transaction.name, transaction.source = name, source
 
     def cut(self) -> None:
@@ -163,9 +166,10 @@ class SpanTrace:
         address: the client's, None where it is not known.
     """
 
-    __slots__ = ("_span",)
+    __slots__ = ("_name", "_span")
 
     def __init__(self, begin: Begin, address: str | None) -> None:
+        self._name = begin.name
         sentry_sdk.traces.continue_trace(sdk.trace_headers(begin.strings))
         sdk.set_sampling_context(begin.environ)
         with _sampled_by(begin.sampled_by):
@@ -208,7 +212,9 @@ class SpanTrace:
             name: a rule's of the ini, which wins in any case, or a framework's.
             source: of the name.
         """
-        if source == CUSTOM or self._span.get_attributes().get(_SOURCE) == URL:
+        if source == CUSTOM or (
+            self._span.get_attributes().get(_SOURCE) == URL and self._span.name == self._name
+        ):
             self._span.name = name
             self._span.set_attribute(_SOURCE, source)
 

@@ -6,19 +6,65 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
+from dataclasses import dataclass, field
 from pathlib import Path
+
+import apps
 
 _TESTS = Path(__file__).parent
 
-# How each server is told to serve an ini file: the section that the ini needs, and the command.
-_PSERVE = ["-m", "pyramid.scripts.pserve", "{ini}"]
-_GUNICORN = ["-m", "gunicorn", "--paste", "{ini}", "-b", "127.0.0.1:{port}", "-w", "1"]
+
+@dataclass(frozen=True)
+class Kind:
+    """A server, and how it is told to serve an ini file.
+
+    Attributes:
+        name: of the server and, where it has several, of its worker.
+        command: the program and its arguments, in which ``{python}``, ``{bin}`` (the folder of that python),
+            ``{ini}``, ``{port}``, ``{folder}`` and ``{root}`` (a path there for it alone) are filled in.
+        section: what the ini needs.
+        end: the signal on which it ends in good order.
+        python: of the environment in which server, app and filter are installed.
+        sends_files: whether it sends a file by its descriptor (``sendfile``), without a call of ``read``.
+        cuts_anew: whether it sends a body in chunks of what sizes time makes.
+        done: what it logs when a request is done, where it ends in no good order before that.
+        unlike: names of apps that end there as nowhere else, with and without the filter, and why.
+    """
+
+    name: str
+    command: tuple[str, ...]
+    section: str = ""
+    end: signal.Signals = signal.SIGTERM
+    python: str = sys.executable
+    sends_files: bool = False
+    cuts_anew: bool = False
+    done: str = ""
+    unlike: dict[str, str] = field(default_factory=dict)
+
+
+_PSERVE = ("{python}", "-m", "pyramid.scripts.pserve", "{ini}")
+GUNICORN = ("{python}", "-m", "gunicorn", "--paste", "{ini}", "-b", "127.0.0.1:{port}", "-w", "1")
 SERVERS = {
-    "waitress": ("[server:main]\nuse = egg:waitress#main\nlisten = 127.0.0.1:{port}\n", _PSERVE),
-    "wsgiref": ("[server:main]\nuse = egg:pyramid#wsgiref\nhost = 127.0.0.1\nport = {port}\n", _PSERVE),
-    "gunicorn-sync": ("", [*_GUNICORN, "-k", "sync"]),
-    "gunicorn-gthread": ("", [*_GUNICORN, "-k", "gthread", "--threads", "4"]),
+    kind.name: kind
+    for kind in (
+        # pserve is ended by Ctrl-C; on SIGTERM it dies at once and nothing that is queued is sent.
+        Kind(
+            "waitress",
+            _PSERVE,
+            "[server:main]\nuse = egg:waitress#main\nlisten = 127.0.0.1:{port}\n",
+            signal.SIGINT,
+        ),
+        Kind(
+            "wsgiref",
+            _PSERVE,
+            "[server:main]\nuse = egg:pyramid#wsgiref\nhost = 127.0.0.1\nport = {port}\n",
+            signal.SIGINT,
+        ),
+        Kind("gunicorn-sync", (*GUNICORN, "-k", "sync"), sends_files=True),
+        Kind("gunicorn-gthread", (*GUNICORN, "-k", "gthread", "--threads", "4"), sends_files=True),
+    )
 }
 
 
@@ -111,12 +157,19 @@ def started(command, port, folder, name="server", seconds=30.0, **variables):
 
 @contextlib.contextmanager
 def serving(kind, ini, folder, name="server"):
-    """Serve the text of an ini file by one of ``SERVERS``."""
-    section, arguments = SERVERS[kind]
+    """Serve the text of an ini file by a ``Kind`` of server."""
     port = free_port()
     path = folder / f"{name}.ini"
-    path.write_text(ini + section.format(port=port), encoding="utf-8")
-    command = [sys.executable, *(word.format(ini=path, port=port) for word in arguments)]
+    path.write_text(ini + kind.section.format(port=port), encoding="utf-8")
+    blanks = {
+        "python": kind.python,
+        "bin": Path(kind.python).parent,
+        "ini": path,
+        "port": port,
+        "folder": folder,
+        "root": folder / f"{name}.root",
+    }
+    command = [word.format(**blanks) for word in kind.command]
     with started(command, port, folder, name) as server:
         yield server
 
@@ -148,3 +201,109 @@ def _wait_for(server, seconds):
             return
         assert time.monotonic() < deadline, f"the server accepts no connections after {seconds} s"
         time.sleep(0.05)
+
+
+# What follows runs in the server's process: apps that note what the server does with them. They note it in a
+# file, because a server that is asked for it may have its one worker busy with the very request.
+
+CHUNK = b"x" * 65536
+CHUNKS = 512  # 32 MB: far more than all the buffers between an app and a client that does not read
+UPLOAD = 1000000
+
+
+class WatchedFile:
+    """A file on disk that notes by what function of the server's it is read.
+
+    Args:
+        note: takes a line.
+    """
+
+    def __init__(self, note):
+        self._note = note
+        self._file = tempfile.TemporaryFile()  # noqa: SIM115 - the server closes it
+        self._file.write(b"z" * 100000)
+        self._file.seek(0)
+
+    def read(self, size=-1):
+        try:
+            caller = sys._getframe(1).f_code.co_name
+        except ValueError:  # a server written in C has no frame
+            caller = "the server itself"
+        self._note(f"read by {caller}")
+        return self._file.read(size)
+
+    def __iter__(self):
+        # uWSGI's file_wrapper returns the file itself, which is iterated where it is not taken for one.
+        return iter(lambda: self.read(8192), b"")
+
+    def __getattr__(self, name):
+        return getattr(self._file, name)
+
+
+class _Ending:
+    """A body that notes that it was closed."""
+
+    def __init__(self, chunks, note):
+        self._chunks = chunks
+        self._note = note
+
+    def __iter__(self):
+        return iter(self._chunks)
+
+    def close(self):
+        self._note("closed")
+
+
+def watched_file(environ, start_response, note):
+    # Without Content-Length: waitress knows that of a file.
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    return environ.get("wsgi.file_wrapper", iter)(WatchedFile(note))
+
+
+def long_stream(environ, start_response, note):
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    return _Ending((CHUNK for _ in range(CHUNKS)), note)
+
+
+def long_writing(environ, start_response, note):
+    write = start_response("200 OK", [("Content-Type", "text/plain")])
+    for _ in range(CHUNKS):
+        write(CHUNK)
+    return _Ending([], note)
+
+
+def upload(environ, start_response, note):
+    missing = int(environ["CONTENT_LENGTH"])
+    while missing:
+        found = environ["wsgi.input"].read(min(missing, len(CHUNK)))
+        if not found:
+            note("got less than was announced")
+            break
+        missing -= len(found)
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    return _Ending([b"thank you"], note)
+
+
+WATCHED = {app.__name__: app for app in (watched_file, long_stream, long_writing, upload)}
+
+
+def make_app(global_conf, notes, **local_conf):
+    """A ``paste.app_factory`` for these apps and those of ``apps``; ``notes`` is the path of the file."""
+
+    def app(environ, start_response):
+        name, _, variant = environ["PATH_INFO"].strip("/").partition("/")
+        if name not in WATCHED:
+            return apps.by_path(environ, start_response)
+
+        def note(line):
+            with open(notes, "a", encoding="utf-8") as file:
+                file.write(f"{name}/{variant}: {line}\n")
+
+        note("called")
+        try:
+            return WATCHED[name](environ, start_response, note)
+        except BaseException:
+            note("raised")
+            raise
+
+    return app

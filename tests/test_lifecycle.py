@@ -1,6 +1,7 @@
 """What one request opens, captures and finishes."""
 
 import contextlib
+import copy
 import gc
 import logging
 import os
@@ -820,3 +821,44 @@ assert traces == [chunk["profiler_id"]], traces
     ended = subprocess.run(command, capture_output=True, encoding="utf-8", timeout=60, env=environment)
     assert ended.returncode == 0, ended.stderr
     assert len(ended.stdout.strip()) == 32
+
+
+def test_body_can_be_copied_as_the_bare_one_can(captured):
+    class Chunks:
+        def __iter__(self):
+            return iter([b"a"])
+
+    body = SentryMiddleware(lambda environ, start_response: Chunks())(environ_of(), lambda *args: None)
+    assert type(copy.copy(body)) is type(body)
+    body.close()
+
+
+def test_error_of_a_second_thread_in_mid_chunk_is_reported(captured):
+    """Two threads in one body are somebody's fault; the app's errors are told all the same."""
+    inside, go_on = threading.Event(), threading.Event()
+
+    class Chunks:
+        calls = 0
+
+        def __iter__(self):
+            return self
+
+        def __next__(self):
+            self.calls += 1
+            if self.calls == 2:
+                raise ValueError("second")
+            inside.set()
+            go_on.wait(5)
+            return b"a"
+
+    body = SentryMiddleware(lambda environ, start_response: Chunks())(environ_of(), lambda *args: None)
+    iter(body)
+    thread = threading.Thread(target=lambda: next(body))
+    thread.start()
+    inside.wait(5)
+    with pytest.raises(ValueError, match="second"):
+        next(body)
+    go_on.set()
+    thread.join()
+    body.close()
+    assert len(captured.errors) == 1

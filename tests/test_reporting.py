@@ -1,7 +1,11 @@
 """Names, users and errors as issues tell them: each behaviour a test by that name."""
 
+import socket
+
 import pytest
 import sentry_sdk
+from hypothesis import given
+from hypothesis import strategies as st
 
 from sentry_paste import SentryMiddleware
 from sentry_paste.client import registry
@@ -105,6 +109,24 @@ class TestNames:
         ((name, source),) = measured(configurator.make_wsgi_app(), environ_of("/users/edit/7"))
         assert (name.rpartition("<locals>.")[2], source) == ("Users.edit", "component")
         assert captured.errors[0]["transaction"] == name
+
+    def test_name_that_the_app_sets_wins_over_the_frameworks(self, measured, captured):
+        def app(environ, start_response):
+            environ["wsgiorg.routing_args"] = ((), {"controller": "users", "action": "edit"})
+            sentry_sdk.get_current_scope().set_transaction_name("the app's own")
+            sentry_sdk.capture_message("x", level="error")
+            return answer(environ, start_response)
+
+        ((name, _),) = measured(app, environ_of("/x"))
+        assert name == captured.errors[0]["transaction"] == "the app's own"
+
+    def test_name_that_a_generator_leaves_late(self, measured):
+        def app(environ, start_response):
+            environ["wsgiorg.routing_args"] = ((), {"controller": "users", "action": "edit"})
+            start_response("200 OK", [])
+            yield b"x"
+
+        assert measured(app, environ_of("/x"))[0][0] == "users.edit"
 
     @pytest.mark.parametrize(
         "value", [None, 7, ((), {}), ((), {"controller": object(), "action": "x"}), "ab"]
@@ -262,6 +284,49 @@ class TestErrors:
         call(traced(self.exc_info("500 Oops"), failed_status_codes="500-599"))
         assert [error.get("message") for error in captured.errors] == ["it went wrong", None]
 
+    def test_failed_status_is_not_hidden_by_a_message_that_is_no_error(self, captured):
+        def app(environ, start_response):
+            sentry_sdk.capture_message("by the way", level="info")
+            start_response("503 Busy", [])
+            return [b""]
+
+        call(traced(app, failed_status_codes="500-599"))
+        assert [error["message"] for error in captured.errors] == ["by the way", "HTTP status 503"]
+
+    def test_error_is_reported_once_though_another_came_between(self, captured):
+        def app(environ, start_response):
+            try:
+                raise ValueError("first")
+            except ValueError as error:
+                sentry_sdk.capture_exception(error)
+                sentry_sdk.capture_exception(KeyError("second"))
+                raise
+
+        call(traced(app))
+        assert [e["exception"]["values"][-1]["type"] for e in captured.errors] == ["ValueError", "KeyError"]
+
+    def test_write_that_is_given_nonsense_is_an_error_of_the_apps(self, captured):
+        def app(environ, start_response):
+            start_response("200 OK", [])("no bytes")
+            return []
+
+        def start_response(*args):
+            return lambda data: memoryview(data)
+
+        with pytest.raises(TypeError):
+            traced(app)(environ_of(), start_response)
+        assert len(captured.errors) == 1
+
+    def test_abort_that_a_server_prints_is_no_error(self, captured):
+        """As uWSGI does, where the SDK takes it for an uncaught exception."""
+        traced(answer)
+        for error, count in ((OSError("write error"), 0), (OSError("disk full"), 1)):
+            hint = {"exc_info": (type(error), error, None)}
+            mechanism = {"type": "excepthook", "handled": False}
+            values = [{"type": "OSError", "value": str(error), "mechanism": mechanism}]
+            sentry_sdk.capture_event({"exception": {"values": values}, "level": "fatal"}, hint=hint)
+            assert len(captured.errors) == count
+
     @pytest.mark.parametrize(("codes", "count"), [("", 0), ("404", 1), ("500-599", 0)])
     def test_failed_status_is_one_that_is_named(self, captured, codes, count):
         def app(environ, start_response):
@@ -293,6 +358,22 @@ class TestErrors:
         call(traced(app))
         assert len(captured.errors) == 1
 
+    def test_connection_to_the_servers_port_is_the_clients(self):
+        """wsgiref's input is the socket itself; an app's own connection has another port."""
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            port = server.getsockname()[1]
+            own = socket.create_connection(("127.0.0.1", port))
+            accepted, _ = server.accept()
+            with own, accepted:
+                for connection, of_the_client in ((accepted, True), (own, False)):
+                    connection.settimeout(0.01)
+                    with connection.makefile("rb", buffering=0) as reader:
+                        with pytest.raises(OSError) as caught:
+                            reader.read(1)
+                        gone = ConnectionResetError("gone").with_traceback(caught.value.__traceback__)
+                        assert client_went_away(gone, str(port)) is of_the_client
+                        assert not client_went_away(gone)
+
     def test_client_that_hangs_up_while_it_is_read_is_no_error(self):
         source = "def read(): raise ConnectionResetError('the client has gone')"
         for module, gone in (("waitress.buffers", True), ("gunicorn.http.body", True), ("socket", False)):
@@ -303,7 +384,13 @@ class TestErrors:
             assert client_went_away(caught.value) is gone
 
     @pytest.mark.parametrize(
-        "text", ["Apache/mod_wsgi request data read error", "error during read(5) on wsgi.input"]
+        "text",
+        [
+            "Apache/mod_wsgi request data read error",
+            "mod_wsgi request data read error: Partial results are valid",
+            "mod_wsgi failed to write response data: Broken pipe",
+            "error during read(5) on wsgi.input",
+        ],
     )
     def test_servers_in_c_tell_it_by_a_text(self, text):
         assert not is_error(OSError(text))
@@ -353,6 +440,28 @@ class TestWho:
     def test_forwarded_header(self, header, address, scheme, host):
         forwarded = Forwarded({"HTTP_FORWARDED": header}, 1)
         assert (forwarded.address, forwarded.scheme, forwarded.host) == (address, scheme, host)
+
+    def test_forwarded_of_a_client_is_not_read_where_a_proxy_writes_the_other_headers(self):
+        strings = {"HTTP_FORWARDED": "for=6.6.6.6;proto=http", "HTTP_X_FORWARDED_PROTO": "https"}
+        forwarded = Forwarded(strings, 1)
+        assert (forwarded.address, forwarded.scheme) == (None, "https")
+
+    def test_scheme_and_host_of_proxies_that_set_them_once(self):
+        strings = {"HTTP_X_FORWARDED_PROTO": "https", "HTTP_X_FORWARDED_HOST": "shop.example"}
+        forwarded = Forwarded(strings, 3)
+        assert (forwarded.scheme, forwarded.host) == ("https", "shop.example")
+
+    @given(st.text('for=";,\\ abc', max_size=60), st.integers(1, 3))
+    def test_no_header_breaks_it(self, header, count):
+        forwarded = Forwarded({"HTTP_FORWARDED": header}, count)
+        assert forwarded.address is None
+        assert forwarded.scheme is None
+
+    def test_header_that_is_too_long_is_not_read(self):
+        header = "for=192.0.2.1"
+        assert Forwarded({"HTTP_FORWARDED": " " * 1900 + header}, 1).address == "192.0.2.1"
+        assert Forwarded({"HTTP_FORWARDED": " " * 2000 + header}, 1).address is None
+        assert Forwarded({"HTTP_X_FORWARDED_FOR": " " * 2000 + "192.0.2.1"}, 1).address is None
 
     def test_user_is_the_one_that_was_signed_in_inside(self, captured):
         def app(environ, start_response):
