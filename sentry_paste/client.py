@@ -18,8 +18,8 @@ from sentry_paste import sdk
 from sentry_paste.abandoned import finish_abandoned
 from sentry_paste.config.errors import ConfigError, Problem
 from sentry_paste.config.settings import Settings
-from sentry_paste.errors import drop_printed_aborts
 from sentry_paste.hooks import with_guards
+from sentry_paste.serverlogs import drop_told_twice
 from sentry_paste.spool.files import Spool
 from sentry_paste.spool.transport import SpoolTransport
 
@@ -28,8 +28,7 @@ log = logging.getLogger("sentry_paste")
 # What this logger tells is that capturing fails: to capture that would fail again, and so on.
 sdk.ignore_own_logger(log.name)
 
-# Some servers print what they cannot send (uWSGI), where the SDK takes it for the app's last word.
-sdk.process_every_event(drop_printed_aborts)
+sdk.process_every_event(drop_told_twice)
 
 
 class GuardedClient(sentry_sdk.Client):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 # PEP 3333: an app is told by GeneratorExit that nobody wants the rest of its body; StopIteration is how
 # iteration ends. SystemExit without a status is a wish, not an error.
 _NO_ERRORS = (GeneratorExit, StopIteration)
@@ -69,19 +67,6 @@ def client_went_away(error: BaseException, port: str = "") -> bool:
     if accepted or module.startswith(_SERVERS) or module in _READERS:
         return isinstance(error, ConnectionError) or type(error).__name__ == "ClientDisconnected"
     return type(error) is OSError and str(error).startswith(_TOLD_BY_C)
-
-
-def drop_printed_aborts(event: Any, hint: Any) -> Any:
-    """Drop, as an event processor, the event of a client's abort that a server prints as uncaught (uWSGI).
-
-    Args:
-        event: of the SDK.
-        hint: of the SDK.
-    """
-    exc_info = (hint or {}).get("exc_info")
-    values = (event.get("exception") or {}).get("values") or [{}]
-    is_printed = (values[-1].get("mechanism") or {}).get("type") == "excepthook"
-    return None if is_printed and exc_info and client_went_away(exc_info[1]) else event
 
 
 def _is_of_port(reader: object, port: str) -> bool:

@@ -27,6 +27,7 @@ from sentry_paste.naming import CUSTOM, URL, default_name
 from sentry_paste.plan import Plan
 from sentry_paste.reporting import FAILED_STATUS, RequestData
 from sentry_paste.request import add_attributes, address_of, path_of, snapshot
+from sentry_paste.serverlogs import note_reported
 from sentry_paste.tracing import Begin, SpanTrace, Trace, TransactionTrace, continue_without_transaction
 
 log = logging.getLogger("sentry_paste")
@@ -212,6 +213,7 @@ class Lifecycle:
             if self._is_news(error):
                 self._error = error
                 self.run_anyway(lambda: self._capture(error, handled=False))
+                note_reported(error)
             # What is raised into the server it may log, in its own context (waitress and gunicorn do).
             sdk.remember_error(sentry_sdk.get_client(), error)
         except Exception:

@@ -457,6 +457,13 @@ class TestOneEventOneTransaction:
         logging.getLogger("waitress").error("Exception while serving", exc_info=seen.error)
         assert len(captured.errors) == 1
 
+    def test_error_that_the_server_logs_as_text(self, captured):
+        """As granian does, from Rust; what it logs of another error is an event."""
+        seen = call(traced(apps.crash))
+        for last, count in ((f"{type(seen.error).__name__}: {seen.error}", 1), ("KeyError: 'outside'", 2)):
+            logging.getLogger("_granian.utils").error("Application callable raised an exception\n..\n" + last)
+            assert len(captured.errors) == count
+
     def test_error_that_the_server_logs_to_another_client(self, captured):
         traced(apps.answer_list)
         seen = call(traced(apps.crash, environment="another client"))
