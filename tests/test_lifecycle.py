@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+import tracemalloc
 
 import pytest
 import sentry_sdk
@@ -552,6 +553,19 @@ class TestStreamedSpans:
         assert span["attributes"]["sentry.op"]["value"] == "http.server"
         assert captured.transactions == []
 
+    @pytest.mark.parametrize(("status", "told"), [(200, "ok"), (399, "ok"), (400, "error"), (500, "error")])
+    def test_status_of_the_span(self, captured, status, told):
+        def app(environ, start_response):
+            start_response(f"{status} So", [])
+            return []
+
+        call(traced(app, trace_lifecycle="stream"))
+        for client in registry.clients():
+            client.flush()
+        ((span,),) = [payload["items"] for payload in captured.payloads("span")]
+        assert span["status"] == told
+        assert span["attributes"]["http.response.status_code"]["value"] == status
+
     def test_span_of_the_stream_is_a_child(self, captured):
         def app(environ, start_response):
             start_response("200 OK", [])
@@ -869,3 +883,22 @@ def test_error_of_a_second_thread_in_mid_chunk_is_reported(captured):
     thread.join()
     body.close()
     assert len(captured.errors) == 1
+
+
+@pytest.mark.parametrize("chunks", [iter, list], ids=["generator", "list"])
+def test_hundred_megabytes_are_held_as_the_app_holds_them(captured, chunks):
+    megabyte = 1024 * 1024
+
+    def app(environ, start_response):
+        start_response("200 OK", [])
+        made = (bytes(megabyte) for _ in range(100))
+        return made if chunks is iter else [b"x" * megabyte] * 100
+
+    tracemalloc.start()
+    try:
+        body = traced(app)(environ_of(), lambda *args: None)
+        assert sum(len(chunk) for chunk in body) == 100 * megabyte
+        body.close()
+        assert tracemalloc.get_traced_memory()[1] < 5 * megabyte
+    finally:
+        tracemalloc.stop()
