@@ -3,7 +3,8 @@
 ``*`` stands for any text, slashes included, ``?`` for one character, ``[abc]``
 for one of some, as in ``fnmatch`` but for upper and lower case, which matter on
 every system. Most globs are a path, a beginning or an end: those are looked up
-and not tried one by one, so that a thousand cost about what one costs.
+and not tried one by one, so that a thousand cost about what one costs. Globs that
+begin with ``*`` and have another wildcard are tried, unless the path was seen lately.
 """
 
 from __future__ import annotations
