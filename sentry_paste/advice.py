@@ -124,7 +124,13 @@ def _everything_is_measured(facts: Facts) -> Iterator[Warned]:
 
 
 def _personal_data(facts: Facts) -> Iterator[Warned]:
-    if facts.options.get("send_default_pii"):
+    collected = facts.settings.sdk.get("data_collection")
+    if isinstance(collected, Mapping):  # which the SDK goes by where it is given
+        if collected.get("user_info"):
+            yield Warned(
+                "medium", "data_collection.user_info sends addresses and names of your users to Sentry"
+            )
+    elif facts.options.get("send_default_pii"):
         yield Warned("medium", "send_default_pii sends cookies, addresses and names of your users to Sentry")
 
 

@@ -818,3 +818,10 @@ def test_connect_tells_of_certificates_that_cannot_be_read(write_ini, tmp_path):
     (tmp_path / "ca.pem").write_text("no certificate")
     (text,) = warnings_of(check(str(ini(write_ini, "ca_certs = ca.pem\n")), connect=True), "high")
     assert text.startswith("dsn cannot be reached from here: ca_certs: ")
+
+
+@pytest.mark.skipif(not hasattr(sentry_sdk, "traces"), reason="this sentry-sdk has no data_collection")
+@pytest.mark.parametrize(("value", "count"), [("true", 1), ("false", 0)])
+def test_warning_of_personal_data_is_by_what_the_sdk_goes_by(write_ini, value, count):
+    report = check(str(ini(write_ini, f"data_collection.user_info = {value}\n")))
+    assert len(warnings_of(report)) == count
