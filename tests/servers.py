@@ -11,6 +11,8 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import sentry_sdk
+
 import apps
 
 _TESTS = Path(__file__).parent
@@ -284,7 +286,18 @@ def upload(environ, start_response, note):
     return _Ending([b"thank you"], note)
 
 
-WATCHED = {app.__name__: app for app in (watched_file, long_stream, long_writing, upload)}
+def tagged_stream(environ, start_response, note):
+    """Tag the scope, stream slowly, and tell at the end, when others have been at it too."""
+    variant = environ["PATH_INFO"].rpartition("/")[2]
+    sentry_sdk.set_tag("variant", variant)
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    for _ in range(4):
+        time.sleep(0.05)
+        yield CHUNK[:100]
+    sentry_sdk.capture_message(f"end of {variant}", level="error")
+
+
+WATCHED = {app.__name__: app for app in (watched_file, long_stream, long_writing, upload, tagged_stream)}
 
 
 def make_app(global_conf, notes, **local_conf):

@@ -8,6 +8,7 @@ import socket
 import struct
 import time
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -403,3 +404,32 @@ def test_request_whose_client_went_away_is_one_transaction(left, name):
 def test_transaction_whose_client_went_away_has_not_failed(left, name):
     statuses = {event["contexts"]["trace"].get("status") for event in left.transactions(name)}
     assert statuses <= {"ok", None}
+
+
+STREAMS = [str(number) for number in range(8)]
+
+
+@pytest.fixture(scope="module")
+def side_by_side(kind, folder):
+    """A pair of servers, the filtered one of which was asked for several streams at once."""
+    with serving_both(kind, folder, "streams") as (_, (filtered, _), end):
+        with ThreadPoolExecutor(len(STREAMS)) as pool:
+            asked = [
+                pool.submit(filtered.ask, servers.request_bytes(f"/tagged_stream/{name}")) for name in STREAMS
+            ]
+            for answer in asked:
+                assert b"200 OK" in answer.result(timeout=30)
+        if kind.done:
+            assert until(lambda: filtered.output().count(kind.done) == len(STREAMS), seconds=10)
+        return end()
+
+
+@pytest.mark.parametrize("name", STREAMS)
+def test_streams_side_by_side_keep_their_scopes(side_by_side, name):
+    """In threads, under gevent in greenlets of one thread, elsewhere one after another."""
+    (event,) = [found for found in side_by_side.received.errors if found["message"] == f"end of {name}"]
+    assert event["tags"]["variant"] == name
+    assert event["transaction"] == f"GET /tagged_stream/{name}"
+    (transaction,) = side_by_side.transactions(f"tagged_stream/{name}")
+    assert transaction["tags"]["variant"] == name
+    assert transaction["contexts"]["trace"]["trace_id"] == event["contexts"]["trace"]["trace_id"]
