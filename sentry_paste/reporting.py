@@ -50,8 +50,8 @@ class RequestData:
         self._remote_user: Any = None
         #: Whether an error has been captured in the request.
         self.reported = False
-        # A few: a stream can raise and catch for hours.
-        self._seen: deque[BaseException] = deque(maxlen=8)
+        # Made with the first error: a healthy request has none.
+        self._seen: deque[BaseException] | None = None
 
     def settle(self) -> None:
         """Keep what the app has left in the environ, and let go of that."""
@@ -64,7 +64,7 @@ class RequestData:
     def close(self) -> None:
         """Let go of all that the request has left: its errors hold the frames that raised them."""
         self.settle()
-        self._seen.clear()
+        self._seen = None
 
     def started(self) -> None:
         """Look for a name while the app is at its work: some frameworks forget it when they return."""
@@ -116,6 +116,8 @@ class RequestData:
             and is_retried(self._environ, error)
         ):
             return True
+        if self._seen is None:
+            self._seen = deque(maxlen=8)  # a few: a stream can raise and catch for hours
         if any(seen is error for seen in self._seen):
             return True
         self._seen.append(error)
