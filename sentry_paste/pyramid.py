@@ -27,12 +27,7 @@ def includeme(config: Any) -> None:
     from pyramid.events import ApplicationCreated
 
     # An app's settings are its section and [DEFAULT] together; the prefix tells which are ours.
-    # None is Pyramid's way to say that a setting is not given; other values are Python code's.
-    given = {
-        key: value
-        for key, value in config.registry.settings.items()
-        if key.startswith(PREFIX) and value is not None
-    }
+    given = {key: value for key, value in config.registry.settings.items() if key.startswith(PREFIX)}
     place = {
         key: str(config.registry.settings[key])
         for key in ("here", "__file__")

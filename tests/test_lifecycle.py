@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 import tracemalloc
+from collections import deque
 
 import pytest
 import sentry_sdk
@@ -458,10 +459,12 @@ class TestOneEventOneTransaction:
         logging.getLogger("waitress").error("Exception while serving", exc_info=seen.error)
         assert len(captured.errors) == 1
 
-    def test_error_that_the_server_logs_as_text(self, captured):
+    def test_error_that_the_server_logs_as_text(self, captured, monkeypatch):
         """As granian does, from Rust; what it logs of another error is an event."""
+        monkeypatch.setattr("sentry_paste.serverlogs._reported", deque())  # of other tests
         seen = call(traced(apps.crash))
-        for last, count in ((f"{type(seen.error).__name__}: {seen.error}", 1), ("KeyError: 'outside'", 2)):
+        reported = f"{type(seen.error).__name__}: {seen.error}"
+        for last, count in ((reported, 1), (reported, 2), ("KeyError: 'outside'", 3)):
             logging.getLogger("_granian.utils").error("Application callable raised an exception\n..\n" + last)
             assert len(captured.errors) == count
 
@@ -856,7 +859,7 @@ def test_body_can_be_copied_as_the_bare_one_can(captured):
 
 def test_error_of_a_second_thread_in_mid_chunk_is_reported(captured):
     """Two threads in one body are somebody's fault; the app's errors are told all the same."""
-    inside, go_on = threading.Event(), threading.Event()
+    inside, go_on, scopes = threading.Event(), threading.Event(), []
 
     class Chunks:
         calls = 0
@@ -866,6 +869,7 @@ def test_error_of_a_second_thread_in_mid_chunk_is_reported(captured):
 
         def __next__(self):
             self.calls += 1
+            scopes.append(sentry_sdk.get_isolation_scope())
             if self.calls == 2:
                 raise ValueError("second")
             inside.set()
@@ -882,6 +886,7 @@ def test_error_of_a_second_thread_in_mid_chunk_is_reported(captured):
     go_on.set()
     thread.join()
     body.close()
+    assert scopes[0] is scopes[1]
     assert len(captured.errors) == 1
 
 

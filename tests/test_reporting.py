@@ -326,6 +326,8 @@ class TestErrors:
             values = [{"type": "OSError", "value": str(error), "mechanism": mechanism}]
             sentry_sdk.capture_event({"exception": {"values": values}, "level": "fatal"}, hint=hint)
             assert len(captured.errors) == count
+        sentry_sdk.capture_exception(OSError("write error"))  # the app's own wish
+        assert len(captured.errors) == 2
 
     @pytest.mark.parametrize(("codes", "count"), [("", 0), ("404", 1), ("500-599", 0)])
     def test_failed_status_is_one_that_is_named(self, captured, codes, count):
@@ -530,6 +532,19 @@ class TestLongStreams:
         registry.clients()[0].flush()
         assert len(captured.transactions) + len(captured.payloads("span")) == 1
         assert captured.sessions[0]["exited"] == 1
+
+    def test_transaction_that_is_cut_has_the_frameworks_name(self, captured, clock):
+        def app(environ, start_response):
+            environ["wsgiorg.routing_args"] = ((), {"controller": "feed", "action": "follow"})
+            start_response("200 OK", [])
+            return iter([b"a", b"b"])
+
+        body = traced(app, max_transaction_duration="1 min")(environ_of(), lambda *args: None)
+        assert next(body) == b"a"
+        clock.now += 61
+        assert next(body) == b"b"
+        body.close()
+        assert [found["transaction"] for found in captured.transactions] == ["feed.follow"]
 
     def test_stream_that_does_not_is_not(self, captured, clock):
         body = traced(apps.answer_generator, max_transaction_duration="1 min")(

@@ -155,7 +155,7 @@ def _from_above(
                 )
             elif key in local:
                 continue
-            elif key.startswith(PREFIX) and "%" not in defaults.get(key, value) != value:
+            elif key.startswith(PREFIX) and key in defaults and "%" not in defaults[key] != value:
                 # Not as the file's own [DEFAULT] has it: the command line says otherwise.
                 gathered.given[option_name(key)] = Given(option_name(key), key, value, "command line")
             elif key in section.values and key in defaults:

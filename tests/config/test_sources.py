@@ -235,3 +235,10 @@ def test_value_that_is_told_has_no_secret(load, caplog):
     load(DSN + "    tags.api_token = hunter2 ; old\n" + APP)
     (record,) = caplog.records
     assert "hunter2" not in record.getMessage()
+
+
+def test_settings_of_python_code_beside_a_file(write_ini):
+    """As Pyramid's settings are, where the file has a filter section too."""
+    path = str(write_ini(SECTION + APP))
+    settings = read_ini({"__file__": path, "sentry.traces_sample_rate": 0.5, "sentry.dsn": None}, {})
+    assert settings.sdk == {"traces_sample_rate": 0.5}
