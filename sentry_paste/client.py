@@ -19,6 +19,7 @@ from sentry_paste.abandoned import finish_abandoned
 from sentry_paste.config.errors import ConfigError, Problem
 from sentry_paste.config.settings import Settings
 from sentry_paste.hooks import with_guards
+from sentry_paste.redaction import Names, Redaction
 from sentry_paste.serverlogs import drop_told_twice
 from sentry_paste.spool.files import Spool
 from sentry_paste.spool.transport import SpoolTransport
@@ -41,10 +42,12 @@ class GuardedClient(sentry_sdk.Client):
     Attributes:
         tags: of all its events, unless the event or a scope has one of the name.
         contexts: likewise, by name and key.
+        redaction: what goes before its hooks.
     """
 
     tags: Mapping[str, str] = MappingProxyType({})
     contexts: Mapping[str, Mapping[str, Any]] = MappingProxyType({})
+    redaction: Redaction
 
     def capture_event(self, event: Any, *args: Any, **kwargs: Any) -> str | None:
         """Capture as the SDK does; what goes wrong costs the event alone."""
@@ -150,17 +153,20 @@ class Registry:
                 log.warning("spool_dir is used only while no DSN is set; envelopes are sent to the DSN")
             else:
                 options["transport"] = SpoolTransport(Spool(settings.spool_dir))
+        redaction = Redaction(secret_names(settings))
         try:
             with warnings.catch_warnings():
                 # send_default_pii and other options are deprecated for Python code; whoever has an ini
                 # that says what it should has no code to change.
                 warnings.simplefilter("ignore", DeprecationWarning)
-                client = GuardedClient(**with_guards(options))
+                client = GuardedClient(**redaction.with_hooks(with_guards(options)))
         except (TypeError, ValueError) as error:
             raise ConfigError(settings.source, [Problem("sentry-sdk", None, f"refuses: {error}")]) from error
         except Exception:  # of an integration, or of a library of the SDK's: no mistake of the ini's
             log.warning("Sentry failed to start: nothing is reported", exc_info=True)
             return None
+        redaction.made(client.options)
+        client.redaction = redaction
         client.tags, client.contexts = settings.tags, settings.contexts
         for name in settings.ignore_loggers:
             ignore_logger(name)
@@ -189,6 +195,17 @@ class Registry:
 
 #: The clients of this process.
 registry = Registry()
+
+
+def secret_names(settings: Settings) -> Names:
+    """Return which names are secret by settings.
+
+    Args:
+        settings: of a filter.
+    """
+    return Names(
+        settings.redact_headers, settings.redact_params, settings.redact_environ, settings.keep_headers
+    )
 
 
 def _wants_client(settings: Settings) -> bool:

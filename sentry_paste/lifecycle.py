@@ -25,6 +25,7 @@ from sentry_paste.contexts import run_anyway
 from sentry_paste.errors import is_error
 from sentry_paste.naming import CUSTOM, URL, default_name
 from sentry_paste.plan import Plan
+from sentry_paste.redaction import set_current
 from sentry_paste.reporting import FAILED_STATUS, RequestData
 from sentry_paste.request import add_attributes, address_of, path_of, snapshot
 from sentry_paste.serverlogs import note_reported
@@ -99,15 +100,15 @@ class Lifecycle:
         sdk.wsgi_middleware_applied.set(True)
         Scope.set_isolation_scope(isolation)
         Scope.set_current_scope(current)
-        if plan.client is not None:
-            sdk.bind_client(isolation, plan.client)
+        client = plan.client or plan.redacting(sentry_sdk.get_client())
+        sdk.bind_client(isolation, client)
         isolation.clear_breadcrumbs()
         strings = snapshot(environ)
         path = path_of(strings)
         rule = plan.names.find(path) if plan.names else None
-        self._data = RequestData(strings, environ, rule, plan.settings.trusted_proxy_count)
+        self._data = RequestData(strings, environ, rule, plan.settings.trusted_proxy_count, plan.secret_names)
         isolation.add_event_processor(self._data.process)
-        client = sentry_sdk.get_client()
+        set_current(self._data)
         ignored = bool(plan.ignored) and plan.ignored.find(path) is not None
         if not ignored and sdk.tracks_sessions(isolation, client.options):
             isolation.start_session(session_mode="request")
@@ -166,7 +167,7 @@ class Lifecycle:
         write = self._start_response(*args, **kwargs)
         try:
             self._status = _status_code(args[0] if args else kwargs.get("status"))
-            self._data.started()
+            self._data.started(args[1] if len(args) > 1 else kwargs.get("response_headers"))
             if self._status is not None and self._trace is not None:
                 self._trace.note_status(self._status)
             exc_info = args[2] if len(args) > 2 else kwargs.get("exc_info")

@@ -10,6 +10,7 @@ import sentry_sdk
 from sentry_paste import sdk
 from sentry_paste.forwarding import Forwarded
 from sentry_paste.naming import CUSTOM, FRAMEWORK_KEYS, URL, default_name, framework_name
+from sentry_paste.redaction import HasSecrets, Matcher, Names, values
 from sentry_paste.request import METHOD, address_of, headers_of, native, path_of, url_of
 from sentry_paste.retries import is_retried
 
@@ -17,7 +18,7 @@ from sentry_paste.retries import is_retried
 FAILED_STATUS = "failed-status"
 
 
-class RequestData:
+class RequestData(HasSecrets):
     """The event processor of a request.
 
     Args:
@@ -26,21 +27,33 @@ class RequestData:
             that no event processor keeps a request's objects alive.
         name: of a rule of the ini, None where none matches.
         trusted_proxies: how many proxies are the user's own.
+        secret_names: which names are secret.
     """
 
     __slots__ = (
         "_environ",
         "_framework_name",
+        "_matcher",
         "_name",
         "_remote_user",
+        "_response_headers",
+        "_secret_names",
+        "_secrets",
         "_seen",
+        "_sought",
         "_trusted_proxies",
+        "_users",
         "reported",
         "strings",
     )
 
     def __init__(
-        self, strings: dict[str, str], environ: dict[str, Any], name: str | None, trusted_proxies: int
+        self,
+        strings: dict[str, str],
+        environ: dict[str, Any],
+        name: str | None,
+        trusted_proxies: int,
+        secret_names: Names,
     ) -> None:
         self.strings = strings
         self._environ: dict[str, Any] | None = environ
@@ -52,6 +65,13 @@ class RequestData:
         self.reported = False
         # Made with the first error: a healthy request has none.
         self._seen: deque[BaseException] | None = None
+        self._secret_names = secret_names
+        self._users: tuple[str, ...] = ()
+        self._response_headers: Any = None
+        # Made with the first event.
+        self._matcher: Matcher | None = None
+        self._secrets: set[values.Secret] = set()
+        self._sought: Any = None
 
     def settle(self) -> None:
         """Keep what the app has left in the environ, and let go of that."""
@@ -59,6 +79,7 @@ class RequestData:
         if environ is None:
             return
         self._remote_user = environ.get("REMOTE_USER")
+        self._users = values.of_environ(environ, self._secret_names)
         self._look_for_a_name(environ)
 
     def close(self) -> None:
@@ -66,8 +87,13 @@ class RequestData:
         self.settle()
         self._seen = None
 
-    def started(self) -> None:
-        """Look for a name while the app is at its work: some frameworks forget it when they return."""
+    def started(self, headers: Any) -> None:
+        """Look for a name while the app is at its work: some frameworks forget it when they return.
+
+        Args:
+            headers: of the response.
+        """
+        self._response_headers = headers
         if self._environ is not None:
             self._look_for_a_name(self._environ)
 
@@ -76,6 +102,18 @@ class RequestData:
             if key in environ:
                 self._framework_name = framework_name(environ) or self._framework_name
                 return
+
+    def matcher(self) -> Matcher:
+        """Return the secrets of the request as it came, its user's names and its response's cookies."""
+        environ = self._environ
+        users = self._users if environ is None else values.of_environ(environ, self._secret_names)
+        sought = (users, tuple(values.cookies_of(self._response_headers)))
+        if self._matcher is None:
+            self._secrets = values.of_request(self.strings, self._secret_names)
+        if self._matcher is None or sought != self._sought:
+            self._sought = sought
+            self._matcher = Matcher(self._secrets.union(values.of_users(users), values.of_cookies(sought[1])))
+        return self._matcher
 
     def forwarded(self) -> Forwarded:
         """Return what trusted proxies say."""

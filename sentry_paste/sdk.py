@@ -461,6 +461,37 @@ def watch_transport(transport: Any, answered: Callable[[Any], None], lost: Calla
     return True
 
 
+def event_processors() -> Iterator[Any]:
+    """Yield the objects whose methods are event processors of the scopes that are active now.
+
+    ``Scope._event_processors`` is what ``add_event_processor`` appends to, and what a fork copies.
+    Missing: none.
+    """
+    for scope in (sentry_sdk.get_isolation_scope(), sentry_sdk.get_current_scope()):
+        for processor in getattr(scope, "_event_processors", ()):
+            yield getattr(processor, "__self__", None)
+
+
+def set_by_app() -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+    """Return the tags, contexts and user that ``set_tag`` and its kin have put onto the active scopes.
+
+    An event has those of its own and of event processors too, and does not tell which is which. The
+    attributes are as old as the scopes of 2.0. Missing: none.
+    """
+    tags: dict[str, Any] = {}
+    contexts: dict[str, Any] = {}
+    user: dict[str, Any] = {}
+    for scope in (
+        sentry_sdk.get_global_scope(),
+        sentry_sdk.get_isolation_scope(),
+        sentry_sdk.get_current_scope(),
+    ):
+        tags.update(getattr(scope, "_tags", None) or {})
+        contexts.update(getattr(scope, "_contexts", None) or {})
+        user.update(getattr(scope, "_user", None) or {})
+    return tags, contexts, user
+
+
 def with_options(client: Any, **options: Any) -> Any:
     """Return a view of a client that has some other options and shares all the rest.
 

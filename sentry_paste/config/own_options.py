@@ -122,6 +122,36 @@ OWN_OPTIONS = (
         help="How long a streamed response is measured; its transaction ends then, the stream goes on.",
     ),
     Option(
+        "redact_headers",
+        kinds.NAMES,
+        default=(),
+        default_text="none",
+        help="Headers whose values do not leave without send_default_pii, beside the usual ones: names or globs.",
+    ),
+    Option(
+        "keep_headers",
+        kinds.NAMES,
+        default=(),
+        default_text="none",
+        help="Headers whose values may leave although their names sound secret: names or globs.",
+    ),
+    Option(
+        "redact_params",
+        kinds.NAMES,
+        default=(),
+        default_text="none",
+        help="Query parameters and form fields whose values do not leave without send_default_pii, beside the "
+        "usual ones: names or globs.",
+    ),
+    Option(
+        "redact_environ",
+        kinds.NAMES,
+        default=(),
+        default_text="none",
+        help="Keys of the WSGI environ whose values do not leave without send_default_pii, beside the usual "
+        "ones: names or globs.",
+    ),
+    Option(
         "event_id_header",
         kinds.HEADER_NAME,
         help="A response header, X-Sentry-ID say, that carries the event's id on error responses.",

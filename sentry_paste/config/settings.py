@@ -46,6 +46,10 @@ class Settings:
         failed_status_codes: statuses that make an event.
         capture_start_response_errors: whether ``exc_info`` of ``start_response`` is reported.
         max_transaction_duration: seconds.
+        redact_headers: names or globs of secret headers, beside the usual ones.
+        keep_headers: names or globs of headers that are no secrets.
+        redact_params: names or globs of secret query parameters and form fields, beside the usual ones.
+        redact_environ: names or globs of secret keys of the environ, beside the usual ones.
         event_id_header: header of error responses, None for none.
         error_page: whether a crash is answered with a page, or the path of its template.
     """
@@ -69,5 +73,9 @@ class Settings:
     failed_status_codes: frozenset[int]
     capture_start_response_errors: bool
     max_transaction_duration: float
+    redact_headers: Sequence[str]
+    keep_headers: Sequence[str]
+    redact_params: Sequence[str]
+    redact_environ: Sequence[str]
     event_id_header: str | None
     error_page: bool | str

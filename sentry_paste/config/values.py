@@ -89,4 +89,7 @@ DERIVED: Mapping[str, Callable[[dict[str, Any], str], None]] = {
 }
 
 #: Own options that decide what client there is: settings that differ in one do not share a client.
-OF_THE_CLIENT = frozenset({"dsn_file", "ignore_exceptions", "ignore_loggers", "spool_dir", "tags"})
+OF_THE_CLIENT = frozenset(
+    {"dsn_file", "ignore_exceptions", "ignore_loggers", "spool_dir", "tags"}
+    | {"keep_headers", "redact_environ", "redact_headers", "redact_params"}
+)

@@ -1,5 +1,6 @@
 """Every option of the installed SDK, from ini text to the client: right values, and two wrong ones each."""
 
+import inspect
 import warnings
 
 import pytest
@@ -93,7 +94,7 @@ def test_right_value_arrives_at_the_client(ini, captured, tmp_path, option):
         assert arrived["user_info"] is True
         return
     if option.kind is references.HOOK:
-        arrived = getattr(arrived, "__wrapped__", arrived)
+        arrived = inspect.unwrap(arrived)
     if option.kind.is_path:
         assert expected == str(tmp_path / text)
     assert arrived == expected

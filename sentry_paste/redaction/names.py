@@ -1,0 +1,261 @@
+"""Which names say that what they stand for is secret: headers, parameters, keys of the environ, other keys.
+
+A name is looked at in one spelling, lower case with underscores, so that
+``X-Api-Key``, ``HTTP_X_API_KEY`` and ``xApiKey`` are one.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import re
+from collections.abc import Iterable, Sequence
+from enum import IntEnum
+from functools import lru_cache
+from urllib.parse import unquote_plus
+
+from sentry_sdk.scrubber import DEFAULT_DENYLIST, DEFAULT_PII_DENYLIST
+
+FILTERED = "[Filtered]"
+
+# In any name, wherever in it they stand.
+_SECRET = re.compile(
+    "passw|pwd|passphrase|secret|token|csrf|xsrf|jwt|bearer|credential|cookie|signature|oidc|saml"
+    "|(?:api|private|access|auth|client|master|signing|encryption)_?key|session_?id|authoriz|authentic"
+)
+# In the name of a local variable there are fewer: a parser's ``tokens`` are no secrets.
+_SECRET_VARIABLE = re.compile("passw|secret|(?:api|private|access)_?key|credential|authorization")
+
+# In the names of headers and parameters, as words.
+_SECRET_WORDS = frozenset({"key", "auth", "oauth", "session", "sid", "sso", "sig", "hmac", "otp", "pin"})
+_NO_KEYS = frozenset({"monkey", "turkey", "donkey", "hockey", "jockey", "whiskey"})
+
+# In the names of headers, as words: addresses, and who somebody is.
+_ADDRESS_WORDS = frozenset({"ip", "addr", "address", "clientip", "realip", "socketip", "forwarded", "remote"})
+_PERSON_WORDS = frozenset(
+    {"user", "userid", "username", "login", "email", "mail", "principal", "identity", "subject", "person"}
+    | {"eppn", "uid", "dn", "cert", "certificate"}
+)
+# "from" is somebody's address (RFC 9110 section 10.1.2); "via" is in a list of the SDK's.
+_PERSONAL_HEADERS = frozenset({"from", "via", "x_envoy_external_address"})
+
+# These say no more than how the client asks, and which URL it asked a proxy for.
+_ORDINARY_HEADERS = frozenset(
+    {"user_agent", "x_user_agent", "sec_fetch_user", "x_forwarded_proto", "x_forwarded_host"}
+    | {"x_forwarded_port", "x_forwarded_prefix", "x_forwarded_scheme", "x_forwarded_path", "x_forwarded_uri"}
+    | {"x_forwarded_method", "x_forwarded_server", "x_forwarded_ssl", "x_forwarded_protocol"}
+)
+
+#: Keys of the environ that hold who the user is, and which the app's frameworks set while they work.
+USER_KEYS = frozenset(
+    {"REMOTE_USER", "REMOTE_IDENT", "REDIRECT_REMOTE_USER", "AUTH_USER", "LOGON_USER", "GSS_NAME"}
+    | {"REMOTE_USER_TOKENS", "REMOTE_USER_DATA", "repoze.who.identity", "repoze.what.credentials"}
+)
+_SECRET_ENVIRON = USER_KEYS | {
+    "REMOTE_ADDR",
+    "REMOTE_HOST",
+    "AUTH_PASSWORD",
+    "webob._parsed_cookies",
+    "keystone.token_info",
+    "keystone.token_auth",
+}
+_SECRET_PREFIXES = ("SSL_CLIENT_", "OIDC_", "AUTHENTICATE_", "REDIRECT_SSL_CLIENT_")
+# The last part of names such as beaker.session and zope.user.
+_SECRET_LAST_PARTS = frozenset(
+    {"session", "user", "cookies", "identity", "userid", "username", "login", "credentials", "userdata"}
+)
+
+# What holds a query string, alone or at the end of a URL.
+_WITH_PARAMETERS = frozenset(
+    {"QUERY_STRING", "REQUEST_URI", "RAW_URI", "REDIRECT_QUERY_STRING", "REDIRECT_URL", "HTTP_REFERER"}
+    | {"Referer", "query_string", "http.query", "url.query", "url.full", "http.url", "url"}
+    | {"http.request.header.referer"}
+)
+
+_HEADER_PREFIXES = ("HTTP_", "http.request.header.", "http.response.header.")
+
+_HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
+_NO_WORD = re.compile(r"[^a-z0-9]+")
+_SEPARATORS = re.compile(r"([&;?#\s'\"<>])")
+
+
+class Rule(IntEnum):
+    """What is to become of the value of a key."""
+
+    KEEP = 0
+    #: It may be a secret, unless the value is one that cannot be.
+    LIKELY = 1
+    SECRET = 2
+    PARAMETERS = 3
+    TYPE_ONLY = 4
+
+
+def normal(name: str) -> str:
+    """Return a name in the spelling in which names are compared.
+
+    Args:
+        name: ``X-Api-Key``, ``HTTP_X_API_KEY``, ``apiKey``.
+    """
+    for prefix in _HEADER_PREFIXES:
+        if name.startswith(prefix):
+            name = name[len(prefix) :]
+            break
+    return _NO_WORD.sub("_", _HUMP.sub("_", name).lower())
+
+
+class Names:
+    """The names that an ini holds to be secret.
+
+    Args:
+        headers: names or globs of headers, beside the usual ones.
+        parameters: names or globs of query parameters and form fields, beside the usual ones.
+        environ: names or globs of the environ's keys, beside the usual ones.
+        kept_headers: names or globs of headers that are not secret, whatever else says so.
+    """
+
+    def __init__(
+        self,
+        headers: Sequence[str] = (),
+        parameters: Sequence[str] = (),
+        environ: Sequence[str] = (),
+        kept_headers: Sequence[str] = (),
+    ) -> None:
+        self._headers = _globs(map(normal, headers))
+        self._kept_headers = _globs(map(normal, kept_headers))
+        self._parameters = _globs(map(normal, parameters))
+        self._environ = _globs(environ)
+        self._exact = frozenset(normal(name) for name in (*DEFAULT_DENYLIST, *DEFAULT_PII_DENYLIST))
+        self.is_own_environ = self._environ.match
+        #: Whether the ini names keys of the environ.
+        self.has_own_environ = bool(environ)
+        # Names come again and again; those that a client makes up push each other out.
+        self.key_rule = lru_cache(maxsize=4096)(self._key_rule)
+        self.is_variable = lru_cache(maxsize=4096)(self._is_variable)
+
+    def deny(self, names: Iterable[str]) -> None:
+        """Add exact names: those of the SDK's ``event_scrubber``, which then hold at any depth.
+
+        Args:
+            names: of keys.
+        """
+        self._exact |= {normal(name) for name in names}
+        self.key_rule.cache_clear()
+
+    def is_header(self, name: str) -> bool:
+        """Tell whether a header is secret.
+
+        Args:
+            name: in any spelling.
+        """
+        name = normal(name)
+        if self._kept_headers.match(name):
+            return False
+        if self._headers.match(name) or name in self._exact or name in _PERSONAL_HEADERS:
+            return True
+        if name in _ORDINARY_HEADERS:
+            return False
+        words = set(name.split("_"))
+        return _says_secret(name, words) or bool(words & (_ADDRESS_WORDS | _PERSON_WORDS))
+
+    def is_personal_header(self, name: str) -> bool:
+        """Tell whether a secret header holds names or addresses, and no random text.
+
+        Args:
+            name: in any spelling.
+        """
+        name = normal(name)
+        words = set(name.split("_"))
+        return name in _PERSONAL_HEADERS or bool(words & (_ADDRESS_WORDS | _PERSON_WORDS))
+
+    def is_parameter(self, name: str) -> bool:
+        """Tell whether a parameter of a query or a form is secret.
+
+        Args:
+            name: decoded or percent-encoded.
+        """
+        name = normal(unquote_plus(name))
+        return (
+            bool(self._parameters.match(name))
+            or name in self._exact
+            or _says_secret(name, set(name.split("_")))
+        )
+
+    def is_environ(self, key: str) -> bool:
+        """Tell whether a key of the environ is secret.
+
+        Args:
+            key: as the environ has it.
+        """
+        if key.startswith("HTTP_"):
+            return self.is_header(key) or bool(self._environ.match(key))
+        return (
+            key in _SECRET_ENVIRON
+            or key.startswith(_SECRET_PREFIXES)
+            or ("." in key and key.rpartition(".")[2] in _SECRET_LAST_PARTS)
+            or bool(self._environ.match(key))
+        )
+
+    def has_parameters(self, key: str) -> bool:
+        """Tell whether what stands under a key is a query string or a URL.
+
+        Args:
+            key: of an environ, a span's data and so on.
+        """
+        return key in _WITH_PARAMETERS
+
+    def _key_rule(self, key: str) -> Rule:
+        """Return what is to become of the value of a key, in whatever mapping it stands."""
+        if key == "wsgi.input":
+            return Rule.TYPE_ONLY
+        name = normal(key)
+        if key.startswith(_HEADER_PREFIXES) or "-" in key:
+            secret = self.is_header(key)
+            if secret or self._kept_headers.match(name):
+                return Rule.SECRET if secret else Rule.KEEP
+        if self.is_environ(key) or name in self._exact or self._parameters.match(name):
+            return Rule.SECRET
+        if key in _WITH_PARAMETERS:
+            return Rule.PARAMETERS
+        return Rule.LIKELY if _SECRET.search(name) else Rule.KEEP
+
+    def _is_variable(self, name: str) -> bool:
+        """Tell whether a local variable is secret by its name."""
+        name = normal(name)
+        return bool(_SECRET_VARIABLE.search(name) or self._parameters.match(name))
+
+    def clean_parameters(self, text: str) -> str:
+        """Return a query string, or text with URLs in it, without the values of secret parameters.
+
+        Args:
+            text: raw, as it came.
+        """
+        if "=" not in text:
+            return text
+        # Split at single characters: nothing that a client sends makes it look twice.
+        parts = _SEPARATORS.split(text)
+        for index in range(0, len(parts), 2):
+            name, equals, value = parts[index].partition("=")
+            if equals and value and self.is_parameter(name):
+                parts[index] = f"{name}={FILTERED}"
+        return "".join(parts)
+
+    def secret_parameters(self, text: str) -> list[tuple[str, str]]:
+        """Return names and raw values of the secret parameters of a query string or a URL.
+
+        Args:
+            text: raw, as it came.
+        """
+        if "=" not in text:
+            return []
+        pairs = (part.partition("=") for part in _SEPARATORS.split(text)[::2])
+        return [(name, value) for name, equals, value in pairs if value and self.is_parameter(name)]
+
+
+def _says_secret(name: str, words: set[str]) -> bool:
+    return bool(_SECRET.search(name) or words & _SECRET_WORDS) or any(
+        (word.endswith("key") and word not in _NO_KEYS) or word.startswith("session") for word in words
+    )
+
+
+def _globs(globs: Iterable[str]) -> re.Pattern[str]:
+    # Of no globs at all, what matches nothing.
+    return re.compile("|".join(map(fnmatch.translate, globs)) or "(?!)")

@@ -1,0 +1,350 @@
+"""Taking secrets out of what is about to be sent: events, transactions, log items, metrics, spans.
+
+An event is one tree of what JSON has. It is walked twice at most: once for the
+names and to collect the texts, which are then looked through together, and once
+more for those texts that had a secret.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+
+from sentry_paste.redaction.matcher import Matcher
+from sentry_paste.redaction.names import FILTERED, Names, Rule
+
+# What no request has a say in.
+_NOT_OF_REQUESTS = frozenset(
+    {"_meta", "breadcrumbs_meta", "debug_meta", "dist", "environment", "event_id", "level", "logger"}
+    | {"measurements", "modules", "platform", "release", "sdk", "server_name", "start_timestamp"}
+    | {"timestamp", "transaction", "transaction_info", "type", "user", "tags"}
+)
+# Of a log item, a metric, a span.
+_NOT_OF_REQUESTS_ITEM = frozenset(
+    {
+        "timestamp",
+        "start_timestamp",
+        "end_timestamp",
+        "time_unix_nano",
+        "trace_id",
+        "span_id",
+        "parent_span_id",
+    }
+    | {"severity_number", "severity_text", "level", "type", "status", "is_segment", "unit", "value", "kind"}
+)
+# Of exceptions and threads: code, which a walk over it would only make slower.
+_CODE = frozenset({"stacktrace", "type", "module", "thread_id"})
+
+# What a likely secret cannot be: as a frame's variable it is shown, as elsewhere it is.
+_TRIVIAL = re.compile(r"|None|True|False|-?\d{1,5}|'.?'|\[\]|\(\)|\{\}")
+_TYPE = re.compile(r"<([\w.]+)")
+
+_REMARK = [["!config", "s"]]
+
+Path = tuple[Any, ...]
+
+
+class Kept(NamedTuple):
+    """What the app itself has put onto its scopes, which is its own decision.
+
+    Attributes:
+        tags: by name.
+        contexts: by name.
+        user: by key.
+    """
+
+    tags: Mapping[str, Any]
+    contexts: Mapping[str, Any]
+    user: Mapping[str, Any]
+
+
+NOTHING_KEPT = Kept({}, {}, {})
+
+
+def clean_event(event: dict[str, Any], matcher: Matcher, names: Names, kept: Kept = NOTHING_KEPT) -> None:
+    """Take the secrets out of an event or a transaction, as the SDK has serialised it.
+
+    Args:
+        event: it is changed.
+        matcher: the secret values of the request.
+        names: which names are secret.
+        kept: what stays, secret or not.
+    """
+    walk = _Walk(event, names)
+    for key, value in list(event.items()):
+        if key in ("exception", "threads"):
+            _add_stacks(walk, value, (key,))
+        elif key == "request":
+            _add_request(walk, value, names)
+        elif key == "contexts":
+            for name, context in _items(value):
+                if name not in kept.contexts:
+                    walk.add(context, (key, name))
+        elif key not in _NOT_OF_REQUESTS:
+            walk.add_member(event, key, value, (key,))
+    if "stacktrace" in event:
+        _add_stacktrace(walk, event["stacktrace"], ("stacktrace",))
+    for name, own in (("tags", kept.tags), ("user", kept.user)):
+        walk.add_except(event, name, own)
+    walk.finish(matcher)
+    _clean_urls(event, matcher, names)
+
+
+def clean_item(item: dict[str, Any], matcher: Matcher, names: Names) -> None:
+    """Take the secrets out of a log item, a metric or a streamed span.
+
+    Args:
+        item: it is changed.
+        matcher: the secret values of the request.
+        names: which names are secret.
+    """
+    walk = _Walk(None, names)
+    for key, value in list(item.items()):
+        if key == "attributes":
+            attributes = item[key] = {name: _plain(member) for name, member in _items(value)}
+            walk.add(attributes, ())
+        elif key not in _NOT_OF_REQUESTS_ITEM:
+            walk.add_member(item, key, value, ())
+    walk.finish(matcher)
+
+
+def strip_event(event: dict[str, Any]) -> None:
+    """Leave of an event what cannot hold a secret: for when redaction fails.
+
+    Args:
+        event: it is changed.
+    """
+    for key in (
+        "request",
+        "breadcrumbs",
+        "extra",
+        "tags",
+        "user",
+        "logentry",
+        "message",
+        "fingerprint",
+        "_meta",
+    ):
+        event.pop(key, None)
+    trace = (event.get("contexts") or {}).get("trace") or {}
+    plain = ("trace_id", "span_id", "parent_span_id", "op", "status", "origin")
+    event["contexts"] = {"trace": {key: trace[key] for key in plain if key in trace}}
+    event["transaction"] = FILTERED
+    event["spans"] = [] if "spans" in event else event.pop("spans", None)
+    if event["spans"] is None:
+        del event["spans"]
+    for kind in ("exception", "threads"):
+        for entry in _values(event.get(kind)):
+            for key in set(entry) - {"type", "module", "stacktrace", "id", "crashed", "current"}:
+                entry[key] = {"type": "generic", "handled": False} if key == "mechanism" else FILTERED
+            for frame in (entry.get("stacktrace") or {}).get("frames") or ():
+                frame.pop("vars", None)
+    event.pop("stacktrace", None)
+    event["tags"] = {"sentry_paste.redaction": "failed"}
+
+
+def strip_item(item: dict[str, Any]) -> None:
+    """Leave of a log item, a metric or a span what cannot hold a secret: for when redaction fails.
+
+    Args:
+        item: it is changed.
+    """
+    for key in set(item) - _NOT_OF_REQUESTS_ITEM:
+        item[key] = {"sentry_paste.redaction": "failed"} if key == "attributes" else FILTERED
+
+
+class _Walk:
+    """One walk over a payload.
+
+    Args:
+        event: that gets remarks of what was replaced, None where there is nowhere to put them.
+        names: which names are secret.
+    """
+
+    def __init__(self, event: dict[str, Any] | None, names: Names) -> None:
+        self._event = event
+        self._names = names
+        self._texts: set[str] = set()
+        self._visited: list[Any] = []
+        self._members: list[tuple[Any, Any]] = []
+
+    def add_member(self, holder: Any, key: Any, value: Any, path: Path) -> None:
+        """Add a member of something that is not walked as a whole."""
+        if type(value) is str:
+            self._texts.add(value)
+            self._members.append((holder, key))
+        else:
+            self.add(value, path)
+
+    def add_except(self, event: dict[str, Any], name: str, kept: Mapping[str, Any]) -> None:
+        """Add a mapping of an event, but for the keys that the app has given a value to."""
+        holder = event.get(name)
+        for key, value in _items(holder):
+            if key in kept:
+                continue
+            if self._names.key_rule(key) is not Rule.KEEP:
+                self._replace(holder, key, (name, key))
+            else:
+                self.add_member(holder, key, value, (name, key))
+
+    def add_variables(self, variables: Any, path: Path) -> None:
+        """Add a frame's local variables, in whose names fewer words tell than in others."""
+        is_variable = self._names.is_variable
+        for name, value in _items(variables):
+            if type(name) is str and is_variable(name) and not _is_trivial(value):
+                self._replace(variables, name, (*path, name))
+        self.add(variables, path, by_name=False)
+
+    def add_headers(self, headers: Any, path: Path) -> None:
+        """Add headers by their names."""
+        for name, value in _items(headers):
+            if value != FILTERED and self._names.is_header(str(name)):
+                self._replace(headers, name, (*path, name))
+            elif type(value) is str and ("?" in value or self._names.has_parameters(name)):
+                headers[name] = self._names.clean_parameters(value)
+        self.add(headers, path, by_name=False)
+
+    def add(self, node: Any, path: Path, by_name: bool = True) -> None:
+        """Add a tree: replace by name what is secret, collect the texts.
+
+        Args:
+            node: a mapping, a list, or anything else.
+            path: of the tree in the event.
+            by_name: whether the names of its own members count; those below always do.
+        """
+        key_rule, texts, visited = self._names.key_rule, self._texts, self._visited
+        stack = [(node, path, by_name)]
+        while stack:
+            node, path, by_name = stack.pop()
+            kind = type(node)
+            if kind is dict:
+                visited.append(node)
+                texts.update([key for key in node if type(key) is str])
+                for key, value in node.items():
+                    if by_name and key_rule(key):
+                        value = self._by_name(node, key, value, path)
+                    inner = type(value)
+                    if inner is str:
+                        texts.add(value)
+                    elif inner is dict or inner is list:
+                        stack.append((value, (*path, key), True))
+            elif kind is list:
+                visited.append(node)
+                if len(node) == 2 and type(node[0]) is str:
+                    self._pair(node, path)
+                for index, value in enumerate(node):
+                    inner = type(value)
+                    if inner is str:
+                        texts.add(value)
+                    elif inner is dict or inner is list:
+                        stack.append((value, (*path, index), True))
+
+    def _by_name(self, node: Any, key: str, value: Any, path: Path) -> Any:
+        rule = self._names.key_rule(key)
+        if value == FILTERED or value is None:
+            return value
+        if rule is Rule.PARAMETERS:
+            if type(value) is str:
+                node[key] = self._names.clean_parameters(value)
+        elif rule is Rule.TYPE_ONLY:
+            found = _TYPE.match(value) if type(value) is str else None
+            node[key] = f"<{found[1]}>" if found else FILTERED
+        elif rule is Rule.SECRET or not _is_trivial(value):
+            self._replace(node, key, (*path, key))
+        return node[key]
+
+    def _pair(self, node: list[Any], path: Path) -> None:
+        """Look at a list of two as at a name and a value, as headers and forms are held."""
+        name = node[0].lstrip("b").strip("'\"")
+        rule = self._names.key_rule(name) if len(name) < 100 else Rule.KEEP
+        if rule in (Rule.SECRET, Rule.LIKELY) and not _is_trivial(node[1]):
+            self._replace(node, 1, (*path, 1))
+
+    def _replace(self, holder: Any, key: Any, path: Path) -> None:
+        holder[key] = FILTERED
+        if self._event is None:
+            return
+        meta = self._event.setdefault("_meta", {})
+        for part in path:
+            meta = meta.setdefault(str(part), {})
+        meta[""] = {**meta.get("", {}), "rem": _REMARK}
+
+    def finish(self, matcher: Matcher) -> None:
+        """Replace the values that are secret in all that was added."""
+        changed = matcher.clean_all(self._texts)
+        if not changed:
+            return
+        for holder, key in self._members:
+            holder[key] = changed.get(holder[key], holder[key])
+        for node in self._visited:
+            if type(node) is dict:
+                if not changed.keys().isdisjoint(node):
+                    members = [(changed.get(key, key), value) for key, value in node.items()]
+                    node.clear()
+                    node.update(members)
+                entries: Iterable[tuple[Any, Any]] = node.items()
+            else:
+                entries = enumerate(node)
+            for key, value in entries:
+                if type(value) is str and value in changed:
+                    node[key] = changed[value]
+
+
+def _add_stacks(walk: _Walk, found: Any, path: Path) -> None:
+    for index, entry in enumerate(_values(found)):
+        place = (*path, "values", index)
+        for key, value in entry.items():
+            if key == "stacktrace":
+                _add_stacktrace(walk, value, (*place, key))
+            elif key not in _CODE:
+                walk.add_member(entry, key, value, (*place, key))
+
+
+def _add_stacktrace(walk: _Walk, stacktrace: Any, path: Path) -> None:
+    for index, frame in enumerate((stacktrace or {}).get("frames") or ()):
+        if frame.get("vars"):
+            walk.add_variables(frame["vars"], (*path, "frames", index, "vars"))
+
+
+def _add_request(walk: _Walk, request: Any, names: Names) -> None:
+    for key, value in _items(request):
+        if key == "headers":
+            walk.add_headers(value, ("request", key))
+        elif key == "cookies":
+            request[key] = {name: FILTERED for name, _ in _items(value)}
+        elif key == "query_string" and type(value) is str:
+            request[key] = names.clean_parameters(value)
+            walk.add_member(request, key, request[key], ())
+        elif key not in ("url", "method"):
+            walk.add_member(request, key, value, ("request", key))
+
+
+def _clean_urls(event: dict[str, Any], matcher: Matcher, names: Names) -> None:
+    if type(event.get("transaction")) is str:
+        event["transaction"] = matcher.clean(event["transaction"], is_url=True)
+    request = event.get("request")
+    if isinstance(request, dict) and type(request.get("url")) is str:
+        request["url"] = matcher.clean(names.clean_parameters(request["url"]), is_url=True)
+
+
+def _is_trivial(value: Any) -> bool:
+    return value in (None, True, False, FILTERED) or bool(type(value) is str and _TRIVIAL.fullmatch(value))
+
+
+def _plain(value: Any) -> Any:
+    """Return what a log item's attribute will be sent as."""
+    if isinstance(value, (str, bool, int, float)) or value is None:
+        return value
+    if isinstance(value, (list, tuple)):
+        return [_plain(member) for member in value]
+    return repr(value)
+
+
+def _items(found: Any) -> list[tuple[Any, Any]]:
+    return list(found.items()) if isinstance(found, dict) else []
+
+
+def _values(found: Any) -> list[dict[str, Any]]:
+    values = found.get("values") if isinstance(found, dict) else found
+    return [entry for entry in values or () if isinstance(entry, dict)] if isinstance(values, list) else []
