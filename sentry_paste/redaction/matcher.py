@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Collection, Iterable
+from itertools import accumulate
 
 from sentry_paste.redaction.names import FILTERED
 from sentry_paste.redaction.values import Secret, Where
@@ -74,32 +75,43 @@ class Matcher:
         """
         if not self:
             return {}
-        changed = {}
-        keys = self._present(texts)
-        for text in texts:
-            if text in self._whole:
-                changed[text] = FILTERED
-                continue
-            cleaned = text
-            if keys is None or any(key in text for key in keys):
-                cleaned = self._replace_all(text, keys)
-            if text.rstrip("'\"").endswith(_ELLIPSES):
-                cleaned = self._without_cut(cleaned)
-            if cleaned is not text and cleaned != text:
+        listed = list(texts)
+        together = "\n".join(listed)
+        changed = dict.fromkeys(self._whole.intersection(listed), FILTERED)
+        for text in self._with_secrets(listed, together):
+            cleaned = self._replace_all(text)
+            if cleaned != text and text not in changed:
                 changed[text] = cleaned
+        if any(ellipsis in together for ellipsis in _ELLIPSES):
+            for text in listed:
+                if text.rstrip("'\"").endswith(_ELLIPSES):
+                    before = changed.get(text, text)
+                    cleaned = self._without_cut(before)
+                    if cleaned != before:
+                        changed[text] = cleaned
         return changed
 
-    def _present(self, texts: Collection[str]) -> list[str] | None:
-        """Return the keys that are somewhere in the texts, None where there are too many to ask."""
+    def _with_secrets(self, texts: list[str], together: str) -> Iterable[str]:
+        """Return the texts that may have secrets in them."""
         if self._anchors:
-            return None
-        together = "\n".join(texts)
-        return [key for key in self._keys if key in together]
+            return texts
+        present = [key for key in self._keys if key in together]
+        if not present:
+            return ()
+        ends = list(accumulate(len(text) + 1 for text in texts))
+        found = set()
+        for key in present:
+            start = together.find(key)
+            while start >= 0:
+                index = bisect_right(ends, start)
+                found.add(index)
+                start = together.find(key, ends[index])
+        return [texts[index] for index in found]
 
-    def _replace_all(self, text: str, keys: list[str] | None = None, is_url: bool = False) -> str:
+    def _replace_all(self, text: str, is_url: bool = False) -> str:
         if self._anchors:
             return self._scan(text, is_url)
-        for key in self._keys if keys is None else keys:
+        for key in self._keys:
             if key in text:
                 text = self._replace(text, key, is_url)
         return text

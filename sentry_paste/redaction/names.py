@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import fnmatch
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from enum import IntEnum
 from functools import lru_cache
+from typing import Any
 from urllib.parse import unquote_plus
 
 from sentry_sdk.scrubber import DEFAULT_DENYLIST, DEFAULT_PII_DENYLIST
@@ -73,6 +74,9 @@ _WITH_PARAMETERS = frozenset(
 
 _HEADER_PREFIXES = ("HTTP_", "http.request.header.", "http.response.header.")
 
+# How many names are remembered with what they say.
+_REMEMBERED = 4096
+
 _HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _NO_WORD = re.compile(r"[^a-z0-9]+")
 _SEPARATORS = re.compile(r"([&;?#\s'\"<>])")
@@ -127,9 +131,11 @@ class Names:
         self.is_own_environ = self._environ.match
         #: Whether the ini names keys of the environ.
         self.has_own_environ = bool(environ)
-        # Names come again and again; those that a client makes up push each other out.
-        self.key_rule = lru_cache(maxsize=4096)(self._key_rule)
-        self.is_variable = lru_cache(maxsize=4096)(self._is_variable)
+        self.key_rule = lru_cache(maxsize=_REMEMBERED)(self._key_rule)
+        self.is_parameter = lru_cache(maxsize=_REMEMBERED)(self._is_parameter)
+        # Names come again and again. Whether all of a mapping's are known is one question.
+        self._plain_keys: set[Any] = set()
+        self._plain_variables: set[Any] = set()
 
     def deny(self, names: Iterable[str]) -> None:
         """Add exact names: those of the SDK's ``event_scrubber``, which then hold at any depth.
@@ -139,6 +145,8 @@ class Names:
         """
         self._exact |= {normal(name) for name in names}
         self.key_rule.cache_clear()
+        self.is_parameter.cache_clear()
+        self._plain_keys.clear()
 
     def is_header(self, name: str) -> bool:
         """Tell whether a header is secret.
@@ -166,12 +174,8 @@ class Names:
         words = set(name.split("_"))
         return name in _PERSONAL_HEADERS or bool(words & (_ADDRESS_WORDS | _PERSON_WORDS))
 
-    def is_parameter(self, name: str) -> bool:
-        """Tell whether a parameter of a query or a form is secret.
-
-        Args:
-            name: decoded or percent-encoded.
-        """
+    def _is_parameter(self, name: str) -> bool:
+        """Tell whether a parameter of a query or a form is secret; decoded or percent-encoded."""
         name = normal(unquote_plus(name))
         return (
             bool(self._parameters.match(name))
@@ -201,6 +205,26 @@ class Names:
             key: of an environ, a span's data and so on.
         """
         return key in _WITH_PARAMETERS
+
+    def secret_keys(self, mapping: Collection[Any]) -> list[str]:
+        """Return those keys of a mapping whose values are not to be kept as they are.
+
+        Args:
+            mapping: any.
+        """
+        if self._plain_keys.issuperset(mapping):
+            return []
+        return _unknown(mapping, self._plain_keys, self.key_rule)
+
+    def secret_variables(self, variables: Collection[Any]) -> list[str]:
+        """Return those names of local variables that are secret.
+
+        Args:
+            variables: of a frame.
+        """
+        if self._plain_variables.issuperset(variables):
+            return []
+        return _unknown(variables, self._plain_variables, self._is_variable)
 
     def _key_rule(self, key: str) -> Rule:
         """Return what is to become of the value of a key, in whatever mapping it stands."""
@@ -248,6 +272,15 @@ class Names:
             return []
         pairs = (part.partition("=") for part in _SEPARATORS.split(text)[::2])
         return [(name, value) for name, equals, value in pairs if value and self.is_parameter(name)]
+
+
+def _unknown(mapping: Collection[Any], plain: set[Any], rule: Callable[[str], Any]) -> list[str]:
+    """Return the names that a rule is about, and note the others."""
+    found = [name for name in mapping if name not in plain and type(name) is str and rule(name)]
+    if len(plain) > _REMEMBERED:  # what clients make up must not be remembered for ever
+        plain.clear()
+    plain.update(name for name in mapping if name not in found)
+    return found
 
 
 def _says_secret(name: str, words: set[str]) -> bool:

@@ -8,7 +8,7 @@ more for those texts that had a secret.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from sentry_paste.redaction.matcher import Matcher
@@ -87,6 +87,7 @@ def clean_event(event: dict[str, Any], matcher: Matcher, names: Names, kept: Kep
         _add_stacktrace(walk, event["stacktrace"], ("stacktrace",))
     for name, own in (("tags", kept.tags), ("user", kept.user)):
         walk.add_except(event, name, own)
+    walk.add_keys(event.get("_meta"))
     walk.finish(matcher)
     _clean_urls(event, matcher, names)
 
@@ -165,9 +166,14 @@ class _Walk:
     def __init__(self, event: dict[str, Any] | None, names: Names) -> None:
         self._event = event
         self._names = names
-        self._texts: set[str] = set()
-        self._visited: list[Any] = []
+        self._texts: set[Any] = set()
+        # Those that hold nothing to go into, and the others.
+        self._leaves: list[Any] = []
+        self._branches: list[Any] = []
         self._members: list[tuple[Any, Any]] = []
+        self._replaced: list[Path] = []
+        # What became of query strings: each frame that holds the environ has the same.
+        self._queries: dict[str, str] = {}
 
     def add_member(self, holder: Any, key: Any, value: Any, path: Path) -> None:
         """Add a member of something that is not walked as a whole."""
@@ -190,9 +196,8 @@ class _Walk:
 
     def add_variables(self, variables: Any, path: Path) -> None:
         """Add a frame's local variables, in whose names fewer words tell than in others."""
-        is_variable = self._names.is_variable
-        for name, value in _items(variables):
-            if type(name) is str and is_variable(name) and not _is_trivial(value):
+        for name in self._names.secret_variables(variables):
+            if not _is_trivial(variables[name]):
                 self._replace(variables, name, (*path, name))
         self.add(variables, path, by_name=False)
 
@@ -213,46 +218,57 @@ class _Walk:
             path: of the tree in the event.
             by_name: whether the names of its own members count; those below always do.
         """
-        key_rule, texts, visited = self._names.key_rule, self._texts, self._visited
-        stack = [(node, path, by_name)]
+        add, update, leaves, branches = self._texts.add, self._texts.update, self._leaves, self._branches
+        secret_keys, stack = self._names.secret_keys, [(node, path, by_name)]
         while stack:
             node, path, by_name = stack.pop()
             kind = type(node)
             if kind is dict:
-                visited.append(node)
-                texts.update([key for key in node if type(key) is str])
-                for key, value in node.items():
-                    if by_name and key_rule(key):
-                        value = self._by_name(node, key, value, path)
-                    inner = type(value)
-                    if inner is str:
-                        texts.add(value)
-                    elif inner is dict or inner is list:
-                        stack.append((value, (*path, key), True))
+                update(node)
+                if by_name:
+                    for key in secret_keys(node):
+                        self._by_name(node, key, node[key], path)
             elif kind is list:
-                visited.append(node)
                 if len(node) == 2 and type(node[0]) is str:
                     self._pair(node, path)
-                for index, value in enumerate(node):
-                    inner = type(value)
-                    if inner is str:
-                        texts.add(value)
-                    elif inner is dict or inner is list:
-                        stack.append((value, (*path, index), True))
+            else:
+                continue
+            branching = False
+            members: Any = node.items() if kind is dict else enumerate(node)
+            for key, value in members:
+                inner = type(value)
+                if inner is str:
+                    add(value)
+                elif inner is dict or inner is list:
+                    branching = True
+                    if value:
+                        stack.append((value, (*path, key), True))
+            (branches if branching else leaves).append(node)
 
-    def _by_name(self, node: Any, key: str, value: Any, path: Path) -> Any:
+    def add_keys(self, node: Any) -> None:
+        """Add the keys of nested mappings: remarks stand under the keys of what they are about."""
+        stack = [node]
+        while stack:
+            node = stack.pop()
+            if type(node) is dict:
+                self._branches.append(node)
+                self._texts.update(node)
+                stack.extend(node.values())
+
+    def _by_name(self, node: Any, key: str, value: Any, path: Path) -> None:
         rule = self._names.key_rule(key)
         if value == FILTERED or value is None:
-            return value
+            return
         if rule is Rule.PARAMETERS:
             if type(value) is str:
-                node[key] = self._names.clean_parameters(value)
+                if value not in self._queries:
+                    self._queries[value] = self._names.clean_parameters(value)
+                node[key] = self._queries[value]
         elif rule is Rule.TYPE_ONLY:
             found = _TYPE.match(value) if type(value) is str else None
             node[key] = f"<{found[1]}>" if found else FILTERED
         elif rule is Rule.SECRET or not _is_trivial(value):
             self._replace(node, key, (*path, key))
-        return node[key]
 
     def _pair(self, node: list[Any], path: Path) -> None:
         """Look at a list of two as at a name and a value, as headers and forms are held."""
@@ -263,32 +279,49 @@ class _Walk:
 
     def _replace(self, holder: Any, key: Any, path: Path) -> None:
         holder[key] = FILTERED
-        if self._event is None:
+        self._replaced.append(path)
+
+    def _remark(self, changed: Mapping[str, str]) -> None:
+        """Add Sentry's remarks on what was replaced, under keys that hold no secret either."""
+        if self._event is None or not self._replaced:
             return
-        meta = self._event.setdefault("_meta", {})
-        for part in path:
-            meta = meta.setdefault(str(part), {})
-        meta[""] = {**meta.get("", {}), "rem": _REMARK}
+        root = self._event.setdefault("_meta", {})
+        nodes: dict[Path, dict[str, Any]] = {}
+        for path in self._replaced:
+            node = nodes.get(path[:-1])
+            if node is None:
+                node = root
+                for part in path[:-1]:
+                    node = node.setdefault(changed.get(part, str(part)), {})
+                nodes[path[:-1]] = node
+            entry = node.setdefault(changed.get(path[-1], str(path[-1])), {})
+            entry[""] = {**entry.get("", {}), "rem": _REMARK}
 
     def finish(self, matcher: Matcher) -> None:
         """Replace the values that are secret in all that was added."""
-        changed = matcher.clean_all(self._texts)
+        changed = matcher.clean_all([text for text in self._texts if type(text) is str])
+        self._remark(changed)
         if not changed:
             return
         for holder, key in self._members:
             holder[key] = changed.get(holder[key], holder[key])
-        for node in self._visited:
-            if type(node) is dict:
-                if not changed.keys().isdisjoint(node):
-                    members = [(changed.get(key, key), value) for key, value in node.items()]
-                    node.clear()
-                    node.update(members)
-                entries: Iterable[tuple[Any, Any]] = node.items()
-            else:
-                entries = enumerate(node)
-            for key, value in entries:
-                if type(value) is str and value in changed:
-                    node[key] = changed[value]
+        is_same = changed.keys().isdisjoint
+        for node in self._branches:
+            _change(node, changed)
+        for node in self._leaves:
+            if not is_same(node.values() if type(node) is dict else node) or not is_same(node):
+                _change(node, changed)
+
+
+def _change(node: Any, changed: Mapping[str, str]) -> None:
+    if type(node) is dict and not changed.keys().isdisjoint(node):
+        renamed = [(changed.get(key, key), value) for key, value in node.items()]
+        node.clear()
+        node.update(renamed)
+    members: Any = node.items() if type(node) is dict else enumerate(node)
+    for key, value in members:
+        if type(value) is str and value in changed:
+            node[key] = changed[value]
 
 
 def _add_stacks(walk: _Walk, found: Any, path: Path) -> None:

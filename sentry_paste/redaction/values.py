@@ -210,7 +210,7 @@ def _addresses(text: str) -> Iterator[Secret]:
         # With a port, as Forwarded has it.
         found = _address(part) or _address(part.rpartition(":")[0])
         if found and not ipaddress.ip_address(found).is_loopback:
-            yield Secret(found, Where.ADDRESS)
+            yield from (Secret(form, Where.ADDRESS) for form in _forms(found))
         elif not found and len(part) >= _LONG:
             yield from _value(part)
     if "," in text or ";" in text:
