@@ -1,7 +1,7 @@
 """What redaction costs an event: ``python -m benchmarks.redact``.
 
-An event with the variables of many frames, as the SDK serialises them, from a request with a cookie, credentials
-and a query; some frames have a secret in a variable. Then requests that grow, to see how the cost does.
+An event with the variables of many frames, as the SDK serialises them, from a request with a cookie,
+credentials and a query; some frames have a secret in a variable. Then requests that grow.
 """
 
 from __future__ import annotations

@@ -8,8 +8,10 @@ import sys
 import urllib.error
 import urllib.request
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
+from canaries import Planted
 
 from sentry_paste.zope import is_failure, published_name
 
@@ -22,6 +24,7 @@ SITE = """
 <configure xmlns="http://namespaces.zope.org/zope" xmlns:browser="http://namespaces.zope.org/browser">
   <include package="Products.Five" />
   <browser:page name="crash" for="*" class="shop.Crash" permission="zope2.Public" />
+  <browser:page name="leak" for="*" class="shop.Leak" permission="zope2.Public" />
   <browser:page name="missing" for="*" class="shop.Missing" permission="zope2.Public" />
   <browser:page name="conflict" for="*" class="shop.Conflict" permission="zope2.Public" />
   <browser:page name="hello" for="*" class="shop.Hello" permission="zope2.Public" />
@@ -49,6 +52,12 @@ class Crash(BrowserView):
         raise ValueError("with a view")
 
 
+class Leak(BrowserView):
+    def __call__(self):
+        cookies, form, environ = self.request.cookies, self.request.form, self.request.environ
+        raise LookupError(f"{self.request} {self.request.get('HTTP_AUTHORIZATION')}")
+
+
 class Missing(BrowserView):
     def __call__(self):
         raise NotFound("not here")
@@ -69,9 +78,14 @@ class ErrorPage(BrowserView):
 """
 
 
+LEAK = Planted(9)
+
+
 def page(port, path):
+    headers = LEAK.headers() if path.startswith("leak") else {}
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/{path}", timeout=60) as answer:
+        request = urllib.request.Request(f"http://127.0.0.1:{port}/{path}", headers=headers)
+        with urllib.request.urlopen(request, timeout=60) as answer:
             return answer.status, answer.read().decode()
     except urllib.error.HTTPError as error:
         with error:
@@ -109,13 +123,26 @@ def zope(tmp_path_factory):
                 path: page(port, path) for path in ("hello", "crash", "crash?key=1", "missing", "conflict")
             }
             receiver.wait(errors=2, transactions=5, seconds=30)
-        yield pages, receiver
+            reported = Reported(list(receiver.errors), list(receiver.transactions))
+            page(port, f"leak?{LEAK.environ['QUERY_STRING']}")
+            receiver.wait(errors=3, transactions=6, seconds=30)
+        yield pages, reported, b"".join(receiver.raw)
+
+
+class Reported(NamedTuple):
+    errors: list
+    transactions: list
 
 
 @pytest.mark.slow
 class TestZope:
+    def test_no_secret_leaves(self, zope):
+        _, _, raw = zope
+        assert b"LookupError" in raw
+        assert LEAK.leaked(raw) == set()
+
     def test_pages_answer(self, zope):
-        pages, _ = zope
+        pages, _, _ = zope
         assert {path: status for path, (status, _) in pages.items()} == {
             "hello": 200,
             "crash": 500,
@@ -126,7 +153,7 @@ class TestZope:
         assert pages["crash"][1] == "a page for the error"
 
     def test_error_with_a_view_and_error_without_are_each_one_event(self, zope):
-        _, receiver = zope
+        _, receiver, _ = zope
         errors = [error["exception"]["values"][-1] for error in receiver.errors]
         assert sorted((error["type"], error["value"]) for error in errors) == [
             ("KeyError", "'without a view'"),
@@ -134,14 +161,14 @@ class TestZope:
         ]
 
     def test_event_has_the_request_and_the_name(self, zope):
-        _, receiver = zope
+        _, receiver, _ = zope
         assert {error["transaction"] for error in receiver.errors} == {"shop.Crash.crash"} or {
             error["transaction"].rpartition(".")[2] for error in receiver.errors
         } <= {"crash", "Crash", "__call__"}
         assert all("/crash" in error["request"]["url"] for error in receiver.errors)
 
     def test_transactions_have_names_of_what_was_published(self, zope):
-        _, receiver = zope
+        _, receiver, _ = zope
         names = [transaction["transaction"] for transaction in receiver.transactions]
         assert len(names) == 5
         assert not [name for name in names if name.startswith("GET ")]

@@ -79,6 +79,7 @@ _REMEMBERED = 4096
 
 _HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _NO_WORD = re.compile(r"[^a-z0-9]+")
+_NO_GLOB = re.compile(r"[^a-z0-9*?\[\]!]+")
 _SEPARATORS = re.compile(r"([&;?#\s'\"<>])")
 
 
@@ -106,6 +107,11 @@ def normal(name: str) -> str:
     return _NO_WORD.sub("_", _HUMP.sub("_", name).lower())
 
 
+def _normal_glob(glob: str) -> str:
+    """Return a glob in that spelling; its wildcards stay."""
+    return _NO_GLOB.sub("_", _HUMP.sub("_", glob).lower())
+
+
 class Names:
     """The names that an ini holds to be secret.
 
@@ -123,9 +129,9 @@ class Names:
         environ: Sequence[str] = (),
         kept_headers: Sequence[str] = (),
     ) -> None:
-        self._headers = _globs(map(normal, headers))
-        self._kept_headers = _globs(map(normal, kept_headers))
-        self._parameters = _globs(map(normal, parameters))
+        self._headers = _globs(map(_normal_glob, headers))
+        self._kept_headers = _globs(map(_normal_glob, kept_headers))
+        self._parameters = _globs(map(_normal_glob, parameters))
         self._environ = _globs(environ)
         self._exact = frozenset(normal(name) for name in (*DEFAULT_DENYLIST, *DEFAULT_PII_DENYLIST))
         self.is_own_environ = self._environ.match
@@ -133,9 +139,9 @@ class Names:
         self.has_own_environ = bool(environ)
         self.key_rule = lru_cache(maxsize=_REMEMBERED)(self._key_rule)
         self.is_parameter = lru_cache(maxsize=_REMEMBERED)(self._is_parameter)
-        # Names come again and again. Whether all of a mapping's are known is one question.
-        self._plain_keys: set[Any] = set()
-        self._plain_variables: set[Any] = set()
+        #: Names that are known to be of no secrets: whether all of a mapping's are is one question.
+        self.plain_keys: set[Any] = set()
+        self.plain_variables: set[Any] = set()
 
     def deny(self, names: Iterable[str]) -> None:
         """Add exact names: those of the SDK's ``event_scrubber``, which then hold at any depth.
@@ -146,7 +152,7 @@ class Names:
         self._exact |= {normal(name) for name in names}
         self.key_rule.cache_clear()
         self.is_parameter.cache_clear()
-        self._plain_keys.clear()
+        self.plain_keys.clear()
 
     def is_header(self, name: str) -> bool:
         """Tell whether a header is secret.
@@ -212,9 +218,7 @@ class Names:
         Args:
             mapping: any.
         """
-        if self._plain_keys.issuperset(mapping):
-            return []
-        return _unknown(mapping, self._plain_keys, self.key_rule)
+        return _unknown(mapping, self.plain_keys, self.key_rule)
 
     def secret_variables(self, variables: Collection[Any]) -> list[str]:
         """Return those names of local variables that are secret.
@@ -222,9 +226,7 @@ class Names:
         Args:
             variables: of a frame.
         """
-        if self._plain_variables.issuperset(variables):
-            return []
-        return _unknown(variables, self._plain_variables, self._is_variable)
+        return _unknown(variables, self.plain_variables, self._is_variable)
 
     def _key_rule(self, key: str) -> Rule:
         """Return what is to become of the value of a key, in whatever mapping it stands."""

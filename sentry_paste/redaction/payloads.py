@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Union
 
 from sentry_paste.redaction.matcher import Matcher
 from sentry_paste.redaction.names import FILTERED, Names, Rule
+from sentry_paste.redaction.texts import clean_text
 
 # What no request has a say in.
 _NOT_OF_REQUESTS = frozenset(
@@ -37,12 +38,13 @@ _NOT_OF_REQUESTS_ITEM = frozenset(
 _CODE = frozenset({"stacktrace", "type", "module", "thread_id"})
 
 # What a likely secret cannot be: as a frame's variable it is shown, as elsewhere it is.
-_TRIVIAL = re.compile(r"|None|True|False|-?\d{1,5}|'.?'|\[\]|\(\)|\{\}")
+_TRIVIAL = re.compile(r"None|True|False|-?\d{1,5}|''|\[\]|\(\)|\{\}")
 _TYPE = re.compile(r"<([\w.]+)")
 
 _REMARK = [["!config", "s"]]
 
-Path = tuple[Any, ...]
+# Where something stands in an event: where what holds it stands, and its key there.
+Path = Union[tuple["Path", Any], None]
 
 
 class Kept(NamedTuple):
@@ -74,17 +76,17 @@ def clean_event(event: dict[str, Any], matcher: Matcher, names: Names, kept: Kep
     walk = _Walk(event, names)
     for key, value in list(event.items()):
         if key in ("exception", "threads"):
-            _add_stacks(walk, value, (key,))
+            _add_stacks(walk, value, (None, key))
         elif key == "request":
             _add_request(walk, value, names)
         elif key == "contexts":
             for name, context in _items(value):
                 if name not in kept.contexts:
-                    walk.add(context, (key, name))
+                    walk.add(context, ((None, key), name))
         elif key not in _NOT_OF_REQUESTS:
-            walk.add_member(event, key, value, (key,))
+            walk.add_member(event, key, value, (None, key))
     if "stacktrace" in event:
-        _add_stacktrace(walk, event["stacktrace"], ("stacktrace",))
+        _add_stacktrace(walk, event["stacktrace"], (None, "stacktrace"))
     for name, own in (("tags", kept.tags), ("user", kept.user)):
         walk.add_except(event, name, own)
     walk.add_keys(event.get("_meta"))
@@ -104,9 +106,9 @@ def clean_item(item: dict[str, Any], matcher: Matcher, names: Names) -> None:
     for key, value in list(item.items()):
         if key == "attributes":
             attributes = item[key] = {name: _plain(member) for name, member in _items(value)}
-            walk.add(attributes, ())
+            walk.add(attributes, None)
         elif key not in _NOT_OF_REQUESTS_ITEM:
-            walk.add_member(item, key, value, ())
+            walk.add_member(item, key, value, None)
     walk.finish(matcher)
 
 
@@ -128,21 +130,31 @@ def strip_event(event: dict[str, Any]) -> None:
         "_meta",
     ):
         event.pop(key, None)
-    trace = (event.get("contexts") or {}).get("trace") or {}
+    contexts = event.pop("contexts", None)
+    trace = contexts.get("trace") if isinstance(contexts, dict) else None
     plain = ("trace_id", "span_id", "parent_span_id", "op", "status", "origin")
-    event["contexts"] = {"trace": {key: trace[key] for key in plain if key in trace}}
+    event["contexts"] = {"trace": {key: value for key, value in _items(trace) if key in plain}}
     event["transaction"] = FILTERED
-    event["spans"] = [] if "spans" in event else event.pop("spans", None)
-    if event["spans"] is None:
-        del event["spans"]
+    if "spans" in event:
+        event["spans"] = []
     for kind in ("exception", "threads"):
-        for entry in _values(event.get(kind)):
-            for key in set(entry) - {"type", "module", "stacktrace", "id", "crashed", "current"}:
-                entry[key] = {"type": "generic", "handled": False} if key == "mechanism" else FILTERED
-            for frame in (entry.get("stacktrace") or {}).get("frames") or ():
-                frame.pop("vars", None)
+        event[kind] = {"values": [_stripped(entry) for entry in _values(event.pop(kind, None))]}
+        if not event[kind]["values"]:
+            del event[kind]
     event.pop("stacktrace", None)
     event["tags"] = {"sentry_paste.redaction": "failed"}
+
+
+def _stripped(entry: dict[str, Any]) -> dict[str, Any]:
+    """Return what is code of an exception or a thread."""
+    kept = ("type", "module", "id", "crashed", "current")
+    plain = {key: value for key, value in entry.items() if key in kept}
+    frames = [
+        {key: value for key, value in frame.items() if key != "vars"}
+        for frame in dict(_items(entry.get("stacktrace"))).get("frames") or ()
+        if isinstance(frame, dict)
+    ]
+    return {**plain, "value": FILTERED, "stacktrace": {"frames": frames}}
 
 
 def strip_item(item: dict[str, Any]) -> None:
@@ -167,10 +179,12 @@ class _Walk:
         self._event = event
         self._names = names
         self._texts: set[Any] = set()
+        self._are_plain_variables = names.plain_variables.issuperset
         # Those that hold nothing to go into, and the others.
         self._leaves: list[Any] = []
         self._branches: list[Any] = []
         self._members: list[tuple[Any, Any]] = []
+        self._stack: list[tuple[Any, Path, bool]] = []
         self._replaced: list[Path] = []
         # What became of query strings: each frame that holds the environ has the same.
         self._queries: dict[str, str] = {}
@@ -190,44 +204,50 @@ class _Walk:
             if key in kept:
                 continue
             if self._names.key_rule(key) is not Rule.KEEP:
-                self._replace(holder, key, (name, key))
+                self._replace(holder, key, ((None, name), key))
             else:
-                self.add_member(holder, key, value, (name, key))
+                self.add_member(holder, key, value, ((None, name), key))
 
     def add_variables(self, variables: Any, path: Path) -> None:
         """Add a frame's local variables, in whose names fewer words tell than in others."""
-        for name in self._names.secret_variables(variables):
-            if not _is_trivial(variables[name]):
-                self._replace(variables, name, (*path, name))
-        self.add(variables, path, by_name=False)
+        if not self._are_plain_variables(variables):
+            for name in self._names.secret_variables(variables):
+                if not _is_trivial(variables[name]):
+                    self._replace(variables, name, (path, name))
+        self._stack.append((variables, path, False))
 
     def add_headers(self, headers: Any, path: Path) -> None:
         """Add headers by their names."""
         for name, value in _items(headers):
             if value != FILTERED and self._names.is_header(str(name)):
-                self._replace(headers, name, (*path, name))
+                self._replace(headers, name, (path, name))
             elif type(value) is str and ("?" in value or self._names.has_parameters(name)):
                 headers[name] = self._names.clean_parameters(value)
         self.add(headers, path, by_name=False)
 
     def add(self, node: Any, path: Path, by_name: bool = True) -> None:
-        """Add a tree: replace by name what is secret, collect the texts.
+        """Add a tree.
 
         Args:
             node: a mapping, a list, or anything else.
             path: of the tree in the event.
             by_name: whether the names of its own members count; those below always do.
         """
+        self._stack.append((node, path, by_name))
+
+    def _walk(self) -> None:
+        """Go through the trees: replace by name what is secret, collect the texts."""
         add, update, leaves, branches = self._texts.add, self._texts.update, self._leaves, self._branches
-        secret_keys, stack = self._names.secret_keys, [(node, path, by_name)]
+        are_plain, stack = self._names.plain_keys.issuperset, self._stack
         while stack:
             node, path, by_name = stack.pop()
             kind = type(node)
             if kind is dict:
-                update(node)
                 if by_name:
-                    for key in secret_keys(node):
-                        self._by_name(node, key, node[key], path)
+                    update(node)
+                    if not are_plain(node):
+                        for key in self._names.secret_keys(node):
+                            self._by_name(node, key, node[key], path)
             elif kind is list:
                 if len(node) == 2 and type(node[0]) is str:
                     self._pair(node, path)
@@ -242,7 +262,7 @@ class _Walk:
                 elif inner is dict or inner is list:
                     branching = True
                     if value:
-                        stack.append((value, (*path, key), True))
+                        stack.append((value, (path, key), True))
             (branches if branching else leaves).append(node)
 
     def add_keys(self, node: Any) -> None:
@@ -268,14 +288,14 @@ class _Walk:
             found = _TYPE.match(value) if type(value) is str else None
             node[key] = f"<{found[1]}>" if found else FILTERED
         elif rule is Rule.SECRET or not _is_trivial(value):
-            self._replace(node, key, (*path, key))
+            self._replace(node, key, (path, key))
 
     def _pair(self, node: list[Any], path: Path) -> None:
         """Look at a list of two as at a name and a value, as headers and forms are held."""
         name = node[0].lstrip("b").strip("'\"")
         rule = self._names.key_rule(name) if len(name) < 100 else Rule.KEEP
         if rule in (Rule.SECRET, Rule.LIKELY) and not _is_trivial(node[1]):
-            self._replace(node, 1, (*path, 1))
+            self._replace(node, 1, (path, 1))
 
     def _replace(self, holder: Any, key: Any, path: Path) -> None:
         holder[key] = FILTERED
@@ -286,20 +306,23 @@ class _Walk:
         if self._event is None or not self._replaced:
             return
         root = self._event.setdefault("_meta", {})
-        nodes: dict[Path, dict[str, Any]] = {}
         for path in self._replaced:
-            node = nodes.get(path[:-1])
-            if node is None:
-                node = root
-                for part in path[:-1]:
-                    node = node.setdefault(changed.get(part, str(part)), {})
-                nodes[path[:-1]] = node
-            entry = node.setdefault(changed.get(path[-1], str(path[-1])), {})
-            entry[""] = {**entry.get("", {}), "rem": _REMARK}
+            node = root
+            for part in _parts(path):
+                node = node.setdefault(changed.get(part, str(part)), {})
+            node[""] = {**node.get("", {}), "rem": _REMARK}
 
     def finish(self, matcher: Matcher) -> None:
-        """Replace the values that are secret in all that was added."""
-        changed = matcher.clean_all([text for text in self._texts if type(text) is str])
+        """Replace what is secret in all that was added."""
+        self._walk()
+        texts = [text for text in self._texts if type(text) is str]
+        changed = matcher.clean_all(texts)
+        for text in texts:
+            if "=" in text:
+                before = changed.get(text, text)
+                cleaned = clean_text(before, self._names)
+                if cleaned is not before:
+                    changed[text] = cleaned
         self._remark(changed)
         if not changed:
             return
@@ -324,33 +347,43 @@ def _change(node: Any, changed: Mapping[str, str]) -> None:
             node[key] = changed[value]
 
 
+def _parts(path: Path) -> list[Any]:
+    parts = []
+    while path is not None:
+        path, part = path
+        parts.append(part)
+    return parts[::-1]
+
+
 def _add_stacks(walk: _Walk, found: Any, path: Path) -> None:
     for index, entry in enumerate(_values(found)):
-        place = (*path, "values", index)
+        place = ((path, "values"), index)
         for key, value in entry.items():
             if key == "stacktrace":
-                _add_stacktrace(walk, value, (*place, key))
+                _add_stacktrace(walk, value, (place, key))
             elif key not in _CODE:
-                walk.add_member(entry, key, value, (*place, key))
+                walk.add_member(entry, key, value, (place, key))
 
 
 def _add_stacktrace(walk: _Walk, stacktrace: Any, path: Path) -> None:
+    frames = (path, "frames")
     for index, frame in enumerate((stacktrace or {}).get("frames") or ()):
-        if frame.get("vars"):
-            walk.add_variables(frame["vars"], (*path, "frames", index, "vars"))
+        variables = frame.get("vars")
+        if variables:
+            walk.add_variables(variables, ((frames, index), "vars"))
 
 
 def _add_request(walk: _Walk, request: Any, names: Names) -> None:
     for key, value in _items(request):
         if key == "headers":
-            walk.add_headers(value, ("request", key))
+            walk.add_headers(value, ((None, "request"), key))
         elif key == "cookies":
             request[key] = {name: FILTERED for name, _ in _items(value)}
         elif key == "query_string" and type(value) is str:
             request[key] = names.clean_parameters(value)
-            walk.add_member(request, key, request[key], ())
+            walk.add_member(request, key, request[key], None)
         elif key not in ("url", "method"):
-            walk.add_member(request, key, value, ("request", key))
+            walk.add_member(request, key, value, ((None, "request"), key))
 
 
 def _clean_urls(event: dict[str, Any], matcher: Matcher, names: Names) -> None:
@@ -362,7 +395,7 @@ def _clean_urls(event: dict[str, Any], matcher: Matcher, names: Names) -> None:
 
 
 def _is_trivial(value: Any) -> bool:
-    return value in (None, True, False, FILTERED) or bool(type(value) is str and _TRIVIAL.fullmatch(value))
+    return not value or value is True or (type(value) is str and bool(_TRIVIAL.fullmatch(value)))
 
 
 def _plain(value: Any) -> Any:

@@ -24,7 +24,9 @@ from sentry_paste.redaction.names import USER_KEYS, Names
 _LONG = 8
 _SHORT = 4
 
-_WORDS = re.compile(r"[A-Za-z]+(?:[-_./:,; +][A-Za-z]+)*")
+# Letters of one case, capitalised or in humps; anything else of letters was thrown by dice.
+_WORD = "(?:[a-z]+|[A-Z]+|[A-Z]?[a-z]{2,}(?:[A-Z][a-z]{2,})*)"
+_WORDS = re.compile(f"{_WORD}(?:[-_./:,; +]{_WORD})*")
 _LONGEST_WORD = 15
 _PATH = re.compile(r"/|[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 _UNQUOTED = re.compile(r"[A-Za-z0-9_.~-]*")
@@ -249,7 +251,11 @@ def _value(text: str) -> Iterator[Secret]:
 def _where(text: str) -> Where | None:
     if _PATH.match(text):
         return Where.WORD if len(text) >= _LONG else None
-    if _WORDS.fullmatch(text) and max(map(len, re.split("[^A-Za-z]", text))) <= _LONGEST_WORD:
+    if (
+        len(text) < 1000
+        and _WORDS.fullmatch(text)
+        and max(map(len, re.split("[^A-Za-z]", text))) <= _LONGEST_WORD
+    ):
         return Where.WORD if len(text) >= _LONG else None
     if len(text) >= _LONG:
         return Where.ANYWHERE

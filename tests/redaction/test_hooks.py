@@ -1,0 +1,348 @@
+"""Nothing personal leaves unless asked: canaries by every channel, from the ini to what is sent."""
+
+import json
+import logging
+import warnings
+from pathlib import Path
+
+import canaries
+import pytest
+import sentry_sdk
+from canaries import CHANNELS, LIFECYCLES, Planted, app_of, leaks, sent_by_filter
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from webtest import TestApp
+
+from sentry_paste import SentryMiddleware
+from sentry_paste.client import registry
+from sentry_paste.redaction import Matcher
+from sentry_paste.redaction.names import FILTERED
+from sentry_paste.testing import CapturedEnvelopes, MemoryTransport, capture_envelopes
+
+from wsgi import call, environ_of
+
+DOCS = Path(__file__).parent.parent.parent / "docs"
+SECRET = "q8fh23fh28hf2"
+
+
+@pytest.fixture(autouse=True)
+def _canaries_log(monkeypatch):
+    monkeypatch.setattr(canaries.log, "level", logging.INFO)
+    monkeypatch.setattr(canaries.log, "propagate", False)
+    canaries.log.addHandler(logging.NullHandler())
+
+
+@pytest.mark.parametrize("lifecycle", LIFECYCLES)
+@pytest.mark.parametrize("what", CHANNELS)
+class TestEveryChannel:
+    def test_no_secret_leaves(self, what, lifecycle):
+        assert leaks(what, seed=1, lifecycle=lifecycle) == set()
+
+    def test_detector_sees_what_is_asked_for(self, what, lifecycle):
+        is_old = not hasattr(sentry_sdk, "logger")
+        if is_old and what in ("log items", "metrics"):
+            pytest.skip("this sentry-sdk has none")
+        few = {"body": 2}.get(what, 12)
+        assert len(leaks(what, seed=1, lifecycle=lifecycle, pii=True)) >= few
+
+    def test_no_secret_leaves_by_a_client_of_the_app_s(self, what, lifecycle):
+        if what == "threads of the app's" and not hasattr(sentry_sdk.get_isolation_scope().fork(), "client"):
+            pytest.skip("in this sentry-sdk a scope's fork has no client, so the thread's is the global one")
+        captured = CapturedEnvelopes()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # of send_default_pii
+            sentry_sdk.init(transport=MemoryTransport(captured), **canaries._options(lifecycle, pii=False))
+        planted = Planted(2)
+        call(SentryMiddleware(app_of(planted, what)), planted.environ)
+        sentry_sdk.get_client().flush()
+        assert captured
+        assert planted.leaked(b"\n".join(envelope.serialize() for envelope in captured)) == set()
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(min_value=10), st.sampled_from(list(CHANNELS)))
+def test_no_secret_leaves_whatever_it_is(seed, what):
+    assert leaks(what, seed) == set()
+
+
+def test_useful_parts_stay():
+    planted = Planted(3)
+
+    def app(environ, start_response):
+        colour, numbers, basket = "green", [1, 2, 3], {"item": "lamp", "count": 3}
+        logging.getLogger("shop").warning("basket %s is full", 17)
+        raise LookupError("no such basket: 17", colour, numbers, basket)
+
+    with capture_envelopes() as captured:
+        call(SentryMiddleware(app), planted.environ)
+    (event,) = captured.errors
+    (error,) = event["exception"]["values"]
+    assert error["value"] == "('no such basket: 17', 'green', [1, 2, 3], {'item': 'lamp', 'count': 3})"
+    variables = error["stacktrace"]["frames"][-1]["vars"]
+    assert variables["colour"] == "'green'"
+    assert variables["numbers"] == ["1", "2", "3"]
+    assert variables["basket"] == {"item": "'lamp'", "count": "3"}
+    assert variables["environ"]["PATH_INFO"] == "'/shop/basket'"
+    assert variables["environ"]["QUERY_STRING"].startswith(f"'page=3&token={FILTERED}&colour=green")
+    assert event["breadcrumbs"]["values"][0]["message"] == "basket 17 is full"
+    request = event["request"]
+    assert request["url"] == "http://localhost/shop/basket"
+    assert request["method"] == "POST"
+    assert request["query_string"] == f"page=3&token={FILTERED}&colour=green&password={FILTERED}"
+    kept = {name: text for name, text in request["headers"].items() if text != FILTERED}
+    assert kept == {
+        "Accept-Language": "de-CH,en",
+        "Content-Length": planted.environ["CONTENT_LENGTH"],
+        "Content-Type": "application/x-www-form-urlencoded",
+        "Host": "localhost",
+        "Referer": f"https://example.com/login?token={FILTERED}&page=3",
+        "User-Agent": "canaries/1.0",
+    }
+    assert event["transaction"] == "POST /shop/basket"
+
+
+def test_request_without_secrets_is_reported_bit_for_bit_as_without_redaction(monkeypatch):
+    def reported():
+        def app(environ, start_response):
+            held = {"a": [1, {"b": ("c", b"d")}], "text": "x" * 50, "environ": dict(environ)}
+            logging.getLogger("shop").warning("some %s", "thing", extra={"more": held})
+            sentry_sdk.set_tag("a", "b")
+            raise ValueError("plain", held)
+
+        environ = environ_of("/a", QUERY_STRING="page=3", HTTP_USER_AGENT="x/1", HTTP_COOKIE="lang=en")
+        del environ["REMOTE_ADDR"], environ["HTTP_COOKIE"], environ["wsgi.input"], environ["wsgi.errors"]
+        with capture_envelopes() as captured:
+            call(SentryMiddleware(app, traces_sample_rate=1.0), environ)
+        found = [*captured.errors, *captured.transactions]
+        for event in found:
+            text = json.dumps(event["exception"]["values"][0]["stacktrace"]) if "exception" in event else ""
+            assert FILTERED not in text
+        return [
+            {key: event.get(key) for key in ("message", "request", "tags", "extra", "transaction", "_meta")}
+            | {"values": [{**v, "stacktrace": None} for v in event.get("exception", {}).get("values", [])]}
+            for event in found
+        ]
+
+    with_redaction = reported()
+    monkeypatch.setattr("sentry_paste.redaction.hooks.clean_event", lambda *args: None)
+    assert with_redaction == reported()
+
+
+class TestWhatTheAppSets:
+    def test_user_tags_and_contexts_stay(self):
+        def app(environ, start_response):
+            sentry_sdk.set_user({"id": "user-q8fh23", "email": "user-q8fh23@example.com"})
+            sentry_sdk.set_tag("customer", "user-q8fh23")
+            sentry_sdk.set_context("account", {"name": "user-q8fh23", "token": "x"})
+            raise ValueError("of user-q8fh23")
+
+        with capture_envelopes() as captured:
+            call(SentryMiddleware(app), environ_of(REMOTE_USER="user-q8fh23"))
+        (event,) = captured.errors
+        assert event["user"] == {"id": "user-q8fh23", "email": "user-q8fh23@example.com"}
+        assert event["tags"] == {"customer": "user-q8fh23"}
+        assert event["contexts"]["account"] == {"name": "user-q8fh23", "token": "x"}
+        assert event["exception"]["values"][0]["value"] == f"of {FILTERED}"
+
+    def test_hooks_of_the_user_see_what_is_clean_and_have_the_last_word(self):
+        seen = []
+
+        def before_send(event, hint):
+            seen.append(json.dumps(event))
+            event["tags"] = {"said": SECRET}
+            return event
+
+        def app(environ, start_response):
+            raise ValueError(SECRET)
+
+        with capture_envelopes() as captured:
+            call(SentryMiddleware(app, before_send=before_send), environ_of(HTTP_X_API_KEY=SECRET))
+        assert SECRET not in seen[0]
+        assert captured.errors[0]["tags"] == {"said": SECRET}
+
+
+class TestOptions:
+    @pytest.fixture
+    def ini(self, load):
+        """A filter with options, around an app."""
+
+        def ini(text="", app="by_path"):
+            filter_ = ["[filter:sentry]", "use = egg:sentry_paste", *map(str.strip, text.splitlines())]
+            main = ["[app:main]", "paste.app_factory = apps:make_app", f"app = {app}", "filter-with = sentry"]
+            return load("\n".join([*filter_, *main]))
+
+        return ini
+
+    def crash(self, ini, text, **environ):
+        app = ini(text, app="crash")
+        with pytest.raises(ValueError, match="in the call"):
+            TestApp(app).get("/?code=c0de-1234&page=3", extra_environ=environ)
+
+    def test_lists_of_the_ini(self, ini, captured):
+        self.crash(
+            ini,
+            """
+            redact_headers = X-Tenant, x-internal-*
+            keep_headers = Idempotency-Key
+            redact_params = code
+            redact_environ = myapp.*
+            """,
+            HTTP_X_TENANT="a",
+            HTTP_X_INTERNAL_NAME="b",
+            HTTP_IDEMPOTENCY_KEY="c",
+            **{"myapp.tenant": "d"},
+        )
+        (event,) = captured.errors
+        headers = event["request"]["headers"]
+        assert headers["X-Tenant"] == headers["X-Internal-Name"] == FILTERED
+        assert headers["Idempotency-Key"] == "c"
+        assert event["request"]["query_string"] == f"code={FILTERED}&page=3"
+
+    def test_filters_that_differ_in_them_have_clients_of_their_own(self, ini, captured):
+        first, second = ini("redact_headers = X-A"), ini("redact_headers = X-B")
+        assert first.client is not second.client
+        assert first.client is ini("redact_headers = X-A").client
+
+    def test_pii_that_is_asked_for_is_sent(self, ini, captured):
+        self.crash(ini, "send_default_pii = true", HTTP_X_FORWARDED_USER="a", REMOTE_USER="alice")
+        (event,) = captured.errors
+        assert event["request"]["headers"]["X-Forwarded-User"] == "a"
+        assert event["user"]["username"] == "alice"
+
+    def test_scrubber_s_own_names_hold_at_any_depth(self, ini, captured):
+        def app(environ, start_response):
+            deep = {"a": {"iban": "CH93"}}
+            raise ValueError(str(len(deep)))
+
+        from sentry_sdk.scrubber import EventScrubber
+
+        call(SentryMiddleware(app, event_scrubber=EventScrubber(denylist=["iban"])), environ_of())
+        (event,) = captured.errors
+        variables = event["exception"]["values"][0]["stacktrace"]["frames"][-1]["vars"]
+        assert variables["deep"] == {"a": {"iban": FILTERED}}
+
+    def test_data_collection_without_user_info_is_as_strict(self, captured):
+        if "data_collection" not in SentryMiddleware(app_of(Planted(), "messages")).client.options:
+            pytest.skip("this sentry-sdk has no data_collection")
+        planted = Planted(5)
+        app = app_of(planted, "exception messages, chained")
+        sent = sent_by_filter(app, planted.environ, pii=None, data_collection={"user_info": False})
+        assert planted.leaked(sent) == set()
+
+
+class TestFailure:
+    """Redaction that fails costs what could hold a secret, and nothing of the app's."""
+
+    @pytest.fixture(autouse=True)
+    def _broken(self, monkeypatch):
+        def broken(*args):
+            raise RuntimeError("redaction is broken")
+
+        monkeypatch.setattr(Matcher, "clean_all", broken)
+
+    def test_event_is_sent_without_variables_and_request(self, captured):
+        planted = Planted(4)
+        app = app_of(planted, "exception messages, chained", start=False)
+        seen = call(SentryMiddleware(app, traces_sample_rate=1.0), planted.environ)
+        assert type(seen.error) is ValueError
+        (event,) = captured.errors
+        assert planted.leaked(json.dumps(event).encode()) == set()
+        assert "request" not in event
+        assert event["tags"] == {"sentry_paste.redaction": "failed"}
+        assert event["exception"]["values"][-1]["type"] == "ValueError"
+        (transaction,) = captured.transactions
+        assert planted.leaked(json.dumps(transaction).encode()) == set()
+
+    @pytest.mark.parametrize("lifecycle", LIFECYCLES)
+    @pytest.mark.parametrize("what", CHANNELS)
+    def test_no_secret_leaves(self, what, lifecycle):
+        assert leaks(what, seed=1, lifecycle=lifecycle) == set()
+
+
+class TestOutsideOfRequests:
+    def test_secrets_are_those_of_the_environ_in_the_frames(self, captured):
+        registry.client_for(SentryMiddleware(app_of(Planted(), "messages")).settings)
+
+        def serve(environ):
+            held = environ["HTTP_COOKIE"]
+            try:
+                raise ValueError(f"cannot parse {held}")
+            except ValueError:
+                logging.getLogger("server").exception("cannot serve %s", held)
+
+        serve(environ_of(HTTP_COOKIE=f"sid={SECRET}"))
+        (event,) = captured.errors
+        assert SECRET not in json.dumps(event)
+
+    def test_names_are_secret_where_no_environ_is(self, captured):
+        SentryMiddleware(app_of(Planted(), "messages"))
+        sentry_sdk.capture_event({"message": "x", "extra": {"a": {"HTTP_COOKIE": "x=1"}}})
+        assert captured.errors[0]["extra"]["a"] == {"HTTP_COOKIE": FILTERED}
+
+
+def test_scope_that_lost_its_processors_has_its_request_still(captured):
+    """The SDK drops all processors of a scope that has more than twenty."""
+
+    def app(environ, start_response):
+        for _ in range(25):
+            sentry_sdk.get_isolation_scope().add_event_processor(lambda event, hint: event)
+        raise ValueError(SECRET)
+
+    call(SentryMiddleware(app), environ_of(HTTP_X_API_KEY=SECRET))
+    assert SECRET not in json.dumps(captured.errors)
+
+
+class TestFrameworks:
+    def leaked_of(self, planted, app):
+        return planted.leaked(sent_by_filter(app, planted.environ))
+
+    def test_webob(self):
+        webob = pytest.importorskip("webob")
+        planted = Planted(6)
+
+        def app(environ, start_response):
+            planted.sign_in(environ)
+            request = webob.Request(environ)
+            text, cookies, headers = str(request), request.cookies, dict(request.headers)
+            shown, query, url, form = repr(request), request.GET, request.url, request.POST
+            response = webob.Response()
+            response.set_cookie("fresh", planted.secrets["Set-Cookie"])
+            held = (cookies, headers, shown, query, url, form, response.headerlist)
+            raise ValueError(text.partition("\r\n\r\n")[0], held)
+
+        assert self.leaked_of(planted, app) == set()
+
+    def test_pyramid(self):
+        config_module = pytest.importorskip("pyramid.config")
+        planted = Planted(7)
+
+        def view(request):
+            planted.sign_in(request.environ)
+            user, cookies, form = request.remote_user, dict(request.cookies), dict(request.POST)
+            raise ValueError(f"{user} {request} {request.url}", cookies, len(form))
+
+        with config_module.Configurator() as config:
+            config.add_route("basket", "/shop/basket")
+            config.add_view(view, route_name="basket")
+            app = config.make_wsgi_app()
+        assert self.leaked_of(planted, app) == set()
+
+    def test_flask(self):
+        flask = pytest.importorskip("flask")
+        planted = Planted(8)
+        app = flask.Flask("shop")
+
+        @app.route("/shop/basket", methods=["POST"])
+        def view():
+            planted.sign_in(flask.request.environ)
+            cookies, query, headers = flask.request.cookies, flask.request.args, flask.request.headers
+            raise ValueError(flask.request.url, cookies, query, str(headers))
+
+        assert self.leaked_of(planted, app) == set()
+
+
+def test_table_of_the_documentation_is_that_of_a_run():
+    page = (DOCS / "privacy.rst").read_text(encoding="utf-8")
+    if f"sentry-sdk {sentry_sdk.VERSION}" not in " ".join(page.split()):
+        pytest.skip("the table is of another sentry-sdk")
+    assert canaries.table_text() in page

@@ -1,0 +1,190 @@
+"""Finding secret values in text: all of them, in any of their forms, and nothing else."""
+
+import base64
+import json
+import string
+from urllib.parse import quote, quote_plus
+
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from sentry_paste.redaction import values
+from sentry_paste.redaction.matcher import Matcher
+from sentry_paste.redaction.names import FILTERED, Names
+from sentry_paste.redaction.values import Secret, Where
+
+RANDOM = st.text(alphabet=string.ascii_letters + string.digits + "-_+/=.", min_size=8, max_size=300).filter(
+    lambda text: text.strip("=+/.-_") == text
+)
+BEFORE = st.sampled_from(["", " ", "'", '"', "=", "token: ", "\n", "\\n", ", ", "(", "b'", "/", "%3D"])
+AFTER = st.sampled_from(["", " ", "'", '"', "=", "\n", "\\n", ", ", ")", "/", "%3D"])
+
+
+def matcher_of(more=0, **strings):
+    """A matcher for the secrets of a request; ``more`` others make it one for many."""
+    others = [Secret(f"other-{number:06}", Where.ANYWHERE) for number in range(more)]
+    return Matcher(values.of_request(strings, Names()).union(others))
+
+
+@pytest.fixture(params=[0, 100], ids=["few", "many"])
+def make(request):
+    return lambda **strings: matcher_of(request.param, **strings)
+
+
+class TestAnywhere:
+    @given(RANDOM, BEFORE, AFTER, st.sampled_from([0, 100]))
+    def test_no_random_value_survives(self, value, before, after, more):
+        matcher = matcher_of(more, HTTP_X_API_KEY=value)
+        assert value not in matcher.clean(f"seen {before}{value}{after}.")
+
+    @given(RANDOM, st.sampled_from([0, 100]))
+    def test_no_random_value_of_a_cookie_survives(self, value, more):
+        assume(";" not in value)
+        matcher = matcher_of(more, HTTP_COOKIE=f"a=1; sid={value}; b=2")
+        assert value not in matcher.clean(f"bad session {value}")
+        assert value not in matcher.clean(f"'a=1; sid={value}; b=2'")
+
+    @given(st.text(min_size=8, max_size=60).filter(lambda text: text.strip() == text and "\x00" not in text))
+    def test_no_form_of_a_value_survives(self, value):
+        assume(not value.isspace())
+        assume(len(set(value)) > 5)
+        # A server gives what came as latin-1.
+        matcher = matcher_of(HTTP_X_API_KEY=value.encode("utf-8", "replace").decode("latin-1"))
+        value = value.encode("utf-8", "replace").decode()
+        based = base64.b64encode(value.encode()).decode().rstrip("=")
+        for form in (value, repr(value), quote(value, safe=""), quote_plus(value), json.dumps(value), based):
+            assert form.strip("'\"") not in matcher.clean(f"a {form} b"), form
+
+    @given(st.text(alphabet=string.ascii_letters + " ,.:=&?/", max_size=300))
+    def test_text_without_it_stays(self, text):
+        matcher = matcher_of(
+            HTTP_X_API_KEY="0123456789abcdef", HTTP_COOKIE="sid=fedcba9876543210; lang=en; x=1"
+        )
+        assert matcher.clean(text) == text
+
+    @given(st.lists(RANDOM, min_size=1, max_size=8), st.text(max_size=50))
+    def test_many_values_are_found_as_few_are(self, found, text):
+        secrets = [Secret(value, Where.ANYWHERE) for value in found]
+        # None of the others is in the text, nor begins as one of those.
+        others = [Secret(f"\ue000{number:08}", Where.ANYWHERE) for number in range(100)]
+        together = text + " ".join(found) + text
+        assert Matcher(secrets).clean(together).count(FILTERED) > 0
+        assert all(value not in Matcher(secrets + others).clean(together) for value in found)
+        assert all(value not in Matcher(secrets).clean(together) for value in found)
+
+    def test_longer_of_two_that_begin_alike_goes_whole(self, make):
+        matcher = make(HTTP_X_API_KEY="abcdefgh1", HTTP_X_AUTH_TOKEN="abcdefgh1-and-more")
+        assert matcher.clean("x abcdefgh1-and-more y abcdefgh1 z") == f"x {FILTERED} y {FILTERED} z"
+
+    def test_two_long_ones_that_begin_alike_go_whole(self, make):
+        first, second = "k7" * 50 + "first", "k7" * 50 + "second"
+        matcher = make(HTTP_X_API_KEY=first, HTTP_X_AUTH_TOKEN=second)
+        assert matcher.clean(f"{first} {second}") == f"{FILTERED} {FILTERED}"
+
+
+class TestCut:
+    VALUE = "".join(f"{number:x}" for number in range(1000, 1400))
+
+    @pytest.mark.parametrize("length", [6, 20, 63, 64, 65, 100, 500])
+    @pytest.mark.parametrize("end", ["...", "...'", "\u2026"])
+    def test_value_that_was_cut_goes(self, make, length, end):
+        cut = f"'sid={self.VALUE[:length]}{end}"
+        cleaned = make(HTTP_X_API_KEY=self.VALUE).clean(cut)
+        assert cleaned == f"'sid={FILTERED}{'' if length < 64 else end}"
+
+    def test_text_that_is_cut_elsewhere_stays(self, make):
+        assert make(HTTP_X_API_KEY=self.VALUE).clean("and so on 3e8...") == "and so on 3e8..."
+
+    def test_beginning_of_a_long_value_goes(self, make):
+        cleaned = make(HTTP_X_API_KEY=self.VALUE).clean(f"x {self.VALUE[:200]}-other y")
+        assert cleaned == f"x {FILTERED}-other y"
+
+    def test_other_text_that_begins_as_a_long_value_stays(self, make):
+        text = f"x {self.VALUE[:70]}-and something else that is no secret"
+        assert make(HTTP_X_API_KEY=self.VALUE).clean(text) == text
+
+
+class TestWithoutHarm:
+    @pytest.mark.parametrize("value", ["1", "en", "dark", "true", "de-CH", "abc", "12345", "light"])
+    def test_short_value_of_a_cookie_is_not_sought(self, make, value):
+        text = f"'{value}' {value} lang={value}"
+        assert make(HTTP_COOKIE=f"lang={value}").clean(text) == text
+        assert make(HTTP_COOKIE=f"lang={value}").clean(value) == value
+
+    @pytest.mark.parametrize(
+        "value", ["production", "dark-theme", "Europe/Berlin", "accepted", "/shop/basket"]
+    )
+    def test_value_that_could_be_a_word_is_sought_as_one(self, make, value):
+        matcher = make(HTTP_COOKIE=f"page={value}")
+        assert matcher.clean(f"page is {value}!") == f"page is {FILTERED}!"
+        assert matcher.clean(f"x{value}s") == f"x{value}s"
+        assert matcher.clean(f"/{value}/", is_url=True) == f"/{value}/"
+
+    def test_word_is_found_beside_an_escape(self, make):
+        matcher = make(HTTP_COOKIE="a=b; page=production")
+        assert matcher.clean(r"'a\nproduction'") == rf"'a\n{FILTERED}'"
+        assert matcher.clean("page%3Dproduction") == f"page%3D{FILTERED}"
+
+    def test_name_of_a_user_is_sought_as_a_word(self, make):
+        matcher = make(REMOTE_USER="alice")
+        assert matcher.clean("no basket of alice, Malice") == f"no basket of {FILTERED}, Malice"
+        assert matcher.clean("/users/alice", is_url=True) == "/users/alice"
+
+    def test_name_that_is_a_word_of_every_program_is_sought_alone(self, make):
+        matcher = make(REMOTE_USER="admin")
+        assert matcher.clean("the admin's page") == "the admin's page"
+        assert matcher.clean("'admin'") == FILTERED
+
+    @pytest.mark.parametrize("text", ["110.0.0.1", "10.0.0.12", "1.10.0.0.1", "10.0.0.1.5"])
+    def test_part_of_another_address_stays(self, make, text):
+        assert make(REMOTE_ADDR="10.0.0.1").clean(text) == text
+
+    @pytest.mark.parametrize("text", ["from {}.", "('{}', 8080)", "http://{}:80/", "for={};", "{}", "x-{}-y"])
+    def test_address_goes(self, make, text):
+        for address in ("10.0.0.1", "2001:db8::7"):
+            assert make(REMOTE_ADDR=address).clean(text.format(address)) == text.format(FILTERED)
+
+    def test_loopback_is_nobody_s_address(self, make):
+        text = "http://127.0.0.1:6543/ [::1]"
+        assert make(REMOTE_ADDR="127.0.0.1", HTTP_X_FORWARDED_FOR="::1").clean(text) == text
+
+    def test_parameter_goes_and_its_name_stays(self, make):
+        matcher = make(QUERY_STRING="token=abc&page=3")
+        assert matcher.clean("GET /?page=3&token=abc") == f"GET /?page=3&token={FILTERED}"
+        assert matcher.clean("token=abcd mytoken=abc") == "token=abcd mytoken=abc"
+
+    def test_url_loses_a_random_value(self, make):
+        assert make(HTTP_COOKIE="sid=a1b2c3d4e5").clean("/x/a1b2c3d4e5/y", is_url=True) == f"/x/{FILTERED}/y"
+
+
+class TestLinear:
+    """What a client sends does not make it look twice: steps are counted, not timed."""
+
+    @pytest.fixture
+    def steps(self, monkeypatch):
+        counted = []
+        extent = Matcher._extent
+        monkeypatch.setattr(Matcher, "_extent", lambda *args: counted.append(1) or extent(*args))
+        return counted
+
+    def test_one_letter_again_and_again(self, steps, make):
+        text = "a" * 20_000
+        matcher = make(HTTP_X_API_KEY="a" * 100 + "b" + "a" * 20_000)
+        matcher.clean(text)
+        assert len(steps) <= len(text)
+
+    def test_ten_thousand_parameters_that_begin_alike(self, steps):
+        query = "&".join(f"token=aaaaaaaa{number:08}" for number in range(10_000))
+        matcher = matcher_of(QUERY_STRING=query)
+        text = query[:50_000] + "aaaaaaaa" * 1000
+        cleaned = matcher.clean(text)
+        assert "aaaaaaaa00000001" not in cleaned
+        assert len(steps) <= len(text)
+
+    def test_long_ones_that_begin_alike(self, steps):
+        query = "&".join(f"token={'k7' * 40}{number:08}" for number in range(200))
+        matcher = matcher_of(QUERY_STRING=query)
+        cleaned = matcher.clean(query)
+        assert "k7k7" not in cleaned
+        assert len(steps) <= len(query)

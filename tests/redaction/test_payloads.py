@@ -1,0 +1,277 @@
+"""What becomes of an event, a transaction, a log item: what is secret goes, all else stays as it is."""
+
+import copy
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sentry_paste.redaction import Matcher, Names, values
+from sentry_paste.redaction.names import FILTERED
+from sentry_paste.redaction.payloads import (
+    NOTHING_KEPT,
+    Kept,
+    clean_event,
+    clean_item,
+    strip_event,
+    strip_item,
+)
+
+REMARK = {"": {"rem": [["!config", "s"]]}}
+SECRET = "q8fh23fh28hf2"
+
+
+def cleaned(event, kept=NOTHING_KEPT, **strings):
+    names = Names()
+    clean_event(event, Matcher(values.of_request({"HTTP_X_API_KEY": SECRET, **strings}, names)), names, kept)
+    return event
+
+
+def event_with(variables, **more):
+    frame = {"function": "f", "module": "m", "lineno": 1, "vars": variables}
+    return {"exception": {"values": [{"type": "E", "value": "v", "stacktrace": {"frames": [frame]}}]}, **more}
+
+
+def variables_of(event):
+    return event["exception"]["values"][0]["stacktrace"]["frames"][0]["vars"]
+
+
+def remarks_of(event):
+    return event["_meta"]["exception"]["values"]["0"]["stacktrace"]["frames"]["0"]["vars"]
+
+
+class TestVariables:
+    def test_environ_is_secret_by_its_keys_at_any_depth(self):
+        event = cleaned(
+            event_with({"a": {"b": [{"HTTP_COOKIE": "'x=1'", "HTTP_HOST": "'h'", "REMOTE_ADDR": "'1'"}]}})
+        )
+        assert variables_of(event) == {
+            "a": {"b": [{"HTTP_COOKIE": FILTERED, "HTTP_HOST": "'h'", "REMOTE_ADDR": FILTERED}]}
+        }
+        assert remarks_of(event)["a"]["b"]["0"] == {"HTTP_COOKIE": REMARK, "REMOTE_ADDR": REMARK}
+
+    def test_whole_of_what_stands_under_a_secret_key_goes(self):
+        assert variables_of(cleaned(event_with({"a": {"beaker.session": {"user": "'x'"}}}))) == {
+            "a": {"beaker.session": FILTERED}
+        }
+
+    def test_value_of_a_form_field_goes_at_any_depth(self):
+        form = {"new_password": "'x'", "colour": "'green'", "token": "'y'"}
+        assert variables_of(cleaned(event_with({"a": {"form": form}})))["a"]["form"] == {
+            "new_password": FILTERED,
+            "colour": "'green'",
+            "token": FILTERED,
+        }
+
+    @pytest.mark.parametrize("value", ["None", "True", "''", "5", "[]", "100", None, {}, []])
+    def test_what_cannot_be_a_secret_stays_under_a_likely_name(self, value):
+        assert variables_of(cleaned(event_with({"a": {"max_tokens": value}}))) == {"a": {"max_tokens": value}}
+
+    @pytest.mark.parametrize("name", ["'Cookie'", "b'Cookie'", "Set-Cookie", "'X-Api-Key'", "'password'"])
+    def test_pair_of_a_name_and_a_value(self, name):
+        assert variables_of(cleaned(event_with({"a": [[name, "'x=1'"], ["'Host'", "'h'"]]})))["a"] == [
+            [name, FILTERED],
+            ["'Host'", "'h'"],
+        ]
+
+    def test_keys_that_are_secret_values_go(self):
+        event = cleaned(event_with({"sessions": {SECRET: {"a": SECRET}, "other": "1"}}))
+        assert variables_of(event) == {"sessions": {FILTERED: {"a": FILTERED}, "other": "1"}}
+
+    def test_query_string_keeps_what_is_no_secret(self):
+        event = cleaned(event_with({"environ": {"QUERY_STRING": "'a=1&token=x&b=2'"}}))
+        assert variables_of(event)["environ"]["QUERY_STRING"] == f"'a=1&token={FILTERED}&b=2'"
+
+    @pytest.mark.parametrize(
+        ("shown", "expected"),
+        [
+            ("<_io.BytesIO object at 0x7f>", "<_io.BytesIO>"),
+            ("<gunicorn.http.body.Body object at 0x7f>", "<gunicorn.http.body.Body>"),
+            ("Input('the body')", FILTERED),
+            (["the body"], FILTERED),
+        ],
+    )
+    def test_input_shows_as_its_type(self, shown, expected):
+        assert (
+            variables_of(cleaned(event_with({"environ": {"wsgi.input": shown}})))["environ"]["wsgi.input"]
+            == expected
+        )
+
+    def test_code_stays_though_a_cookie_reads_as_it(self):
+        event = event_with({"x": "1"})
+        frame = event["exception"]["values"][0]["stacktrace"]["frames"][0]
+        frame.update(
+            function="checkout_page", context_line="return checkout_page(x)", abs_path="/a/checkout_page.py"
+        )
+        before = copy.deepcopy(event)
+        assert cleaned(event, HTTP_COOKIE="page=checkout_page") == before
+
+    def test_threads_have_variables_too(self):
+        frame = {"vars": {"environ": {"HTTP_COOKIE": "'x'"}, "a": SECRET}}
+        event = cleaned({"threads": {"values": [{"id": 1, "stacktrace": {"frames": [frame]}}]}})
+        assert event["threads"]["values"][0]["stacktrace"]["frames"][0]["vars"] == {
+            "environ": {"HTTP_COOKIE": FILTERED},
+            "a": FILTERED,
+        }
+
+
+class TestRequest:
+    def test_headers_are_secret_by_name(self):
+        headers = {
+            "Cookie": "a=1",
+            "Forwarded": "for=1.2.3.4",
+            "Host": "h",
+            "Referer": "http://h/?token=x&a=1",
+        }
+        event = cleaned({"request": {"headers": headers, "cookies": {"a": "1"}}})
+        assert event["request"]["headers"] == {
+            "Cookie": FILTERED,
+            "Forwarded": FILTERED,
+            "Host": "h",
+            "Referer": f"http://h/?token={FILTERED}&a=1",
+        }
+        assert event["request"]["cookies"] == {"a": FILTERED}
+        assert event["_meta"]["request"]["headers"] == {"Cookie": REMARK, "Forwarded": REMARK}
+
+    def test_form_that_an_integration_sends(self):
+        event = cleaned({"request": {"data": {"password2": "'x'", "colour": "green", "n": [SECRET]}}})
+        assert event["request"]["data"] == {"password2": FILTERED, "colour": "green", "n": [FILTERED]}
+
+
+class TestElsewhere:
+    def test_secret_in_every_text(self):
+        text = f"a {SECRET} b"
+        event = {
+            "message": text,
+            "logentry": {"message": text, "params": [text, 1]},
+            "exception": {
+                "values": [{"type": "E", "value": text, "mechanism": {"type": "x", "data": {"a": text}}}]
+            },
+            "breadcrumbs": {"values": [{"message": text, "data": {"a": text}}]},
+            "spans": [{"description": text, "data": {"a": text}, "op": "db"}],
+            "extra": {"a": [text]},
+            "tags": {"a": text},
+            "contexts": {"a": {"b": text}, "trace": {"data": {"c": text}}},
+            "user": {"id": text},
+            "transaction": text,
+            "fingerprint": [text],
+            "request": {"url": text},
+        }
+        expected = copy.deepcopy(event)
+
+        def replaced(node):
+            if isinstance(node, dict):
+                return {key: replaced(value) for key, value in node.items()}
+            if isinstance(node, list):
+                return [replaced(value) for value in node]
+            return f"a {FILTERED} b" if node == text else node
+
+        assert cleaned(event) == replaced(expected)
+
+    def test_what_the_app_has_set_stays(self):
+        event = {
+            "tags": {"mine": SECRET, "other": SECRET},
+            "contexts": {"mine": {"token": SECRET}, "other": {"a": SECRET}},
+            "user": {"id": SECRET, "ip_address": "1.2.3.4", "email": SECRET},
+        }
+        kept = Kept({"mine": SECRET}, {"mine": {}}, {"id": SECRET, "ip_address": "1.2.3.4"})
+        assert cleaned(event, kept) == {
+            "tags": {"mine": SECRET, "other": FILTERED},
+            "contexts": {"mine": {"token": SECRET}, "other": {"a": FILTERED}},
+            "user": {"id": SECRET, "ip_address": "1.2.3.4", "email": FILTERED},
+        }
+
+    def test_what_no_request_has_a_say_in_stays(self):
+        event = {"environment": "production", "release": SECRET, "server_name": SECRET, "platform": "python"}
+        before = dict(event)
+        assert cleaned(event, HTTP_COOKIE="page=production") == before
+
+    def test_remarks_of_the_sdk_stay(self):
+        event = event_with({"a": {"password": "'x'", "b": "1"}}, _meta={"extra": {"x": {"": {"len": 5}}}})
+        cleaned(event)
+        assert event["_meta"]["extra"] == {"x": {"": {"len": 5}}}
+        assert remarks_of(event)["a"]["password"] == REMARK
+
+    def test_remark_is_under_no_secret(self):
+        event = cleaned(
+            event_with({"a": {SECRET: {"password": "'x'"}}}, _meta={"extra": {SECRET: {"": {"len": 5}}}})
+        )
+        assert SECRET not in str(event)
+
+    def test_log_item(self):
+        attributes = {"a": SECRET, "b": [SECRET, "x"], "password": "x", "n": 5, "o": {SECRET: 1}}
+        item = {
+            "severity_text": "info",
+            "body": f"a {SECRET}",
+            "trace_id": "1" * 32,
+            "attributes": attributes,
+        }
+        names = Names()
+        clean_item(item, Matcher(values.of_request({"HTTP_X_API_KEY": SECRET}, names)), names)
+        assert item["body"] == f"a {FILTERED}"
+        assert item["attributes"] == {
+            "a": FILTERED,
+            "b": [FILTERED, "x"],
+            "password": FILTERED,
+            "n": 5,
+            "o": "{'" + FILTERED + "': 1}",
+        }
+
+
+class TestStripped:
+    def test_event_keeps_type_and_stack(self):
+        event = event_with({"a": SECRET})
+        event.update(request={"url": SECRET}, message=SECRET, tags={"a": SECRET}, user={"id": SECRET})
+        event.update(contexts={"trace": {"trace_id": "1", "data": {"a": SECRET}}, "x": {"y": SECRET}})
+        event.update(breadcrumbs={"values": [SECRET]}, spans=[{"description": SECRET}], extra={"a": SECRET})
+        event.update(transaction=SECRET, event_id="1", level="error")
+        event["exception"]["values"][0]["value"] = SECRET
+        strip_event(event)
+        assert SECRET not in str(event)
+        assert event["exception"]["values"][0]["type"] == "E"
+        assert event["exception"]["values"][0]["stacktrace"]["frames"] == [
+            {"function": "f", "module": "m", "lineno": 1}
+        ]
+        assert event["tags"] == {"sentry_paste.redaction": "failed"}
+        assert event["contexts"] == {"trace": {"trace_id": "1"}}
+
+    def test_item_keeps_its_kind(self):
+        item = {"severity_text": "info", "body": SECRET, "trace_id": "1", "attributes": {"a": SECRET}}
+        strip_item(item)
+        assert item == {
+            "severity_text": "info",
+            "body": FILTERED,
+            "trace_id": "1",
+            "attributes": {"sentry_paste.redaction": "failed"},
+        }
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=8),
+    lambda children: (
+        st.lists(children, max_size=4) | st.dictionaries(st.text(max_size=8), children, max_size=4)
+    ),
+    max_leaves=20,
+)
+
+
+PARTS = ["exception", "threads", "request", "contexts", "tags", "user", "extra", "breadcrumbs",
+         "spans",
+         "_meta", "message", "stacktrace"]  # fmt: skip
+
+
+@given(st.dictionaries(st.sampled_from(PARTS), JSON))
+def test_event_of_a_wrong_shape_is_cleaned_or_refused_but_never_half(event):
+    event = copy.deepcopy(event)
+    try:
+        cleaned(event)
+    except (AttributeError, TypeError):
+        strip_event(event)
+
+
+@given(JSON, st.text(alphabet="abcdef0123456789", min_size=12, max_size=12))
+def test_no_value_survives_wherever_it_stands(found, value):
+    event = event_with(
+        {"x": [found, value, {"k": value, value: [value]}, f"..{value}.."]}, extra={"y": [found, value]}
+    )
+    assert value not in str(cleaned(event, HTTP_COOKIE=f"sid={value}"))
