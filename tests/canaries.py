@@ -375,6 +375,7 @@ def sent_by_filter(app, environ, lifecycle="static", pii=False, **options):
         call(SentryMiddleware(app, **{**_options(lifecycle, pii), **options}), environ)
         for client in registry.clients():
             client.flush()
+    assert captured, "nothing was sent: there is nothing to look for secrets in"
     return b"\n".join(envelope.serialize() for envelope in captured)
 
 

@@ -102,11 +102,12 @@ class Redaction:
         try:
             matcher = self._matcher(hint)
             clean_event(event, matcher, self.names, Kept(*sdk.set_by_app()))
-            hint["attachments"] = [_cleaned(found, matcher) for found in hint.get("attachments") or ()]
         except Exception:
             log.warning("Sentry failed: an event is sent without variables and request", exc_info=True)
-            strip_event(event)
             hint["attachments"] = []
+            return _stripped(event)
+        attachments = [_cleaned_or_none(found, matcher) for found in hint.get("attachments") or ()]
+        hint["attachments"] = [found for found in attachments if found is not None]
         return event
 
     def clean_item(self, item: Any, _hint: Any) -> Any:
@@ -165,6 +166,24 @@ def _frames(traceback: TracebackType | None) -> Iterator[Any]:
     while traceback is not None:
         yield traceback.tb_frame
         traceback = traceback.tb_next
+
+
+def _stripped(event: dict[str, Any]) -> dict[str, Any]:
+    try:
+        strip_event(event)
+    except Exception:  # an event of no shape that there is: that it was one is all that is told
+        plain = ("event_id", "timestamp", "level", "platform", "release", "environment", "sdk", "type")
+        event = {key: value for key, value in event.items() if key in plain}
+        event["tags"] = {"sentry_paste.redaction": "failed"}
+    return event
+
+
+def _cleaned_or_none(attachment: Any, matcher: Matcher) -> Any:
+    try:
+        return _cleaned(attachment, matcher)
+    except Exception:  # a file that is gone, bytes that are none
+        log.warning("Sentry failed: an attachment is lost", exc_info=True)
+        return None
 
 
 def _cleaned(attachment: Any, matcher: Matcher) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_right
 from collections.abc import Collection, Iterable
 from itertools import accumulate
@@ -19,6 +20,9 @@ _ELLIPSES = ("...", "…")
 _CLOSERS = "'\").…>]"
 # Of a long value so much is recognised, whatever stands behind.
 _RECOGNISED = 128
+
+# Letters and digits; an escape's letter may stand before a word, and ends at a backslash or a percent sign.
+_RUN = re.compile(r"[^\W_]*")
 
 _ESCAPES = frozenset("nrtabfv0")
 _HEX = frozenset("0123456789abcdefABCDEF")
@@ -44,6 +48,7 @@ class Matcher:
         for group in self._by_key.values():
             group.sort()
         self._keys = sorted(self._by_key, key=lambda key: (-len(key), key))
+        self._in_order = sorted(self._keys)
         # The first characters of the keys, by how many: what text is looked at for where they are many.
         self._anchors: dict[int, dict[str, list[int]]] = {}
         if len(self._keys) > _FEW:
@@ -121,13 +126,20 @@ class Matcher:
         while start >= 0:
             found = self._extent(text, start, key, is_url)
             if found is None:
-                start = text.find(key, start + 1)
+                start = text.find(key, self._next(text, start, key))
                 continue
             end, kept = found
             parts += [text[done : start + kept], FILTERED]
             done = end
             start = text.find(key, end)
         return "".join([*parts, text[done:]])
+
+    def _next(self, text: str, start: int, key: str) -> int:
+        """Return where to look again: what is sought as a word is not in the middle of one."""
+        if self._by_key[key][0].where is not Where.WORD or not text[start].isalnum():
+            return start + 1
+        run = _RUN.match(text, start)
+        return max(run.end(), start + 1) if run else start + 1
 
     def _scan(self, text: str, is_url: bool) -> str:
         """Replace while going through the text once, for any number of keys."""
@@ -180,7 +192,7 @@ class Matcher:
         tail = stem[-_KEY:]
         at = len(stem)
         if self._anchors:
-            keys = sorted(self._keys)
+            keys = self._in_order
             for index in range(len(tail) - _TOLD + 1):
                 rest = tail[index:]
                 place = bisect_right(keys, rest)
@@ -189,9 +201,12 @@ class Matcher:
                     break
         else:
             for key in self._keys:
-                index = tail.find(key[:_TOLD])
-                if index >= 0 and len(key) > _TOLD and key.startswith(tail[index:]):
-                    at = min(at, len(stem) - len(tail) + index)
+                index = tail.find(key[:_TOLD]) if len(key) > _TOLD else -1
+                while index >= 0:
+                    if key.startswith(tail[index:]):
+                        at = min(at, len(stem) - len(tail) + index)
+                        break
+                    index = tail.find(key[:_TOLD], index + 1)
         return text if at == len(stem) else text[:at] + FILTERED
 
 
@@ -213,7 +228,7 @@ def _stands(where: Where, text: str, start: int, end: int, is_url: bool) -> bool
     """Tell whether what was found stands where it is to be sought."""
     if where is Where.ANYWHERE:
         return True
-    if is_url and where is not Where.PAIR:
+    if is_url and where is Where.WORD:
         return False
     after = text[end : end + 2]
     if after[:1].isalnum() or _before_is_word(text, start):

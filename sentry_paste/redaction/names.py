@@ -11,12 +11,14 @@ import re
 from collections.abc import Callable, Collection, Iterable, Sequence
 from enum import IntEnum
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import unquote_plus
 
 from sentry_sdk.scrubber import DEFAULT_DENYLIST, DEFAULT_PII_DENYLIST
 
 FILTERED = "[Filtered]"
+
+Value = TypeVar("Value")
 
 # In any name, wherever in it they stand.
 _SECRET = re.compile(
@@ -27,14 +29,18 @@ _SECRET = re.compile(
 _SECRET_VARIABLE = re.compile("passw|secret|(?:api|private|access)_?key|credential|authorization")
 
 # In the names of headers and parameters, as words.
-_SECRET_WORDS = frozenset({"key", "auth", "oauth", "session", "sid", "sso", "sig", "hmac", "otp", "pin"})
+_SECRET_WORDS = frozenset(
+    {"key", "auth", "oauth", "session", "sid", "sso", "sig", "hmac", "otp", "pin", "pass", "pw", "dpop"}
+)
 _NO_KEYS = frozenset({"monkey", "turkey", "donkey", "hockey", "jockey", "whiskey"})
 
 # In the names of headers, as words: addresses, and who somebody is.
-_ADDRESS_WORDS = frozenset({"ip", "addr", "address", "clientip", "realip", "socketip", "forwarded", "remote"})
+_ADDRESS_WORDS = frozenset(
+    {"ip", "addr", "address", "clientip", "realip", "ipv4", "ipv6", "socketip", "forwarded", "remote"}
+)
 _PERSON_WORDS = frozenset(
     {"user", "userid", "username", "login", "email", "mail", "principal", "identity", "subject", "person"}
-    | {"eppn", "uid", "dn", "cert", "certificate"}
+    | {"eppn", "uid", "dn", "cn", "cert", "certificate"}
 )
 # "from" is somebody's address (RFC 9110 section 10.1.2); "via" is in a list of the SDK's.
 _PERSONAL_HEADERS = frozenset({"from", "via", "x_envoy_external_address"})
@@ -76,6 +82,7 @@ _HEADER_PREFIXES = ("HTTP_", "http.request.header.", "http.response.header.")
 
 # How many names are remembered with what they say.
 _REMEMBERED = 4096
+_LONGEST_NAME = 100
 
 _HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _NO_WORD = re.compile(r"[^a-z0-9]+")
@@ -137,8 +144,8 @@ class Names:
         self.is_own_environ = self._environ.match
         #: Whether the ini names keys of the environ.
         self.has_own_environ = bool(environ)
-        self.key_rule = lru_cache(maxsize=_REMEMBERED)(self._key_rule)
-        self.is_parameter = lru_cache(maxsize=_REMEMBERED)(self._is_parameter)
+        self.key_rule = _remembering(self._key_rule)
+        self.is_parameter = _remembering(self._is_parameter)
         #: Names that are known to be of no secrets: whether all of a mapping's are is one question.
         self.plain_keys: set[Any] = set()
         self.plain_variables: set[Any] = set()
@@ -150,8 +157,8 @@ class Names:
             names: of keys.
         """
         self._exact |= {normal(name) for name in names}
-        self.key_rule.cache_clear()
-        self.is_parameter.cache_clear()
+        self.key_rule = _remembering(self._key_rule)
+        self.is_parameter = _remembering(self._is_parameter)
         self.plain_keys.clear()
 
     def is_header(self, name: str) -> bool:
@@ -179,6 +186,17 @@ class Names:
         name = normal(name)
         words = set(name.split("_"))
         return name in _PERSONAL_HEADERS or bool(words & (_ADDRESS_WORDS | _PERSON_WORDS))
+
+    def tells_addresses(self, key: str) -> bool:
+        """Tell whether a secret key of the environ is one for addresses.
+
+        Args:
+            key: as the environ has it.
+        """
+        return key == "REMOTE_ADDR" or bool(
+            set(normal(key).split("_")) & {"forwarded", "ip", "addr", "address"}
+            and not set(normal(key).split("_")) & _PERSON_WORDS
+        )
 
     def _is_parameter(self, name: str) -> bool:
         """Tell whether a parameter of a query or a form is secret; decoded or percent-encoded."""
@@ -233,7 +251,7 @@ class Names:
         if key == "wsgi.input":
             return Rule.TYPE_ONLY
         name = normal(key)
-        if key.startswith(_HEADER_PREFIXES) or "-" in key:
+        if key.startswith(_HEADER_PREFIXES) or ("-" in key and _reads_as_header(key)):
             secret = self.is_header(key)
             if secret or self._kept_headers.match(name):
                 return Rule.SECRET if secret else Rule.KEEP
@@ -248,11 +266,44 @@ class Names:
         name = normal(name)
         return bool(_SECRET_VARIABLE.search(name) or self._parameters.match(name))
 
-    def clean_parameters(self, text: str) -> str:
-        """Return a query string, or text with URLs in it, without the values of secret parameters.
+    def clean_query(self, text: str) -> str:
+        """Return a query string, or a URL, without the values of secret parameters.
 
         Args:
-            text: raw, as it came.
+            text: raw, as it came, or as Python shows it.
+        """
+        if "=" not in text:
+            return text
+        before, mark, query = text.partition("?")
+        if not mark or "=" in before:
+            # No URL before it: the question mark, if any, is of a value.
+            before, mark, query = "", "", text
+        if not before and query[:2] in ("b'", 'b"'):
+            before, query = query[:1], query[1:]
+        opening = query[:1] if query[:1] in ("'", '"') else text[:1] if text[:1] in ("'", '"') else ""
+        closing = opening if opening and query.endswith(opening) and len(text) > 1 else ""
+        query, hash_, fragment = query[: len(query) - len(closing)].partition("#")
+        parts = query.split("&")
+        for index, part in enumerate(parts):
+            parts[index] = self._clean_part(part)
+        return "".join([before, mark, "&".join(parts), hash_, fragment, closing])
+
+    def _clean_part(self, part: str) -> str:
+        """Return what stands between two ampersands without a secret; a semicolon may be of the value."""
+        done: list[str] = []
+        pieces = part.split(";")
+        for index, piece in enumerate(pieces):
+            name, equals, value = piece.partition("=")
+            if equals and (value or index + 1 < len(pieces)) and self.is_parameter(name.lstrip("'\"")):
+                return ";".join([*done, f"{name}={FILTERED}"])
+            done.append(piece)
+        return part
+
+    def clean_parameters(self, text: str) -> str:
+        """Return text with URLs or forms in it without the values of secret parameters.
+
+        Args:
+            text: any.
         """
         if "=" not in text:
             return text
@@ -270,19 +321,35 @@ class Names:
         Args:
             text: raw, as it came.
         """
-        if "=" not in text:
-            return []
-        pairs = (part.partition("=") for part in _SEPARATORS.split(text)[::2])
-        return [(name, value) for name, equals, value in pairs if value and self.is_parameter(name)]
+        found = []
+        query = text.partition("?")[2] or text
+        # The value up to an ampersand, and what it is for those who split at semicolons, or at a fragment.
+        for part in [*query.split("&"), *query.partition("#")[0].split("&"), *_SEPARATORS.split(text)[::2]]:
+            for piece in {part, *part.split(";")}:
+                name, _, value = piece.partition("=")
+                if value and self.is_parameter(name):
+                    found.append((name, value))
+        return list(dict.fromkeys(found))
 
 
 def _unknown(mapping: Collection[Any], plain: set[Any], rule: Callable[[str], Any]) -> list[str]:
     """Return the names that a rule is about, and note the others."""
-    found = [name for name in mapping if name not in plain and type(name) is str and rule(name)]
+    found = {name for name in mapping if name not in plain and type(name) is str and rule(name)}
     if len(plain) > _REMEMBERED:  # what clients make up must not be remembered for ever
         plain.clear()
-    plain.update(name for name in mapping if name not in found)
-    return found
+    plain.update(name for name in mapping if name not in found and len(str(name)) <= _LONGEST_NAME)
+    return [name for name in mapping if name in found]
+
+
+def _reads_as_header(key: str) -> bool:
+    """Tell whether a key with a dash is spelled as a header's name, and not as a setting's."""
+    return key[:1].isupper() or key.lower().startswith(("x-", "cf-", "sec-", "proxy-", "set-", "true-"))
+
+
+def _remembering(function: Callable[[str], Value]) -> Callable[[str], Value]:
+    """Return a function of a name that remembers what it said, of names that are not too long to keep."""
+    remembered = lru_cache(maxsize=_REMEMBERED)(function)
+    return lambda name: remembered(name) if len(name) <= _LONGEST_NAME else function(name)
 
 
 def _says_secret(name: str, words: set[str]) -> bool:

@@ -37,6 +37,29 @@ _NOT_OF_REQUESTS_ITEM = frozenset(
 # Of exceptions and threads: code, which a walk over it would only make slower.
 _CODE = frozenset({"stacktrace", "type", "module", "thread_id"})
 
+# What Sentry's protocol says of spans, breadcrumbs, traces and mechanisms: no request has a say in it, and an
+# event without it would be refused.
+_PROTOCOL = frozenset(
+    {"timestamp", "start_timestamp", "trace_id", "span_id", "parent_span_id", "segment_id", "op", "status"}
+    | {
+        "origin",
+        "type",
+        "level",
+        "category",
+        "same_process_as_parent",
+        "exclusive_time",
+        "is_segment",
+        "kind",
+    }
+    | {"handled", "synthetic", "exception_id", "parent_id", "source", "is_exception_group", "hash"}
+)
+# What a streamed span, or one that became text, has of a path or a URL.
+_URLS = frozenset(
+    {"name", "sentry.segment.name", "sentry.transaction", "url.path", "url.full", "http.route", "http.target"}
+)
+# Counts and measures: a number under such a name is no secret, whatever it counts.
+_MEASURES = ("tokens", "count", "size", "limit", "length", "timeout", "age", "ttl", "total")
+
 # What a likely secret cannot be: as a frame's variable it is shown, as elsewhere it is.
 _TRIVIAL = re.compile(r"None|True|False|-?\d{1,5}|''|\[\]|\(\)|\{\}")
 _TYPE = re.compile(r"<([\w.]+)")
@@ -81,8 +104,14 @@ def clean_event(event: dict[str, Any], matcher: Matcher, names: Names, kept: Kep
             _add_request(walk, value, names)
         elif key == "contexts":
             for name, context in _items(value):
-                if name not in kept.contexts:
+                if name == "trace":
+                    walk.add_protocol(context, ((None, key), name))
+                elif name not in kept.contexts:
                     walk.add(context, ((None, key), name))
+        elif key in ("spans", "breadcrumbs"):
+            inner: Path = (None, key) if key == "spans" else ((None, key), "values")
+            for index, entry in enumerate(_values(value)):
+                walk.add_protocol(entry, (inner, index))
         elif key not in _NOT_OF_REQUESTS:
             walk.add_member(event, key, value, (None, key))
     if "stacktrace" in event:
@@ -103,13 +132,19 @@ def clean_item(item: dict[str, Any], matcher: Matcher, names: Names) -> None:
         names: which names are secret.
     """
     walk = _Walk(None, names)
+    urls: dict[str, str] = {}
     for key, value in list(item.items()):
         if key == "attributes":
             attributes = item[key] = {name: _plain(member) for name, member in _items(value)}
+            urls = {name: attributes.pop(name) for name in _URLS if type(attributes.get(name)) is str}
             walk.add(attributes, None)
-        elif key not in _NOT_OF_REQUESTS_ITEM:
+        elif key not in _NOT_OF_REQUESTS_ITEM and key not in _URLS:
             walk.add_member(item, key, value, None)
     walk.finish(matcher)
+    for name, text in urls.items():
+        item["attributes"][name] = matcher.clean(names.clean_query(text), is_url=True)
+    if type(item.get("name")) is str:
+        item["name"] = matcher.clean(item["name"], is_url=True)
 
 
 def strip_event(event: dict[str, Any]) -> None:
@@ -186,6 +221,8 @@ class _Walk:
         self._members: list[tuple[Any, Any]] = []
         self._stack: list[tuple[Any, Path, bool]] = []
         self._replaced: list[Path] = []
+        #: Texts in which words are no secrets: ordinary headers, paths and URLs.
+        self.urls: list[tuple[Any, Any]] = []
         # What became of query strings: each frame that holds the environ has the same.
         self._queries: dict[str, str] = {}
 
@@ -208,6 +245,12 @@ class _Walk:
             else:
                 self.add_member(holder, key, value, ((None, name), key))
 
+    def add_protocol(self, entry: Any, path: Path) -> None:
+        """Add a span, a breadcrumb, a trace or a mechanism, but for what the protocol says of it."""
+        for key, value in _items(entry):
+            if key not in _PROTOCOL and key != "dynamic_sampling_context":
+                self.add_member(entry, key, value, (path, key))
+
     def add_variables(self, variables: Any, path: Path) -> None:
         """Add a frame's local variables, in whose names fewer words tell than in others."""
         if not self._are_plain_variables(variables):
@@ -221,9 +264,10 @@ class _Walk:
         for name, value in _items(headers):
             if value != FILTERED and self._names.is_header(str(name)):
                 self._replace(headers, name, (path, name))
-            elif type(value) is str and ("?" in value or self._names.has_parameters(name)):
-                headers[name] = self._names.clean_parameters(value)
-        self.add(headers, path, by_name=False)
+            elif type(value) is str:
+                if "?" in value or self._names.has_parameters(name):
+                    headers[name] = self._names.clean_query(value)
+                self.urls.append((headers, name))
 
     def add(self, node: Any, path: Path, by_name: bool = True) -> None:
         """Add a tree.
@@ -282,12 +326,12 @@ class _Walk:
         if rule is Rule.PARAMETERS:
             if type(value) is str:
                 if value not in self._queries:
-                    self._queries[value] = self._names.clean_parameters(value)
+                    self._queries[value] = self._names.clean_query(value)
                 node[key] = self._queries[value]
         elif rule is Rule.TYPE_ONLY:
             found = _TYPE.match(value) if type(value) is str else None
             node[key] = f"<{found[1]}>" if found else FILTERED
-        elif rule is Rule.SECRET or not _is_trivial(value):
+        elif rule is Rule.SECRET or not (_is_trivial(value) or _is_measure(key, value)):
             self._replace(node, key, (path, key))
 
     def _pair(self, node: list[Any], path: Path) -> None:
@@ -318,31 +362,39 @@ class _Walk:
         texts = [text for text in self._texts if type(text) is str]
         changed = matcher.clean_all(texts)
         for text in texts:
-            if "=" in text:
+            if "=" in text or ":" in text:
                 before = changed.get(text, text)
                 cleaned = clean_text(before, self._names)
-                if cleaned is not before:
+                if cleaned != before:
                     changed[text] = cleaned
-        self._remark(changed)
+        # Keys are no places for words: what an event is made of has such names.
+        renamed = {key: matcher.clean(key, is_url=True) for key in changed} if changed else {}
+        self._remark(renamed)
+        for holder, key in self.urls:
+            holder[key] = matcher.clean(holder[key], is_url=True)
         if not changed:
             return
         for holder, key in self._members:
             holder[key] = changed.get(holder[key], holder[key])
         is_same = changed.keys().isdisjoint
         for node in self._branches:
-            _change(node, changed)
+            _change(node, changed, renamed)
         for node in self._leaves:
             if not is_same(node.values() if type(node) is dict else node) or not is_same(node):
-                _change(node, changed)
+                _change(node, changed, renamed)
 
 
-def _change(node: Any, changed: Mapping[str, str]) -> None:
-    if type(node) is dict and not changed.keys().isdisjoint(node):
-        renamed = [(changed.get(key, key), value) for key, value in node.items()]
+def _change(node: Any, changed: Mapping[str, str], renamed: Mapping[str, str]) -> None:
+    if type(node) is dict and any(renamed.get(key, key) != key for key in node):
+        members = list(node.items())
         node.clear()
-        node.update(renamed)
-    members: Any = node.items() if type(node) is dict else enumerate(node)
-    for key, value in members:
+        for key, value in members:
+            name = renamed.get(key, key)
+            while name in node:  # two secrets are still two keys
+                name += "'"
+            node[name] = value
+    entries: Any = node.items() if type(node) is dict else enumerate(node)
+    for key, value in entries:
         if type(value) is str and value in changed:
             node[key] = changed[value]
 
@@ -361,6 +413,8 @@ def _add_stacks(walk: _Walk, found: Any, path: Path) -> None:
         for key, value in entry.items():
             if key == "stacktrace":
                 _add_stacktrace(walk, value, (place, key))
+            elif key == "mechanism":
+                walk.add_protocol(value, (place, key))
             elif key not in _CODE:
                 walk.add_member(entry, key, value, (place, key))
 
@@ -380,7 +434,7 @@ def _add_request(walk: _Walk, request: Any, names: Names) -> None:
         elif key == "cookies":
             request[key] = {name: FILTERED for name, _ in _items(value)}
         elif key == "query_string" and type(value) is str:
-            request[key] = names.clean_parameters(value)
+            request[key] = names.clean_query(value)
             walk.add_member(request, key, request[key], None)
         elif key not in ("url", "method"):
             walk.add_member(request, key, value, ((None, "request"), key))
@@ -391,11 +445,20 @@ def _clean_urls(event: dict[str, Any], matcher: Matcher, names: Names) -> None:
         event["transaction"] = matcher.clean(event["transaction"], is_url=True)
     request = event.get("request")
     if isinstance(request, dict) and type(request.get("url")) is str:
-        request["url"] = matcher.clean(names.clean_parameters(request["url"]), is_url=True)
+        request["url"] = matcher.clean(names.clean_query(request["url"]), is_url=True)
+    trace = (event.get("contexts") or {}).get("trace")
+    dsc = trace.get("dynamic_sampling_context") if isinstance(trace, dict) else None
+    if isinstance(dsc, dict) and type(dsc.get("transaction")) is str:
+        dsc["transaction"] = matcher.clean(dsc["transaction"], is_url=True)
 
 
 def _is_trivial(value: Any) -> bool:
     return not value or value is True or (type(value) is str and bool(_TRIVIAL.fullmatch(value)))
+
+
+def _is_measure(key: str, value: Any) -> bool:
+    number = value if type(value) is str else repr(value)
+    return key.lower().endswith(_MEASURES) and number.replace(".", "", 1).isdigit()
 
 
 def _plain(value: Any) -> Any:

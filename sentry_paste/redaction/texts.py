@@ -1,33 +1,56 @@
-"""What text itself says is secret: fields of a form that was not parsed, cookies that a response will set.
+"""What text itself says is secret.
 
-Their values are not known, as those of the request are; only where they stand.
+Fields of a form that was not parsed, members of mappings that were shown as text,
+cookies that a response will set. Their values are not known, as those of the
+request are; only where they stand.
 """
 
 from __future__ import annotations
 
 import re
 
-from sentry_paste.redaction.names import FILTERED, Names
+from sentry_paste.redaction.names import FILTERED, Names, Rule
 
 # Every repetition is bounded or of one class: no text makes these look twice at a place for long.
+_NAME = r"[\w%.\[\]-]{0,40}"
 _FIELDS = re.compile(
-    r"(?:passw|passphrase|secret)[\w%.\[\]-]{0,40}=|[?&][\w%.\[\]-]{0,40}(?:pwd|token|csrf|xsrf|jwt|api_?key)",
+    rf"(?:passw|passphrase|secret){_NAME}="
+    rf"|(?:^|[?&'\"\s]){_NAME}(?:pwd|token|csrf|xsrf|jwt|api_?key){_NAME}=[^&]{{1,200}}&"
+    rf"|[?&]{_NAME}(?:pwd|token|csrf|xsrf|jwt|api_?key)",
     re.IGNORECASE,
 )
 _SET_COOKIE = re.compile(r"""(set-cookie\W{1,8}(?:b['"])?)[^'"\r\n;\\<>]+""", re.IGNORECASE)
 _COOKIE_OBJECT = re.compile(r"(<(?:SimpleCookie|BaseCookie|Morsel): )[^>]+")
+# A member of a mapping or of an object, as Python and JSON show it; its value is quoted.
+_MEMBER = re.compile(r"""(?<![\w.-])([\w.-]{1,60})(\\?['"]?\s?[:=]\s?b?)(\\?['"])""")
+_MEMBERS = re.compile(
+    "passw|passphrase|secret|token|credential|api_?key|private_?key|csrf|authoriz", re.IGNORECASE
+)
 
 
 def clean_text(text: str, names: Names) -> str:
     """Return a text without the values that it says are secret.
 
     Args:
-        text: that holds an equals sign.
+        text: with an equals sign or a colon: without, it says nothing.
         names: which names are secret.
     """
-    if _FIELDS.search(text):
+    if "=" in text and _FIELDS.search(text):
         text = names.clean_parameters(text)
     if "ookie" in text or "<Morsel" in text:
         text = _SET_COOKIE.sub(rf"\1{FILTERED}", text)
         text = _COOKIE_OBJECT.sub(rf"\1{FILTERED}", text)
-    return text
+    return _clean_members(text, names) if _MEMBERS.search(text) else text
+
+
+def _clean_members(text: str, names: Names) -> str:
+    parts, done = [], 0
+    for found in _MEMBER.finditer(text):
+        if found.start() < done or names.key_rule(found[1]) not in (Rule.LIKELY, Rule.SECRET):
+            continue
+        end = text.find(found[3], found.end())
+        end = len(text) if end < 0 else end
+        if end > found.end():
+            parts += [text[done : found.end()], FILTERED]
+            done = end
+    return "".join([*parts, text[done:]]) if parts else text

@@ -16,7 +16,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from enum import IntEnum
 from typing import Any, NamedTuple
-from urllib.parse import quote, quote_plus, unquote_plus
+from urllib.parse import quote, quote_plus, unquote, unquote_plus
 
 from sentry_paste.redaction.names import USER_KEYS, Names
 
@@ -24,14 +24,35 @@ from sentry_paste.redaction.names import USER_KEYS, Names
 _LONG = 8
 _SHORT = 4
 
-# Letters of one case, capitalised or in humps; anything else of letters was thrown by dice.
-_WORD = "(?:[a-z]+|[A-Z]+|[A-Z]?[a-z]{2,}(?:[A-Z][a-z]{2,})*)"
-_WORDS = re.compile(f"{_WORD}(?:[-_./:,; +]{_WORD})*")
+# Letters of one case, capitalised or in humps; anything else of letters was thrown by dice. No two parts of
+# it match the same text, so that none is tried in two ways.
+_WORD = re.compile("[A-Z]+|[A-Z]?[a-z]+(?:[A-Z][a-z][a-z]+)*")
+_BETWEEN_WORDS = re.compile("[-_./:,; +]")
 _LONGEST_WORD = 15
 _PATH = re.compile(r"/|[a-z][a-z0-9+.-]*://", re.IGNORECASE)
+# Dates, times, versions and short numbers.
+_DATE = re.compile(r"[\d\W]{1,11}|(?=\d+\D)[\d:.TZ+ -]{1,32}")
 _UNQUOTED = re.compile(r"[A-Za-z0-9_.~-]*")
 _PARTS = re.compile(r"[\s,;=\"]+")
+_LIKE_AN_ADDRESS = re.compile("(?=.*[.:])[0-9A-Fa-f.:]{3,45}")
 _ADDRESSES = re.compile(r"[\s,;=\"\[\]]+")
+
+# What stands for nothing, and who is many: not sought, or only where it is all of a text.
+_NOTHING = frozenset(
+    {"undefined", "null", "(null)", "none", "true", "false", "default", "unknown", "localhost"}
+)
+_ROLES = frozenset({"admin", "root", "user", "test", "guest", "anonymous", "nobody", "system"})
+
+# What of a person a header tells: who it is, or only what kind of one.
+_WHO = frozenset(
+    {"user", "username", "userid", "login", "email", "mail", "principal", "name", "id", "uid", "cn"}
+)
+_WHAT = frozenset({"domain", "role", "roles", "type", "status", "locale", "language", "group", "groups"})
+
+# More values than these are no browser's doing: they are sought in fewer forms.
+_MANY = 1000
+
+_OCTAL = re.compile(r"\\([0-3][0-7][0-7]|.)")
 
 # Of a user that a framework has put into the environ as a mapping.
 _NAMED = ("userid", "user", "login", "username", "email", "name", "id", "mail", "password", "cn", "eppn")
@@ -77,7 +98,9 @@ def of_request(strings: Mapping[str, str], names: Names) -> set[Secret]:
     for key, value in strings.items():
         if value:
             found.update(_of_entry(key, value, names))
-    return found
+    # The server's own address is in every URL, also of a client on the same machine.
+    own = {strings.get("SERVER_NAME", ""), strings.get("HTTP_HOST", "").partition(":")[0]}
+    return {secret for secret in found if secret.where is not Where.ADDRESS or secret.text not in own}
 
 
 def of_environ(environ: Mapping[str, Any], names: Names) -> tuple[str, ...]:
@@ -138,7 +161,7 @@ def _texts_of(value: Any) -> Iterator[str]:
 
 
 def _of_entry(key: str, value: str, names: Names) -> Iterator[Secret]:
-    if "=" in value and (names.has_parameters(key) or "?" in value):
+    if "=" in value and (names.has_parameters(key) or "?" in value or (key == "PATH_INFO" and ";" in value)):
         yield from _parameters(value, names)
     if not names.is_environ(key):
         return
@@ -149,8 +172,14 @@ def _of_entry(key: str, value: str, names: Names) -> Iterator[Secret]:
         yield from _credentials(value)
     elif _holds_addresses(value):
         yield from _addresses(value)
-    elif key in USER_KEYS or names.is_personal_header(key):
+    elif names.tells_addresses(key):
+        return  # and has none: "unknown", "localhost"
+    elif key in USER_KEYS or key in ("AUTH_USER", "REMOTE_HOST"):
         yield from _person(value)
+    elif names.is_personal_header(key):
+        words = set(key.lower().split("_"))
+        if not _is_words(value) or (words & _WHO and not words & _WHAT):
+            yield from _person(value)
     else:
         yield from _value(value)
         for part in _PARTS.split(value)[:100]:
@@ -168,18 +197,36 @@ def _parameters(text: str, names: Names) -> Iterator[Secret]:
 
 
 def _cookies(text: str) -> Iterator[Secret]:
-    for pair in text.split(";"):
-        _, equals, value = pair.partition("=")
-        value = value.strip() if equals else ""
-        yield from _value(value)
+    for name, value in _pairs(text):
+        yield from _value(value or name)
         if value.startswith('"'):
-            yield from _value(value.strip('"'))
+            plain = value.strip('"')
+            yield from _value(plain)
+            if "\\" in plain:
+                # As http.cookies has it: an octal number of a character, or the character.
+                yield from _value(_OCTAL.sub(lambda e: chr(int(e[1], 8)) if len(e[1]) == 3 else e[1], plain))
+
+
+def _pairs(text: str) -> Iterator[tuple[str, str]]:
+    """Yield names and values of cookies; a quoted value may hold semicolons."""
+    start = 0
+    while start < len(text):
+        end = text.find(";", start)
+        end = len(text) if end < 0 else end
+        quote_at = text.find('="', start, end)
+        closing = text.find('"', quote_at + 2) if quote_at >= 0 else -1
+        if closing >= end:
+            end = text.find(";", closing)
+            end = len(text) if end < 0 else end
+        name, equals, value = text[start:end].partition("=")
+        yield name.strip(), value.strip() if equals else ""
+        start = end + 1
 
 
 def _whole_cookie(text: str) -> Iterator[Secret]:
-    # A header of short values only would be a parameter's lang=en.
-    if any(secret.where in (Where.ANYWHERE, Where.WORD) for secret in _cookies(text)):
-        yield from _value(text)
+    # One of a short value would be a parameter's lang=en.
+    if ";" in text or any(secret.where in (Where.ANYWHERE, Where.WORD) for secret in _cookies(text)):
+        yield from (Secret(form, Where.ANYWHERE) for form in _forms(text) if len(text) >= _LONG)
 
 
 def _credentials(text: str) -> Iterator[Secret]:
@@ -189,14 +236,15 @@ def _credentials(text: str) -> Iterator[Secret]:
     yield from _value(credential)
     if scheme.lower() == "basic":
         try:
-            decoded = base64.b64decode(credential, validate=False).decode("utf-8", "replace")
+            decoded = base64.b64decode(credential, validate=False)
         except (binascii.Error, ValueError):
             return
-        user, colon, password = decoded.partition(":")
-        yield from _value(decoded)
-        yield from _person(user)
-        if colon:
-            yield from _value(password)
+        for charset in ("utf-8", "latin-1"):
+            user, colon, password = decoded.decode(charset, "replace").partition(":")
+            yield from _value(user + colon + password)
+            yield from _person(user)
+            if colon:
+                yield from _value(password)
     else:
         for part in _PARTS.split(credential)[:100]:
             if len(part) >= _LONG and part != credential:
@@ -204,41 +252,44 @@ def _credentials(text: str) -> Iterator[Secret]:
 
 
 def _holds_addresses(text: str) -> bool:
-    return any(_address(part) for part in _ADDRESSES.split(text)[:20])
+    return any(_address(part) or _address(part.rpartition(":")[0]) for part in _ADDRESSES.split(text)[:20])
 
 
 def _addresses(text: str) -> Iterator[Secret]:
     for part in _ADDRESSES.split(text)[:1000]:
         # With a port, as Forwarded has it.
-        found = _address(part) or _address(part.rpartition(":")[0])
-        if found and not ipaddress.ip_address(found).is_loopback:
-            yield from (Secret(form, Where.ADDRESS) for form in _forms(found))
-        elif not found and len(part) >= _LONG:
-            yield from _value(part)
-    if "," in text or ";" in text:
+        for shown in (part, part.rpartition(":")[0]):
+            found = _address(shown)
+            if found is None:
+                continue
+            if not found.is_loopback:
+                mapped = getattr(found, "ipv4_mapped", None)
+                texts = {shown, str(found), found.exploded, *([str(mapped)] if mapped else [])}
+                yield from (Secret(form, Where.ADDRESS) for text in texts for form in _forms(text))
+            break
+    if "," in text:
         yield from _value(text)
 
 
-def _address(text: str) -> str:
+def _address(text: str) -> Any:
+    """Return an address, None where a text is none; most are not, and are not tried."""
+    text = text.partition("%")[0]
+    if not _LIKE_AN_ADDRESS.fullmatch(text):
+        return None
     try:
-        ipaddress.ip_address(text.partition("%")[0])
+        return ipaddress.ip_address(text)
     except ValueError:
-        return ""
-    return text.partition("%")[0]
+        return None
 
 
 def _person(text: str) -> Iterator[Secret]:
+    if text in _NOTHING:
+        return
     if any(char.isdigit() or char == "@" for char in text) or len(text) > _LONGEST_WORD:
         yield from _value(text)
     else:
         where = Where.WORD if len(text) >= _SHORT and text.lower() not in _ROLES else Where.WHOLE
         yield from (Secret(form, where) for form in _forms(text))
-
-
-# Users whose names are words of every program.
-_ROLES = frozenset(
-    {"admin", "root", "user", "test", "guest", "anonymous", "nobody", "system", "none", "null"}
-)
 
 
 def _value(text: str) -> Iterator[Secret]:
@@ -249,13 +300,9 @@ def _value(text: str) -> Iterator[Secret]:
 
 
 def _where(text: str) -> Where | None:
-    if _PATH.match(text):
-        return Where.WORD if len(text) >= _LONG else None
-    if (
-        len(text) < 1000
-        and _WORDS.fullmatch(text)
-        and max(map(len, re.split("[^A-Za-z]", text))) <= _LONGEST_WORD
-    ):
+    if text in _NOTHING:
+        return None
+    if _PATH.match(text) or _is_words(text) or _DATE.fullmatch(text):
         return Where.WORD if len(text) >= _LONG else None
     if len(text) >= _LONG:
         return Where.ANYWHERE
@@ -263,29 +310,51 @@ def _where(text: str) -> Where | None:
     return Where.WORD if mixed and len(text) > _SHORT else None
 
 
+def _is_words(text: str) -> bool:
+    words = _BETWEEN_WORDS.split(text) if len(text) < 1000 else [""]
+    return all(len(word) <= _LONGEST_WORD and _WORD.fullmatch(word) for word in words)
+
+
 def _forms(text: str) -> set[str]:
     """Return a value in all the forms in which frames, messages and URLs can hold it."""
     if _UNQUOTED.fullmatch(text):
         return {text, *_base64_of(text)}
-    meant = {text, _native(text)}
-    meant |= {unquote_plus(form) for form in meant if "%" in form or "+" in form}
+    meant = {text, *_native(text)}
+    meant |= {
+        decode(form) for form in meant if "%" in form or "+" in form for decode in (unquote, unquote_plus)
+    }
     forms = set(meant)
     for form in meant:
         encoded = form.encode("utf-8", "replace")
-        forms |= {quote(form), quote(form, safe=""), quote_plus(form)}
-        forms |= {re.sub("%[0-9A-F]{2}", lambda found: found[0].lower(), quote(form, safe=""))}
-        forms |= {repr(form)[1:-1], repr(encoded)[2:-1], json.dumps(form)[1:-1], html.escape(form)}
-        forms |= {form.replace("'", "\\'"), *_base64_of(form)}
-    # What stands in a text that was itself shown as a text.
-    return forms | {repr(form)[1:-1] for form in forms if not form.isalnum()}
+        as_json = json.dumps(form)[1:-1]
+        forms |= {quote(form, errors="replace"), quote_plus(form, errors="replace")}
+        whole = quote(form, safe="", errors="replace")
+        forms |= {whole, re.sub("%[0-9A-F]{2}", lambda found: found[0].lower(), whole)}
+        forms |= {
+            repr(form)[1:-1],
+            repr(encoded)[2:-1],
+            as_json,
+            json.dumps(as_json)[1:-1],
+            html.escape(form),
+        }
+        forms |= {form.replace("'", "\\'"), form.replace("\\", "\\\\").replace("'", "\\'")}
+        forms |= _base64_of(form)
+    if text.isascii():
+        # What stands in a text that was itself shown as a text.
+        return (forms | {repr(form)[1:-1] for form in forms}) - {""}
+    forms.add(repr(text.encode("latin-1", "replace"))[2:-1])
+    return (forms | {repr(form)[1:-1] for form in forms}) - {""}
 
 
-def _native(text: str) -> str:
-    """Return what an environ's text means in UTF-8, PEP 3333."""
+def _native(text: str) -> set[str]:
+    """Return what an environ's text can mean in UTF-8 (PEP 3333), whatever becomes of other bytes."""
+    if text.isascii():
+        return set()
     try:
-        return text.encode("latin-1").decode("utf-8")
+        raw = text.encode("latin-1")
     except UnicodeError:
-        return text
+        return set()
+    return {raw.decode("utf-8", errors) for errors in ("replace", "surrogateescape", "ignore")}
 
 
 def _base64_of(text: str) -> set[str]:

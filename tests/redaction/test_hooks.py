@@ -2,6 +2,7 @@
 
 import json
 import logging
+import time
 import warnings
 from pathlib import Path
 
@@ -290,6 +291,159 @@ def test_scope_that_lost_its_processors_has_its_request_still(captured):
 
     call(SentryMiddleware(app), environ_of(HTTP_X_API_KEY=SECRET))
     assert SECRET not in json.dumps(captured.errors)
+
+
+def raising(*texts):
+    def app(environ, start_response):
+        raise ValueError(*texts)
+
+    return app
+
+
+class TestFoundByTrying:
+    """What a hostile review of this found: leaks, and harm to what is no secret."""
+
+    @pytest.mark.parametrize(
+        ("environ", "text", "secret"),
+        [
+            ({"QUERY_STRING": "password=it's-my-S3cret"}, "x it's-my-S3cret", "S3cret"),
+            ({"QUERY_STRING": "password=abc?S3cretpart"}, "x", "S3cretpart"),
+            ({"QUERY_STRING": "a=1&password=abc;S3cretpart&b=2"}, "x", "S3cretpart"),
+            ({"REMOTE_ADDR": "::ffff:203.0.113.77"}, "from 203.0.113.77", "203.0.113.77"),
+            ({"REMOTE_ADDR": "2001:0DB8:0:0:0:0:0:77"}, "from 2001:db8::77", "2001:db8::77"),
+            ({"HTTP_CF_CONNECTING_IPV6": "2001:db8::77"}, "from 2001:db8::77", "2001:db8::77"),
+            ({"HTTP_COOKIE": "s=abCD1+ef%2FghIJ2"}, "x abCD1+ef/ghIJ2", "abCD1+ef/ghIJ2"),
+            ({"HTTP_COOKIE": r's="ab1\054cd9efghij"'}, "x ab1,cd9efghij", "ab1,cd9efghij"),
+            ({"HTTP_COOKIE": 's="ab1;cd9efghij"; t=1'}, "x ab1;cd9efghij", "cd9efghij"),
+            ({"HTTP_COOKIE": "abcDEF12345678"}, "x abcDEF12345678", "abcDEF12345678"),
+            ({"HTTP_COOKIE": "uid=1234567; pin=98765"}, "x uid=1234567; pin=98765", "98765"),
+            ({"HTTP_COOKIE": "s=ab1\xfcdef9ghij"}, repr(b"ab1\xfcdef9ghij"), "def9ghij"),
+            ({"HTTP_COOKIE": "s=ab1\xfcdef9ghij"}, "x ab1\ufffddef9ghij", "def9ghij"),
+            ({"HTTP_AUTHORIZATION": "Basic Ym9iOnDkc3N3MHJkbG9uZw=="}, "p\xe4ssw0rdlong", "ssw0rdlong"),
+            ({"HTTP_COOKIE": "s=ab'c\\def9ghij"}, repr("\"'ab'c\\def9ghij"), "def9ghij"),
+            ({"HTTP_X_API_KEY": "eyJhbGciOi9ZZ4711"}, "eyJhbGciX eyJhbGciOi9ZZ...", "Oi9ZZ"),
+            ({"PATH_INFO": "/a;jsessionid=abcDEF12345678"}, "x", "abcDEF12345678"),
+            ({"QUERY_STRING": "pass=abcDEF12345678"}, "x", "abcDEF12345678"),
+            ({}, "{'e': {'f': {'new_password': 'S3cretpart'}}}", "S3cretpart"),
+            ({}, "Login(user='x', password='S3cretpart')", "S3cretpart"),
+            ({}, 'b\'{"new_password": "S3cretpart"}\'', "S3cretpart"),
+            ({}, "csrf_token=S3cretpart&colour=green", "S3cretpart"),
+        ],
+    )
+    def test_no_secret_leaves(self, environ, text, secret):
+        sent = sent_by_filter(raising(text), environ_of(**environ)).decode()
+        for form in (secret, json.dumps(secret)[1:-1]):
+            assert form not in "\n".join(
+                line for line in sent.splitlines() if "context_line" not in line
+            ) or (form not in json.dumps(self.without_source(sent)))
+
+    def without_source(self, sent):
+        events = [json.loads(line) for line in sent.splitlines() if line.startswith('{"')]
+        for event in events:
+            for value in (event.get("exception") or {}).get("values", []):
+                for frame in value["stacktrace"]["frames"]:
+                    for key in ("pre_context", "context_line", "post_context"):
+                        frame.pop(key, None)
+        return events
+
+    @pytest.mark.parametrize(
+        "environ",
+        [
+            {"HTTP_COOKIE": "last_visit=2026-11-22"},
+            {"HTTP_COOKIE": "a=trace_id; c=timestamp; d=start_timestamp; e=internal_error"},
+            {"HTTP_X_USER": "data"},
+            {"HTTP_SENTRY_TRACE": "771a43a4192642f0b136d5159a501700-1234567890abcdef-1",
+             "HTTP_COOKIE": "t=771a43a4192642f0b136d5159a501700"},
+        ],
+    )  # fmt: skip
+    def test_client_cannot_spoil_an_event(self, environ, captured):
+        """``captured`` puts all that is sent through Sentry's own normaliser."""
+
+        def app(environ, start_response):
+            with sentry_sdk.start_span(op="db", name="x"):
+                sentry_sdk.add_breadcrumb(message="m", data={"data": 1})
+            raise ValueError("x")
+
+        call(SentryMiddleware(app, traces_sample_rate=1.0), environ_of(**environ))
+        (transaction,) = captured.transactions
+        assert "trace_id" in transaction["contexts"]["trace"]
+        assert FILTERED not in json.dumps(transaction["spans"])
+        assert FILTERED not in json.dumps(captured.errors[0]["breadcrumbs"])
+
+    @pytest.mark.parametrize(
+        ("environ", "text"),
+        [
+            ({"HTTP_X_FORWARDED_FOR": "unknown"}, "an unknown thing"),
+            ({"REMOTE_ADDR": "localhost"}, "at localhost"),
+            ({"HTTP_FORWARDED": "for=203.0.113.7;host=www.example.com"}, "of www.example.com"),
+            ({"HTTP_X_USER_DOMAIN_ID": "default", "HTTP_X_USER_ROLE": "editor"}, "the default editor"),
+            ({"HTTP_X_CSRF_TOKEN": "undefined"}, "it is undefined"),
+            ({"HTTP_COOKIE": "lang=en; theme=dark; currency=CHF; tz=1"}, "lang=en theme=dark dark en CHF"),
+        ],
+    )
+    def test_word_stays(self, environ, text, captured):
+        call(SentryMiddleware(raising(text)), environ_of(HTTP_HOST="www.example.com", **environ))
+        (event,) = captured.errors
+        assert event["exception"]["values"][0]["value"] == text
+        assert event["request"]["headers"]["Host"] == "www.example.com"
+
+    def test_ordinary_header_stays_though_a_cookie_reads_alike(self, captured):
+        environ = environ_of(
+            "/shop/production", HTTP_ACCEPT="text/html,*/*", HTTP_COOKIE="ct=text/html; v=production"
+        )
+        call(SentryMiddleware(raising("x")), environ)
+        (event,) = captured.errors
+        assert event["request"]["headers"]["Accept"] == "text/html,*/*"
+        assert event["transaction"] == "GET /shop/production"
+
+    @pytest.mark.skipif("stream" not in LIFECYCLES, reason="this sentry-sdk streams no spans")
+    def test_streamed_segment_keeps_its_name(self):
+        environ = environ_of("/shop/production", HTTP_COOKIE="page=production")
+        sent = sent_by_filter(raising("x"), environ, lifecycle="stream").decode()
+        assert '"name":"GET /shop/production"' in sent
+
+    def test_counts_stay(self, captured):
+        def app(environ, start_response):
+            sentry_sdk.capture_event(
+                {"extra": {"a": {"input_tokens": 123456, "sort-key": "name", "token": "x1"}}}
+            )
+            return []
+
+        call(SentryMiddleware(app), environ_of())
+        held = {"input_tokens": 123456, "sort-key": "name", "token": FILTERED}
+        assert captured.errors[0]["extra"]["a"] == held
+
+    def test_attachment_that_is_gone_costs_itself_alone(self, captured):
+        def app(environ, start_response):
+            scope = sentry_sdk.get_isolation_scope()
+            scope.add_attachment(path="/nonexistent/x.log")
+            scope.add_attachment(bytes=b"useful", filename="x.txt")
+            sentry_sdk.capture_message("useful")
+            return []
+
+        call(SentryMiddleware(app), environ_of(HTTP_COOKIE="sid=abcDEF12345678"))
+        assert captured.errors[0]["message"] == "useful"
+        items = [item for envelope in captured for item in envelope.items if item.type == "attachment"]
+        assert [item.get_bytes() for item in items] == [b"useful"]
+
+    @pytest.mark.parametrize(
+        "environ",
+        [
+            {"HTTP_COOKIE": "a=" + "aa-" * 300 + "!"},
+            {"HTTP_AUTHORIZATION": "Bearer " + "Aa" * 400 + "!"},
+            {"HTTP_COOKIE": "; ".join(f"a{n}=v%20{n:08}" for n in range(2000))},
+            {"HTTP_COOKIE": "; ".join("c=" + "a" * n for n in range(8, 16))},
+            {"HTTP_COOKIE": '="' * 20_000},
+            {"QUERY_STRING": "&".join(f"token{n}=a;b{n}" for n in range(2000))},
+        ],
+        ids=["words", "humps", "many", "alike", "quotes", "semicolons"],
+    )
+    def test_client_cannot_hold_the_process(self, environ):
+        """A bound that only something exponential or quadratic comes near to, and no measurement."""
+        text = "a" * 20_000 + "..."
+        begun = time.process_time()
+        sent_by_filter(raising(*[text + str(n) for n in range(20)]), environ_of(**environ))
+        assert time.process_time() - begun < 10
 
 
 class TestFrameworks:

@@ -15,7 +15,7 @@ from sentry_paste.redaction.names import FILTERED, Names
 from sentry_paste.redaction.values import Secret, Where
 
 RANDOM = st.text(alphabet=string.ascii_letters + string.digits + "-_+/=.", min_size=8, max_size=300).filter(
-    lambda text: text.strip("=+/.-_") == text
+    lambda text: text.strip("=+/.-_") == text and text not in values._NOTHING
 )
 BEFORE = st.sampled_from(["", " ", "'", '"', "=", "token: ", "\n", "\\n", ", ", "(", "b'", "/", "%3D"])
 AFTER = st.sampled_from(["", " ", "'", '"', "=", "\n", "\\n", ", ", ")", "/", "%3D"])
@@ -40,7 +40,7 @@ class TestAnywhere:
 
     @given(RANDOM, st.sampled_from([0, 100]))
     def test_no_random_value_of_a_cookie_survives(self, value, more):
-        assume(";" not in value)
+        assume(value not in values._NOTHING)
         matcher = matcher_of(more, HTTP_COOKIE=f"a=1; sid={value}; b=2")
         assert value not in matcher.clean(f"bad session {value}")
         assert value not in matcher.clean(f"'a=1; sid={value}; b=2'")
