@@ -54,18 +54,20 @@ class SentryMiddleware:
             BaseException: whatever the application raises, the very object.
         """
         client = self.client or sdk.active_client()
-        if client is None or sdk.wsgi_middleware_applied.get(False):
+        if client is None:
+            return self.app(environ, start_response)
+        if sdk.wsgi_middleware_applied.get(False):
+            # A request within a request, as of Swift's proxy: its secrets are the request's too.
+            sdk.note_inner_request(environ)
             return self.app(environ, start_response)
         file_wrapper = environ.get("wsgi.file_wrapper")
         lifecycle = Lifecycle(self.plan)
-        if not lifecycle.open(environ):
+        if not lifecycle.open(environ, client):
             return self.app(environ, start_response)
         try:
             body = lifecycle.run(self.app, environ, lifecycle.watch(start_response))
         except BaseException as error:
-            lifecycle.called()
             lifecycle.capture(error)
             lifecycle.finish()
             raise
-        lifecycle.called(body)
         return wrap(body, lifecycle, file_wrapper)

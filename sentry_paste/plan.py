@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from sentry_paste import sdk
 from sentry_paste.client import GuardedClient, secret_names
 from sentry_paste.config import Settings
 from sentry_paste.redaction import Redaction
+from sentry_paste.request import path_of
 from sentry_paste.rules import PathRules
 
 
@@ -19,7 +21,17 @@ class Plan:
         client: what captures, None for the client that is active in the request.
     """
 
-    __slots__ = ("_at_rate", "_hooked", "_rates", "client", "ignored", "names", "secret_names", "settings")
+    __slots__ = (
+        "_at_rate",
+        "_healthy",
+        "_hooked",
+        "_rates",
+        "client",
+        "ignored",
+        "names",
+        "secret_names",
+        "settings",
+    )
 
     def __init__(self, settings: Settings, client: Any) -> None:
         self.settings = settings
@@ -29,9 +41,89 @@ class Plan:
         self._rates: PathRules[float] = PathRules(settings.traces_sample_rates)
         self._at_rate: dict[tuple[Any, float], Any] = {}
         self._hooked: tuple[Any, dict[str, Any]] = (None, {})
+        # The healthy session of a minute: the SDK counts it, and does not keep it.
+        self._healthy: tuple[Any, int, Any] = (None, 0, None)
         self.secret_names = (
             client.redaction.names if isinstance(client, GuardedClient) else secret_names(settings)
         )
+
+    def is_ignored(self, path: str) -> bool:
+        """Tell whether requests of a path are not measured.
+
+        Args:
+            path: decoded, the script's name included.
+        """
+        return bool(self.ignored) and self.ignored.find(path) is not None
+
+    def is_ignored_request(self, strings: Mapping[str, str]) -> bool:
+        """Tell whether a request is not measured, for its path.
+
+        Args:
+            strings: the texts of a WSGI environ.
+        """
+        return bool(self.ignored) and self.ignored.find(path_of(strings)) is not None
+
+    def is_measured(self, client: Any, strings: Mapping[str, str]) -> bool:
+        """Tell whether a request is to have a trace, sampled or not.
+
+        Args:
+            client: that captures.
+            strings: the texts of a WSGI environ.
+        """
+        return (
+            sdk.traces(client.options)
+            and strings.get("REQUEST_METHOD", "").upper() in self.settings.http_methods_to_capture
+        )
+
+    def begins_at_once(self, client: Any) -> bool:
+        """Tell whether a request's trace is one that cannot be begun later as of the request's beginning.
+
+        Args:
+            client: that captures.
+        """
+        return sdk.traces(client.options) and not sdk.can_begin_late(client.options)
+
+    def sample_rand(self, strings: Mapping[str, str]) -> float | None:
+        """Return the random number by which a request is sampled, None where that is not ours to choose.
+
+        Args:
+            strings: the texts of a WSGI environ.
+        """
+        return None if sdk.trace_headers(strings) else sdk.new_sample_rand()
+
+    def discards(self, client: Any, strings: Mapping[str, str], sample_rand: float) -> bool:
+        """Tell whether a request's trace is not sampled; it is counted as lost then.
+
+        Args:
+            client: that captures.
+            strings: the texts of a WSGI environ.
+            sample_rand: of the request.
+        """
+        sampled_by = self.client_for(client, path_of(strings)) if self._rates else None
+        return sdk.discards(client, (sampled_by or client).options, sample_rand)
+
+    def tracks_sessions(self, client: Any) -> bool:
+        """Tell whether a request that nobody has asked anything of is a session.
+
+        Args:
+            client: that captures.
+        """
+        options = client.options
+        return (
+            bool(options.get("release") and options.get("auto_session_tracking")) and not sdk.is_untracked()
+        )
+
+    def count_healthy_session(self, client: Any, begun: int) -> None:
+        """Count a request that went well.
+
+        Args:
+            client: that captures.
+            begun: when, by ``time.perf_counter_ns``.
+        """
+        minute = int(sdk.wall_clock(begun) // 60)
+        if self._healthy[:2] != (client, minute):
+            self._healthy = (client, minute, sdk.healthy_session(client.options, minute * 60))
+        client.capture_session(self._healthy[2])
 
     def redacting(self, client: Any) -> Any:
         """Return what an active client of the app's is to be for a request: the same with redaction.

@@ -9,8 +9,9 @@ import sentry_sdk
 
 from sentry_paste import sdk
 from sentry_paste.forwarding import Forwarded
-from sentry_paste.naming import CUSTOM, FRAMEWORK_KEYS, URL, default_name, framework_name
-from sentry_paste.redaction import HasSecrets, Matcher, Names, values
+from sentry_paste.naming import CUSTOM, URL, default_name, framework_name
+from sentry_paste.plan import Plan
+from sentry_paste.redaction import HasSecrets, Matcher, values
 from sentry_paste.request import METHOD, address_of, headers_of, native, path_of, url_of
 from sentry_paste.retries import is_retried
 
@@ -23,107 +24,115 @@ class RequestData(HasSecrets):
 
     Args:
         strings: the snapshot of the environ.
-        environ: while the app is called, for what the app's framework leaves there; let go of afterwards, so
-            that no event processor keeps a request's objects alive.
+        environ: until the request is over, for what the app's framework leaves there; let go of then, so
+            that no event processor keeps a request's objects alive. None if it is over.
         name: of a rule of the ini, None where none matches.
-        trusted_proxies: how many proxies are the user's own.
-        secret_names: which names are secret.
+        plan: of the filter.
+        name_left: what a framework calls the request, None where it does not say.
+
+    Attributes:
+        response_headers: None while the response has not started.
+        inner: the texts of the environs of requests within this one.
     """
 
     __slots__ = (
+        "_added",
         "_environ",
-        "_framework_name",
         "_matcher",
         "_name",
+        "_name_left",
+        "_plan",
         "_remote_user",
-        "_response_headers",
-        "_secret_names",
         "_secrets",
         "_seen",
         "_sought",
-        "_trusted_proxies",
         "_users",
+        "inner",
         "reported",
+        "response_headers",
         "strings",
     )
 
     def __init__(
         self,
         strings: dict[str, str],
-        environ: dict[str, Any],
+        environ: dict[str, Any] | None,
         name: str | None,
-        trusted_proxies: int,
-        secret_names: Names,
+        plan: Plan,
+        name_left: tuple[str, str] | None,
     ) -> None:
         self.strings = strings
-        self._environ: dict[str, Any] | None = environ
+        self._environ = environ
         self._name = name
-        self._trusted_proxies = trusted_proxies
-        self._framework_name: tuple[str, str] | None = None
+        self._plan = plan
+        self._name_left = name_left
         self._remote_user: Any = None
         #: Whether an error has been captured in the request.
         self.reported = False
         # Made with the first error: a healthy request has none.
         self._seen: deque[BaseException] | None = None
-        self._secret_names = secret_names
         self._users: tuple[str, ...] = ()
-        self._response_headers: Any = None
+        self.response_headers: Any = None
+        self.inner: list[dict[str, str]] = []
+        self._added: dict[str, str] = {}
         # Made with the first event.
         self._matcher: Matcher | None = None
         self._secrets: set[values.Secret] = set()
         self._sought: Any = None
 
-    def settle(self) -> None:
-        """Keep what the app has left in the environ, and let go of that."""
-        environ, self._environ = self._environ, None
-        if environ is None:
-            return
-        self._remote_user = environ.get("REMOTE_USER")
-        self._users = values.of_environ(environ, self._secret_names)
-        self._look_for_a_name(environ)
-
     def close(self) -> None:
-        """Let go of all that the request has left: its errors hold the frames that raised them."""
-        self.settle()
+        """Keep what the app has left in the environ; let go of that, and of all errors with their frames."""
+        environ, self._environ = self._environ, None
         self._seen = None
+        if environ is not None:
+            self._remote_user = environ.get("REMOTE_USER")
+            self._users = values.of_environ(environ, self._plan.secret_names)
+            self._added = self._added_to(environ)
+            self._name_left = framework_name(environ) or self._name_left
 
-    def started(self, headers: Any) -> None:
-        """Look for a name while the app is at its work: some frameworks forget it when they return.
+    def started(self, headers: Any, name_left: tuple[str, str] | None) -> None:
+        """Note the start of the response.
 
         Args:
             headers: of the response.
+            name_left: what a framework calls the request.
         """
-        self._response_headers = headers
-        if self._environ is not None:
-            self._look_for_a_name(self._environ)
-
-    def _look_for_a_name(self, environ: dict[str, Any]) -> None:
-        for key in FRAMEWORK_KEYS:
-            if key in environ:
-                self._framework_name = framework_name(environ) or self._framework_name
-                return
+        self.response_headers, self._name_left = headers, name_left or self._name_left
 
     def matcher(self) -> Matcher:
         """Return the secrets of the request as it came, its user's names and its response's cookies."""
-        environ = self._environ
-        users = self._users if environ is None else values.of_environ(environ, self._secret_names)
-        sought = (users, tuple(values.cookies_of(self._response_headers)))
+        names, environ = self._plan.secret_names, self._environ
+        users, added = self._users, self._added
+        if environ is not None:
+            users, added = values.of_environ(environ, names), self._added_to(environ)
+        sought = (users, tuple(values.cookies_of(self.response_headers)), added, len(self.inner))
         if self._matcher is None:
-            self._secrets = values.of_request(self.strings, self._secret_names)
+            self._secrets = values.of_request(self.strings, names)
         if self._matcher is None or sought != self._sought:
             self._sought = sought
-            self._matcher = Matcher(self._secrets.union(values.of_users(users), values.of_cookies(sought[1])))
+            found = self._secrets.union(values.of_users(users), values.of_cookies(sought[1]))
+            for strings in (added, *self.inner):
+                found |= values.of_request(strings, names)
+            self._matcher = Matcher(found)
         return self._matcher
+
+    def _added_to(self, environ: dict[str, Any]) -> dict[str, str]:
+        """Return the headers that somebody has put into the environ since: keystone's middleware, say."""
+        return {
+            key: value
+            for key, value in environ.items()
+            if isinstance(value, str) and key.startswith("HTTP_") and self.strings.get(key) != value
+        }
 
     def forwarded(self) -> Forwarded:
         """Return what trusted proxies say."""
-        return Forwarded(self.strings, self._trusted_proxies)
+        return Forwarded(self.strings, self._plan.settings.trusted_proxy_count)
 
     def better_name(self) -> tuple[str, str] | None:
         """Return a name with its source, from a rule or a framework, None where the path is all there is."""
         if self._name is not None:
             return self._name, CUSTOM
-        return (framework_name(self._environ) if self._environ is not None else None) or self._framework_name
+        return (framework_name(self._environ) if self._environ is not None else None) or self._name_left
 
     def process(self, event: Any, hint: Any) -> Any:
         """Add name, request and, where the client may send it, the user to an event.

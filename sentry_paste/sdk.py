@@ -8,10 +8,14 @@ from __future__ import annotations
 
 import inspect
 import pkgutil
+import random
+import time
 import weakref
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
+from copy import copy
+from datetime import datetime, timezone
 from functools import lru_cache
 from types import TracebackType
 from typing import Any, cast
@@ -19,7 +23,8 @@ from typing import Any, cast
 import sentry_sdk
 from sentry_sdk.consts import VERSION
 from sentry_sdk.integrations import Integration, dedupe
-from sentry_sdk.scope import Scope
+from sentry_sdk.scope import Scope, ScopeType
+from sentry_sdk.session import Session
 from sentry_sdk.transport import Transport
 from sentry_sdk.utils import BadDsn, Dsn, event_from_exception
 
@@ -261,6 +266,259 @@ def bound(scope: Scope, client: Any) -> Iterator[None]:
         yield
     finally:
         scope.client = before  # type: ignore[assignment]
+
+
+_SCOPE_SLOTS = tuple(getattr(Scope, "__slots__", ()))
+
+try:
+    # Which scopes the server's context has, without making any.
+    # Missing: the scopes of a request are forked at once.
+    from sentry_sdk.scope import _current_scope, _isolation_scope
+except ImportError:  # pragma: no cover
+    _current_scope = _isolation_scope = None
+
+
+class RequestScope(Scope):
+    """A scope that knows its request, as do its forks, in whatever thread."""
+
+    __slots__ = ("_parent", "_request")
+
+    _parent: Any
+    _request: Any
+
+    def __copy__(self) -> Any:
+        forked: Any = super().__copy__()
+        forked._request, forked._parent = self._request, None
+        return forked
+
+
+class UnusedScope(RequestScope):
+    """A scope that is forked from the server's when it is first asked for something, or told something.
+
+    Scopes keep all that they have in slots; one that is not set is looked for by ``__getattr__``.
+    """
+
+    __slots__ = ()
+
+    def __copy__(self) -> Any:
+        _fill(self)  # the fork is of the class that this has
+        return copy(self)
+
+    def __getattr__(self, name: str) -> Any:
+        if name in ("_request", "_parent"):
+            raise AttributeError(name)
+        _fill(self)
+        return getattr(self, name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        _fill(self)
+        setattr(self, name, value)
+
+
+@lru_cache(maxsize=2)
+def _pristine(is_isolation: bool) -> Scope:
+    """Return what a scope is where the server has none; it is forked and never used itself."""
+    return Scope(ty=ScopeType.ISOLATION if is_isolation else ScopeType.CURRENT)
+
+
+def _fill(scope: Any) -> None:
+    """Make an unused scope a fork of the server's, and have the request open what belongs to it."""
+    parent, client, request = scope._parent, scope.client, scope._request
+    is_isolation = _isolation_scope.get() is scope
+    if parent is None:
+        parent = _pristine(is_isolation)
+    made = parent.fork()
+    object.__setattr__(scope, "__class__", RequestScope)
+    for name in _SCOPE_SLOTS:
+        try:
+            setattr(scope, name, getattr(made, name))
+        except AttributeError:  # 2.18 has forks without a client
+            continue
+    scope._parent = None
+    if not is_isolation:
+        # A streamed span holds itself and this scope, and would hold the request.
+        scope._request = None
+    if client is not None:
+        scope.client = client
+    request.open()
+
+
+def enter_scopes(request: Any) -> bool:
+    """Give a request scopes of its own, in its own context; tell whether they wait until they are used.
+
+    Args:
+        request: has the ``client`` that captures, and opens what belongs to it with ``open()``.
+    """
+    wsgi_middleware_applied.set(True)
+    if not has_unused_scopes():
+        isolation, current = sentry_sdk.get_isolation_scope().fork(), sentry_sdk.get_current_scope().fork()
+        bind_client(isolation, request.client)
+        Scope.set_isolation_scope(isolation)
+        Scope.set_current_scope(current)
+        return False
+    new, put = object.__new__, object.__setattr__
+    for variable, client in ((_isolation_scope, request.client), (_current_scope, None)):
+        parent = variable.get()
+        scope = new(UnusedScope)
+        put(scope, "_request", request)
+        put(scope, "_parent", parent)
+        # get_client() asks for it, and is asked all the time.
+        put(scope, "client", client or getattr(parent, "client", None))
+        variable.set(scope)
+    return True
+
+
+def has_unused_scopes() -> bool:
+    """Tell whether scopes of this SDK can wait until they are used: all that they have is in slots."""
+    return bool(_SCOPE_SLOTS) and _current_scope is not None and not hasattr(Scope(), "__dict__")
+
+
+def request_data() -> Any:
+    """Return what events of the current request are given, None outside of requests."""
+    scope = sentry_sdk.get_isolation_scope()
+    if not isinstance(scope, RequestScope) or scope._request is None:
+        return None
+    scope._request.open()
+    return scope._request.data
+
+
+def note_inner_request(environ: Mapping[str, Any]) -> None:
+    """Tell the current request that there is another within it.
+
+    Args:
+        environ: of the other.
+    """
+    scope = _isolation_scope.get() if _isolation_scope is not None else None
+    if isinstance(scope, RequestScope) and scope._request is not None:
+        scope._request.note_inner(environ)
+
+
+def is_untracked() -> bool:
+    """Tell whether ``stop_auto_session_tracking()`` was called in the server's context."""
+    return getattr(_isolation_scope.get(), "_force_auto_session_tracking", None) is False
+
+
+def start_monitor(client: Any) -> None:
+    """Have the SDK's monitor run before scopes of a request wait to be used.
+
+    It starts a thread the first time that it is asked, holding a lock; the thread is given forks of the
+    current scopes; and a request that opens then asks the monitor. Missing: there is none to wait for.
+
+    Args:
+        client: that traces.
+    """
+    monitor = getattr(client, "monitor", None)
+    if monitor is not None:
+        _ = monitor.downsample_factor
+
+
+def wall_clock(begun: int) -> float:
+    """Return the time at which something began, in seconds since 1970.
+
+    Args:
+        begun: by ``time.perf_counter_ns``.
+    """
+    return time.time() - (time.perf_counter_ns() - begun) / 1e9
+
+
+def start_session(scope: Scope, begun: int) -> None:
+    """Start the session of a request as of the time at which that began.
+
+    ``Session.started`` decides the minute that a session is counted in. Missing: it is the minute of now.
+
+    Args:
+        scope: the isolation scope.
+        begun: by ``time.perf_counter_ns``.
+    """
+    scope.start_session(session_mode="request")
+    session = getattr(scope, "_session", None)
+    if session is not None:
+        session.started = datetime.fromtimestamp(wall_clock(begun), timezone.utc)
+
+
+def healthy_session(options: Mapping[str, Any], started: float) -> Session:
+    """Return a session of a request that went well, to be counted any number of times.
+
+    Args:
+        options: of the client.
+        started: seconds since 1970, a full minute.
+    """
+    session = Session(
+        release=options.get("release"),
+        environment=options.get("environment"),
+        session_mode="request",
+        started=datetime.fromtimestamp(started, timezone.utc),
+    )
+    session.close()
+    return session
+
+
+def can_begin_late(options: Mapping[str, Any]) -> bool:
+    """Tell whether a transaction can be made after it began: nothing else begins with it, or decides on it.
+
+    Args:
+        options: of a client that traces.
+    """
+    experiments = options.get("_experiments") or {}
+    profiles = ("profiles_sample_rate", "profiles_sampler", "profile_session_sample_rate")
+    return (
+        _HAS_SAMPLE_RAND
+        and not streams_spans(options)
+        and not callable(options.get("traces_sampler"))
+        and not any(options.get(name) or experiments.get(name) for name in profiles)
+        and not experiments.get("continuous_profiling_auto_start")
+    )
+
+
+# The random number by which a transaction is sampled, in SDKs that have it: six digits.
+_HAS_SAMPLE_RAND = "_sample_rand" in getattr(sentry_sdk.tracing.Transaction, "__slots__", ())
+
+
+def new_sample_rand() -> float:
+    """Return a random number as the SDK samples by, six digits."""
+    return int(random.random() * 1_000_000) / 1_000_000  # noqa: S311
+
+
+def discards(client: Any, options: Mapping[str, Any], sample_rand: float) -> bool:
+    """Tell whether the SDK would not sample a transaction, and count it as lost, as it would, if so.
+
+    The rule is that of ``Transaction._set_initial_sampling_decision`` and the count that of
+    ``Transaction.finish``. Options that are no number are for the SDK to complain of.
+
+    Args:
+        client: that would send it.
+        options: by which it is sampled.
+        sample_rand: from 0 to 1.
+    """
+    rate = options.get("traces_sample_rate")
+    if not isinstance(rate, (int, float)):
+        return False
+    factor = client.monitor.downsample_factor if getattr(client, "monitor", None) else 0
+    if sample_rand < float(rate) / 2**factor:
+        return False
+    if client.transport is not None:
+        reason = "backpressure" if factor > 0 else "sample_rate"
+        client.transport.record_lost_event(reason, data_category="transaction")
+        client.transport.record_lost_event(reason, data_category="span")
+    return True
+
+
+def backdate(transaction: Any, begun: int, sample_rand: float | None) -> None:
+    """Have a transaction that was just made begin when its request began, sampled by the number chosen then.
+
+    Args:
+        transaction: not started yet.
+        begun: by ``time.perf_counter_ns``.
+        sample_rand: None for the transaction's own.
+    """
+    if hasattr(transaction, "_start_timestamp_monotonic_ns"):
+        transaction.start_timestamp = datetime.fromtimestamp(wall_clock(begun), timezone.utc)
+        transaction._start_timestamp_monotonic_ns = begun
+    if sample_rand is not None and _HAS_SAMPLE_RAND:
+        transaction._sample_rand = type(transaction._sample_rand)(str(sample_rand))
+        baggage = getattr(transaction, "_baggage", None)
+        if baggage is not None:
+            baggage.sentry_items["sample_rand"] = f"{sample_rand:.6f}"
 
 
 def begin_trace(scope: Scope, strings: Mapping[str, str]) -> None:

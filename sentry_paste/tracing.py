@@ -34,6 +34,8 @@ class Begin(NamedTuple):
         name: of the transaction, until a framework knows a better one.
         source: of the name.
         sampled_by: the client by whose options the trace is sampled, None for the one that is active.
+        begun: when, by ``time.perf_counter_ns``.
+        sample_rand: the random number that decides, None where the SDK is to choose it.
     """
 
     strings: dict[str, str]
@@ -41,6 +43,8 @@ class Begin(NamedTuple):
     name: str
     source: str
     sampled_by: Any
+    begun: int
+    sample_rand: float | None
 
 
 class Trace(Protocol):
@@ -116,6 +120,7 @@ class TransactionTrace:
             source=begin.source,
             origin=ORIGIN,
         )
+        sdk.backdate(transaction, begin.begun, begin.sample_rand)
         with _sampled_by(begin.sampled_by):
             self._transaction = sentry_sdk.start_transaction(
                 transaction, custom_sampling_context={"wsgi_environ": begin.environ}

@@ -1,6 +1,7 @@
 """What one request opens, captures and finishes."""
 
 import contextlib
+import contextvars
 import copy
 import gc
 import logging
@@ -11,14 +12,16 @@ import threading
 import time
 import tracemalloc
 from collections import deque
+from datetime import datetime, timedelta
 
 import pytest
 import sentry_sdk
 from sentry_sdk.integrations.wsgi import SentryWsgiMiddleware
 from sentry_sdk.transport import Transport
 
-from sentry_paste import SentryMiddleware
+from sentry_paste import SentryMiddleware, sdk
 from sentry_paste.client import registry
+from sentry_paste.testing import capture_envelopes
 
 import apps
 from wsgi import call, environ_of
@@ -534,7 +537,7 @@ class TestBadHooks:
         assert str(call(SentryMiddleware(apps.crash, transport=BrokenTransport())).error) == "in the call"
 
     def test_filter_that_fails_to_open_calls_the_app_alone(self, captured, monkeypatch, caplog):
-        monkeypatch.setattr("sentry_paste.lifecycle.snapshot", broken)
+        monkeypatch.setattr("sentry_paste.opening.snapshot", broken)
         assert call(traced(apps.answer_list)).chunks == [b"hello"]
         assert "a request goes unreported" in caplog.text
 
@@ -907,3 +910,154 @@ def test_hundred_megabytes_are_held_as_the_app_holds_them(captured, chunks):
         assert tracemalloc.get_traced_memory()[1] < 5 * megabyte
     finally:
         tracemalloc.stop()
+
+
+class TestUnusedScopes:
+    """Scopes wait until somebody asks for something of them, and nothing that is reported tells."""
+
+    def reported(self, app, **options):
+        with capture_envelopes() as found:
+            middleware = traced(app, **{"traces_sample_rate": 1.0, **options})
+            for path in ("/a", "/b"):
+                call(middleware, environ_of(path, QUERY_STRING="page=1", HTTP_USER_AGENT="x/1"))
+            for client in registry.clients():
+                client.flush()
+        plain = []
+        for payload in [*found.errors, *found.transactions]:
+            trace = payload["contexts"]["trace"]
+            plain.append(
+                {
+                    "trace": sorted(trace),
+                    "status": trace.get("status"),
+                    "op": trace.get("op"),
+                    "spans": [span["description"] for span in payload.get("spans", [])],
+                    "crumbs": [
+                        crumb["message"] for crumb in payload.get("breadcrumbs", {}).get("values", [])
+                    ],
+                    **{
+                        key: payload.get(key)
+                        for key in ("transaction", "transaction_info", "request", "tags", "level", "message")
+                    },
+                }
+            )
+        sessions = [{key: value for key, value in one.items() if key != "started"} for one in found.sessions]
+        totals = {}
+        for one in sessions:
+            for key, value in one.items():
+                totals[key] = totals.get(key, 0) + value
+        return plain, totals
+
+    @pytest.mark.parametrize("name", sorted(apps.APPS))
+    def test_what_is_reported_is_that_of_scopes_made_at_once(self, name, monkeypatch):
+        late = self.reported(apps.APPS[name])
+        monkeypatch.setattr(sdk, "has_unused_scopes", lambda: False)
+        assert late == self.reported(apps.APPS[name])
+
+    def test_what_an_app_does_with_its_scopes_is_reported_alike(self, monkeypatch):
+        def app(environ, start_response):
+            sentry_sdk.set_tag("a", environ["PATH_INFO"])
+            logging.getLogger("shop").warning("crumb of %s", environ["PATH_INFO"])
+            with sentry_sdk.start_span(op="x", name="inner"):
+                pass
+            start_response("500 Oops", [])
+            yield b"x"
+            sentry_sdk.capture_message("in the body")
+
+        late = self.reported(app)
+        monkeypatch.setattr(sdk, "has_unused_scopes", lambda: False)
+        assert late == self.reported(app)
+        assert {event["tags"].get("a") for event in late[0]} == {"/a", "/b"}
+
+    def test_tag_of_the_server_s_scope_is_in_events_of_requests(self, captured):
+        sentry_sdk.get_isolation_scope().set_tag("of", "the server")
+        call(traced(apps.crash), environ_of())
+        assert captured.errors[0]["tags"]["of"] == "the server"
+
+    def test_tag_of_a_request_is_not_in_the_server_s_scope(self, captured):
+        def app(environ, start_response):
+            sentry_sdk.get_isolation_scope().set_tag("of", "a request")
+            sentry_sdk.get_current_scope().set_level("fatal")
+            return []
+
+        call(traced(app), environ_of())
+        sentry_sdk.capture_message("outside")
+        assert "of" not in captured.errors[-1].get("tags", {})
+
+    def test_first_thing_said_of_a_scope_stays(self, captured):
+        def app(environ, start_response):
+            sentry_sdk.get_isolation_scope().set_level("fatal")
+            sentry_sdk.capture_message("said")
+            return []
+
+        call(traced(app), environ_of())
+        assert captured.errors[0]["level"] == "fatal"
+
+    def test_request_in_which_nobody_asks_has_no_scopes(self, captured):
+        held = []
+
+        def app(environ, start_response):
+            held.append(sdk._isolation_scope.get())
+            assert sentry_sdk.get_client().is_active()
+            start_response("200 OK", [])
+            return []
+
+        call(SentryMiddleware(app, release="1"), environ_of())
+        assert type(held[0]) is sdk.UnusedScope
+
+    def test_transaction_that_is_made_late_begins_when_its_request_began(self, captured):
+        def app(environ, start_response):
+            time.sleep(0.05)
+            start_response("200 OK", [])
+            return []
+
+        call(traced(app), environ_of())
+        (transaction,) = captured.transactions
+        began, ended = (datetime.fromisoformat(transaction[key].replace("Z", "+00:00"))
+                        for key in ("start_timestamp", "timestamp"))  # fmt: skip
+        assert timedelta(seconds=0.05) <= ended - began < timedelta(seconds=5)
+
+    def test_about_as_many_are_sampled_as_the_rate_says(self, captured):
+        app = traced(apps.answer_list, traces_sample_rate=0.5)
+        for _ in range(400):
+            call(app, environ_of())
+        assert 130 < len(captured.transactions) < 270
+
+    def test_what_is_not_sampled_is_counted_as_lost(self, captured):
+        app = traced(apps.answer_list, traces_sample_rate=0.0)
+        lost = []
+        app.client.transport.record_lost_event = lambda reason, data_category=None, **_: lost.append(
+            (reason, data_category)
+        )
+        call(app, environ_of())
+        assert lost == [("sample_rate", "transaction"), ("sample_rate", "span")]
+
+    @pytest.mark.parametrize(("flag", "count"), [("0", 0), ("1", 1)])
+    def test_caller_s_decision_holds(self, captured, flag, count):
+        trace = f"771a43a4192642f0b136d5159a501700-1234567890abcdef-{flag}"
+        call(traced(apps.answer_list, traces_sample_rate=0.5), environ_of(HTTP_SENTRY_TRACE=trace))
+        assert len(captured.transactions) == count
+
+    def test_scope_that_is_first_used_after_its_request_knows_it(self, captured):
+        held = []
+
+        def app(environ, start_response):
+            held.append(contextvars.copy_context())
+            start_response("200 OK", [])
+            return []
+
+        call(traced(app), environ_of("/late"))
+        held[0].run(sentry_sdk.capture_message, "late")
+        assert captured.errors[0]["request"]["url"] == "http://localhost/late"
+
+    def test_thread_that_the_app_starts_first_of_all_hangs_nothing(self, captured):
+        def app(environ, start_response):
+            thread = threading.Thread(target=lambda: sentry_sdk.capture_message("in a thread"))
+            thread.start()
+            thread.join(5)
+            assert not thread.is_alive()
+            start_response("200 OK", [])
+            return []
+
+        seen = call(traced(app), environ_of("/thread"))
+        assert seen.error is None
+        assert captured.errors[0]["transaction"] == "GET /thread"

@@ -6,8 +6,8 @@
 """
 
 from sentry_paste.redaction import values
-from sentry_paste.redaction.hooks import HasSecrets, Redaction, set_current
+from sentry_paste.redaction.hooks import HasSecrets, Redaction
 from sentry_paste.redaction.matcher import Matcher
 from sentry_paste.redaction.names import Names
 
-__all__ = ["HasSecrets", "Matcher", "Names", "Redaction", "set_current", "values"]
+__all__ = ["HasSecrets", "Matcher", "Names", "Redaction", "values"]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import logging
 from collections.abc import Callable, Iterator, Mapping
-from contextvars import ContextVar
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -34,18 +33,6 @@ class HasSecrets:
     def matcher(self) -> Matcher:
         """Return the secrets, made ready to be sought."""
         raise NotImplementedError
-
-
-_current: ContextVar[HasSecrets | None] = ContextVar("sentry_paste_request", default=None)
-
-
-def set_current(request: HasSecrets) -> None:
-    """Say whose secrets are sought in what is captured in this context.
-
-    Args:
-        request: that the context is of.
-    """
-    _current.set(request)
 
 
 class Redaction:
@@ -127,10 +114,10 @@ class Redaction:
         return item
 
     def _matcher(self, hint: Any) -> Matcher:
-        request = _current.get()
-        if request is not None:
+        request = sdk.request_data()
+        if isinstance(request, HasSecrets):
             return request.matcher()
-        # A thread of the app's has no context of ours, but scopes that were forked from the request's.
+        # A thread of the app's that was given scopes of another kind.
         for processor in sdk.event_processors():
             if isinstance(processor, HasSecrets):
                 return processor.matcher()

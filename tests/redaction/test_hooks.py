@@ -346,6 +346,39 @@ class TestFoundByTrying:
                         frame.pop(key, None)
         return events
 
+    def test_header_that_a_middleware_within_has_added(self, captured):
+        def app(environ, start_response):
+            environ["HTTP_X_USER_NAME"] = "alice77smith"  # as keystonemiddleware does
+            logging.getLogger("a").error("no basket of %s", "alice77smith")
+            return iter([])
+
+        call(SentryMiddleware(app), environ_of())
+        assert "alice77smith" not in json.dumps([event["logentry"] for event in captured.errors])
+
+    def test_user_that_a_lazy_body_signs_in(self, captured):
+        class Lazy:
+            def __init__(self, environ):
+                self.environ = environ
+
+            def __iter__(self):
+                return self
+
+            def __next__(self):
+                self.environ["REMOTE_USER"] = "alice77smith"
+                raise ValueError("no basket of alice77smith")
+
+        call(SentryMiddleware(lambda environ, start_response: Lazy(environ)), environ_of())
+        assert captured.errors[0]["exception"]["values"][0]["value"] == f"no basket of {FILTERED}"
+
+    def test_request_within_a_request(self, captured):
+        inner = SentryMiddleware(raising(f"bad {SECRET}"))
+
+        def app(environ, start_response):
+            return inner({**environ, "HTTP_AUTHORIZATION": f"Bearer {SECRET}"}, start_response)
+
+        call(SentryMiddleware(app), environ_of())
+        assert captured.errors[0]["exception"]["values"][0]["value"] == f"bad {FILTERED}"
+
     @pytest.mark.parametrize(
         "environ",
         [

@@ -47,7 +47,7 @@ class TestAnywhere:
 
     @given(st.text(min_size=8, max_size=60).filter(lambda text: text.strip() == text and "\x00" not in text))
     def test_no_form_of_a_value_survives(self, value):
-        assume(not value.isspace())
+        assume(not value.isspace() and value not in values._NOTHING)
         assume(len(set(value)) > 5)
         # A server gives what came as latin-1.
         matcher = matcher_of(HTTP_X_API_KEY=value.encode("utf-8", "replace").decode("latin-1"))

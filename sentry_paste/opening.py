@@ -1,0 +1,234 @@
+"""What is opened for a request in the SDK: its scopes, its session, its trace.
+
+Nothing of it is opened before somebody asks for something of the request's scopes:
+the app, an integration, an error. Then it is opened as of the time at which the
+request began. A request in which nobody asks is settled after its last byte:
+most often all that is to be told of it is one more healthy session.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import sentry_sdk
+
+from sentry_paste import sdk
+from sentry_paste.naming import CUSTOM, FRAMEWORK_KEYS, URL, default_name, framework_name
+from sentry_paste.plan import Plan
+from sentry_paste.reporting import FAILED_STATUS, RequestData
+from sentry_paste.request import add_attributes, address_of, path_of, snapshot
+from sentry_paste.tracing import Begin, SpanTrace, Trace, TransactionTrace, continue_without_transaction
+
+log = logging.getLogger("sentry_paste")
+
+
+class Opening:
+    """The scopes, the session and the trace of one request.
+
+    It has no reference to the request's context, which has one to the scopes, and they to this.
+
+    Args:
+        plan: of the filter.
+        client: that captures.
+        environ: as the server made it.
+
+    Attributes:
+        client: that captures.
+        strings: the texts of the environ as the server made it.
+        data: what events of the request are given, None while nothing is open.
+        status: of the response, None while it is not known.
+    """
+
+    __slots__ = (
+        "_begun",
+        "_environ",
+        "_headers",
+        "_inner",
+        "_name_left",
+        "_plan",
+        "_sample_rand",
+        "_settled",
+        "_trace",
+        "client",
+        "data",
+        "status",
+        "strings",
+    )
+
+    def __init__(self, plan: Plan, client: Any, environ: dict[str, Any]) -> None:
+        self._plan = plan
+        self._environ: dict[str, Any] | None = environ
+        self._begun = time.perf_counter_ns()
+        self._name_left: tuple[str, str] | None = None
+        self._headers: Any = None
+        self._inner: list[dict[str, str]] = []
+        self._trace: Trace | None = None
+        self._sample_rand: float | None = None
+        self._settled = False
+        self.client = client
+        self.strings = snapshot(environ)
+        self.data: RequestData | None = None
+        self.status: Any = None
+
+    def enter(self) -> None:
+        """Set the scopes of the context that this is called in."""
+        if not sdk.enter_scopes(self) or self._plan.begins_at_once(self.client):
+            self.open()
+
+    def open(self) -> None:
+        """Open what is not open yet; the request's scopes call it when they are asked for something."""
+        if self.data is not None:
+            return
+        plan, strings = self._plan, self.strings
+        path = path_of(strings)
+        rule = plan.names.find(path) if plan.names else None
+        self.data = data = RequestData(strings, self._environ, rule, plan, self._name_left)
+        data.response_headers, data.inner = self._headers, self._inner
+        try:
+            self._open(data, path, rule)
+        except Exception:
+            tell("a request is half reported")
+
+    def _open(self, data: RequestData, path: str, rule: str | None) -> None:
+        plan, client, strings = self._plan, self.client, self.strings
+        isolation = sentry_sdk.get_isolation_scope()
+        isolation.clear_breadcrumbs()
+        isolation.add_event_processor(data.process)
+        ignored = plan.is_ignored(path)
+        if not ignored and not self._settled and sdk.tracks_sessions(isolation, client.options):
+            sdk.start_session(isolation, self._begun)
+        if sdk.has_attributes(client.options):
+            add_attributes(isolation, strings, client.options, data.forwarded())
+        begin = Begin(
+            strings,
+            self._environ or {},
+            rule or default_name(strings, path),
+            URL if rule is None else CUSTOM,
+            plan.client_for(client, path),
+            self._begun,
+            self._sample_rand,
+        )
+        try:
+            if not ignored and not self._settled and plan.is_measured(client, strings):
+                self._trace = self._begin_trace(begin, data)
+                if self.status is not None:
+                    self._trace.note_status(self.status)
+            else:
+                continue_without_transaction(begin)
+        except Exception:  # a traces_sampler that raises; a header that the SDK cannot read
+            tell("a request has no transaction")
+            isolation.set_transaction_name(begin.name, source=begin.source)
+
+    def _begin_trace(self, begin: Begin, data: RequestData) -> Trace:
+        if sdk.streams_spans(self.client.options):
+            return SpanTrace(begin, address_of(begin.strings, data.forwarded()))
+        return TransactionTrace(begin)
+
+    def note_start(self, status: int | None, headers: Any) -> None:
+        """Note that the response starts, and how.
+
+        Args:
+            status: HTTP status code, None where the app gave none.
+            headers: of the response.
+        """
+        self.status, self._headers = status, headers
+        environ = self._environ
+        # While the app is at its work: some frameworks forget the name when they return.
+        if environ is not None and not environ.keys().isdisjoint(FRAMEWORK_KEYS):
+            self._name_left = framework_name(environ) or self._name_left
+        if self.data is not None:
+            self.data.started(headers, self._name_left)
+            if self._trace is not None and status is not None:
+                self._trace.note_status(status)
+
+    def note_inner(self, environ: Mapping[str, Any]) -> None:
+        """Note a request within this one: its secrets are this one's.
+
+        Args:
+            environ: of the other.
+        """
+        self._inner.append(snapshot(environ))
+
+    def cut(self) -> None:
+        """End the trace of a response that takes longer than is measured."""
+        self.open()
+        trace, self._trace = self._trace, None
+        if trace is not None:
+            self._rename(trace)
+            trace.cut()
+
+    def _rename(self, trace: Trace) -> None:
+        name = self.data.better_name() if self.data is not None else None
+        if name is not None:
+            trace.rename(*name)
+
+    def settle(self, error: BaseException | None) -> None:
+        """Tell what is to be told of the request, now that it is over.
+
+        Args:
+            error: what the app raised, None where it did not.
+        """
+        try:
+            self.open()
+            self._settle(error)
+        finally:
+            self._settled = True
+            self._trace = self._environ = None
+
+    def settle_unopened(self) -> bool:
+        """Tell what is to be told of a request that nobody has asked anything of; return whether that is all.
+
+        In the server's context: the SDK may start a thread, which in the request's would open its scopes.
+        """
+        plan, client = self._plan, self.client
+        if self.data is not None or self.status in plan.settings.failed_status_codes:
+            return False
+        ignored = plan.is_ignored_request(self.strings)
+        if not ignored and plan.is_measured(client, self.strings):
+            self._sample_rand = plan.sample_rand(self.strings)
+            if self._sample_rand is None or not plan.discards(client, self.strings, self._sample_rand):
+                return False
+        self._settled, self._environ = True, None
+        if not ignored and plan.tracks_sessions(client):
+            plan.count_healthy_session(client, self._begun)
+        return True
+
+    def _settle(self, error: BaseException | None) -> None:
+        try:
+            if (
+                self.data is not None
+                and self.status in self._plan.settings.failed_status_codes
+                and not self.data.reported
+            ):
+                self._capture_status(self.status)
+            if self._trace is not None:
+                self._rename(self._trace)
+                self._trace.finish(error)
+        finally:
+            if self.data is not None:
+                self.data.close()
+            sentry_sdk.get_isolation_scope().end_session()
+            sdk.forget_error(self.client)
+
+    def _capture_status(self, status: int) -> None:
+        """Report a status that is an error by itself; the transaction's name completes the fingerprint."""
+        sentry_sdk.capture_event(
+            {
+                "message": f"HTTP status {status}",
+                "level": "error" if status >= 500 else "warning",
+                "fingerprint": [FAILED_STATUS, str(status)],
+            }
+        )
+
+
+def tell(loss: str) -> None:
+    """Warn that something of Sentry's has failed, with the exception that is being handled.
+
+    Args:
+        loss: what that costs.
+    """
+    # A warning, not an error: an error would be an event, and what failed may be the capturing of events.
+    log.warning("Sentry failed: %s", loss, exc_info=True)
