@@ -70,12 +70,14 @@ class Lifecycle:
         finish_abandoned()
         plan = self._plan
         try:
-            sdk.forget_error(client)
-            self._opening = Opening(plan, plan.redacting(client), environ)
+            facts = plan.facts(client)
+            if facts.last_seen is not None and facts.last_seen.get(None) is not None:
+                sdk.forget_error(client)
+            self._opening = Opening(plan, facts, environ)
             self._context: Context = copy_context()
             # The method of the context itself: no frame of ours between the server's and the app's.
             self.run: Callable[..., Any] = self._context.run
-            if sdk.traces(client.options):
+            if facts.traces:
                 sdk.start_monitor(client)
                 self.deadline = time.monotonic() + plan.settings.max_transaction_duration
             self.run(self._opening.enter)
@@ -182,7 +184,7 @@ class Lifecycle:
         self._finished = True
         opening = self._opening
         try:
-            if not opening.settle_unopened():
+            if opening.data is not None or not opening.settle_unopened():
                 self.run_anyway(partial(opening.settle, self._error))
         except Exception:
             tell("a transaction goes unreported")

@@ -17,7 +17,7 @@ import sentry_sdk
 
 from sentry_paste import sdk
 from sentry_paste.naming import CUSTOM, FRAMEWORK_KEYS, URL, default_name, framework_name
-from sentry_paste.plan import Plan
+from sentry_paste.plan import Facts, Plan
 from sentry_paste.reporting import FAILED_STATUS, RequestData
 from sentry_paste.request import add_attributes, address_of, path_of, snapshot
 from sentry_paste.tracing import Begin, SpanTrace, Trace, TransactionTrace, continue_without_transaction
@@ -32,12 +32,12 @@ class Opening:
 
     Args:
         plan: of the filter.
-        client: that captures.
+        facts: of the client that captures.
         environ: as the server made it.
 
     Attributes:
         client: that captures.
-        strings: the texts of the environ as the server made it.
+        strings: of the environ as the server made it, with what else is in it until something is open.
         data: what events of the request are given, None while nothing is open.
         status: of the response, None while it is not known.
     """
@@ -45,6 +45,7 @@ class Opening:
     __slots__ = (
         "_begun",
         "_environ",
+        "_facts",
         "_headers",
         "_inner",
         "_name_left",
@@ -58,8 +59,9 @@ class Opening:
         "strings",
     )
 
-    def __init__(self, plan: Plan, client: Any, environ: dict[str, Any]) -> None:
+    def __init__(self, plan: Plan, facts: Facts, environ: dict[str, Any]) -> None:
         self._plan = plan
+        self._facts = facts
         self._environ: dict[str, Any] | None = environ
         self._begun = time.perf_counter_ns()
         self._name_left: tuple[str, str] | None = None
@@ -68,21 +70,23 @@ class Opening:
         self._trace: Trace | None = None
         self._sample_rand: float | None = None
         self._settled = False
-        self.client = client
-        self.strings = snapshot(environ)
+        self.client = facts.client if plan.client is not None else plan.redacting(facts.client)
+        # All of it: to pick the texts takes longer than all else here, and most requests need few of them.
+        self.strings: dict[str, Any] = environ.copy()
         self.data: RequestData | None = None
         self.status: Any = None
 
     def enter(self) -> None:
         """Set the scopes of the context that this is called in."""
-        if not sdk.enter_scopes(self) or self._plan.begins_at_once(self.client):
+        if not sdk.enter_scopes(self) or self._facts.begins_at_once:
             self.open()
 
     def open(self) -> None:
         """Open what is not open yet; the request's scopes call it when they are asked for something."""
         if self.data is not None:
             return
-        plan, strings = self._plan, self.strings
+        plan = self._plan
+        strings = self.strings = snapshot(self.strings)
         path = path_of(strings)
         rule = plan.names.find(path) if plan.names else None
         self.data = data = RequestData(strings, self._environ, rule, plan, self._name_left)
@@ -183,16 +187,17 @@ class Opening:
 
         In the server's context: the SDK may start a thread, which in the request's would open its scopes.
         """
-        plan, client = self._plan, self.client
-        if self.data is not None or self.status in plan.settings.failed_status_codes:
+        plan, client, facts = self._plan, self.client, self._facts
+        if self.status in plan.settings.failed_status_codes:
             return False
-        ignored = plan.is_ignored_request(self.strings)
-        if not ignored and plan.is_measured(client, self.strings):
+        ignored = bool(plan.ignored) and plan.is_ignored(path_of(self.strings))
+        if facts.traces and not ignored and plan.is_measured(client, self.strings):
             self._sample_rand = plan.sample_rand(self.strings)
             if self._sample_rand is None or not plan.discards(client, self.strings, self._sample_rand):
                 return False
         self._settled, self._environ = True, None
-        if not ignored and plan.tracks_sessions(client):
+        plan.drop_objects(self.strings)
+        if facts.tracks_sessions and not ignored and not sdk.is_untracked():
             plan.count_healthy_session(client, self._begun)
         return True
 

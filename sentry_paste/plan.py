@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from sentry_paste import sdk
 from sentry_paste.client import GuardedClient, secret_names
@@ -11,6 +11,24 @@ from sentry_paste.config import Settings
 from sentry_paste.redaction import Redaction
 from sentry_paste.request import path_of
 from sentry_paste.rules import PathRules
+
+
+class Facts(NamedTuple):
+    """What a client's options say for all requests.
+
+    Attributes:
+        client: that captures.
+        traces: whether it traces at all.
+        begins_at_once: whether a trace cannot be begun later as of the request's beginning.
+        tracks_sessions: whether requests are sessions.
+        last_seen: what its deduplication remembers, None where it does not.
+    """
+
+    client: Any
+    traces: bool
+    begins_at_once: bool
+    tracks_sessions: bool
+    last_seen: Any
 
 
 class Plan:
@@ -23,8 +41,10 @@ class Plan:
 
     __slots__ = (
         "_at_rate",
+        "_facts",
         "_healthy",
         "_hooked",
+        "_objects",
         "_rates",
         "client",
         "ignored",
@@ -41,8 +61,12 @@ class Plan:
         self._rates: PathRules[float] = PathRules(settings.traces_sample_rates)
         self._at_rate: dict[tuple[Any, float], Any] = {}
         self._hooked: tuple[Any, dict[str, Any]] = (None, {})
-        # The healthy session of a minute: the SDK counts it, and does not keep it.
-        self._healthy: tuple[Any, int, Any] = (None, 0, None)
+        # The healthy session of a minute, and until when: the SDK counts it, and does not keep it.
+        self._healthy: tuple[Any, float, float, Any] = (None, 0.0, 0.0, None)
+        # The environ's keys that hold something other than text, as the first request has them: a server's are
+        # the same each time.
+        self._objects: tuple[str, ...] | None = None
+        self._facts = Facts(None, False, False, False, None)
         self.secret_names = (
             client.redaction.names if isinstance(client, GuardedClient) else secret_names(settings)
         )
@@ -54,14 +78,6 @@ class Plan:
             path: decoded, the script's name included.
         """
         return bool(self.ignored) and self.ignored.find(path) is not None
-
-    def is_ignored_request(self, strings: Mapping[str, str]) -> bool:
-        """Tell whether a request is not measured, for its path.
-
-        Args:
-            strings: the texts of a WSGI environ.
-        """
-        return bool(self.ignored) and self.ignored.find(path_of(strings)) is not None
 
     def is_measured(self, client: Any, strings: Mapping[str, str]) -> bool:
         """Tell whether a request is to have a trace, sampled or not.
@@ -75,13 +91,24 @@ class Plan:
             and strings.get("REQUEST_METHOD", "").upper() in self.settings.http_methods_to_capture
         )
 
-    def begins_at_once(self, client: Any) -> bool:
-        """Tell whether a request's trace is one that cannot be begun later as of the request's beginning.
+    def facts(self, client: Any) -> Facts:
+        """Return what a client's options say.
 
         Args:
             client: that captures.
         """
-        return sdk.traces(client.options) and not sdk.can_begin_late(client.options)
+        found = self._facts
+        if found.client is not client:
+            options = client.options
+            traces = sdk.traces(options)
+            found = self._facts = Facts(
+                client,
+                traces,
+                traces and not sdk.can_begin_late(options),
+                bool(options.get("release") and options.get("auto_session_tracking")),
+                sdk.last_seen(client),
+            )
+        return found
 
     def sample_rand(self, strings: Mapping[str, str]) -> float | None:
         """Return the random number by which a request is sampled, None where that is not ours to choose.
@@ -102,16 +129,16 @@ class Plan:
         sampled_by = self.client_for(client, path_of(strings)) if self._rates else None
         return sdk.discards(client, (sampled_by or client).options, sample_rand)
 
-    def tracks_sessions(self, client: Any) -> bool:
-        """Tell whether a request that nobody has asked anything of is a session.
+    def drop_objects(self, environ: dict[str, Any]) -> None:
+        """Let go of the input, of sockets and what else a server has put into an environ, but of no text.
 
         Args:
-            client: that captures.
+            environ: a copy; it is changed.
         """
-        options = client.options
-        return (
-            bool(options.get("release") and options.get("auto_session_tracking")) and not sdk.is_untracked()
-        )
+        if self._objects is None:
+            self._objects = tuple(key for key, value in environ.items() if not isinstance(value, str))
+        for key in self._objects:
+            environ.pop(key, None)
 
     def count_healthy_session(self, client: Any, begun: int) -> None:
         """Count a request that went well.
@@ -120,10 +147,13 @@ class Plan:
             client: that captures.
             begun: when, by ``time.perf_counter_ns``.
         """
-        minute = int(sdk.wall_clock(begun) // 60)
-        if self._healthy[:2] != (client, minute):
-            self._healthy = (client, minute, sdk.healthy_session(client.options, minute * 60))
-        client.capture_session(self._healthy[2])
+        of, since, until, session = self._healthy
+        if of is not client or not since <= begun < until:
+            started = sdk.wall_clock(begun)
+            since = begun - started % 60 * 1e9
+            session = sdk.healthy_session(client.options, started - started % 60)
+            self._healthy = (client, since, since + 60e9, session)
+        sdk.count_session(client, session)
 
     def redacting(self, client: Any) -> Any:
         """Return what an active client of the app's is to be for a request: the same with redaction.

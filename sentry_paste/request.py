@@ -33,7 +33,7 @@ def snapshot(environ: Mapping[str, Any]) -> dict[str, str]:
     Args:
         environ: as the server made it.
     """
-    return {name: value for name, value in environ.items() if isinstance(value, str)}
+    return {name: value for name, value in environ.items() if type(value) is str}
 
 
 def native(text: str) -> str:

@@ -7,6 +7,7 @@ with sentry-sdk 2.18.0 (the oldest supported) and 2.75.0; the tests run on both.
 from __future__ import annotations
 
 import inspect
+import os
 import pkgutil
 import random
 import time
@@ -356,18 +357,23 @@ def enter_scopes(request: Any) -> bool:
         Scope.set_isolation_scope(isolation)
         Scope.set_current_scope(current)
         return False
-    new, put = object.__new__, object.__setattr__
-    for variable, client in ((_isolation_scope, request.client), (_current_scope, None)):
-        parent = variable.get()
-        scope = new(UnusedScope)
-        put(scope, "_request", request)
-        put(scope, "_parent", parent)
-        # get_client() asks for it, and is asked all the time.
-        put(scope, "client", client or getattr(parent, "client", None))
-        variable.set(scope)
+    _isolation_scope.set(_unused(request, _isolation_scope.get(), request.client))
+    _current_scope.set(_unused(request, _current_scope.get(), None))
     return True
 
 
+def _unused(
+    request: Any, parent: Any, client: Any, new: Any = object.__new__, put: Any = object.__setattr__
+) -> Any:
+    scope = new(UnusedScope)
+    put(scope, "_request", request)
+    put(scope, "_parent", parent)
+    # get_client() asks for it, and is asked all the time.
+    put(scope, "client", client or getattr(parent, "client", None))
+    return scope
+
+
+@lru_cache(maxsize=1)
 def has_unused_scopes() -> bool:
     """Tell whether scopes of this SDK can wait until they are used: all that they have is in slots."""
     return bool(_SCOPE_SLOTS) and _current_scope is not None and not hasattr(Scope(), "__dict__")
@@ -436,6 +442,52 @@ def start_session(scope: Scope, begun: int) -> None:
         session.started = datetime.fromtimestamp(wall_clock(begun), timezone.utc)
 
 
+class HealthySession(Session):
+    """A session that is counted again and again, and works out once what it is counted by."""
+
+    #: What the SDK counts in, and the counter of this one; None while it has not.
+    counter: tuple[Any, dict[str, Any]] | None = None
+
+    def get_json_attrs(self, with_user_info: bool | None = True) -> Any:  # noqa: ARG002 - it has no user
+        """Return release and environment."""
+        found = self.__dict__.get("_attrs")
+        if found is None:
+            found = self._attrs = super().get_json_attrs(with_user_info=False)
+        return found
+
+    @property
+    def truncated_started(self) -> datetime:
+        """Return the minute, which it was given."""
+        return self.started
+
+
+def count_session(client: Any, session: HealthySession) -> None:
+    """Count a healthy session, once more where the SDK has counted it lately.
+
+    The first of a minute, of a process, and after each flush goes the SDK's own way, which finds or makes the
+    counter and sees to the thread that sends it. ``pending_aggregates`` and its lock are the flusher's.
+    Missing: all go that way.
+
+    Args:
+        client: that sends it.
+        session: of the minute.
+    """
+    flusher: Any = getattr(client, "session_flusher", None)
+    counter = session.counter
+    if counter is not None and counter[0] is getattr(flusher, "pending_aggregates", None):
+        with flusher._aggregate_lock:
+            if counter[0] is flusher.pending_aggregates and flusher._thread_for_pid == os.getpid():
+                counter[1]["exited"] += 1
+                return
+    client.capture_session(session)
+    try:
+        counters = flusher.pending_aggregates
+        key = tuple(sorted(session.get_json_attrs().items()))
+        session.counter = (counters, counters[key][session.started])
+    except (AttributeError, KeyError):
+        session.counter = None
+
+
 def healthy_session(options: Mapping[str, Any], started: float) -> Session:
     """Return a session of a request that went well, to be counted any number of times.
 
@@ -443,7 +495,7 @@ def healthy_session(options: Mapping[str, Any], started: float) -> Session:
         options: of the client.
         started: seconds since 1970, a full minute.
     """
-    session = Session(
+    session = HealthySession(
         release=options.get("release"),
         environment=options.get("environment"),
         session_mode="request",
@@ -602,14 +654,14 @@ def remember_error(client: Any, error: BaseException) -> None:
         client: the one that would report it again.
         error: the exception.
     """
-    last_seen = _last_seen(client)
-    if last_seen is None:
+    seen = last_seen(client)
+    if seen is None:
         return
     try:
         # An SDK that knows weak references there, which keep no frames alive; built-in exceptions have none.
-        last_seen.set(weakref.ref(error) if hasattr(dedupe, "weakref") else error)
+        seen.set(weakref.ref(error) if hasattr(dedupe, "weakref") else error)
     except TypeError:
-        last_seen.set(error)
+        seen.set(error)
 
 
 def forget_error(client: Any) -> None:
@@ -620,12 +672,17 @@ def forget_error(client: Any) -> None:
     Args:
         client: as it was given there.
     """
-    last_seen = _last_seen(client)
-    if last_seen is not None and last_seen.get(None) is not None:
-        last_seen.set(None)
+    seen = last_seen(client)
+    if seen is not None and seen.get(None) is not None:
+        seen.set(None)
 
 
-def _last_seen(client: Any) -> ContextVar[Any] | None:
+def last_seen(client: Any) -> ContextVar[Any] | None:
+    """Return what ``DedupeIntegration`` remembers of a client's last error, None where it is off.
+
+    Args:
+        client: that captures.
+    """
     return getattr(client.get_integration("dedupe"), "_last_seen", None)
 
 

@@ -537,7 +537,7 @@ class TestBadHooks:
         assert str(call(SentryMiddleware(apps.crash, transport=BrokenTransport())).error) == "in the call"
 
     def test_filter_that_fails_to_open_calls_the_app_alone(self, captured, monkeypatch, caplog):
-        monkeypatch.setattr("sentry_paste.opening.snapshot", broken)
+        monkeypatch.setattr("sentry_paste.lifecycle.Opening", broken)
         assert call(traced(apps.answer_list)).chunks == [b"hello"]
         assert "a request goes unreported" in caplog.text
 
