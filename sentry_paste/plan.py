@@ -61,10 +61,10 @@ class Plan:
         self._rates: PathRules[float] = PathRules(settings.traces_sample_rates)
         self._at_rate: dict[tuple[Any, float], Any] = {}
         self._hooked: tuple[Any, dict[str, Any]] = (None, {})
-        # The healthy session of a minute, and until when: the SDK counts it, and does not keep it.
+        # The healthy session of a minute, since when and until when.
         self._healthy: tuple[Any, float, float, Any] = (None, 0.0, 0.0, None)
-        # The environ's keys that hold something other than text, as the first request has them: a server's are
-        # the same each time.
+        # The environ's keys that hold something other than text, as the first request has them: those of a
+        # server are the same each time.
         self._objects: tuple[str, ...] | None = None
         self._facts = Facts(None, False, False, False, None)
         self.secret_names = (
@@ -130,7 +130,7 @@ class Plan:
         return sdk.discards(client, (sampled_by or client).options, sample_rand)
 
     def drop_objects(self, environ: dict[str, Any]) -> None:
-        """Let go of the input, of sockets and what else a server has put into an environ, but of no text.
+        """Let go of the input, of sockets and of whatever a server has put there that is no text.
 
         Args:
             environ: a copy; it is changed.

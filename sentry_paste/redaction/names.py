@@ -146,6 +146,8 @@ class Names:
         self.has_own_environ = bool(environ)
         self.key_rule = _remembering(self._key_rule)
         self.is_parameter = _remembering(self._is_parameter)
+        self.is_header = _remembering(self._is_header)
+        self.is_environ = _remembering(self._is_environ)
         #: Names that are known to be of no secrets: whether all of a mapping's are is one question.
         self.plain_keys: set[Any] = set()
         self.plain_variables: set[Any] = set()
@@ -159,14 +161,12 @@ class Names:
         self._exact |= {normal(name) for name in names}
         self.key_rule = _remembering(self._key_rule)
         self.is_parameter = _remembering(self._is_parameter)
+        self.is_header = _remembering(self._is_header)
+        self.is_environ = _remembering(self._is_environ)
         self.plain_keys.clear()
 
-    def is_header(self, name: str) -> bool:
-        """Tell whether a header is secret.
-
-        Args:
-            name: in any spelling.
-        """
+    def _is_header(self, name: str) -> bool:
+        """Tell whether a header is secret, in any spelling."""
         name = normal(name)
         if self._kept_headers.match(name):
             return False
@@ -207,12 +207,8 @@ class Names:
             or _says_secret(name, set(name.split("_")))
         )
 
-    def is_environ(self, key: str) -> bool:
-        """Tell whether a key of the environ is secret.
-
-        Args:
-            key: as the environ has it.
-        """
+    def _is_environ(self, key: str) -> bool:
+        """Tell whether a key of the environ is secret."""
         if key.startswith("HTTP_"):
             return self.is_header(key) or bool(self._environ.match(key))
         return (
