@@ -8,8 +8,10 @@ from collections.abc import Collection, Iterable
 from itertools import accumulate
 
 from sentry_paste.redaction.names import FILTERED
-from sentry_paste.redaction.values import Secret, Where
+from sentry_paste.redaction.values import Secret, Where, base64_seed, expanded, seed
 
+# What is shorter is in too much that has nothing to do with it.
+_SHORT_SEED = 2
 # A longer value is sought by its beginning, and compared from there.
 _KEY = 64
 # Up to so many values are sought one by one, each by the interpreter's own search; more, all at once.
@@ -31,14 +33,41 @@ _HEX = frozenset("0123456789abcdefABCDEF")
 class Matcher:
     """The secret values of a request, made ready to be sought.
 
+    Most payloads have none of them. So what all forms of a value have in common is sought first; the forms
+    are made when it is found.
+
     Args:
-        secrets: the values.
+        secrets: the values, as the request has them.
     """
 
     def __init__(self, secrets: Iterable[Secret]) -> None:
+        self._secrets = list(secrets)
+        self._is_ready = not self._secrets
+        self._seeds: list[str] | None = None
         self._whole: set[str] = set()
+        self._keys: list[str] = []
+        self._anchors: dict[int, dict[str, list[int]]] = {}
+
+    def may_have(self, text: str) -> bool:
+        """Tell whether a secret may be in a text, and be ready to seek it if so.
+
+        Args:
+            text: any.
+        """
+        if self._is_ready:
+            return True
+        seeds = self._seeds
+        if seeds is None:
+            seeds = self._seeds = _seeds_of(self._secrets)
+        if seeds and not any(told in text for told in seeds):
+            return False
+        self._make_ready()
+        return True
+
+    def _make_ready(self) -> None:
+        self._is_ready = True
         self._by_key: dict[str, list[Secret]] = {}
-        for secret in secrets:
+        for secret in expanded(self._secrets):
             if not secret.text:
                 continue
             if secret.where is not Where.PAIR:
@@ -50,7 +79,6 @@ class Matcher:
         self._keys = sorted(self._by_key, key=lambda key: (-len(key), key))
         self._in_order = sorted(self._keys)
         # The first characters of the keys, by how many: what text is looked at for where they are many.
-        self._anchors: dict[int, dict[str, list[int]]] = {}
         if len(self._keys) > _FEW:
             for key in self._keys:
                 length = min(len(key), 8)
@@ -59,7 +87,7 @@ class Matcher:
                     lengths.append(len(key))
 
     def __bool__(self) -> bool:
-        return bool(self._whole or self._by_key)
+        return bool(self._secrets)
 
     def clean(self, text: str, is_url: bool = False) -> str:
         """Return a text without the secrets that are in it.
@@ -69,7 +97,7 @@ class Matcher:
             is_url: whether it is a path or a URL, where words are no secrets.
         """
         if is_url:
-            return self._replace_all(text, is_url=True)
+            return self._replace_all(text, is_url=True) if self.may_have(text) else text
         return self.clean_all((text,)).get(text, text)
 
     def clean_all(self, texts: Collection[str]) -> dict[str, str]:
@@ -82,6 +110,8 @@ class Matcher:
             return {}
         listed = list(texts)
         together = "\n".join(listed)
+        if not self.may_have(together):
+            return {}
         changed = dict.fromkeys(self._whole.intersection(listed), FILTERED)
         for text in self._with_secrets(listed, together):
             cleaned = self._replace_all(text)
@@ -208,6 +238,22 @@ class Matcher:
                         break
                     index = tail.find(key[:_TOLD], index + 1)
         return text if at == len(stem) else text[:at] + FILTERED
+
+
+def _seeds_of(secrets: list[Secret]) -> list[str]:
+    """Return what is in a text if a secret, or one that was cut, may be in it; nothing where that is no shorter."""
+    if len(secrets) > _FEW:
+        return []
+    found = list(_ELLIPSES)
+    for secret in secrets:
+        found.append(seed(secret))
+        if secret.where is not Where.PAIR:
+            found.append(base64_seed(secret))
+    return (
+        found
+        if min(map(len, found)) >= 1 and all(len(told) >= _SHORT_SEED or told == "…" for told in found)
+        else []
+    )
 
 
 def _shared(text: str, start: int, secret: str) -> int:

@@ -370,8 +370,9 @@ class _Walk:
         # Keys are no places for words: what an event is made of has such names.
         renamed = {key: matcher.clean(key, is_url=True) for key in changed} if changed else {}
         self._remark(renamed)
-        for holder, key in self.urls:
-            holder[key] = matcher.clean(holder[key], is_url=True)
+        if self.urls and matcher.may_have("\n".join([holder[key] for holder, key in self.urls])):
+            for holder, key in self.urls:
+                holder[key] = matcher.clean(holder[key], is_url=True)
         if not changed:
             return
         for holder, key in self._members:

@@ -35,6 +35,8 @@ _DATE = re.compile(r"[\d\W]{1,11}|(?=\d+\D)[\d:.TZ+ -]{1,32}")
 _UNQUOTED = re.compile(r"[A-Za-z0-9_.~-]*")
 _PARTS = re.compile(r"[\s,;=\"]+")
 _LIKE_AN_ADDRESS = re.compile("(?=.*[.:])[0-9A-Fa-f.:]{3,45}")
+_RUNS = re.compile("[A-Za-z0-9_.~-]+")
+_PERCENT = re.compile("%[0-9A-Fa-f]{2}")
 _ADDRESSES = re.compile(r"[\s,;=\"\[\]]+")
 
 # What stands for nothing, and who is many: not sought, or only where it is all of a text.
@@ -88,7 +90,7 @@ class Secret(NamedTuple):
 
 
 def of_request(strings: Mapping[str, str], names: Names) -> set[Secret]:
-    """Return what is secret in a request as it came.
+    """Return what is secret in a request as it came; ``expanded`` gives the forms that it can have.
 
     Args:
         strings: the texts of a WSGI environ.
@@ -170,10 +172,8 @@ def _of_entry(key: str, value: str, names: Names) -> Iterator[Secret]:
         yield from _whole_cookie(value)
     elif key in ("HTTP_AUTHORIZATION", "HTTP_PROXY_AUTHORIZATION"):
         yield from _credentials(value)
-    elif _holds_addresses(value):
-        yield from _addresses(value)
     elif names.tells_addresses(key):
-        return  # and has none: "unknown", "localhost"
+        yield from _addresses(value)  # which may be none: "unknown", "localhost"
     elif key in USER_KEYS or key in ("AUTH_USER", "REMOTE_HOST"):
         yield from _person(value)
     elif names.is_personal_header(key):
@@ -225,8 +225,8 @@ def _pairs(text: str) -> Iterator[tuple[str, str]]:
 
 def _whole_cookie(text: str) -> Iterator[Secret]:
     # One of a short value would be a parameter's lang=en.
-    if ";" in text or any(secret.where in (Where.ANYWHERE, Where.WORD) for secret in _cookies(text)):
-        yield from (Secret(form, Where.ANYWHERE) for form in _forms(text) if len(text) >= _LONG)
+    if len(text) >= _LONG and (";" in text or any(_cookies(text))):
+        yield Secret(text, Where.ANYWHERE)
 
 
 def _credentials(text: str) -> Iterator[Secret]:
@@ -251,35 +251,71 @@ def _credentials(text: str) -> Iterator[Secret]:
                 yield from _value(part)
 
 
-def _holds_addresses(text: str) -> bool:
-    return any(_address(part) or _address(part.rpartition(":")[0]) for part in _ADDRESSES.split(text)[:20])
-
-
 def _addresses(text: str) -> Iterator[Secret]:
     for part in _ADDRESSES.split(text)[:1000]:
         # With a port, as Forwarded has it.
         for shown in (part, part.rpartition(":")[0]):
-            found = _address(shown)
-            if found is None:
-                continue
-            if not found.is_loopback:
-                mapped = getattr(found, "ipv4_mapped", None)
-                texts = {shown, str(found), found.exploded, *([str(mapped)] if mapped else [])}
-                yield from (Secret(form, Where.ADDRESS) for text in texts for form in _forms(text))
-            break
+            if _LIKE_AN_ADDRESS.fullmatch(shown.partition("%")[0]):
+                yield Secret(shown.partition("%")[0], Where.ADDRESS)
     if "," in text:
         yield from _value(text)
 
 
-def _address(text: str) -> Any:
-    """Return an address, None where a text is none; most are not, and are not tried."""
-    text = text.partition("%")[0]
-    if not _LIKE_AN_ADDRESS.fullmatch(text):
-        return None
+def expanded(secrets: Iterable[Secret]) -> Iterator[Secret]:
+    """Yield secrets in all the forms in which frames, messages and URLs can hold them.
+
+    Args:
+        secrets: as a request has them.
+    """
+    for secret in secrets:
+        if secret.where is Where.PAIR:
+            yield secret
+        elif secret.where is Where.ADDRESS:
+            for shown in _notations(secret.text):
+                yield from (Secret(form, Where.ADDRESS) for form in _forms(shown))
+        else:
+            yield from (Secret(form, secret.where) for form in _forms(secret.text))
+
+
+def _notations(text: str) -> set[str]:
+    """Return an address in all notations; none of what is no address, nor of this machine's own."""
     try:
-        return ipaddress.ip_address(text)
+        found: Any = ipaddress.ip_address(text)
     except ValueError:
-        return None
+        return set()
+    if found.is_loopback:
+        return set()
+    mapped = getattr(found, "ipv4_mapped", None)
+    return {text, str(found), found.exploded, *([str(mapped)] if mapped else [])}
+
+
+def seed(secret: Secret) -> str:
+    """Return what is in every form of a secret but its base64, an empty text where nothing is.
+
+    Quoting, escaping and decoding leave letters, digits and a few others as they are. An IPv6 address has many
+    notations.
+
+    Args:
+        secret: as a request has it.
+    """
+    # Of a long one the beginning is enough to be recognised.
+    text = secret.text[secret.kept :][:64]
+    if secret.where is Where.ADDRESS and ":" in text:
+        return ""
+    runs = _RUNS.findall(_PERCENT.sub(" ", text) if "%" in text else text)
+    return max(runs, key=len, default="")
+
+
+def base64_seed(secret: Secret) -> str:
+    """Return with what a secret's base64 begins, an empty text where that depends on how it is decoded.
+
+    Args:
+        secret: as a request has it.
+    """
+    beginning = secret.text[:8]
+    if "%" in beginning or "+" in beginning or not beginning.isascii():
+        return ""
+    return base64.b64encode(secret.text[:6].encode("utf-8", "replace"))[:8].decode()
 
 
 def _person(text: str) -> Iterator[Secret]:
@@ -289,14 +325,14 @@ def _person(text: str) -> Iterator[Secret]:
         yield from _value(text)
     else:
         where = Where.WORD if len(text) >= _SHORT and text.lower() not in _ROLES else Where.WHOLE
-        yield from (Secret(form, where) for form in _forms(text))
+        yield Secret(text, where)
 
 
 def _value(text: str) -> Iterator[Secret]:
-    """Yield how a value is sought, in the forms that it can have; one that is too common is not."""
+    """Yield how a value is sought; one that is too common is not."""
     where = _where(text)
     if where is not None:
-        yield from (Secret(form, where) for form in _forms(text))
+        yield Secret(text, where)
 
 
 def _where(text: str) -> Where | None:

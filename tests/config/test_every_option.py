@@ -88,6 +88,8 @@ def test_right_value_arrives_at_the_client(ini, captured, tmp_path, option):
         app = ini(f"{option.name} = {text}")
     arrived = app.client.options[option.name]
     expected = app.settings.sdk[option.name]
+    if option.name == "_experiments":
+        expected = {**arrived, **expected}  # beside hooks of redaction, in an SDK that has them there
     if option.name == "transport":
         return  # the test's own transport stands in its place
     if option.name == "data_collection":

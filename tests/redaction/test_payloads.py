@@ -3,7 +3,7 @@
 import copy
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from sentry_paste.redaction import Matcher, Names, values
@@ -271,6 +271,7 @@ def test_event_of_a_wrong_shape_is_cleaned_or_refused_but_never_half(event):
 
 @given(JSON, st.text(alphabet="abcdef0123456789", min_size=12, max_size=12))
 def test_no_value_survives_wherever_it_stands(found, value):
+    assume(value not in str(found))
     event = event_with(
         {"x": [found, value, {"k": value, value: [value]}, f"..{value}.."]}, extra={"y": [found, value]}
     )

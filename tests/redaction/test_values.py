@@ -7,12 +7,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sentry_paste.redaction import Names
-from sentry_paste.redaction.values import Where, cookies_of, of_cookies, of_environ, of_request, of_users
+from sentry_paste.redaction.values import (
+    Where,
+    base64_seed,
+    cookies_of,
+    expanded,
+    of_cookies,
+    of_environ,
+    of_request,
+    of_users,
+    seed,
+)
 
 
 def sought(**strings):
     """Text by where it is sought, without its encoded forms."""
-    return {secret.text: secret.where for secret in of_request(strings, Names())}
+    return {secret.text: secret.where for secret in expanded(of_request(strings, Names()))}
 
 
 def test_credential_of_basic_is_decoded():
@@ -88,4 +98,10 @@ KEYS = ["HTTP_COOKIE", "HTTP_AUTHORIZATION", "QUERY_STRING", "HTTP_FORWARDED", "
 
 @given(st.dictionaries(st.sampled_from([*KEYS, "HTTP_X_API_KEY"]), st.text()))
 def test_any_text_has_its_secrets(strings):
-    assert all(secret.text for secret in of_request(strings, Names()))
+    found = of_request(strings, Names())
+    assert all(secret.text for secret in expanded(found))
+    for secret in found:
+        # What is sought first is in every form that is sought then.
+        first, encoded = seed(secret), base64_seed(secret)
+        forms = [form.text for form in expanded([secret])] if encoded else []
+        assert all(first in form or form.startswith(encoded[:6]) for form in forms)

@@ -1,0 +1,141 @@
+"""The pieces of work that middlewares are compared by, and the middlewares."""
+
+from __future__ import annotations
+
+import importlib.util
+import io
+import logging
+import warnings
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import sentry_sdk
+from sentry_sdk.integrations.wsgi import SentryWsgiMiddleware
+from sentry_sdk.transport import Transport
+
+from benchmarks.redact import ENVIRON
+from sentry_paste import SentryMiddleware
+from sentry_paste.client import registry
+
+App = Callable[[dict[str, Any], Callable[..., Any]], Any]
+
+CHUNKS = 1000
+
+# A rate at which nothing is sampled, and which is not 0, for which the SDK has a shortcut.
+NEVER = 1e-12
+
+
+class Nowhere(Transport):
+    """A transport that drops all: what is compared is the request's own time."""
+
+    def capture_envelope(self, envelope: Any) -> None:
+        """Drop an envelope.
+
+        Args:
+            envelope: of the SDK.
+        """
+
+
+def answer(_environ: dict[str, Any], start_response: Callable[..., Any]) -> list[bytes]:
+    """Answer in a line."""
+    start_response("200 OK", [("Content-Type", "text/plain"), ("Content-Length", "5")])
+    return [b"hello"]
+
+
+def stream(_environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterator[bytes]:
+    """Answer in many chunks."""
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    for _ in range(CHUNKS):
+        yield b"x"
+
+
+def environ_of_request() -> dict[str, Any]:
+    """Return a realistic environ: twelve headers, a cookie, a query."""
+    return {
+        **ENVIRON,
+        "SCRIPT_NAME": "",
+        "SERVER_PROTOCOL": "HTTP/1.1",
+        "wsgi.version": (1, 0),
+        "wsgi.url_scheme": "https",
+        "wsgi.input": io.BytesIO(),
+        "wsgi.errors": io.StringIO(),
+        "wsgi.multithread": True,
+        "wsgi.multiprocess": False,
+        "wsgi.run_once": False,
+    }
+
+
+def start_response(*_args: Any) -> Callable[[bytes], None]:
+    """Start a response that nobody sees."""
+    return lambda _data: None
+
+
+def request(app: App) -> None:
+    """Make one whole request."""
+    body = app(environ_of_request(), start_response)
+    for _ in body:
+        pass
+    close = getattr(body, "close", None)
+    if close is not None:
+        close()
+
+
+def first_byte(app: App) -> Any:
+    """Make a request up to its first byte, and return what is left."""
+    body = app(environ_of_request(), start_response)
+    next(iter(body))
+    return body
+
+
+def bare(app: App, **_options: Any) -> App:
+    """Return the app itself."""
+    return app
+
+
+def filtered(app: App, **options: Any) -> App:
+    """Return the app in the filter."""
+    registry.reset()
+    return SentryMiddleware(app, transport=Nowhere(), release="1", **options)
+
+
+def by_the_sdk(app: App, **options: Any) -> App:
+    """Return the app in the SDK's own middleware."""
+    registry.reset()
+    own = {
+        name: value for name, value in options.items() if name not in ("ignore_paths", "transaction_names")
+    }
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        sentry_sdk.init(transport=Nowhere(), release="1", **own)
+    return SentryWsgiMiddleware(app)
+
+
+def by_opentelemetry(app: App, **_options: Any) -> App:
+    """Return the app in OpenTelemetry's middleware, with a provider that exports nothing."""
+    from opentelemetry.instrumentation.wsgi import OpenTelemetryMiddleware
+    from opentelemetry.sdk.trace import TracerProvider
+
+    found: App = OpenTelemetryMiddleware(app, tracer_provider=TracerProvider())
+    return found
+
+
+def by_raven(app: App, **_options: Any) -> App:
+    """Return the app in raven's middleware."""
+    import raven
+    from raven.middleware import Sentry
+
+    logging.getLogger("raven").setLevel(logging.ERROR)
+    found: App = Sentry(app, raven.Client("http://a:b@127.0.0.1:9/1"))
+    return found
+
+
+MIDDLEWARES = {"filter": filtered, "SDK": by_the_sdk}
+if importlib.util.find_spec("opentelemetry") and importlib.util.find_spec("opentelemetry.instrumentation"):
+    MIDDLEWARES["OpenTelemetry"] = by_opentelemetry
+if importlib.util.find_spec("raven"):
+    MIDDLEWARES["raven"] = by_raven
+
+
+def factory(_global_conf: dict[str, str], **_local_conf: str) -> App:
+    """Make an app for PasteDeploy."""
+    return answer
