@@ -210,7 +210,7 @@ def instructions(count: int) -> list[Figure]:
 
 
 def _counted(row: str, middleware: str, count: int) -> float:
-    """Return the instructions of one request: the difference of two counts of requests, over the difference."""
+    """Return the instructions of one request: the difference of two runs, over their requests'."""
     found = []
     for number in (count, 2 * count):
         command = ["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null", sys.executable, "-m"]

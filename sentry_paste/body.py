@@ -91,11 +91,13 @@ class Body:
         lifecycle: of the request.
     """
 
-    __slots__ = ("_body", "_iterator", "_lifecycle")
+    __slots__ = ("_body", "_iterator", "_lifecycle", "_run", "_timed")
 
     def __init__(self, body: Any, lifecycle: Lifecycle) -> None:
         self._body = body
         self._lifecycle = lifecycle
+        self._run = lifecycle.run
+        self._timed = lifecycle.deadline != float("inf")
         self._iterator: Any = None
 
     def __iter__(self) -> Iterator[Any]:
@@ -110,11 +112,11 @@ class Body:
     def __next__(self) -> Any:
         if self._iterator is None:
             iter(self)
-        if monotonic() > self._lifecycle.deadline:
+        if self._timed and monotonic() > self._lifecycle.deadline:
             self._lifecycle.cut()
         try:
             try:
-                return self._lifecycle.run(next, self._iterator)
+                return self._run(next, self._iterator)
             except RuntimeError as error:
                 if not is_context_in_use(error):
                     raise

@@ -241,7 +241,7 @@ class Matcher:
 
 
 def _seeds_of(secrets: list[Secret]) -> list[str]:
-    """Return what is in a text if a secret, or one that was cut, may be in it; nothing where that is no shorter."""
+    """Return texts of which every text with a secret has one; none where that cannot be told."""
     if len(secrets) > _FEW:
         return []
     found = list(_ELLIPSES)

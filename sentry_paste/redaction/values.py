@@ -292,8 +292,8 @@ def _notations(text: str) -> set[str]:
 def seed(secret: Secret) -> str:
     """Return what is in every form of a secret but its base64, an empty text where nothing is.
 
-    Quoting, escaping and decoding leave letters, digits and a few others as they are. An IPv6 address has many
-    notations.
+    Quoting, escaping and decoding leave letters, digits and a few others as they are. An IPv6 address
+    has many notations.
 
     Args:
         secret: as a request has it.
