@@ -151,6 +151,7 @@ class Names:
         #: Names that are known to be of no secrets: whether all of a mapping's are is one question.
         self.plain_keys: set[Any] = set()
         self.plain_variables: set[Any] = set()
+        self._of_keys: dict[tuple[Any, ...], list[str]] = {}
 
     def deny(self, names: Iterable[str]) -> None:
         """Add exact names: those of the SDK's ``event_scrubber``, which then hold at any depth.
@@ -164,6 +165,7 @@ class Names:
         self.is_header = _remembering(self._is_header)
         self.is_environ = _remembering(self._is_environ)
         self.plain_keys.clear()
+        self._of_keys.clear()
 
     def _is_header(self, name: str) -> bool:
         """Tell whether a header is secret, in any spelling."""
@@ -232,7 +234,16 @@ class Names:
         Args:
             mapping: any.
         """
-        return _unknown(mapping, self.plain_keys, self.key_rule)
+        # An environ has the same keys in frame after frame, some of them secret.
+        keys = tuple(mapping)
+        found = self._of_keys.get(keys)
+        if found is None:
+            found = _unknown(mapping, self.plain_keys, self.key_rule)
+            if len(self._of_keys) > _REMEMBERED // 16:
+                self._of_keys.clear()
+            if sum(map(len, map(str, keys))) < _LONGEST_NAME * 10:
+                self._of_keys[keys] = found
+        return found
 
     def secret_variables(self, variables: Collection[Any]) -> list[str]:
         """Return those names of local variables that are secret.

@@ -350,10 +350,17 @@ class _Walk:
         if self._event is None or not self._replaced:
             return
         root = self._event.setdefault("_meta", {})
+        # What stands under the same mapping has the very same beginning of its path.
+        holders: dict[int, dict[str, Any]] = {}
         for path in self._replaced:
-            node = root
-            for part in _parts(path):
-                node = node.setdefault(changed.get(part, str(part)), {})
+            assert path is not None  # noqa: S101
+            holder = holders.get(id(path[0]))
+            if holder is None:
+                holder = root
+                for part in _parts(path[0]):
+                    holder = holder.setdefault(changed.get(part, str(part)), {})
+                holders[id(path[0])] = holder
+            node = holder.setdefault(changed.get(path[1], str(path[1])), {})
             node[""] = {**node.get("", {}), "rem": _REMARK}
 
     def finish(self, matcher: Matcher) -> None:
@@ -368,7 +375,7 @@ class _Walk:
                 if cleaned != before:
                     changed[text] = cleaned
         # Keys are no places for words: what an event is made of has such names.
-        renamed = {key: matcher.clean(key, is_url=True) for key in changed} if changed else {}
+        renamed = {key: cleaned for key in changed if (cleaned := matcher.clean(key, is_url=True)) != key}
         self._remark(renamed)
         if self.urls and matcher.may_have("\n".join([holder[key] for holder, key in self.urls])):
             for holder, key in self.urls:
@@ -386,7 +393,7 @@ class _Walk:
 
 
 def _change(node: Any, changed: Mapping[str, str], renamed: Mapping[str, str]) -> None:
-    if type(node) is dict and any(renamed.get(key, key) != key for key in node):
+    if type(node) is dict and renamed and not renamed.keys().isdisjoint(node):
         members = list(node.items())
         node.clear()
         for key, value in members:

@@ -479,11 +479,12 @@ class TestFoundByTrying:
         assert time.process_time() - begun < 10
 
 
+@pytest.mark.parametrize("lifecycle", LIFECYCLES)
 class TestFrameworks:
-    def leaked_of(self, planted, app):
-        return planted.leaked(sent_by_filter(app, planted.environ))
+    def leaked_of(self, planted, app, lifecycle):
+        return planted.leaked(sent_by_filter(app, planted.environ, lifecycle))
 
-    def test_webob(self):
+    def test_webob(self, lifecycle):
         webob = pytest.importorskip("webob")
         planted = Planted(6)
 
@@ -497,9 +498,9 @@ class TestFrameworks:
             held = (cookies, headers, shown, query, url, form, response.headerlist)
             raise ValueError(text.partition("\r\n\r\n")[0], held)
 
-        assert self.leaked_of(planted, app) == set()
+        assert self.leaked_of(planted, app, lifecycle) == set()
 
-    def test_pyramid(self):
+    def test_pyramid(self, lifecycle):
         config_module = pytest.importorskip("pyramid.config")
         planted = Planted(7)
 
@@ -512,9 +513,9 @@ class TestFrameworks:
             config.add_route("basket", "/shop/basket")
             config.add_view(view, route_name="basket")
             app = config.make_wsgi_app()
-        assert self.leaked_of(planted, app) == set()
+        assert self.leaked_of(planted, app, lifecycle) == set()
 
-    def test_flask(self):
+    def test_flask(self, lifecycle):
         flask = pytest.importorskip("flask")
         planted = Planted(8)
         app = flask.Flask("shop")
@@ -525,7 +526,7 @@ class TestFrameworks:
             cookies, query, headers = flask.request.cookies, flask.request.args, flask.request.headers
             raise ValueError(flask.request.url, cookies, query, str(headers))
 
-        assert self.leaked_of(planted, app) == set()
+        assert self.leaked_of(planted, app, lifecycle) == set()
 
 
 def test_table_of_the_documentation_is_that_of_a_run():
