@@ -10,6 +10,7 @@ import inspect
 import os
 import pkgutil
 import random
+import threading
 import time
 import weakref
 from collections.abc import Callable, Iterator, Mapping
@@ -322,26 +323,38 @@ def _pristine(is_isolation: bool) -> Scope:
     return Scope(ty=ScopeType.ISOLATION if is_isolation else ScopeType.CURRENT)
 
 
+# Two threads may share a scope that neither has used yet; what is held for it is held for microseconds.
+_filling = threading.RLock()
+
+
 def _fill(scope: Any) -> None:
     """Make an unused scope a fork of the server's, and have the request open what belongs to it."""
-    parent, client, request = scope._parent, scope.client, scope._request
+    request = scope._request
+    with _filling:
+        if type(scope) is UnusedScope:
+            _make(scope)
+    if request is not None:
+        request.open()
+
+
+def _make(scope: Any) -> None:
+    parent, client = scope._parent, scope.client
     is_isolation = _isolation_scope.get() is scope
     if parent is None:
         parent = _pristine(is_isolation)
     made = parent.fork()
-    object.__setattr__(scope, "__class__", RequestScope)
     for name in _SCOPE_SLOTS:
         try:
-            setattr(scope, name, getattr(made, name))
+            object.__setattr__(scope, name, getattr(made, name))
         except AttributeError:  # 2.18 has forks without a client
             continue
+    object.__setattr__(scope, "__class__", RequestScope)
     scope._parent = None
     if not is_isolation:
         # A streamed span holds itself and this scope, and would hold the request.
         scope._request = None
     if client is not None:
         scope.client = client
-    request.open()
 
 
 def enter_scopes(request: Any) -> bool:

@@ -1,5 +1,6 @@
 """What one request opens, captures and finishes."""
 
+import _thread
 import contextlib
 import contextvars
 import copy
@@ -1061,3 +1062,25 @@ class TestUnusedScopes:
         seen = call(traced(app), environ_of("/thread"))
         assert seen.error is None
         assert captured.errors[0]["transaction"] == "GET /thread"
+
+    def test_scope_that_threads_use_first_at_once_is_made_once(self, captured):
+        def app(environ, start_response):
+            contexts = [contextvars.copy_context() for _ in range(8)]
+            ready = threading.Barrier(8)
+
+            def work(number):
+                ready.wait()
+                sentry_sdk.get_isolation_scope().set_tag(f"t{number}", "x")
+
+            # Threads of the interpreter itself: those that the SDK has patched fork the scope.
+            done = [threading.Event() for _ in contexts]
+            for number, context in enumerate(contexts):
+                _thread.start_new_thread(lambda n=number, c=context: (c.run(work, n), done[n].set()), ())
+            assert all(event.wait(5) for event in done)
+            sentry_sdk.capture_message("done")
+            return []
+
+        call(SentryMiddleware(app), environ_of("/a"))
+        (event,) = captured.errors
+        assert len(event["tags"]) == 8
+        assert event["request"]["url"] == "http://localhost/a"
