@@ -11,7 +11,7 @@ from sentry_paste import sdk
 from sentry_paste.forwarding import Forwarded
 from sentry_paste.naming import CUSTOM, URL, default_name, framework_name
 from sentry_paste.plan import Plan
-from sentry_paste.redaction import HasSecrets, Matcher, values
+from sentry_paste.redaction import HasSecrets, Matcher, Secret, values
 from sentry_paste.request import METHOD, address_of, headers_of, native, path_of, url_of
 from sentry_paste.retries import is_retried
 
@@ -77,7 +77,7 @@ class RequestData(HasSecrets):
         self._added: dict[str, str] = {}
         # Made with the first event.
         self._matcher: Matcher | None = None
-        self._secrets: set[values.Secret] = set()
+        self._secrets: set[Secret] = set()
         self._sought: Any = None
 
     def close(self) -> None:

@@ -6,8 +6,9 @@
 """
 
 from sentry_paste.redaction import values
+from sentry_paste.redaction.forms import Secret
 from sentry_paste.redaction.hooks import HasSecrets, Redaction
 from sentry_paste.redaction.matcher import Matcher
 from sentry_paste.redaction.names import Names
 
-__all__ = ["HasSecrets", "Matcher", "Names", "Redaction", "values"]
+__all__ = ["HasSecrets", "Matcher", "Names", "Redaction", "Secret", "values"]

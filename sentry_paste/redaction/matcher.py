@@ -7,8 +7,8 @@ from bisect import bisect_right
 from collections.abc import Collection, Iterable
 from itertools import accumulate
 
+from sentry_paste.redaction.forms import Secret, Where, base64_seed, expanded, seed
 from sentry_paste.redaction.names import FILTERED
-from sentry_paste.redaction.values import Secret, Where, base64_seed, expanded, seed
 
 # What is shorter is in too much that has nothing to do with it.
 _SHORT_SEED = 2

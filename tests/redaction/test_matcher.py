@@ -10,9 +10,9 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from sentry_paste.redaction import values
+from sentry_paste.redaction.forms import Secret, Where
 from sentry_paste.redaction.matcher import Matcher
 from sentry_paste.redaction.names import FILTERED, Names
-from sentry_paste.redaction.values import Secret, Where
 
 RANDOM = st.text(alphabet=string.ascii_letters + string.digits + "-_+/=.", min_size=8, max_size=300).filter(
     lambda text: text.strip("=+/.-_") == text and text not in values._NOTHING

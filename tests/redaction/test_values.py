@@ -7,17 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sentry_paste.redaction import Names
-from sentry_paste.redaction.values import (
-    Where,
-    base64_seed,
-    cookies_of,
-    expanded,
-    of_cookies,
-    of_environ,
-    of_request,
-    of_users,
-    seed,
-)
+from sentry_paste.redaction.forms import Where, base64_seed, expanded, seed
+from sentry_paste.redaction.values import cookies_of, of_cookies, of_environ, of_request, of_users
 
 
 def sought(**strings):

@@ -1,0 +1,270 @@
+"""One walk over a payload: what is secret by name is replaced, texts are collected and replaced by value."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any, Union
+
+from sentry_paste.redaction.matcher import Matcher
+from sentry_paste.redaction.names import FILTERED, Names, Rule
+from sentry_paste.redaction.texts import clean_text
+
+# What Sentry's protocol says of spans, breadcrumbs, traces and mechanisms: no request has a say in it, and an
+# event without it would be refused.
+_PROTOCOL = frozenset(
+    {"timestamp", "start_timestamp", "trace_id", "span_id", "parent_span_id", "segment_id", "op", "status"}
+    | {
+        "origin",
+        "type",
+        "level",
+        "category",
+        "same_process_as_parent",
+        "exclusive_time",
+        "is_segment",
+        "kind",
+    }
+    | {"handled", "synthetic", "exception_id", "parent_id", "source", "is_exception_group", "hash"}
+)
+# Counts and measures: a number under such a name is no secret, whatever it counts.
+_MEASURES = ("tokens", "count", "size", "limit", "length", "timeout", "age", "ttl", "total")
+
+# What a likely secret cannot be: as a frame's variable it is shown, as elsewhere it is.
+_TRIVIAL = re.compile(r"None|True|False|-?\d{1,5}|''|\[\]|\(\)|\{\}")
+_TYPE = re.compile(r"<([\w.]+)")
+
+_REMARK = [["!config", "s"]]
+
+# Where something stands in an event: where what holds it stands, and its key there.
+Path = Union[tuple["Path", Any], None]
+
+
+class Walk:
+    """One walk over a payload.
+
+    Args:
+        event: that gets remarks of what was replaced, None where there is nowhere to put them.
+        names: which names are secret.
+    """
+
+    def __init__(self, event: dict[str, Any] | None, names: Names) -> None:
+        self._event = event
+        self._names = names
+        self._texts: set[Any] = set()
+        self._are_plain_variables = names.plain_variables.issuperset
+        # Those that hold nothing to go into, and the others.
+        self._leaves: list[Any] = []
+        self._branches: list[Any] = []
+        self._members: list[tuple[Any, Any]] = []
+        self._stack: list[tuple[Any, Path, bool]] = []
+        self._replaced: list[Path] = []
+        #: Texts in which words are no secrets: ordinary headers, paths and URLs.
+        self.urls: list[tuple[Any, Any]] = []
+        # What became of query strings: each frame that holds the environ has the same.
+        self._queries: dict[str, str] = {}
+
+    def add_member(self, holder: Any, key: Any, value: Any, path: Path) -> None:
+        """Add a member of something that is not walked as a whole."""
+        if type(value) is str:
+            self._texts.add(value)
+            self._members.append((holder, key))
+        else:
+            self.add(value, path)
+
+    def add_except(self, event: dict[str, Any], name: str, kept: Mapping[str, Any]) -> None:
+        """Add a mapping of an event, but for the keys that the app has given a value to."""
+        holder = event.get(name)
+        for key, value in items_of(holder):
+            if key in kept:
+                continue
+            if self._names.key_rule(key) is not Rule.KEEP:
+                self._replace(holder, key, ((None, name), key))
+            else:
+                self.add_member(holder, key, value, ((None, name), key))
+
+    def add_protocol(self, entry: Any, path: Path) -> None:
+        """Add a span, a breadcrumb, a trace or a mechanism, but for what the protocol says of it."""
+        for key, value in items_of(entry):
+            if key not in _PROTOCOL and key != "dynamic_sampling_context":
+                self.add_member(entry, key, value, (path, key))
+
+    def add_variables(self, variables: Any, path: Path) -> None:
+        """Add a frame's local variables, in whose names fewer words tell than in others."""
+        if not self._are_plain_variables(variables):
+            for name in self._names.secret_variables(variables):
+                if not _is_trivial(variables[name]):
+                    self._replace(variables, name, (path, name))
+        self._stack.append((variables, path, False))
+
+    def add_headers(self, headers: Any, path: Path) -> None:
+        """Add headers by their names."""
+        for name, value in items_of(headers):
+            if value != FILTERED and self._names.is_header(str(name)):
+                self._replace(headers, name, (path, name))
+            elif type(value) is str:
+                if "?" in value or self._names.has_parameters(name):
+                    headers[name] = self._names.clean_query(value)
+                self.urls.append((headers, name))
+
+    def add(self, node: Any, path: Path, by_name: bool = True) -> None:
+        """Add a tree.
+
+        Args:
+            node: a mapping, a list, or anything else.
+            path: of the tree in the event.
+            by_name: whether the names of its own members count; those below always do.
+        """
+        self._stack.append((node, path, by_name))
+
+    def _walk(self) -> None:
+        """Go through the trees: replace by name what is secret, collect the texts."""
+        add, update, leaves, branches = self._texts.add, self._texts.update, self._leaves, self._branches
+        are_plain, stack = self._names.plain_keys.issuperset, self._stack
+        while stack:
+            node, path, by_name = stack.pop()
+            kind = type(node)
+            if kind is dict:
+                if by_name:
+                    update(node)
+                    if not are_plain(node):
+                        for key in self._names.secret_keys(node):
+                            self._by_name(node, key, node[key], path)
+            elif kind is list:
+                if len(node) == 2 and type(node[0]) is str:
+                    self._pair(node, path)
+            else:
+                continue
+            branching = False
+            members: Any = node.items() if kind is dict else enumerate(node)
+            for key, value in members:
+                inner = type(value)
+                if inner is str:
+                    add(value)
+                elif inner is dict or inner is list:
+                    branching = True
+                    if value:
+                        stack.append((value, (path, key), True))
+            (branches if branching else leaves).append(node)
+
+    def add_keys(self, node: Any) -> None:
+        """Add the keys of nested mappings: remarks stand under the keys of what they are about."""
+        stack = [node]
+        while stack:
+            node = stack.pop()
+            if type(node) is dict:
+                self._branches.append(node)
+                self._texts.update(node)
+                stack.extend(node.values())
+
+    def _by_name(self, node: Any, key: str, value: Any, path: Path) -> None:
+        rule = self._names.key_rule(key)
+        if value == FILTERED or value is None:
+            return
+        if rule is Rule.PARAMETERS:
+            if type(value) is str:
+                if value not in self._queries:
+                    self._queries[value] = self._names.clean_query(value)
+                node[key] = self._queries[value]
+        elif rule is Rule.TYPE_ONLY:
+            found = _TYPE.match(value) if type(value) is str else None
+            node[key] = f"<{found[1]}>" if found else FILTERED
+        elif rule is Rule.SECRET or not (_is_trivial(value) or _is_measure(key, value)):
+            self._replace(node, key, (path, key))
+
+    def _pair(self, node: list[Any], path: Path) -> None:
+        """Look at a list of two as at a name and a value, as headers and forms are held."""
+        name = node[0].lstrip("b").strip("'\"")
+        rule = self._names.key_rule(name) if len(name) < 100 else Rule.KEEP
+        if rule in (Rule.SECRET, Rule.LIKELY) and not _is_trivial(node[1]):
+            self._replace(node, 1, (path, 1))
+
+    def _replace(self, holder: Any, key: Any, path: Path) -> None:
+        holder[key] = FILTERED
+        self._replaced.append(path)
+
+    def _remark(self, changed: Mapping[str, str]) -> None:
+        """Add Sentry's remarks on what was replaced, under keys that hold no secret either."""
+        if self._event is None or not self._replaced:
+            return
+        root = self._event.setdefault("_meta", {})
+        # What stands under the same mapping has the very same beginning of its path.
+        holders: dict[int, dict[str, Any]] = {}
+        for path in self._replaced:
+            assert path is not None  # noqa: S101
+            holder = holders.get(id(path[0]))
+            if holder is None:
+                holder = root
+                for part in _parts(path[0]):
+                    holder = holder.setdefault(changed.get(part, str(part)), {})
+                holders[id(path[0])] = holder
+            node = holder.setdefault(changed.get(path[1], str(path[1])), {})
+            node[""] = {**node.get("", {}), "rem": _REMARK}
+
+    def finish(self, matcher: Matcher) -> None:
+        """Replace what is secret in all that was added."""
+        self._walk()
+        texts = [text for text in self._texts if type(text) is str]
+        changed = matcher.clean_all(texts)
+        for text in texts:
+            if "=" in text or ":" in text:
+                before = changed.get(text, text)
+                cleaned = clean_text(before, self._names)
+                if cleaned != before:
+                    changed[text] = cleaned
+        # Keys are no places for words: what an event is made of has such names.
+        renamed = {key: cleaned for key in changed if (cleaned := matcher.clean(key, is_url=True)) != key}
+        self._remark(renamed)
+        if self.urls and matcher.may_have("\n".join([holder[key] for holder, key in self.urls])):
+            for holder, key in self.urls:
+                holder[key] = matcher.clean(holder[key], is_url=True)
+        if not changed:
+            return
+        for holder, key in self._members:
+            holder[key] = changed.get(holder[key], holder[key])
+        is_same = changed.keys().isdisjoint
+        for node in self._branches:
+            _change(node, changed, renamed)
+        for node in self._leaves:
+            if not is_same(node.values() if type(node) is dict else node) or not is_same(node):
+                _change(node, changed, renamed)
+
+
+def _change(node: Any, changed: Mapping[str, str], renamed: Mapping[str, str]) -> None:
+    if type(node) is dict and renamed and not renamed.keys().isdisjoint(node):
+        members = list(node.items())
+        node.clear()
+        for key, value in members:
+            name = renamed.get(key, key)
+            while name in node:  # two secrets are still two keys
+                name += "'"
+            node[name] = value
+    entries: Any = node.items() if type(node) is dict else enumerate(node)
+    for key, value in entries:
+        if type(value) is str and value in changed:
+            node[key] = changed[value]
+
+
+def _parts(path: Path) -> list[Any]:
+    parts = []
+    while path is not None:
+        path, part = path
+        parts.append(part)
+    return parts[::-1]
+
+
+def _is_trivial(value: Any) -> bool:
+    return not value or value is True or (type(value) is str and bool(_TRIVIAL.fullmatch(value)))
+
+
+def _is_measure(key: str, value: Any) -> bool:
+    number = value if type(value) is str else repr(value)
+    return key.lower().endswith(_MEASURES) and number.replace(".", "", 1).isdigit()
+
+
+def items_of(found: Any) -> list[tuple[Any, Any]]:
+    """Return the members of a mapping, of anything else none.
+
+    Args:
+        found: any.
+    """
+    return list(found.items()) if isinstance(found, dict) else []
