@@ -11,6 +11,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Mapping
+from threading import RLock
 from typing import Any
 
 import sentry_sdk
@@ -53,8 +54,11 @@ class Opening:
         "_sample_rand",
         "_settled",
         "_trace",
+        "_unused",
         "client",
         "data",
+        "lock",
+        "opens_at_once",
         "status",
         "strings",
     )
@@ -70,6 +74,10 @@ class Opening:
         self._trace: Trace | None = None
         self._sample_rand: float | None = None
         self._settled = False
+        # The isolation and the current scope, while they wait; they have a reference to this.
+        self._unused: tuple[Any, Any] | None = None
+        self.lock = RLock()
+        self.opens_at_once = facts.begins_at_once
         self.client = facts.client if plan.client is not None else plan.redacting(facts.client)
         # All of it: to pick the texts takes longer than all else here, and most requests need few of them.
         self.strings: dict[str, Any] = environ.copy()
@@ -78,26 +86,49 @@ class Opening:
 
     def enter(self) -> None:
         """Set the scopes of the context that this is called in."""
-        if not sdk.enter_scopes(self) or self._facts.begins_at_once:
+        self._unused = sdk.enter_scopes(self)
+        if self._unused is None:
             self.open()
 
     def open(self) -> None:
         """Open what is not open yet; the request's scopes call it when they are asked for something."""
-        if self.data is not None:
+        if self.data is not None and self._unused is None:
             return
+        with self.lock:
+            if self.data is not None:
+                return  # another thread was faster, or this one is at it
+            try:
+                self._make_data()
+                if self._unused is None:
+                    if not self._settled:
+                        self._open()
+                else:
+                    sdk.open_scopes(*self._unused, self._open)
+            except Exception:
+                tell("a request is half reported")
+            finally:
+                self._unused = None
+
+    def _make_data(self) -> None:
         plan = self._plan
         strings = self.strings = snapshot(self.strings)
-        path = path_of(strings)
-        rule = plan.names.find(path) if plan.names else None
-        self.data = data = RequestData(strings, self._environ, rule, plan, self._name_left)
-        data.response_headers, data.inner = self._headers, self._inner
-        try:
-            self._open(data, path, rule)
-        except Exception:
-            tell("a request is half reported")
+        rule = plan.names.find(path_of(strings)) if plan.names else None
+        self.data = RequestData(strings, self._environ, rule, plan, self._name_left)
+        self.data.response_headers, self.data.inner = self._headers, self._inner
 
-    def _open(self, data: RequestData, path: str, rule: str | None) -> None:
-        plan, client, strings = self._plan, self.client, self.strings
+    def add_to(self, isolation: Any) -> None:
+        """Have events of a scope that is first used when the request is over know the request.
+
+        Args:
+            isolation: a fork that is to take its place.
+        """
+        if self.data is not None:
+            isolation.add_event_processor(self.data.process)
+
+    def _open(self) -> None:
+        plan, client, strings, data = self._plan, self.client, self.strings, self.data
+        assert data is not None  # noqa: S101
+        path, rule = path_of(strings), data.rule
         isolation = sentry_sdk.get_isolation_scope()
         isolation.clear_breadcrumbs()
         isolation.add_event_processor(data.process)
@@ -111,7 +142,7 @@ class Opening:
             self._environ or {},
             rule or default_name(strings, path),
             URL if rule is None else CUSTOM,
-            plan.client_for(client, path),
+            plan.client_for(self._facts.client, path),
             self._begun,
             self._sample_rand,
         )
@@ -163,6 +194,7 @@ class Opening:
         if trace is not None:
             self._rename(trace)
             trace.cut()
+            trace.leave()
 
     def _rename(self, trace: Trace) -> None:
         name = self.data.better_name() if self.data is not None else None
@@ -187,19 +219,35 @@ class Opening:
 
         In the server's context: the SDK may start a thread, which in the request's would open its scopes.
         """
-        plan, client, facts = self._plan, self.client, self._facts
-        if self.status in plan.settings.failed_status_codes:
-            return False
-        ignored = bool(plan.ignored) and plan.is_ignored(path_of(self.strings))
-        if facts.traces and not ignored and plan.is_measured(client, self.strings):
-            self._sample_rand = plan.sample_rand(self.strings)
-            if self._sample_rand is None or not plan.discards(client, self.strings, self._sample_rand):
+        with self.lock:
+            unused = self._unused
+            if (
+                self.data is not None
+                or unused is None
+                or self.status in self._plan.settings.failed_status_codes
+            ):
                 return False
-        self._settled, self._environ = True, None
-        plan.drop_objects(self.strings)
-        if facts.tracks_sessions and not ignored and not sdk.is_untracked():
-            plan.count_healthy_session(client, self._begun)
+            if self._is_to_be_sent():
+                return False
+            self._settled, self._environ, self._unused = True, None, None
+        self._plan.drop_objects(self.strings)
+        if self._counts_as_session(unused[0]):
+            self._plan.count_healthy_session(self._facts.client, self._begun)
         return True
+
+    def _is_to_be_sent(self) -> bool:
+        """Tell whether there is a transaction to send; one that is not sampled is counted as lost."""
+        plan, client = self._plan, self._facts.client
+        if not self._facts.traces or self._is_ignored() or not plan.is_measured(client, self.strings):
+            return False
+        self._sample_rand = plan.sample_rand(self.strings)
+        return self._sample_rand is None or not plan.discards(client, self.strings, self._sample_rand)
+
+    def _counts_as_session(self, isolation: Any) -> bool:
+        return self._facts.tracks_sessions and not self._is_ignored() and not sdk.is_untracked(isolation)
+
+    def _is_ignored(self) -> bool:
+        return bool(self._plan.ignored) and self._plan.is_ignored(path_of(self.strings))
 
     def _settle(self, error: BaseException | None) -> None:
         try:
@@ -212,6 +260,7 @@ class Opening:
             if self._trace is not None:
                 self._rename(self._trace)
                 self._trace.finish(error)
+                self._trace.leave()
         finally:
             if self.data is not None:
                 self.data.close()

@@ -39,7 +39,6 @@ class RequestData(HasSecrets):
         "_added",
         "_environ",
         "_matcher",
-        "_name",
         "_name_left",
         "_plan",
         "_remote_user",
@@ -50,6 +49,7 @@ class RequestData(HasSecrets):
         "inner",
         "reported",
         "response_headers",
+        "rule",
         "strings",
     )
 
@@ -63,7 +63,8 @@ class RequestData(HasSecrets):
     ) -> None:
         self.strings = strings
         self._environ = environ
-        self._name = name
+        #: The name that a rule of the ini gives, None where none matches.
+        self.rule = name
         self._plan = plan
         self._name_left = name_left
         self._remote_user: Any = None
@@ -130,8 +131,8 @@ class RequestData(HasSecrets):
 
     def better_name(self) -> tuple[str, str] | None:
         """Return a name with its source, from a rule or a framework, None where the path is all there is."""
-        if self._name is not None:
-            return self._name, CUSTOM
+        if self.rule is not None:
+            return self.rule, CUSTOM
         return (framework_name(self._environ) if self._environ is not None else None) or self._name_left
 
     def process(self, event: Any, hint: Any) -> Any:

@@ -10,12 +10,11 @@ import inspect
 import os
 import pkgutil
 import random
-import threading
 import time
 import weakref
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from contextvars import ContextVar
+from contextvars import ContextVar, copy_context
 from copy import copy
 from datetime import datetime, timezone
 from functools import lru_cache
@@ -283,14 +282,15 @@ except ImportError:  # pragma: no cover
 class RequestScope(Scope):
     """A scope that knows its request, as do its forks, in whatever thread."""
 
-    __slots__ = ("_parent", "_request")
+    __slots__ = ("_is_isolation", "_parent", "_request")
 
+    _is_isolation: bool
     _parent: Any
     _request: Any
 
     def __copy__(self) -> Any:
         forked: Any = super().__copy__()
-        forked._request, forked._parent = self._request, None
+        forked._request, forked._parent, forked._is_isolation = self._request, None, self._is_isolation
         return forked
 
 
@@ -307,7 +307,7 @@ class UnusedScope(RequestScope):
         return copy(self)
 
     def __getattr__(self, name: str) -> Any:
-        if name in ("_request", "_parent"):
+        if name in RequestScope.__slots__:
             raise AttributeError(name)
         _fill(self)
         return getattr(self, name)
@@ -323,26 +323,29 @@ def _pristine(is_isolation: bool) -> Scope:
     return Scope(ty=ScopeType.ISOLATION if is_isolation else ScopeType.CURRENT)
 
 
-# Two threads may share a scope that neither has used yet; what is held for it is held for microseconds.
-_filling = threading.RLock()
-
-
 def _fill(scope: Any) -> None:
-    """Make an unused scope a fork of the server's, and have the request open what belongs to it."""
+    """Have the request open its scopes; one that is first used when the request is over is filled alone."""
     request = scope._request
-    with _filling:
-        if type(scope) is UnusedScope:
-            _make(scope)
-    if request is not None:
-        request.open()
+    request.open()
+    if type(scope) is UnusedScope:
+        with request.lock:
+            if type(scope) is UnusedScope:
+                made = _fork(scope)
+                if scope._is_isolation:
+                    request.add_to(made)
+                _take_over(scope, made)
 
 
-def _make(scope: Any) -> None:
-    parent, client = scope._parent, scope.client
-    is_isolation = _isolation_scope.get() is scope
-    if parent is None:
-        parent = _pristine(is_isolation)
-    made = parent.fork()
+def _fork(unused: Any) -> Scope:
+    """Return a fork of what an unused scope is to be a fork of."""
+    made = (unused._parent or _pristine(unused._is_isolation)).fork()
+    if unused.client is not None:
+        made.client = unused.client
+    return made
+
+
+def _take_over(scope: Any, made: Scope) -> None:
+    """Give an unused scope all that another has; who uses it meanwhile waits for what is missing."""
     for name in _SCOPE_SLOTS:
         try:
             object.__setattr__(scope, name, getattr(made, name))
@@ -350,37 +353,80 @@ def _make(scope: Any) -> None:
             continue
     object.__setattr__(scope, "__class__", RequestScope)
     scope._parent = None
-    if not is_isolation:
+    if not scope._is_isolation:
         # A streamed span holds itself and this scope, and would hold the request.
         scope._request = None
-    if client is not None:
-        scope.client = client
 
 
-def enter_scopes(request: Any) -> bool:
-    """Give a request scopes of its own, in its own context; tell whether they wait until they are used.
+def open_scopes(isolation: Any, current: Any, function: Callable[[], Any]) -> None:
+    """Fill unused scopes with what a function makes of forks of the server's.
+
+    It runs in a context in which the forks are the current scopes, whoever has asked and in whatever context:
+    a thread of the app's, say. Nobody sees the scopes half filled.
 
     Args:
-        request: has the ``client`` that captures, and opens what belongs to it with ``open()``.
+        isolation: unused.
+        current: unused.
+        function: takes nothing.
+    """
+    forks = (_fork(isolation), _fork(current))
+
+    def inside() -> None:
+        Scope.set_isolation_scope(forks[0])
+        Scope.set_current_scope(forks[1])
+        function()
+
+    try:
+        copy_context().run(inside)
+    finally:
+        for scope, made in zip((isolation, current), forks):
+            _take_over(scope, made)
+
+
+def leave_span(span: Any) -> None:
+    """Have the current scope be without a span that is over.
+
+    Args:
+        span: that began while other scopes were current.
+    """
+    scope = sentry_sdk.get_current_scope()
+    if scope.span is span:
+        scope.span = None
+
+
+def enter_scopes(request: Any) -> tuple[Any, Any] | None:
+    """Give a request scopes of its own, in its own context; return them if they wait until they are used.
+
+    Args:
+        request: has the ``client`` that captures, opens what belongs to it with ``open()``, and says with
+            ``opens_at_once`` whether they are to be used at once.
     """
     wsgi_middleware_applied.set(True)
-    if not has_unused_scopes():
+    if request.opens_at_once or not has_unused_scopes():
         isolation, current = sentry_sdk.get_isolation_scope().fork(), sentry_sdk.get_current_scope().fork()
         bind_client(isolation, request.client)
         Scope.set_isolation_scope(isolation)
         Scope.set_current_scope(current)
-        return False
-    _isolation_scope.set(_unused(request, _isolation_scope.get(), request.client))
-    _current_scope.set(_unused(request, _current_scope.get(), None))
-    return True
+        return None
+    unused_isolation = _unused(request, _isolation_scope.get(), request.client, is_isolation=True)
+    unused_current = _unused(request, _current_scope.get(), None, is_isolation=False)
+    _isolation_scope.set(unused_isolation)
+    _current_scope.set(unused_current)
+    return unused_isolation, unused_current
 
 
 def _unused(
-    request: Any, parent: Any, client: Any, new: Any = object.__new__, put: Any = object.__setattr__
+    request: Any,
+    parent: Any,
+    client: Any,
+    is_isolation: bool,
+    new: Any = object.__new__,
+    put: Any = object.__setattr__,
 ) -> Any:
     scope = new(UnusedScope)
     put(scope, "_request", request)
     put(scope, "_parent", parent)
+    put(scope, "_is_isolation", is_isolation)
     # get_client() asks for it, and is asked all the time.
     put(scope, "client", client or getattr(parent, "client", None))
     return scope
@@ -412,9 +458,13 @@ def note_inner_request(environ: Mapping[str, Any]) -> None:
         scope._request.note_inner(environ)
 
 
-def is_untracked() -> bool:
-    """Tell whether ``stop_auto_session_tracking()`` was called in the server's context."""
-    return getattr(_isolation_scope.get(), "_force_auto_session_tracking", None) is False
+def is_untracked(isolation: Any) -> bool:
+    """Tell whether ``stop_auto_session_tracking()`` was called on what an unused scope is to be a fork of.
+
+    Args:
+        isolation: the unused scope.
+    """
+    return getattr(isolation._parent, "_force_auto_session_tracking", None) is False
 
 
 def start_monitor(client: Any) -> None:

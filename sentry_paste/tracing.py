@@ -75,6 +75,9 @@ class Trace(Protocol):
             error: what the app raised, None where it did not.
         """
 
+    def leave(self) -> None:
+        """Let go of the current scope, now that the trace has ended."""
+
 
 def continue_without_transaction(begin: Begin) -> None:
     """Join the caller's trace, or begin one, with no transaction of our own.
@@ -162,6 +165,10 @@ class TransactionTrace:
         """
         self._transaction.__exit__(None if error is None else type(error), error, None)
 
+    def leave(self) -> None:
+        """Let go of the current scope: the transaction may have begun while another was current."""
+        sdk.leave_span(self._transaction)
+
 
 class SpanTrace:
     """A streamed span, ``trace_lifecycle = stream``.
@@ -238,6 +245,9 @@ class SpanTrace:
         self._span.__exit__(None if error is None else type(error), error, None)
         # The scope holds the span, and the span the scope.
         sdk.mark_server_span(sentry_sdk.get_current_scope(), None)
+
+    def leave(self) -> None:
+        """Let go of the current scope, as the span has done when it ended."""
 
 
 _SOURCE = "sentry.segment.name.source"

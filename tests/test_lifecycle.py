@@ -7,11 +7,13 @@ import copy
 import gc
 import logging
 import os
+import queue
 import subprocess
 import sys
 import threading
 import time
 import tracemalloc
+import warnings
 from collections import deque
 from datetime import datetime, timedelta
 
@@ -22,7 +24,7 @@ from sentry_sdk.transport import Transport
 
 from sentry_paste import SentryMiddleware, sdk
 from sentry_paste.client import registry
-from sentry_paste.testing import capture_envelopes
+from sentry_paste.testing import CapturedEnvelopes, MemoryTransport, capture_envelopes
 
 import apps
 from wsgi import call, environ_of
@@ -819,7 +821,7 @@ def test_request_is_in_a_continuous_profile_on_request(tmp_path, lifecycle):
     script = f"""
 import time
 from sentry_paste import SentryMiddleware
-from sentry_paste.testing import capture_envelopes
+from sentry_paste.testing import CapturedEnvelopes, MemoryTransport, capture_envelopes
 from wsgi import call
 
 def app(environ, start_response):
@@ -1084,3 +1086,106 @@ class TestUnusedScopes:
         (event,) = captured.errors
         assert len(event["tags"]) == 8
         assert event["request"]["url"] == "http://localhost/a"
+
+    def test_scope_that_a_worker_of_the_process_uses_first_is_the_request_s(self, captured):
+        jobs, done = queue.Queue(), queue.Queue()
+
+        def work():
+            while True:
+                job = jobs.get()
+                if job is None:
+                    return
+                job()
+                done.put(1)
+
+        # Before any request: it has scopes of its own.
+        _thread.start_new_thread(work, ())
+
+        def app(environ, start_response):
+            scope = sentry_sdk.get_isolation_scope()
+            jobs.put(lambda: scope.set_tag("who", environ["PATH_INFO"]))
+            done.get()
+            with sentry_sdk.start_span(op="x", name="child"):
+                sentry_sdk.capture_message("in " + environ["PATH_INFO"])
+            start_response("200 OK", [])
+            return []
+
+        middleware = traced(app)
+        for path in ("/a", "/b"):
+            call(middleware, environ_of(path))
+        jobs.put(lambda: sentry_sdk.capture_message("job"))
+        done.get()
+        jobs.put(None)
+        assert [(event["message"], event.get("transaction")) for event in captured.errors] == [
+            ("in /a", "GET /a"),
+            ("in /b", "GET /b"),
+            ("job", None),
+        ]
+        assert "request" not in captured.errors[2]
+        assert [len(found["spans"]) for found in captured.transactions] == [1, 1]
+        middleware.client.flush()
+        assert sum(one["exited"] for one in captured.sessions) == 2
+
+    def test_threads_that_use_a_request_first_at_once_open_it_once(self, captured):
+        def app(environ, start_response):
+            ready = threading.Barrier(4)
+
+            def work():
+                ready.wait()
+                sentry_sdk.capture_message(environ["PATH_INFO"])
+
+            done = [threading.Event() for _ in range(4)]
+            for event in done:
+                context = contextvars.copy_context()
+                _thread.start_new_thread(lambda e=event, c=context: (c.run(work), e.set()), ())
+            assert all(event.wait(5) for event in done)
+            start_response("200 OK", [])
+            return []
+
+        middleware = traced(app)
+        interval = sys.getswitchinterval()
+        sys.setswitchinterval(1e-6)
+        try:
+            for number in range(40):
+                call(middleware, environ_of(f"/{number}"))
+        finally:
+            sys.setswitchinterval(interval)
+        middleware.client.flush()
+        traces = {
+            found["transaction"]: found["contexts"]["trace"]["trace_id"] for found in captured.transactions
+        }
+        assert len(traces) == 40
+        assert len(captured.errors) == 160
+        for event in captured.errors:
+            assert event["request"]["url"].endswith(event["message"])
+            assert event["contexts"]["trace"]["trace_id"] == traces[event["transaction"]]
+        assert sum(one.get("exited", 0) for one in captured.sessions) == 40
+
+    def test_scope_that_is_current_for_a_while_does_not_get_the_trace(self, captured):
+        from sentry_sdk.scope import ScopeType, use_scope
+
+        own = sentry_sdk.Scope(ty=ScopeType.CURRENT)
+
+        def app(environ, start_response):
+            with use_scope(own):
+                sentry_sdk.capture_message("within")
+            with sentry_sdk.start_span(op="x", name="child"):
+                pass
+            sentry_sdk.capture_message("after")
+            start_response("200 OK", [])
+            return []
+
+        call(traced(app), environ_of("/a"))
+        assert captured.errors[1]["transaction"] == "GET /a"
+        assert [span["description"] for span in captured.transactions[0]["spans"]] == ["child"]
+
+    def test_views_of_a_client_of_the_app_s_are_not_kept(self):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            sentry_sdk.init(transport=MemoryTransport(CapturedEnvelopes()), traces_sample_rate=1.0)
+        middleware = SentryMiddleware(apps.answer_list, traces_sample_rates="/a* 0.5")
+        for number in range(20):
+            call(middleware, environ_of(f"/a{number}"))
+        assert len(middleware.plan._at_rate) == 1
+        sentry_sdk.get_client().close()
+        sentry_sdk.get_global_scope().set_client(None)
