@@ -16,7 +16,7 @@ from types import GeneratorType
 from typing import Any
 
 from sentry_paste.contexts import is_context_in_use
-from sentry_paste.lifecycle import Lifecycle
+from sentry_paste.lifecycle import NEVER, Lifecycle
 
 
 def wrap(body: Any, lifecycle: Lifecycle, file_wrapper: Any) -> Any:
@@ -91,13 +91,14 @@ class Body:
         lifecycle: of the request.
     """
 
-    __slots__ = ("_body", "_iterator", "_lifecycle", "_run", "_timed")
+    __slots__ = ("_body", "_due", "_iterator", "_lifecycle", "_run")
 
     def __init__(self, body: Any, lifecycle: Lifecycle) -> None:
         self._body = body
         self._lifecycle = lifecycle
         self._run = lifecycle.run
-        self._timed = lifecycle.deadline != float("inf")
+        # When something is due; not before the first chunk, which is not kept waiting for it.
+        self._due = NEVER
         self._iterator: Any = None
 
     def __iter__(self) -> Iterator[Any]:
@@ -112,11 +113,14 @@ class Body:
     def __next__(self) -> Any:
         if self._iterator is None:
             iter(self)
-        if self._timed and monotonic() > self._lifecycle.deadline:
-            self._lifecycle.cut()
+        if self._due < NEVER and monotonic() > self._due:
+            self._due = self._lifecycle.do_what_is_due()
         try:
             try:
-                return self._run(next, self._iterator)
+                chunk = self._run(next, self._iterator)
+                if self._due is NEVER:
+                    self._due = self._lifecycle.due
+                return chunk
             except RuntimeError as error:
                 if not is_context_in_use(error):
                     raise

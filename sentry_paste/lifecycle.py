@@ -27,7 +27,9 @@ from sentry_paste.serverlogs import note_reported
 # Their frames are left out of stack traces: they tell nothing, and their variables hold the environ.
 _OUR_MODULES = frozenset({__name__, "sentry_paste.body", "sentry_paste.contexts", "sentry_paste.middleware"})
 
-_NEVER = float("inf")
+#: A time by ``time.monotonic`` that does not come.
+NEVER = float("inf")
+_SOON = 0.0
 
 
 class Lifecycle:
@@ -38,18 +40,19 @@ class Lifecycle:
 
     Attributes:
         run: calls a function of the app's, with arguments, in the request's context.
-        deadline: when the trace is cut, by ``time.monotonic``.
+        due: when there is something to do between two chunks, by ``time.monotonic``.
     """
 
     __slots__ = (
         "_context",
+        "_cut_at",
         "_error",
         "_finished",
         "_of_the_client",
         "_opening",
         "_plan",
         "_start_response",
-        "deadline",
+        "due",
         "run",
     )
 
@@ -58,7 +61,7 @@ class Lifecycle:
         self._error: BaseException | None = None
         self._of_the_client: BaseException | None = None
         self._finished = False
-        self.deadline = _NEVER
+        self.due = NEVER
 
     def open(self, environ: dict[str, Any], client: Any) -> bool:
         """Enter a context of the request's own; tell whether that went well.
@@ -79,7 +82,7 @@ class Lifecycle:
             self.run: Callable[..., Any] = self._context.run
             if facts.traces:
                 sdk.start_monitor(client)
-                self.deadline = time.monotonic() + plan.settings.max_transaction_duration
+                self.due, self._cut_at = _SOON, time.monotonic() + plan.settings.max_transaction_duration
             self.run(self._opening.enter)
         except Exception:
             tell("a request goes unreported")
@@ -164,13 +167,27 @@ class Lifecycle:
         event, hint = sdk.exception_event(error, traceback, sentry_sdk.get_client(), mechanism)
         sentry_sdk.capture_event(event, hint=hint)
 
-    def cut(self) -> None:
-        """End the trace of a response that takes longer than is measured; it goes on unmeasured."""
-        self.deadline = _NEVER
+    def do_what_is_due(self) -> float:
+        """Begin the trace of a response that goes on after its first chunk, or end one that takes too long.
+
+        Begun at the end, the traces of many streams that end together would be made at one time, and fill
+        the queue of the SDK's transport.
+
+        Returns:
+            When something is due again.
+        """
+        is_first, self.due = self.due is _SOON, NEVER
         try:
-            self.run_anyway(self._opening.cut)
+            if is_first:
+                self._opening.begin_sampled()
+            if is_first and time.monotonic() <= self._cut_at:
+                self.due = self._cut_at
+            else:
+                # It goes on unmeasured.
+                self.run_anyway(self._opening.cut)
         except Exception:
             tell("a transaction goes unreported")
+        return self.due
 
     def abandon(self) -> None:
         """Finish a request whose body was dropped, from ``__del__``, now or as soon as that can be done."""

@@ -49,10 +49,12 @@ class Opening:
         "_facts",
         "_headers",
         "_inner",
+        "_is_discarded",
         "_name_left",
         "_plan",
         "_sample_rand",
         "_settled",
+        "_to_be_sent",
         "_trace",
         "_unused",
         "client",
@@ -74,6 +76,8 @@ class Opening:
         self._trace: Trace | None = None
         self._sample_rand: float | None = None
         self._settled = False
+        self._to_be_sent: bool | None = None
+        self._is_discarded = False
         # The isolation and the current scope, while they wait; they have a reference to this.
         self._unused: tuple[Any, Any] | None = None
         self.lock = RLock()
@@ -187,6 +191,13 @@ class Opening:
         """
         self._inner.append(snapshot(environ))
 
+    def begin_sampled(self) -> None:
+        """Open a request whose transaction is to be sent, and decide for the others that theirs is not."""
+        if self.data is None and self._to_be_sent is None:
+            self._to_be_sent = self._is_to_be_sent()
+            if self._to_be_sent:
+                self.open()
+
     def cut(self) -> None:
         """End the trace of a response that takes longer than is measured."""
         self.open()
@@ -227,21 +238,26 @@ class Opening:
                 or self.status in self._plan.settings.failed_status_codes
             ):
                 return False
-            if self._is_to_be_sent():
+            if self._is_to_be_sent() if self._to_be_sent is None else self._to_be_sent:
                 return False
             self._settled, self._environ, self._unused = True, None, None
         self._plan.drop_objects(self.strings)
+        if self._is_discarded:
+            sdk.count_discarded(self._facts.client)
         if self._counts_as_session(unused[0]):
             self._plan.count_healthy_session(self._facts.client, self._begun)
         return True
 
     def _is_to_be_sent(self) -> bool:
-        """Tell whether there is a transaction to send; one that is not sampled is counted as lost."""
+        """Tell whether there is a transaction to send, as far as that can be told before it is made."""
         plan, client = self._plan, self._facts.client
         if not self._facts.traces or self._is_ignored() or not plan.is_measured(client, self.strings):
             return False
         self._sample_rand = plan.sample_rand(self.strings)
-        return self._sample_rand is None or not plan.discards(client, self.strings, self._sample_rand)
+        self._is_discarded = self._sample_rand is not None and plan.discards(
+            client, self.strings, self._sample_rand
+        )
+        return not self._is_discarded
 
     def _counts_as_session(self, isolation: Any) -> bool:
         return self._facts.tracks_sessions and not self._is_ignored() and not sdk.is_untracked(isolation)

@@ -119,7 +119,7 @@ class Plan:
         return None if sdk.trace_headers(strings) else sdk.new_sample_rand()
 
     def discards(self, client: Any, strings: Mapping[str, str], sample_rand: float) -> bool:
-        """Tell whether a request's trace is not sampled; it is counted as lost then.
+        """Tell whether a request's trace is not sampled.
 
         Args:
             client: that captures.

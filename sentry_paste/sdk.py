@@ -595,10 +595,10 @@ def new_sample_rand() -> float:
 
 
 def discards(client: Any, options: Mapping[str, Any], sample_rand: float) -> bool:
-    """Tell whether the SDK would not sample a transaction, and count it as lost, as it would, if so.
+    """Tell whether the SDK would not sample a transaction.
 
-    The rule is that of ``Transaction._set_initial_sampling_decision`` and the count that of
-    ``Transaction.finish``. Options that are no number are for the SDK to complain of.
+    The rule is that of ``Transaction._set_initial_sampling_decision``. Options that are no number are for the
+    SDK to complain of.
 
     Args:
         client: that would send it.
@@ -606,16 +606,24 @@ def discards(client: Any, options: Mapping[str, Any], sample_rand: float) -> boo
         sample_rand: from 0 to 1.
     """
     rate = options.get("traces_sample_rate")
-    if not isinstance(rate, (int, float)):
-        return False
-    factor = client.monitor.downsample_factor if getattr(client, "monitor", None) else 0
-    if sample_rand < float(rate) / 2**factor:
-        return False
+    return isinstance(rate, (int, float)) and sample_rand >= float(rate) / 2 ** _downsample_factor(client)
+
+
+def count_discarded(client: Any) -> None:
+    """Count a transaction that was not sampled as lost, as ``Transaction.finish`` does.
+
+    Args:
+        client: that would have sent it.
+    """
     if client.transport is not None:
-        reason = "backpressure" if factor > 0 else "sample_rate"
+        reason = "backpressure" if _downsample_factor(client) > 0 else "sample_rate"
         client.transport.record_lost_event(reason, data_category="transaction")
         client.transport.record_lost_event(reason, data_category="span")
-    return True
+
+
+def _downsample_factor(client: Any) -> int:
+    monitor = getattr(client, "monitor", None)
+    return int(monitor.downsample_factor) if monitor is not None else 0
 
 
 def backdate(transaction: Any, begun: int, sample_rand: float | None) -> None:

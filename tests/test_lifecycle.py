@@ -1034,6 +1034,23 @@ class TestUnusedScopes:
         call(app, environ_of())
         assert lost == [("sample_rate", "transaction"), ("sample_rate", "span")]
 
+    def test_stream_that_is_not_sampled_and_used_late_is_counted_once(self, captured):
+        def app(environ, start_response):
+            start_response("200 OK", [])
+            yield b"one"
+            yield b"two"
+            sentry_sdk.set_tag("late", "x")
+            yield b"three"
+
+        app = traced(app, traces_sample_rate=0.0)
+        lost = []
+        app.client.transport.record_lost_event = lambda reason, data_category=None, **_: lost.append(
+            data_category
+        )
+        call(app, environ_of())
+        assert lost == ["transaction", "span"]
+        assert captured.transactions == []
+
     @pytest.mark.parametrize(("flag", "count"), [("0", 0), ("1", 1)])
     def test_caller_s_decision_holds(self, captured, flag, count):
         trace = f"771a43a4192642f0b136d5159a501700-1234567890abcdef-{flag}"
