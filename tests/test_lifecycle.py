@@ -1069,6 +1069,18 @@ class TestUnusedScopes:
         held[0].run(sentry_sdk.capture_message, "late")
         assert captured.errors[0]["request"]["url"] == "http://localhost/late"
 
+    def test_request_that_is_over_leaves_no_span(self, captured):
+        held = []
+
+        def app(environ, start_response):
+            sentry_sdk.set_tag("a", "b")
+            held.append(contextvars.copy_context())
+            start_response("200 OK", [])
+            return []
+
+        call(traced(app), environ_of())
+        assert held[0].run(lambda: sentry_sdk.get_current_scope().span) is None
+
     def test_thread_that_the_app_starts_first_of_all_hangs_nothing(self, captured):
         def app(environ, start_response):
             thread = threading.Thread(target=lambda: sentry_sdk.capture_message("in a thread"))

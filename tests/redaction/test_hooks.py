@@ -429,6 +429,11 @@ class TestFoundByTrying:
         assert event["request"]["headers"]["Accept"] == "text/html,*/*"
         assert event["transaction"] == "GET /shop/production"
 
+    def test_ordinary_header_loses_a_random_value(self, captured):
+        environ = environ_of(HTTP_X_NOTE=f"see {SECRET}", HTTP_COOKIE=f"sid={SECRET}")
+        call(SentryMiddleware(raising("x")), environ)
+        assert captured.errors[0]["request"]["headers"]["X-Note"] == f"see {FILTERED}"
+
     @pytest.mark.skipif("stream" not in LIFECYCLES, reason="this sentry-sdk streams no spans")
     def test_streamed_segment_keeps_its_name(self):
         environ = environ_of("/shop/production", HTTP_COOKIE="page=production")

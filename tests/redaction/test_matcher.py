@@ -73,6 +73,10 @@ class TestAnywhere:
         assert all(value not in Matcher(secrets + others).clean(together) for value in found)
         assert all(value not in Matcher(secrets).clean(together) for value in found)
 
+    def test_value_that_is_there_in_base64_only_goes(self, make):
+        based = base64.b64encode(b"k7-0123456789").decode().rstrip("=")
+        assert make(HTTP_X_API_KEY="k7-0123456789").clean(f"x {based} y") == f"x {FILTERED} y"
+
     def test_longer_of_two_that_begin_alike_goes_whole(self, make):
         matcher = make(HTTP_X_API_KEY="abcdefgh1", HTTP_X_AUTH_TOKEN="abcdefgh1-and-more")
         assert matcher.clean("x abcdefgh1-and-more y abcdefgh1 z") == f"x {FILTERED} y {FILTERED} z"
