@@ -53,6 +53,7 @@ class GuardedClient(sentry_sdk.Client):
         """Capture as the SDK does; what goes wrong costs the event alone."""
         try:
             self._add_tags_and_contexts(event)
+            sdk.add_sdk_info(event, self)
             return super().capture_event(event, *args, **kwargs)
         except Exception:
             log.warning("Sentry failed: an event is lost", exc_info=True)

@@ -1,5 +1,6 @@
 """One client for each distinct settings."""
 
+import json
 import os
 import subprocess
 import sys
@@ -9,7 +10,7 @@ import warnings
 import pytest
 import sentry_sdk
 
-from sentry_paste import ConfigError, SentryMiddleware, filter_factory
+from sentry_paste import ConfigError, SentryMiddleware, filter_factory, sdk
 from sentry_paste.client import registry
 from sentry_paste.spool.transport import SpoolTransport
 
@@ -221,3 +222,49 @@ for dsn in ({receiver.dsn!r}, {receiver.dsn.replace("public", "other")!r}):
     )
     receiver.wait(errors=10)
     assert len(receiver.envelopes.sessions) == 2
+
+
+class TestWhatAnEventSaysOfTheSdk:
+    def events(self, monkeypatch, captured, by_the_sdk, **options):
+        if by_the_sdk:
+            monkeypatch.setattr(sdk, "SDK_INFO", None)
+        call(SentryMiddleware(apps.answer_list, traces_sample_rate=1.0, **options), environ_of())
+        return captured.transactions[-1]["sdk"]
+
+    def test_is_what_the_sdk_itself_says(self, monkeypatch, captured):
+        ours = self.events(monkeypatch, captured, by_the_sdk=False)
+        registry.reset()
+        assert ours == self.events(monkeypatch, captured, by_the_sdk=True)
+        assert ours["integrations"]
+
+    def test_need_not_be_serialised_again(self, monkeypatch, captured):
+        plain = []
+        repr_ = sdk.Serialized.__sentry_repr__
+        monkeypatch.setattr(
+            sdk.Serialized, "__sentry_repr__", lambda self: plain.append(repr_(self)) or plain[-1]
+        )
+        told = self.events(monkeypatch, captured, by_the_sdk=False)
+        assert plain == [told]
+
+    def test_is_what_an_event_processor_makes_of_it(self, captured):
+        def add(event, _hint):
+            if not captured.transactions:
+                event["sdk"]["packages"].append({"name": b"mine", "version": object})
+            return event
+
+        before = json.dumps(sdk.SDK_INFO)
+        app = SentryMiddleware(apps.answer_list, traces_sample_rate=1.0)
+        sentry_sdk.get_global_scope().add_event_processor(add)
+        call(app, environ_of())
+        assert captured.transactions[0]["sdk"]["packages"][-1] == {
+            "name": "mine",
+            "version": "<class 'object'>",
+        }
+        call(app, environ_of())
+        assert len(captured.transactions[1]["sdk"]["packages"]) == 1
+        assert json.dumps(sdk.SDK_INFO) == before
+
+    def test_is_shortened_by_the_sdk_where_texts_are(self, captured_unchecked):
+        app = SentryMiddleware(apps.answer_list, traces_sample_rate=1.0, max_value_length=11)
+        call(app, environ_of())
+        assert captured_unchecked.transactions[0]["sdk"]["name"] == "sentry.p..."
