@@ -119,10 +119,14 @@ class RequestData(HasSecrets):
 
     def _added_to(self, environ: dict[str, Any]) -> dict[str, str]:
         """Return the headers that somebody has put into the environ since: keystone's middleware, say."""
+        before = self.strings.get
         return {
             key: value
             for key, value in environ.items()
-            if isinstance(value, str) and key.startswith("HTTP_") and self.strings.get(key) != value
+            if value is not before(key)
+            and isinstance(value, str)
+            and key.startswith("HTTP_")
+            and value != before(key)
         }
 
     def forwarded(self) -> Forwarded:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import binascii
 import html
 import ipaddress
 import json
@@ -107,7 +108,7 @@ def base64_seed(secret: Secret) -> str:
     beginning = secret.text[:8]
     if "%" in beginning or "+" in beginning or not beginning.isascii():
         return ""
-    return base64.b64encode(secret.text[:6].encode("utf-8", "replace"))[:8].decode()
+    return binascii.b2a_base64(beginning[:6].encode())[:8].decode()
 
 
 def _forms(text: str, is_one_of_many: bool) -> set[str]:

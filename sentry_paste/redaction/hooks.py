@@ -13,7 +13,7 @@ from sentry_sdk.attachments import Attachment
 
 from sentry_paste import sdk
 from sentry_paste.redaction import values
-from sentry_paste.redaction.matcher import Matcher
+from sentry_paste.redaction.matcher import NO_SECRETS, Matcher
 from sentry_paste.redaction.names import Names
 from sentry_paste.redaction.payloads import Kept, clean_event, clean_item, strip_event, strip_item
 
@@ -21,8 +21,6 @@ log = logging.getLogger("sentry_paste")
 
 _EVENT_HOOKS = ("before_send", "before_send_transaction")
 _ITEM_HOOKS = ("before_send_log", "before_send_metric", "before_send_span")
-
-_NOTHING = Matcher(())
 
 
 class HasSecrets:
@@ -125,7 +123,7 @@ class Redaction:
         exc_info = (hint or {}).get("exc_info")
         environ = _environ_in(exc_info[2]) if exc_info else None
         if environ is None:
-            return _NOTHING
+            return NO_SECRETS
         strings = {key: value for key, value in environ.items() if type(value) is str}
         secrets = values.of_request(strings, self.names)
         return Matcher(secrets.union(values.of_users(values.of_environ(environ, self.names))))

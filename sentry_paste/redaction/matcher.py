@@ -59,8 +59,12 @@ class Matcher:
         seeds = self._seeds
         if seeds is None:
             seeds = self._seeds = _seeds_of(self._secrets)
-        if seeds and not any(told in text for told in seeds):
-            return False
+        for told in seeds:
+            if told in text:
+                break
+        else:
+            if seeds:
+                return False
         self._make_ready()
         return True
 
@@ -238,6 +242,10 @@ class Matcher:
                         break
                     index = tail.find(key[:_TOLD], index + 1)
         return text if at == len(stem) else text[:at] + FILTERED
+
+
+#: Of a request that has none.
+NO_SECRETS = Matcher(())
 
 
 def _seeds_of(secrets: list[Secret]) -> list[str]:

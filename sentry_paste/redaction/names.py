@@ -195,10 +195,7 @@ class Names:
         Args:
             key: as the environ has it.
         """
-        return key == "REMOTE_ADDR" or bool(
-            set(normal(key).split("_")) & {"forwarded", "ip", "addr", "address"}
-            and not set(normal(key).split("_")) & _PERSON_WORDS
-        )
+        return key == "REMOTE_ADDR" or _has_words_of_addresses(key)
 
     def _is_parameter(self, name: str) -> bool:
         """Tell whether a parameter of a query or a form is secret; decoded or percent-encoded."""
@@ -331,8 +328,9 @@ class Names:
         found = []
         query = text.partition("?")[2] or text
         # The value up to an ampersand, and what it is for those who split at semicolons, or at a fragment.
-        for part in [*query.split("&"), *query.partition("#")[0].split("&"), *_SEPARATORS.split(text)[::2]]:
-            for piece in {part, *part.split(";")}:
+        parts = [*query.split("&"), *query.partition("#")[0].split("&"), *_SEPARATORS.split(text)[::2]]
+        for part in dict.fromkeys(parts):
+            for piece in (part, *part.split(";")) if ";" in part else (part,):
                 name, _, value = piece.partition("=")
                 if value and self.is_parameter(name):
                     found.append((name, value))
@@ -346,6 +344,12 @@ def _unknown(mapping: Collection[Any], plain: set[Any], rule: Callable[[str], An
         plain.clear()
     plain.update(name for name in mapping if name not in found and len(str(name)) <= _LONGEST_NAME)
     return [name for name in mapping if name in found]
+
+
+@lru_cache(maxsize=256)
+def _has_words_of_addresses(key: str) -> bool:
+    words = set(normal(key).split("_"))
+    return bool(words & {"forwarded", "ip", "addr", "address"}) and not words & _PERSON_WORDS
 
 
 def _reads_as_header(key: str) -> bool:

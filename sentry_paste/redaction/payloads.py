@@ -91,8 +91,8 @@ def clean_event(event: dict[str, Any], matcher: Matcher, names: Names, kept: Kep
     for name, own in (("tags", kept.tags), ("user", kept.user)):
         walk.add_except(event, name, own)
     walk.add_keys(event.get("_meta"))
+    _add_urls(walk, event)
     walk.finish(matcher)
-    _clean_urls(event, matcher, names)
 
 
 def clean_item(item: dict[str, Any], matcher: Matcher, names: Names) -> None:
@@ -203,20 +203,17 @@ def _add_request(walk: Walk, request: Any, names: Names) -> None:
         elif key == "query_string" and type(value) is str:
             request[key] = names.clean_query(value)
             walk.add_member(request, key, request[key], None)
+        elif key == "url" and type(value) is str:
+            request[key] = names.clean_query(value)
+            walk.add_url(request, key)
         elif key not in ("url", "method"):
             walk.add_member(request, key, value, ((None, "request"), key))
 
 
-def _clean_urls(event: dict[str, Any], matcher: Matcher, names: Names) -> None:
-    if type(event.get("transaction")) is str:
-        event["transaction"] = matcher.clean(event["transaction"], is_url=True)
-    request = event.get("request")
-    if isinstance(request, dict) and type(request.get("url")) is str:
-        request["url"] = matcher.clean(names.clean_query(request["url"]), is_url=True)
-    trace = (event.get("contexts") or {}).get("trace")
-    dsc = trace.get("dynamic_sampling_context") if isinstance(trace, dict) else None
-    if isinstance(dsc, dict) and type(dsc.get("transaction")) is str:
-        dsc["transaction"] = matcher.clean(dsc["transaction"], is_url=True)
+def _add_urls(walk: Walk, event: dict[str, Any]) -> None:
+    walk.add_url(event, "transaction")
+    trace = dict(items_of(event.get("contexts"))).get("trace")
+    walk.add_url(dict(items_of(trace)).get("dynamic_sampling_context"), "transaction")
 
 
 def _plain(value: Any) -> Any:

@@ -25,6 +25,7 @@ _SHORT = 4
 # it match the same text, so that none is tried in two ways.
 _WORD = re.compile("[A-Z]+|[A-Z]?[a-z]+(?:[A-Z][a-z][a-z]+)*")
 _BETWEEN_WORDS = re.compile("[-_./:,; +]")
+_DIGIT = re.compile("[0-9]")
 _LONGEST_WORD = 15
 _PATH = re.compile(r"/|[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 # Dates, times, versions and short numbers.
@@ -59,8 +60,11 @@ def of_request(strings: Mapping[str, str], names: Names) -> set[Secret]:
         names: which names are secret.
     """
     found: set[Secret] = set()
+    if not strings:
+        return found
     for key, value in strings.items():
-        if value:
+        # Most entries are neither secret nor have parameters.
+        if value and ("=" in value or names.is_environ(key)):
             found.update(_of_entry(key, value, names))
     # The server's own address is in every URL, also of a client on the same machine.
     own = {strings.get("SERVER_NAME", ""), strings.get("HTTP_HOST", "").partition(":")[0]}
@@ -252,5 +256,7 @@ def _where(text: str) -> Where | None:
 
 
 def _is_words(text: str) -> bool:
+    if _DIGIT.search(text):
+        return False
     words = _BETWEEN_WORDS.split(text) if len(text) < 1000 else [""]
     return all(len(word) <= _LONGEST_WORD and _WORD.fullmatch(word) for word in words)

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, Union
 
-from sentry_paste.redaction.matcher import Matcher
+from sentry_paste.redaction.matcher import NO_SECRETS, Matcher
 from sentry_paste.redaction.names import FILTERED, Names, Rule
 from sentry_paste.redaction.texts import clean_text
 
@@ -58,8 +58,7 @@ class Walk:
         self._members: list[tuple[Any, Any]] = []
         self._stack: list[tuple[Any, Path, bool]] = []
         self._replaced: list[Path] = []
-        #: Texts in which words are no secrets: ordinary headers, paths and URLs.
-        self.urls: list[tuple[Any, Any]] = []
+        self._urls: list[tuple[Any, Any]] = []
         # What became of query strings: each frame that holds the environ has the same.
         self._queries: dict[str, str] = {}
 
@@ -70,6 +69,11 @@ class Walk:
             self._members.append((holder, key))
         else:
             self.add(value, path)
+
+    def add_url(self, holder: Any, key: Any) -> None:
+        """Add a path or a URL, where there is one: a text in which words are no secrets."""
+        if isinstance(holder, dict) and type(holder.get(key)) is str:
+            self._urls.append((holder, key))
 
     def add_except(self, event: dict[str, Any], name: str, kept: Mapping[str, Any]) -> None:
         """Add a mapping of an event, but for the keys that the app has given a value to."""
@@ -104,7 +108,7 @@ class Walk:
             elif type(value) is str:
                 if "?" in value or self._names.has_parameters(name):
                     headers[name] = self._names.clean_query(value)
-                self.urls.append((headers, name))
+                self._urls.append((headers, name))
 
     def add(self, node: Any, path: Path, by_name: bool = True) -> None:
         """Add a tree.
@@ -204,6 +208,10 @@ class Walk:
         """Replace what is secret in all that was added."""
         self._walk()
         texts = [text for text in self._texts if type(text) is str]
+        urls = [holder[key] for holder, key in self._urls]
+        # Most payloads have no secret: that is one question for all of it.
+        if matcher and not matcher.may_have("\n".join([*texts, *urls])):
+            matcher = NO_SECRETS
         changed = matcher.clean_all(texts)
         for text in texts:
             if "=" in text or ":" in text:
@@ -214,8 +222,8 @@ class Walk:
         # Keys are no places for words: what an event is made of has such names.
         renamed = {key: cleaned for key in changed if (cleaned := matcher.clean(key, is_url=True)) != key}
         self._remark(renamed)
-        if self.urls and matcher.may_have("\n".join([holder[key] for holder, key in self.urls])):
-            for holder, key in self.urls:
+        if matcher:
+            for holder, key in self._urls:
                 holder[key] = matcher.clean(holder[key], is_url=True)
         if not changed:
             return
