@@ -1,0 +1,207 @@
+"""What is not documented of the SDK's HTTP transports, and is needed to know what became of an envelope.
+
+Checked with sentry-sdk 2.18.0 and 2.75.0. An SDK in which ``_send_envelope``, ``_request`` or ``_worker`` are
+missing has no transport that ``transport_class`` finds fit: envelopes go as the SDK sends them, without a
+spool, which is warned of.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+from sentry_sdk import transport as sdk_transport
+from sentry_sdk.envelope import Envelope
+from sentry_sdk.transport import HttpTransport, Transport
+from sentry_sdk.utils import Dsn
+from sentry_sdk.worker import BackgroundWorker
+
+_NEEDED = ("_send_envelope", "_request", "_check_disabled", "record_lost_event", "_make_pool")
+_BASE: Any = getattr(sdk_transport, "BaseHttpTransport", None)
+
+
+@dataclass
+class Attempt:
+    """What became of an envelope.
+
+    Attributes:
+        status: that the server answered with, 0 where there was no answer.
+        retry_after: seconds that the server asks to wait, 0 where it does not.
+        error: what was raised in place of an answer.
+        is_over: whether it ended; the SDK sends nothing of an envelope whose items are all rate-limited.
+        lost: what the SDK has counted as lost meanwhile; it is counted only with ``count_lost``.
+    """
+
+    status: int = 0
+    retry_after: float = 0.0
+    error: Exception | None = None
+    lost: list[tuple[tuple[Any, ...], dict[str, Any]]] = field(default_factory=list)
+
+    @property
+    def delivered(self) -> bool:
+        """Whether Sentry has it."""
+        return 200 <= self.status < 300
+
+    @property
+    def may_be_repeated(self) -> bool:
+        """Whether it may be taken later: no answer, 429, and what a server or a proxy says of itself."""
+        return (self.status == 0 and self.error is not None) or self.status in (408, 429, 500, 502, 503, 504)
+
+    @property
+    def withheld(self) -> bool:
+        """Whether it was not sent, for a rate limit."""
+        return self.status == 0 and self.error is None
+
+
+def transport_class(options: Mapping[str, Any]) -> Any:
+    """Return the class of transport that the SDK would take, made to tell what becomes of envelopes.
+
+    None where it would take one that is not like its HTTP transport: a function, an instance, an
+    asynchronous one.
+
+    Args:
+        options: of a client that is to be made.
+    """
+    given, experiments = options.get("transport"), options.get("_experiments") or {}
+    if given is None:
+        if experiments.get("transport_async"):
+            return None
+        http2 = getattr(sdk_transport, "Http2Transport", None)
+        is_http2 = experiments.get("transport_http2") and getattr(sdk_transport, "HTTP2_ENABLED", True)
+        given = http2 if is_http2 and http2 is not None else HttpTransport
+    if not isinstance(given, type) or _BASE is None or not issubclass(given, _BASE):
+        return None
+    if not all(hasattr(given, name) for name in _NEEDED):
+        return None
+    return type("TellingTransport", (_Telling, given), {})
+
+
+class _Telling:
+    """What is put before a transport class of the SDK's.
+
+    Args:
+        options: of the client, all of them.
+    """
+
+    # Of the SDK's class.
+    options: dict[str, Any]
+    parsed_dsn: Dsn
+    _worker: Any
+    _discarded_events: Any
+    _disabled_until: dict[Any, datetime]
+    _send_envelope: Callable[[Envelope], None]
+    _check_disabled: Callable[[str], bool]
+
+    def __init__(self, options: dict[str, Any]) -> None:
+        self._here = threading.local()
+        super().__init__(options)  # type: ignore[call-arg]
+
+    def attempt(self, envelope: Envelope) -> Attempt:
+        """Send an envelope in this thread, and return what became of it.
+
+        Args:
+            envelope: it is not changed.
+        """
+        attempt = self._here.attempt = Attempt()
+        reported = getattr(self, "_discarded_events", None)
+        try:
+            self._send_envelope(envelope)
+        except Exception as error:
+            attempt.error = error
+        finally:
+            self._here.attempt = None
+        if not attempt.delivered and reported and self._discarded_events is not reported:
+            # What was lost before went with this envelope, and did not arrive either.
+            for key, count in reported.items():
+                self._discarded_events[key] += count
+        return attempt
+
+    def _request(self, *args: Any, **kwargs: Any) -> Any:
+        response = super()._request(*args, **kwargs)  # type: ignore[misc]
+        attempt: Attempt | None = getattr(self._here, "attempt", None)
+        if attempt is not None:
+            attempt.status = int(response.status)
+            attempt.retry_after = self._seconds(response)
+        return response
+
+    def _seconds(self, response: Any) -> float:
+        try:
+            text = self._get_header_value(response, "Retry-After")  # type: ignore[attr-defined]
+            return _retry_after(text)
+        except Exception:  # what a server says is not to be trusted to be anything
+            return 0.0
+
+    def record_lost_event(self, *args: Any, **kwargs: Any) -> None:
+        """Count what is lost, or leave it to whoever tries to send it."""
+        attempt: Attempt | None = getattr(self._here, "attempt", None)
+        if attempt is not None:
+            attempt.lost.append((args, kwargs))
+        else:
+            super().record_lost_event(*args, **kwargs)  # type: ignore[misc]
+
+    def count_lost(self, attempt: Attempt) -> None:
+        """Count as lost what the SDK has counted during an attempt.
+
+        Args:
+            attempt: after which the envelope is not kept.
+        """
+        for args, kwargs in attempt.lost:
+            self.record_lost_event(*args, **kwargs)
+
+    def submit(self, function: Callable[[], Any]) -> bool:
+        """Have a function called in the SDK's own thread; return whether there is room for it.
+
+        Args:
+            function: takes nothing.
+        """
+        return bool(self._worker.submit(function))
+
+    def is_busy(self) -> bool:
+        """Tell whether something waits to be sent."""
+        queue = getattr(self._worker, "_queue", None)
+        return queue is not None and not queue.empty()
+
+    def limited_for(self, category: str) -> float:
+        """Return for how many seconds the server takes nothing of a category, 0 if it does.
+
+        Args:
+            category: ``error``, ``transaction`` and so on.
+        """
+        if not self._check_disabled(category):
+            return 0.0
+        now = datetime.now(timezone.utc)
+        until = [self._disabled_until.get(name) for name in (category, None)]
+        return max([(time - now).total_seconds() for time in until if time is not None], default=1.0)
+
+    def begin_again(self) -> None:
+        """Forget, in a process that was forked, the parent's queue and its connections."""
+        create = getattr(self, "_create_worker", None)
+        size = self.options.get("transport_queue_size", 100)
+        self._worker = create(self.options) if create is not None else BackgroundWorker(queue_size=size)
+        self._pool = self._make_pool()  # type: ignore[attr-defined]
+        self._here = threading.local()
+
+
+def _retry_after(text: str | None) -> float:
+    """Return the seconds of a ``Retry-After`` header (RFC 9110, section 10.2.3), a number or a date."""
+    if not text:
+        return 0.0
+    try:
+        return max(float(text), 0.0)
+    except ValueError:
+        return max((parsedate_to_datetime(text) - datetime.now(timezone.utc)).total_seconds(), 0.0)
+
+
+def host_and_project(transport: Transport) -> tuple[str, str]:
+    """Return where a transport sends to.
+
+    Args:
+        transport: with a DSN.
+    """
+    dsn = transport.parsed_dsn
+    assert dsn is not None  # noqa: S101
+    return f"{dsn.netloc}{dsn.path}", str(dsn.project_id)
