@@ -21,8 +21,8 @@ from sentry_paste.config.settings import Settings
 from sentry_paste.hooks import with_guards
 from sentry_paste.redaction import Names, Redaction
 from sentry_paste.serverlogs import drop_told_twice
-from sentry_paste.spool.files import Spool
-from sentry_paste.spool.transport import SpoolTransport
+from sentry_paste.spool.delivery import DeliveringTransport, delivering
+from sentry_paste.spool.transport import SpoolTransport, Terms
 
 log = logging.getLogger("sentry_paste")
 
@@ -48,6 +48,11 @@ class GuardedClient(sentry_sdk.Client):
     tags: Mapping[str, str] = MappingProxyType({})
     contexts: Mapping[str, Mapping[str, Any]] = MappingProxyType({})
     redaction: Redaction
+
+    def begin(self) -> None:
+        """Have what an earlier process has left in the spool sent: with the first request, never at load."""
+        if isinstance(self.transport, DeliveringTransport):
+            self.transport.open()
 
     def capture_event(self, event: Any, *args: Any, **kwargs: Any) -> str | None:
         """Capture as the SDK does; what goes wrong costs the event alone."""
@@ -149,11 +154,8 @@ class Registry:
         options = dict(settings.sdk)
         if self.transport is not None:
             options["transport"] = self.transport
-        elif settings.spool_dir is not None and "transport" not in options:
-            if settings.sdk.get("dsn"):
-                log.warning("spool_dir is used only while no DSN is set; envelopes are sent to the DSN")
-            else:
-                options["transport"] = SpoolTransport(Spool(settings.spool_dir))
+        elif settings.spool_dir is not None:
+            options.update(_through_the_spool(settings, options))
         redaction = Redaction(secret_names(settings))
         try:
             with warnings.catch_warnings():
@@ -207,6 +209,25 @@ def secret_names(settings: Settings) -> Names:
     return Names(
         settings.redact_headers, settings.redact_params, settings.redact_environ, settings.keep_headers
     )
+
+
+def _through_the_spool(settings: Settings, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the option of the SDK's that has envelopes go through the spool."""
+    terms = Terms(
+        str(settings.spool_dir),
+        settings.spool_items,
+        settings.spool_max_size,
+        settings.spool_max_age,
+        settings.spool_rate,
+        settings.spool_fsync,
+    )
+    if not options.get("dsn"):
+        return {} if "transport" in options else {"transport": SpoolTransport(terms)}
+    transport = delivering(options, terms)
+    if transport is None:
+        log.warning("%s: spool_dir is not used with a transport of this kind", settings.source)
+        return {}
+    return {"transport": transport}
 
 
 def _wants_client(settings: Settings) -> bool:

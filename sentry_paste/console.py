@@ -11,8 +11,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 
 from sentry_paste.spool.contents import read_contents
-from sentry_paste.spool.files import SpoolFile
 from sentry_paste.spool.model import Breadcrumb, Contents, Error, Frame, Span
+from sentry_paste.spool.names import SpoolFile
 
 _TITLE_WIDTH = 60
 _TRANSACTION_WIDTH = 32

@@ -99,6 +99,8 @@ class Plan:
         """
         found = self._facts
         if found.client is not client:
+            if isinstance(client, GuardedClient):
+                client.begin()
             options = client.options
             traces = sdk.traces(options)
             found = self._facts = Facts(

@@ -12,6 +12,7 @@ import sentry_sdk
 
 from sentry_paste import ConfigError, SentryMiddleware, filter_factory, sdk
 from sentry_paste.client import registry
+from sentry_paste.spool import Spool
 from sentry_paste.spool.transport import SpoolTransport
 
 import apps
@@ -179,13 +180,11 @@ def test_spool_dir_without_a_dsn_keeps_envelopes_as_files(tmp_path):
     assert len(os.listdir(tmp_path / "var/spool")) == 1
 
 
-def test_spool_dir_with_a_dsn_is_told_to_be_unused(tmp_path, caplog, receiver):
+def test_spool_dir_with_a_dsn_is_empty_once_all_is_delivered(tmp_path, receiver):
     app = filter_factory({"here": str(tmp_path)}, spool_dir="spool", dsn=receiver.dsn)(apps.by_path)
-    assert "spool_dir is used only while no DSN is set" in caplog.text
     call(app, environ_of("/crash"))
-    app.client.flush()
     receiver.wait(errors=1)
-    assert not (tmp_path / "spool").exists()
+    assert Spool(tmp_path / "spool").files() == []
 
 
 def test_reset_forgets_the_clients():

@@ -13,7 +13,7 @@ from webtest import TestApp
 from sentry_paste.example import labels, main, present, shop
 from sentry_paste.spool import Spool, read_contents
 from sentry_paste.spool.model import Span
-from sentry_paste.spool.transport import SpoolTransport
+from sentry_paste.spool.transport import SpoolTransport, Terms
 
 SCRIPT = "<script>alert(1)</script>"
 TRACE = "0af7651916cd43dd8448eb211c80319c"
@@ -37,7 +37,7 @@ def client(spool):
     with sentry_sdk.isolation_scope() as scope:
         client = sentry_sdk.Client(
             dsn="http://key@localhost/1",
-            transport=SpoolTransport(spool),
+            transport=SpoolTransport(Terms(str(spool.directory))),
             default_integrations=False,
             traces_sample_rate=1.0,
         )

@@ -6,6 +6,27 @@ from sentry_paste.config import kinds, references
 from sentry_paste.config.kinds import duration
 from sentry_paste.config.options import Option
 
+_KINDS = ("error", "feedback", "checkin", "session", "transaction", "profile", "span", "log", "metric")
+
+
+def _spool_items(text: str) -> frozenset[str]:
+    found = {name.lower() for name in kinds.split_names(text)}
+    unknown = sorted(found - {*_KINDS, "all", "none"})
+    if unknown or ("none" in found and len(found) > 1):
+        raise ValueError(f"knows no kind {unknown[0]!r}" if unknown else "none goes with no other")
+    return frozenset(_KINDS) if "all" in found else frozenset(found - {"none"})
+
+
+def _positive(text: str) -> float:
+    number = float(text)
+    if not 0 < number < 1e6:
+        raise ValueError("has to be more than 0")
+    return number
+
+
+SPOOL_ITEMS = kinds.Kind("kinds", f"all, none, or some of: {', '.join(_KINDS)}", _spool_items)
+POSITIVE_NUMBER = kinds.Kind("number", "a number, more than 0", _positive)
+
 OWN_OPTIONS = (
     Option(
         "dsn_file",
@@ -47,15 +68,22 @@ OWN_OPTIONS = (
     Option(
         "spool_dir",
         kinds.PATH,
-        help="Directory where envelopes are kept as files while no DSN is set; relative to the ini.",
+        help="Directory where envelopes are kept as files until Sentry has them, or while no DSN is set; "
+        "relative to the ini.",
+    ),
+    Option(
+        "spool_items",
+        SPOOL_ITEMS,
+        default=frozenset({"error", "feedback", "checkin", "session"}),
+        help="Kinds of envelopes that are in the spool before they are sent, of sessions the crashed ones. "
+        "The others are put there where sending fails, where the queue is full and where the process ends.",
     ),
     Option(
         "spool_max_size",
         kinds.SIZE,
         default=100_000_000,
         default_text="100 MB",
-        help="How large the spool may grow before its oldest files are dropped.",
-        pending=True,
+        help="How large the spool may grow before files are dropped: the oldest first, errors last.",
     ),
     Option(
         "spool_max_age",
@@ -63,7 +91,19 @@ OWN_OPTIONS = (
         default=30 * 86400.0,
         default_text="30 days",
         help="How old a file of the spool may grow before it is dropped.",
-        pending=True,
+    ),
+    Option(
+        "spool_rate",
+        POSITIVE_NUMBER,
+        default=100.0,
+        default_text="100",
+        help="How many envelopes of the spool a process sends in a second, at most.",
+    ),
+    Option(
+        "spool_fsync",
+        kinds.BOOLEAN,
+        default=False,
+        help="Whether a file of the spool is on the disk itself before the app goes on: for power failures.",
     ),
     Option(
         "http_methods_to_capture",

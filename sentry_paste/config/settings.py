@@ -36,8 +36,11 @@ class Settings:
         contexts: of all events, by name and key.
         ignore_loggers: loggers, or globs for them, whose records are not reported.
         spool_dir: directory for envelope files, absolute; None for no spool.
+        spool_items: kinds of envelopes that are written before they are sent.
         spool_max_size: bytes.
         spool_max_age: seconds.
+        spool_rate: files a second.
+        spool_fsync: whether files are synchronised with the disk.
         http_methods_to_capture: methods, in upper case, whose requests are transactions.
         ignore_paths: globs of paths that are not measured.
         traces_sample_rates: pairs of glob and rate; the first that matches holds.
@@ -63,8 +66,11 @@ class Settings:
     contexts: Mapping[str, Mapping[str, Any]]
     ignore_loggers: Sequence[str]
     spool_dir: str | None
+    spool_items: frozenset[str]
     spool_max_size: int
     spool_max_age: float
+    spool_rate: float
+    spool_fsync: bool
     http_methods_to_capture: frozenset[str]
     ignore_paths: Sequence[str]
     traces_sample_rates: Sequence[tuple[str, float]]

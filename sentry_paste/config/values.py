@@ -90,6 +90,7 @@ DERIVED: Mapping[str, Callable[[dict[str, Any], str], None]] = {
 
 #: Own options that decide what client there is: settings that differ in one do not share a client.
 OF_THE_CLIENT = frozenset(
-    {"dsn_file", "ignore_exceptions", "ignore_loggers", "spool_dir", "tags"}
+    {"dsn_file", "ignore_exceptions", "ignore_loggers", "tags"}
+    | {"spool_dir", "spool_items", "spool_max_age", "spool_max_size", "spool_rate", "spool_fsync"}
     | {"keep_headers", "redact_environ", "redact_headers", "redact_params"}
 )

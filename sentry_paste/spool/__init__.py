@@ -6,7 +6,8 @@ for the command line, the example and anybody's own tools.
 """
 
 from sentry_paste.spool.contents import read_contents
-from sentry_paste.spool.files import Spool, SpoolError, SpoolFile
+from sentry_paste.spool.files import Spool, SpoolError
 from sentry_paste.spool.model import Contents
+from sentry_paste.spool.names import SpoolFile
 
 __all__ = ["Contents", "Spool", "SpoolError", "SpoolFile", "read_contents"]

@@ -7,19 +7,15 @@ if it were missing, and no value is trusted to be safe to print.
 from __future__ import annotations
 
 import json
-import os
-import stat
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timezone
 from typing import Any
 
 from sentry_sdk.envelope import Envelope
 
-from sentry_paste.spool.files import SpoolFile
 from sentry_paste.spool.model import Breadcrumb, Contents, Error, Frame, Span
-
-# What Sentry itself takes as one envelope, https://develop.sentry.dev/sdk/data-model/envelopes/#size-limits.
-MOST_BYTES = 200_000_000
+from sentry_paste.spool.names import SpoolFile
+from sentry_paste.spool.reading import read_bytes
 
 
 def read_contents(file: SpoolFile) -> Contents:
@@ -32,7 +28,7 @@ def read_contents(file: SpoolFile) -> Contents:
         OSError: it cannot be read, or is gone.
         ValueError: it is not an envelope.
     """
-    data = _read(file)
+    data = read_bytes(file)
     try:
         envelope = Envelope.deserialize(data)
         payloads = tuple((_text(item.type) or "?", _decode(item.payload)) for item in envelope.items)
@@ -44,18 +40,6 @@ def read_contents(file: SpoolFile) -> Contents:
         if type_ in ("event", "transaction") and isinstance(payload, dict):
             return _event(file, len(data), payload, payloads)
     return Contents(file, len(data), _title_of_items(payloads), payloads=payloads)
-
-
-def _read(file: SpoolFile) -> bytes:
-    # Anybody's directory may be looked at: no link is followed, no pipe waited for, no device read.
-    descriptor = os.open(file.path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
-    with os.fdopen(descriptor, "rb") as opened:
-        found = os.fstat(descriptor)
-        if not stat.S_ISREG(found.st_mode):
-            raise ValueError("not a regular file")
-        if found.st_size > MOST_BYTES:
-            raise ValueError(f"larger than {MOST_BYTES // 1_000_000} MB")
-        return opened.read()
 
 
 def _decode(payload: Any) -> Any:

@@ -1,95 +1,31 @@
-"""Name, write and list the envelope files of a spool directory.
+"""The files of a spool directory: write, list, claim, set aside, remove.
 
-A name says what a sender or a reader has to know without opening the file::
-
-    20261122T071300.123456Z-error-4c79f60c11214eb38604f4ae0781bfb2-any.envelope
-    time of capture, UTC    kind  event id or a random one         destination
-
-so that the names' order is the order of capture. A file comes into being under
-another name and is renamed when it is complete: whoever lists the directory
-sees whole envelopes only.
+A file comes into being under another name and is renamed when it is complete, and
+whoever wants one renames it first: the file system sees to it that only one
+process succeeds. So the directory needs no lock, and no server that keeps one.
 """
 
 from __future__ import annotations
 
 import os
-import re
 import stat
-import uuid
 from collections.abc import Iterator
-from dataclasses import dataclass
-from datetime import datetime, timezone
+from dataclasses import replace
 from pathlib import Path
 
 from sentry_sdk.envelope import Envelope
 
-#: The destination of an envelope that was captured while no DSN was set.
-ANY_DESTINATION = "any"
+from sentry_paste.spool.names import ANY_DESTINATION, CLAIMED, WAITING, SpoolFile
+from sentry_paste.spool.owner import Owner, current
 
 DIRECTORY_MODE = 0o700
 FILE_MODE = 0o600
 
-_TIME_FORMAT = "%Y%m%dT%H%M%S.%fZ"
-_NAME = re.compile(
-    r"(?P<time>\d{8}T\d{6}\.\d{6}Z)-(?P<kind>[a-z_]+)-(?P<id>[0-9a-f]{32})-(?P<destination>[a-z0-9]+)\.envelope"
-)
-
-# The item types of an envelope (https://develop.sentry.dev/sdk/data-model/envelope-items/) that give a
-# file its kind, the weightier first: an envelope with an event and its attachment is an error.
-_KINDS = {
-    "event": "error",
-    "feedback": "feedback",
-    "check_in": "checkin",
-    "transaction": "transaction",
-    "profile": "profile",
-    "profile_chunk": "profile",
-    "session": "session",
-    "sessions": "session",
-    "span": "span",
-    "log": "log",
-    "trace_metric": "metric",
-    "client_report": "report",
-}
+_PARTIAL = ".partial"
 
 
 class SpoolError(OSError):
     """A spool directory that cannot be used, with the reason."""
-
-
-@dataclass(frozen=True)
-class SpoolFile:
-    """An envelope file, as far as its name tells.
-
-    Attributes:
-        path: where it lies.
-        time: when it was captured, UTC.
-        kind: ``error``, ``transaction``, ``session``, ``log`` and so on; ``other`` for item types that
-            this version does not know.
-        id: the event id, or a random id for an envelope that has none; 32 hexadecimal digits.
-        destination: which DSN it was captured for, ``any`` where none was set.
-    """
-
-    path: Path
-    time: datetime
-    kind: str
-    id: str
-    destination: str
-
-    @classmethod
-    def from_path(cls, path: Path) -> SpoolFile | None:
-        """Return what the name tells, or None for a name that is not a spool's.
-
-        Args:
-            path: the file; it is not opened.
-        """
-        match = _NAME.fullmatch(path.name)
-        if match is None:
-            return None
-        try:
-            time = datetime.strptime(match["time"], _TIME_FORMAT).replace(tzinfo=timezone.utc)
-        except ValueError:
-            return None
-        return cls(path, time, match["kind"], match["id"], match["destination"])
 
 
 class Spool:
@@ -97,17 +33,22 @@ class Spool:
 
     Args:
         directory: where they lie; made on the first write if it is not there.
+        fsync: whether a file is on the disk itself before ``write`` returns, and survives a power failure.
     """
 
-    def __init__(self, directory: str | os.PathLike[str]) -> None:
+    def __init__(self, directory: str | os.PathLike[str], fsync: bool = False) -> None:
         self.directory = Path(directory)
+        self._fsync = fsync
 
-    def write(self, envelope: Envelope, destination: str = ANY_DESTINATION) -> SpoolFile:
+    def write(
+        self, envelope: Envelope, destination: str = ANY_DESTINATION, owner: Owner | None = None
+    ) -> SpoolFile:
         """Write an envelope as a file of its own, whole or not at all.
 
         Args:
             envelope: what to keep.
             destination: which DSN it is for, lower-case letters and digits, default ``any``.
+            owner: the process that is going to send it; None where it is to wait for one.
 
         Raises:
             SpoolError: the directory is another user's, or no directory.
@@ -115,21 +56,35 @@ class Spool:
         """
         data = envelope.serialize()
         self.prepare()
-        kind = kind_of(envelope)
-        identity = _identity(envelope)
-        time = datetime.now(timezone.utc)
-        path = self.directory / f"{time.strftime(_TIME_FORMAT)}-{kind}-{identity}-{destination}.envelope"
-        partial = self.directory / f".{path.name}.{os.getpid()}.partial"
+        file = SpoolFile.new(self.directory, envelope, destination)
+        partial = self.directory / f".{file.name}.{owner or current()}{_PARTIAL}"
+        if owner is not None:
+            file = file.claimed(owner)
         # O_EXCL: a name that somebody prepared, a symbolic link for one, is refused and not followed.
         descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, FILE_MODE)
         try:
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(data)
-            os.rename(partial, path)
+            with os.fdopen(descriptor, "wb") as opened:
+                opened.write(data)
+                if self._fsync:
+                    opened.flush()
+                    os.fsync(descriptor)
+            os.rename(partial, file.path)
+            if self._fsync:
+                self._sync_directory()
         except BaseException:
             partial.unlink(missing_ok=True)
             raise
-        return SpoolFile(path, time, kind, identity, destination)
+        return file
+
+    def _sync_directory(self) -> None:
+        """Have the new name on the disk too, where directories can be synchronised."""
+        if not hasattr(os, "O_DIRECTORY"):
+            return
+        descriptor = os.open(self.directory, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
     def prepare(self) -> None:
         """Make the directory, private to its owner, or check that it is.
@@ -155,16 +110,21 @@ class Spool:
         if stat.S_IMODE(found.st_mode) & 0o077:
             raise SpoolError(f"{self.directory} is open to other users: chmod 700 {self.directory}")
 
-    def files(self, *kinds: str) -> list[SpoolFile]:
+    def files(self, *kinds: str, state: str | None = None) -> list[SpoolFile]:
         """List the envelope files, newest first; a directory that is not there has none.
 
         Args:
             kinds: only files of these kinds; all where none is named.
+            state: only ``waiting``, ``claimed`` or ``aside`` ones; all where it is None.
 
         Raises:
             OSError: the directory cannot be read.
         """
-        found = [file for file in self._scan() if not kinds or file.kind in kinds]
+        found = [
+            file
+            for file in self._scan()
+            if (not kinds or file.kind in kinds) and (state is None or file.state == state)
+        ]
         found.sort(key=lambda file: file.path.name, reverse=True)
         return found
 
@@ -179,30 +139,112 @@ class Spool:
             return None
         return next((file for file in self.files() if file.id.startswith(wanted)), None)
 
-    def _scan(self) -> Iterator[SpoolFile]:
+    def foreign(self) -> list[Path]:
+        """List what looks like an envelope file and has no name of a spool's; it is left alone."""
+        return sorted(
+            self.directory / name
+            for name in self._names()
+            if name.endswith(".envelope") and SpoolFile.from_path(Path(name)) is None
+        )
+
+    def claim(self, file: SpoolFile, owner: Owner) -> SpoolFile | None:
+        """Take a file for a process; return it as it is then, None where another was faster.
+
+        Args:
+            file: that waits.
+            owner: the process.
+        """
+        return self._rename(file, file.claimed(owner))
+
+    def release(self, file: SpoolFile) -> SpoolFile | None:
+        """Have a file wait for whoever sends it next; None where it is gone.
+
+        Args:
+            file: in any state.
+        """
+        return self._rename(file, file.waiting())
+
+    def set_aside(self, file: SpoolFile, reason: str) -> SpoolFile | None:
+        """Keep a file and send it no more; None where it is gone.
+
+        Args:
+            file: in any state.
+            reason: a word or two, ``http 413`` say.
+        """
+        return self._rename(file, file.aside(reason))
+
+    def remove(self, file: SpoolFile) -> None:
+        """Remove a file, which may be gone already.
+
+        Args:
+            file: in any state.
+        """
+        file.path.unlink(missing_ok=True)
+
+    def take_back(self, is_alive: dict[Owner, bool]) -> tuple[int, int]:
+        """Have files of dead processes wait again; return how many those are, and how many were half written.
+
+        What was half written when its process died is set aside: nobody has been told that it is kept.
+
+        Args:
+            is_alive: of the owners that are known, whether they are.
+        """
+        taken, partial = 0, 0
+        for name in self._names():
+            if name.endswith(_PARTIAL):
+                partial += self._set_partial_aside(name, is_alive)
+            file = SpoolFile.from_path(self.directory / name)
+            if file is None or file.state != CLAIMED:
+                continue
+            owner = file.owner
+            if owner is None or not is_alive.get(owner, True):
+                taken += self.release(file) is not None
+        return taken, partial
+
+    def _set_partial_aside(self, name: str, is_alive: dict[Owner, bool]) -> bool:
+        path = self.directory / name
+        base, _, owner_text = name[1 : -len(_PARTIAL)].rpartition(".")
+        owner, file = Owner.from_text(owner_text), SpoolFile.from_path(self.directory / base)
+        if owner is None or file is None or is_alive.get(owner, True):
+            return False
+        return self._rename(replace(file, path=path), file.aside("partial")) is not None
+
+    def owners(self) -> set[Owner]:
+        """Return who has claimed or begun a file."""
+        found = set()
+        for name in self._names():
+            text = name[: -len(_PARTIAL)] if name.endswith(_PARTIAL) else name
+            owner = Owner.from_text(text.rpartition("." if name.endswith(_PARTIAL) else f".{CLAIMED}-")[2])
+            if owner is not None:
+                found.add(owner)
+        return found
+
+    def waiting(self, *destinations: str) -> list[SpoolFile]:
+        """List what waits for some destinations, the oldest first.
+
+        Args:
+            destinations: of DSNs.
+
+        Raises:
+            OSError: the directory cannot be read.
+        """
+        return [file for file in self.files(state=WAITING)[::-1] if file.destination in destinations]
+
+    def _rename(self, file: SpoolFile, renamed: SpoolFile) -> SpoolFile | None:
         try:
-            names = os.listdir(self.directory)
+            os.rename(file.path, renamed.path)
         except FileNotFoundError:
-            return
-        for name in names:
+            return None
+        return renamed
+
+    def _scan(self) -> Iterator[SpoolFile]:
+        for name in self._names():
             file = SpoolFile.from_path(self.directory / name)
             if file is not None:
                 yield file
 
-
-def kind_of(envelope: Envelope) -> str:
-    """Return the kind of an envelope's weightiest item, ``other`` for unknown types.
-
-    Args:
-        envelope: the envelope; its payloads are not looked at.
-    """
-    types = {item.type for item in envelope.items}
-    return next((kind for type_, kind in _KINDS.items() if type_ in types), "other")
-
-
-def _identity(envelope: Envelope) -> str:
-    """Return the envelope's event id where it has a proper one, else a random id."""
-    try:
-        return uuid.UUID(str(envelope.headers["event_id"])).hex
-    except (KeyError, ValueError):
-        return uuid.uuid4().hex
+    def _names(self) -> list[str]:
+        try:
+            return os.listdir(self.directory)
+        except FileNotFoundError:
+            return []

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sentry_paste.spool.files import SpoolFile
+from sentry_paste.spool.names import SpoolFile
 
 
 @dataclass(frozen=True)

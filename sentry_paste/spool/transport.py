@@ -1,16 +1,37 @@
-"""The SDK transport that keeps envelopes in a spool."""
+"""The SDK transport that keeps envelopes in a spool while there is nowhere to send them."""
 
 from __future__ import annotations
 
-import logging
-from typing import Any
+from collections.abc import Collection
+from typing import Any, NamedTuple
 
 from sentry_sdk.envelope import Envelope
 from sentry_sdk.transport import Transport
 
+from sentry_paste.spool.bounds import Bounds
 from sentry_paste.spool.files import Spool
+from sentry_paste.spool.names import SpoolFile
+from sentry_paste.spool.telling import Teller
 
-log = logging.getLogger("sentry_paste")
+
+class Terms(NamedTuple):
+    """What the ini says of the spool.
+
+    Attributes:
+        directory: absolute.
+        items: kinds that are written before they are sent.
+        max_size: bytes that it may hold.
+        max_age: seconds that a file may wait.
+        rate: files of the backlog that are sent in a second, at most.
+        fsync: whether a file is on the disk itself before the SDK goes on.
+    """
+
+    directory: str
+    items: Collection[str] = ("error", "feedback", "checkin", "session")
+    max_size: int = 100_000_000
+    max_age: float = 30 * 86400.0
+    rate: float = 100.0
+    fsync: bool = False
 
 
 class SpoolTransport(Transport):
@@ -19,14 +40,15 @@ class SpoolTransport(Transport):
     A directory that cannot be written costs the envelope and one warning, never the request.
 
     Args:
-        spool: where to write.
+        terms: of the spool.
         options: the client's options, as every SDK transport takes them.
     """
 
-    def __init__(self, spool: Spool, options: dict[str, Any] | None = None) -> None:
+    def __init__(self, terms: Terms, options: dict[str, Any] | None = None) -> None:
         super().__init__(options)
-        self.spool = spool
-        self._warned = False
+        self.spool = Spool(terms.directory, terms.fsync)
+        self._teller = Teller(self.spool.directory)
+        self._bounds = Bounds(self.spool, terms.max_size, terms.max_age, self._dropped)
 
     def capture_envelope(self, envelope: Envelope) -> None:
         """Write the envelope before returning.
@@ -35,10 +57,12 @@ class SpoolTransport(Transport):
             envelope: what the SDK captured.
         """
         try:
-            self.spool.write(envelope)
+            self._bounds.wrote(self.spool.write(envelope))
+            self._bounds.enforce_now_and_then()
         except Exception as error:  # whatever the disk does, the app goes on
-            warned, self._warned = self._warned, True
-            if not warned:
-                log.warning("spool_dir: %s: nothing is kept until this is mended", error)
+            self._teller.failed(error)
         else:
-            self._warned = False
+            self._teller.succeeded()
+
+    def _dropped(self, file: SpoolFile, reason: str) -> None:
+        self._teller.count(f"{file.kind} dropped, {reason}")

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from sentry_sdk.envelope import Envelope, Item
 
 from sentry_paste.spool import Spool, SpoolError, SpoolFile
-from sentry_paste.spool.files import kind_of
+from sentry_paste.spool.names import kind_of
+from sentry_paste.spool.owner import current
 
 EVENT_ID = "4c79f60c11214eb38604f4ae0781bfb2"
 
@@ -66,8 +67,8 @@ def test_directory_that_is_open_to_others_is_refused_and_not_changed(spool):
 
 def test_name_that_somebody_prepared_is_not_followed(spool, tmp_path, monkeypatch):
     spool.prepare()
-    monkeypatch.setattr("sentry_paste.spool.files.datetime", FrozenTime)
-    trap = spool.directory / f".{FrozenTime.text}-error-{EVENT_ID}-any.envelope.{os.getpid()}.partial"
+    monkeypatch.setattr("sentry_paste.spool.names.datetime", FrozenTime)
+    trap = spool.directory / f".{FrozenTime.text}-error-{EVENT_ID}-any.envelope.{current()}.partial"
     trap.symlink_to(tmp_path / "target")
     with pytest.raises(FileExistsError):
         spool.write(error())

@@ -1,0 +1,226 @@
+"""The thread that sends what waits in a spool: one in a process, one at work in a directory."""
+
+from __future__ import annotations
+
+import os
+import random
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime, timezone
+from enum import Enum
+from typing import Protocol
+
+from sentry_sdk.envelope import Envelope
+
+from sentry_paste.spool.backoff import Backoff, Pace
+from sentry_paste.spool.bounds import Bounds
+from sentry_paste.spool.files import Spool
+from sentry_paste.spool.names import SpoolFile
+from sentry_paste.spool.owner import Owner, current
+from sentry_paste.spool.presence import Presence
+from sentry_paste.spool.reading import UnreadableError, read_envelope
+from sentry_paste.spool.telling import Teller
+
+try:
+    import fcntl
+except ImportError:  # pragma: no cover - Windows: processes send side by side, each claims what it sends
+    fcntl = None  # type: ignore[assignment]
+
+# Seconds from one look at the directory to the next, where nothing tells to look.
+_LOOK_AGAIN = 10.0
+# Seconds to wait for what is captured now to go first.
+_STEP_ASIDE = 0.02
+
+
+class Result(Enum):
+    """What became of a file that was sent."""
+
+    #: Sentry has it.
+    DELIVERED = 1
+    #: It may be taken later.
+    LATER = 2
+    #: It may be taken when the rate limit of its kind is over.
+    LIMITED = 3
+    #: Sentry will not take it.
+    REFUSED = 4
+
+
+class Sender(Protocol):
+    """Who sends an envelope, and knows whether there is something more urgent."""
+
+    def send_again(self, envelope: Envelope, kind: str) -> tuple[Result, str, float]:
+        """Send an envelope in this thread; return what became of it, why, and for how long to wait.
+
+        Args:
+            envelope: as it was kept.
+            kind: of the file.
+        """
+
+    def is_busy(self) -> bool:
+        """Tell whether something that was captured just now waits to be sent."""
+
+
+class Backlog:
+    """What waits in a spool for one destination.
+
+    Args:
+        spool: the spool.
+        destinations: whose files are sent.
+        sender: sends them.
+        bounds: of the spool.
+        teller: of the spool.
+        rate: files a second, at most.
+    """
+
+    def __init__(
+        self,
+        spool: Spool,
+        destinations: tuple[str, ...],
+        sender: Sender,
+        bounds: Bounds,
+        teller: Teller,
+        rate: float,
+    ) -> None:
+        self._spool = spool
+        self._destinations = destinations
+        self._sender = sender
+        self._bounds = bounds
+        self._teller = teller
+        self._backoff = Backoff()
+        self._pace = Pace(rate)
+        self._presence = Presence(spool)
+        self._wake = threading.Event()
+        self._stopped = threading.Event()
+        self._thread: threading.Thread | None = None
+        # Kinds of which the server takes nothing, and until when.
+        self._limited: dict[str, float] = {}
+
+    def start(self) -> None:
+        """Start the thread, which is the process's own."""
+        self._thread = threading.Thread(target=self._run, name="sentry-paste.spool", daemon=True)
+        self._thread.start()
+
+    def wake(self) -> None:
+        """Have the thread look at the directory."""
+        self._wake.set()
+
+    def stop(self, timeout: float) -> None:
+        """End the thread.
+
+        Args:
+            timeout: seconds to wait for what it is sending.
+        """
+        self._stopped.set()
+        self._wake.set()
+        if self._thread is not None and self._thread is not threading.current_thread():
+            self._thread.join(timeout)
+        self._presence.leave()
+
+    def _run(self) -> None:
+        while not self._stopped.is_set():
+            try:
+                self._wake.clear()
+                self._look()
+            except Exception as error:
+                self._teller.failed(error)
+            wait = self._backoff.remaining() or _LOOK_AGAIN * random.uniform(0.8, 1.2)  # noqa: S311
+            self._wake.wait(wait)
+
+    def _look(self) -> None:
+        """Send what waits, unless another process does."""
+        if self._backoff.remaining() or not os.path.lexists(self._spool.directory):
+            return
+        # Also here: what lies in a directory that is open to others is not sent.
+        self._spool.prepare()
+        self._presence.show()
+        with _only_one(self._spool, self._destinations[0]) as is_mine:
+            if not is_mine:
+                return
+            self._take_back()
+            self._bounds.enforce_now_and_then()
+            while self._send_all() and not self._stopped.is_set():
+                pass
+
+    def _take_back(self) -> None:
+        _, partial = self._spool.take_back(self._presence.alive(self._spool.owners()))
+        for _ in range(partial):
+            self._teller.count("half written, set aside")
+
+    def _send_all(self) -> bool:
+        """Send what waits once; tell whether there may be more to send at once."""
+        owner, progress = current(), False
+        failed: list[SpoolFile] = []
+        for file in self._spool.waiting(*self._destinations):
+            if self._stopped.is_set() or not self._is_due(file):
+                continue
+            begun = time.monotonic()
+            result = self._send(file, owner)
+            if result is Result.LATER:
+                failed.append(file)
+                # What fails each time is not to keep the rest back.
+                self._stopped.wait(self._backoff.remaining())
+                if len(failed) > 1:
+                    return False
+            elif result is Result.DELIVERED:
+                progress = True
+                self._stopped.wait(max(begun + self._pace.interval() - time.monotonic(), 0.0))
+        return progress and not failed
+
+    def _is_due(self, file: SpoolFile) -> bool:
+        return time.monotonic() >= self._limited.get(file.kind, 0.0)
+
+    def _send(self, file: SpoolFile, owner: Owner) -> Result | None:
+        """Send a file; None where it is gone, or is no envelope."""
+        while self._sender.is_busy() and not self._stopped.is_set():
+            self._stopped.wait(_STEP_ASIDE)
+        claimed = None if self._stopped.is_set() else self._spool.claim(file, owner)
+        if claimed is None:
+            return None
+        try:
+            envelope = read_envelope(claimed)
+        except UnreadableError as error:
+            self._set_aside(claimed, str(error))
+            return None
+        # By it Sentry corrects the clock of the host: it is to be the time at which this is sent.
+        envelope.headers["sent_at"] = datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+        result, reason, seconds = self._sender.send_again(envelope, file.kind)
+        if result is Result.DELIVERED:
+            self._spool.remove(claimed)
+            self._backoff.succeeded()
+            self._pace.succeeded()
+        elif result is Result.REFUSED:
+            self._set_aside(claimed, reason)
+        else:
+            self._spool.release(claimed)
+            if result is Result.LIMITED:
+                self._limited[file.kind] = time.monotonic() + seconds
+            else:
+                self._backoff.failed(seconds)
+                self._pace.failed()
+        return result
+
+    def _set_aside(self, file: SpoolFile, reason: str) -> None:
+        if self._spool.set_aside(file, reason) is not None:
+            self._teller.count(f"set aside ({reason})")
+
+
+@contextmanager
+def _only_one(spool: Spool, destination: str) -> Iterator[bool]:
+    """Tell whether no other process sends what waits for a destination; it cannot begin meanwhile."""
+    if fcntl is None:  # pragma: no cover
+        yield True
+        return
+    flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+    descriptor = os.open(spool.directory / f".sender-{destination}", flags, 0o600)
+    try:
+        try:
+            # Of the process: a child that is forked meanwhile does not have it, and cannot keep it.
+            fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            yield False
+        else:
+            yield True
+    finally:
+        os.close(descriptor)  # and with it the lock

@@ -1,0 +1,318 @@
+"""The SDK transport that loses nothing: a spool before and behind the SDK's own.
+
+Errors are written before they are sent, and removed once Sentry has them. All else
+is written where sending fails, where the queue is full and where the process ends.
+What lies in the spool is sent by the ``backlog``.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import threading
+import weakref
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+from sentry_sdk.envelope import Envelope, Item
+from sentry_sdk.transport import Transport
+
+from sentry_paste.sdk.transports import Attempt, host_and_project, transport_class
+from sentry_paste.spool.backlog import Backlog, Result
+from sentry_paste.spool.backoff import LONGEST_LIVE, Backoff
+from sentry_paste.spool.bounds import Bounds
+from sentry_paste.spool.files import Spool
+from sentry_paste.spool.names import ANY_DESTINATION, SpoolFile, destination_of, kind_of
+from sentry_paste.spool.owner import current
+from sentry_paste.spool.telling import Teller
+from sentry_paste.spool.transport import Terms
+
+log = logging.getLogger("sentry_paste")
+
+# Seconds that the end of the process waits for what is being sent just then.
+_LAST = 1.0
+
+
+class DeliveringTransport(Transport):
+    """Deliver what is captured, whatever happens to the network, the server or the process.
+
+    Args:
+        options: of the client.
+        inner: the SDK's transport, which sends; of a class by ``sdk.transports.transport_class``.
+        terms: of the spool.
+    """
+
+    def __init__(self, options: dict[str, Any], inner: Any, terms: Terms) -> None:
+        super().__init__(options)
+        self._inner = inner
+        self._terms = terms
+        self._spool = Spool(terms.directory, terms.fsync)
+        self._teller = Teller(self._spool.directory)
+        self._bounds = Bounds(self._spool, terms.max_size, terms.max_age, self._dropped)
+        self._destination = destination_of(*host_and_project(self))
+        self._begin()
+        _transports.add(self)
+
+    def _begin(self) -> None:
+        self._lock = threading.Lock()
+        self._live = Backoff(LONGEST_LIVE)
+        # What the SDK's queue holds, with its file; who takes an entry out decides what becomes of it.
+        self._queued: dict[int, tuple[Envelope, SpoolFile | None]] = {}
+        self._backlog: Backlog | None = None
+        self._is_killed = False
+
+    def begin_again(self) -> None:
+        """Begin again in a process that was forked: what is queued or claimed is its parent's."""
+        self._begin()
+        self._inner.begin_again()
+
+    def open(self) -> None:
+        """Have what lies in the spool sent, from this process's first request or envelope on."""
+        if self._backlog is not None or self._is_killed:
+            return
+        with self._lock:
+            if self._backlog is None:
+                destinations = (self._destination, ANY_DESTINATION)
+                backlog = Backlog(
+                    self._spool, destinations, self, self._bounds, self._teller, self._terms.rate
+                )
+                try:
+                    backlog.start()
+                except RuntimeError:  # the interpreter is at its end: the next process sends
+                    return
+                self._backlog = backlog
+
+    def capture_envelope(self, envelope: Envelope) -> None:
+        """Write what must not be lost, and have the envelope sent.
+
+        Args:
+            envelope: what the SDK captured.
+        """
+        self.open()
+        kind = kind_of(envelope)
+        file = self._written(envelope) if self._is_written_first(envelope, kind) else None
+        if self._is_killed or (file is not None and self._is_put_off(envelope)):
+            self._keep(envelope, kind, file, "queue_overflow")
+            return
+        key = id(envelope)
+        with self._lock:
+            self._queued[key] = (envelope, file)
+        if not self._inner.submit(partial(self._send_queued, key)) and self._take(key) is not None:
+            self._keep(envelope, kind, file, "queue_overflow")
+
+    def _is_written_first(self, envelope: Envelope, kind: str) -> bool:
+        if kind == "session" and "session" in self._terms.items:
+            return any(_is_crashed(item) for item in envelope.items)
+        return kind in self._terms.items
+
+    def _is_put_off(self, envelope: Envelope) -> bool:
+        return bool(self._live.remaining() or self._inner.limited_for(_category(envelope)))
+
+    def _take(self, key: int) -> tuple[Envelope, SpoolFile | None] | None:
+        with self._lock:
+            return self._queued.pop(key, None)
+
+    def _send_queued(self, key: int) -> None:
+        """Send an envelope of the queue, in the SDK's thread."""
+        found = self._take(key)
+        if found is None:
+            return  # put off at the end of the process, or another process's
+        envelope, file = found
+        kind = kind_of(envelope)
+        if self._live.remaining():
+            self._keep(envelope, kind, file, "network_error")
+            return
+        attempt = self._inner.attempt(envelope)
+        result, reason, seconds = self._result(attempt, envelope)
+        if result is Result.DELIVERED:
+            self._live.succeeded()
+            self._remove(file)
+        elif result is Result.LATER:
+            self._live.failed(seconds)
+            self._keep(envelope, kind, file, "network_error")
+        elif result is Result.LIMITED and file is not None:
+            self._release(file)
+        else:
+            self._inner.count_lost(attempt)
+            self._set_aside(file, reason)
+
+    def send_again(self, envelope: Envelope, kind: str) -> tuple[Result, str, float]:  # noqa: ARG002
+        """Send an envelope in this thread; return what became of it, why, and for how long to wait.
+
+        Args:
+            envelope: as it was kept.
+            kind: of the file.
+        """
+        limited = self._inner.limited_for(_category(envelope))
+        if limited:
+            return Result.LIMITED, "rate limit", limited
+        attempt = self._inner.attempt(envelope)
+        result, reason, seconds = self._result(attempt, envelope)
+        if result is Result.DELIVERED:
+            self._live.succeeded()
+        elif result is Result.REFUSED:
+            self._inner.count_lost(attempt)
+        return result, reason, seconds
+
+    def is_busy(self) -> bool:
+        """Tell whether something that was captured just now waits to be sent."""
+        return bool(self._inner.is_busy())
+
+    def _result(self, attempt: Attempt, envelope: Envelope) -> tuple[Result, str, float]:
+        if attempt.delivered:
+            return Result.DELIVERED, "", 0.0
+        if attempt.withheld:
+            return Result.LIMITED, "rate limit", self._inner.limited_for(_category(envelope)) or 1.0
+        if attempt.status == 429:
+            # For how long, and for what, the SDK has noted.
+            limited = self._inner.limited_for(_category(envelope)) or attempt.retry_after or 1.0
+            return Result.LIMITED, "http 429", limited
+        if attempt.may_be_repeated:
+            return Result.LATER, f"http {attempt.status}", attempt.retry_after
+        return Result.REFUSED, f"http {attempt.status}", 0.0
+
+    def _written(self, envelope: Envelope) -> SpoolFile | None:
+        """Return the file of an envelope, claimed by this process; None where it cannot be written."""
+        try:
+            file = self._spool.write(envelope, self._destination, current())
+            self._bounds.wrote(file)
+        except Exception as error:  # whatever the disk does, the app goes on, and so does the sending
+            self._teller.failed(error)
+            return None
+        self._teller.succeeded()
+        return file
+
+    def _keep(self, envelope: Envelope, kind: str, file: SpoolFile | None, reason: str) -> None:
+        """Have an envelope wait in the spool; where it cannot, it is lost for the reason given."""
+        if file is None and kind != "report":
+            file = self._written(envelope)
+        if file is not None:
+            self._release(file)
+        elif kind != "report":
+            self._lose(envelope, reason)
+
+    def _release(self, file: SpoolFile) -> None:
+        try:
+            self._spool.release(file)
+        except OSError as error:
+            self._teller.failed(error)
+        backlog = self._backlog
+        if backlog is not None:
+            backlog.wake()
+
+    def _remove(self, file: SpoolFile | None) -> None:
+        if file is not None:
+            try:
+                self._spool.remove(file)
+            except OSError as error:
+                self._teller.failed(error)
+
+    def _set_aside(self, file: SpoolFile | None, reason: str) -> None:
+        if file is not None:
+            try:
+                self._spool.set_aside(file, reason)
+            except OSError as error:
+                self._teller.failed(error)
+            else:
+                self._teller.count(f"set aside ({reason})")
+
+    def _lose(self, envelope: Envelope, reason: str) -> None:
+        for item in envelope.items:
+            self._inner.record_lost_event(reason, item=item)
+
+    def _dropped(self, file: SpoolFile, reason: str) -> None:
+        # The reason is one of https://develop.sentry.dev/sdk/telemetry/client-reports/.
+        self._inner.record_lost_event("cache_overflow", data_category=_CATEGORIES.get(file.kind, "default"))
+        self._teller.count(f"{file.kind} dropped, {reason}")
+
+    def record_lost_event(self, *args: Any, **kwargs: Any) -> None:
+        """Count what is lost, as the SDK does."""
+        self._inner.record_lost_event(*args, **kwargs)
+
+    def is_healthy(self) -> bool:
+        """Tell whether envelopes are sent as they come."""
+        return bool(self._inner.is_healthy())
+
+    def flush(self, timeout: float, callback: Any = None) -> None:
+        """Wait for the queue, as the SDK does; what lies in the spool is not waited for.
+
+        Args:
+            timeout: seconds.
+            callback: of the SDK.
+        """
+        self._inner.flush(timeout, callback)
+
+    def kill(self) -> None:
+        """End, and leave in the spool what is still queued."""
+        with self._lock:
+            self._is_killed = True
+            queued, self._queued = self._queued, {}
+            backlog, self._backlog = self._backlog, None
+        for envelope, file in queued.values():
+            self._keep(envelope, kind_of(envelope), file, "queue_overflow")
+        if backlog is not None:
+            backlog.stop(_LAST)
+        self._inner.flush(_LAST)
+        self._inner.kill()
+
+
+# The rate limit and client report categories of the kinds.
+_CATEGORIES = {
+    "error": "error",
+    "feedback": "feedback",
+    "checkin": "monitor",
+    "transaction": "transaction",
+    "profile": "profile",
+    "session": "session",
+    "span": "span",
+    "log": "log_item",
+    "metric": "trace_metric",
+}
+
+
+def _category(envelope: Envelope) -> str:
+    return _CATEGORIES.get(kind_of(envelope), "default")
+
+
+def _is_crashed(item: Item) -> bool:
+    if item.type != "session":
+        return False
+    try:
+        return bool(json.loads(item.get_bytes())["status"] == "crashed")
+    except (ValueError, KeyError, TypeError):
+        return False
+
+
+_transports: weakref.WeakSet[DeliveringTransport] = weakref.WeakSet()
+
+
+def _after_fork() -> None:
+    for transport in list(_transports):
+        try:
+            transport.begin_again()
+        except Exception:  # the fork is the app's, which goes on without a spool if need be
+            log.warning("Sentry failed: the spool is not used in a forked process", exc_info=True)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
+
+
+def delivering(options: Mapping[str, Any], terms: Terms) -> type[DeliveringTransport] | None:
+    """Return a class of transport for a client's options, None where the SDK's has no place for a spool.
+
+    Args:
+        options: of a client that is to be made, with a DSN.
+        terms: of the spool.
+    """
+    inner = transport_class(options)
+    if inner is None:
+        return None
+
+    class Delivering(DeliveringTransport):
+        def __init__(self, options: dict[str, Any]) -> None:
+            super().__init__(options, inner(options), terms)
+
+    return Delivering

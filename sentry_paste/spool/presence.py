@@ -1,0 +1,79 @@
+"""Which processes are there, also on other hosts that share the disk."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+from sentry_paste.spool.files import FILE_MODE, Spool
+from sentry_paste.spool.owner import Owner, current
+
+_PREFIX = ".alive-"
+# Seconds after which a process of another host that has not shown itself is taken for dead. It shows itself
+# some twelve times as often.
+_DEAD = 120.0
+
+
+class Presence:
+    """The sign of life of this process, and those of the others.
+
+    A process of this host is asked for by its number. One of another host shows that it lives by touching a
+    file; the ages of such files are compared with that of this process's own, so that only the disk's
+    clock counts.
+
+    Args:
+        spool: the spool that is shared.
+    """
+
+    def __init__(self, spool: Spool) -> None:
+        self._spool = spool
+
+    def show(self) -> None:
+        """Touch the sign of life."""
+        path = self._path(current())
+        try:
+            os.utime(path)
+        except FileNotFoundError:
+            os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, FILE_MODE))
+
+    def leave(self) -> None:
+        """Remove the sign of life; what this process still has claimed is another's then."""
+        try:
+            self._path(current()).unlink(missing_ok=True)
+        except OSError:  # a directory that is gone or read-only has none
+            return
+
+    def alive(self, owners: Iterable[Owner]) -> dict[Owner, bool]:
+        """Return of some processes whether they live; signs of dead ones are removed.
+
+        Args:
+            owners: processes of any host.
+        """
+        signs = {
+            owner: path
+            for path in self._spool.directory.glob(f"{_PREFIX}*")
+            if (owner := Owner.from_text(path.name[len(_PREFIX) :])) is not None
+        }
+        now = _touched(self._path(current()))
+        found = {owner: self._is_alive(owner, signs.get(owner), now) for owner in {*owners, *signs}}
+        for owner, path in signs.items():
+            if not found[owner]:
+                path.unlink(missing_ok=True)
+        return found
+
+    def _is_alive(self, owner: Owner, sign: Path | None, now: float) -> bool:
+        known = owner.is_alive()
+        if known is not None:
+            return known
+        return sign is not None and now - _touched(sign) < _DEAD
+
+    def _path(self, owner: Owner) -> Path:
+        return self._spool.directory / f"{_PREFIX}{owner}"
+
+
+def _touched(path: Path) -> float:
+    try:
+        return os.lstat(path).st_mtime
+    except OSError:
+        return 0.0

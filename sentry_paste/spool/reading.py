@@ -1,0 +1,101 @@
+"""Read envelope files, and tell a whole one from what a crash, a full disk or somebody else has left."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+from typing import Any
+
+from sentry_sdk.envelope import Envelope
+
+from sentry_paste.spool.names import SpoolFile
+
+# What Sentry itself takes as one envelope, https://develop.sentry.dev/sdk/data-model/envelopes/#size-limits.
+MOST_BYTES = 200_000_000
+
+
+class UnreadableError(ValueError):
+    """A file that is no whole envelope; its text is the reason, in a word or two."""
+
+
+def read_bytes(file: SpoolFile) -> bytes:
+    """Return what is in a file.
+
+    Args:
+        file: in any state.
+
+    Raises:
+        OSError: it cannot be read, or is gone.
+        ValueError: it is no regular file, or too large.
+    """
+    # Anybody's directory may be looked at: no link is followed, no pipe waited for, no device read.
+    descriptor = os.open(file.path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
+    with os.fdopen(descriptor, "rb") as opened:
+        found = os.fstat(descriptor)
+        if not stat.S_ISREG(found.st_mode):
+            raise UnreadableError("not a regular file")
+        if found.st_size > MOST_BYTES:
+            raise UnreadableError(f"larger than {MOST_BYTES // 1_000_000} MB")
+        return opened.read()
+
+
+def read_envelope(file: SpoolFile) -> Envelope:
+    """Return the envelope in a file, if all of it is there.
+
+    Args:
+        file: in any state.
+
+    Raises:
+        OSError: it cannot be read, or is gone.
+        UnreadableError: it is no envelope, or only the beginning of one.
+    """
+    data = read_bytes(file)
+    if not data:
+        raise UnreadableError("empty")
+    _check(data)
+    try:
+        return Envelope.deserialize(data)
+    except Exception as error:  # the SDK's reader raises what it comes upon
+        raise UnreadableError("no envelope") from error
+
+
+def _check(data: bytes) -> None:
+    """Go through an envelope as its format says, https://develop.sentry.dev/sdk/data-model/envelopes/.
+
+    The SDK's reader takes what is cut off for the end.
+    """
+    _, place = _header(data, 0)
+    items = 0
+    while place < len(data):
+        if data[place : place + 1] == b"\n":  # the last line may be empty
+            place += 1
+            continue
+        header, place = _header(data, place)
+        if not isinstance(header.get("type"), str):
+            raise UnreadableError("no envelope")
+        length = header.get("length")
+        if length is None:
+            end = data.find(b"\n", place)
+            place = len(data) if end < 0 else end + 1
+        elif not isinstance(length, int) or length < 0 or place + length > len(data):
+            raise UnreadableError("partial")
+        elif data[place + length : place + length + 1] not in (b"\n", b""):
+            raise UnreadableError("no envelope")
+        else:
+            place += length + 1
+        items += 1
+    if not items:
+        raise UnreadableError("partial")
+
+
+def _header(data: bytes, place: int) -> tuple[dict[str, Any], int]:
+    end = data.find(b"\n", place)
+    end = len(data) if end < 0 else end
+    try:
+        header = json.loads(data[place:end])
+    except (ValueError, RecursionError) as error:
+        raise UnreadableError("partial" if end == len(data) else "no envelope") from error
+    if not isinstance(header, dict):
+        raise UnreadableError("no envelope")
+    return header, end + 1

@@ -1,0 +1,55 @@
+"""What a spool tells of itself in the log: little, whatever happens how often."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import Counter
+from pathlib import Path
+
+log = logging.getLogger("sentry_paste")
+
+# Seconds between two warnings of what happens again and again.
+_TELL_AGAIN = 60.0
+
+
+class Teller:
+    """Tell of one directory.
+
+    Args:
+        directory: the spool's.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._has_failed = False
+        self._told = float("-inf")
+        self._untold: Counter[str] = Counter()
+
+    def failed(self, error: BaseException) -> None:
+        """Warn that nothing can be kept, once until something could be.
+
+        Args:
+            error: why.
+        """
+        has_failed, self._has_failed = self._has_failed, True
+        if not has_failed:
+            log.warning("spool_dir: %s: nothing is kept until this is mended", error)
+
+    def succeeded(self) -> None:
+        """Note that something could be kept."""
+        self._has_failed = False
+
+    def count(self, what: str) -> None:
+        """Warn of what has happened to a file; what happens within a minute is told together.
+
+        Args:
+            what: in a few words.
+        """
+        self._untold[what] += 1
+        now = time.monotonic()
+        if now - self._told >= _TELL_AGAIN:
+            told = ", ".join(f"{count} {what}" for what, count in sorted(self._untold.items()))
+            log.warning("spool_dir: %s: %s", self._directory, told)
+            self._told = now
+            self._untold.clear()
