@@ -226,7 +226,7 @@ for dsn in ({receiver.dsn!r}, {receiver.dsn.replace("public", "other")!r}):
 class TestWhatAnEventSaysOfTheSdk:
     def events(self, monkeypatch, captured, by_the_sdk, **options):
         if by_the_sdk:
-            monkeypatch.setattr(sdk, "SDK_INFO", None)
+            monkeypatch.setattr(sdk.events, "SDK_INFO", None)
         call(SentryMiddleware(apps.answer_list, traces_sample_rate=1.0, **options), environ_of())
         return captured.transactions[-1]["sdk"]
 
@@ -238,9 +238,9 @@ class TestWhatAnEventSaysOfTheSdk:
 
     def test_need_not_be_serialised_again(self, monkeypatch, captured):
         plain = []
-        repr_ = sdk.Serialized.__sentry_repr__
+        repr_ = sdk.events.Serialized.__sentry_repr__
         monkeypatch.setattr(
-            sdk.Serialized, "__sentry_repr__", lambda self: plain.append(repr_(self)) or plain[-1]
+            sdk.events.Serialized, "__sentry_repr__", lambda self: plain.append(repr_(self)) or plain[-1]
         )
         told = self.events(monkeypatch, captured, by_the_sdk=False)
         assert plain == [told]
@@ -251,7 +251,7 @@ class TestWhatAnEventSaysOfTheSdk:
                 event["sdk"]["packages"].append({"name": b"mine", "version": object})
             return event
 
-        before = json.dumps(sdk.SDK_INFO)
+        before = json.dumps(sdk.events.SDK_INFO)
         app = SentryMiddleware(apps.answer_list, traces_sample_rate=1.0)
         sentry_sdk.get_global_scope().add_event_processor(add)
         call(app, environ_of())
@@ -261,7 +261,7 @@ class TestWhatAnEventSaysOfTheSdk:
         }
         call(app, environ_of())
         assert len(captured.transactions[1]["sdk"]["packages"]) == 1
-        assert json.dumps(sdk.SDK_INFO) == before
+        assert json.dumps(sdk.events.SDK_INFO) == before
 
     def test_is_shortened_by_the_sdk_where_texts_are(self, captured_unchecked):
         app = SentryMiddleware(apps.answer_list, traces_sample_rate=1.0, max_value_length=11)

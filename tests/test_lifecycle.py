@@ -953,7 +953,7 @@ class TestUnusedScopes:
     @pytest.mark.parametrize("name", sorted(apps.APPS))
     def test_what_is_reported_is_that_of_scopes_made_at_once(self, name, monkeypatch):
         late = self.reported(apps.APPS[name])
-        monkeypatch.setattr(sdk, "has_unused_scopes", lambda: False)
+        monkeypatch.setattr(sdk.scopes, "has_unused_scopes", lambda: False)
         assert late == self.reported(apps.APPS[name])
 
     def test_what_an_app_does_with_its_scopes_is_reported_alike(self, monkeypatch):
@@ -967,7 +967,7 @@ class TestUnusedScopes:
             sentry_sdk.capture_message("in the body")
 
         late = self.reported(app)
-        monkeypatch.setattr(sdk, "has_unused_scopes", lambda: False)
+        monkeypatch.setattr(sdk.scopes, "has_unused_scopes", lambda: False)
         assert late == self.reported(app)
         assert {event["tags"].get("a") for event in late[0]} == {"/a", "/b"}
 
@@ -999,7 +999,7 @@ class TestUnusedScopes:
         held = []
 
         def app(environ, start_response):
-            held.append(sdk._isolation_scope.get())
+            held.append(sdk.scopes._isolation_scope.get())
             assert sentry_sdk.get_client().is_active()
             start_response("200 OK", [])
             return []

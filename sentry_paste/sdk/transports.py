@@ -7,6 +7,7 @@ spool, which is warned of.
 
 from __future__ import annotations
 
+import inspect
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -205,3 +206,48 @@ def host_and_project(transport: Transport) -> tuple[str, str]:
     dsn = transport.parsed_dsn
     assert dsn is not None  # noqa: S101
     return f"{dsn.netloc}{dsn.path}", str(dsn.project_id)
+
+
+def dsn_address(text: str) -> tuple[str, str, int]:
+    """Return scheme, host and port of a DSN.
+
+    Args:
+        text: a DSN that ``dsn_fault`` has nothing against.
+    """
+    dsn = Dsn(text)
+    return dsn.scheme, dsn.host, dsn.port
+
+
+def watch_transport(transport: Any, answered: Callable[[Any], None], lost: Callable[[str], None]) -> bool:
+    """Have what a transport gets as answers, and what it loses, told; return whether answers can be.
+
+    ``_request`` of the HTTP transports returns urllib3's or httpcore's response; the SDK has no hook for
+    it. Missing, or a coroutine function: answers are not told.
+
+    Args:
+        transport: of a client.
+        answered: called in the transport's thread with each response, or with the exception in its place.
+        lost: called with the reason for everything that is dropped before it is sent.
+    """
+    record = transport.record_lost_event
+
+    def record_lost_event(reason: str, *args: Any, **kwargs: Any) -> Any:
+        lost(reason)
+        return record(reason, *args, **kwargs)
+
+    transport.record_lost_event = record_lost_event
+    request = getattr(transport, "_request", None)
+    if request is None or inspect.iscoroutinefunction(request):
+        return False
+
+    def watched(*args: Any, **kwargs: Any) -> Any:
+        try:
+            response = request(*args, **kwargs)
+        except Exception as error:
+            answered(error)
+            raise
+        answered(response)
+        return response
+
+    transport._request = watched
+    return True

@@ -1,0 +1,123 @@
+"""Sessions of requests."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Mapping
+from datetime import datetime, timezone
+from typing import Any
+
+from sentry_sdk.scope import Scope
+from sentry_sdk.session import Session
+
+
+def is_untracked(isolation: Any) -> bool:
+    """Tell whether ``stop_auto_session_tracking()`` was called on what an unused scope is to be a fork of.
+
+    Args:
+        isolation: the unused scope.
+    """
+    return getattr(isolation._parent, "_force_auto_session_tracking", None) is False
+
+
+def wall_clock(begun: int) -> float:
+    """Return the time at which something began, in seconds since 1970.
+
+    Args:
+        begun: by ``time.perf_counter_ns``.
+    """
+    return time.time() - (time.perf_counter_ns() - begun) / 1e9
+
+
+def start_session(scope: Scope, begun: int) -> None:
+    """Start the session of a request as of the time at which that began.
+
+    ``Session.started`` decides the minute that a session is counted in. Missing: it is the minute of now.
+
+    Args:
+        scope: the isolation scope.
+        begun: by ``time.perf_counter_ns``.
+    """
+    scope.start_session(session_mode="request")
+    session = getattr(scope, "_session", None)
+    if session is not None:
+        session.started = datetime.fromtimestamp(wall_clock(begun), timezone.utc)
+
+
+class HealthySession(Session):
+    """A session that is counted again and again, and works out once what it is counted by."""
+
+    #: What the SDK counts in, and the counter of this one; None while it has not.
+    counter: tuple[Any, dict[str, Any]] | None = None
+
+    def get_json_attrs(self, with_user_info: bool | None = True) -> Any:  # noqa: ARG002 - it has no user
+        """Return release and environment."""
+        found = self.__dict__.get("_attrs")
+        if found is None:
+            found = self._attrs = super().get_json_attrs(with_user_info=False)
+        return found
+
+    @property
+    def truncated_started(self) -> datetime:
+        """Return the minute, which it was given."""
+        return self.started
+
+
+def count_session(client: Any, session: HealthySession) -> None:
+    """Count a healthy session, once more where the SDK has counted it lately.
+
+    The first of a minute, of a process, and after each flush goes the SDK's own way, which finds or makes the
+    counter and sees to the thread that sends it. ``pending_aggregates`` and its lock are the flusher's.
+    Missing: all go that way.
+
+    Args:
+        client: that sends it.
+        session: of the minute.
+    """
+    flusher: Any = getattr(client, "session_flusher", None)
+    counter = session.counter
+    if counter is not None and counter[0] is getattr(flusher, "pending_aggregates", None):
+        with flusher._aggregate_lock:
+            if counter[0] is flusher.pending_aggregates and flusher._thread_for_pid == os.getpid():
+                counter[1]["exited"] += 1
+                return
+    client.capture_session(session)
+    try:
+        counters = flusher.pending_aggregates
+        key = tuple(sorted(session.get_json_attrs().items()))
+        session.counter = (counters, counters[key][session.started])
+    except (AttributeError, KeyError):
+        session.counter = None
+
+
+def healthy_session(options: Mapping[str, Any], started: float) -> Session:
+    """Return a session of a request that went well, to be counted any number of times.
+
+    Args:
+        options: of the client.
+        started: seconds since 1970, a full minute.
+    """
+    session = HealthySession(
+        release=options.get("release"),
+        environment=options.get("environment"),
+        session_mode="request",
+        started=datetime.fromtimestamp(started, timezone.utc),
+    )
+    session.close()
+    return session
+
+
+def tracks_sessions(scope: Scope, options: Mapping[str, Any]) -> bool:
+    """Tell whether a request of this scope is to be a session.
+
+    The SDK drops sessions without a release when they end: they need not begin. The attribute is what
+    ``scope.stop_auto_session_tracking()`` sets. Missing: the option alone decides.
+
+    Args:
+        scope: the isolation scope.
+        options: of the client.
+    """
+    if not options.get("release") or getattr(scope, "_force_auto_session_tracking", None) is False:
+        return False
+    return bool(options.get("auto_session_tracking"))

@@ -1,0 +1,132 @@
+"""Traces: their headers, and transactions that are begun late or not at all."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping
+from datetime import datetime, timezone
+from typing import Any
+
+import sentry_sdk
+from sentry_sdk.scope import Scope
+
+from sentry_paste.sdk.options import streams_spans
+from sentry_paste.sdk.sessions import wall_clock
+
+# What the SDK reads of an environ to continue a trace (sentry_sdk.tracing_utils.PropagationContext).
+_TRACE_HEADERS = ("HTTP_SENTRY_TRACE", "HTTP_BAGGAGE", "HTTP_TRACEPARENT", "HTTP_TRACESTATE")
+
+
+def start_monitor(client: Any) -> None:
+    """Have the SDK's monitor run before scopes of a request wait to be used.
+
+    It starts a thread the first time that it is asked, holding a lock; the thread is given forks of the
+    current scopes; and a request that opens then asks the monitor. Missing: there is none to wait for.
+
+    Args:
+        client: that traces.
+    """
+    monitor = getattr(client, "monitor", None)
+    if monitor is not None:
+        _ = monitor.downsample_factor
+
+
+def can_begin_late(options: Mapping[str, Any]) -> bool:
+    """Tell whether a transaction can be made after it began: nothing else begins with it, or decides on it.
+
+    Args:
+        options: of a client that traces.
+    """
+    experiments = options.get("_experiments") or {}
+    profiles = ("profiles_sample_rate", "profiles_sampler", "profile_session_sample_rate")
+    return (
+        _HAS_SAMPLE_RAND
+        and not streams_spans(options)
+        and not callable(options.get("traces_sampler"))
+        and not any(options.get(name) or experiments.get(name) for name in profiles)
+        and not experiments.get("continuous_profiling_auto_start")
+    )
+
+
+# The random number by which a transaction is sampled, in SDKs that have it: six digits.
+_HAS_SAMPLE_RAND = "_sample_rand" in getattr(sentry_sdk.tracing.Transaction, "__slots__", ())
+
+
+def new_sample_rand() -> float:
+    """Return a random number as the SDK samples by, six digits."""
+    return int(random.random() * 1_000_000) / 1_000_000  # noqa: S311
+
+
+def discards(client: Any, options: Mapping[str, Any], sample_rand: float) -> bool:
+    """Tell whether the SDK would not sample a transaction.
+
+    The rule is that of ``Transaction._set_initial_sampling_decision``. Options that are no number are for the
+    SDK to complain of.
+
+    Args:
+        client: that would send it.
+        options: by which it is sampled.
+        sample_rand: from 0 to 1.
+    """
+    rate = options.get("traces_sample_rate")
+    return isinstance(rate, (int, float)) and sample_rand >= float(rate) / 2 ** _downsample_factor(client)
+
+
+def count_discarded(client: Any) -> None:
+    """Count a transaction that was not sampled as lost, as ``Transaction.finish`` does.
+
+    Args:
+        client: that would have sent it.
+    """
+    if client.transport is not None:
+        reason = "backpressure" if _downsample_factor(client) > 0 else "sample_rate"
+        client.transport.record_lost_event(reason, data_category="transaction")
+        client.transport.record_lost_event(reason, data_category="span")
+
+
+def _downsample_factor(client: Any) -> int:
+    monitor = getattr(client, "monitor", None)
+    return int(monitor.downsample_factor) if monitor is not None else 0
+
+
+def backdate(transaction: Any, begun: int, sample_rand: float | None) -> None:
+    """Have a transaction that was just made begin when its request began, sampled by the number chosen then.
+
+    Args:
+        transaction: not started yet.
+        begun: by ``time.perf_counter_ns``.
+        sample_rand: None for the transaction's own.
+    """
+    if hasattr(transaction, "_start_timestamp_monotonic_ns"):
+        transaction.start_timestamp = datetime.fromtimestamp(wall_clock(begun), timezone.utc)
+        transaction._start_timestamp_monotonic_ns = begun
+    if sample_rand is not None and _HAS_SAMPLE_RAND:
+        transaction._sample_rand = type(transaction._sample_rand)(str(sample_rand))
+        baggage = getattr(transaction, "_baggage", None)
+        if baggage is not None:
+            baggage.sentry_items["sample_rand"] = f"{sample_rand:.6f}"
+
+
+def begin_trace(scope: Scope, strings: Mapping[str, str]) -> None:
+    """Continue the caller's trace, or begin one, without a transaction.
+
+    The new one comes before what the headers say: an SDK that finds no trace in them keeps what the scope
+    has (2.18 does), and that is what it was forked with, the same for all requests of a thread.
+
+    Args:
+        scope: of the request.
+        strings: the texts of a WSGI environ.
+    """
+    scope.set_new_propagation_context()
+    headers = trace_headers(strings)
+    if headers:
+        scope.generate_propagation_context(headers)
+
+
+def trace_headers(strings: Mapping[str, str]) -> dict[str, str]:
+    """Return the headers that the SDK continues a trace by.
+
+    Args:
+        strings: the texts of a WSGI environ.
+    """
+    return {name: strings[name] for name in _TRACE_HEADERS if name in strings}
