@@ -14,7 +14,7 @@ from typing import Protocol
 
 from sentry_sdk.envelope import Envelope
 
-from sentry_paste.spool.backoff import Backoff, Pace
+from sentry_paste.spool.backoff import FRESH, Backoff, Pace
 from sentry_paste.spool.bounds import Bounds
 from sentry_paste.spool.files import Spool
 from sentry_paste.spool.names import SpoolFile
@@ -30,6 +30,8 @@ except ImportError:  # pragma: no cover - Windows: processes send side by side, 
 
 # Seconds from one look at the directory to the next, where nothing tells to look.
 _LOOK_AGAIN = 10.0
+# Seconds from one list of what waits to the next, where there is much: what is captured meanwhile goes first.
+_LIST_AGAIN = 5.0
 # Seconds to wait for what is captured now to go first.
 _STEP_ASIDE = 0.02
 
@@ -96,6 +98,7 @@ class Backlog:
         self._thread: threading.Thread | None = None
         # Kinds of which the server takes nothing, and until when.
         self._limited: dict[str, float] = {}
+        self._is_back = False
 
     def start(self) -> None:
         """Start the thread, which is the process's own."""
@@ -105,6 +108,12 @@ class Backlog:
     def wake(self) -> None:
         """Have the thread look at the directory."""
         self._wake.set()
+
+    def server_is_back(self) -> None:
+        """End the wait after failures: what was captured just now has been taken."""
+        if self._backoff.remaining():
+            self._is_back = True
+            self._wake.set()
 
     def stop(self, timeout: float) -> None:
         """End the thread.
@@ -130,6 +139,9 @@ class Backlog:
 
     def _look(self) -> None:
         """Send what waits, unless another process does."""
+        if self._is_back:
+            self._is_back = False
+            self._backoff.succeeded()
         if self._backoff.remaining() or not os.path.lexists(self._spool.directory):
             return
         # Also here: what lies in a directory that is open to others is not sent.
@@ -140,7 +152,7 @@ class Backlog:
                 return
             self._take_back()
             self._bounds.enforce_now_and_then()
-            while self._send_all() and not self._stopped.is_set():
+            while self._send_some() and not self._stopped.is_set():
                 pass
 
     def _take_back(self) -> None:
@@ -148,25 +160,27 @@ class Backlog:
         for _ in range(partial):
             self._teller.count("half written, set aside")
 
-    def _send_all(self) -> bool:
-        """Send what waits once; tell whether there may be more to send at once."""
-        owner, progress = current(), False
-        failed: list[SpoolFile] = []
-        for file in self._spool.waiting(*self._destinations):
+    def _send_some(self) -> bool:
+        """Send what waits, for a while; tell whether there may be more to send at once."""
+        owner, progress, until = current(), False, time.monotonic() + _LIST_AGAIN
+        failures = 0
+        for file in _in_order(self._spool.waiting(*self._destinations)):
             if self._stopped.is_set() or not self._is_due(file):
                 continue
             begun = time.monotonic()
             result = self._send(file, owner)
             if result is Result.LATER:
-                failed.append(file)
-                # What fails each time is not to keep the rest back.
-                self._stopped.wait(self._backoff.remaining())
-                if len(failed) > 1:
+                failures += 1
+                # What fails each time is not to keep the rest back: the next one is tried before giving up.
+                if failures > 1:
                     return False
+                self._stopped.wait(self._backoff.remaining())
             elif result is Result.DELIVERED:
                 progress = True
                 self._stopped.wait(max(begun + self._pace.interval() - time.monotonic(), 0.0))
-        return progress and not failed
+            if time.monotonic() > until:
+                return True
+        return progress and not failures
 
     def _is_due(self, file: SpoolFile) -> bool:
         return time.monotonic() >= self._limited.get(file.kind, 0.0)
@@ -194,16 +208,28 @@ class Backlog:
             self._set_aside(claimed, reason)
         else:
             self._spool.release(claimed)
+            self._pace.failed()
             if result is Result.LIMITED:
-                self._limited[file.kind] = time.monotonic() + seconds
+                # Others are told the same time: they are not to come back in the same moment.
+                self._limited[file.kind] = time.monotonic() + seconds + random.random()  # noqa: S311
             else:
                 self._backoff.failed(seconds)
-                self._pace.failed()
         return result
 
     def _set_aside(self, file: SpoolFile, reason: str) -> None:
         if self._spool.set_aside(file, reason) is not None:
             self._teller.count(f"set aside ({reason})")
+
+
+def _in_order(files: list[SpoolFile]) -> list[SpoolFile]:
+    """Return what was captured just now, then the rest, the oldest first.
+
+    Args:
+        files: the oldest first.
+    """
+    now = datetime.now(timezone.utc)
+    fresh = {file for file in files if 0 <= (now - file.time).total_seconds() < FRESH}
+    return sorted(fresh, key=lambda file: file.time, reverse=True) + [f for f in files if f not in fresh]
 
 
 @contextmanager

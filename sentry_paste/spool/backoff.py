@@ -8,11 +8,14 @@ from collections.abc import Callable
 
 #: Seconds: what the first wait is chosen below.
 FIRST = 1.0
-#: Seconds: what waits of the backlog are chosen below at last. With 300, hosts find out minutes late that
-#: Sentry is back, and what was captured as it came back lies there so long; ``benchmarks.herd`` counts it.
-LONGEST = 60.0
-#: Seconds, of what is captured just now: after an outage it waits no longer than this.
+#: Seconds: what waits of the backlog are chosen below at last. What is captured just now asks more often, and
+#: ends the wait of the backlog when it is taken.
+LONGEST = 300.0
+#: Seconds, of what is captured just now.
 LONGEST_LIVE = 30.0
+
+#: Seconds: what was captured so lately goes before the rest of the backlog.
+FRESH = 300.0
 
 # Envelopes a second: after a failure the backlog goes on so fast at most, and so slowly after more of them.
 _SLOW = 1.0

@@ -129,6 +129,8 @@ class DeliveringTransport(Transport):
         if result is Result.DELIVERED:
             self._live.succeeded()
             self._remove(file)
+            if self._backlog is not None:
+                self._backlog.server_is_back()
         elif result is Result.LATER:
             self._live.failed(seconds)
             self._keep(envelope, kind, file, "network_error")
