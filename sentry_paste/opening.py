@@ -40,6 +40,7 @@ class Opening:
         client: that captures.
         strings: of the environ as the server made it, with what else is in it until something is open.
         data: what events of the request are given, None while nothing is open.
+        deferred: what is to be done to the scopes once they are used.
         status: of the response, None while it is not known.
     """
 
@@ -59,6 +60,7 @@ class Opening:
         "_unused",
         "client",
         "data",
+        "deferred",
         "lock",
         "opens_at_once",
         "status",
@@ -86,6 +88,7 @@ class Opening:
         # All of it: to pick the texts takes longer than all else here, and most requests need few of them.
         self.strings: dict[str, Any] = environ.copy()
         self.data: RequestData | None = None
+        self.deferred: list[Any] = []
         self.status: Any = None
 
     def enter(self) -> None:

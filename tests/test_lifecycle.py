@@ -309,6 +309,64 @@ class TestSessions:
         registry.clients()[0].flush()
         assert [session["exited"] for session in captured.sessions] == [1]
 
+    def test_none_is_lost_where_many_threads_count(self, captured):
+        app = SentryMiddleware(answer, release="1")
+        threads = [
+            threading.Thread(target=lambda: [call(app, environ_of()) for _ in range(200)]) for _ in range(8)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        registry.clients()[0].flush()
+        assert sum(session["exited"] for session in captured.sessions) == 1600
+
+    def test_request_does_not_wait_for_whoever_counts(self, captured):
+        app = SentryMiddleware(answer, release="1")
+        call(app, environ_of())
+        client = registry.clients()[0]
+        with client.session_flusher._aggregate_lock:
+            call(app, environ_of())
+            call(app, environ_of())
+        client.flush()
+        assert sum(session["exited"] for session in captured.sessions) == 3
+
+    def test_what_was_not_counted_is_counted_by_the_next_request(self, captured):
+        app = SentryMiddleware(answer, release="1")
+        call(app, environ_of())
+        client = registry.clients()[0]
+        with client.session_flusher._aggregate_lock:
+            call(app, environ_of())
+        call(app, environ_of())
+        ((_, counters),) = client.session_flusher.pending_aggregates.items()
+        assert [counter["exited"] for counter in counters.values()] == [3]
+
+    @pytest.mark.skipif(not hasattr(os, "fork"), reason="a fork is of Unix")
+    @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+    def test_process_that_is_forked_counts_its_own(self, captured):
+        app = SentryMiddleware(answer, release="1")
+        call(app, environ_of())
+        client = registry.clients()[0]
+        with client.session_flusher._aggregate_lock:
+            call(app, environ_of())
+        reading, writing = os.pipe()
+        child = os.fork()
+        if child == 0:  # pragma: no cover - its coverage would be lost
+            try:
+                client.session_flusher.pending_aggregates = {}
+                call(app, environ_of())
+                call(app, environ_of())
+                client.session_flusher.flush()
+                os.write(writing, str(sum(one["exited"] for one in captured.sessions)).encode())
+            finally:
+                os._exit(0)
+        os.waitpid(child, 0)
+        assert os.read(reading, 100) == b"2"
+        os.close(reading)
+        os.close(writing)
+        client.flush()
+        assert sum(session["exited"] for session in captured.sessions) == 2
+
     def test_error_that_is_handled_makes_an_errored_session(self, captured):
         def app(environ, start_response):
             try:
@@ -970,6 +1028,61 @@ class TestUnusedScopes:
         monkeypatch.setattr(sdk.scopes, "has_unused_scopes", lambda: False)
         assert late == self.reported(app)
         assert {event["tags"].get("a") for event in late[0]} == {"/a", "/b"}
+
+    @pytest.mark.parametrize("path", ["/a", "/crash"])
+    @pytest.mark.parametrize("rate", [None, 0.0, 1.0])
+    def test_what_integrations_say_of_each_request_is_reported_alike(self, path, rate, monkeypatch):
+        def app(environ, start_response):
+            isolation = sentry_sdk.get_isolation_scope()
+            sentry_sdk.get_current_scope().set_transaction_name("of the current scope", source="route")
+            isolation.add_event_processor(lambda event, hint: {**event, "level": "fatal"})
+            isolation.set_transaction_name("of the isolation scope")
+            start_response("200 OK", [])
+            if environ["PATH_INFO"] == "/crash":
+                raise ZeroDivisionError("here")
+            return []
+
+        def reported():
+            registry.reset()
+            with capture_envelopes() as found:
+                call(SentryMiddleware(app, traces_sample_rate=rate), environ_of(path))
+            return [
+                {key: event.get(key) for key in ("type", "transaction", "transaction_info", "level")}
+                for event in found.payloads("event", "transaction")
+            ]
+
+        late = reported()
+        monkeypatch.setattr(sdk.scopes, "has_unused_scopes", lambda: False)
+        assert late == reported()
+        assert len(late) == (rate == 1.0) + (path == "/crash")
+
+    def test_name_and_processor_alone_do_not_open_a_request(self, captured):
+        held = []
+
+        def app(environ, start_response):
+            held.append(sdk.scopes._isolation_scope.get())
+            assert sentry_sdk.get_current_scope()._server_segment_span is None
+            sentry_sdk.get_current_scope().set_transaction_name("named")
+            sentry_sdk.get_isolation_scope().add_event_processor(lambda event, hint: event)
+            return []
+
+        call(SentryMiddleware(app, release="1"), environ_of())
+        assert type(held[0]) is sdk.UnusedScope
+
+    def test_what_is_said_of_a_scope_is_there_after_the_request_too(self, captured):
+        contexts = []
+
+        def app(environ, start_response):
+            sentry_sdk.get_isolation_scope().add_event_processor(
+                lambda event, hint: {**event, "extra": {"seen": "yes"}}
+            )
+            contexts.append(contextvars.copy_context())
+            start_response("200 OK", [])
+            return []
+
+        call(SentryMiddleware(app, release="1"), environ_of())
+        contexts[0].run(sentry_sdk.capture_message, "late")
+        assert captured.errors[0]["extra"] == {"seen": "yes"}
 
     def test_tag_of_the_server_s_scope_is_in_events_of_requests(self, captured):
         sentry_sdk.get_isolation_scope().set_tag("of", "the server")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar, copy_context
 from copy import copy
 from functools import lru_cache
@@ -94,12 +94,42 @@ class UnusedScope(RequestScope):
     def __getattr__(self, name: str) -> Any:
         if name in RequestScope.__slots__:
             raise AttributeError(name)
+        if name == "_server_segment_span":
+            # PyramidIntegration asks in each request. Where spans are streamed the request is opened at once.
+            return None
         _fill(self)
         return getattr(self, name)
 
     def __setattr__(self, name: str, value: Any) -> None:
         _fill(self)
         setattr(self, name, value)
+
+    # What integrations of frameworks do in each request, and what only an event needs.
+
+    def set_transaction_name(self, name: str, source: str | None = None) -> None:
+        """Note the name until the scope is filled."""
+        _defer_or_do(self, "set_transaction_name", name, source)
+
+    def add_event_processor(self, func: Any) -> None:
+        """Note the processor until the scope is filled."""
+        _defer_or_do(self, "add_event_processor", func)
+
+
+def _defer_or_do(scope: Any, method: str, *args: Any) -> None:
+    request = scope._request
+    with request.lock if request is not None else nullcontext():
+        if type(scope) is UnusedScope:
+            # Not the scope itself, which refers to the request.
+            request.deferred.append((scope._is_isolation, method, args))
+            return
+    getattr(scope, method)(*args)
+
+
+def _do_deferred(request: Any, made: Any, is_isolation: bool) -> None:
+    """Do to a fork what was to be done to the unused scope whose place it takes."""
+    for of_isolation, method, args in request.deferred:
+        if of_isolation == is_isolation:
+            getattr(made, method)(*args)
 
 
 @lru_cache(maxsize=2)
@@ -118,6 +148,7 @@ def _fill(scope: Any) -> None:
                 made = _fork(scope)
                 if scope._is_isolation:
                     request.add_to(made)
+                _do_deferred(request, made, scope._is_isolation)
                 _take_over(scope, made)
 
 
@@ -159,8 +190,13 @@ def open_scopes(isolation: Any, current: Any, function: Callable[[], Any]) -> No
     def inside() -> None:
         Scope.set_isolation_scope(forks[0])
         Scope.set_current_scope(forks[1])
-        function()
+        try:
+            function()
+        finally:
+            for made, is_isolation in zip(forks, (True, False)):
+                _do_deferred(request, made, is_isolation)
 
+    request = isolation._request
     try:
         copy_context().run(inside)
     finally:
