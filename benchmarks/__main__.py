@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import argparse
 import gc
-import json
-import platform
 import statistics
 import subprocess
 import sys
@@ -24,6 +22,7 @@ from typing import Any, NamedTuple
 import sentry_sdk
 
 from benchmarks import work
+from benchmarks.tell import keep, machine, progress
 from sentry_paste import filter_factory
 from sentry_paste.client import registry
 
@@ -224,11 +223,6 @@ def _counted(row: str, middleware: str, count: int) -> float:
     return (found[1] - found[0]) / count
 
 
-def progress(text: str) -> None:
-    """Write to where no table goes."""
-    print(text, end="", file=sys.stderr, flush=True)
-
-
 def table(figures: list[Figure]) -> str:
     """Return figures as a table."""
     lines = [f"{'work':44} {'goal':>5} {'ratio':>6}   figures"]
@@ -236,14 +230,6 @@ def table(figures: list[Figure]) -> str:
         told = ", ".join(f"{name} {value:,.2f}" for name, value in figure.overheads.items())
         lines.append(f"{figure.name:44} {figure.goal:5.2f} {figure.ratio:6.3f}   {told}")
     return "\n".join(lines)
-
-
-def machine() -> str:
-    """Return what was measured on."""
-    return (
-        f"{platform.python_implementation()} {platform.python_version()}, sentry-sdk {sentry_sdk.VERSION}, "
-        f"{platform.system()} {platform.machine()}"
-    )
 
 
 def main() -> None:
@@ -274,9 +260,7 @@ def main() -> None:
     print(f"\n{machine()}\n\n{table(figures)}")
     if not options.instructions:
         print("no DSN: the app object itself")
-    if options.json:
-        found = {"machine": machine(), "figures": [figure._asdict() for figure in figures]}
-        Path(options.json).write_text(json.dumps(found, indent=1), encoding="utf-8")
+    keep(options.json, [figure._asdict() for figure in figures])
 
 
 if __name__ == "__main__":

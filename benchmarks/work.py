@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import io
 import logging
@@ -112,20 +113,17 @@ def by_the_sdk(app: App, **options: Any) -> App:
 
 def by_opentelemetry(app: App, **_options: Any) -> App:
     """Return the app in OpenTelemetry's middleware, with a provider that exports nothing."""
-    from opentelemetry.instrumentation.wsgi import OpenTelemetryMiddleware
-    from opentelemetry.sdk.trace import TracerProvider
-
-    found: App = OpenTelemetryMiddleware(app, tracer_provider=TracerProvider())
+    wsgi = importlib.import_module("opentelemetry.instrumentation.wsgi")
+    provider = importlib.import_module("opentelemetry.sdk.trace").TracerProvider()
+    found: App = wsgi.OpenTelemetryMiddleware(app, tracer_provider=provider)
     return found
 
 
 def by_raven(app: App, **_options: Any) -> App:
     """Return the app in raven's middleware."""
-    import raven
-    from raven.middleware import Sentry
-
+    client = importlib.import_module("raven").Client("http://a:b@127.0.0.1:9/1")
     logging.getLogger("raven").setLevel(logging.ERROR)
-    found: App = Sentry(app, raven.Client("http://a:b@127.0.0.1:9/1"))
+    found: App = importlib.import_module("raven.middleware").Sentry(app, client)
     return found
 
 
