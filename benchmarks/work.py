@@ -93,15 +93,21 @@ def bare(app: App, **_options: Any) -> App:
     return app
 
 
+def forget_clients() -> None:
+    """Have no client in the process: beside one of the app's, the filter's is bound in each request."""
+    registry.reset()
+    sentry_sdk.get_global_scope().set_client(None)
+
+
 def filtered(app: App, **options: Any) -> App:
     """Return the app in the filter."""
-    registry.reset()
+    forget_clients()
     return SentryMiddleware(app, transport=Nowhere(), release="1", **options)
 
 
 def by_the_sdk(app: App, **options: Any) -> App:
     """Return the app in the SDK's own middleware."""
-    registry.reset()
+    forget_clients()
     own = {
         name: value for name, value in options.items() if name not in ("ignore_paths", "transaction_names")
     }
