@@ -1,0 +1,304 @@
+"""What the filter costs a Pyramid app behind a server: ``python -m benchmarks.servers``.
+
+An ini is served by ``pserve`` (waitress) and by ``gunicorn --paste`` (one process, four threads), with
+nothing around the app, with the SDK's middleware and with the filter; ``wrk`` asks. What is sent goes to
+a receiver in a process of its own. All servers run at the same time and are asked in turns. A share is the
+throughput over that of the bare app in the same turn; the median of the rounds is told.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from benchmarks.tell import columns, keep, machine, median, progress
+
+RATES = (None, "0.1", "1")
+MIDDLEWARES = ("bare", "SDK", "filter", "filter, no Pyramid integration")
+GOAL = 0.97
+THREADS = 4
+
+_SENTRY = """dsn = http://k@127.0.0.1:{receiver}/{project}
+release = 1
+"""
+_INI = """[pipeline:main]
+pipeline = {pipeline}
+
+[app:shop]
+use = call:benchmarks.site:{factory}
+{app_options}
+[filter:sentry]
+use = egg:sentry_paste
+{filter_options}
+[server:main]
+use = egg:waitress
+listen = 127.0.0.1:{port}
+threads = {threads}
+
+# waitress warns of each request that waits for a thread, which the SDK would make a breadcrumb of.
+[loggers]
+keys = root, queue
+
+[handlers]
+keys = console
+
+[formatters]
+keys = plain
+
+[logger_root]
+level = WARNING
+handlers = console
+
+[logger_queue]
+level = ERROR
+handlers =
+qualname = waitress.queue
+
+[handler_console]
+class = StreamHandler
+args = (sys.stderr,)
+formatter = plain
+
+[formatter_plain]
+format = %(levelname)s %(name)s %(message)s
+"""
+_WRK = """
+done = function(summary, latency)
+  local errors = summary.errors
+  io.write(string.format('\\n{"rate": %f, "p50": %f, "p95": %f, "p99": %f, "errors": %d}\\n',
+    summary.requests / summary.duration * 1e6, latency:percentile(50), latency:percentile(95),
+    latency:percentile(99),
+    errors.connect + errors.read + errors.write + errors.status + errors.timeout))
+end
+"""
+
+
+class Site(NamedTuple):
+    """A server's process.
+
+    Attributes:
+        server: waitress or gunicorn.
+        middleware: around the app.
+        rate: traces_sample_rate, None where it is not set.
+        port: on loopback.
+        project: of its DSN, by which the receiver counts.
+    """
+
+    server: str
+    middleware: str
+    rate: str | None
+    port: int
+    project: int
+
+
+def free_port() -> int:
+    """Return a port on loopback that nobody has, for the moment."""
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])
+
+
+def all_sites() -> list[Site]:
+    """Return what is to be compared."""
+    combinations: list[tuple[str, str, str | None]] = []
+    for server in ("waitress", "gunicorn"):
+        combinations.append((server, "bare", None))
+        combinations += [(server, middleware, rate) for rate in RATES for middleware in MIDDLEWARES[1:]]
+    return [Site(*found, free_port(), number) for number, found in enumerate(combinations, 1)]
+
+
+def ini(site: Site, receiver: int) -> str:
+    """Return the ini of a site.
+
+    Args:
+        site: to be served.
+        receiver: its port.
+    """
+    sentry = _SENTRY.format(receiver=receiver, project=site.project)
+    if site.rate is not None:
+        sentry += f"traces_sample_rate = {site.rate}\n"
+    is_filtered = site.middleware.startswith("filter")
+    without = "disabled_integrations = pyramid\n" if "no Pyramid" in site.middleware else ""
+    return _INI.format(
+        pipeline="sentry shop" if is_filtered else "shop",
+        factory="with_sdk" if site.middleware == "SDK" else "plain",
+        app_options=sentry if site.middleware == "SDK" else "",
+        filter_options=sentry + without if is_filtered else "",
+        port=site.port,
+        threads=THREADS,
+    )
+
+
+@contextlib.contextmanager
+def running(command: Sequence[str], port: int) -> Iterator[None]:
+    """Run a process that listens on a port, and end it.
+
+    Args:
+        command: of Python.
+        port: that is waited for.
+    """
+    process = subprocess.Popen([sys.executable, "-m", *command], stdout=subprocess.DEVNULL)
+    try:
+        deadline = time.monotonic() + 60
+        while True:
+            if process.poll() is not None or time.monotonic() > deadline:
+                raise SystemExit(f"does not start: {' '.join(command)}")
+            with contextlib.suppress(OSError):
+                socket.create_connection(("127.0.0.1", port), timeout=1).close()
+                break
+            time.sleep(0.05)
+        yield
+    finally:
+        process.terminate()
+        try:
+            process.wait(10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def command_of(site: Site, file: Path) -> list[str]:
+    """Return how an ini is served.
+
+    Args:
+        site: of the ini.
+        file: the ini.
+    """
+    if site.server == "waitress":
+        return ["pyramid.scripts.pserve", str(file)]
+    bind = f"127.0.0.1:{site.port}"
+    options = ["--bind", bind, "--workers", "1", "--worker-class", "gthread", "--threads", str(THREADS)]
+    return ["gunicorn", "--paste", str(file), *options, "--log-level", "warning"]
+
+
+def asked(site: Site, script: Path, seconds: float, connections: int) -> dict[str, float]:
+    """Have wrk ask a site; return requests per second, and percentiles of latency in microseconds.
+
+    Args:
+        site: to be asked.
+        script: for wrk.
+        seconds: how long.
+        connections: at a time.
+    """
+    command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds:g}s", "--latency", "-s", str(script)]
+    command.append(f"http://127.0.0.1:{site.port}/shop/basket/1?page=3&colour=green")
+    told = subprocess.run(command, capture_output=True, encoding="utf-8", check=True).stdout
+    found: dict[str, float] = json.loads(told.strip().splitlines()[-1])
+    if found["errors"]:
+        raise SystemExit(f"{site}: {found['errors']} requests failed\n{told}")
+    progress(".")
+    return found
+
+
+def rounds(
+    sites: Sequence[Site], script: Path, options: argparse.Namespace
+) -> dict[Site, list[dict[str, float]]]:
+    """Ask all sites in turns; the bare one first for each rate, and its share of 1 is kept too.
+
+    Args:
+        sites: that run.
+        script: for wrk.
+        options: of the command line.
+    """
+    found: dict[Site, list[dict[str, float]]] = {site: [] for site in sites}
+    for number in range(-1, options.rounds):
+        for bare in (site for site in sites if site.middleware == "bare"):
+            for rate in RATES:
+                group = [site for site in sites if site.server == bare.server and site.rate == rate]
+                group = [bare, *(site for site in group if site is not bare)]
+                # The first round warms up.
+                seconds = 1 if number < 0 else options.seconds
+                taken = {site: asked(site, script, seconds, options.connections) for site in group}
+                for site, figures in taken.items():
+                    figures["share"] = figures["rate"] / taken[bare]["rate"]
+                    if number >= 0:
+                        found[site].append(figures)
+    return found
+
+
+def summary(found: dict[Site, list[dict[str, float]]], sent: dict[str, int]) -> list[dict[str, Any]]:
+    """Return the medians of each site.
+
+    Args:
+        found: of the rounds.
+        sent: envelopes, by project.
+    """
+    return [
+        {
+            "server": site.server,
+            "app": site.middleware,
+            "traces_sample_rate": site.rate,
+            **{name: median(figures[name] for figures in taken) for name in taken[0] if name != "errors"},
+            "shares": [figures["share"] for figures in taken],
+            "envelopes": sent.get(str(site.project), 0),
+        }
+        for site, taken in found.items()
+    ]
+
+
+def table(figures: Sequence[dict[str, Any]]) -> str:
+    """Return the medians as a table.
+
+    Args:
+        figures: of ``summary``.
+    """
+    rows = [["server, app", "sampled", "requests/s", "share", "p50 ms", "p95 ms", "p99 ms", "envelopes"]]
+    for row in figures:
+        rate = row["traces_sample_rate"] or ("" if row["app"] == "bare" else "errors only")
+        times = [f"{row[name] / 1000:.2f}" for name in ("p50", "p95", "p99")]
+        name = f"{row['server']}, {row['app']}"
+        rows.append(
+            [name, rate, f"{row['rate']:,.0f}", f"{row['share']:.3f}", *times, f"{row['envelopes']:,}"]
+        )
+    return columns(rows)
+
+
+def compare(options: argparse.Namespace) -> list[dict[str, Any]]:
+    """Start all servers, ask them and end them.
+
+    Args:
+        options: of the command line.
+    """
+    receiver, sites = free_port(), all_sites()
+    with contextlib.ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        script = folder / "wrk.lua"
+        script.write_text(_WRK, encoding="utf-8")
+        stack.enter_context(running(["benchmarks.receiver", str(receiver)], receiver))
+        for site in sites:
+            file = folder / f"{site.project}.ini"
+            file.write_text(ini(site, receiver), encoding="utf-8")
+            stack.enter_context(running(command_of(site, file), site.port))
+        found = rounds(sites, script, options)
+        with urllib.request.urlopen(f"http://127.0.0.1:{receiver}/") as answer:
+            return summary(found, json.load(answer))
+
+
+def main() -> None:
+    """Measure, print, and keep."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.servers", description=__doc__)
+    parser.add_argument("--seconds", type=float, default=2, help="of each turn (default: 2)")
+    parser.add_argument("--rounds", type=int, default=5, help="of turns (default: 5)")
+    parser.add_argument("--connections", type=int, default=8, help="at a time (default: 8)")
+    parser.add_argument("--json", metavar="FILE", help="write the figures there too")
+    options = parser.parse_args()
+    if shutil.which("wrk") is None:
+        raise SystemExit("wrk is not installed; it is in the packages of most distributions")
+    figures = compare(options)
+    print(f"\n{machine()}\n\n{table(figures)}\n\ngoal: filter, errors only: a share of {GOAL} or more")
+    keep(options.json, figures)
+
+
+if __name__ == "__main__":
+    main()
