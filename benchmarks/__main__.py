@@ -19,7 +19,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from benchmarks import work
+from benchmarks import counting, work
 from benchmarks.tell import keep, machine, progress
 from sentry_paste import filter_factory
 
@@ -195,29 +195,15 @@ def start(pairs: int) -> Figure:
 
 
 def instructions(count: int) -> list[Figure]:
-    """Count the instructions of a request with callgrind."""
+    """Return the instructions of a request, as callgrind counts them."""
     figures = []
     for row in (ROWS[0], ROWS[1], ROWS[3]):
-        taken = {name: _counted(row.name, name, count) for name in ("bare", "filter", "SDK")}
+        taken = {name: counting.counted(name, row.options, count) for name in ("bare", "filter", "SDK")}
         overheads = {name: taken[name] - taken["bare"] for name in ("filter", "SDK")}
         name, goal = f"{row.name}, instructions", row.goal
         figures.append(Figure(name, goal, overheads["filter"] / overheads["SDK"], overheads))
-    return figures
-
-
-def _counted(row: str, middleware: str, count: int) -> float:
-    """Return the instructions of one request: the difference of two runs, over their requests'."""
-    found = []
-    for number in (count, 2 * count):
-        command = ["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null", sys.executable, "-m"]
-        command += ["benchmarks", "--make", str(number), "--row", row, "--middleware", middleware]
-        ended = subprocess.run(
-            command, capture_output=True, encoding="utf-8", env={"PYTHONHASHSEED": "0"}, check=True
-        )
-        line = next(line for line in ended.stderr.splitlines() if "Collected" in line)
-        found.append(int(line.rpartition(":")[2]))
         progress(".")
-    return (found[1] - found[0]) / count
+    return figures
 
 
 def table(figures: list[Figure]) -> str:
@@ -235,16 +221,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="fewer repeats, under a minute")
     parser.add_argument("--instructions", action="store_true", help="count instructions, with valgrind")
     parser.add_argument("--json", metavar="FILE", help="write the figures there too")
-    parser.add_argument("--make", type=int, help=argparse.SUPPRESS)
-    parser.add_argument("--row", help=argparse.SUPPRESS)
-    parser.add_argument("--middleware", help=argparse.SUPPRESS)
     options = parser.parse_args()
-    if options.make:
-        row = next(row for row in ROWS if row.name == options.row)
-        app = {"bare": work.bare, **work.MIDDLEWARES}[options.middleware](row.app, **row.options)
-        for _ in range(options.make):
-            work.request(app)
-        return
     if options.instructions:
         figures = instructions(200)
     else:
