@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import math
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -53,7 +54,7 @@ def draw(folder: str, name: str, text: Text, lines: dict[str, dict[int, float]])
         lines: by name, which says the middleware and the kind of request.
     """
     plot = pyplot()
-    figure, axes = plot.subplots(figsize=(7, 4.2))
+    figure, axes = plot.subplots(figsize=(8.4, 4.2))
     for line, points in lines.items():
         middleware, _, kind = line.partition(", ")
         axes.plot(
@@ -70,7 +71,7 @@ def draw(folder: str, name: str, text: Text, lines: dict[str, dict[int, float]])
     axes.set_xlabel(text.across)
     axes.set_ylabel(text.upwards)
     axes.grid(color=GREY, alpha=0.25, linewidth=0.6)
-    axes.legend(frameon=False, labelcolor=GREY)
+    axes.legend(frameon=False, labelcolor=GREY, loc="center left", bbox_to_anchor=(1.01, 0.5))
     figure.tight_layout()
     Path(folder).mkdir(parents=True, exist_ok=True)
     figure.savefig(Path(folder, f"{name}.svg"), transparent=True, metadata={"Date": None})
@@ -91,7 +92,12 @@ def scale(axes: Any, lines: dict[str, dict[int, float]]) -> None:
         axes.set_xscale("symlog", linthresh=1)
     axes.set_xticks(sizes, [f"{size:,}" for size in sizes])
     axes.minorticks_off()
-    if min(value for points in lines.values() for value in points.values()) > 0:
+    values = [value for points in lines.values() for value in points.values()]
+    if min(values) > 0:
         axes.set_yscale("log")
+        # Whole decades: each has a label.
+        axes.set_ylim(10 ** math.floor(math.log10(min(values))), 10 ** math.ceil(math.log10(max(values))))
+        axes.yaxis.set_major_formatter("{x:,.0f}")
+        axes.yaxis.set_minor_formatter("")
     else:
         axes.set_ylim(bottom=0)
