@@ -42,6 +42,16 @@ setup(
             "webtest",
         ],
         "docs": ["Sphinx"],
+        "benchmarks": [
+            "gunicorn",
+            "line_profiler",
+            "matplotlib",
+            "opentelemetry-instrumentation-wsgi",
+            "opentelemetry-sdk",
+            "pyramid>=2.0",
+            "raven",
+            "waitress>=2.1",
+        ],
         "checks": ["mypy", "ruff"],
     },
     entry_points={

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import argparse
 import gc
-import json
-import platform
 import statistics
 import subprocess
 import sys
@@ -21,11 +19,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import sentry_sdk
-
-from benchmarks import work
+from benchmarks import counting, work
+from benchmarks.tell import keep, machine, progress
 from sentry_paste import filter_factory
-from sentry_paste.client import registry
 
 
 class Row(NamedTuple):
@@ -199,34 +195,15 @@ def start(pairs: int) -> Figure:
 
 
 def instructions(count: int) -> list[Figure]:
-    """Count the instructions of a request with callgrind."""
+    """Return the instructions of a request, as callgrind counts them."""
     figures = []
     for row in (ROWS[0], ROWS[1], ROWS[3]):
-        taken = {name: _counted(row.name, name, count) for name in ("bare", "filter", "SDK")}
+        taken = {name: counting.counted(name, row.options, count) for name in ("bare", "filter", "SDK")}
         overheads = {name: taken[name] - taken["bare"] for name in ("filter", "SDK")}
         name, goal = f"{row.name}, instructions", row.goal
         figures.append(Figure(name, goal, overheads["filter"] / overheads["SDK"], overheads))
-    return figures
-
-
-def _counted(row: str, middleware: str, count: int) -> float:
-    """Return the instructions of one request: the difference of two runs, over their requests'."""
-    found = []
-    for number in (count, 2 * count):
-        command = ["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null", sys.executable, "-m"]
-        command += ["benchmarks", "--make", str(number), "--row", row, "--middleware", middleware]
-        ended = subprocess.run(
-            command, capture_output=True, encoding="utf-8", env={"PYTHONHASHSEED": "0"}, check=True
-        )
-        line = next(line for line in ended.stderr.splitlines() if "Collected" in line)
-        found.append(int(line.rpartition(":")[2]))
         progress(".")
-    return (found[1] - found[0]) / count
-
-
-def progress(text: str) -> None:
-    """Write to where no table goes."""
-    print(text, end="", file=sys.stderr, flush=True)
+    return figures
 
 
 def table(figures: list[Figure]) -> str:
@@ -238,45 +215,25 @@ def table(figures: list[Figure]) -> str:
     return "\n".join(lines)
 
 
-def machine() -> str:
-    """Return what was measured on."""
-    return (
-        f"{platform.python_implementation()} {platform.python_version()}, sentry-sdk {sentry_sdk.VERSION}, "
-        f"{platform.system()} {platform.machine()}"
-    )
-
-
 def main() -> None:
     """Measure, print, and keep."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="fewer repeats, under a minute")
     parser.add_argument("--instructions", action="store_true", help="count instructions, with valgrind")
     parser.add_argument("--json", metavar="FILE", help="write the figures there too")
-    parser.add_argument("--make", type=int, help=argparse.SUPPRESS)
-    parser.add_argument("--row", help=argparse.SUPPRESS)
-    parser.add_argument("--middleware", help=argparse.SUPPRESS)
     options = parser.parse_args()
-    if options.make:
-        row = next(row for row in ROWS if row.name == options.row)
-        app = {"bare": work.bare, **work.MIDDLEWARES}[options.middleware](row.app, **row.options)
-        for _ in range(options.make):
-            work.request(app)
-        return
     if options.instructions:
         figures = instructions(200)
     else:
         pairs, count = (5, 300) if options.quick else (15, 1000)
         figures = [timed(row, pairs, count) for row in ROWS]
-        registry.reset()
-        sentry_sdk.get_global_scope().set_client(None)
+        work.forget_clients()
         assert filter_factory({})(work.answer) is work.answer
         figures += [rules(pairs, count), memory(200), start(pairs)]
     print(f"\n{machine()}\n\n{table(figures)}")
     if not options.instructions:
         print("no DSN: the app object itself")
-    if options.json:
-        found = {"machine": machine(), "figures": [figure._asdict() for figure in figures]}
-        Path(options.json).write_text(json.dumps(found, indent=1), encoding="utf-8")
+    keep(options.json, [figure._asdict() for figure in figures])
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ import statistics
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from sentry_paste.redaction import Matcher, Names, values
@@ -92,18 +93,16 @@ def main() -> None:
     print(f"secrets of the request, once a request with an event   {prepared:8.3f} ms")
     for frames in (1, 10, 50, 100, 200, 400, 800):
         made = event(frames)
-        took = median_ms(
-            lambda made=made: copy.deepcopy(made), lambda e: clean_event(e, matcher, names), rounds
-        )  # type: ignore[misc]
+        took = median_ms(partial(copy.deepcopy, made), partial(_clean_with, matcher, names), rounds)
         print(f"variables of {frames:4} frames                              {took:8.3f} ms")
     for size in (1_000, 10_000, 100_000):
         environ = {**ENVIRON, "HTTP_COOKIE": "long=" + "x7" * (size // 2)}
-        took = median_ms(lambda e=environ: _crash(e), lambda made: _clean(*made, names), max(rounds // 10, 3))  # type: ignore[misc]
+        took = median_ms(partial(_crash, environ), partial(_clean, names), max(rounds // 10, 3))
         print(f"secrets and 200 frames, a cookie of {size:7,} bytes     {took:8.3f} ms")
     for count in (10, 100, 1_000, 10_000):
         query = "&".join(f"token{number}=value{number:08}" for number in range(count))
         environ = {**ENVIRON, "QUERY_STRING": query}
-        took = median_ms(lambda e=environ: _crash(e), lambda made: _clean(*made, names), max(rounds // 10, 3))  # type: ignore[misc]
+        took = median_ms(partial(_crash, environ), partial(_clean, names), max(rounds // 10, 3))
         print(f"secrets and 200 frames, {count:6,} secret parameters    {took:8.3f} ms")
 
 
@@ -115,8 +114,13 @@ def _crash(environ: dict[str, str]) -> tuple[dict[str, str], dict[str, Any]]:
     return environ, made
 
 
-def _clean(environ: dict[str, str], made: dict[str, Any], names: Names) -> None:
+def _clean(names: Names, crash: tuple[dict[str, str], dict[str, Any]]) -> None:
+    environ, made = crash
     clean_event(made, Matcher(values.of_request(environ, names)), names)
+
+
+def _clean_with(matcher: Matcher, names: Names, made: dict[str, Any]) -> None:
+    clean_event(made, matcher, names)
 
 
 if __name__ == "__main__":

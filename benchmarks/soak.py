@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import importlib
 import logging
 import os
 import re
@@ -39,8 +40,7 @@ def stream(_environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
 
 def serve(port: int, streams: int, seconds: float, dsn: str | None) -> None:
     """Serve the app with waitress, with the filter where there is a DSN; this is the server's process."""
-    import waitress
-
+    waitress = importlib.import_module("waitress")
     # Should the other process be killed: the kernel ends this one when its time is up.
     signal.alarm(int(seconds) + 180)
     # It warns where a client has its answer, and asks again, before the thread of it is free.

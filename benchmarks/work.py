@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import io
 import logging
@@ -92,15 +93,21 @@ def bare(app: App, **_options: Any) -> App:
     return app
 
 
+def forget_clients() -> None:
+    """Have no client in the process: beside one of the app's, the filter's is bound in each request."""
+    registry.reset()
+    sentry_sdk.get_global_scope().set_client(None)
+
+
 def filtered(app: App, **options: Any) -> App:
     """Return the app in the filter."""
-    registry.reset()
+    forget_clients()
     return SentryMiddleware(app, transport=Nowhere(), release="1", **options)
 
 
 def by_the_sdk(app: App, **options: Any) -> App:
     """Return the app in the SDK's own middleware."""
-    registry.reset()
+    forget_clients()
     own = {
         name: value for name, value in options.items() if name not in ("ignore_paths", "transaction_names")
     }
@@ -112,20 +119,19 @@ def by_the_sdk(app: App, **options: Any) -> App:
 
 def by_opentelemetry(app: App, **_options: Any) -> App:
     """Return the app in OpenTelemetry's middleware, with a provider that exports nothing."""
-    from opentelemetry.instrumentation.wsgi import OpenTelemetryMiddleware
-    from opentelemetry.sdk.trace import TracerProvider
-
-    found: App = OpenTelemetryMiddleware(app, tracer_provider=TracerProvider())
+    wsgi = importlib.import_module("opentelemetry.instrumentation.wsgi")
+    provider = importlib.import_module("opentelemetry.sdk.trace").TracerProvider()
+    found: App = wsgi.OpenTelemetryMiddleware(app, tracer_provider=provider)
     return found
 
 
 def by_raven(app: App, **_options: Any) -> App:
     """Return the app in raven's middleware."""
-    import raven
-    from raven.middleware import Sentry
-
+    # Its hooks into logging would make the turns of the others dearer, and do nothing in its own.
+    own = {"enable_breadcrumbs": False, "install_logging_hook": False, "hook_libraries": []}
+    client = importlib.import_module("raven").Client("http://a:b@127.0.0.1:9/1", **own)
     logging.getLogger("raven").setLevel(logging.ERROR)
-    found: App = Sentry(app, raven.Client("http://a:b@127.0.0.1:9/1"))
+    found: App = importlib.import_module("raven.middleware").Sentry(app, client)
     return found
 
 

@@ -1,0 +1,152 @@
+"""Where the time of a request goes: ``python -m benchmarks.where``.
+
+For a request with errors only, one that is not sampled, and one that is: the functions with the most time of
+their own, by ``cProfile``. A profile makes calls dearer than lines, so times are given as shares of the
+profile, times what the request takes with no profile. ``--lines`` tells the lines of the filter's own modules
+with the most time, what they call included, by line_profiler, where it is installed; that costs a line more
+than most lines take, so only their order means something.
+"""
+
+from __future__ import annotations
+
+import argparse
+import cProfile
+import importlib
+import pstats
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from benchmarks import work
+from benchmarks.scaling import ERRORS, SAMPLED, UNSAMPLED, microseconds
+from benchmarks.tell import columns, keep, machine
+
+KINDS = {"errors only": ERRORS, "tracing on, not sampled": UNSAMPLED, "sampled": SAMPLED}
+MODULES = ("middleware", "lifecycle", "opening", "sdk", "body", "plan")
+TOP = 15
+# The benchmark's own work, which the bare app has too.
+NOT_THEIRS = ("benchmarks", "<frozen", "cProfile")
+
+
+class Function(NamedTuple):
+    """What one function takes in a request.
+
+    Attributes:
+        name: with its module.
+        calls: in a request.
+        microseconds: of its own, the functions that it calls left out.
+    """
+
+    name: str
+    calls: float
+    microseconds: float
+
+
+def name_of(file: str, line: int, function: str) -> str:
+    """Return how a function is told: by package and module, without the way there.
+
+    Args:
+        file: of its code, ``~`` where it is C.
+        line: where it begins.
+        function: its name.
+    """
+    if file == "~":
+        return function.strip("<>").replace("built-in method ", "").replace("method ", "")
+    if not line:
+        return function
+    parts = Path(file).with_suffix("").parts
+    packages = [number for number, part in enumerate(parts) if part in ("sentry_paste", "sentry_sdk")]
+    return ".".join([*(parts[packages[-1] :] if packages else parts[-1:]), function])
+
+
+def profiled(app: work.App, count: int) -> list[Function]:
+    """Return what functions take, the dearest first.
+
+    Args:
+        app: asked.
+        count: of requests.
+    """
+    whole = microseconds([app], work.environ_of_request, 0.5)
+    profile = cProfile.Profile()
+    profile.enable()
+    for _ in range(count):
+        work.request(app)
+    profile.disable()
+    # Typeshed does not know of what is documented for its file format alone.
+    stats: dict[tuple[str, int, str], tuple[int, int, float, float, Any]] = vars(pstats.Stats(profile))[
+        "stats"
+    ]
+    total = sum(own for _, _, own, _, _ in stats.values())
+    found = [
+        Function(name_of(*key), calls / count, own / total * whole)
+        for key, (_, calls, own, _, _) in stats.items()
+        if not any(part in key[0] for part in NOT_THEIRS)
+    ]
+    return sorted(found, key=lambda function: -function.microseconds)
+
+
+def lines_of(app: work.App, count: int) -> str:
+    """Return the dearest lines of the filter's own modules.
+
+    Args:
+        app: asked.
+        count: of requests.
+    """
+    profiler = importlib.import_module("line_profiler").LineProfiler()
+    for module in MODULES:
+        profiler.add_module(importlib.import_module(f"sentry_paste.{module}"))
+    profiler.enable()
+    for _ in range(count):
+        work.request(app)
+    profiler.disable()
+    stats = profiler.get_stats()
+    rows = [
+        (taken * stats.unit * 1e6 / count, hits / count, file, line)
+        for (file, _, _), timings in stats.timings.items()
+        for line, hits, taken in timings
+    ]
+    told = [["line", "hits", "µs", ""]]
+    for taken, hits, file, line in sorted(rows, reverse=True)[:TOP]:
+        text = Path(file).read_text(encoding="utf-8").splitlines()[line - 1].strip()
+        told.append([f"{Path(file).name}:{line}", f"{hits:.1f}", f"{taken:.2f}", text])
+    return columns([[*row[:3], row[3][:80].ljust(80)] for row in told])
+
+
+def by_module(functions: list[Function]) -> dict[str, float]:
+    """Return microseconds by module, the dearest first.
+
+    Args:
+        functions: of a request.
+    """
+    found: dict[str, float] = {}
+    for function in functions:
+        module, _, name = function.name.rpartition(".")
+        known = module if module.startswith("sentry_") and name else "Python itself, and other modules"
+        found[known] = found.get(known, 0.0) + function.microseconds
+    return dict(sorted(found.items(), key=lambda item: -item[1]))
+
+
+def main() -> None:
+    """Profile, print, and keep."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.where", description=__doc__)
+    parser.add_argument("--requests", type=int, default=2000, help="of each kind (default: 2000)")
+    parser.add_argument("--lines", action="store_true", help="tell lines, with line_profiler")
+    parser.add_argument("--json", metavar="FILE", help="write the figures there too")
+    options = parser.parse_args()
+    print(machine())
+    figures = {}
+    for kind, settings in KINDS.items():
+        app = work.filtered(work.answer, **settings)
+        work.request(app)
+        functions = profiled(app, options.requests)
+        figures[kind] = [function._asdict() for function in functions[:TOP]]
+        rows = [["function", "calls", "µs"]]
+        rows += [[name, f"{calls:.1f}", f"{taken:.2f}"] for name, calls, taken in functions[:TOP]]
+        modules = [[name, f"{taken:.2f}"] for name, taken in list(by_module(functions).items())[:TOP]]
+        print(f"\n{kind}\n\n{columns(rows)}\n\n{columns([['module', 'µs'], *modules])}")
+        if options.lines:
+            print(f"\n{lines_of(app, options.requests)}")
+    keep(options.json, figures)
+
+
+if __name__ == "__main__":
+    main()
