@@ -28,11 +28,13 @@ setup(
         "tests": [
             *EXAMPLE,
             "bottle",
+            "Chameleon",
             "Django",
             "falcon",
             "Flask",
             "gunicorn",
             "hypothesis",
+            "Mako",
             "pyramid_retry",
             "pyramid_tm",
             "pytest",

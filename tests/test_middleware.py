@@ -117,13 +117,14 @@ def test_input_is_untouched(around):
     assert stream.tell() == 0
 
 
-def test_environ_is_the_servers_own_with_nothing_added(around):
+def test_environ_is_the_servers_own_with_the_trace_s_tags_added(around):
     environ = environ_of()
     before = dict(environ)
 
     def app(given, start_response):
         assert given is environ
-        assert given == before
+        assert {**given, **before} == given
+        assert given.keys() - before.keys() <= {"sentry.trace_meta"}
         return []
 
     assert call(around(app), environ).error is None
