@@ -37,6 +37,8 @@ def wrap(body: Any, lifecycle: Lifecycle, file_wrapper: Any) -> Any:
         return body
     if hasattr(cls, "__len__"):
         return SizedBody(body, lifecycle)
+    if lifecycle.has_error_page:
+        return PagedBody(body, lifecycle)
     # Generators and the like have no attributes that anybody could look for.
     return (Stream if cls.__module__ == "builtins" else Body)(body, lifecycle)
 
@@ -134,9 +136,12 @@ class Stream:
             self._end()
             raise
         except BaseException as error:
-            self._lifecycle.capture(error)
-            self._end()
+            self._failed(error)
             raise
+
+    def _failed(self, error: BaseException) -> None:
+        self._lifecycle.capture(error)
+        self._end()
 
     def _end(self) -> None:
         """Finish, unless the app's ``close()`` is still to run, with what it may raise."""
@@ -168,6 +173,50 @@ class Body(Stream):
         if name in Stream.__slots__:  # a copy has nothing yet
             raise AttributeError(name)
         return getattr(self._body, name)
+
+
+class PagedBody(Body):
+    """A ``Body`` that ends as the error page where it fails before its first byte."""
+
+    __slots__ = ("_has_begun", "_page")
+
+    def __init__(self, body: Any, lifecycle: Lifecycle) -> None:
+        super().__init__(body, lifecycle)
+        self._has_begun = False
+        self._page: Iterator[bytes] | None = None
+
+    def __iter__(self) -> Iterator[Any]:
+        try:
+            return super().__iter__()
+        except Exception as error:
+            self._page = self._page_for(error)
+            if self._page is None:
+                raise
+            return self
+
+    def __next__(self) -> Any:
+        if self._page is not None:
+            return next(self._page)
+        try:
+            chunk = super().__next__()
+        except StopIteration:
+            raise
+        except BaseException:
+            if self._page is None:
+                raise
+            return next(self._page)
+        # An empty chunk sends no headers (PEP 3333).
+        self._has_begun = self._has_begun or bool(chunk)
+        return chunk
+
+    def _failed(self, error: BaseException) -> None:
+        self._lifecycle.capture(error)
+        self._page = self._page_for(error)
+        self._end()
+
+    def _page_for(self, error: BaseException) -> Iterator[bytes] | None:
+        page = None if self._has_begun else self._lifecycle.page_for(error)
+        return None if page is None else iter(page)
 
 
 class SizedBody(Body):

@@ -8,6 +8,7 @@ here raises into the app.
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable
 from contextvars import Context, copy_context
@@ -19,10 +20,14 @@ import sentry_sdk
 from sentry_paste import sdk
 from sentry_paste.abandoned import finish_abandoned, finish_or_leave
 from sentry_paste.contexts import run_anyway
+from sentry_paste.errorpage import STATUS
 from sentry_paste.errors import is_error
 from sentry_paste.opening import Opening, tell
 from sentry_paste.plan import Plan
+from sentry_paste.request import path_of
 from sentry_paste.serverlogs import note_reported
+
+log = logging.getLogger("sentry_paste")
 
 # Their frames are left out of stack traces: they tell nothing, and their variables hold the environ.
 _OUR_MODULES = frozenset({__name__, "sentry_paste.body", "sentry_paste.contexts", "sentry_paste.middleware"})
@@ -52,6 +57,7 @@ class Lifecycle:
         "_opening",
         "_plan",
         "_start_response",
+        "_wrote",
         "due",
         "run",
     )
@@ -61,6 +67,7 @@ class Lifecycle:
         self._error: BaseException | None = None
         self._of_the_client: BaseException | None = None
         self._finished = False
+        self._wrote = False
         self.due = NEVER
 
     def open(self, environ: dict[str, Any], client: Any) -> bool:
@@ -89,6 +96,11 @@ class Lifecycle:
             return False
         return True
 
+    @property
+    def has_error_page(self) -> bool:
+        """Whether a crash is answered with a page of the ini's."""
+        return self._plan.error_page is not None
+
     def run_anyway(self, function: Callable[[], Any]) -> Any:
         """Call a function in the request's context, or in a copy while the context is in use.
 
@@ -107,7 +119,33 @@ class Lifecycle:
             start_response: the server's.
         """
         self._start_response: Any = start_response
-        return self._note_start
+        return self._note_start if self._plan.settings.event_id_header is None else self._start_with_id
+
+    def _start_with_id(self, *args: Any, **kwargs: Any) -> Any:
+        """Start a response with the id of the event that tells why it is one of an error."""
+        try:
+            args, kwargs = self._with_id(*args, **kwargs)
+        except Exception:  # a start_response that is called wrongly: the server says so
+            tell("an error response has no event id")
+        return self._note_start(*args, **kwargs)
+
+    def _with_id(self, *args: Any, **kwargs: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        names = ("status", "response_headers", "exc_info")
+        given = {**dict(zip(names, args)), **kwargs}
+        status, header = _status_code(given["status"]), self._plan.settings.event_id_header
+        if status is None or status < 400:
+            return args, kwargs
+        exc_info = given.get("exc_info")
+        if exc_info and status >= 500:
+            self._capture_handled(exc_info[1])
+        identity = self._opening.event_id(status)
+        if identity is None or not isinstance(given["response_headers"], list):
+            return args, kwargs
+        # The app's own list is the app's.
+        headers = [*given["response_headers"], (header, identity)]
+        if len(args) > 1:
+            return (args[0], headers, *args[2:]), kwargs
+        return args, {**kwargs, "response_headers": headers}
 
     def _note_start(self, *args: Any, **kwargs: Any) -> Any:
         # Whatever way the app calls it, the server's is called the same way: what it accepts is its affair.
@@ -125,6 +163,7 @@ class Lifecycle:
 
     def _write(self, write: Callable[[bytes], Any], data: bytes) -> Any:
         """Write as the server does; where the connection fails there, it is the client's, who went away."""
+        self._wrote = True
         try:
             return write(data)
         except BaseException as error:
@@ -166,6 +205,31 @@ class Lifecycle:
         mechanism = {"type": "wsgi", "handled": handled}
         event, hint = sdk.exception_event(error, traceback, sentry_sdk.get_client(), mechanism)
         sentry_sdk.capture_event(event, hint=hint)
+
+    def page_for(self, error: BaseException) -> list[bytes] | None:
+        """Answer a crash with the ini's error page; None where it has none, or where a response has begun.
+
+        The error is captured already; as no server gets to see it, it is logged.
+
+        Args:
+            error: what the app raised, as it was caught.
+        """
+        page = self._plan.error_page
+        if page is None or self._wrote or not isinstance(error, Exception) or error is self._of_the_client:
+            return None
+        try:
+            environ = self._opening.strings
+            identity = self.run_anyway(lambda: self._opening.event_id(500))
+            headers, body = page.answer(environ, identity)
+            header = self._plan.settings.event_id_header
+            if header is not None and identity is not None:
+                headers.append((header, identity))
+            self._start_response(STATUS, headers, (type(error), error, error.__traceback__))
+            self._opening.note_start(500, headers)
+        except Exception:  # the server has sent headers, or takes no exc_info: the crash is its to answer
+            return None
+        log.error("%s %r crashed", environ.get("REQUEST_METHOD"), path_of(environ), exc_info=error)
+        return body
 
     def do_what_is_due(self) -> float:
         """Begin the trace of a response that goes on after its first chunk, or end one that takes too long.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from sentry_paste import sdk, zope
+from sentry_paste import sdk, tracemeta, zope
 from sentry_paste.body import wrap
 from sentry_paste.client import registry
 from sentry_paste.config import Settings, read_keywords
@@ -64,10 +64,14 @@ class SentryMiddleware:
         lifecycle = Lifecycle(self.plan)
         if not lifecycle.open(environ, client):
             return self.app(environ, start_response)
+        environ[tracemeta.KEY] = tracemeta.TRACE_META
         try:
             body = lifecycle.run(self.app, environ, lifecycle.watch(start_response))
         except BaseException as error:
             lifecycle.capture(error)
-            lifecycle.finish()
-            raise
+            page = lifecycle.page_for(error)
+            if page is None:
+                lifecycle.finish()
+                raise
+            body = page
         return wrap(body, lifecycle, file_wrapper)

@@ -13,6 +13,7 @@ import time
 from collections.abc import Mapping
 from threading import RLock
 from typing import Any
+from uuid import uuid4
 
 import sentry_sdk
 
@@ -51,10 +52,12 @@ class Opening:
         "_headers",
         "_inner",
         "_is_discarded",
+        "_last_id",
         "_name_left",
         "_plan",
         "_sample_rand",
         "_settled",
+        "_status_id",
         "_to_be_sent",
         "_trace",
         "_unused",
@@ -80,6 +83,9 @@ class Opening:
         self._settled = False
         self._to_be_sent: bool | None = None
         self._is_discarded = False
+        # Of the last event before the request's own; of the event for its status, where that is told before.
+        self._last_id: str | None = None
+        self._status_id: str | None = None
         # The isolation and the current scope, while they wait; they have a reference to this.
         self._unused: tuple[Any, Any] | None = None
         self.lock = RLock()
@@ -137,6 +143,7 @@ class Opening:
         assert data is not None  # noqa: S101
         path, rule = path_of(strings), data.rule
         isolation = sentry_sdk.get_isolation_scope()
+        self._last_id = sentry_sdk.last_event_id()
         isolation.clear_breadcrumbs()
         isolation.add_event_processor(data.process)
         ignored = plan.is_ignored(path)
@@ -185,6 +192,21 @@ class Opening:
             self.data.started(headers, self._name_left)
             if self._trace is not None and status is not None:
                 self._trace.note_status(status)
+
+    def event_id(self, status: int | None) -> str | None:
+        """Return the id of the request's last error, or of the one that its status is going to be.
+
+        To be asked in the request's context.
+
+        Args:
+            status: of the response, None where it is not known.
+        """
+        found = sentry_sdk.last_event_id() if self.data is not None else None
+        if found is not None and found != self._last_id:
+            return found
+        if status in self._plan.settings.failed_status_codes:
+            self._status_id = self._status_id or uuid4().hex
+        return self._status_id
 
     def note_inner(self, environ: Mapping[str, Any]) -> None:
         """Note a request within this one: its secrets are this one's.
@@ -293,6 +315,7 @@ class Opening:
                 "message": f"HTTP status {status}",
                 "level": "error" if status >= 500 else "warning",
                 "fingerprint": [FAILED_STATUS, str(status)],
+                **({"event_id": self._status_id} if self._status_id is not None else {}),
             }
         )
 

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from sentry_paste import sdk
 from sentry_paste.client import GuardedClient, secret_names
 from sentry_paste.config import Settings
+from sentry_paste.errorpage import ErrorPage
 from sentry_paste.redaction import Redaction
 from sentry_paste.request import path_of
 from sentry_paste.rules import PathRules
@@ -47,6 +48,7 @@ class Plan:
         "_objects",
         "_rates",
         "client",
+        "error_page",
         "ignored",
         "names",
         "secret_names",
@@ -56,6 +58,8 @@ class Plan:
     def __init__(self, settings: Settings, client: Any) -> None:
         self.settings = settings
         self.client = client
+        dsn = client.options.get("dsn") if client is not None else None
+        self.error_page = ErrorPage(settings, dsn) if settings.error_page else None
         self.ignored = PathRules([(glob, True) for glob in settings.ignore_paths])
         self.names: PathRules[str] = PathRules(settings.transaction_names)
         self._rates: PathRules[float] = PathRules(settings.traces_sample_rates)

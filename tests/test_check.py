@@ -18,7 +18,6 @@ from sentry_paste.check import check
 from sentry_paste.checktext import report_text, wants_colour
 from sentry_paste.cli import main
 from sentry_paste.config import read_ini
-from sentry_paste.config.options import options as all_options
 from sentry_paste.structure import IniError, read_structure
 
 INIS = Path(__file__).with_name("inis")
@@ -629,12 +628,6 @@ def test_warning(write_ini, options, severity, told):
 )
 def test_no_warning(write_ini, options):
     assert check(str(ini(write_ini, options + "\n"))).warnings == ()
-
-
-def test_option_without_an_effect_is_told(write_ini):
-    pending = all_options()["ignore_paths"].pending
-    report = check(str(ini(write_ini, "ignore_paths = /health*\n")))
-    assert warnings_of(report) == ["ignore_paths has no effect in this version"] * pending
 
 
 def test_no_dsn_is_the_weightiest_and_no_release_the_lightest(starter):

@@ -30,7 +30,6 @@ class Option:
         help: what it does, in a sentence or two.
         default_text: the default in words, where the value does not say it.
         is_sdk: whether it is an option of ``sentry_sdk.init``.
-        pending: whether this version takes it and does nothing with it yet.
     """
 
     name: str
@@ -39,7 +38,6 @@ class Option:
     help: str = ""
     default_text: str = ""
     is_sdk: bool = False
-    pending: bool = False
 
 
 @lru_cache(maxsize=1)

@@ -194,14 +194,19 @@ OWN_OPTIONS = (
     Option(
         "event_id_header",
         kinds.HEADER_NAME,
-        help="A response header, X-Sentry-ID say, that carries the event's id on error responses.",
-        pending=True,
+        help="A response header, X-Sentry-ID say, that carries the event's id where a request with an error is "
+        "answered with a status of 400 or more.",
     ),
     Option(
         "error_page",
         kinds.BOOLEAN_OR_PATH,
         default=False,
-        help="Whether to answer a crash with a page, or the path of a template for it.",
-        pending=True,
+        help="Whether to answer a crash with a page, or the path of a template for it. Else the server answers.",
+    ),
+    Option(
+        "user_feedback",
+        kinds.BOOLEAN,
+        default=False,
+        help="Whether the error page has the user asked what happened, by Sentry's crash-report dialog.",
     ),
 )

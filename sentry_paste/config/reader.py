@@ -229,9 +229,6 @@ class _Reader:
             for name, option in table.items()
             if not option.is_sdk and name.isidentifier() and name not in values.DERIVED
         }
-        for name in own:
-            if table[name].pending and name in self.values:
-                log.warning("%s: %s has no effect in this version", self.source, name)
         shared = [name for name in self.texts if name not in own or name in values.OF_THE_CLIENT]
         return Settings(
             sdk=MappingProxyType({n: v for n, v in self.values.items() if n in table and table[n].is_sdk}),

@@ -50,8 +50,7 @@ def _sample() -> Iterator[str]:
 
 
 def _told(option: Option) -> str:
-    pending = " Without effect in this version." if option.pending else ""
-    return f"{option.help} Expects {option.kind.expected}.{pending}"
+    return f"{option.help} Expects {option.kind.expected}."
 
 
 def default_text(option: Option) -> str:
@@ -108,6 +107,3 @@ def _described(option: Option) -> Iterator[str]:
     yield f"    {escaped}"
     yield ""
     yield f"    Expects {option.kind.expected}. {f'Default: ``{default}``.' if default else 'No default.'}"
-    if option.pending:
-        yield ""
-        yield "    Without effect in this version."

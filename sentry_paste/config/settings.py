@@ -55,6 +55,7 @@ class Settings:
         redact_environ: names or globs of secret keys of the environ, beside the usual ones.
         event_id_header: header of error responses, None for none.
         error_page: whether a crash is answered with a page, or the path of its template.
+        user_feedback: whether that page has Sentry's crash-report dialog.
     """
 
     sdk: Mapping[str, Any]
@@ -85,3 +86,4 @@ class Settings:
     redact_environ: Sequence[str]
     event_id_header: str | None
     error_page: bool | str
+    user_feedback: bool

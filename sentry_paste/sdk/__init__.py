@@ -73,6 +73,7 @@ from sentry_paste.sdk.tracing import (
     trace_headers,
 )
 from sentry_paste.sdk.transports import (
+    dialog_address,
     dsn_address,
     watch_transport,
 )
@@ -94,6 +95,7 @@ __all__ = [
     "client_options",
     "count_discarded",
     "count_session",
+    "dialog_address",
     "discards",
     "dsn_address",
     "dsn_fault",

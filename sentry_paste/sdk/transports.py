@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
 from typing import Any
+from urllib.parse import quote
 
 from sentry_sdk import transport as sdk_transport
 from sentry_sdk.envelope import Envelope
@@ -206,6 +207,19 @@ def host_and_project(transport: Transport) -> tuple[str, str]:
     dsn = transport.parsed_dsn
     assert dsn is not None  # noqa: S101
     return f"{dsn.netloc}{dsn.path}", str(dsn.project_id)
+
+
+def dialog_address(text: str) -> str:
+    """Return the address of the script of Sentry's crash-report dialog; the event's id is to be added.
+
+    It is that of the browser SDK's ``showReportDialog``. The DSN in it is without a secret.
+
+    Args:
+        text: a DSN that ``dsn_fault`` has nothing against.
+    """
+    dsn = Dsn(text)
+    public = f"{dsn.scheme}://{dsn.public_key}@{dsn.netloc}{dsn.path}{dsn.project_id}"
+    return f"{dsn.scheme}://{dsn.netloc}{dsn.path}api/embed/error-page/?dsn={quote(public, safe='')}"
 
 
 def dsn_address(text: str) -> tuple[str, str, int]:

@@ -198,10 +198,6 @@ class TestTold:
             "server_name has a doubled %: PasteDeploy has already made one of two"
         ]
 
-    def test_option_that_has_no_effect_yet(self, load, caplog):
-        text = SECTION + "    error_page = true\n" + APP
-        assert self.told(load, caplog, text) == ["error_page has no effect in this version"]
-
 
 def test_factory_without_a_file_reads_what_it_is_given():
     settings = read_ini({}, {"environment": "x"})

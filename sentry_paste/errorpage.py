@@ -1,0 +1,152 @@
+"""The page that answers a crash, where the ini asks for one."""
+
+from __future__ import annotations
+
+import html
+import json
+from pathlib import Path
+from string import Template
+from typing import Any
+from urllib.parse import quote
+
+from sentry_paste.config.errors import ConfigError, Problem
+from sentry_paste.config.settings import Settings
+from sentry_paste.sdk import dialog_address
+
+STATUS = "500 Internal Server Error"
+
+_PAGE = Template(
+    """<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="robots" content="noindex">
+<title>Something went wrong</title>
+<style>
+:root {
+  color-scheme: light dark;
+  --ink: #1f2933; --soft: #52606d; --paper: #f7f8fa; --card: #fff; --line: #e4e7eb
+}
+@media (prefers-color-scheme: dark) {
+  :root { --ink: #e6eaef; --soft: #9fb0c0; --paper: #14181d; --card: #1c2229; --line: #2c353f }
+}
+* { box-sizing: border-box }
+body { margin: 0; min-height: 100vh; display: grid; place-items: center; padding: 1.5rem;
+  background: var(--paper); color: var(--ink); font: 1rem/1.6 system-ui, sans-serif }
+main { max-width: 32rem; padding: 2rem 2.25rem; background: var(--card); border: 1px solid var(--line);
+  border-radius: .75rem }
+h1 { margin: 0 0 .5rem; font-size: 1.4rem; line-height: 1.3 }
+p { margin: .5rem 0; color: var(--soft) }
+code { font: .9em ui-monospace, monospace; color: var(--ink); overflow-wrap: anywhere; user-select: all }
+</style>
+</head>
+<body>
+<main>
+<h1>Something went wrong</h1>
+<p>The page you asked for could not be made. It is not your fault; trying again later may help.</p>
+$reported
+</main>
+$feedback
+</body>
+</html>
+"""
+)
+_REPORTED = Template(
+    "<p>The error has been reported. If you tell somebody of it, give this number:<br>"
+    "<code>$event_id</code></p>"
+)
+
+# Nothing is fetched, nothing is run; the dialog fetches and runs what Sentry's server gives it.
+_POLICY = (
+    "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; "
+    "frame-ancestors 'none'"
+)
+
+
+class ErrorPage:
+    """The answers to crashes.
+
+    Args:
+        settings: with ``error_page``; a path is that of a template, in which ``$event_id`` and ``$feedback``
+            stand for the event's id, empty where there is none, and for the script of Sentry's dialog.
+        dsn: of the client, None where it has none.
+
+    Raises:
+        ConfigError: the template cannot be read, or is none.
+    """
+
+    def __init__(self, settings: Settings, dsn: str | None) -> None:
+        self._template: Template | None = None
+        if isinstance(settings.error_page, str):
+            self._template = _read(settings)
+        self._dialog = dialog_address(dsn) if dsn and settings.user_feedback else None
+
+    def answer(
+        self, environ: dict[str, Any], event_id: str | None
+    ) -> tuple[list[tuple[str, str]], list[bytes]]:
+        """Return headers and body of the answer.
+
+        Args:
+            environ: of the request.
+            event_id: of the error, None where it was not captured.
+        """
+        if _wants_json(environ.get("HTTP_ACCEPT", "")):
+            kind, text = (
+                "application/json",
+                json.dumps({"error": "Internal Server Error", "event_id": event_id}),
+            )
+            policy = None
+        else:
+            kind, text = "text/html; charset=utf-8", self._page(event_id)
+            policy = _POLICY if self._template is None and not (self._dialog and event_id) else None
+        body = text.encode()
+        headers = [
+            ("Content-Type", kind),
+            ("Content-Length", str(len(body))),
+            ("Cache-Control", "no-store"),
+            ("X-Content-Type-Options", "nosniff"),
+        ]
+        if policy is not None:
+            headers.append(("Content-Security-Policy", policy))
+        return headers, [] if environ.get("REQUEST_METHOD") == "HEAD" else [body]
+
+    def _page(self, event_id: str | None) -> str:
+        identity = html.escape(event_id or "")
+        feedback = ""
+        if self._dialog is not None and event_id:
+            address = html.escape(f"{self._dialog}&eventId={quote(event_id)}")
+            feedback = f'<script async src="{address}"></script>'
+        if self._template is not None:
+            return self._template.safe_substitute(event_id=identity, feedback=feedback)
+        reported = _REPORTED.substitute(event_id=identity) if event_id else ""
+        return _PAGE.substitute(reported=reported, feedback=feedback)
+
+
+def _read(settings: Settings) -> Template:
+    path = str(settings.error_page)
+    try:
+        return Template(Path(path).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        problem = Problem("error_page", path, f"cannot be read: {error}")
+        raise ConfigError(settings.source, [problem]) from error
+
+
+def _wants_json(accept: str) -> bool:
+    """Tell whether a client would rather have JSON than a page (RFC 9110, section 12.5.1)."""
+    weights = {"html": 0.0, "json": 0.0}
+    for part in accept.lower().split(",")[:100]:
+        kind, *parameters = (piece.strip() for piece in part.split(";"))
+        weight = next((_weight(piece[2:]) for piece in parameters if piece.startswith("q=")), 1.0)
+        if kind in ("text/html", "application/xhtml+xml"):
+            weights["html"] = max(weights["html"], weight)
+        elif kind == "application/json" or kind.endswith("+json"):
+            weights["json"] = max(weights["json"], weight)
+    return weights["json"] > weights["html"]
+
+
+def _weight(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return 0.0
