@@ -209,14 +209,17 @@ class Spool:
             return False
         return self._rename(replace(file, path=path), file.aside("partial")) is not None
 
-    def owners(self) -> set[Owner]:
-        """Return who has claimed or begun a file."""
-        found = set()
+    def owners(self) -> dict[Owner, float]:
+        """Return who has claimed or begun a file, and when the last of its files came to be so.
+
+        The time is the disk's, in seconds since 1970.
+        """
+        found: dict[Owner, float] = {}
         for name in self._names():
             text = name[: -len(_PARTIAL)] if name.endswith(_PARTIAL) else name
             owner = Owner.from_text(text.rpartition("." if name.endswith(_PARTIAL) else f".{CLAIMED}-")[2])
             if owner is not None:
-                found.add(owner)
+                found[owner] = max(found.get(owner, 0.0), _changed(self.directory / name))
         return found
 
     def waiting(self, *destinations: str) -> list[SpoolFile]:
@@ -248,3 +251,10 @@ class Spool:
             return os.listdir(self.directory)
         except FileNotFoundError:
             return []
+
+
+def _changed(path: Path) -> float:
+    try:
+        return os.lstat(path).st_ctime
+    except OSError:  # sent meanwhile
+        return 0.0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Mapping
 from pathlib import Path
 
 from sentry_paste.spool.files import FILE_MODE, Spool
@@ -19,8 +19,8 @@ class Presence:
     """The sign of life of this process, and those of the others.
 
     A process of this host is asked for by its number. One of another host shows that it lives by touching a
-    file; the ages of such files are compared with that of this process's own, so that only the disk's
-    clock counts.
+    file, or by claiming one; the ages of such files are compared with that of this process's own, so that
+    only the disk's clock counts.
 
     Args:
         spool: the spool that is shared.
@@ -44,11 +44,11 @@ class Presence:
         except OSError:  # a directory that is gone or read-only has none
             return
 
-    def alive(self, owners: Iterable[Owner]) -> dict[Owner, bool]:
+    def alive(self, owners: Mapping[Owner, float]) -> dict[Owner, bool]:
         """Return of some processes whether they live; signs of dead ones are removed.
 
         Args:
-            owners: processes of any host.
+            owners: processes of any host, and when they last did something, by the disk's clock.
         """
         signs = {
             owner: path
@@ -56,23 +56,25 @@ class Presence:
             if (owner := Owner.from_text(path.name[len(_PREFIX) :])) is not None
         }
         now = _touched(self._path(current()))
-        found = {owner: self._is_alive(owner, signs.get(owner), now) for owner in {*owners, *signs}}
+        seen = {owner: max(owners.get(owner, 0.0), _touched(signs.get(owner))) for owner in {*owners, *signs}}
+        found = {owner: _is_alive(owner, now - time) for owner, time in seen.items()}
         for owner, path in signs.items():
             if not found[owner]:
                 path.unlink(missing_ok=True)
         return found
 
-    def _is_alive(self, owner: Owner, sign: Path | None, now: float) -> bool:
-        known = owner.is_alive()
-        if known is not None:
-            return known
-        return sign is not None and now - _touched(sign) < _DEAD
-
     def _path(self, owner: Owner) -> Path:
         return self._spool.directory / f"{_PREFIX}{owner}"
 
 
-def _touched(path: Path) -> float:
+def _is_alive(owner: Owner, silent: float) -> bool:
+    known = owner.is_alive()
+    return known if known is not None else silent < _DEAD
+
+
+def _touched(path: Path | None) -> float:
+    if path is None:
+        return 0.0
     try:
         return os.lstat(path).st_mtime
     except OSError:

@@ -1,0 +1,68 @@
+"""Which processes are there, also on other hosts that share the disk."""
+
+import os
+import time
+
+import pytest
+
+from sentry_paste.spool.files import Spool
+from sentry_paste.spool.owner import current
+from sentry_paste.spool.presence import Presence
+
+ELSEWHERE = current()._replace(host="00000000")
+
+
+@pytest.fixture
+def spool(tmp_path):
+    spool = Spool(tmp_path / "spool")
+    spool.prepare()
+    return spool
+
+
+@pytest.fixture
+def presence(spool):
+    presence = Presence(spool)
+    presence.show()
+    return presence
+
+
+def sign(spool, owner, age):
+    path = spool.directory / f".alive-{owner}"
+    path.touch()
+    os.utime(path, (time.time() - age, time.time() - age))
+    return path
+
+
+def test_process_shows_itself_until_it_leaves(spool, presence):
+    presence.show()
+    assert os.listdir(spool.directory) == [f".alive-{current()}"]
+    presence.leave()
+    assert os.listdir(spool.directory) == []
+
+
+def test_process_of_this_host_is_asked_for_whatever_its_sign_says(spool, presence):
+    dead = current()._replace(started=current().started + 1)
+    sign(spool, dead, age=0)
+    assert presence.alive({dead: time.time()})[dead] is False
+    assert presence.alive({current(): 0.0})[current()] is True
+
+
+@pytest.mark.parametrize(("age", "lives"), [(0, True), (100, True), (200, False)])
+def test_process_of_another_host_lives_while_it_shows_itself(spool, presence, age, lives):
+    path = sign(spool, ELSEWHERE, age)
+    assert presence.alive({ELSEWHERE: 0.0})[ELSEWHERE] is lives
+    assert path.exists() is lives
+
+
+@pytest.mark.parametrize(("age", "lives"), [(0, True), (200, False)])
+def test_process_that_has_just_claimed_a_file_lives_without_a_sign(spool, presence, age, lives):
+    assert presence.alive({ELSEWHERE: time.time() - age})[ELSEWHERE] is lives
+
+
+def test_only_the_clock_of_the_disk_counts(spool, presence):
+    # This host's clock is a day behind the disk's.
+    os.utime(spool.directory / f".alive-{current()}", (time.time() + 86400,) * 2)
+    sign(spool, ELSEWHERE, age=-86400)
+    assert presence.alive({})[ELSEWHERE] is True
+    sign(spool, ELSEWHERE, age=0)
+    assert presence.alive({})[ELSEWHERE] is False
