@@ -1,6 +1,7 @@
 """The documentation builds without a warning, and its examples load."""
 
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -26,10 +27,7 @@ INIS = [
 def built(tmp_path_factory):
     folder = tmp_path_factory.mktemp("docs")
     source = folder / "source"
-    source.mkdir()
-    for file in DOCS.iterdir():
-        if file.is_file():
-            (source / file.name).write_bytes(file.read_bytes())
+    shutil.copytree(DOCS, source, ignore=shutil.ignore_patterns("_build"))
     command = [sys.executable, "-X", "dev", "-W", "ignore", "-m", "sphinx", "-W", "-q", "-b", "html"]
     ended = subprocess.run(
         [*command, str(source), str(folder / "html")], capture_output=True, encoding="utf-8", timeout=120
