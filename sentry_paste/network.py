@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
+import logging
 import os
 import socket
 import ssl
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlsplit
@@ -100,6 +103,50 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
 def _told(error: BaseException) -> str:
     text = getattr(error, "verify_message", "") or getattr(error, "strerror", "") or str(error)
     return " ".join(str(text).split())
+
+
+def answer_text(answer: Any, host: str) -> tuple[bool, str]:
+    """Return whether an answer to an envelope is a yes, and what it says.
+
+    Args:
+        answer: urllib3's or httpcore's response, or the exception in its place.
+        host: that was asked.
+    """
+    if isinstance(answer, BaseException):
+        return False, f"not sent: {explain(answer, host)}"
+    status = int(answer.status)
+    headers: Mapping[str, str] = answer.headers
+    told = [f"{status_meaning(status)} ({status_text(status)})"]
+    accepted = 200 <= status < 300
+    if not accepted:
+        told += [_detail(answer)]
+    for name in ("Location", "Retry-After", "X-Sentry-Rate-Limits"):
+        if headers.get(name):
+            told.append(f"{name}: {headers[name]}")
+    return accepted, "; ".join(filter(None, told))
+
+
+def _detail(answer: Any) -> str:
+    """Return what the server says in the body, as Sentry does: ``{"detail": "...", "causes": [...]}``."""
+    body = getattr(answer, "data", None) or getattr(answer, "content", None) or b""
+    try:
+        found = json.loads(body)
+        text = " ".join([str(found.get("detail") or ""), *map(str, found.get("causes") or [])])
+    except (ValueError, AttributeError, TypeError):
+        return ""
+    return f"it says: {text.strip()[:200]}" if text.strip() else ""
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Silence urllib3's warnings of its retries: what they come to is told at the end."""
+    logger = logging.getLogger("urllib3")
+    before = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
 
 
 def unreachable(dsn: str, options: Mapping[str, Any]) -> str:

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import json
-import logging
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -110,7 +107,7 @@ def send_test(
     if not sends(settings):
         raise IniError(f"{settings.source}: dsn has no value, and there is no spool_dir: nowhere to send to")
     before = registry.clients()
-    with _quiet():
+    with network.quiet():
         try:
             client = registry.client_for(_test_settings(settings))
             if client is None:
@@ -183,7 +180,7 @@ class _Sender:
 
     def _judge(self, identity: str) -> tuple[bool, str]:
         if self._answers:
-            return _answer(self._answers[0], _destination(self._settings).partition(" ")[0])
+            return network.answer_text(self._answers[0], _destination(self._settings).partition(" ")[0])
         if self._lost:
             return False, f"not sent: {_LOST.get(self._lost[0], self._lost[0])}"
         if not identity:
@@ -226,42 +223,3 @@ def _capture_span() -> str | None:
         with sentry_sdk.traces.start_span(name="a span of the test"):
             pass
         return str(span.trace_id)
-
-
-def _answer(answer: Any, host: str) -> tuple[bool, str]:
-    """Return whether an answer is a yes, and what it says."""
-    if isinstance(answer, BaseException):
-        return False, f"not sent: {network.explain(answer, host)}"
-    status = int(answer.status)
-    headers: Mapping[str, str] = answer.headers
-    told = [f"{network.status_meaning(status)} ({network.status_text(status)})"]
-    accepted = 200 <= status < 300
-    if not accepted:
-        told += [_detail(answer)]
-    for name in ("Location", "Retry-After", "X-Sentry-Rate-Limits"):
-        if headers.get(name):
-            told.append(f"{name}: {headers[name]}")
-    return accepted, "; ".join(filter(None, told))
-
-
-def _detail(answer: Any) -> str:
-    """Return what the server says in the body, as Sentry does: ``{"detail": "...", "causes": [...]}``."""
-    body = getattr(answer, "data", None) or getattr(answer, "content", None) or b""
-    try:
-        found = json.loads(body)
-        text = " ".join([str(found.get("detail") or ""), *map(str, found.get("causes") or [])])
-    except (ValueError, AttributeError, TypeError):
-        return ""
-    return f"it says: {text.strip()[:200]}" if text.strip() else ""
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Silence urllib3's warnings of its retries: what they come to is told at the end."""
-    logger = logging.getLogger("urllib3")
-    before = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        logger.setLevel(before)
