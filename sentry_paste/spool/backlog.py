@@ -197,8 +197,7 @@ class Backlog:
         except UnreadableError as error:
             self._set_aside(claimed, str(error))
             return None
-        # By it Sentry corrects the clock of the host: it is to be the time at which this is sent.
-        envelope.headers["sent_at"] = datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+        renew(envelope)
         result, reason, seconds = self._sender.send_again(envelope, file.kind)
         if result is Result.DELIVERED:
             self._spool.remove(claimed)
@@ -230,6 +229,16 @@ def _in_order(files: list[SpoolFile]) -> list[SpoolFile]:
     now = datetime.now(timezone.utc)
     fresh = {file for file in files if 0 <= (now - file.time).total_seconds() < FRESH}
     return sorted(fresh, key=lambda file: file.time, reverse=True) + [f for f in files if f not in fresh]
+
+
+def renew(envelope: Envelope) -> None:
+    """Have an envelope say that it is sent now.
+
+    Args:
+        envelope: as it was kept.
+    """
+    # By it Sentry corrects the clock of the host: it is to be the time at which this is sent.
+    envelope.headers["sent_at"] = datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
 @contextmanager
