@@ -8,53 +8,99 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import datetime
+from datetime import datetime, timezone
 
 from sentry_paste.spool.contents import read_contents
 from sentry_paste.spool.model import Breadcrumb, Contents, Error, Frame, Span
-from sentry_paste.spool.names import SpoolFile
+from sentry_paste.spool.names import ASIDE, WAITING, SpoolFile
 
 _TITLE_WIDTH = 60
 _TRANSACTION_WIDTH = 32
 _BAR_WIDTH = 40
 _NAME_WIDTH = 46
 
+_HEADINGS = (
+    "TIME (UTC)",
+    "KIND",
+    "LEVEL",
+    "TITLE",
+    "TRANSACTION",
+    "SIZE",
+    "AGE",
+    "STATE",
+    "DESTINATION",
+    "ID",
+)
+_TO_THE_RIGHT = ("SIZE", "AGE")
+
 
 def table_text(files: Sequence[SpoolFile]) -> str:
-    """Return a table of envelope files: time, kind, level, title, transaction, size and id.
+    """Return a table of envelope files: what they tell, what becomes of them, and for which DSN they are.
 
     Args:
         files: in the order in which they are listed.
     """
-    rows = [("TIME (UTC)", "KIND", "LEVEL", "TITLE", "TRANSACTION", "SIZE", "ID")]
-    rows += [_row(file) for file in files]
-    widths = [max(len(row[column]) for row in rows) for column in range(6)]
+    rows = [_HEADINGS, *map(_row, files)]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(_HEADINGS) - 1)]
     return "\n".join(
         "  ".join(
-            cell.rjust(width) if column == 5 else cell.ljust(width)
-            for column, (cell, width) in enumerate(zip(row, [*widths, 0]))
+            cell.rjust(width) if heading in _TO_THE_RIGHT else cell.ljust(width)
+            for heading, cell, width in zip(_HEADINGS, row, [*widths, 0])
         ).rstrip()
         for row in rows
     )
 
 
-def _row(file: SpoolFile) -> tuple[str, str, str, str, str, str, str]:
+def _row(file: SpoolFile) -> tuple[str, ...]:
+    now = datetime.now(timezone.utc)
     time = file.time.strftime("%Y-%m-%d %H:%M:%S")
+    age = age_text((now - file.time).total_seconds())
+    return (time, file.kind, *_told(file), age, state_text(file), file.destination, file.id)
+
+
+def _told(file: SpoolFile) -> tuple[str, str, str, str]:
+    """Return level, title, transaction and size of a file."""
     try:
         contents = read_contents(file)
     except (OSError, ValueError) as error:
-        return time, file.kind, "", f"(unreadable: {_line(str(error), _TITLE_WIDTH - 14)})", "", "", file.id
+        return "", f"(unreadable: {_line(str(error), _TITLE_WIDTH - 14)})", "", ""
     # A transaction's title is its name, which the next column has.
     title = f"took {_milliseconds(contents.duration)}" if contents.spans else contents.title
     return (
-        time,
-        file.kind,
         _line(contents.level, 10),
         _line(title, _TITLE_WIDTH),
         _line(contents.transaction, _TRANSACTION_WIDTH),
         size_text(contents.size),
-        file.id,
     )
+
+
+def state_text(file: SpoolFile) -> str:
+    """Return what becomes of a file, with the process that has it, or the reason why it was set aside.
+
+    Args:
+        file: in any state.
+    """
+    if file.state == WAITING:
+        return "waiting"
+    if file.state == ASIDE:
+        return f"set aside: {file.detail}"
+    owner = file.owner
+    if owner is None:
+        return "claimed, by nobody that is known"
+    life = {True: "runs", False: "has ended", None: "on another host"}[owner.is_alive()]
+    return f"claimed by {owner.pid} ({life})"
+
+
+def age_text(seconds: float) -> str:
+    """Return an age for reading, 0 s where it is in the future: a clock was set back.
+
+    Args:
+        seconds: since it was captured.
+    """
+    for unit, length in (("d", 86400), ("h", 3600), ("min", 60)):
+        if seconds >= 2 * length:
+            return f"{int(seconds / length)} {unit}"
+    return f"{max(int(seconds), 0)} s"
 
 
 def contents_text(contents: Contents, *, all_frames: bool = False) -> str:
@@ -80,6 +126,8 @@ def _contents(contents: Contents, all_frames: bool) -> Iterator[str]:
         "Release": contents.release,
         "Environment": contents.environment,
         "Size": size_text(contents.size),
+        "State": state_text(contents.file),
+        "Destination": contents.file.destination,
     }
     yield from (f"{name + ':':<13}{clean(value)}" for name, value in facts.items() if value)
     for error in reversed(contents.errors):
