@@ -11,9 +11,8 @@ from collections.abc import Sequence
 from sentry_paste.check import check
 from sentry_paste.checktext import report_text, sent_text, wants_colour
 from sentry_paste.config.sample import sample
-from sentry_paste.console import contents_text, table_text
 from sentry_paste.sendtest import ANSWER_SECONDS, send_test
-from sentry_paste.spool import Spool, read_contents
+from sentry_paste.spoolcli import add_spool
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -70,19 +69,7 @@ def _parser() -> argparse.ArgumentParser:
     sending.set_defaults(run=_send_test)
     printing = commands.add_parser("sample", help="print a section with every option in a comment")
     printing.set_defaults(run=_sample)
-    spool = commands.add_parser("spool", help="look into a spool directory").add_subparsers(
-        title="commands", required=True, metavar="COMMAND"
-    )
-    listing = spool.add_parser("list", help="list what a spool holds, newest first")
-    listing.add_argument("directory", metavar="DIR", help="the spool directory")
-    listing.add_argument("--kind", action="append", default=[], help="only error, transaction, session ...")
-    listing.add_argument("--limit", type=_positive, metavar="N", help="only the newest N")
-    listing.set_defaults(run=_list)
-    show = spool.add_parser("show", help="show what one file of a spool holds")
-    show.add_argument("directory", metavar="DIR", help="the spool directory")
-    show.add_argument("id", metavar="ID", help="event id, or its first digits")
-    show.add_argument("--all-frames", action="store_true", help="source lines of libraries' frames too")
-    show.set_defaults(run=_show)
+    add_spool(commands.add_parser("spool", help="look into a spool directory, and send what is in it"))
     return parser
 
 
@@ -101,12 +88,6 @@ def _variable(text: str) -> tuple[str, str]:
     if not equals or not name.strip():
         raise argparse.ArgumentTypeError(f"expected NAME=VALUE, not {text!r}")
     return name.strip(), value.strip()
-
-
-def _positive(text: str) -> int:
-    if not text.isdecimal() or int(text) == 0:
-        raise argparse.ArgumentTypeError(f"expected a whole number, 1 or more, not {text!r}")
-    return int(text)
 
 
 def _seconds(text: str) -> float:
@@ -141,28 +122,3 @@ def _send_test(options: argparse.Namespace) -> int:
 def _sample(_options: argparse.Namespace) -> int:
     print(sample(), end="")
     return 0
-
-
-def _list(options: argparse.Namespace) -> int:
-    spool = _spool(options.directory)
-    files = spool.files(*options.kind)[: options.limit]
-    if not files:
-        print(f"{options.directory} holds no envelopes")
-        return 1
-    print(table_text(files))
-    return 0
-
-
-def _show(options: argparse.Namespace) -> int:
-    found = _spool(options.directory).find(options.id)
-    if found is None:
-        print(f"sentry-paste: no envelope in {options.directory} has the id {options.id}", file=sys.stderr)
-        return 1
-    print(contents_text(read_contents(found), all_frames=options.all_frames))
-    return 0
-
-
-def _spool(directory: str) -> Spool:
-    if not os.path.isdir(directory):
-        raise ValueError(f"{directory} is not a directory")
-    return Spool(directory)

@@ -43,17 +43,21 @@ def spool(tmp_path):
 def test_list_is_a_table_with_the_newest_first(spool, capsys):
     assert main(["spool", "list", str(spool.directory)]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0].split() == ["TIME", "(UTC)", "KIND", "LEVEL", "TITLE", "TRANSACTION", "SIZE", "ID"]
-    assert [line.split()[2] for line in lines[1:]] == ["transaction", "transaction", "error"]
+    assert lines[0].split() == [
+        *["TIME", "(UTC)", "KIND", "LEVEL", "TITLE", "TRANSACTION"],
+        *["SIZE", "AGE", "STATE", "DESTINATION", "ID"],
+    ]
+    assert [line.split()[2] for line in lines[1:-1]] == ["transaction", "transaction", "error"]
     assert "ValueError: cannot price {'apples': 3}  GET /shop" in lines[3]
     assert lines[3].endswith(spool.files("error")[0].id)
+    assert lines[4].startswith("3 files: 3 waiting (")
 
 
 def test_list_of_a_kind_and_of_a_number(spool, capsys):
     assert main(["spool", "list", str(spool.directory), "--kind", "error"]) == 0
-    assert len(capsys.readouterr().out.splitlines()) == 2
+    assert capsys.readouterr().out.splitlines()[2].startswith("1 file: 1 waiting (")
     assert main(["spool", "list", str(spool.directory), "--limit", "1"]) == 0
-    assert len(capsys.readouterr().out.splitlines()) == 2
+    assert capsys.readouterr().out.splitlines()[2].startswith("the newest 1 of 3 files: 3 waiting (")
 
 
 def test_show_tells_traceback_request_and_variables(spool, capsys):

@@ -1,0 +1,268 @@
+"""The commands ``sentry-paste spool ...``."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sentry_paste import network
+from sentry_paste.console import clean, contents_text, table_text
+from sentry_paste.progress import Meter
+from sentry_paste.spool import Spool, read_contents
+from sentry_paste.spool.commands import tending
+from sentry_paste.spool.commands.courier import Courier
+from sentry_paste.spool.commands.planning import Plan, plan
+from sentry_paste.spool.commands.sending import Sending
+from sentry_paste.spool.commands.survey import Held, survey
+from sentry_paste.spool.names import ANY_DESTINATION, ASIDE, CLAIMED, WAITING
+from sentry_paste.spool.transport import Terms
+from sentry_paste.spooltext import kinds_text, number, plan_text, sent_text, summary_text
+
+_MOST_DAYS = 36500.0
+
+
+def add_spool(parser: argparse.ArgumentParser) -> None:
+    """Add the commands.
+
+    Args:
+        parser: of ``spool``.
+    """
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    _add_list(_command(commands, "list", _list, "list what a spool holds, newest first"))
+    show = _command(commands, "show", _show, "show what one file of a spool holds")
+    show.add_argument("id", metavar="ID", help="event id, or its first digits")
+    show.add_argument("--all-frames", action="store_true", help="source lines of libraries' frames too")
+    _add_send(
+        _command(
+            commands,
+            "send",
+            _send,
+            "send what waits, oldest first",
+            "It may run beside processes that use the spool, and may be interrupted and started again at any "
+            "time. Exit status: 0 if all was sent, 1 if something is left or was set aside, 2 if it cannot "
+            "be done.",
+        )
+    )
+    requeue = _command(
+        commands, "requeue", _requeue, "have what was set aside wait again", "Exit status: 1 if nothing does."
+    )
+    requeue.add_argument("ids", metavar="ID", nargs="*", help="event id, or its first digits (all)")
+    requeue.add_argument("--reason", help="only what was set aside for this, http_413 for example")
+    _add_purge(
+        _command(
+            commands,
+            "purge",
+            _purge,
+            "remove files that were not sent",
+            "What a running process has claimed is left. Exit status: 1 if nothing was removed.",
+        )
+    )
+
+
+def _command(
+    commands: Any, name: str, run: Callable[[argparse.Namespace], int], told: str, epilog: str | None = None
+) -> argparse.ArgumentParser:
+    parser: argparse.ArgumentParser = commands.add_parser(name, help=told, epilog=epilog)
+    parser.add_argument("directory", metavar="DIR", help="the spool directory")
+    parser.set_defaults(run=run)
+    return parser
+
+
+def _add_list(parser: argparse.ArgumentParser) -> None:
+    _add_kind(parser)
+    parser.add_argument("--state", choices=(WAITING, CLAIMED, ASIDE), help="only what is in this state")
+    parser.add_argument("--limit", type=_positive, metavar="N", help="only the newest N")
+
+
+def _add_kind(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--kind", action="append", default=[], metavar="K", help="only error, transaction, session ..."
+    )
+
+
+def _add_send(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--dsn", help="where to (the environment's SENTRY_DSN)")
+    parser.add_argument(
+        "--rate",
+        type=_above_zero,
+        default=Terms("").rate,
+        metavar="N",
+        help="a second, at most (%(default)g)",
+    )
+    parser.add_argument("--dry-run", action="store_true", help="tell what would be sent, and touch nothing")
+    parser.add_argument(
+        "--all-destinations", action="store_true", help="also what was captured for other DSNs"
+    )
+    parser.add_argument("--aside", action="store_true", help="also what was set aside")
+
+
+def _add_purge(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--older-than", type=_days, default=0.0, metavar="DAYS", help="only what was captured so long ago"
+    )
+    _add_kind(parser)
+    parser.add_argument("--aside", action="store_true", help="only what was set aside")
+    parser.add_argument("--yes", action="store_true", help="do not ask")
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) == 0:
+        raise argparse.ArgumentTypeError(f"expected a whole number, 1 or more, not {text!r}")
+    return int(text)
+
+
+def _above_zero(text: str) -> float:
+    value = _number(text)
+    if not 0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"expected a number above 0, not {text!r}")
+    return value
+
+
+def _days(text: str) -> float:
+    value = _number(text)
+    if not 0 < value <= _MOST_DAYS:
+        raise argparse.ArgumentTypeError(f"expected a number of days, not {text!r}")
+    return value
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return -1.0
+
+
+def _spool(options: argparse.Namespace) -> Spool:
+    directory: str = options.directory
+    if not os.path.isdir(directory):
+        raise ValueError(f"{directory} is not a directory")
+    return Spool(directory)
+
+
+def _list(options: argparse.Namespace) -> int:
+    directory = _spool(options).directory
+    found = survey(directory).of(options.kind, options.state)
+    if not found.held:
+        rest = f" ({summary_text(found)})" if found.partial or found.foreign else ""
+        print(f"{clean(str(directory))} holds no envelopes{rest}")
+        return 1
+    listed = found.held[: options.limit]
+    print(table_text([held.file for held in listed]))
+    print(summary_text(found, len(listed)))
+    return 0
+
+
+def _show(options: argparse.Namespace) -> int:
+    found = _spool(options).find(options.id)
+    if found is None:
+        print(
+            f"sentry-paste: no envelope in {options.directory} has the id {clean(options.id)}",
+            file=sys.stderr,
+        )
+        return 1
+    print(contents_text(read_contents(found), all_frames=options.all_frames))
+    return 0
+
+
+def _send(options: argparse.Namespace) -> int:
+    spool = _spool(options)
+    dsn = options.dsn or os.environ.get("SENTRY_DSN")
+    if not dsn:
+        raise ValueError("no DSN: name one with --dsn, or in the environment's SENTRY_DSN")
+    # What lies in a directory that is open to others may be anybody's: as the filter, it is not sent.
+    spool.prepare()
+    courier = Courier(dsn, str(spool.directory))
+    with _interruptible() as is_stopped:
+        meter = Meter(sys.stderr)
+        sending = Sending(spool, courier, options.rate, meter, is_stopped)
+        if not options.dry_run:
+            sending.take_back()
+        planned = _planned(spool.directory, courier, options)
+        where = f"{courier.host} ({courier.scheme}), project {courier.project}"
+        print(plan_text(planned, where, options.rate, options.dry_run), flush=True)
+        if options.dry_run or not planned.held:
+            return 0
+        return _sent(sending, planned, meter)
+
+
+def _planned(directory: Path, courier: Courier, options: argparse.Namespace) -> Plan:
+    destinations = None if options.all_destinations else (courier.destination, ANY_DESTINATION)
+    return plan(survey(directory), destinations, options.aside)
+
+
+def _sent(sending: Sending, planned: Plan, meter: Meter) -> int:
+    try:
+        with network.quiet():
+            sending.send(planned.held)
+    except KeyboardInterrupt:
+        sending.progress.ended = "interrupted"
+    finally:
+        seconds = meter.end()
+    print(sent_text(sending.progress, seconds))
+    return 1 if sending.progress.left or sending.progress.aside else 0
+
+
+@contextmanager
+def _interruptible() -> Iterator[Callable[[], bool]]:
+    """Have the first interruption noted and the second one raised, so that what is being sent may end."""
+    signals: list[int] = []
+
+    def note(number: int, _frame: Any) -> None:
+        signals.append(number)
+        if len(signals) > 1:
+            raise KeyboardInterrupt
+        # Not by the stream, which may be in the middle of a line of the same thread's.
+        os.write(2, b"\nInterrupted: what is being sent is waited for; once more ends it at once\n")
+
+    if threading.current_thread() is not threading.main_thread():
+        yield lambda: False
+        return
+    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield lambda: bool(signals)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _requeue(options: argparse.Namespace) -> int:
+    spool = _spool(options)
+    files, missing = tending.chosen(spool.files(), options.ids, options.reason)
+    count = tending.requeue(spool, files)
+    for identity in missing:
+        print(f"sentry-paste: nothing that was set aside has the id {clean(identity)}", file=sys.stderr)
+    print(f"{number(count)} {'waits' if count == 1 else 'wait'} again")
+    return 1 if missing or not count else 0
+
+
+def _purge(options: argparse.Namespace) -> int:
+    found = survey(_spool(options).directory).of(options.kind)
+    going = tending.expired(found.held, options.older_than, options.aside)
+    in_use = sum(held.is_in_use for held in found.held)
+    if in_use:
+        print(f"Left: {number(in_use)} that another process has claimed")
+    if not going:
+        print("Nothing to remove")
+        return 1
+    if not options.yes and not _agreed(going):
+        print("Nothing was removed")
+        return 1
+    removed = tending.remove(going)
+    print(f"Removed {kinds_text(removed)}" if removed else "Nothing was removed")
+    return 0 if removed else 1
+
+
+def _agreed(going: list[Held]) -> bool:
+    if not sys.stdin.isatty():
+        raise ValueError(
+            f"{number(len(going))} would be removed; without a terminal to ask on, --yes is needed"
+        )
+    print(f"Remove {kinds_text(going)}? Sentry does not have them. [y/N] ", end="", flush=True)
+    return sys.stdin.readline().strip().lower() in ("y", "yes")
