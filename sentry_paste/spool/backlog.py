@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import random
 import threading
@@ -32,6 +33,8 @@ except ImportError:  # pragma: no cover - Windows: processes send side by side, 
 _LOOK_AGAIN = 10.0
 # Seconds from one list of what waits to the next, where there is much: what is captured meanwhile goes first.
 _LIST_AGAIN = 5.0
+# A link, another user's file, a directory: it is not read later either.
+_FOR_EVER = (errno.ELOOP, errno.EACCES, errno.EPERM, errno.EISDIR)
 # Seconds to wait for what is captured now to go first.
 _STEP_ASIDE = 0.02
 
@@ -197,6 +200,12 @@ class Backlog:
         except UnreadableError as error:
             self._set_aside(claimed, str(error))
             return None
+        except OSError as error:
+            if error.errno in _FOR_EVER:
+                self._set_aside(claimed, errno.errorcode[error.errno])
+                return None
+            self._spool.release(claimed)
+            raise
         renew(envelope)
         result, reason, seconds = self._sender.send_again(envelope, file.kind)
         if result is Result.DELIVERED:

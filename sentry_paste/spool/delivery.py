@@ -246,6 +246,9 @@ class DeliveringTransport(Transport):
         """
         self._inner.flush(timeout, callback)
 
+    def __del__(self) -> None:
+        """Do nothing: SDK 2.18 kills what is collected, which at the interpreter's end waits for ever."""
+
     def kill(self) -> None:
         """End, and leave in the spool what is still queued."""
         with self._lock:

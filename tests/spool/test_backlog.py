@@ -1,0 +1,122 @@
+"""What waits in a spool is sent, whatever lies beside it."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+from sentry_sdk.envelope import Envelope
+
+from sentry_paste.spool.backlog import Backlog, Result
+from sentry_paste.spool.bounds import Bounds
+from sentry_paste.spool.files import Spool
+from sentry_paste.spool.telling import Teller
+
+
+class Taker:
+    """Takes all."""
+
+    def __init__(self, result=Result.DELIVERED):
+        self.result = result
+        self.taken = []
+
+    def send_again(self, envelope, kind):
+        self.taken.append(envelope.headers["event_id"])
+        return self.result, "", 0.0
+
+    def is_busy(self):
+        return False
+
+
+@pytest.fixture
+def spool(tmp_path):
+    return Spool(tmp_path / "spool")
+
+
+def write(spool, number):
+    envelope = Envelope(headers={"event_id": f"{number:032x}"})
+    envelope.add_event({"message": str(number)})
+    return spool.write(envelope, "here")
+
+
+def look(spool, taker, rate=10_000.0):
+    bounds = Bounds(spool, 10**9, 10**9, lambda file, reason: None)
+    Backlog(spool, ("here",), taker, bounds, Teller(spool.directory), rate)._look()
+    return taker
+
+
+@pytest.mark.parametrize("make", ["link", "directory", "pipe", "empty", "garbage"])
+def test_what_is_no_envelope_is_set_aside_and_keeps_nothing_back(spool, make, tmp_path):
+    odd, _ = write(spool, 1), write(spool, 2)
+    odd.path.unlink()
+    if make == "link":
+        odd.path.symlink_to(tmp_path / "elsewhere")
+    elif make == "directory":
+        odd.path.mkdir()
+    elif make == "pipe":
+        os.mkfifo(odd.path)
+    else:
+        odd.path.write_bytes(b"" if make == "empty" else b"garbage\n")
+    assert look(spool, Taker()).taken == [f"{2:032x}"]
+    (left,) = spool.files()
+    assert left.state == "aside"
+
+
+def test_what_was_captured_lately_goes_first_and_then_the_oldest(spool, monkeypatch):
+    files = [write(spool, number) for number in range(6)]
+    for number, file in enumerate(files[:3]):
+        # Captured an hour ago and earlier, the first one first.
+        old = f"20251122T0{number}0000.000000Z{file.path.name[23:]}"
+        os.rename(file.path, file.path.with_name(old))
+    assert look(spool, Taker()).taken == [f"{number:032x}" for number in (5, 4, 3, 0, 1, 2)]
+
+
+def test_file_that_fails_each_time_keeps_the_others_back_once(spool, monkeypatch):
+    class Picky(Taker):
+        def send_again(self, envelope, kind):
+            super().send_again(envelope, kind)
+            is_bad = envelope.headers["event_id"] == f"{3:032x}"
+            return (Result.LATER if is_bad else Result.DELIVERED), "http 500", 0.0
+
+    monkeypatch.setattr("sentry_paste.spool.backoff.FIRST", 0.001)
+    monkeypatch.setattr("sentry_paste.spool.backoff._SLOW", 1000.0)
+    for number in (1, 2, 3):
+        write(spool, number)
+    look(spool, Picky())
+    assert [file.id for file in spool.files()] == [f"{3:032x}"]
+    assert spool.files()[0].state == "waiting"
+
+
+def test_refused_file_is_not_sent_again(spool):
+    write(spool, 1)
+    taker = Taker(Result.REFUSED)
+    look(spool, taker)
+    look(spool, taker)
+    assert len(taker.taken) == 1
+
+
+def test_file_of_another_destination_is_left_alone(spool):
+    envelope = Envelope()
+    envelope.add_event({"message": "x"})
+    spool.write(envelope, "elsewhere")
+    assert look(spool, Taker()).taken == []
+    assert [file.state for file in spool.files()] == ["waiting"]
+
+
+def test_file_of_a_process_that_has_ended_is_sent(spool):
+    child = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            "import sys; from sentry_paste.spool.owner import current; print(current())",
+        ],
+        capture_output=True,
+        encoding="utf-8",
+        check=True,
+    )
+    file = write(spool, 7)
+    os.rename(file.path, f"{file.path}.claimed-{child.stdout.strip()}")
+    partial = spool.directory / f".{file.path.name}.{child.stdout.strip()}.partial"
+    partial.write_bytes(b"half")
+    assert look(spool, Taker()).taken == [f"{7:032x}"]
+    assert [found.detail for found in spool.files()] == ["partial"]
