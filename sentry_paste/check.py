@@ -13,31 +13,14 @@ from sentry_paste import sdk
 from sentry_paste.advice import SEVERITIES, Facts, Warned, of_connection, of_options, of_structure, reports
 from sentry_paste.client import registry
 from sentry_paste.config import ConfigError, Settings, read_ini
-from sentry_paste.config.errors import Problem, shown
+from sentry_paste.config.errors import Problem
 from sentry_paste.config.inifile import IniFile
-from sentry_paste.config.sources import VARIABLES, option_name
+from sentry_paste.config.sources import option_name
+from sentry_paste.effective import Value, effective
 from sentry_paste.structure import IniError, Layer, Structure, read_structure
 from sentry_paste.testing import capture_envelopes
 
 log = logging.getLogger("sentry_paste")
-
-# Options that are told also where nobody gives them: what they are then is good to know.
-_TOLD_DEFAULTS = ("dsn", "environment", "release", "sample_rate", "traces_sample_rate", "send_default_pii")
-
-
-@dataclass(frozen=True)
-class Value:
-    """An option as it holds.
-
-    Attributes:
-        name: of the option.
-        text: its value, without credentials.
-        origin: where it comes from, in words.
-    """
-
-    name: str
-    text: str
-    origin: str
 
 
 @dataclass(frozen=True)
@@ -180,9 +163,10 @@ def _examine(layer: Layer, connect: bool) -> tuple[Filter, list[Warned]]:
         unreached = list(of_connection(facts))
         warned += unreached
         reached = not unreached
-    values = sorted([*_given(settings, layer), *_defaults(settings, options, layer)], key=_order)
+    empty = {option_name(key) for key in layer.local_conf or ()}
+    values = effective(settings, options, title, empty)
     on = tuple(integrations) if reports(settings) else None
-    return Filter(layer, title, tuple(values), on, reached=reached), warned
+    return Filter(layer, title, values, on, reached=reached), warned
 
 
 def _client_of(settings: Settings) -> tuple[Mapping[str, Any], list[str]]:
@@ -220,45 +204,6 @@ def _told(messages: list[str], source: str) -> list[Warned]:
     """Return what was logged as warnings; each need not say again in which section it is."""
     texts = [text[len(source) + 2 :] if text.startswith(f"{source}: ") else text for text in messages]
     return [Warned("high" if text.startswith("Sentry failed") else "medium", text) for text in texts]
-
-
-def _given(settings: Settings, layer: Layer) -> Iterator[Value]:
-    for name, origin in settings.origins.items():
-        place = _title(layer) if origin.place == "section" else origin.place
-        if place == "environment":
-            place = f"environment {VARIABLES.get(name, '')}".strip()
-        line = f" line {origin.line}" if origin.line else ""
-        # What the proxy is told of who one is, is no URL that ``shown`` would know.
-        text = "***" if name.startswith("proxy_headers") else origin.text
-        made = settings.sdk.get(name)
-        if name == "release" and made != origin.text:
-            text = f"{made} ({origin.text})"
-        yield Value(name, text, f"{place}{line}")
-
-
-def _defaults(settings: Settings, options: Mapping[str, Any], layer: Layer) -> Iterator[Value]:
-    empty = {option_name(key) for key in layer.local_conf or ()}
-    for name in _TOLD_DEFAULTS:
-        if name in settings.origins:
-            continue
-        value = bool(options.get(name)) if name == "send_default_pii" else options.get(name)
-        origin = f"default, no value in {_title(layer)}" if name in empty else "default"
-        if name == "dsn" and "dsn_file" in settings.origins:
-            origin = "from dsn_file"
-        elif name == "release" and value:
-            origin = "found by sentry-sdk in this directory"
-        yield Value(name, _text(value), origin)
-
-
-def _text(value: Any) -> str:
-    if value is None or value == "":
-        return "not set"
-    return shown(str(value).lower() if isinstance(value, bool) else str(value))
-
-
-def _order(value: Value) -> tuple[int, str]:
-    first = _TOLD_DEFAULTS.index(value.name) if value.name in _TOLD_DEFAULTS else len(_TOLD_DEFAULTS)
-    return first, value.name
 
 
 def _title(layer: Layer) -> str:

@@ -7,8 +7,9 @@ import textwrap
 from collections.abc import Iterator
 from typing import TextIO
 
-from sentry_paste.check import Filter, Report, Value
+from sentry_paste.check import Filter, Report
 from sentry_paste.console import clean
+from sentry_paste.effective import Value
 from sentry_paste.sendtest import NAME, Sent, SentryPasteTest
 from sentry_paste.structure import Layer
 
