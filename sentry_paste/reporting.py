@@ -129,6 +129,11 @@ class RequestData(HasSecrets):
             and value != before(key)
         }
 
+    @property
+    def plan(self) -> Plan:
+        """Return the plan of the filter that the request goes through."""
+        return self._plan
+
     def forwarded(self) -> Forwarded:
         """Return what trusted proxies say."""
         return Forwarded(self.strings, self._plan.settings.trusted_proxy_count)

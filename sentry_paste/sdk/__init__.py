@@ -71,6 +71,7 @@ from sentry_paste.sdk.tracing import (
     new_sample_rand,
     start_monitor,
     trace_headers,
+    trace_so_far,
 )
 from sentry_paste.sdk.transports import (
     dialog_address,
@@ -131,6 +132,7 @@ __all__ = [
     "start_session",
     "streams_spans",
     "trace_headers",
+    "trace_so_far",
     "traces",
     "tracks_sessions",
     "wall_clock",

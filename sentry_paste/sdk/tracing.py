@@ -130,3 +130,55 @@ def trace_headers(strings: Mapping[str, str]) -> dict[str, str]:
         strings: the texts of a WSGI environ.
     """
     return {name: strings[name] for name in _TRACE_HEADERS if name in strings}
+
+
+def trace_so_far(options: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return what is known of the current transaction or segment before its end; None where there is none.
+
+    Args:
+        options: of the client that captures.
+
+    Returns:
+        ``name``, ``source``, ``sampled``, ``trace_id``, ``span_id``, ``start`` and ``spans``: plain texts and
+        numbers. The spans are those of ``_SpanRecorder``, or none where it is missing; streamed ones are
+        sent when they end, and are not here.
+    """
+    scope = sentry_sdk.get_current_scope()
+    spans: Any = ()
+    if streams_spans(options):
+        span: Any = scope.streamed_span
+        trace: Any = getattr(span, "_segment", None) or span
+        if trace is None:
+            return None
+        source = trace.get_attributes().get("sentry.segment.name.source")
+    else:
+        trace = scope.transaction
+        if trace is None:
+            return None
+        source = getattr(trace, "source", None)
+        spans = getattr(getattr(trace, "_span_recorder", None), "spans", ())
+    return {
+        "name": getattr(trace, "name", None),
+        "source": source,
+        "sampled": trace.sampled,
+        "trace_id": trace.trace_id,
+        "span_id": trace.span_id,
+        "start": _seconds(trace.start_timestamp),
+        "spans": [_plain(span) for span in list(spans) if span is not trace],
+    }
+
+
+def _plain(span: Any) -> dict[str, Any]:
+    return {
+        "span_id": span.span_id,
+        "parent_span_id": span.parent_span_id,
+        "op": span.op,
+        "description": span.description,
+        "status": span.status,
+        "start_timestamp": _seconds(span.start_timestamp),
+        "timestamp": _seconds(span.timestamp),
+    }
+
+
+def _seconds(time: datetime | None) -> float | None:
+    return None if time is None else time.timestamp()
