@@ -17,7 +17,7 @@ setup(
     packages=find_packages(include=["sentry_paste", "sentry_paste.*"]),
     include_package_data=True,
     package_data={
-        "sentry_paste": ["py.typed"],
+        "sentry_paste": ["py.typed", "templates/*.dbtmako"],
         "sentry_paste.example": ["templates/*.jinja2", "static/*"],
     },
     zip_safe=False,
@@ -35,6 +35,7 @@ setup(
             "gunicorn",
             "hypothesis",
             "Mako",
+            "pyramid_debugtoolbar",
             "pyramid_retry",
             "pyramid_tm",
             "pytest",

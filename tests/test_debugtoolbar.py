@@ -1,0 +1,464 @@
+"""The panel of Pyramid's debug toolbar: from the ini to the toolbar's page of a request."""
+
+import contextlib
+import logging
+import re
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+import sentry_sdk
+from bs4 import BeautifulSoup
+from pyramid.config import Configurator
+from pyramid.exceptions import ConfigurationError
+from pyramid.response import Response
+from webtest import TestApp
+
+from sentry_paste import captures
+
+import test_debugtoolbar as served  # the module as the inis name it
+
+HOSTILE = "</td><script>alert(1)</script>\ud800 ${1/0}"
+
+INI = """
+    [filter:sentry]
+    use = egg:sentry_paste
+    {filter}
+
+    [app:app]
+    paste.app_factory = test_debugtoolbar:make
+    pyramid.includes = pyramid_debugtoolbar
+    {toolbar}
+
+    [pipeline:main]
+    pipeline = {pipeline}
+"""
+
+log = logging.getLogger("test_debugtoolbar")
+inside = {}
+
+
+def hello(request):
+    return Response("<html><body>hello</body></html>")
+
+
+def crash(request):
+    raise ValueError(request.params.get("text", "crashed"))
+
+
+def handled(request):
+    try:
+        raise KeyError("handled")
+    except KeyError:
+        sentry_sdk.capture_exception()
+    return hello(request)
+
+
+def message(request):
+    sentry_sdk.capture_message(request.params.get("text", "a message"), level="warning")
+    return hello(request)
+
+
+def logged(request):
+    log.error("logged %s", request.params["text"])
+    return hello(request)
+
+
+def spans(request):
+    with sentry_sdk.start_span(op="db", name=request.params.get("text", "SELECT 1")):
+        with sentry_sdk.start_span(op="cache", name="inner"):
+            pass
+    with sentry_sdk.start_span(op="http", name="last"):
+        pass
+    return hello(request)
+
+
+def streamed(request):
+    def body():
+        yield b"<html>"
+        with sentry_sdk.start_span(op="template", name="in the body"):
+            yield b"</html>"
+
+    return Response(app_iter=body())
+
+
+def many(request):
+    for number in range(captures.MOST + 5):
+        sentry_sdk.capture_message(f"number {number}")
+        with sentry_sdk.start_span(op="many", name=f"span {number}"):
+            pass
+    return hello(request)
+
+
+def thread(request):
+    def work():
+        with sentry_sdk.isolation_scope():
+            sentry_sdk.capture_message("of another scope")
+
+    started = threading.Thread(target=work)
+    started.start()
+    started.join()
+    return hello(request)
+
+
+def waits(request):
+    """Capture before and after another request captures."""
+    name = request.params["text"]
+    sentry_sdk.capture_message(f"{name} begins")
+    other = served.inside.pop("call", None)
+    if other is not None:
+        other()
+    sentry_sdk.capture_message(f"{name} ends")
+    return hello(request)
+
+
+VIEWS = (hello, crash, handled, message, logged, spans, streamed, many, thread, waits)
+
+
+def make(global_conf, **settings):
+    with Configurator(settings=settings) as config:
+        for view in VIEWS:
+            config.add_route(view.__name__, f"/{view.__name__}")
+            config.add_view(view, route_name=view.__name__)
+        return config.make_wsgi_app()
+
+
+def drop(event, hint):
+    return None
+
+
+def nonsense(event, hint):
+    event["exception"] = event["logentry"] = event["contexts"] = event["spans"] = 7
+    return event
+
+
+class Site:
+    """An app with the toolbar, and the panel of its last request."""
+
+    def __init__(self, app):
+        self.app = TestApp(app, extra_environ={"REMOTE_ADDR": "127.0.0.1"})
+
+    def get(self, path, **params):
+        return self.app.get(path, params, status="*")
+
+    def panel_of(self, response):
+        found = re.search(r"/_debug_toolbar/([0-9a-f]+)\"", response.text)
+        return self.panel(found[1] if found else "")
+
+    def panel(self, identity=""):
+        page = self.app.get(f"/_debug_toolbar/{identity}")
+        page.mustcontain('id="pDebugPanel-sentry"')
+        return Panel(page.text)
+
+    def shown(self, path, **params):
+        return self.panel_of(self.get(path, **params))
+
+
+class Panel:
+    """What is on the page: tables and texts by their heading."""
+
+    def __init__(self, page):
+        soup = BeautifulSoup(page, "html.parser")
+        self.content = soup.select_one("#pDebugPanel-sentry-content .pDebugPanelContent")
+        self.badge = soup.select_one("#pDebugPanel-sentry .badge")
+        self.scripts = [script.text for script in soup.select("#pDebugPanel-sentry-content script")]
+
+    @property
+    def text(self):
+        return " ".join(self.content.get_text(" ").split())
+
+    def part(self, heading):
+        found = next(h4 for h4 in self.content.select("h4") if h4.text == heading)
+        parts = []
+        for sibling in found.next_siblings:
+            if sibling.name == "h4":
+                break
+            parts.append(str(sibling))
+        return BeautifulSoup("".join(parts), "html.parser")
+
+    def rows(self, heading):
+        return [
+            [" ".join(cell.get_text(" ").split()) for cell in row.select("td")]
+            for row in self.part(heading).select("tbody tr")
+        ]
+
+    def told(self, heading):
+        return " ".join(self.part(heading).get_text(" ").split())
+
+
+@pytest.fixture
+def site(load, captured):
+    """Load an app with the toolbar; give more lines for the filter, and other lines for the toolbar."""
+    with contextlib.ExitStack() as stack:
+
+        def site(*lines, toolbar="debugtoolbar.includes = sentry_paste.debugtoolbar", pipeline="sentry app"):
+            ini = INI.format(filter="\n    ".join(lines), toolbar=toolbar, pipeline=pipeline)
+            return Site(load(ini))
+
+        yield site
+        stack.close()
+
+
+WAYS = {
+    "includes": "debugtoolbar.includes = sentry_paste.debugtoolbar",
+    "panels, by module": "debugtoolbar.panels = sentry_paste.debugtoolbar",
+    "extra_panels, by module": "debugtoolbar.extra_panels = sentry_paste.debugtoolbar",
+    "extra_panels, by class": "debugtoolbar.extra_panels = sentry_paste.debugtoolbar.SentryPanel",
+    "panels, by name": "debugtoolbar.includes = sentry_paste.debugtoolbar\n    debugtoolbar.panels = sentry",
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_every_line_of_the_ini_that_the_toolbar_has_for_panels_works(site, way):
+    panel = site(toolbar=WAYS[way]).shown("/message")
+    assert panel.rows("Messages")[0][1].startswith("a message")
+
+
+class TestEvents:
+    def test_crash_is_an_error_with_its_id_though_the_toolbar_answers_it(self, site, captured):
+        panel = site().shown("/crash")
+        ((level, what, identity),) = panel.rows("Errors")
+        assert level == "error"
+        assert what.startswith("ValueError : crashed")
+        assert "test_debugtoolbar.py" in what
+        assert [identity] == [event["event_id"] for event in captured.errors]
+        assert (panel.badge.text, "progress-bar-danger" in panel.badge["class"]) == ("1", True)
+
+    def test_crash_that_the_toolbar_lets_through_is_there_once(self, site, captured):
+        found = site(
+            toolbar="debugtoolbar.includes = sentry_paste.debugtoolbar\n"
+            "    debugtoolbar.panels = sentry\n"
+            "    debugtoolbar.intercept_exc = false",
+        )
+        with pytest.raises(ValueError, match="crashed"):
+            found.get("/crash")
+        rows = found.panel().rows("Errors")
+        assert [row[2] for row in rows] == [event["event_id"] for event in captured.errors]
+        assert len(rows) == 1
+
+    def test_handled_error_says_that_it_was(self, site):
+        ((_, what, _),) = site().shown("/handled").rows("Errors")
+        assert what.startswith("KeyError : 'handled'")
+        assert "handled, seen by generic" in what
+
+    def test_message_has_its_level_and_id(self, site, captured):
+        panel = site().shown("/message")
+        assert panel.rows("Messages") == [["warning", "a message", captured.errors[0]["event_id"]]]
+        assert panel.told("Errors") == "None."
+        assert "progress-bar-info" in panel.badge["class"]
+
+    def test_logged_error_has_its_logger(self, site):
+        ((level, what, _),) = site().shown("/logged", text="here").rows("Messages")
+        assert (level, what) == ("error", "logged here by test_debugtoolbar")
+
+    def test_status_that_is_an_event_is_there_though_it_comes_after_the_response(self, site):
+        assert site("failed_status_codes = 200").shown("/hello").rows("Messages")[0][1] == "HTTP status 200"
+
+    def test_what_a_thread_captures_is_there(self, site):
+        assert site().shown("/thread").rows("Messages")[0][1].startswith("of another scope")
+
+    def test_request_without_any_says_so_and_has_no_badge(self, site):
+        panel = site().shown("/hello")
+        assert (panel.told("Errors"), panel.told("Messages"), panel.badge) == ("None.", "None.", None)
+
+    def test_what_a_hook_drops_is_there_without_its_text(self, site, captured):
+        ((_, what, _),) = (
+            site("before_send = test_debugtoolbar:drop").shown("/crash", text="secret").rows("Errors")
+        )
+        assert what == "ValueError dropped by before_send"
+        assert captured.errors == []
+
+    def test_what_is_sampled_out_is_not_sent(self, site, captured):
+        ((_, what, _),) = site("sample_rate = 0").shown("/handled").rows("Errors")
+        assert "not sent" in what
+        assert captured.errors == []
+
+    def test_hook_that_returns_nonsense_costs_no_page(self, load, captured_unchecked):
+        ini = INI.format(
+            filter="before_send = test_debugtoolbar:nonsense\n    before_send_transaction = test_debugtoolbar:nonsense\n"
+            "    traces_sample_rate = 1",
+            toolbar=WAYS["includes"],
+            pipeline="sentry app",
+        )
+        panel = Site(load(ini)).shown("/handled")
+        assert panel.rows("Messages")[0][0] == "error"
+
+    def test_there_is_an_end_to_what_is_shown(self, site):
+        panel = site("traces_sample_rate = 1").shown("/many")
+        assert len(panel.rows("Messages")) == captures.MOST
+        assert "5 more are not shown" in panel.text
+        assert "5 more spans are not shown" in panel.text
+
+
+class TestTrace:
+    def test_transaction_is_shown_as_it_was_sent_with_the_spans_in_it(self, site, captured):
+        panel = site("traces_sample_rate = 1", "integration.pyramid.transaction_style = route_pattern").shown(
+            "/spans"
+        )
+        transaction = captured.transactions[0]
+        told = panel.told("Trace")
+        assert transaction["contexts"]["trace"]["trace_id"] in told
+        assert "/spans route sampled" in told
+        assert "ms, ok" in told
+        assert [row[:2] for row in panel.rows("Trace")] == [
+            ["db", "SELECT 1"],
+            ["cache", "inner"],
+            ["http", "last"],
+        ]
+        assert len(panel.part("Trace").select("svg rect[fill='#337ab7']")) == 3
+
+    def test_spans_of_the_body_are_there_though_it_comes_after_the_response(self, site):
+        found = site("traces_sample_rate = 1")
+        found.get("/streamed")
+        assert ["template", "in the body"] in [row[:2] for row in found.panel().rows("Trace")]
+
+    def test_transaction_that_goes_on_is_shown_as_far_as_it_is_known(self, site):
+        found = site("traces_sample_rate = 1")
+        body = found.app.app(environ("/streamed"), lambda *_: None)
+        chunks = iter(body)
+        next(chunks)
+        told = found.panel().told("Trace")
+        assert "had not been sent when this page was made; as of the response" in told
+        list(chunks)
+        body.close()
+        assert "had not been sent" not in found.panel().told("Trace")
+
+    def test_transaction_that_is_not_sampled_says_so(self, site, captured):
+        panel = site("traces_sample_rate = 0").shown("/spans")
+        assert "not sampled none of it is sent" in panel.told("Trace")
+        assert "spans component" in panel.told("Trace")
+        assert panel.rows("Trace") == []
+        assert captured.transactions == []
+
+    @pytest.mark.parametrize("line", ["", "traces_sample_rate = 1\n    ignore_paths = /spans"])
+    def test_request_that_is_not_measured_has_a_trace_and_no_transaction(self, site, line, captured):
+        told = site(line).shown("/spans").told("Trace")
+        assert re.search(r"Trace id [0-9a-f]{32} No transaction", told)
+
+    def test_error_has_the_trace_of_the_panel(self, site, captured):
+        told = site().shown("/handled").told("Trace")
+        assert captured.errors[0]["contexts"]["trace"]["trace_id"] in told
+
+    def test_rule_of_the_ini_names_what_is_not_sampled(self, site):
+        told = site("traces_sample_rate = 0", "transaction_names = /sp* a name").shown("/spans").told("Trace")
+        assert "a name custom" in told
+
+    def test_transaction_that_a_hook_drops_says_so(self, site):
+        told = site("traces_sample_rate = 1", "before_send_transaction = test_debugtoolbar:drop").shown(
+            "/spans"
+        )
+        assert "dropped by before_send_transaction" in told.told("Trace")
+        assert told.rows("Trace") == []
+
+    @pytest.mark.skipif(not hasattr(sentry_sdk, "traces"), reason="this SDK streams no spans")
+    @pytest.mark.parametrize("rate", [0, 1])
+    def test_streamed_spans_are_a_trace_too(self, site, rate):
+        panel = site(f"traces_sample_rate = {rate}", "trace_lifecycle = stream").shown("/hello")
+        assert ("not sampled" if rate == 0 else "sampled") in panel.told("Trace")
+        assert "hello" in panel.told("Trace")
+
+
+@pytest.mark.skipif(
+    "enable_logs" not in str(sentry_sdk.consts.DEFAULT_OPTIONS), reason="this SDK has no log items"
+)
+def test_log_items_are_listed(site):
+    ((level, text, logger),) = site("enable_logs = true").shown("/logged", text="here").rows("Log items")
+    assert (level, text, logger) == ("error", "logged here", "test_debugtoolbar")
+
+
+class TestOptions:
+    def test_every_option_has_the_place_where_it_comes_from(self, site, monkeypatch):
+        monkeypatch.setenv("SENTRY_ENVIRONMENT", "staging")
+        rows = site("traces_sample_rate = 0.5").shown("/hello").rows("Options")
+        assert ["traces_sample_rate", "0.5", "[filter:sentry] line 4"] in rows
+        assert ["environment", "staging", "environment SENTRY_ENVIRONMENT"] in rows
+        assert ["send_default_pii", "false", "default"] in rows
+
+    def test_secrets_are_masked(self, load, captured):
+        ini = INI.format(
+            filter="dsn = https://publickey:secretkey@sentry.example/1\n    http_proxy = http://me:word@proxy.example",
+            toolbar=WAYS["includes"],
+            pipeline="sentry app",
+        )
+        panel = Site(load(ini)).shown("/hello")
+        rows = {row[0]: row[1] for row in panel.rows("Options")}
+        assert rows["dsn"] == "https://***@sentry.example/1"
+        for secret in ("publickey", "secretkey", "word"):
+            assert secret not in str(panel.content)
+
+    def test_secrets_of_the_request_are_not_in_what_is_shown(self, site):
+        found = site("traces_sample_rate = 1")
+        found.app.authorization = ("Basic", ("ann", "hunter-two-secret"))
+        for path in ("/message", "/spans", "/crash"):
+            panel = found.shown(path, text="hunter-two-secret")
+            assert "hunter-two-secret" not in str(panel.content)
+
+    def test_secrets_of_a_trace_that_goes_on_are_not_either(self, site):
+        found = site("traces_sample_rate = 1")
+        given = environ("/spans", "text=hunter-two-secret", HTTP_COOKIE="session=hunter-two-secret")
+        body = found.app.app(given, lambda *_: None)
+        panel = found.panel()
+        assert "[Filtered]" in panel.rows("Trace")[0][1]
+        assert "hunter-two-secret" not in str(panel.content)
+        body.close()
+
+
+@pytest.mark.parametrize("path", ["/crash", "/message", "/logged", "/spans"])
+def test_markup_stays_text(site, path):
+    found = site("traces_sample_rate = 1", "tags.a = <script>alert(1)</script>")
+    panel = found.panel_of(
+        found.app.get(path, params={"text": HOSTILE.encode("utf-8", "replace")}, status="*")
+    )
+    assert "<script>alert(1)</script>" in panel.text
+    assert panel.scripts == []
+
+
+def test_text_that_cannot_be_encoded_is_shown(site, monkeypatch):
+    monkeypatch.setattr(served, "HOSTILE", HOSTILE)
+    found = site("transaction_names = /* <b>\\ud800</b>", "traces_sample_rate = 1")
+    assert captures._text("\ud800<b>") == "\\ud800<b>"
+    assert found.shown("/hello").content.select("b") == []
+
+
+def test_requests_are_not_mixed_up(site):
+    """The second request begins and ends while the first is at its work."""
+    found, pages = site(), {}
+    served.inside["call"] = lambda: pages.update(second=found.get("/waits", text="second"))
+    pages["first"] = found.get("/waits", text="first")
+    for name, page in pages.items():
+        rows = found.panel_of(page).rows("Messages")
+        assert [row[1] for row in rows] == [f"{name} begins", f"{name} ends"]
+
+
+class TestMisplaced:
+    def test_panel_says_that_there_is_no_filter(self, site):
+        text = site(pipeline="app").shown("/hello").text
+        assert "Sentry has not seen this request." in text
+        assert "[filter:sentry]" in text
+
+    def test_panel_says_that_the_filter_is_not_around_the_app(self, site, captured):
+        sentry_sdk.init("http://key@127.0.0.1:9/1", auto_enabling_integrations=False)
+        assert "the filter is not around this app" in site(pipeline="app").shown("/hello").text
+
+    def test_module_in_the_includes_of_the_app_stops_the_start(self, load):
+        ini = INI.format(filter="", toolbar="", pipeline="app").replace(
+            "pyramid.includes = pyramid_debugtoolbar", "pyramid.includes = sentry_paste.debugtoolbar"
+        )
+        with pytest.raises(ConfigurationError, match=r"belongs in debugtoolbar\.includes"):
+            load(ini)
+
+    def test_module_without_the_toolbar_says_what_to_install(self):
+        script = "import sys; sys.modules['pyramid_debugtoolbar'] = None; import sentry_paste.debugtoolbar"
+        ended = subprocess.run(
+            [sys.executable, "-c", script], capture_output=True, encoding="utf-8", timeout=60, check=False
+        )
+        assert "ImportError: sentry_paste.debugtoolbar is a panel of pyramid_debugtoolbar" in ended.stderr
+        assert "pip install pyramid_debugtoolbar" in ended.stderr
+
+
+def environ(path, query="", **more):
+    from webtest import TestRequest
+
+    return {**TestRequest.blank(f"{path}?{query}").environ, "REMOTE_ADDR": "127.0.0.1", **more}
