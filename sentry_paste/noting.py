@@ -50,9 +50,14 @@ def request_data() -> RequestData | None:
 
 
 def capture_request() -> Captures:
-    """Note from now on what the current request captures, in its context and in threads that are given it."""
-    captures = Captures()
+    """Note from now on what the current request captures, in its context and in threads that are given it.
+
+    A request within another is part of that, and gets what is noted of it.
+    """
     client: Any = sentry_sdk.get_client()
+    if isinstance(client, _Noting):
+        return client.captures
+    captures = Captures()
     options = dict(client.options)
     experiments = dict(options.get("_experiments") or {})
     for name, note in (

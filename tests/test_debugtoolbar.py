@@ -1,26 +1,25 @@
 """The panel of Pyramid's debug toolbar: from the ini to the toolbar's page of a request."""
 
-import contextlib
 import logging
 import re
 import subprocess
 import sys
 import threading
-from pathlib import Path
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import sentry_sdk
+import test_debugtoolbar as served  # the module as the inis name it
 from bs4 import BeautifulSoup
 from pyramid.config import Configurator
 from pyramid.exceptions import ConfigurationError
+from pyramid.request import Request
 from pyramid.response import Response
 from webtest import TestApp
 
 from sentry_paste import captures
 
-import test_debugtoolbar as served  # the module as the inis name it
-
-HOSTILE = "</td><script>alert(1)</script>\ud800 ${1/0}"
+HOSTILE = "</td><script>alert(1)</script> ${1/0}"
 
 INI = """
     [filter:sentry]
@@ -37,7 +36,8 @@ INI = """
 """
 
 log = logging.getLogger("test_debugtoolbar")
-inside = {}
+meeting = threading.Barrier(2)
+whole = []
 
 
 def hello(request):
@@ -61,15 +61,20 @@ def message(request):
     return hello(request)
 
 
+def half(request):
+    sentry_sdk.capture_message("cut \ud800 here")
+    return hello(request)
+
+
 def logged(request):
     log.error("logged %s", request.params["text"])
     return hello(request)
 
 
 def spans(request):
-    with sentry_sdk.start_span(op="db", name=request.params.get("text", "SELECT 1")):
-        with sentry_sdk.start_span(op="cache", name="inner"):
-            pass
+    outer = sentry_sdk.start_span(op="db", name=request.params.get("text", "SELECT 1"))
+    with outer, sentry_sdk.start_span(op="cache", name="inner"):
+        pass
     with sentry_sdk.start_span(op="http", name="last"):
         pass
     return hello(request)
@@ -103,18 +108,22 @@ def thread(request):
     return hello(request)
 
 
-def waits(request):
-    """Capture before and after another request captures."""
-    name = request.params["text"]
-    sentry_sdk.capture_message(f"{name} begins")
-    other = served.inside.pop("call", None)
-    if other is not None:
-        other()
-    sentry_sdk.capture_message(f"{name} ends")
+def meets(request):
+    """Capture in turns with another request."""
+    for word in ("begins", "goes on", "ends"):
+        sentry_sdk.capture_message(f"{request.params['text']} {word}")
+        served.meeting.wait(timeout=20)
     return hello(request)
 
 
-VIEWS = (hello, crash, handled, message, logged, spans, streamed, many, thread, waits)
+def within(request):
+    """Ask the app itself, within the request."""
+    request.invoke_subrequest(Request.blank("/message"))
+    served.whole[0].get("/message?text=inner")
+    return hello(request)
+
+
+VIEWS = (hello, crash, handled, message, half, logged, spans, streamed, many, thread, meets, within)
 
 
 def make(global_conf, **settings):
@@ -191,14 +200,12 @@ class Panel:
 @pytest.fixture
 def site(load, captured):
     """Load an app with the toolbar; give more lines for the filter, and other lines for the toolbar."""
-    with contextlib.ExitStack() as stack:
 
-        def site(*lines, toolbar="debugtoolbar.includes = sentry_paste.debugtoolbar", pipeline="sentry app"):
-            ini = INI.format(filter="\n    ".join(lines), toolbar=toolbar, pipeline=pipeline)
-            return Site(load(ini))
+    def site(*lines, toolbar=WAYS["includes"], pipeline="sentry app"):
+        ini = INI.format(filter="\n    ".join(lines), toolbar=toolbar, pipeline=pipeline)
+        return Site(load(ini))
 
-        yield site
-        stack.close()
+    return site
 
 
 WAYS = {
@@ -276,9 +283,10 @@ class TestEvents:
         assert captured.errors == []
 
     def test_hook_that_returns_nonsense_costs_no_page(self, load, captured_unchecked):
+        hooks = ("before_send", "before_send_transaction")
+        lines = [f"{hook} = test_debugtoolbar:nonsense" for hook in hooks]
         ini = INI.format(
-            filter="before_send = test_debugtoolbar:nonsense\n    before_send_transaction = test_debugtoolbar:nonsense\n"
-            "    traces_sample_rate = 1",
+            filter="\n    ".join([*lines, "traces_sample_rate = 1"]),
             toolbar=WAYS["includes"],
             pipeline="sentry app",
         )
@@ -415,21 +423,25 @@ def test_markup_stays_text(site, path):
     assert panel.scripts == []
 
 
-def test_text_that_cannot_be_encoded_is_shown(site, monkeypatch):
-    monkeypatch.setattr(served, "HOSTILE", HOSTILE)
-    found = site("transaction_names = /* <b>\\ud800</b>", "traces_sample_rate = 1")
-    assert captures._text("\ud800<b>") == "\\ud800<b>"
-    assert found.shown("/hello").content.select("b") == []
+def test_text_that_cannot_be_encoded_is_shown(site):
+    assert "cut \\ud800 here" in site().shown("/half").text
 
 
-def test_requests_are_not_mixed_up(site):
-    """The second request begins and ends while the first is at its work."""
-    found, pages = site(), {}
-    served.inside["call"] = lambda: pages.update(second=found.get("/waits", text="second"))
-    pages["first"] = found.get("/waits", text="first")
+def test_requests_at_one_time_are_not_mixed_up(site):
+    found = site("traces_sample_rate = 1")
+    names = ("first", "second")
+    with ThreadPoolExecutor(2) as pool:
+        pages = dict(zip(names, pool.map(lambda name: Site(found.app.app).get("/meets", text=name), names)))
     for name, page in pages.items():
         rows = found.panel_of(page).rows("Messages")
-        assert [row[1] for row in rows] == [f"{name} begins", f"{name} ends"]
+        assert [row[1] for row in rows] == [f"{name} begins", f"{name} goes on", f"{name} ends"]
+
+
+def test_request_within_a_request_is_part_of_it(site):
+    found = site()
+    served.whole[:] = [found.app]
+    rows = found.shown("/within").rows("Messages")
+    assert [row[1] for row in rows] == ["a message", "inner"]
 
 
 class TestMisplaced:
