@@ -261,8 +261,7 @@ class Captures:
 
 
 def _event(found: Mapping[str, Any]) -> Event:
-    logged = _mapping(found.get("logentry"))
-    text = _text(logged.get("formatted") or logged.get("message") or found.get("message"))
+    text = _text(_logged(_mapping(found.get("logentry"))) or found.get("message"))
     values = _list(_mapping(found.get("exception")).get("values"))
     raised = _mapping(values[-1]) if values else {}
     mechanism = _mapping(raised.get("mechanism"))
@@ -278,6 +277,17 @@ def _event(found: Mapping[str, Any]) -> Event:
         mechanism=_text(mechanism.get("type")),
         handled=handled if isinstance(handled, bool) else None,
     )
+
+
+def _logged(entry: Mapping[str, Any]) -> Any:
+    """Return the text of a log entry; older SDKs leave putting it together to Sentry."""
+    formatted, message, params = entry.get("formatted"), entry.get("message"), entry.get("params")
+    if formatted or not (isinstance(message, str) and params):
+        return formatted or message
+    try:
+        return message % (tuple(params) if isinstance(params, list) else params)
+    except (TypeError, ValueError, KeyError):
+        return message
 
 
 def _dropped(found: Mapping[str, Any]) -> Event:

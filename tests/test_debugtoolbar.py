@@ -1,11 +1,15 @@
 """The panel of Pyramid's debug toolbar: from the ini to the toolbar's page of a request."""
 
+import contextvars
 import logging
 import re
 import subprocess
 import sys
+import textwrap
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
 
 import pytest
 import sentry_sdk
@@ -98,10 +102,7 @@ def many(request):
 
 
 def thread(request):
-    def work():
-        with sentry_sdk.isolation_scope():
-            sentry_sdk.capture_message("of another scope")
-
+    work = partial(contextvars.copy_context().run, sentry_sdk.capture_message, "of a thread")
     started = threading.Thread(target=work)
     started.start()
     started.join()
@@ -264,7 +265,7 @@ class TestEvents:
         assert site("failed_status_codes = 200").shown("/hello").rows("Messages")[0][1] == "HTTP status 200"
 
     def test_what_a_thread_captures_is_there(self, site):
-        assert site().shown("/thread").rows("Messages")[0][1].startswith("of another scope")
+        assert site().shown("/thread").rows("Messages")[0][1].startswith("of a thread")
 
     def test_request_without_any_says_so_and_has_no_badge(self, site):
         panel = site().shown("/hello")
@@ -442,6 +443,16 @@ def test_request_within_a_request_is_part_of_it(site):
     served.whole[:] = [found.app]
     rows = found.shown("/within").rows("Messages")
     assert [row[1] for row in rows] == ["a message", "inner"]
+
+
+def test_ini_of_the_page_of_the_docs_shows_the_panel(load, captured):
+    page = (Path(__file__).parent.parent / "docs" / "debugtoolbar.rst").read_text(encoding="utf-8")
+    first = re.search(r"^\.\. code-block:: ini\n\n((?:   .*\n|\n)+)", page, re.MULTILINE)[1]
+    ini = textwrap.dedent(first).replace("use = egg:myapp", "paste.app_factory = test_debugtoolbar:make")
+    found = Site(load(ini + "\n[pipeline:main]\npipeline = sentry myapp\n"))
+    panel = found.shown("/spans")
+    assert panel.rows("Trace")[0][:2] == ["db", "SELECT 1"]
+    assert [transaction["transaction"] for transaction in captured.transactions] == ["spans"]
 
 
 class TestMisplaced:
