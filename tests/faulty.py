@@ -1,0 +1,262 @@
+"""A receiver of envelopes that fails as networks and servers do, and counts what it has taken."""
+
+import contextlib
+import gzip
+import json
+import socket
+import threading
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+from sentry_sdk.envelope import Envelope
+
+
+@dataclass(frozen=True)
+class Answer:
+    """How an envelope is answered.
+
+    Attributes:
+        status: of the response.
+        headers: besides Content-Length.
+        delay: seconds before it is answered.
+        between: seconds between two bytes of the response; None for all of them at once.
+        hangs: whether it is not answered at all.
+    """
+
+    status: int = 200
+    headers: dict = field(default_factory=dict)
+    delay: float = 0.0
+    between: float | None = None
+    hangs: bool = False
+
+
+@dataclass(frozen=True)
+class Arrival:
+    """An envelope that came.
+
+    Attributes:
+        envelope: as it was sent.
+        key: the public key it was sent with.
+        status: that it was answered with, 0 where it was not.
+        time: of ``time.monotonic`` when it was there.
+        clock: of ``time.time`` then.
+    """
+
+    envelope: Envelope
+    key: str
+    status: int
+    time: float
+    clock: float
+
+    @property
+    def types(self):
+        return [item.type for item in self.envelope.items]
+
+    def payloads(self, type_):
+        return [json.loads(item.get_bytes()) for item in self.envelope.items if item.type == type_]
+
+    @property
+    def tag(self):
+        """The tag ``n`` of its event; None where it has none."""
+        return next((event.get("tags", {}).get("n") for event in self.payloads("event")), None)
+
+
+class Faulty:
+    """A receiver on loopback that can be told, while it runs, how to fail.
+
+    Only what it answers with 2xx counts as delivered; what comes again after that as sent twice.
+
+    Attributes:
+        answer: how envelopes are answered.
+        answer_to: called with each arrival's envelope, returns another answer or None.
+        arrivals: all envelopes, answered or not, in their order.
+    """
+
+    def __init__(self):
+        self.answer = Answer()
+        self.answer_to = lambda envelope: None
+        self.arrivals = []
+        self._lock = threading.Lock()
+        self._connections = set()
+        self._released = threading.Event()
+        self._server = self._thread = None
+        self.port = 0
+        self.listen()
+
+    @property
+    def dsn(self):
+        return self.dsn_of("public")
+
+    def dsn_of(self, key, project=1):
+        return f"http://{key}@127.0.0.1:{self.port}/{project}"
+
+    def listen(self):
+        """Accept connections, after ``refuse`` on the same port again."""
+        self._released.clear()
+        self._server = _Server(("127.0.0.1", self.port), _Handler)
+        self._server.receiver = self
+        self.port = self._server.server_address[1]
+        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02})
+        self._thread.start()
+
+    def refuse(self):
+        """Have connections refused, those that are there cut."""
+        if self._server is None:
+            return
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
+        self._server = None
+        self.hang_up()
+
+    def hang_up(self):
+        """Cut all connections, also those that hang."""
+        self._released.set()
+        with self._lock:
+            connections = list(self._connections)
+        for connection in connections:
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+        deadline = time.monotonic() + 5
+        while self._connections and time.monotonic() < deadline:
+            time.sleep(0.01)
+        self._released.clear()
+
+    # What it has taken.
+
+    def delivered(self, type_="event"):
+        """Count the ids of the events that were answered with 2xx."""
+        return Counter(
+            payload["event_id"]
+            for arrival in self._all()
+            if 200 <= arrival.status < 300
+            for payload in arrival.payloads(type_)
+        )
+
+    def tags(self, taken=True):
+        """Count the tags ``n`` of the errors that were taken, or of all that came."""
+        return Counter(
+            arrival.tag
+            for arrival in self._all()
+            if "event" in arrival.types and (200 <= arrival.status < 300 or not taken)
+        )
+
+    def sent_twice(self):
+        """Return how often something came again that had been answered with 2xx."""
+        seen, again = set(), 0
+        for arrival in self._all():
+            for event in arrival.payloads("event") + arrival.payloads("transaction"):
+                again += event["event_id"] in seen
+                if 200 <= arrival.status < 300:
+                    seen.add(event["event_id"])
+        return again
+
+    def lost(self):
+        """Count what client reports tell, by category and reason."""
+        told = Counter()
+        for arrival in self._all():
+            if 200 <= arrival.status < 300:
+                for report in arrival.payloads("client_report"):
+                    for entry in report["discarded_events"]:
+                        told[entry["category"], entry["reason"]] += entry["quantity"]
+        return told
+
+    def wait_for(self, what, seconds=10.0):
+        """Wait until something holds, and fail otherwise."""
+        deadline = time.monotonic() + seconds
+        while not what():
+            assert time.monotonic() < deadline, f"not after {seconds} s; came: {self.summary()}"
+            time.sleep(0.01)
+
+    def wait(self, errors=0, arrivals=0, seconds=10.0):
+        """Wait until so many errors were taken and so many envelopes came."""
+        self.wait_for(
+            lambda: len(self.delivered()) >= errors and len(self.arrivals) >= arrivals, seconds=seconds
+        )
+
+    def summary(self):
+        return Counter((",".join(arrival.types), arrival.status) for arrival in self._all())
+
+    def _all(self):
+        with self._lock:
+            return list(self.arrivals)
+
+    # What its handlers call.
+
+    def took(self, envelope, key):
+        """Note an envelope and return how to answer it."""
+        answer = self.answer_to(envelope) or self.answer
+        # Before it is answered: a sender that has the answer may be asked at once what arrived.
+        status = 0 if answer.hangs else answer.status
+        if answer.delay:
+            self._released.wait(answer.delay)
+        with self._lock:
+            self.arrivals.append(Arrival(envelope, key, status, time.monotonic(), time.time()))
+        if answer.hangs:
+            self._released.wait(60)
+        return answer
+
+    def connected(self, connection):
+        with self._lock:
+            self._connections.add(connection)
+
+    def disconnected(self, connection):
+        with self._lock:
+            self._connections.discard(connection)
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    # Many processes come at once after an outage.
+    request_queue_size = 128
+
+    def handle_error(self, request, client_address):
+        """Those who are killed while they send are no news."""
+
+
+class _Handler(BaseHTTPRequestHandler):
+    # Connections are kept, as Sentry keeps them.
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+
+    def setup(self):
+        super().setup()
+        self.server.receiver.connected(self.connection)
+
+    def finish(self):
+        self.server.receiver.disconnected(self.connection)
+        super().finish()
+
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        if self.headers.get("Content-Encoding") == "gzip":
+            body = gzip.decompress(body)
+        key = self.headers["X-Sentry-Auth"].partition("sentry_key=")[2].partition(",")[0]
+        answer = self.server.receiver.took(Envelope.deserialize(body), key)
+        if answer.hangs:
+            self.close_connection = True
+            return
+        text = b"{}"
+        headers = {"Content-Length": len(text), **answer.headers}
+        head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+        response = f"HTTP/1.1 {answer.status} Answer\r\n{head}\r\n".encode() + text
+        if answer.between is None:
+            self.wfile.write(response)
+            return
+        for number in range(len(response)):
+            self.wfile.write(response[number : number + 1])
+            time.sleep(answer.between)
+
+    def log_message(self, *args):
+        pass
+
+
+@contextlib.contextmanager
+def serve():
+    found = Faulty()
+    try:
+        yield found
+    finally:
+        found.refuse()
