@@ -13,7 +13,6 @@ import sys
 import textwrap
 import threading
 import time
-from pathlib import Path
 
 import sentry_sdk
 from paste.deploy import loadapp
@@ -54,7 +53,7 @@ def app(environ, start_response):
 
 
 def noting(global_conf, log):
-    """A filter before the filter: it answers for the app that has crashed, when that is captured, and notes it."""
+    """A filter before the filter: it answers for the app that has crashed, and notes what is captured."""
 
     def make(inner):
         def noted(environ, start_response):
@@ -240,9 +239,7 @@ class _Commands:
             assert status == 0, status
 
     def die_writing(self, part):
-        """Be killed in the next write: ``half`` of the file is there then, or the ``whole``, under no name yet."""
-        path = Path(os.path.__file__)  # the next line patches what Path uses too
-        assert path
+        """Be killed in the next write, when ``half`` of the file is there, or the ``whole``."""
 
         def die(*args, **kwargs):
             os.kill(os.getpid(), signal.SIGKILL)
