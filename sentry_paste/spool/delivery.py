@@ -56,7 +56,8 @@ class DeliveringTransport(Transport):
         _transports.add(self)
 
     def _begin(self) -> None:
-        self._lock = threading.Lock()
+        # The garbage collector may run while it is held, and what it calls may log an error.
+        self._lock = threading.RLock()
         self._live = Backoff(LONGEST_LIVE)
         # What the SDK's queue holds, with its file; who takes an entry out decides what becomes of it.
         self._queued: dict[int, tuple[Envelope, SpoolFile | None]] = {}
