@@ -120,7 +120,7 @@ class Faulty:
             with contextlib.suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)
         deadline = time.monotonic() + 5
-        while self._connections and time.monotonic() < deadline:
+        while not self._connections.isdisjoint(connections) and time.monotonic() < deadline:
             time.sleep(0.01)
         self._released.clear()
 

@@ -8,6 +8,7 @@ spool, which is warned of.
 from __future__ import annotations
 
 import inspect
+import math
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -23,6 +24,8 @@ from sentry_sdk.utils import Dsn
 from sentry_sdk.worker import BackgroundWorker
 
 _NEEDED = ("_send_envelope", "_request", "_check_disabled", "record_lost_event", "_make_pool")
+# Seconds that a server may ask to wait, at most.
+_LONGEST_WAIT = 86400.0
 _BASE: Any = getattr(sdk_transport, "BaseHttpTransport", None)
 
 
@@ -193,9 +196,11 @@ def _retry_after(text: str | None) -> float:
     if not text:
         return 0.0
     try:
-        return max(float(text), 0.0)
+        seconds = float(text)
     except ValueError:
-        return max((parsedate_to_datetime(text) - datetime.now(timezone.utc)).total_seconds(), 0.0)
+        seconds = (parsedate_to_datetime(text) - datetime.now(timezone.utc)).total_seconds()
+    # "nan" and "inf" are numbers too, and no thread can wait for long enough.
+    return min(max(seconds, 0.0), _LONGEST_WAIT) if not math.isnan(seconds) else 0.0
 
 
 def host_and_project(transport: Transport) -> tuple[str, str]:
