@@ -122,8 +122,7 @@ class DeliveringTransport(Transport):
             return  # put off at the end of the process, or another process's
         envelope, file = found
         kind = kind_of(envelope)
-        if self._live.remaining():
-            self._keep(envelope, kind, file, "network_error")
+        if self._live.remaining() and self._is_kept(envelope, kind, file):
             return
         attempt = self._inner.attempt(envelope)
         result, reason, seconds = self._result(attempt, envelope)
@@ -189,12 +188,17 @@ class DeliveringTransport(Transport):
 
     def _keep(self, envelope: Envelope, kind: str, file: SpoolFile | None, reason: str) -> None:
         """Have an envelope wait in the spool; where it cannot, it is lost for the reason given."""
+        if not self._is_kept(envelope, kind, file) and kind != "report":
+            self._lose(envelope, reason)
+
+    def _is_kept(self, envelope: Envelope, kind: str, file: SpoolFile | None) -> bool:
+        """Have an envelope wait in the spool; tell whether it can."""
         if file is None and kind != "report":
             file = self._written(envelope)
-        if file is not None:
-            self._release(file)
-        elif kind != "report":
-            self._lose(envelope, reason)
+        if file is None:
+            return False
+        self._release(file)
+        return True
 
     def _release(self, file: SpoolFile) -> None:
         try:
