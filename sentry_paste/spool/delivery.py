@@ -14,6 +14,7 @@ import threading
 import weakref
 from collections.abc import Mapping
 from functools import partial
+from itertools import count
 from typing import Any
 
 from sentry_sdk.envelope import Envelope, Item
@@ -60,6 +61,7 @@ class DeliveringTransport(Transport):
         self._lock = threading.RLock()
         self._live = Backoff(LONGEST_LIVE)
         # What the SDK's queue holds, with its file; who takes an entry out decides what becomes of it.
+        self._keys = count()
         self._queued: dict[int, tuple[Envelope, SpoolFile | None]] = {}
         self._backlog: Backlog | None = None
         self._is_killed = False
@@ -97,7 +99,7 @@ class DeliveringTransport(Transport):
         if self._is_killed or (file is not None and self._is_put_off(envelope)):
             self._keep(envelope, kind, file, "queue_overflow")
             return
-        key = id(envelope)
+        key = next(self._keys)
         with self._lock:
             self._queued[key] = (envelope, file)
         if not self._inner.submit(partial(self._send_queued, key)) and self._take(key) is not None:
