@@ -11,6 +11,7 @@ import json
 import logging
 import os
 import threading
+import time
 import weakref
 from collections.abc import Mapping
 from functools import partial
@@ -63,6 +64,9 @@ class DeliveringTransport(Transport):
         # What the SDK's queue holds, with its file; who takes an entry out decides what becomes of it.
         self._keys = count()
         self._queued: dict[int, tuple[Envelope, SpoolFile | None]] = {}
+        # What the SDK's thread is just sending, and its file if it was given one at the end of the process.
+        self._at_work: Envelope | None = None
+        self._file_at_work: SpoolFile | None = None
         self._backlog: Backlog | None = None
         self._is_killed = False
 
@@ -126,7 +130,12 @@ class DeliveringTransport(Transport):
         kind = kind_of(envelope)
         if self._live.remaining() and self._is_kept(envelope, kind, file):
             return
+        # What was written first is in the spool already.
+        self._at_work = envelope if file is None else None
         attempt = self._inner.attempt(envelope)
+        with self._lock:
+            self._at_work = None
+            file = file or self._file_at_work
         result, reason, seconds = self._result(attempt, envelope)
         if result is Result.DELIVERED:
             self._live.succeeded()
@@ -264,10 +273,19 @@ class DeliveringTransport(Transport):
             backlog, self._backlog = self._backlog, None
         for envelope, file in queued.values():
             self._keep(envelope, kind_of(envelope), file, "queue_overflow")
+        until = time.monotonic() + _LAST
         if backlog is not None:
             backlog.stop(_LAST)
-        self._inner.flush(_LAST)
+        self._inner.flush(max(until - time.monotonic(), _LAST / 10))
+        self._keep_what_is_at_work()
         self._inner.kill()
+
+    def _keep_what_is_at_work(self) -> None:
+        """Write what is just being sent: whether it arrives nobody will know."""
+        with self._lock:
+            envelope = self._at_work
+            if envelope is not None and kind_of(envelope) != "report":
+                self._file_at_work = self._written(envelope)
 
 
 # The rate limit and client report categories of the kinds.
