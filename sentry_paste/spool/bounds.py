@@ -67,17 +67,24 @@ class Bounds:
         most = self._size if held <= self._size else self._size * _DOWN_TO
         for file in sorted(files, key=lambda file: (file.kind in _WEIGHTY, file.path.name)):
             if (now - file.time).total_seconds() > self._age:
-                self._drop(file, "too old")
+                reason = "too old"
             elif held > most:
-                self._drop(file, "too many")
+                reason = "too many"
             else:
                 continue
-            held -= sizes[file]
+            if self._drop(file, reason):
+                held -= sizes[file]
         self._held = held
 
-    def _drop(self, file: SpoolFile, reason: str) -> None:
-        self._spool.remove(file)
-        self._dropped(file, reason)
+    def _drop(self, file: SpoolFile, reason: str) -> bool:
+        """Tell whether the file is gone: a directory of such a name stays, and holds nothing back."""
+        try:
+            # Where another process has dropped it, or sends it, that one counts it.
+            if self._spool.remove(file):
+                self._dropped(file, reason)
+        except OSError:
+            return False
+        return True
 
 
 def _size_of(file: SpoolFile) -> int:

@@ -190,11 +190,14 @@ class DeliveringTransport(Transport):
         """Return the file of an envelope, claimed by this process; None where it cannot be written."""
         try:
             file = self._spool.write(envelope, self._destination, current())
-            self._bounds.wrote(file)
         except Exception as error:  # whatever the disk does, the app goes on, and so does the sending
             self._teller.failed(error)
             return None
         self._teller.succeeded()
+        try:
+            self._bounds.wrote(file)
+        except Exception as error:  # the file is there, and to be removed when it was sent
+            self._teller.failed(error)
         return file
 
     def _keep(self, envelope: Envelope, kind: str, file: SpoolFile | None, reason: str) -> None:

@@ -173,13 +173,17 @@ class Spool:
         """
         return self._rename(file, file.aside(reason))
 
-    def remove(self, file: SpoolFile) -> None:
-        """Remove a file, which may be gone already.
+    def remove(self, file: SpoolFile) -> bool:
+        """Remove a file; return whether it was there.
 
         Args:
             file: in any state.
         """
-        file.path.unlink(missing_ok=True)
+        try:
+            file.path.unlink()
+        except FileNotFoundError:
+            return False
+        return True
 
     def take_back(self, is_alive: dict[Owner, bool]) -> tuple[int, int]:
         """Have files of dead processes wait again; return how many those are, and how many were half written.
