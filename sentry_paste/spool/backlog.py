@@ -200,6 +200,8 @@ class Backlog:
         except UnreadableError as error:
             self._set_aside(claimed, str(error))
             return None
+        except FileNotFoundError:
+            return None
         except OSError as error:
             if error.errno in _FOR_EVER:
                 self._set_aside(claimed, errno.errorcode[error.errno])

@@ -31,13 +31,17 @@ def read_bytes(file: SpoolFile) -> bytes:
     """
     # Anybody's directory may be looked at: no link is followed, no pipe waited for, no device read.
     descriptor = os.open(file.path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
-    with os.fdopen(descriptor, "rb") as opened:
+    try:
         found = os.fstat(descriptor)
         if not stat.S_ISREG(found.st_mode):
             raise UnreadableError("not a regular file")
         if found.st_size > MOST_BYTES:
             raise UnreadableError(f"larger than {MOST_BYTES // 1_000_000} MB")
-        return opened.read()
+        with open(descriptor, "rb", closefd=False) as opened:
+            return opened.read()
+    finally:
+        # Not by a file: one cannot be made of a directory, and leaves it open then.
+        os.close(descriptor)
 
 
 def read_envelope(file: SpoolFile) -> Envelope:
