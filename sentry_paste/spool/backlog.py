@@ -7,6 +7,7 @@ import os
 import random
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timezone
@@ -102,6 +103,9 @@ class Backlog:
         # Kinds of which the server takes nothing, and until when.
         self._limited: dict[str, float] = {}
         self._is_back = False
+        self._was_back = float("-inf")
+        # By name: how often the files were sent in vain.
+        self._failures: Counter[str] = Counter()
 
     def start(self) -> None:
         """Start the thread, which is the process's own."""
@@ -114,7 +118,10 @@ class Backlog:
 
     def server_is_back(self) -> None:
         """End the wait after failures: what was captured just now has been taken."""
-        if self._backoff.remaining():
+        # What Sentry fails at each time, while it takes all else, is not to be sent as often as that.
+        now = time.monotonic()
+        if self._backoff.remaining() and now - self._was_back >= _LOOK_AGAIN:
+            self._was_back = now
             self._is_back = True
             self._wake.set()
 
@@ -166,24 +173,23 @@ class Backlog:
     def _send_some(self) -> bool:
         """Send what waits, for a while; tell whether there may be more to send at once."""
         owner, progress, until = current(), False, time.monotonic() + _LIST_AGAIN
-        failures = 0
-        for file in _in_order(self._spool.waiting(*self._destinations)):
+        waiting = _in_order(self._spool.waiting(*self._destinations))
+        # What fails each time is not to keep the rest back.
+        waiting.sort(key=lambda file: self._failures[file.name])
+        for file in waiting:
             if self._stopped.is_set() or not self._is_due(file):
                 continue
             begun = time.monotonic()
             result = self._send(file, owner)
             if result is Result.LATER:
-                failures += 1
-                # What fails each time is not to keep the rest back: the next one is tried before giving up.
-                if failures > 1:
-                    return False
-                self._stopped.wait(self._backoff.remaining())
-            elif result is Result.DELIVERED:
+                # The wait is outside, where it can be ended.
+                return False
+            if result is Result.DELIVERED:
                 progress = True
                 self._stopped.wait(max(begun + self._pace.interval() - time.monotonic(), 0.0))
             if time.monotonic() > until:
                 return True
-        return progress and not failures
+        return progress
 
     def _is_due(self, file: SpoolFile) -> bool:
         return time.monotonic() >= self._limited.get(file.kind, 0.0)
@@ -210,6 +216,7 @@ class Backlog:
             raise
         renew(envelope)
         result, reason, seconds = self._sender.send_again(envelope, file.kind)
+        failures = self._failures.pop(file.name, 0)
         if result is Result.DELIVERED:
             self._spool.remove(claimed)
             self._backoff.succeeded()
@@ -223,6 +230,7 @@ class Backlog:
                 # Others are told the same time: they are not to come back in the same moment.
                 self._limited[file.kind] = time.monotonic() + seconds + random.random()  # noqa: S311
             else:
+                self._failures[file.name] = failures + 1
                 self._backoff.failed(seconds)
         return result
 

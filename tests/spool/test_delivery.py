@@ -20,7 +20,6 @@ from webtest import TestApp
 from sentry_paste.client import registry
 from sentry_paste.spool import Spool, delivery
 from sentry_paste.spool import backlog as backlog_module
-from sentry_paste.spool import presence as presence_module
 from sentry_paste.spool.names import destination_of
 
 import faulty
@@ -355,7 +354,8 @@ def test_nonsense_in_retry_after_neither_ends_the_thread_nor_waits_for_ever(
     assert transport._live.remaining() <= 2 * 86400
 
 
-def test_what_fails_each_time_does_not_keep_the_rest_back(site, sentry, spool, impatient):
+def test_what_fails_each_time_does_not_keep_the_rest_back(site, sentry, spool, impatient, monkeypatch):
+    monkeypatch.setattr(backlog_module, "FRESH", 0.0)
     sentry.answer = Answer(503)
     site().crash(6)
     close()
@@ -365,6 +365,37 @@ def test_what_fails_each_time_does_not_keep_the_rest_back(site, sentry, spool, i
     site().ok()
     sentry.wait(errors=3)
     assert not poisoned & set(sentry.delivered())
+
+
+def test_what_fails_each_time_is_not_sent_with_each_success_of_others(site, sentry, spool):
+    sentry.answer = Answer(503)
+    site().crash()
+    close()
+    sentry.answer = Answer()
+    (poisoned,) = (file.id for file in spool.files())
+    sentry.answer_to = lambda envelope: Answer(500) if envelope.headers["event_id"] == poisoned else None
+    made = site(traces_sample_rate="1.0")
+    before = len(sentry.arrivals)
+    for _ in range(30):
+        made.ok()
+        time.sleep(0.02)
+    sentry.wait_for(lambda: len(sentry.delivered("transaction")) == 30)
+    assert sum(arrival.status == 500 for arrival in sentry.arrivals[before:]) <= 4
+
+
+def test_backlog_waits_no_longer_when_what_is_captured_now_is_taken(site, sentry, spool, monkeypatch):
+    monkeypatch.setattr("sentry_paste.spool.backoff.FIRST", 1000.0)
+    monkeypatch.setattr("sentry_paste.spool.backoff._SLOW", 50.0)
+    sentry.answer = Answer(503)
+    made = site(traces_sample_rate="1.0")
+    made.crash(3)
+    sentry.wait_for(lambda: len(spool.files(state="waiting")) >= 3)
+    (client,) = registry.clients()
+    sentry.wait_for(lambda: client.transport._backlog._backoff.remaining())
+    sentry.answer = Answer()
+    client.transport._live.succeeded()
+    made.ok()
+    sentry.wait(errors=3)
 
 
 def test_envelope_from_the_spool_is_the_same_but_for_the_time_of_sending(site, sentry, spool):
@@ -404,7 +435,8 @@ def test_outage_loses_nothing(site, sentry, spool, impatient):
     assert sentry.sent_twice() == 0
 
 
-def test_what_is_captured_now_goes_before_the_backlog(site, sentry, spool):
+def test_what_is_captured_now_goes_before_the_backlog(site, sentry, spool, monkeypatch):
+    monkeypatch.setattr(backlog_module, "FRESH", 0.0)
     sentry.answer = Answer(503)
     site().crash(40, "old")
     close()
@@ -816,37 +848,6 @@ def test_process_of_another_host_keeps_what_it_has_just_written(site, sentry, sp
     site().ok()
     time.sleep(0.5)
     assert [file.state for file in spool.files()] == ["claimed"]
-
-
-def test_process_of_another_host_that_is_silent_for_long_is_taken_for_dead(site, sentry, spool):
-    from sentry_paste.spool.owner import Owner, current
-
-    other = Owner("0" * 8, current().boot, 1, 1)
-    file = spool.write(envelope(), destination_of(f"127.0.0.1:{sentry.port}/", "1"), other)
-    long_ago = time.time() - 600
-    sign = spool.directory / f"{presence_module._PREFIX}{other}"
-    sign.touch()
-    for path in (sign, file.path):
-        os.utime(path, (long_ago, long_ago))
-    site().ok()
-    sentry.wait(errors=1)
-    sentry.wait_for(lambda: not sign.exists())
-
-
-def test_process_shows_itself_while_it_is_busy_with_a_long_backlog(site, sentry, spool, monkeypatch):
-    sentry.answer = Answer(503)
-    site().crash(20)
-    close()
-    sentry.answer = Answer()
-    shown = []
-    show = presence_module.Presence.show
-    monkeypatch.setattr(
-        presence_module.Presence, "show", lambda self: (shown.append(len(sentry.delivered())), show(self))
-    )
-    monkeypatch.setattr("sentry_paste.spool.presence.SHOW_AGAIN", 0.2, raising=False)
-    site(spool_rate="20").ok()
-    sentry.wait(errors=20)
-    assert [count for count in shown if 0 < count < 20]
 
 
 def test_written_file_is_what_the_sdk_would_send(site, sentry, spool):
