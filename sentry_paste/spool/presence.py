@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from sentry_paste.spool.files import FILE_MODE, Spool
@@ -35,7 +36,9 @@ class Presence:
         try:
             os.utime(path)
         except FileNotFoundError:
-            os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, FILE_MODE))
+            # Another client of this process may be at it.
+            with suppress(FileExistsError):
+                os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, FILE_MODE))
 
     def leave(self) -> None:
         """Remove the sign of life; what this process still has claimed is another's then."""

@@ -66,3 +66,22 @@ def test_only_the_clock_of_the_disk_counts(spool, presence):
     assert presence.alive({})[ELSEWHERE] is True
     sign(spool, ELSEWHERE, age=0)
     assert presence.alive({})[ELSEWHERE] is False
+
+
+def test_two_clients_of_a_process_may_show_themselves_at_the_same_moment(tmp_path, monkeypatch):
+    spool = Spool(tmp_path / "spool")
+    spool.prepare()
+    one, other = Presence(spool), Presence(spool)
+    touch = os.utime
+
+    def touched_too_early(path, *args):
+        try:
+            touch(path, *args)
+        except FileNotFoundError:
+            monkeypatch.setattr("os.utime", touch)
+            other.show()
+            raise
+
+    monkeypatch.setattr("os.utime", touched_too_early)
+    one.show()
+    assert len(os.listdir(spool.directory)) == 1
