@@ -97,7 +97,7 @@ class Process:
         self.stderr = path.with_name(f"{name}.stderr")
         with self.stderr.open("wb") as output:
             self.process = subprocess.Popen(
-                [python, "-W", "error::ResourceWarning", __file__, str(path), name],
+                [python, "-W", "ignore::DeprecationWarning", __file__, str(path), name],
                 env=servers.environment(**variables),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
