@@ -180,6 +180,15 @@ class _Commands:
     def ok(self, count, pause=0.0):
         return self._requests("ok", count, pause)
 
+    def mixed(self, count, pause):
+        """Crash in one request of ten; return what each took, in seconds."""
+        taken = []
+        for number in range(count):
+            kind = "ok" if number % 10 else "crash"
+            taken.append(f"{kind}:{self._request(kind):.7f}")
+            time.sleep(pause)
+        return " ".join(taken)
+
     def _requests(self, kind, count, pause):
         taken = []
         for _ in range(count):
