@@ -295,7 +295,7 @@ class _Commands:
     def exec_again(self):
         """Become a new program under the same process id."""
         sys.stdout.flush()
-        os.execv(sys.executable, [sys.executable, __file__, self._path, f"{self._name}-again"])
+        os.execv(sys.executable, [sys.executable, __file__, self._path, f"{self._name}-again", "done"])
 
 
 class _Half:
@@ -322,6 +322,8 @@ def _end(child):
 
 def main():
     commands = _Commands(sys.argv[1], sys.argv[2])
+    if len(sys.argv) > 3:
+        print(sys.argv[3], flush=True)
     for line in sys.stdin:
         command, *arguments = line.split()
         numbers = [

@@ -466,7 +466,7 @@ def test_program_that_begins_anew_under_its_process_id_loses_nothing(field):
     field.sentry.answer = Answer(hangs=True)
     with field.processes("a") as (a,):
         a.do("crash", 5)
-        a.begin("exec_again")
+        a.do("exec_again")
         field.sentry.answer = Answer()
         a.do("ok", 1)
         field.sentry.wait(errors=5, seconds=2)

@@ -100,7 +100,11 @@ class DeliveringTransport(Transport):
         self.open()
         kind = kind_of(envelope)
         file = self._written(envelope) if self._is_written_first(envelope, kind) else None
-        if self._is_killed or (file is not None and self._is_put_off(envelope)):
+        if file is not None and self._inner.limited_for(_category(envelope)):
+            # The backlog may send nothing of this kind either: it is not to look for each of them.
+            self._release(file, wakes=False)
+            return
+        if self._is_killed or (file is not None and self._live.remaining()):
             self._keep(envelope, kind, file, "queue_overflow")
             return
         key = next(self._keys)
@@ -113,9 +117,6 @@ class DeliveringTransport(Transport):
         if kind == "session" and "session" in self._terms.items:
             return any(_is_crashed(item) for item in envelope.items)
         return kind in self._terms.items
-
-    def _is_put_off(self, envelope: Envelope) -> bool:
-        return bool(self._live.remaining() or self._inner.limited_for(_category(envelope)))
 
     def _take(self, key: int) -> tuple[Envelope, SpoolFile | None] | None:
         with self._lock:
@@ -214,13 +215,13 @@ class DeliveringTransport(Transport):
         self._release(file)
         return True
 
-    def _release(self, file: SpoolFile) -> None:
+    def _release(self, file: SpoolFile, wakes: bool = True) -> None:
         try:
             self._spool.release(file)
         except OSError as error:
             self._teller.failed(error)
         backlog = self._backlog
-        if backlog is not None:
+        if wakes and backlog is not None:
             backlog.wake()
 
     def _remove(self, file: SpoolFile | None) -> None:

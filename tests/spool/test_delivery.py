@@ -322,6 +322,24 @@ def test_rate_limit_of_errors_keeps_them_and_lets_transactions_go(site, sentry, 
     assert not sentry.lost()
 
 
+def test_errors_under_a_rate_limit_do_not_have_the_directory_read_for_each_of_them(
+    site, sentry, spool, monkeypatch
+):
+    sentry.answer = Answer(429, {"Retry-After": "60"})
+    made = site()
+    made.crash()
+    sentry.wait(arrivals=1)
+    time.sleep(0.3)
+    looks = []
+    look = backlog_module.Backlog._look
+    monkeypatch.setattr(backlog_module.Backlog, "_look", lambda self: (looks.append(1), look(self)))
+    for _ in range(10):
+        made.crash()
+        time.sleep(0.02)
+    assert len(looks) <= 1
+    assert len(spool.files(state="waiting")) == 11
+
+
 def test_rate_limit_of_transactions_drops_them_as_the_sdk_does(site, sentry, spool):
     sentry.answer = Answer(200, {"X-Sentry-Rate-Limits": "60:transaction:organization"})
     made = site(traces_sample_rate="1.0")
