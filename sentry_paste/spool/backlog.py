@@ -175,6 +175,9 @@ class Backlog:
         owner, progress, until = current(), False, time.monotonic() + _LIST_AGAIN
         waiting = _in_order(self._spool.waiting(*self._destinations))
         # What fails each time is not to keep the rest back.
+        if self._failures:
+            names = {file.name for file in waiting}
+            self._failures = Counter({n: count for n, count in self._failures.items() if n in names})
         waiting.sort(key=lambda file: self._failures[file.name])
         for file in waiting:
             if self._stopped.is_set() or not self._is_due(file):

@@ -39,9 +39,13 @@ def write(spool, number):
     return spool.write(envelope, "here")
 
 
-def look(spool, taker, rate=10_000.0):
+def backlog_of(spool, taker, rate=10_000.0):
     bounds = Bounds(spool, 10**9, 10**9, lambda file, reason: None)
-    Backlog(spool, ("here",), taker, bounds, Teller(spool.directory), rate)._look()
+    return Backlog(spool, ("here",), taker, bounds, Teller(spool.directory), rate)
+
+
+def look(spool, taker):
+    backlog_of(spool, taker)._look()
     return taker
 
 
@@ -71,18 +75,21 @@ def test_what_was_captured_lately_goes_first_and_then_the_oldest(spool, monkeypa
     assert look(spool, Taker()).taken == [f"{number:032x}" for number in (5, 4, 3, 0, 1, 2)]
 
 
-def test_file_that_fails_each_time_keeps_the_others_back_once(spool, monkeypatch):
+def test_file_that_fails_each_time_keeps_the_others_back_for_one_look(spool, monkeypatch):
     class Picky(Taker):
         def send_again(self, envelope, kind):
             super().send_again(envelope, kind)
             is_bad = envelope.headers["event_id"] == f"{3:032x}"
             return (Result.LATER if is_bad else Result.DELIVERED), "http 500", 0.0
 
-    monkeypatch.setattr("sentry_paste.spool.backoff.FIRST", 0.001)
+    monkeypatch.setattr("sentry_paste.spool.backoff.FIRST", 0.0)
     monkeypatch.setattr("sentry_paste.spool.backoff._SLOW", 1000.0)
     for number in (1, 2, 3):
         write(spool, number)
-    look(spool, Picky())
+    backlog = backlog_of(spool, Picky())
+    backlog._look()
+    assert len(spool.files()) == 3
+    backlog._look()
     assert [file.id for file in spool.files()] == [f"{3:032x}"]
     assert spool.files()[0].state == "waiting"
 
