@@ -190,6 +190,7 @@ def test_connections_that_time_out(field):
     assert field.drain() == NOTHING
 
 
+@pytest.mark.slow
 def test_receiver_that_hangs_delays_the_end_of_a_process_by_a_second_at_most(field):
     field.sentry.answer = Answer(503)
     with field.processes("a") as (a,):
