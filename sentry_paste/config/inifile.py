@@ -100,7 +100,7 @@ class IniFile:
 
     def _is_ours(self, section: Section, depth: int = 0) -> bool:
         if _names_us(section.loader):
-            return not section.loader.strip().endswith("#example")
+            return not section.loader.strip().endswith(("#example", "#inbox"))
         used = self.used_by(section)
         return used is not None and depth < _MOST_USES and used[0]._is_ours(used[1], depth + 1)
 

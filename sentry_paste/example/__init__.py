@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 from pyramid.config import Configurator
 from pyramid.events import NewResponse
 
-from sentry_paste.example import captured, present, views
+from sentry_paste.example import captured, views
+from sentry_paste.inbox import present
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
