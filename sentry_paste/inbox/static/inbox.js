@@ -80,6 +80,13 @@
 
   // A span: tell of it beside the waterfall, without leaving the page.
 
+  // On a phone what is told of a span stands over the lower half of the page.
+  function uncover(bar) {
+    const span = document.getElementById("span").getBoundingClientRect();
+    const covered = bar ? bar.getBoundingClientRect().bottom - span.top : 0;
+    if (bar && span.left < bar.getBoundingClientRect().right && covered > 0) window.scrollBy(0, covered + 8);
+  }
+
   async function choose(address, isBack) {
     const split = document.querySelector("[data-swap]");
     const answer = await fetch(address, { cache: "no-store" });
@@ -96,6 +103,7 @@
       else bar.removeAttribute("aria-current");
     }
     if (!isBack) history.pushState(null, "", address);
+    uncover(split.querySelector("a.bar[aria-current]"));
   }
 
   document.addEventListener("click", (event) => {
