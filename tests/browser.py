@@ -14,8 +14,8 @@ import sys
 import tempfile
 import threading
 import time
-from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 from socketserver import ThreadingMixIn
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
@@ -32,13 +32,25 @@ class Browser:
     """A browser with one page. It is a context manager."""
 
     def __init__(self):
-        self._profile = tempfile.TemporaryDirectory(ignore_cleanup_errors=True) if sys.version_info >= (3, 10) else tempfile.TemporaryDirectory()
+        self._profile = (
+            tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
+            if sys.version_info >= (3, 10)
+            else tempfile.TemporaryDirectory()
+        )
         inner_read, outer_write = os.pipe()
         outer_read, inner_write = os.pipe()
         passed = [fcntl.fcntl(fd, fcntl.F_DUPFD, 10) for fd in (inner_read, inner_write)]
         self._process = subprocess.Popen(
             [
-                *(sys.executable, "-c", _LAUNCH, *map(str, passed), CHROMIUM, "--headless=new", "--no-sandbox"),
+                *(
+                    sys.executable,
+                    "-c",
+                    _LAUNCH,
+                    *map(str, passed),
+                    CHROMIUM,
+                    "--headless=new",
+                    "--no-sandbox",
+                ),
                 *("--remote-debugging-pipe", f"--user-data-dir={self._profile.name}", "--disable-gpu"),
                 *("--hide-scrollbars", "--no-first-run", "--disable-background-networking", "about:blank"),
             ],
@@ -105,7 +117,13 @@ class Browser:
 
     def look(self, width=1280, height=900, dark=False, scripts=True):
         """Set what the page is looked at with."""
-        self.send("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False)
+        self.send(
+            "Emulation.setDeviceMetricsOverride",
+            width=width,
+            height=height,
+            deviceScaleFactor=1,
+            mobile=False,
+        )
         features = [{"name": "prefers-color-scheme", "value": "dark" if dark else "light"}]
         self.send("Emulation.setEmulatedMedia", features=features)
         self.send("Emulation.setScriptExecutionDisabled", value=not scripts)
@@ -157,7 +175,7 @@ class Browser:
             )
 
     def complaints(self):
-        """Return what the console said since the page was opened: errors, warnings, violations of the policy."""
+        """Return what the console said since the page was opened: errors, warnings, dialogs, refusals."""
         self.run("1")
         found = []
         for event in self._events:
