@@ -20,6 +20,8 @@ DEFAULT_KIND = "error"
 _MOST_CHARACTERS = 200
 _MOST_FIELDS = 20
 
+_ID = re.compile("[0-9a-f-]{6,36}")
+
 
 @dataclass(frozen=True)
 class Query:
@@ -27,7 +29,7 @@ class Query:
 
     Attributes:
         kind: of files, or ``all``.
-        text: words that must all be found, in any order and case.
+        text: words that must all be found, in any order and case, or what an id begins with.
         transaction: a part of its name, or a pattern with ``*``.
         group: of errors; then each of them is listed.
         page: from 1.
@@ -95,9 +97,17 @@ class Query:
                 return False
             if pattern is None and transaction not in told.transaction.lower():
                 return False
-            return all(word in told.words for word in words)
+            return all(word in told.words or _is_id(word, entry) for word in words)
 
         return matches
+
+
+def _is_id(word: str, entry: Entry) -> bool:
+    """Tell whether a word is how an id begins; a few digits are in every other id, and tell nothing."""
+    if _ID.fullmatch(word) is None:
+        return False
+    digits = word.replace("-", "")
+    return any(identity.startswith(digits) for identity in (entry.file.id, *entry.told.trace_ids))
 
 
 def parameters(text: str) -> dict[str, str]:

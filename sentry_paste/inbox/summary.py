@@ -70,20 +70,20 @@ def summarise(file: SpoolFile, size: int) -> Summary:
         FileNotFoundError: it is gone: sent, claimed or removed.
     """
     if size > MOST_BYTES:
-        return _unreadable(file, f"{size // 1_000_000} MB are more than the inbox reads")
+        return _unreadable(f"{size // 1_000_000} MB are more than the inbox reads")
     try:
         contents = read_contents(file)
         return _summary(file, contents)
     except FileNotFoundError:
         raise
     except OSError as error:
-        return _unreadable(file, error.strerror or str(error))
+        return _unreadable(error.strerror or str(error))
     except (ValueError, RecursionError) as error:
-        return _unreadable(file, str(error))
+        return _unreadable(str(error))
 
 
-def _unreadable(file: SpoolFile, problem: str) -> Summary:
-    return Summary("Unreadable", words=f"{problem} {file.id}".lower(), problem=problem[:_MOST_TITLE])
+def _unreadable(problem: str) -> Summary:
+    return Summary("Unreadable", words=problem[:_MOST_TITLE].lower(), problem=problem[:_MOST_TITLE])
 
 
 def _summary(file: SpoolFile, contents: Contents) -> Summary:
@@ -113,7 +113,7 @@ def _summary(file: SpoolFile, contents: Contents) -> Summary:
         duration=duration,
         handled=error.handled if error else None,
         group=_group(contents, title, place) if file.kind == "error" else "",
-        words=_words(file, contents, f"{title} {value} {place}"),
+        words=_words(contents, f"{title} {value} {place}"),
         sessions=session_counts(contents.payloads),
     )
 
@@ -159,15 +159,13 @@ def _group(contents: Contents, title: str, place: str) -> str:
     return sha256(repr(key).encode("utf-8", "replace")).hexdigest()[:12]
 
 
-def _words(file: SpoolFile, contents: Contents, first: str) -> str:
-    return " ".join(_found_by(file, contents, first))[:_MOST_WORDS].lower()
+def _words(contents: Contents, first: str) -> str:
+    return " ".join(_found_by(contents, first))[:_MOST_WORDS].lower()
 
 
-def _found_by(file: SpoolFile, contents: Contents, first: str) -> Iterator[str]:
+def _found_by(contents: Contents, first: str) -> Iterator[str]:
     yield first[: _MOST_WORDS // 2]
-    yield file.id
     yield contents.transaction[:_MOST_NAME]
-    yield contents.trace_id[:_MOST_NAME]
     yield contents.release[:_MOST_NAME]
     yield contents.environment[:_MOST_NAME]
     yield str(contents.request.get("url", ""))[:_MOST_NAME]
