@@ -147,7 +147,7 @@ def test_fields_of_the_wrong_type_do_not_break_a_page(app, spool, junk):
         return dict.fromkeys(payload, junk)
 
     for response in all_pages(app, fill(spool, change)):
-        assert response.html.h1
+        assert response.html.select_one("h1, #live")
 
 
 JSON = st.recursive(
@@ -248,9 +248,7 @@ def test_files_of_others_are_counted_and_left_alone(app, spool, titles, words):
         (spool.directory / name).write_text(SCRIPT)
     response = app.get("/")
     assert titles(response) == ["OrderError"]
-    assert "2 files in the directory have no name of a spool\N{RIGHT SINGLE QUOTATION MARK}s." in words(
-        response.html.select_one(".foot")
-    )
+    assert "2 files in the directory have no name of a spool" in words(response.html.select_one(".foot"))
 
 
 def test_a_file_that_goes_while_it_is_looked_for_is_told_as_gone(app, spool, words, monkeypatch):
