@@ -88,7 +88,8 @@ class Inbox:
         tag = _tag(page.version.encode("utf-8", "replace")) if page.version else ""
         if tag and _knows(environ, tag):
             return _Answer(HTTPStatus.NOT_MODIFIED, tag=tag)
-        body = self._templates.render(page, str(environ.get("SCRIPT_NAME", "")), str(self.settings.spool_dir))
+        root, spool = str(environ.get("SCRIPT_NAME", "")), str(self.settings.spool_dir)
+        body = self._templates.render(page, root, spool, tag)
         return _Answer(HTTPStatus(page.status), "text/html; charset=utf-8", body, tag)
 
     def _page(self, path: str, query: str) -> pages.Page:

@@ -38,15 +38,16 @@ class Templates:
         )
         self._environment.filters.update(FILTERS)
 
-    def render(self, page: Page, root: str, spool: str) -> bytes:
+    def render(self, page: Page, root: str, spool: str, tag: str = "") -> bytes:
         """Return a page as HTML.
 
         Args:
             page: what it shows.
             root: SCRIPT_NAME, what the inbox is mounted at.
             spool: the directory, for the header.
+            tag: what a script can ask with whether the page has changed.
         """
         template = self._environment.get_template(page.template)
         # WSGI hands bytes over as latin-1 (PEP 3333).
         base = quote(root.encode("latin-1", "replace"))
-        return template.render(page.values, base=base, spool=spool).encode("utf-8", "replace")
+        return template.render(page.values, base=base, spool=spool, tag=tag).encode("utf-8", "replace")

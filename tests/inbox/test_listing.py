@@ -219,7 +219,9 @@ def test_what_is_new_is_there_at_the_next_look(app, spool, titles):
 def test_a_script_asks_for_the_list_only_and_only_when_it_has_changed(app, spool, titles):
     keep(spool, error(1, type_="A"))
     page = app.get("/?q=table")
-    part = app.get(page.html.select_one("#live")["data-src"])
+    live = page.html.select_one("#live")
+    app.get(live["data-src"], headers={"If-None-Match": f'"{live["data-tag"]}"'}, status=304)
+    part = app.get(live["data-src"])
     assert part.request.path_qs == "/list?q=table"
     assert not part.html.head
     assert titles(part) == ["A"]

@@ -26,7 +26,6 @@
 
   // The list: fetch it again when it has changed.
 
-  let tag = "";
   let waits = 0;
 
   function ids(live) {
@@ -56,14 +55,12 @@
     try {
       const answer = await fetch(live.dataset.src, {
         cache: "no-store",
-        headers: tag ? { "If-None-Match": tag } : {},
+        headers: { "If-None-Match": `"${live.dataset.tag}"` },
       });
       if (answer.status === 200) {
         const text = await answer.text();
         const fetched = new DOMParser().parseFromString(text, "text/html").getElementById("live");
-        // The first answer is what the page shows already, unless something has happened in between.
         if (fetched) put(document.importNode(fetched, true), live);
-        tag = answer.headers.get("ETag") || "";
       }
       live.removeAttribute("data-gone");
     } catch {
