@@ -112,7 +112,7 @@ def test_every_kind_can_be_reached_and_is_counted(app, spool, words, titles):
 def test_transactions_lead_to_their_trace(app, spool, rows, words):
     keep(spool, transaction_event())
     listed = app.get("/?kind=transaction")
-    assert rows(listed)[0].startswith("checkout transaction took 2.00 s just now")
+    assert rows(listed)[0].startswith("checkout took 2.00 s just now")
     assert listed.click("checkout").request.path == f"/trace/{TRACE}"
 
 
