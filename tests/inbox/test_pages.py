@@ -101,7 +101,7 @@ def test_log_lines_before_it_are_of_its_breadcrumbs_and_its_trace(app, spool, wo
     crumbs = [
         {"type": "log", "timestamp": "2026-11-22T07:13:01Z", "category": "shop", "message": "second"},
         {"type": "http", "timestamp": "2026-11-22T07:13:01Z", "category": "httplib", "message": "GET /"},
-        {"type": "log", "timestamp": "2026-11-22T07:13:02.01Z", "category": "shop", "message": "third"},
+        {"type": "log", "timestamp": "2026-11-22T07:13:02.010000Z", "category": "shop", "message": "third"},
     ]
     keep(spool, error_event(timestamp="2026-11-22T07:13:03Z", breadcrumbs=crumbs))
     lines = [
