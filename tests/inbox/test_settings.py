@@ -83,4 +83,8 @@ def test_check_does_not_ask_for_sentry_around_the_inbox(write_ini):
         spool_dir = spool
         """
     )
-    assert "No Sentry stands around" not in report_text(check(str(path)), colour=False)
+    text = report_text(check(str(path)), colour=False)
+    (line,) = (line for line in text.splitlines() if "#inbox" in line)
+    assert line.split()[:2] == ["no", "Sentry"]
+    assert "No Sentry stands around" not in text
+    assert "stops the start" not in text
