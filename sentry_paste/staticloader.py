@@ -144,7 +144,7 @@ APPS = ("example", "inbox")
 
 
 def is_ours(spec: str) -> bool:
-    """Tell whether a spec leads to this package's filter or composite; its example and its inbox are apps as any other.
+    """Tell whether a spec leads to this package's filter or composite; its apps are as any other.
 
     Args:
         spec: ``egg:sentry_paste#main``, ``sentry_paste:filter_factory``, that with ``call:`` before it.

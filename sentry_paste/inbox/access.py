@@ -81,7 +81,8 @@ def _host(environ: Mapping[str, Any]) -> str:
 def _is_loopback_name(host: str) -> bool:
     if host == "localhost" or host.endswith(".localhost"):  # RFC 6761: never anybody else's
         return True
-    address = _address(host)
+    # A zone has no place in a Host header (RFC 6874), and what stands behind its % could be anybody's name.
+    address = None if "%" in host else _address(host)
     return address is not None and address.is_loopback
 
 
