@@ -4,7 +4,8 @@ from pathlib import Path
 
 from setuptools import find_packages, setup
 
-EXAMPLE = ["pyramid>=2.0", "pyramid_jinja2>=2.10", "waitress>=2.1"]
+INBOX = ["Jinja2>=3.0"]
+EXAMPLE = [*INBOX, "Paste>=3.10", "pyramid>=2.0", "pyramid_jinja2>=2.10", "waitress>=2.1"]
 
 setup(
     name="sentry-paste",
@@ -19,12 +20,14 @@ setup(
     package_data={
         "sentry_paste": ["py.typed", "templates/*.dbtmako"],
         "sentry_paste.example": ["templates/*.jinja2", "static/*"],
+        "sentry_paste.inbox": ["templates/*.jinja2", "static/*"],
     },
     zip_safe=False,
     python_requires=">=3.9",
     install_requires=["sentry-sdk>=2.18,<3", "PasteDeploy>=3.0"],
     extras_require={
         "example": EXAMPLE,
+        "inbox": INBOX,
         "tests": [
             *EXAMPLE,
             "bottle",
@@ -70,6 +73,7 @@ setup(
         ],
         "paste.app_factory": [
             "example = sentry_paste.example:main",
+            "inbox = sentry_paste.inbox:main",
         ],
         "console_scripts": [
             "sentry-paste = sentry_paste.cli:main",

@@ -139,8 +139,12 @@ def is_there(loader: Any, kind: Any, name: str) -> bool:
     return True
 
 
+#: Apps of this package: names of entry points, and of modules.
+APPS = ("example", "inbox")
+
+
 def is_ours(spec: str) -> bool:
-    """Tell whether a spec leads to this package's filter or composite; its example is an app like any other.
+    """Tell whether a spec leads to this package's filter or composite; its apps are as any other.
 
     Args:
         spec: ``egg:sentry_paste#main``, ``sentry_paste:filter_factory``, that with ``call:`` before it.
@@ -148,8 +152,9 @@ def is_ours(spec: str) -> bool:
     scheme, egg, rest = spec.strip().partition("egg:")
     if egg and not scheme:
         distribution, _, name = rest.partition("#")
-        return re.sub(r"[-_.]+", "-", distribution.lower()) == "sentry-paste" and name != "example"
-    return spec.replace("call:", "").partition(":")[0].partition(".")[0].strip() == "sentry_paste"
+        return re.sub(r"[-_.]+", "-", distribution.lower()) == "sentry-paste" and name not in APPS
+    package, _, module = spec.replace("call:", "").partition(":")[0].strip().partition(".")
+    return package == "sentry_paste" and module not in APPS
 
 
 def missing_of(spec: str) -> str:

@@ -34,7 +34,7 @@ def test_run_time_needs_the_sdk_and_paste_deploy_only():
         ("paste.filter_factory", {"main", "sentry"}),
         ("paste.filter_app_factory", {"app"}),
         ("paste.composite_factory", {"main"}),
-        ("paste.app_factory", {"example"}),
+        ("paste.app_factory", {"example", "inbox"}),
         ("console_scripts", {"sentry-paste"}),
     ],
 )
@@ -53,5 +53,31 @@ def test_import_needs_no_extra():
         "import sys\n"
         "for name in ('pyramid', 'webob', 'jinja2', 'waitress', 'webtest'): sys.modules[name] = None\n"
         "import sentry_paste, sentry_paste.cli, sentry_paste.testing, sentry_paste.spool\n"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True, timeout=60)
+
+
+def test_the_inbox_says_what_to_install_where_jinja2_is_missing():
+    script = (
+        "import sys\n"
+        "sys.modules['jinja2'] = None\n"
+        "from sentry_paste.inbox import main\n"
+        "try:\n"
+        "    main({}, spool_dir='/srv/spool')\n"
+        "except ImportError as error:\n"
+        "    print(error)\n"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", script], check=True, timeout=60, capture_output=True, encoding="utf-8"
+    )
+    assert "pip install 'sentry-paste[inbox]'" in ended.stdout
+
+
+def test_the_inbox_needs_jinja2_only():
+    script = (
+        "import sys\n"
+        "for name in ('pyramid', 'webob', 'pyramid_jinja2', 'paste.urlmap'): sys.modules[name] = None\n"
+        "from sentry_paste.inbox import main\n"
+        "main({}, spool_dir='/srv/spool')\n"
     )
     subprocess.run([sys.executable, "-c", script], check=True, timeout=60)

@@ -18,6 +18,9 @@ _SECTION = re.compile(r"\[(?P<name>[^]]+)\]")
 _OPTION = re.compile(r"(?P<key>[^\s#;\[][^=:]*?)\s*(?P<delimiter>[=:])")
 
 
+# The package's apps have sections with options of their own.
+_OTHERS = re.compile(r"[#.](?:example|inbox)(?::main)?\s*$")
+
 # A chain of ``use`` lines that is longer is a ring, which PasteDeploy itself does not survive.
 _MOST_USES = 10
 
@@ -100,7 +103,7 @@ class IniFile:
 
     def _is_ours(self, section: Section, depth: int = 0) -> bool:
         if _names_us(section.loader):
-            return not section.loader.strip().endswith("#example")
+            return _OTHERS.search(section.loader) is None
         used = self.used_by(section)
         return used is not None and depth < _MOST_USES and used[0]._is_ours(used[1], depth + 1)
 

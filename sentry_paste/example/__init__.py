@@ -1,8 +1,7 @@
 """The example: a small Pyramid app to try the filter with, and to see what the filter captured.
 
-``example.ini`` runs it under pserve with the filter around it. It knows nothing of the filter: the pages
-crash, stream, log and wait as any app does, and the rest of them shows the files of the spool directory.
-It shows them to everybody who can reach it, so it belongs on a loopback address.
+``example.ini`` runs it under pserve with the filter around it, and the inbox beside it. It knows nothing
+of either: its pages crash, stream, log and wait as any app does.
 """
 
 from __future__ import annotations
@@ -12,21 +11,19 @@ from typing import TYPE_CHECKING, Any
 from pyramid.config import Configurator
 from pyramid.events import NewResponse
 
-from sentry_paste.example import captured, present, views
+from sentry_paste.example import pages, views
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
 
 TEMPLATE_SETTINGS = {
-    "jinja2.filters": present.FILTERS,
-    "jinja2.finalize": present.printable,
     "jinja2.lstrip_blocks": True,
     "jinja2.trim_blocks": True,
     "jinja2.undefined": "strict",
 }
 
-# What the captured pages show comes from whoever made the request. Should the escaping ever miss some of it,
-# the browser still runs and loads nothing.
+# The greeting shows what the address says. Should the escaping ever miss some of it, the browser still runs
+# and loads nothing.
 SECURITY_HEADERS = {
     "Content-Security-Policy": (
         "default-src 'none'; style-src 'self'; img-src 'self' data:; "
@@ -42,24 +39,23 @@ def main(global_conf: dict[str, str], **settings: str) -> WSGIApplication:  # no
 
     Args:
         global_conf: the ini's ``[DEFAULT]`` section.
-        settings: the app's section. ``spool_dir`` is the directory the filter keeps envelopes in.
+        settings: the app's section. ``inbox`` is the path that the inbox is mounted at.
     """
     config = Configurator(settings={**TEMPLATE_SETTINGS, **settings}, package=__name__)
     config.include("pyramid_jinja2")
     config.add_static_view("static", "static", cache_max_age=60)
     config.add_subscriber(_harden, NewResponse)
-    _add_captured(config)
+    _add_pages(config)
     _add_things_to_try(config)
     app: WSGIApplication = config.make_wsgi_app()
     return app
 
 
-def _add_captured(config: Any) -> None:
+def _add_pages(config: Any) -> None:
     config.add_route("index", "/")
-    config.add_route("captured", "/captured/{id}")
-    config.add_view(captured.index, route_name="index", renderer="templates/index.jinja2", http_cache=0)
-    config.add_view(captured.show, route_name="captured", renderer="templates/captured.jinja2", http_cache=0)
-    config.add_notfound_view(captured.not_found, renderer="templates/not_found.jinja2", http_cache=0)
+    config.add_request_method(pages.inbox_of, "inbox", reify=True)
+    config.add_view(pages.index, route_name="index", renderer="templates/index.jinja2", http_cache=0)
+    config.add_notfound_view(pages.not_found, renderer="templates/not_found.jinja2", http_cache=0)
 
 
 def _add_things_to_try(config: Any) -> None:

@@ -6,11 +6,11 @@ from typing import Any
 
 
 def sample_rate(context: dict[str, Any]) -> float:
-    """Return 0 for the pages that show what was captured, else 1.
+    """Return 0 for the page that only offers the others, and for what it loads, else 1.
 
     Args:
         context: of the SDK, with the request's environ as ``wsgi_environ``
             (https://docs.sentry.io/platforms/python/configuration/sampling/).
     """
     path = context["wsgi_environ"].get("PATH_INFO", "")
-    return 0.0 if path in ("", "/", "/favicon.ico") or path.startswith(("/captured", "/static")) else 1.0
+    return 0.0 if path in ("", "/", "/favicon.ico") or path.startswith("/static") else 1.0

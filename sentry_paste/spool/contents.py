@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from datetime import datetime, timezone
+from datetime import datetime
 from typing import Any
 
 from sentry_sdk.envelope import Envelope
 
+from sentry_paste.spool import fields
 from sentry_paste.spool.model import Breadcrumb, Contents, Error, Frame, Span
 from sentry_paste.spool.names import SpoolFile
 from sentry_paste.spool.reading import read_bytes
@@ -31,7 +32,7 @@ def read_contents(file: SpoolFile) -> Contents:
     data = read_bytes(file)
     try:
         envelope = Envelope.deserialize(data)
-        payloads = tuple((_text(item.type) or "?", _decode(item.payload)) for item in envelope.items)
+        payloads = tuple((fields.text(item.type) or "?", _decode(item.payload)) for item in envelope.items)
     except Exception as error:  # the SDK's reader raises what it comes upon: KeyError, TypeError, ...
         raise ValueError(f"not a Sentry envelope: {error}") from error
     if not payloads:
@@ -54,22 +55,22 @@ def _decode(payload: Any) -> Any:
 def _event(
     file: SpoolFile, size: int, event: dict[str, Any], payloads: tuple[tuple[str, Any], ...]
 ) -> Contents:
-    trace = _mapping(_mapping(event.get("contexts")).get("trace"))
+    trace = fields.mapping(fields.mapping(event.get("contexts")).get("trace"))
     errors = tuple(_errors(event))
     is_transaction = event.get("type") == "transaction"
     spans = tuple(_spans(event, trace)) if is_transaction else ()
     return Contents(
         file=file,
         size=size,
-        title=_text(event.get("transaction")) if is_transaction else _title(event, errors),
-        level="" if is_transaction else _text(event.get("level")),
-        transaction=_text(event.get("transaction")),
-        trace_id=_text(trace.get("trace_id")),
-        release=_text(event.get("release")),
-        environment=_text(event.get("environment")),
-        request=_mapping(event.get("request")),
+        title=fields.text(event.get("transaction")) if is_transaction else _title(event, errors),
+        level="" if is_transaction else fields.text(event.get("level")),
+        transaction=fields.text(event.get("transaction")),
+        trace_id=fields.text(trace.get("trace_id")),
+        release=fields.text(event.get("release")),
+        environment=fields.text(event.get("environment")),
+        request=fields.mapping(event.get("request")),
         details=tuple(_details(event)),
-        tags=tuple(_pairs(event.get("tags"))),
+        tags=tuple(fields.pairs(event.get("tags"))),
         errors=errors,
         breadcrumbs=tuple(_breadcrumbs(event)),
         spans=spans,
@@ -83,11 +84,11 @@ def _title(event: dict[str, Any], errors: tuple[Error, ...]) -> str:
     if errors:
         error = errors[-1]
         return f"{error.type}: {error.value}" if error.value else error.type
-    logentry = _mapping(event.get("logentry"))
+    logentry = fields.mapping(event.get("logentry"))
     message = logentry.get("formatted") or logentry.get("message") or event.get("message")
     if isinstance(message, dict):
         message = message.get("formatted") or message.get("message")
-    return _text(message) or "(no message)"
+    return fields.text(message) or "(no message)"
 
 
 def _title_of_items(payloads: tuple[tuple[str, Any], ...]) -> str:
@@ -96,7 +97,7 @@ def _title_of_items(payloads: tuple[tuple[str, Any], ...]) -> str:
         count
         for type_, payload in payloads
         if type_ == "sessions"
-        for aggregate in _items(_mapping(payload).get("aggregates"))
+        for aggregate in fields.items(fields.mapping(payload).get("aggregates"))
         for state, count in aggregate.items()
         if state in ("exited", "errored", "crashed", "abnormal") and type(count) is int and count > 0
     )
@@ -107,23 +108,24 @@ def _title_of_items(payloads: tuple[tuple[str, Any], ...]) -> str:
 
 def _details(event: dict[str, Any]) -> Iterator[tuple[str, tuple[tuple[str, str], ...]]]:
     """Yield the other things that an event tells: user, extra, and contexts but the trace."""
-    named = {"user": event.get("user"), "extra": event.get("extra"), **_mapping(event.get("contexts"))}
+    named = {"user": event.get("user"), "extra": event.get("extra"), **fields.mapping(event.get("contexts"))}
     for name, pairs in named.items():
         if isinstance(pairs, dict) and pairs and name != "trace":
-            yield _text(name), tuple(_pairs(pairs))
+            yield fields.text(name), tuple(fields.pairs(pairs))
 
 
 def _errors(event: dict[str, Any]) -> Iterator[Error]:
-    for exception in _values(event.get("exception")):
-        mechanism = _mapping(exception.get("mechanism"))
+    for exception in fields.values(event.get("exception")):
+        mechanism = fields.mapping(exception.get("mechanism"))
         handled = mechanism.get("handled")
         yield Error(
-            type=_text(exception.get("type")) or "Error",
-            value=_text(exception.get("value")),
+            type=fields.text(exception.get("type")) or "Error",
+            value=fields.text(exception.get("value")),
             handled=handled if isinstance(handled, bool) else None,
-            mechanism=_text(mechanism.get("type")),
+            mechanism=fields.text(mechanism.get("type")),
             frames=tuple(
-                _frame(frame) for frame in _items(_mapping(exception.get("stacktrace")).get("frames"))
+                _frame(frame)
+                for frame in fields.items(fields.mapping(exception.get("stacktrace")).get("frames"))
             ),
         )
 
@@ -134,50 +136,51 @@ def _frame(frame: dict[str, Any]) -> Frame:
     before, current, after = frame.get("pre_context"), frame.get("context_line"), frame.get("post_context")
     context: list[tuple[int, str]] = []
     if number is not None and isinstance(current, str):
-        lines_before = [_text(text) for text in before] if isinstance(before, list) else []
-        lines_after = [_text(text) for text in after] if isinstance(after, list) else []
+        lines_before = [fields.text(text) for text in before] if isinstance(before, list) else []
+        lines_after = [fields.text(text) for text in after] if isinstance(after, list) else []
         lines = [*lines_before, current, *lines_after]
         context = list(enumerate(lines, start=number - len(lines_before)))
     return Frame(
-        function=_text(frame.get("function")) or "?",
-        filename=_text(frame.get("filename") or frame.get("abs_path")),
+        function=fields.text(frame.get("function")) or "?",
+        filename=fields.text(frame.get("filename") or frame.get("abs_path")),
         line=number,
         # The SDK says False of libraries, True of what lies below project_root, and nothing of the rest.
         in_app=frame.get("in_app") is not False,
         context=tuple(context),
-        variables=tuple(_pairs(frame.get("vars"))),
+        variables=tuple(fields.pairs(frame.get("vars"))),
     )
 
 
 def _breadcrumbs(event: dict[str, Any]) -> Iterator[Breadcrumb]:
-    for crumb in _values(event.get("breadcrumbs")):
+    for crumb in fields.values(event.get("breadcrumbs")):
         yield Breadcrumb(
-            time=_time(crumb.get("timestamp")),
-            category=_text(crumb.get("category") or crumb.get("type")),
-            level=_text(crumb.get("level")),
-            message=_text(crumb.get("message")) or _text(crumb.get("data")),
+            time=fields.time(crumb.get("timestamp")),
+            category=fields.text(crumb.get("category") or crumb.get("type")),
+            level=fields.text(crumb.get("level")),
+            message=fields.text(crumb.get("message")) or fields.text(crumb.get("data")),
+            type=fields.text(crumb.get("type")),
         )
 
 
 def _spans(event: dict[str, Any], trace: Mapping[str, Any]) -> Iterator[Span]:
     """Yield the transaction and its spans in the order of a waterfall."""
-    begin, end = _time(event.get("start_timestamp")), _time(event.get("timestamp"))
+    begin, end = fields.time(event.get("start_timestamp")), fields.time(event.get("timestamp"))
     if begin is None or end is None:
         return
     children: dict[str, list[tuple[datetime, datetime, dict[str, Any]]]] = {}
-    root = _text(trace.get("span_id"))
-    found = list(_items(event.get("spans")))
-    known = {root, *(_text(span.get("span_id")) for span in found)}
+    root = fields.text(trace.get("span_id"))
+    found = list(fields.items(event.get("spans")))
+    known = {root, *(fields.text(span.get("span_id")) for span in found)}
     for span in found:
-        start, stop = _time(span.get("start_timestamp")), _time(span.get("timestamp"))
+        start, stop = fields.time(span.get("start_timestamp")), fields.time(span.get("timestamp"))
         if start is not None and stop is not None:
-            parent = _text(span.get("parent_span_id"))
+            parent = fields.text(span.get("parent_span_id"))
             children.setdefault(parent if parent in known else root, []).append((start, stop, span))
     yield Span(
         root,
-        _text(trace.get("op")),
-        _text(event.get("transaction")),
-        _text(trace.get("status")),
+        fields.text(trace.get("op")),
+        fields.text(event.get("transaction")),
+        fields.text(trace.get("status")),
         0,
         0.0,
         (end - begin).total_seconds(),
@@ -186,12 +189,12 @@ def _spans(event: dict[str, Any], trace: Mapping[str, Any]) -> Iterator[Span]:
     stack = [(1, entry) for entry in _latest_first(children.pop(root, []))]
     while stack:
         depth, (start, stop, span) = stack.pop()
-        identity = _text(span.get("span_id"))
+        identity = fields.text(span.get("span_id"))
         yield Span(
             identity,
-            _text(span.get("op")),
-            _text(span.get("description")),
-            _text(span.get("status")),
+            fields.text(span.get("op")),
+            fields.text(span.get("description")),
+            fields.text(span.get("status")),
             depth,
             (start - begin).total_seconds(),
             (stop - start).total_seconds(),
@@ -203,43 +206,3 @@ def _latest_first(
     entries: list[tuple[datetime, datetime, dict[str, Any]]],
 ) -> list[tuple[datetime, datetime, dict[str, Any]]]:
     return sorted(entries, key=lambda entry: entry[0], reverse=True)
-
-
-def _time(value: Any) -> datetime | None:
-    """Return a timestamp of the event payload: ISO 8601 or seconds since 1970."""
-    try:
-        if isinstance(value, (int, float)):
-            return datetime.fromtimestamp(value, timezone.utc)
-        time = datetime.fromisoformat(value.replace("Z", "+00:00"))
-        return (time if time.tzinfo else time.replace(tzinfo=timezone.utc)).astimezone(timezone.utc)
-    except (AttributeError, OSError, OverflowError, ValueError):
-        return None
-
-
-def _mapping(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, dict) else {}
-
-
-def _items(value: Any) -> Iterator[dict[str, Any]]:
-    if isinstance(value, list):
-        yield from (item for item in value if isinstance(item, dict))
-
-
-def _values(value: Any) -> Iterator[dict[str, Any]]:
-    """Yield the entries of an interface that is a list or an object with ``values``."""
-    return _items(value["values"] if isinstance(value, dict) and "values" in value else value)
-
-
-def _pairs(value: Any) -> Iterator[tuple[str, str]]:
-    if isinstance(value, dict):
-        yield from ((_text(name), _text(item)) for name, item in value.items())
-    elif isinstance(value, list):
-        yield from (
-            (_text(pair[0]), _text(pair[1])) for pair in value if isinstance(pair, list) and len(pair) == 2
-        )
-
-
-def _text(value: Any) -> str:
-    if value is None:
-        return ""
-    return value if isinstance(value, str) else json.dumps(value, default=str, ensure_ascii=False)

@@ -59,12 +59,14 @@ class Breadcrumb:
         category: who tells it, a logger's name say.
         level: ``info``, ``error`` and so on.
         message: what happened.
+        type: ``log``, ``http`` and so on, empty where unknown.
     """
 
     time: datetime | None
     category: str
     level: str
     message: str
+    type: str = ""
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,129 @@
+"""The WSGI app: who may look, which page, and the headers of every answer."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from hashlib import sha256
+from http import HTTPStatus
+from typing import TYPE_CHECKING
+
+from sentry_paste.inbox import pages
+from sentry_paste.inbox.access import refusal
+from sentry_paste.inbox.index import Index
+from sentry_paste.inbox.rendering import STATIC, Templates
+from sentry_paste.inbox.settings import InboxSettings
+from sentry_paste.spool import Spool
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIEnvironment
+
+# All that is shown comes from whoever made a request. Should the escaping ever miss some of it, the browser
+# still runs nothing and loads nothing but what is the inbox's own.
+SECURITY_HEADERS = (
+    (
+        "Content-Security-Policy",
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
+        "base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
+    ),
+    ("Cross-Origin-Opener-Policy", "same-origin"),
+    ("Cross-Origin-Resource-Policy", "same-origin"),
+    ("Referrer-Policy", "no-referrer"),
+    ("X-Content-Type-Options", "nosniff"),
+    ("X-Frame-Options", "DENY"),
+)
+
+_ENVELOPE = re.compile(r"/envelope/([0-9a-f]{32})")
+_TRACE = re.compile(r"/trace/([0-9a-f]{32})")
+
+
+class Inbox:
+    """An app that shows a spool in the browser. It changes nothing.
+
+    Args:
+        settings: which spool, and who may look.
+    """
+
+    def __init__(self, settings: InboxSettings) -> None:
+        self.settings = settings
+        self.index = Index(Spool(settings.spool_dir))
+        self._templates = Templates()
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        """Answer a request (PEP 3333).
+
+        Args:
+            environ: of the request.
+            start_response: of the server.
+        """
+        answer = self._answer(environ)
+        headers = [*SECURITY_HEADERS, ("Cache-Control", answer.cache)]
+        if answer.tag:
+            headers.append(("ETag", f'"{answer.tag}"'))
+        if answer.status == HTTPStatus.METHOD_NOT_ALLOWED:
+            headers.append(("Allow", "GET, HEAD"))
+        if answer.status != HTTPStatus.NOT_MODIFIED:
+            headers += [("Content-Type", answer.type), ("Content-Length", str(len(answer.body)))]
+        start_response(f"{answer.status.value} {answer.status.phrase}", headers)
+        return [] if environ.get("REQUEST_METHOD") == "HEAD" else [answer.body]
+
+    def _answer(self, environ: WSGIEnvironment) -> _Answer:
+        reason = refusal(environ, self.settings)
+        if reason:
+            return _told(
+                HTTPStatus.FORBIDDEN,
+                f"The inbox does not answer this request: {reason} in its section of the ini.",
+            )
+        if environ["REQUEST_METHOD"] not in ("GET", "HEAD"):
+            return _told(HTTPStatus.METHOD_NOT_ALLOWED, "The inbox only shows: GET and HEAD.")
+        path = str(environ.get("PATH_INFO", ""))
+        static = STATIC.get(path[len("/static/") :]) if path.startswith("/static/") else None
+        if static is not None:
+            tag = _tag(static[1])
+            if _knows(environ, tag):
+                return _Answer(HTTPStatus.NOT_MODIFIED, tag=tag, cache="no-cache")
+            return _Answer(HTTPStatus.OK, *static, tag=tag, cache="no-cache")
+        page = self._page(path, str(environ.get("QUERY_STRING", "")))
+        tag = _tag(page.version.encode("utf-8", "replace")) if page.version else ""
+        if tag and _knows(environ, tag):
+            return _Answer(HTTPStatus.NOT_MODIFIED, tag=tag)
+        root, spool = str(environ.get("SCRIPT_NAME", "")), str(self.settings.spool_dir)
+        body = self._templates.render(page, root, spool, tag)
+        return _Answer(HTTPStatus(page.status), "text/html; charset=utf-8", body, tag)
+
+    def _page(self, path: str, query: str) -> pages.Page:
+        if path in ("", "/"):
+            return pages.list_page(self.index, query)
+        if path == "/list":
+            return pages.list_page(self.index, query, "live.jinja2")
+        found = _ENVELOPE.fullmatch(path)
+        if found:
+            return pages.envelope_page(self.index, found[1])
+        found = _TRACE.fullmatch(path)
+        if found:
+            return pages.trace_page(self.index, found[1], query)
+        return pages.missing()
+
+
+@dataclass(frozen=True)
+class _Answer:
+    status: HTTPStatus
+    type: str = ""
+    body: bytes = b""
+    tag: str = ""
+    # What was captured is not to lie about in the browser's cache.
+    cache: str = "no-store"
+
+
+def _told(status: HTTPStatus, text: str) -> _Answer:
+    return _Answer(status, "text/plain; charset=utf-8", f"{text}\n".encode("utf-8", "replace"))
+
+
+def _tag(data: bytes) -> str:
+    return sha256(data).hexdigest()[:20]
+
+
+def _knows(environ: WSGIEnvironment, tag: str) -> bool:
+    """Tell whether the browser has what it asks for (RFC 9110, section 13.1.2)."""
+    return f'"{tag}"' in str(environ.get("HTTP_IF_NONE_MATCH", ""))

@@ -1,0 +1,218 @@
+"""The payloads that are lists of records: log lines, streamed spans, metrics, reports."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from typing import Any
+
+from sentry_paste.spool import fields
+
+Payloads = tuple[tuple[str, Any], ...]
+
+#: Of a payload, no more records are looked at.
+MOST_RECORDS = 5000
+
+
+@dataclass(frozen=True)
+class LogLine:
+    """A line of a log.
+
+    Attributes:
+        time: when, None where unknown.
+        level: ``info``, ``error`` and so on.
+        logger: who logged it.
+        message: what it says.
+        trace_id: the trace it belongs to, or empty.
+    """
+
+    time: datetime | None
+    level: str
+    logger: str
+    message: str
+    trace_id: str = ""
+
+
+@dataclass(frozen=True)
+class SpanRecord:
+    """A span as a payload has it; times are seconds since 1970.
+
+    Attributes:
+        id: span id, or empty.
+        parent: id of the span around it, or empty.
+        trace_id: or empty.
+        op: operation, ``db`` say.
+        name: what it did.
+        status: ``ok`` and so on, or empty.
+        start: when it began.
+        end: when it ended.
+        data: what else it tells, pairs of name and value.
+        is_segment: whether it is all that one service did: a transaction.
+    """
+
+    id: str
+    parent: str
+    trace_id: str
+    op: str
+    name: str
+    status: str
+    start: float
+    end: float
+    data: tuple[tuple[str, str], ...]
+    is_segment: bool
+
+    @property
+    def duration(self) -> float:
+        """Seconds."""
+        return self.end - self.start
+
+
+def log_lines(payloads: Payloads) -> list[LogLine]:
+    """Return the log items of an envelope (https://develop.sentry.dev/sdk/telemetry/logs/), oldest first.
+
+    Args:
+        payloads: of the envelope.
+    """
+    found = [
+        LogLine(
+            time=fields.time(item.get("timestamp")),
+            level=fields.text(item.get("level")),
+            logger=_attribute(item, "logger.name"),
+            message=fields.text(item.get("body")),
+            trace_id=fields.text(item.get("trace_id")),
+        )
+        for item in _items(payloads, "log")
+    ]
+    return sorted(found, key=lambda line: seconds(line.time))
+
+
+def spans(payloads: Payloads) -> list[SpanRecord]:
+    """Return the spans of an envelope: of its transactions, and streamed ones.
+
+    Args:
+        payloads: of the envelope.
+    """
+    found = []
+    for type_, payload in payloads:
+        if type_ == "transaction" and isinstance(payload, dict):
+            found += [span for span in _spans_of(payload) if span is not None]
+    found += [span for item in _items(payloads, "span") if (span := _streamed(item)) is not None]
+    return found[:MOST_RECORDS]
+
+
+def _spans_of(event: Mapping[str, Any]) -> Iterator[SpanRecord | None]:
+    trace = fields.mapping(fields.mapping(event.get("contexts")).get("trace"))
+    trace_id = fields.text(trace.get("trace_id"))
+    whole = {**trace, "start_timestamp": event.get("start_timestamp"), "timestamp": event.get("timestamp")}
+    yield _span(whole, trace_id, fields.text(event.get("transaction")), is_segment=True)
+    root = fields.text(trace.get("span_id"))
+    for span in fields.items(event.get("spans")):
+        name = fields.text(span.get("description"))
+        yield _span({"parent_span_id": root, **span}, trace_id, name, is_segment=False)
+
+
+def _span(span: Mapping[str, Any], trace_id: str, name: str, is_segment: bool) -> SpanRecord | None:
+    start, end = fields.time(span.get("start_timestamp")), fields.time(span.get("timestamp"))
+    if start is None or end is None:
+        return None
+    return SpanRecord(
+        id=fields.text(span.get("span_id")),
+        parent=fields.text(span.get("parent_span_id")),
+        trace_id=trace_id,
+        op=fields.text(span.get("op")),
+        name=name,
+        status=fields.text(span.get("status")),
+        start=start.timestamp(),
+        end=end.timestamp(),
+        data=(*fields.pairs(span.get("data")), *fields.pairs(span.get("tags"))),
+        is_segment=is_segment,
+    )
+
+
+def _streamed(item: Mapping[str, Any]) -> SpanRecord | None:
+    """Return a span of the coming lifecycle, https://develop.sentry.dev/sdk/telemetry/spans/span-protocol/."""
+    attributes = [
+        (fields.text(name), fields.text(fields.mapping(value).get("value")))
+        for name, value in fields.mapping(item.get("attributes")).items()
+    ]
+    start, end = fields.time(item.get("start_timestamp")), fields.time(item.get("end_timestamp"))
+    if start is None or end is None:
+        return None
+    return SpanRecord(
+        id=fields.text(item.get("span_id")),
+        parent=fields.text(item.get("parent_span_id")),
+        trace_id=fields.text(item.get("trace_id")),
+        op=_attribute(item, "sentry.op"),
+        name=fields.text(item.get("name")),
+        status=fields.text(item.get("status")),
+        start=start.timestamp(),
+        end=end.timestamp(),
+        data=tuple(attributes),
+        is_segment=item.get("is_segment") is True,
+    )
+
+
+def title(kind: str, payloads: Payloads) -> str:
+    """Return a line to know an envelope of records by, an empty text where it has none.
+
+    Args:
+        kind: of the file.
+        payloads: of the envelope.
+    """
+    if kind == "log":
+        lines = log_lines(payloads)
+        return f"{_count(len(lines), 'log line')}: {lines[-1].message}" if lines else ""
+    if kind == "span":
+        found = spans(payloads)
+        named = next((span.name for span in found if span.is_segment), found[0].name if found else "")
+        return f"{named or '(no name)'}, {_count(len(found), 'span')}" if found else ""
+    if kind == "metric":
+        names = dict.fromkeys(fields.text(item.get("name")) for item in _items(payloads, "trace_metric"))
+        return ", ".join(list(names)[:10])
+    if kind == "report":
+        lost = [item for type_, payload in payloads if type_ == "client_report" for item in _lost(payload)]
+        return "Not sent: " + ", ".join(lost[:10]) if lost else ""
+    for type_, payload in payloads:
+        if type_ == "check_in":
+            check_in = fields.mapping(payload)
+            return (
+                f"{fields.text(check_in.get('monitor_slug'))} {fields.text(check_in.get('status'))}".strip()
+            )
+        if type_ == "feedback":
+            contexts = fields.mapping(fields.mapping(payload).get("contexts"))
+            return fields.text(fields.mapping(contexts.get("feedback")).get("message"))
+    return ""
+
+
+def seconds(time: datetime | None) -> float:
+    """Return seconds since 1970, 0 where the time is unknown.
+
+    Args:
+        time: in UTC.
+    """
+    return time.replace(tzinfo=timezone.utc).timestamp() if time else 0.0
+
+
+def _lost(payload: Any) -> Iterator[str]:
+    for item in fields.items(fields.mapping(payload).get("discarded_events")):
+        quantity, category, reason = (
+            fields.text(item.get(key)) for key in ("quantity", "category", "reason")
+        )
+        yield f"{quantity} {category} ({reason})"
+
+
+def _items(payloads: Payloads, wanted: str) -> list[dict[str, Any]]:
+    found = []
+    for type_, payload in payloads:
+        if type_ == wanted:
+            found += list(fields.items(fields.mapping(payload).get("items")))
+    return found[:MOST_RECORDS]
+
+
+def _attribute(item: Mapping[str, Any], name: str) -> str:
+    return fields.text(fields.mapping(fields.mapping(item.get("attributes")).get(name)).get("value"))
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"

@@ -1,0 +1,141 @@
+// What the pages can do with scripts; without them they do the same by links and reloads.
+"use strict";
+
+(() => {
+  const NEXT = 2000; // ms from one look at the list to the next
+  const SOON = 300; // while the server still reads files
+  const LATER = 10000; // when the server does not answer
+
+  // Times: the server says them once, and time goes on.
+
+  function ago(then) {
+    const seconds = (Date.now() - then) / 1000;
+    if (seconds < 2) return "just now";
+    if (seconds < 60) return `${Math.floor(seconds)} s ago`;
+    if (seconds < 3600) return `${Math.floor(seconds / 60)} min ago`;
+    if (seconds < 86400) return `${Math.floor(seconds / 3600)} h ago`;
+    return null; // the server's date stands
+  }
+
+  function tellTimes() {
+    for (const time of document.querySelectorAll("time[data-ago]")) {
+      const text = ago(Date.parse(time.dateTime));
+      if (text !== null && text !== time.textContent) time.textContent = text;
+    }
+  }
+
+  // The list: fetch it again when it has changed.
+
+  let waits = 0;
+
+  function ids(live) {
+    return new Set([...live.querySelectorAll(".row")].map((row) => row.id));
+  }
+
+  function put(fetched, live) {
+    const before = ids(live);
+    const focused = live.contains(document.activeElement) ? document.activeElement.id : "";
+    live.replaceWith(fetched);
+    if (focused) document.getElementById(focused)?.focus({ preventScroll: true });
+    const fresh = [...fetched.querySelectorAll(".row")].filter((row) => !before.has(row.id));
+    // After a page of another kind, or while the server reads on, all is new and nothing is news.
+    if (!live.dataset.unread && before.size) {
+      for (const row of fresh) row.classList.add("fresh");
+      if (fresh.length) {
+        document.getElementById("news").textContent = `${fresh.length} new: ${fresh[0].querySelector(".row-title").textContent.trim()}`;
+      }
+    }
+  }
+
+  async function look() {
+    waits = 0;
+    const live = document.getElementById("live");
+    if (!live || document.hidden) return;
+    let next = NEXT;
+    try {
+      const answer = await fetch(live.dataset.src, {
+        cache: "no-store",
+        headers: { "If-None-Match": `"${live.dataset.tag}"` },
+      });
+      if (answer.status === 200) {
+        const text = await answer.text();
+        const fetched = new DOMParser().parseFromString(text, "text/html").getElementById("live");
+        if (fetched) put(document.importNode(fetched, true), live);
+      }
+      live.removeAttribute("data-gone");
+    } catch {
+      live.setAttribute("data-gone", "");
+      next = LATER;
+    }
+    wait(document.getElementById("live").dataset.unread ? SOON : next);
+  }
+
+  function wait(time) {
+    clearTimeout(waits);
+    waits = setTimeout(look, time);
+  }
+
+  // A span: tell of it beside the waterfall, without leaving the page.
+
+  // On a phone what is told of a span stands over the lower half of the page.
+  function uncover(bar) {
+    const span = document.getElementById("span").getBoundingClientRect();
+    const covered = bar ? bar.getBoundingClientRect().bottom - span.top : 0;
+    if (bar && span.left < bar.getBoundingClientRect().right && covered > 0) window.scrollBy(0, covered + 8);
+  }
+
+  async function choose(address, isBack) {
+    const split = document.querySelector("[data-swap]");
+    const answer = await fetch(address, { cache: "no-store" });
+    const fetched = new DOMParser().parseFromString(await answer.text(), "text/html");
+    const span = fetched.getElementById("span");
+    if (!answer.ok || !span) {
+      location.assign(address);
+      return;
+    }
+    document.getElementById("span").replaceWith(document.importNode(span, true));
+    for (const bar of split.querySelectorAll("a.bar")) {
+      const other = fetched.getElementById(bar.id);
+      if (other?.getAttribute("aria-current")) bar.setAttribute("aria-current", "true");
+      else bar.removeAttribute("aria-current");
+    }
+    if (!isBack) history.pushState(null, "", address);
+    uncover(split.querySelector("a.bar[aria-current]"));
+  }
+
+  document.addEventListener("click", (event) => {
+    if (event.defaultPrevented || event.button || event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return;
+    const link = event.target.closest("a");
+    const split = link?.closest("[data-swap]");
+    if (!split || !(link.matches(".bar") || link.closest(".span-close"))) return;
+    event.preventDefault();
+    const href = link.getAttribute("href");
+    const address = new URL(href, location.href);
+    const isClose = !link.matches(".bar");
+    choose(address).then(() => {
+      if (isClose) document.querySelector(address.hash)?.focus();
+    }, () => location.assign(address));
+  });
+
+  window.addEventListener("popstate", () => {
+    if (document.querySelector("[data-swap]")) choose(location.href, true).catch(() => location.reload());
+  });
+
+  document.addEventListener("keydown", (event) => {
+    if (event.key !== "/" || event.metaKey || event.ctrlKey || event.altKey) return;
+    if (event.target.closest("input, textarea, select, [contenteditable]")) return;
+    const field = document.querySelector("[data-shortcut='/']");
+    if (!field) return;
+    event.preventDefault();
+    field.focus();
+    field.select();
+  });
+
+  document.addEventListener("visibilitychange", () => {
+    if (!document.hidden && document.getElementById("live")) wait(0);
+  });
+
+  setInterval(tellTimes, 5000);
+  const live = document.getElementById("live");
+  if (live) wait(live.dataset.unread ? SOON : NEXT);
+})();

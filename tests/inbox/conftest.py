@@ -1,0 +1,51 @@
+import pytest
+from paste.deploy import loadapp
+from webtest import TestApp
+
+from sentry_paste.spool import Spool
+
+LOOPBACK = {"REMOTE_ADDR": "127.0.0.1"}
+
+
+@pytest.fixture
+def spool(tmp_path):
+    return Spool(tmp_path / "spool")
+
+
+@pytest.fixture
+def inbox(write_ini):
+    """Load an inbox of an ini with these options, asked from loopback."""
+
+    def inbox(options="", environ=LOOPBACK, default=""):
+        lines = "\n".join(f"        {line.strip()}" for line in options.splitlines())
+        text = f"[DEFAULT]\n{default}\n[app:main]\nuse = egg:sentry_paste#inbox\n{lines}\n"
+        return TestApp(loadapp(f"config:{write_ini(text.replace('        ', ''))}"), extra_environ=environ)
+
+    return inbox
+
+
+@pytest.fixture
+def app(inbox):
+    return inbox("spool_dir = spool")
+
+
+def words_of(element):
+    return " ".join(element.get_text(" ").split())
+
+
+@pytest.fixture
+def words():
+    """The text of an element, with single spaces."""
+    return words_of
+
+
+@pytest.fixture
+def rows():
+    """The text of each row of a list."""
+    return lambda response: [words_of(row) for row in response.html.select(".rows .row")]
+
+
+@pytest.fixture
+def titles():
+    """The titles of a list's rows."""
+    return lambda response: [words_of(row) for row in response.html.select(".rows .row-title")]

@@ -1,0 +1,260 @@
+"""In a real browser: clicks, layout, colours, and that nothing of a stranger's runs."""
+
+import pytest
+
+from sentry_paste.inbox import main
+from sentry_paste.spool import Spool
+
+from browser import CHROMIUM, Browser, Served
+from spooled import ERROR_ID, SCRIPT, TRACE, error_event, frame, keep, keep_item, transaction_event
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine"),
+]
+
+PAGES = (
+    "/",
+    "/?kind=all",
+    "/?kind=session",
+    f"/envelope/{ERROR_ID}",
+    f"/trace/{TRACE}",
+    f"/trace/{TRACE}?span={'2' * 16}",
+)
+
+HOSTILE = f"\"'><img src=x onerror=alert(1)>{SCRIPT}"
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with Browser() as found:
+        yield found
+
+
+@pytest.fixture
+def spool(tmp_path):
+    return Spool(tmp_path / "spool")
+
+
+@pytest.fixture
+def address(spool):
+    with Served(main({}, spool_dir=str(spool.directory))) as found:
+        yield found
+
+
+def fill(spool, text="", long="x" * 300):
+    frames = [frame("charge", True, context_line=f"    {long}", vars={f"v{text}": text or long})]
+    values = [
+        {"type": "KeyError", "value": text or "'cause'"},
+        {"type": f"OrderError{text}", "value": text or long, "stacktrace": {"frames": frames}},
+    ]
+    at = {"trace": {"trace_id": TRACE, "span_id": "2" * 16}}
+    more = {"tags": {f"t{text}": text or long}, "user": {"id": text or long}}
+    crumbs = [{"type": "log", "category": text or long, "message": text or long, "level": text}]
+    keep(
+        spool,
+        error_event(
+            exception={"values": values}, contexts=at, breadcrumbs=crumbs, release=text or long, **more
+        ),
+    )
+    event = transaction_event(transaction=text or long)
+    event["spans"][0].update(
+        description=text or f"SELECT {long}", op=text or "db", data={"sql": text or long}
+    )
+    keep(spool, event)
+    started = "2026-11-22T07:13:00Z"
+    keep_item(
+        spool, "sessions", {"aggregates": [{"started": started, "exited": 8, "errored": 1, "crashed": 1}]}
+    )
+    line = {"timestamp": 1, "level": text or "info", "body": text or long, "trace_id": TRACE}
+    keep_item(spool, "log", {"items": [line]})
+
+
+@pytest.mark.parametrize("dark", [False, True])
+@pytest.mark.parametrize("width", [360, 1280])
+def test_every_page_fits_and_says_nothing_to_the_console(browser, address, spool, width, dark):
+    fill(spool)
+    browser.look(width=width, dark=dark)
+    for path in PAGES:
+        browser.open(address + path)
+        assert browser.run("document.documentElement.scrollWidth") <= width, path
+        assert browser.complaints() == []
+        assert browser.run("getComputedStyle(document.body).fontSize") == "16px"
+
+
+# The contrast of two colours, https://www.w3.org/TR/WCAG22/#dfn-contrast-ratio.
+CONTRASTS = """
+(() => {
+  const rgb = (text) => text.match(/[\\d.]+/g).map(Number);
+  const linear = (v) => (v /= 255) <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4;
+  const light = ([r, g, b]) => [r, g, b].map(linear)
+    .reduce((sum, v, i) => sum + v * [0.2126, 0.7152, 0.0722][i], 0);
+  const behind = (element) => {
+    for (let one = element; one; one = one.parentElement) {
+      const found = rgb(getComputedStyle(one).backgroundColor);
+      if (found.length < 4 || found[3] > 0) return found;
+    }
+    return [255, 255, 255];
+  };
+  const low = [];
+  const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  while (walker.nextNode()) {
+    const element = walker.currentNode.parentElement;
+    if (!walker.currentNode.data.trim() || element.closest("svg, noscript, .skip")) continue;
+    const colours = [rgb(getComputedStyle(element).color), behind(element)];
+    const [a, b] = colours.map(light).sort((x, y) => y - x);
+    if ((a + 0.05) / (b + 0.05) < 4.5) low.push(`${element.className}: ${element.textContent.slice(0, 40)}`);
+  }
+  return low;
+})()
+"""
+
+
+@pytest.mark.parametrize("dark", [False, True])
+def test_text_has_the_contrast_of_aa(browser, address, spool, dark):
+    fill(spool)
+    browser.look(dark=dark)
+    for path in PAGES:
+        browser.open(address + path)
+        assert browser.run(CONTRASTS) == [], path
+
+
+def test_dark_is_dark_and_light_is_light(browser, address):
+    grounds = []
+    for dark in (False, True):
+        browser.look(dark=dark)
+        browser.open(address + "/")
+        grounds.append(browser.run("getComputedStyle(document.body).backgroundColor"))
+    assert grounds == ["rgb(247, 247, 249)", "rgb(18, 17, 24)"]
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_a_script_in_every_field_stays_text(browser, address, spool, path):
+    fill(spool, HOSTILE)
+    browser.look()
+    browser.open(address + path)
+    assert browser.complaints() == []
+    assert browser.run("document.querySelectorAll('script').length") == 1
+    assert browser.run("document.querySelectorAll('img').length") == 1
+    if path != "/?kind=session":
+        assert HOSTILE in browser.run("document.body.textContent")
+
+
+def test_the_policy_forbids_what_would_get_in(browser, address):
+    browser.look()
+    browser.open(address + "/")
+    browser.run("document.body.insertAdjacentHTML('beforeend', '<img src=x onerror=\"window.owned = 1\">')")
+    browser.run(
+        "{ const s = document.createElement('script'); s.textContent = 'owned = 2'; document.body.append(s) }"
+    )
+    browser.until("document.querySelector('img[src=x]').complete")
+    assert browser.run("window.owned") is None
+    assert any("Content Security Policy" in told for told in browser.complaints())
+
+
+def test_the_list_updates_by_itself_and_keeps_the_focus(browser, address, spool):
+    keep(spool, error_event())
+    browser.look()
+    browser.open(address + "/")
+    browser.run("document.querySelector('.row').focus()")
+    keep(spool, error_event(event_id="b" * 32, exception=[{"type": "NewError", "value": "just in"}]))
+    browser.until("document.querySelectorAll('.row').length === 2")
+    assert browser.run("document.querySelector('.row .row-title').textContent.trim()") == "NewError"
+    assert (
+        browser.run("document.activeElement.querySelector('.row-title').textContent.trim()") == "OrderError"
+    )
+    assert browser.run("document.getElementById('news').textContent") == "1 new: NewError"
+    assert browser.complaints() == []
+
+
+def test_a_list_that_has_not_changed_is_left_alone(browser, address, spool):
+    keep(spool, error_event())
+    browser.look()
+    browser.open(address + "/")
+    browser.until(
+        "performance.getEntriesByType('resource').filter(e => e.name.includes('/list')).length >= 1"
+    )
+    browser.run("document.querySelector('.row').dataset.mark = 'same'")
+    browser.until(
+        "performance.getEntriesByType('resource').filter(e => e.name.includes('/list')).length >= 2"
+    )
+    assert browser.run("document.querySelector('.row').dataset.mark") == "same"
+
+
+def test_a_click_opens_an_error_and_its_variables(browser, address, spool):
+    keep(spool, error_event())
+    browser.look()
+    browser.open(address + "/")
+    browser.click(".row")
+    browser.until("document.querySelector('h1')?.textContent === 'OrderError'")
+    assert browser.run("document.querySelector('.variables').open") is False
+    browser.click(".variables > summary")
+    browser.until("document.querySelector('.variables').open")
+
+
+@pytest.mark.parametrize("scripts", [True, False])
+def test_a_click_opens_a_span(browser, address, spool, scripts):
+    fill(spool)
+    browser.look(scripts=scripts)
+    try:
+        browser.open(f"{address}/trace/{TRACE}")
+        browser.run("window.stayed = true")
+        browser.click("#bar-1 .back")
+        browser.until("document.querySelector('#span h3')?.textContent.startsWith('SELECT')")
+        assert browser.run("window.stayed") is (True if scripts else None)
+        assert browser.run("document.querySelector('a.bar[aria-current]').id") == "bar-1"
+        assert browser.run("location.search") == "?span=2222222222222222"
+    finally:
+        browser.look()
+
+
+def test_a_span_opens_by_keyboard_and_goes_with_back(browser, address, spool):
+    fill(spool)
+    browser.look()
+    browser.open(f"{address}/trace/{TRACE}")
+    browser.run("document.getElementById('bar-1').focus({focusVisible: true})")
+    assert browser.run("getComputedStyle(document.querySelector('#bar-1 .back')).strokeWidth") == "3px"
+    browser.press("Enter", 13, "\r")
+    browser.until("document.querySelector('#span h3')?.textContent.startsWith('SELECT')")
+    browser.click(".span-close a")
+    browser.until("!document.querySelector('#span h3')")
+    browser.until("document.activeElement.id === 'bar-1'")
+    browser.run("history.back()")
+    browser.until("!!document.querySelector('#span h3')")
+
+
+def test_a_slash_leads_to_the_search(browser, address, spool):
+    keep(spool, error_event())
+    keep(spool, error_event(event_id="b" * 32, exception=[{"type": "NewError", "value": "just in"}]))
+    browser.look()
+    browser.open(address + "/")
+    browser.press("/", 191, "/")
+    assert browser.run("document.activeElement.name") == "q"
+    browser.send("Input.insertText", text="just in")
+    browser.press("Enter", 13, "\r")
+    browser.until("location.search.includes('q=just+in') && document.querySelectorAll('.row').length === 1")
+
+
+def test_what_has_the_focus_shows_it(browser, address, spool):
+    fill(spool)
+    browser.look()
+    for path in PAGES:
+        browser.open(address + path)
+        for _ in range(12):
+            browser.press("Tab", 9)
+            assert browser.run(
+                "(() => { const e = document.activeElement; if (e.matches('body, .bar')) return true;"
+                " return parseFloat(getComputedStyle(e).outlineWidth) >= 2 })()"
+            ), browser.run("document.activeElement.outerHTML.slice(0, 200)")
+
+
+def test_without_scripts_all_is_there(browser, address, spool):
+    fill(spool)
+    browser.look(scripts=False)
+    try:
+        browser.open(address + "/")
+        assert browser.run("document.querySelectorAll('.row').length") == 1
+        browser.click(".kinds li:last-child a")
+        browser.until("document.querySelectorAll('.row').length === 4")
+    finally:
+        browser.look()

@@ -1,0 +1,360 @@
+"""The pages of an error, a trace, sessions and log lines."""
+
+import pytest
+
+from spooled import (
+    ERROR_ID,
+    TRACE,
+    TRANSACTION_ID,
+    error_event,
+    keep,
+    keep_item,
+    transaction_event,
+)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        f"/envelope/{ERROR_ID}",
+        f"/trace/{TRACE}",
+        "/envelope/",
+        "/envelope/../x",
+        "/trace/x",
+        "/envelope/%F0%9F%92%A5",
+        "/nowhere",
+        "/static/",
+        "/static/../app.py",
+        "/static/layout.jinja2",
+    ],
+)
+def test_what_is_not_there_is_404(app, words, path):
+    assert words(app.get(path, status=404).html.h1) == "Not found"
+
+
+# An error
+
+
+@pytest.fixture
+def error_page(app, spool):
+    keep(spool, error_event())
+    return app.get(f"/envelope/{ERROR_ID}").html
+
+
+def test_its_head_says_what_it_is(error_page, words):
+    assert words(error_page.h1) == "OrderError"
+    summary = words(error_page.select_one(".summary"))
+    assert summary.startswith("error unhandled waiting OrderError table 7 charge in charge.py")
+    assert "Transaction checkout Environment staging Release shop@2.1 Reported by wsgi" in summary
+
+
+def test_the_chain_is_shown_outermost_first(error_page, words):
+    order, key = error_page.select("section.error")
+    assert words(order).startswith("Traceback charge")
+    assert words(key).startswith("raised after KeyError 'cause' lookup")
+
+
+def test_frames_of_the_app_are_open_and_others_folded(error_page, words):
+    own, library = error_page.select_one("section.error").find_all("details", recursive=False)
+    assert own.has_attr("open")
+    assert words(own.summary) == "charge charge.py :12"
+    assert not library.has_attr("open")
+    assert words(library.summary) == "2 frames of libraries"
+    assert [words(frame.summary.code) for frame in library.select(".frame")] == ["tween", "router"]
+
+
+def test_the_line_that_failed_is_marked(error_page):
+    source = error_page.select_one(".source")
+    assert source.get_text().splitlines() == ["11before", "12    charge_failed()", "13after"]
+    assert [line.get_text() for line in source.select(".current")] == ["12    charge_failed()\n"]
+
+
+def test_local_variables_are_folded(error_page, words):
+    variables = error_page.select_one(".variables")
+    assert not variables.has_attr("open")
+    assert words(variables) == "2 local variables guests 0 total '2790'"
+
+
+def test_request_tags_and_breadcrumbs_are_shown(error_page, words):
+    text = words(error_page.main)
+    assert "POST http://shop.example/pay" in text
+    assert "Query string table=7" in text
+    assert "Headers User-Agent test-agent" in text
+    assert "Environment SERVER_NAME front-1" in text
+    assert "Tags kitchen north" in text
+    assert "Breadcrumbs 07:13:00 warning oven 310 degrees" in text
+
+
+def test_user_extra_and_contexts_are_shown(app, spool, words):
+    contexts = {"trace": {"trace_id": TRACE}, "runtime": {"name": "CPython"}}
+    keep(spool, error_event(user={"id": "7"}, extra={"table": 7}, contexts=contexts))
+    text = words(app.get(f"/envelope/{ERROR_ID}").html.select_one("[aria-labelledby=contexts]"))
+    assert text == "Contexts user id 7 extra table 7 runtime name CPython"
+
+
+def log_item(time, message, trace=TRACE):
+    attributes = {"logger.name": {"value": "shop", "type": "string"}}
+    return {"timestamp": time, "level": "info", "body": message, "trace_id": trace, "attributes": attributes}
+
+
+def test_log_lines_before_it_are_of_its_breadcrumbs_and_its_trace(app, spool, words):
+    crumbs = [
+        {"type": "log", "timestamp": "2026-11-22T07:13:01Z", "category": "shop", "message": "second"},
+        {"type": "http", "timestamp": "2026-11-22T07:13:01Z", "category": "httplib", "message": "GET /"},
+        {"type": "log", "timestamp": "2026-11-22T07:13:02.010000Z", "category": "shop", "message": "third"},
+    ]
+    keep(spool, error_event(timestamp="2026-11-22T07:13:03Z", breadcrumbs=crumbs))
+    lines = [
+        log_item("2026-11-22T07:13:00Z", "first"),
+        log_item("2026-11-22T07:13:02Z", "third"),
+        log_item("2026-11-22T07:13:02Z", "another's", trace="b" * 32),
+        log_item("2026-11-22T07:13:04Z", "after it"),
+    ]
+    keep_item(spool, "log", {"items": lines})
+    html = app.get(f"/envelope/{ERROR_ID}").html
+    log = html.select_one("[aria-labelledby=log]")
+    assert [words(line) for line in log.select(".log-message")] == ["first", "second", "third"]
+    crumbs = html.select_one("[aria-labelledby=breadcrumbs]")
+    assert [words(line) for line in crumbs.select(".log-message")] == ["GET /"]
+
+
+def test_it_links_to_its_trace_and_what_else_is_of_it(app, spool, words):
+    keep(spool, error_event())
+    keep(spool, transaction_event())
+    keep(spool, error_event(event_id="a" * 32, contexts={"trace": {"trace_id": "b" * 32}}))
+    html = app.get(f"/envelope/{ERROR_ID}").html
+    assert html.select_one(f'.facts a[href="/trace/{TRACE}"]')
+    assert [link["href"] for link in html.select(".files a")] == [f"/envelope/{TRANSACTION_ID}"]
+
+
+def test_an_error_without_a_trace_is_related_to_none(app, spool):
+    for identity in ("a" * 32, "b" * 32):
+        keep(spool, error_event(event_id=identity, contexts={}))
+    assert not app.get(f"/envelope/{'a' * 32}").html.select(".files, .facts a")
+
+
+# A trace
+
+
+@pytest.fixture
+def trace_app(app, spool):
+    at = {"trace": {"trace_id": TRACE, "span_id": "2" * 16}}
+    keep(spool, transaction_event())
+    keep(spool, error_event(timestamp="2026-11-22T07:13:01.000000Z", contexts=at))
+    return app
+
+
+def test_spans_and_errors_are_a_tree_in_time(trace_app, words):
+    html = trace_app.get(f"/trace/{TRACE}").html
+    assert words(html.h1) == "checkout"
+    assert "Took 2.00 s Spans 3" in words(html.select_one(".facts"))
+    bars = [(bar["aria-label"], bar.select_one(".time")["x"], bar.svg["x"]) for bar in html.select("a.bar")]
+    assert bars == [
+        ("http.server checkout, 2.00 s at 0.0 ms", "0.0%", "0"),
+        ("db SELECT price FROM menu, 1.00 s at 500 ms", "25.0%", "10"),
+        ("error OrderError: table 7, error at 1.00 s", "50.0%", "20"),
+    ]
+
+
+def test_a_span_opens_by_a_link(trace_app, words):
+    page = trace_app.get(f"/trace/{TRACE}")
+    assert words(page.html.select_one("#span")) == "Choose a span to see what it tells."
+    (_, link, _) = page.html.select("a.bar")
+    assert link["href"] == f"?span={'2' * 16}#span"
+    page = trace_app.get(f"/trace/{TRACE}{link['href']}")
+    assert words(page.html.select_one("#span h3")) == "SELECT price FROM menu"
+    assert [bar["id"] for bar in page.html.select("a.bar[aria-current]")] == ["bar-1"]
+
+
+def test_an_error_in_a_trace_leads_to_its_page(trace_app, words):
+    link = trace_app.get(f"/trace/{TRACE}").html.select("a.bar")[2]["href"]
+    page = trace_app.get(f"/trace/{TRACE}{link}")
+    (see,) = page.html.select("#span .button")
+    assert see["href"] == f"/envelope/{ERROR_ID}"
+
+
+def test_a_trace_goes_on_from_one_service_to_the_next(app, spool):
+    keep(spool, transaction_event())
+    next_trace = {"trace_id": TRACE, "span_id": "3" * 16, "parent_span_id": "2" * 16, "op": "http.server"}
+    keep(
+        spool,
+        transaction_event(
+            event_id="e" * 32,
+            transaction="menu",
+            contexts={"trace": next_trace},
+            start_timestamp="2026-11-22T07:13:00.600000Z",
+            timestamp="2026-11-22T07:13:01.200000Z",
+            spans=[],
+        ),
+    )
+    bars = app.get(f"/trace/{TRACE}").html.select("a.bar")
+    assert [(bar["aria-label"].split(",")[0], bar.svg["x"]) for bar in bars] == [
+        ("http.server checkout", "0"),
+        ("db SELECT price FROM menu", "10"),
+        ("http.server menu", "20"),
+    ]
+
+
+def test_streamed_spans_are_a_trace_too(app, spool, titles):
+    def item(span_id, parent, name, start, end, **more):
+        attributes = {"sentry.op": {"value": "db"}, "rows": {"value": 3}}
+        ids = {"trace_id": TRACE, "span_id": span_id * 16, "parent_span_id": parent and parent * 16}
+        return {
+            **ids,
+            "name": name,
+            "start_timestamp": start,
+            "end_timestamp": end,
+            "attributes": attributes,
+            **more,
+        }
+
+    items = [item("5", "4", "query", 10.1, 10.2), item("4", None, "GET /", 10.0, 11.0, is_segment=True)]
+    keep_item(spool, "span", {"version": 2, "items": items})
+    assert titles(app.get("/?kind=span")) == ["GET /, 2 spans"]
+    html = app.get("/?kind=span").click("GET /").html
+    assert [bar["aria-label"] for bar in html.select("a.bar")] == [
+        "db GET /, 1.00 s at 0.0 ms",
+        "db query, 100 ms at 100 ms",
+    ]
+    chosen = app.get(f"/trace/{TRACE}?span={'5' * 16}").html.select_one("#span .pairs")
+    assert "rows3" in "".join(chosen.get_text().split())
+
+
+def test_spans_in_a_ring_are_all_shown_once(app, spool):
+    def ring(identity, parent):
+        times = {"start_timestamp": "2026-11-22T07:13:00Z", "timestamp": "2026-11-22T07:13:01Z"}
+        return {"span_id": identity * 16, "parent_span_id": parent * 16, **times}
+
+    keep(spool, transaction_event(spans=[ring("a", "b"), ring("b", "a"), ring("c", "c"), {}, {"span_id": 7}]))
+    assert len(app.get(f"/trace/{TRACE}").html.select("a.bar")) == 4
+
+
+def test_a_trace_of_very_many_spans_is_cut_and_says_so(app, spool, words):
+    times = {"start_timestamp": "2026-11-22T07:13:00Z", "timestamp": "2026-11-22T07:13:01Z"}
+    spans = [{"span_id": f"{n:016x}", "parent_span_id": "1" * 16, **times} for n in range(600)]
+    keep(spool, transaction_event(spans=spans))
+    html = app.get(f"/trace/{TRACE}").html
+    assert len(html.select("a.bar")) == 500
+    assert "And 101 spans more." in words(html.main)
+
+
+def test_a_transaction_without_a_trace_has_its_waterfall_on_its_own_page(app, spool):
+    keep(spool, transaction_event(contexts={"trace": {"span_id": "1" * 16}}))
+    html = app.get("/?kind=transaction").click("checkout").html
+    assert len(html.select("a.bar")) == 2
+
+
+@pytest.mark.parametrize(
+    ("begin", "end"),
+    [
+        ("2026-11-22T07:12:00Z", "2026-11-22T07:12:01Z"),
+        ("2026-11-22T07:13:01Z", "2026-11-22T07:13:00Z"),
+        ("0001-01-01T00:00:00Z", "9999-12-31T23:59:59Z"),
+        (0, 1e11),
+    ],
+)
+def test_bars_stay_within_the_waterfall_and_visible(app, spool, begin, end):
+    span = {"span_id": "2" * 16, "parent_span_id": "1" * 16, "start_timestamp": begin, "timestamp": end}
+    keep(spool, transaction_event(spans=[span]))
+    for bar in app.get(f"/trace/{TRACE}").html.select("a.bar .time"):
+        left, width = float(bar["x"][:-1]), float(bar["width"][:-1])
+        assert left >= 0
+        assert width >= 0.5
+        assert left + width <= 100.001
+
+
+# Sessions, log lines and all else
+
+
+def test_sessions_are_a_plot_over_time(app, spool, words):
+    aggregates = [
+        {"started": "2026-11-22T07:13:00Z", "exited": 8, "errored": 1},
+        {"started": "2026-11-22T07:15:00Z", "exited": 6, "crashed": 4, "abnormal": 1},
+        {"started": "never", "exited": 9},
+        {"started": "2026-11-22T07:15:00Z", "exited": -5, "crashed": "many"},
+    ]
+    keep_item(spool, "sessions", {"aggregates": aggregates})
+    html = app.get("/?kind=session").html
+    assert words(html.select_one(".legend")) == "healthy 14 errored 1 crashed 5 75.0 % crash-free"
+    assert [words(bar.title) for bar in html.select(".sessions g")] == [
+        "2026-11-22 07:13:00.000 UTC: 8 healthy, 1 errored",
+        "2026-11-22 07:15:00.000 UTC: 6 healthy, 5 crashed",
+    ]
+    assert [words(row) for row in html.select(".table tbody tr")] == [
+        "2026-11-22 07:15 UTC 6 0 5",
+        "2026-11-22 07:13 UTC 8 1 0",
+    ]
+    for part in html.select(".sessions rect"):
+        assert 0 <= float(part["y"]) <= 100
+        assert 0 <= float(part["x"]) <= 100 - float(part["width"])
+
+
+def test_single_sessions_count_too(app, spool, words):
+    for status, errors in (("ok", 0), ("exited", 2), ("crashed", 1)):
+        keep_item(spool, "session", {"started": "2026-11-22T07:13:00Z", "status": status, "errors": errors})
+    legend = words(app.get("/?kind=session").html.select_one(".legend"))
+    assert legend == "healthy 1 errored 1 crashed 1 66.6 % crash-free"
+
+
+def test_a_clock_that_jumped_does_not_press_the_others_together(app, spool):
+    aggregates = [
+        {"started": time, "exited": 1} for time in (0, "2026-11-22T07:13:00Z", "2026-11-22T07:14:00Z")
+    ]
+    keep_item(spool, "sessions", {"aggregates": aggregates})
+    assert len(app.get("/?kind=session").html.select(".sessions g")) == 2
+
+
+def test_log_lines_are_shown_as_lines(app, spool, words, titles):
+    lines = [log_item(2, "second"), log_item(1, "first")]
+    keep_item(spool, "log", {"items": lines})
+    assert titles(app.get("/?kind=log")) == ["2 log lines: second"]
+    html = app.get("/?kind=log").click("2 log lines").html
+    assert [words(line) for line in html.select(".log li")] == [
+        "00:00:01 info shop first",
+        "00:00:02 info shop second",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("type_", "payload", "kind", "title"),
+    [
+        ("check_in", {"monitor_slug": "nightly", "status": "ok"}, "checkin", "nightly ok"),
+        ("trace_metric", {"items": [{"name": "soups"}, {"name": "soups"}]}, "metric", "soups"),
+        ("feedback", {"contexts": {"feedback": {"message": "too salty"}}}, "feedback", "too salty"),
+        (
+            "client_report",
+            {"discarded_events": [{"quantity": 3, "category": "error", "reason": "queue_overflow"}]},
+            "report",
+            "Not sent: 3 error (queue_overflow)",
+        ),
+        ("novelty", {"shape": 3}, "other", "novelty"),
+    ],
+)
+def test_other_kinds_have_a_title_and_show_their_json(app, spool, titles, type_, payload, kind, title):
+    file = keep_item(spool, type_, payload)
+    assert titles(app.get(f"/?kind={kind}")) == [title]
+    panel = app.get(f"/envelope/{file.id}").html.select_one("details.raw")
+    assert panel.has_attr("open")
+    assert next(iter(payload)) in panel.pre.get_text()
+
+
+def test_a_payload_that_is_not_json_is_told_so(app, spool, words):
+    file = keep_item(spool, "attachment", b"\x89PNG")
+    assert "attachment not JSON" in words(app.get(f"/envelope/{file.id}").html.main)
+
+
+def test_every_page_has_landmarks_a_heading_and_a_title(app, spool):
+    keep(spool, error_event())
+    keep(spool, transaction_event())
+    for path in ("/", "/?kind=session", f"/envelope/{ERROR_ID}", f"/trace/{TRACE}", "/nowhere"):
+        html = app.get(path, expect_errors=True).html
+        assert html.html["lang"] == "en"
+        assert len(html.select("main#main")) == len(html.select("h1")) == len(html.select("header")) == 1
+        assert html.title.get_text().endswith("· Inbox")
+        assert html.select_one("body > a.skip")["href"] == "#main"
+        assert all(field.find_parent("label") for field in html.select("input:not([type=hidden])"))
+        assert all(
+            svg.get("aria-label") or svg.get("aria-hidden") for svg in html.select("main svg:not(svg svg)")
+        )
+        identities = [tag["id"] for tag in html.select("[id]")]
+        assert len(identities) == len(set(identities))
