@@ -35,6 +35,7 @@ setup(
             "gunicorn",
             "hypothesis",
             "Mako",
+            "Paste",
             "pyramid_debugtoolbar",
             "pyramid_retry",
             "pyramid_tm",

@@ -1,0 +1,347 @@
+"""Each page of docs/deployments, followed literally: its ini, its command, real requests, and what arrives.
+
+Slow where a server has to be installed first, into an environment of its own.
+"""
+
+import signal
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from typing import Any
+
+import pages
+import pytest
+from conftest import assert_valid_for_sentry
+from test_more_servers import install
+
+from sentry_paste.cli import main
+from sentry_paste.spool import Spool
+
+import receiver
+import servers
+
+# A trace that the caller has sampled: the inis of the pages sample a part of them.
+SAMPLED = {"sentry-trace": "0123456789abcdef0123456789abcdef-0123456789abcdef-1"}
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """A command of a page.
+
+    Attributes:
+        page: under ``docs/deployments``.
+        words: a regular expression that finds the command on it.
+        app: the source of ``myapp``.
+        end: the signal on which the server ends in good order.
+        names: of the transactions of ``/hello`` and ``/crash``.
+        packages: what is installed first, where the tests' own environment has not got it.
+        done: what the server logs after each request, where it ends in no good order before that.
+        files: that the page takes for granted.
+    """
+
+    page: str
+    words: str
+    app: str = pages.MYAPP
+    end: signal.Signals = signal.SIGTERM
+    names: tuple[str, str] = ("GET /hello", "GET /crash")
+    packages: tuple[str, ...] = ()
+    done: str = ""
+    files: dict[str, str] = field(default_factory=dict)
+
+    def __str__(self):
+        return f"{self.page}: {self.words}"
+
+
+# What CKAN's wsgi.py imports, with an app of Flask's, as CKAN's are.
+CKAN = {
+    "ckan/__init__.py": "",
+    "ckan/config/__init__.py": "",
+    "ckan/cli.py": """
+import configparser
+import os
+
+
+class CKANConfigLoader:
+    def __init__(self, path):
+        self.path = path
+
+    def get_config(self):
+        parser = configparser.ConfigParser(defaults={"here": os.path.dirname(self.path)})
+        parser.read(self.path)
+        return dict(parser["app:main"])
+""",
+    "ckan/config/middleware.py": """
+import flask
+
+
+def make_app(config):
+    made = flask.Flask("ckan")
+    made.add_url_rule("/hello", "hello", lambda: "hello from /")
+
+    def crash():
+        raise ZeroDivisionError("crash of myapp")
+
+    made.add_url_rule("/crash", "crash", crash)
+    return made
+""",
+}
+
+# A minimal TurboGears app, as the framework's own documentation begins.
+TURBOGEARS = """
+import logging
+import os
+
+from tg import MinimalApplicationConfigurator, TGController, expose
+
+
+class RootController(TGController):
+    @expose()
+    def hello(self):
+        return "hello from /"
+
+    @expose()
+    def crash(self):
+        raise ZeroDivisionError("crash of myapp")
+
+
+def main(global_conf, **settings):
+    if os.environ.get("MYAPP") == "crashes":
+        raise LookupError("myapp does not start")
+    config = MinimalApplicationConfigurator()
+    config.update_blueprint({"root_controller": RootController()})
+    return config.make_wsgi_app(global_conf, settings)
+"""
+
+ROUTES = ("hello", "crash")
+DEPLOYMENTS = [
+    Deployment("pyramid", "pserve production.ini", pages.PYRAMID, signal.SIGINT, ROUTES),
+    Deployment("pyramid", "pserve pipeline.ini", pages.PYRAMID, signal.SIGINT, ROUTES),
+    Deployment("pyramid", "pserve includes.ini", pages.PYRAMID, signal.SIGINT, ROUTES),
+    Deployment("gunicorn", "--workers 2$"),
+    Deployment("gunicorn", "--worker-class gthread --threads 4"),
+    Deployment("gunicorn", "--preload"),
+    Deployment("gunicorn", "--worker-class gevent", packages=("gunicorn", "gevent", "packaging")),
+    Deployment("uwsgi", "production.ini", packages=("uwsgi",), done="[pid: "),
+    Deployment("uwsgi", "forked.ini", packages=("uwsgi",), done="[pid: "),
+    Deployment("turbogears", "gearbox", TURBOGEARS, signal.SIGINT, packages=("gearbox", "TurboGears2")),
+    Deployment("wsgi", "wsgi:application --bind 127.0.0.1:6543 --workers 2"),
+    Deployment("wsgi", "early:application"),
+    Deployment("wsgi", "from_ini:application"),
+    Deployment("wsgi", "ckan_wsgi:application", names=ROUTES, files=CKAN),
+    Deployment("several", "pserve one.ini", end=signal.SIGINT),
+]
+
+
+@dataclass
+class Run:
+    """A server that has ended, and what came of it.
+
+    Attributes:
+        answers: by path.
+        exit_code: of the server.
+        received: all that was reported.
+        log: what it printed.
+        spooled: files that were left in the spool.
+    """
+
+    answers: dict[str, bytes]
+    exit_code: int
+    received: Any
+    log: str
+    spooled: list[Any]
+
+
+def started(deployment, folder, python, dsn, port, **variables):
+    """Start the server of a deployment in a folder, as its page says."""
+    page = pages.page(f"deployments/{deployment.page}")
+    page.write(folder, port)
+    pages.write_distribution(folder, "myapp", deployment.app)
+    pages.write_files(folder, deployment.files)
+    command = pages.words(page.command(deployment.words), port, python)
+    return servers.started(command, port, folder, SENTRY_DSN=dsn, PYTHONPATH=str(folder), **variables)
+
+
+def ask(server, path):
+    lines = [f"GET /{path} HTTP/1.1", "Host: localhost", "Connection: close"]
+    lines += [f"{name}: {value}" for name, value in SAMPLED.items()]
+    return server.ask("\r\n".join([*lines, "", ""]).encode())
+
+
+def followed(deployment, folder, python=sys.executable):
+    """Start the server as the page says, ask it, and end it."""
+    port = servers.free_port()
+    with receiver.serve() as received, started(deployment, folder, python, received.dsn, port) as server:
+        answers = {path: ask(server, path) for path in ("hello", "crash")}
+        exit_code = server.end(deployment.end)
+        log = server.output()
+    spooled = Spool(folder / "var/sentry").files() if (folder / "var/sentry").exists() else []
+    return Run(answers, exit_code, received, log, spooled)
+
+
+@pytest.fixture(
+    scope="module",
+    params=[pytest.param(found, marks=pytest.mark.slow if found.packages else ()) for found in DEPLOYMENTS],
+    ids=str,
+)
+def deployment(request):
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def held(deployment, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("deployment")
+    python = install(sys.executable, folder, deployment.packages) if deployment.packages else sys.executable
+    return followed(deployment, folder, python)
+
+
+@pytest.fixture
+def run(held):
+    print(held.log)
+    return held
+
+
+def test_app_answers(run):
+    assert run.answers["hello"].startswith(b"HTTP/1.")
+    assert b" 200 OK\r\n" in run.answers["hello"]
+    assert b"hello from /" in run.answers["hello"]
+
+
+def test_crash_is_one_error_with_its_request(run):
+    (event,) = run.received.errors
+    assert event["exception"]["values"][-1]["value"] == "crash of myapp"
+    assert event["request"]["url"] == "http://localhost/crash"
+    assert (event["environment"], event["release"]) == ("production", "myapp@1.0")
+
+
+def test_each_request_is_one_transaction(run, deployment):
+    found = sorted(event["transaction"] for event in run.received.transactions)
+    assert found == sorted(deployment.names)
+
+
+def test_each_request_is_one_session(run):
+    sessions = run.received.envelopes.sessions
+    assert sum(counts.get("exited", 0) for counts in sessions) == 1
+    assert sum(counts.get("crashed", 0) for counts in sessions) == 1
+
+
+def test_server_ends_in_good_order_and_nothing_is_left_behind(run):
+    assert (run.exit_code, run.spooled) == (0, [])
+
+
+def test_all_that_is_sent_is_valid_for_sentry(run):
+    assert_valid_for_sentry(run.received.envelopes)
+
+
+# pyramid.includes is the app's to read, and CKAN reads its ini itself: check finds no Sentry there.
+NOT_PASTE = ("includes.ini", "ckan.ini")
+
+
+@pytest.mark.parametrize(
+    ("page", "name"),
+    [(page, name) for page in pages.all_pages("deployments") for name in page.inis if name not in NOT_PASTE],
+    ids=lambda value: value if isinstance(value, str) else value.name,
+)
+def test_check_has_nothing_against_an_ini(tmp_path, monkeypatch, capsys, page, name):
+    page.write(tmp_path)
+    pages.write_distribution(tmp_path, "myapp", pages.MYAPP)
+    monkeypatch.syspath_prepend(tmp_path)
+    for variable in ("SENTRY_DSN", "ADMIN_SENTRY_DSN"):
+        monkeypatch.setenv(variable, "https://key@sentry.example/1")
+    assert main(["check", "--strict", str(tmp_path / name)]) == 0, capsys.readouterr().out
+
+
+@pytest.fixture(scope="module")
+def two(tmp_path_factory):
+    """The receivers of the shop's DSN and of the admin's, after requests to both apps."""
+    port, folder = servers.free_port(), tmp_path_factory.mktemp("two")
+    deployment = Deployment("several", "pserve two.ini")
+    with receiver.serve() as shop, receiver.serve() as admin:
+        with started(
+            deployment, folder, sys.executable, shop.dsn, port, ADMIN_SENTRY_DSN=admin.dsn
+        ) as server:
+            for path in ("crash", "logged", "admin/crash"):
+                ask(server, path)
+            assert server.end(signal.SIGINT) == 0
+        yield shop, admin
+
+
+def test_each_dsn_gets_the_errors_of_its_app(two):
+    urls = [sorted(event["request"]["url"] for event in found.errors) for found in two]
+    assert urls == [["http://localhost/crash", "http://localhost/logged"], ["http://localhost/admin/crash"]]
+
+
+def test_each_dsn_gets_the_transactions_of_its_app(two):
+    names = [sorted(event["transaction"] for event in found.transactions) for found in two]
+    assert names == [["GET /crash", "GET /logged"], ["GET /admin/crash"]]
+
+
+def test_options_in_default_hold_for_both_dsns(two):
+    found = {(event["environment"], event["release"]) for one in two for event in one.errors}
+    assert found == {("production", "myapp@1.0")}
+
+
+WAYS = {
+    "pipeline": "[pipeline:main]\npipeline = sentry myapp\n[app:myapp]\nuse = egg:myapp\n",
+    "filter-app": "[filter-app:main]\nuse = egg:sentry_paste\nnext = myapp\n[app:myapp]\nuse = egg:myapp\n",
+    "filter-with": "[app:main]\nuse = egg:myapp\nfilter-with = sentry\n",
+    "composite": "[composite:main]\nuse = egg:sentry_paste\napp = myapp\n[app:myapp]\nuse = egg:myapp\n",
+}
+SENTRY_FIRST = ("filter-with", "composite")
+_INI = """
+[DEFAULT]
+sentry.dsn = ${SENTRY_DSN}
+
+[filter:sentry]
+use = egg:sentry_paste
+
+[server:main]
+use = egg:waitress#main
+listen = 127.0.0.1:6543
+"""
+STARTS = {
+    "pserve": "pserve start.ini",
+    "gunicorn": "gunicorn --paste start.ini --bind 127.0.0.1:6543",
+    "gunicorn --preload": "gunicorn --paste start.ini --bind 127.0.0.1:6543 --preload",
+}
+
+
+def crash_at_start(command, way, folder, python=sys.executable):
+    """Start a server whose app does not start; return what was reported."""
+    port = servers.free_port()
+    (folder / "start.ini").write_text((_INI + WAYS[way]).replace(pages.PORT, str(port)))
+    pages.write_distribution(folder, "myapp", pages.MYAPP)
+    with receiver.serve() as received:
+        variables = servers.environment(SENTRY_DSN=received.dsn, PYTHONPATH=str(folder), MYAPP="crashes")
+        ended = subprocess.run(
+            pages.words(command, port, python), cwd=folder, env=variables, capture_output=True, timeout=60
+        )
+        assert ended.returncode != 0
+        print((ended.stdout + ended.stderr).decode())
+    assert_valid_for_sentry(received.envelopes)
+    return received.errors
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("command", STARTS)
+def test_crash_at_start_up_is_reported_where_sentry_is_made_first(tmp_path, command, way):
+    errors = crash_at_start(STARTS[command], way, tmp_path)
+    raised = [value["value"] for event in errors for value in event["exception"]["values"]]
+    assert raised == (["myapp does not start"] if way in SENTRY_FIRST else [])
+
+
+def test_error_that_sigterm_kept_from_being_sent_is_sent_by_the_next_start(tmp_path):
+    """pserve dies of SIGTERM at once; spool_dir has the error by then."""
+    deployment = Deployment("pyramid", "pserve production.ini", pages.PYRAMID)
+    with receiver.serve() as received:
+        received.seconds = 60
+        port = servers.free_port()
+        with started(deployment, tmp_path, sys.executable, received.dsn, port) as server:
+            ask(server, "crash")
+            assert server.end(signal.SIGTERM) == -signal.SIGTERM
+        assert received.errors == []
+        received.seconds = 0
+        with started(deployment, tmp_path, sys.executable, received.dsn, port) as server:
+            ask(server, "hello")
+            received.wait(errors=1)
+            server.end(signal.SIGINT)
+        assert [event["exception"]["values"][-1]["value"] for event in received.errors] == ["crash of myapp"]
