@@ -3,6 +3,7 @@
 Slow where a server has to be installed first, into an environment of its own.
 """
 
+import re
 import signal
 import subprocess
 import sys
@@ -13,6 +14,7 @@ import pages
 import pytest
 from conftest import assert_valid_for_sentry
 from test_more_servers import install
+from test_servers import until
 
 from sentry_paste.cli import main
 from sentry_paste.spool import Spool
@@ -35,6 +37,7 @@ class Deployment:
         end: the signal on which the server ends in good order.
         names: of the transactions of ``/hello`` and ``/crash``.
         packages: what is installed first, where the tests' own environment has not got it.
+        ready: what the server logs when all its workers are ready, where it accepts connections before that.
         done: what the server logs after each request, where it ends in no good order before that.
         files: that the page takes for granted.
     """
@@ -45,6 +48,7 @@ class Deployment:
     end: signal.Signals = signal.SIGTERM
     names: tuple[str, str] = ("GET /hello", "GET /crash")
     packages: tuple[str, ...] = ()
+    ready: str = ""
     done: str = ""
     files: dict[str, str] = field(default_factory=dict)
 
@@ -121,9 +125,16 @@ DEPLOYMENTS = [
     Deployment("gunicorn", "--worker-class gthread --threads 4"),
     Deployment("gunicorn", "--preload"),
     Deployment("gunicorn", "--worker-class gevent", packages=("gunicorn", "gevent", "packaging")),
-    Deployment("uwsgi", "production.ini", packages=("uwsgi",), done="[pid: "),
-    Deployment("uwsgi", "forked.ini", packages=("uwsgi",), done="[pid: "),
-    Deployment("turbogears", "gearbox", TURBOGEARS, signal.SIGINT, packages=("gearbox", "TurboGears2")),
+    Deployment("uwsgi", "production.ini", packages=("uwsgi",), ready="(WSGI app 0.*){2}", done="] GET /"),
+    Deployment("uwsgi", "forked.ini", packages=("uwsgi",), done="] GET /"),
+    Deployment(
+        "turbogears",
+        "gearbox",
+        TURBOGEARS,
+        signal.SIGINT,
+        ("myapp.RootController.hello", "myapp.RootController.crash"),
+        ("gearbox", "TurboGears2"),
+    ),
     Deployment("wsgi", "wsgi:application --bind 127.0.0.1:6543 --workers 2"),
     Deployment("wsgi", "early:application"),
     Deployment("wsgi", "from_ini:application"),
@@ -171,7 +182,9 @@ def followed(deployment, folder, python=sys.executable):
     """Start the server as the page says, ask it, and end it."""
     port = servers.free_port()
     with receiver.serve() as received, started(deployment, folder, python, received.dsn, port) as server:
+        assert until(lambda: re.search(deployment.ready, server.output(), re.DOTALL), seconds=30)
         answers = {path: ask(server, path) for path in ("hello", "crash")}
+        assert until(lambda: server.output().count(deployment.done) >= len(answers), seconds=10)
         exit_code = server.end(deployment.end)
         log = server.output()
     spooled = Spool(folder / "var/sentry").files() if (folder / "var/sentry").exists() else []
