@@ -118,6 +118,27 @@ def main(global_conf, **settings):
     return config.make_wsgi_app(global_conf, settings)
 """
 
+# The composite factories of an OpenStack service, without what is its own.
+OPENSTACK = (
+    pages.MYAPP
+    + """
+
+def root_app_factory(loader, global_conf, **paths):
+    from paste.urlmap import urlmap_factory
+
+    return urlmap_factory(loader, global_conf, **paths)
+
+
+def pipeline_factory(loader, global_conf, **pipelines):
+    *filters, name = pipelines["noauth"].split()
+    made = [loader.get_filter(found) for found in filters]
+    app = loader.get_app(name)
+    for found in reversed(made):
+        app = found(app)
+    return app
+"""
+)
+
 ROUTES = ("hello", "crash")
 DEPLOYMENTS = [
     Deployment("pyramid", "pserve production.ini", pages.PYRAMID, signal.SIGINT, ROUTES),
@@ -143,6 +164,9 @@ DEPLOYMENTS = [
     Deployment("wsgi", "from_ini:application"),
     Deployment("wsgi", "ckan_wsgi:application", names=ROUTES, files=CKAN),
     Deployment("several", "pserve one.ini", end=signal.SIGINT),
+    Deployment(
+        "openstack", "gunicorn", OPENSTACK, packages=("gunicorn", "oslo.middleware", "Paste", "setuptools<80")
+    ),
 ]
 
 
@@ -275,7 +299,8 @@ NOT_PASTE = ("includes.ini", "ckan.ini")
 )
 def test_check_has_nothing_against_an_ini(tmp_path, monkeypatch, capsys, page, name):
     page.write(tmp_path)
-    pages.write_distribution(tmp_path, "myapp", pages.MYAPP)
+    for installed in ("myapp", "Zope"):
+        pages.write_distribution(tmp_path, installed, pages.MYAPP)
     monkeypatch.syspath_prepend(tmp_path)
     for variable in ("SENTRY_DSN", "ADMIN_SENTRY_DSN"):
         monkeypatch.setenv(variable, "https://key@sentry.example/1")
@@ -371,6 +396,40 @@ def test_crash_at_start_up_is_reported_where_sentry_is_made_first(tmp_path, pyth
         assert found in ((["myapp does not start"], 0), (["myapp does not start"], 1), ([], 1))
     else:
         assert found == (["myapp does not start"] if way in SENTRY_FIRST else [], 0)
+
+
+# Swift's loader: it gives filters their section's name, and writes attributes on what they return.
+SWIFT = """
+import sys, sentry_sdk, webtest
+from swift.common.wsgi import loadapp
+
+app = loadapp(sys.argv[1])
+found = webtest.TestApp(app)
+assert found.get("/hello").text == "hello from /"
+assert found.get("/crash", expect_errors=True).status_int == 500
+assert len(app._pipeline) == 6, app._pipeline
+sentry_sdk.flush()
+"""
+
+
+@pytest.mark.slow
+def test_swifts_loader_takes_the_filter(tmp_path, python_with):
+    python = python_with(("swift", "webtest"))
+    pages.page("deployments/openstack").write(tmp_path)
+    conf = tmp_path / "proxy-server.conf"
+    text = conf.read_text().replace("egg:swift#proxy", "egg:myapp").replace("dist:swift", "dist:myapp")
+    conf.write_text(text.replace("/var/lib/swift/sentry", str(tmp_path / "var/sentry")))
+    pages.write_distribution(tmp_path, "myapp", pages.MYAPP)
+    with receiver.serve() as received:
+        variables = servers.environment(SENTRY_DSN=received.dsn, PYTHONPATH=str(tmp_path))
+        ended = subprocess.run(
+            [python, "-c", SWIFT, str(conf)], env=variables, capture_output=True, encoding="utf-8", timeout=60
+        )
+        assert ended.returncode == 0, ended.stderr
+    (event,) = received.errors
+    (value,) = event["exception"]["values"]
+    assert (value["value"], value["mechanism"]["handled"]) == ("crash of myapp", False)
+    assert event["request"]["url"] == "http://localhost/crash"
 
 
 def test_error_that_sigterm_kept_from_being_sent_is_sent_by_the_next_start(tmp_path):
