@@ -31,7 +31,7 @@ def test_check_has_nothing_against_an_ini(place, capsys, name):
     (place / "ca.pem").touch()
     assert main(["check", str(place / name)]) == 0
     warned = re.findall(r"^  (?:high|medium)  (\w+)", capsys.readouterr().out, re.MULTILINE)
-    # Spotlight without a DSN gets personal data too, as the page says; an old SDK does not tell before it does.
+    # Spotlight without a DSN gets personal data too, as the page says; an old SDK tells it later.
     told = name == "development.ini" and hasattr(sentry_sdk, "traces")
     assert warned == (["send_default_pii"] if told else [])
 
