@@ -38,6 +38,7 @@ setup(
             "gunicorn",
             "hypothesis",
             "Mako",
+            "Paste",
             "pyramid_debugtoolbar",
             "pyramid_retry",
             "pyramid_tm",

@@ -87,6 +87,20 @@ class GuardedClient(sentry_sdk.Client):
         except Exception:
             log.warning("Sentry failed: what was waiting is lost", exc_info=True)
             self._flush_transport(*args, **kwargs)
+        self._flush_spotlight(*args, **kwargs)
+
+    def close(self, *args: Any, **kwargs: Any) -> None:
+        """Send what is waiting and end, as the SDK does, Spotlight's part of it as well."""
+        super().close(*args, **kwargs)
+        if self.spotlight is not None:
+            self._flush_spotlight(*args, **kwargs)
+            sdk.close_spotlight(self)
+
+    def _flush_spotlight(self, timeout: float | None = None, callback: Any = None) -> None:  # noqa: ARG002
+        try:
+            sdk.flush_spotlight(self, timeout)
+        except Exception:
+            log.warning("Sentry failed: Spotlight does not get what was waiting", exc_info=True)
 
     def _flush_transport(self, timeout: float | None = None, callback: Any = None) -> None:
         """Flush what the transport has, where one of the parts that are flushed before it has failed."""
@@ -168,6 +182,7 @@ class Registry:
         except Exception:  # of an integration, or of a library of the SDK's: no mistake of the ini's
             log.warning("Sentry failed to start: nothing is reported", exc_info=True)
             return None
+        sdk.upload_in_background(client)
         redaction.made(client.options)
         client.redaction = redaction
         client.tags, client.contexts = settings.tags, settings.contexts

@@ -15,14 +15,18 @@ from sentry_paste.testing import CapturedEnvelopes
 class Receiver:
     """Keeps what is posted to it.
 
-    ``status`` is what it answers; ``raw`` the undecoded bodies, for looking for bytes.
+    ``status`` is what it answers, after ``seconds``; ``raw`` the undecoded bodies, for looking for bytes, and
+    ``headers`` what came with them. ``spotlight`` is where it takes what an SDK sends to Spotlight.
     """
 
     def __init__(self, port):
         self.dsn = f"http://public@127.0.0.1:{port}/1"
+        self.spotlight = f"http://127.0.0.1:{port}/stream"
         self.envelopes = CapturedEnvelopes()
         self.raw = []
+        self.headers = []
         self.status = 200
+        self.seconds = 0.0
 
     @property
     def errors(self):
@@ -51,7 +55,9 @@ def serve():
             body = self.rfile.read(int(self.headers["Content-Length"]))
             if self.headers.get("Content-Encoding") == "gzip":
                 body = gzip.decompress(body)
+            time.sleep(receiver.seconds)
             receiver.raw.append(body)
+            receiver.headers.append(dict(self.headers))
             receiver.envelopes.append(Envelope.deserialize(body))
             answer = json.dumps({}).encode()
             self.send_response(receiver.status)

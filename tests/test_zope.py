@@ -3,6 +3,7 @@
 Slow: Zope is installed into an environment of its own.
 """
 
+import signal
 import subprocess
 import sys
 import urllib.error
@@ -15,6 +16,7 @@ from canaries import Planted
 
 from sentry_paste.zope import is_failure, published_name
 
+import pages as docs
 import servers
 from receiver import serve
 
@@ -111,14 +113,15 @@ def zope(tmp_path_factory):
     (folder / "shop.py").write_text(SHOP)
     port = servers.free_port()
     with serve() as receiver:
-        ini = (etc / "zope.ini").read_text()
-        ini = ini.replace("port = 8080", f"port = {port}").replace(
-            "    egg:Zope#httpexceptions", "    sentry\n    egg:Zope#httpexceptions"
+        site = docs.page("deployments/zope")
+        (etc / "zope.ini").write_text(
+            site.files["etc/zope.ini"]
+            .replace(docs.PORT, str(port))
+            .replace("traces_sample_rate = 0.1", "traces_sample_rate = 1")
         )
-        options = f"use = egg:sentry_paste\ndsn = {receiver.dsn}\ntraces_sample_rate = 1\n"
-        (etc / "zope.ini").write_text(ini + f"\n[filter:sentry]\n{options}")
-        command = [str(python.with_name("runwsgi")), str(etc / "zope.ini")]
-        with servers.started(command, port, folder, "zope", seconds=60, PYTHONPATH=str(folder)):
+        variables = {"PYTHONPATH": str(folder), "SENTRY_DSN": receiver.dsn}
+        command = docs.words(site.command("runwsgi"), port, python)
+        with servers.started(command, port, etc.parent, "zope", seconds=60, **variables):
             pages = {
                 path: page(port, path) for path in ("hello", "crash", "crash?key=1", "missing", "conflict")
             }
@@ -172,6 +175,47 @@ class TestZope:
         names = [transaction["transaction"] for transaction in receiver.transactions]
         assert len(names) == 5
         assert not [name for name in names if name.startswith("GET ")]
+
+
+BUILDOUT = """
+extra-paths = {folder}
+zcml-additional =
+    <configure xmlns="http://namespaces.zope.org/zope" xmlns:browser="http://namespaces.zope.org/browser">
+      <include package="Products.Five" />
+      <browser:page name="crash" for="*" class="shop.Crash" permission="zope2.Public" />
+    </configure>
+"""
+
+
+@pytest.mark.slow
+def test_buildout_names_the_filter_as_the_page_says(tmp_path):
+    """The page's buildout, with what is installed already; its instance is asked for a page that crashes."""
+    if sys.version_info < (3, 11):
+        pytest.skip("plone.recipe.zope2instance 9 needs Python 3.11")
+    python = tmp_path / "venv" / "bin" / "python"
+    port = servers.free_port()
+    (tmp_path / "shop.py").write_text(SHOP)
+    with serve() as receiver:
+        text = docs.page("deployments/zope").files["buildout.cfg"].replace(docs.PORT, str(port))
+        text = text.replace("https://key@sentry.example/1", receiver.dsn)
+        text = text.replace("[buildout]\n", "[buildout]\noffline = true\nnewest = false\n")
+        (tmp_path / "buildout.cfg").write_text(text + BUILDOUT.format(folder=tmp_path))
+        for command in (
+            [sys.executable, "-m", "venv", str(tmp_path / "venv")],
+            [str(python), "-m", "pip", "install", "-q", "plone.recipe.zope2instance", "Paste", str(ROOT)],
+            [str(python.with_name("buildout"))],
+        ):
+            ended = subprocess.run(command, cwd=tmp_path, capture_output=True, encoding="utf-8", timeout=600)
+            assert ended.returncode == 0, ended.stderr
+        command = [str(tmp_path / "bin" / "instance"), "console"]
+        with servers.started(command, port, tmp_path, "instance", seconds=60) as server:
+            assert page(port, "crash")[0] == 500
+            receiver.wait(errors=1, seconds=30)
+            server.end(signal.SIGINT)
+        (event,) = receiver.errors
+        assert event["exception"]["values"][-1]["value"] == "with a view"
+        assert (event["environment"], event["release"]) == ("production", "1.0")
+        assert event["request"]["url"].endswith("/crash")
 
 
 class HTTPException(Exception):  # noqa: N818 - Zope's name

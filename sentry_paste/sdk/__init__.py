@@ -62,6 +62,11 @@ from sentry_paste.sdk.sessions import (
     tracks_sessions,
     wall_clock,
 )
+from sentry_paste.sdk.spotlight import (
+    close_spotlight,
+    flush_spotlight,
+    upload_in_background,
+)
 from sentry_paste.sdk.tracing import (
     backdate,
     begin_trace,
@@ -94,6 +99,7 @@ __all__ = [
     "bound",
     "can_begin_late",
     "client_options",
+    "close_spotlight",
     "count_discarded",
     "count_session",
     "dialog_address",
@@ -105,6 +111,7 @@ __all__ = [
     "exception_event",
     "filter_headers",
     "filter_query",
+    "flush_spotlight",
     "forget_error",
     "has_attributes",
     "has_unused_scopes",
@@ -135,6 +142,7 @@ __all__ = [
     "trace_so_far",
     "traces",
     "tracks_sessions",
+    "upload_in_background",
     "wall_clock",
     "watch_transport",
     "with_options",

@@ -1,0 +1,506 @@
+"""Each page of docs/deployments, followed literally: its ini, its command, real requests, and what arrives.
+
+Slow where a server has to be installed first, into an environment of its own.
+"""
+
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import assert_valid_for_sentry
+from test_more_servers import INSTALLED, WEB_USER, install, is_root, provide, system_python
+from test_servers import until
+
+from sentry_paste.cli import main
+from sentry_paste.spool import Spool
+
+import pages
+import receiver
+import servers
+
+# A trace that the caller has sampled: the inis of the pages sample a part of them.
+SAMPLED = {"sentry-trace": "0123456789abcdef0123456789abcdef-0123456789abcdef-1"}
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """A command of a page.
+
+    Attributes:
+        page: under ``docs/deployments``.
+        words: a regular expression that finds the command on it.
+        app: the source of ``myapp``.
+        end: the signal on which the server ends in good order.
+        names: of the transactions of ``/hello`` and ``/crash``.
+        packages: what is installed first, where the tests' own environment has not got it.
+        ready: what the server logs when all its workers are ready, where it accepts connections before that.
+        done: what the server logs after each request, where it ends in no good order before that.
+        files: that the page takes for granted.
+    """
+
+    page: str
+    words: str
+    app: str = pages.MYAPP
+    end: signal.Signals = signal.SIGTERM
+    names: tuple[str, str] = ("GET /hello", "GET /crash")
+    packages: tuple[str, ...] = ()
+    ready: str = ""
+    done: str = ""
+    files: dict[str, str] = field(default_factory=dict)
+
+    def __str__(self):
+        return f"{self.page}: {self.words}"
+
+
+# What CKAN's wsgi.py imports, with an app of Flask's, as CKAN's are.
+CKAN = {
+    "ckan/__init__.py": "",
+    "ckan/config/__init__.py": "",
+    "ckan/cli.py": """
+import configparser
+import os
+
+
+class CKANConfigLoader:
+    def __init__(self, path):
+        self.path = path
+
+    def get_config(self):
+        parser = configparser.ConfigParser(defaults={"here": os.path.dirname(self.path)})
+        parser.read(self.path)
+        return dict(parser["app:main"])
+""",
+    "ckan/config/middleware.py": """
+import flask
+
+
+def make_app(config):
+    made = flask.Flask("ckan")
+    made.add_url_rule("/hello", "hello", lambda: "hello from /")
+
+    def crash():
+        raise ZeroDivisionError("crash of myapp")
+
+    made.add_url_rule("/crash", "crash", crash)
+    return made
+""",
+}
+
+# A minimal TurboGears app, as the framework's own documentation begins.
+TURBOGEARS = """
+import logging
+import os
+
+from tg import MinimalApplicationConfigurator, TGController, expose
+
+
+class RootController(TGController):
+    @expose()
+    def hello(self):
+        return "hello from /"
+
+    @expose()
+    def crash(self):
+        raise ZeroDivisionError("crash of myapp")
+
+
+def main(global_conf, **settings):
+    if os.environ.get("MYAPP") == "crashes":
+        raise LookupError("myapp does not start")
+    config = MinimalApplicationConfigurator()
+    config.update_blueprint({"root_controller": RootController()})
+    return config.make_wsgi_app(global_conf, settings)
+"""
+
+# The composite factories of an OpenStack service, without what is its own.
+OPENSTACK = (
+    pages.MYAPP
+    + """
+
+def root_app_factory(loader, global_conf, **paths):
+    from paste.urlmap import urlmap_factory
+
+    return urlmap_factory(loader, global_conf, **paths)
+
+
+def pipeline_factory(loader, global_conf, **pipelines):
+    *filters, name = pipelines["noauth"].split()
+    made = [loader.get_filter(found) for found in filters]
+    app = loader.get_app(name)
+    for found in reversed(made):
+        app = found(app)
+    return app
+"""
+)
+
+ROUTES = ("hello", "crash")
+DEPLOYMENTS = [
+    Deployment("pyramid", "pserve production.ini", pages.PYRAMID, signal.SIGINT, ROUTES),
+    Deployment("pyramid", "pserve pipeline.ini", pages.PYRAMID, signal.SIGINT, ROUTES),
+    Deployment("pyramid", "pserve includes.ini", pages.PYRAMID, signal.SIGINT, ROUTES),
+    Deployment("gunicorn", "--workers 2$"),
+    Deployment("gunicorn", "--worker-class gthread --threads 4"),
+    Deployment("gunicorn", "--preload"),
+    Deployment("gunicorn", "--worker-class gevent", packages=("gunicorn", "gevent", "packaging")),
+    Deployment("uwsgi", "production.ini", packages=("uwsgi",), ready="(WSGI app 0.*){2}", done="] GET /"),
+    Deployment("uwsgi", "composite.ini", packages=("uwsgi",), ready="(WSGI app 0.*){2}", done="] GET /"),
+    Deployment("uwsgi", "forked.ini", packages=("uwsgi",), done="] GET /"),
+    Deployment(
+        "turbogears",
+        "gearbox",
+        TURBOGEARS,
+        signal.SIGINT,
+        ("myapp.RootController.hello", "myapp.RootController.crash"),
+        ("gearbox", "TurboGears2"),
+    ),
+    Deployment("wsgi", "wsgi:application --bind 127.0.0.1:6543 --workers 2"),
+    Deployment("wsgi", "early:application"),
+    Deployment("wsgi", "from_ini:application"),
+    Deployment("wsgi", "ckan_wsgi:application", names=ROUTES, files=CKAN),
+    Deployment("several", "pserve one.ini", end=signal.SIGINT),
+    Deployment(
+        "openstack", "gunicorn", OPENSTACK, packages=("gunicorn", "oslo.middleware", "Paste", "setuptools<80")
+    ),
+]
+
+
+@dataclass
+class Run:
+    """A server that has ended, and what came of it.
+
+    Attributes:
+        answers: by path.
+        exit_code: of the server.
+        received: all that was reported.
+        log: what it printed.
+        spooled: files that were left in the spool.
+    """
+
+    answers: dict[str, bytes]
+    exit_code: int
+    received: Any
+    log: str
+    spooled: list[Any]
+
+
+def started(deployment, folder, python, dsn, port, **variables):
+    """Start the server of a deployment in a folder, as its page says."""
+    page = pages.page(f"deployments/{deployment.page}")
+    page.write(folder, port)
+    pages.write_distribution(folder, "myapp", deployment.app)
+    pages.write_files(folder, deployment.files)
+    command = pages.words(page.command(deployment.words), port, python)
+    return servers.started(command, port, folder, SENTRY_DSN=dsn, PYTHONPATH=str(folder), **variables)
+
+
+def ask(server, path):
+    lines = [f"GET /{path} HTTP/1.1", "Host: localhost", "Connection: close"]
+    lines += [f"{name}: {value}" for name, value in SAMPLED.items()]
+    return server.ask("\r\n".join([*lines, "", ""]).encode())
+
+
+def followed(deployment, folder, python=sys.executable):
+    """Start the server as the page says, ask it, and end it."""
+    port = servers.free_port()
+    with receiver.serve() as received, started(deployment, folder, python, received.dsn, port) as server:
+        assert until(lambda: re.search(deployment.ready, server.output(), re.DOTALL), seconds=30)
+        answers = {path: ask(server, path) for path in ("hello", "crash")}
+        assert until(lambda: server.output().count(deployment.done) >= len(answers), seconds=10)
+        exit_code = server.end(deployment.end)
+        log = server.output()
+    return Run(answers, exit_code, received, log, left_in(folder))
+
+
+def left_in(folder):
+    """The files that are left in the spool of a folder."""
+    spool = folder / "var/sentry"
+    return Spool(spool).files() if spool.exists() else []
+
+
+@pytest.fixture(
+    scope="module",
+    params=[pytest.param(found, marks=pytest.mark.slow if found.packages else ()) for found in DEPLOYMENTS],
+    ids=str,
+)
+def deployment(request):
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def python_with(tmp_path_factory):
+    """Return a function that returns the Python of an environment in which packages are installed."""
+    made = {(): sys.executable}
+
+    def find(packages):
+        if packages not in made:
+            made[packages] = install(sys.executable, tmp_path_factory.mktemp("packages"), packages)
+        return made[packages]
+
+    return find
+
+
+@pytest.fixture(scope="module")
+def held(deployment, tmp_path_factory, python_with):
+    return followed(deployment, tmp_path_factory.mktemp("deployment"), python_with(deployment.packages))
+
+
+@pytest.fixture
+def run(held):
+    print(held.log)
+    return held
+
+
+def test_app_answers(run):
+    assert run.answers["hello"].startswith(b"HTTP/1.")
+    assert b" 200 OK\r\n" in run.answers["hello"]
+    assert b"hello from /" in run.answers["hello"]
+
+
+def test_crash_is_one_error_with_its_request(run):
+    (event,) = run.received.errors
+    assert event["exception"]["values"][-1]["value"] == "crash of myapp"
+    assert event["request"]["url"] == "http://localhost/crash"
+    assert (event["environment"], event["release"]) == ("production", "myapp@1.0")
+
+
+def test_each_request_is_one_transaction(run, deployment):
+    found = sorted(event["transaction"] for event in run.received.transactions)
+    assert found == sorted(deployment.names)
+
+
+def test_each_request_is_one_session(run):
+    sessions = run.received.envelopes.sessions
+    assert sum(counts.get("exited", 0) for counts in sessions) == 1
+    assert sum(counts.get("crashed", 0) for counts in sessions) == 1
+
+
+def test_server_ends_in_good_order_and_nothing_is_left_behind(run):
+    assert (run.exit_code, run.spooled) == (0, [])
+
+
+def test_all_that_is_sent_is_valid_for_sentry(run):
+    assert_valid_for_sentry(run.received.envelopes)
+
+
+# pyramid.includes is the app's to read, and CKAN reads its ini itself: check finds no Sentry there.
+NOT_PASTE = ("includes.ini", "ckan.ini")
+
+
+@pytest.mark.parametrize(
+    ("page", "name"),
+    [(page, name) for page in pages.all_pages("deployments") for name in page.inis if name not in NOT_PASTE],
+    ids=lambda value: value if isinstance(value, str) else value.name,
+)
+def test_check_has_nothing_against_an_ini(tmp_path, monkeypatch, capsys, page, name):
+    page.write(tmp_path)
+    for installed in ("myapp", "Zope"):
+        pages.write_distribution(tmp_path, installed, pages.MYAPP)
+    monkeypatch.syspath_prepend(tmp_path)
+    for variable in ("SENTRY_DSN", "ADMIN_SENTRY_DSN"):
+        monkeypatch.setenv(variable, "https://key@sentry.example/1")
+    assert main(["check", "--strict", str(tmp_path / name)]) == 0, capsys.readouterr().out
+
+
+@pytest.fixture(scope="module")
+def two(tmp_path_factory):
+    """The receivers of the shop's DSN and of the admin's, after requests to both apps."""
+    port, folder = servers.free_port(), tmp_path_factory.mktemp("two")
+    deployment = Deployment("several", "pserve two.ini")
+    with receiver.serve() as shop, receiver.serve() as admin:
+        with started(
+            deployment, folder, sys.executable, shop.dsn, port, ADMIN_SENTRY_DSN=admin.dsn
+        ) as server:
+            for path in ("crash", "logged", "admin/crash"):
+                ask(server, path)
+            assert server.end(signal.SIGINT) == 0
+        yield shop, admin
+
+
+def test_each_dsn_gets_the_errors_of_its_app(two):
+    urls = [sorted(event["request"]["url"] for event in found.errors) for found in two]
+    assert urls == [["http://localhost/crash", "http://localhost/logged"], ["http://localhost/admin/crash"]]
+
+
+def test_each_dsn_gets_the_transactions_of_its_app(two):
+    names = [sorted(event["transaction"] for event in found.transactions) for found in two]
+    assert names == [["GET /crash", "GET /logged"], ["GET /admin/crash"]]
+
+
+def test_options_in_default_hold_for_both_dsns(two):
+    found = {(event["environment"], event["release"]) for one in two for event in one.errors}
+    assert found == {("production", "myapp@1.0")}
+
+
+WAYS = {
+    "pipeline": "[pipeline:main]\npipeline = sentry myapp\n[app:myapp]\nuse = egg:myapp\n",
+    "filter-app": "[filter-app:main]\nuse = egg:sentry_paste\nnext = myapp\n[app:myapp]\nuse = egg:myapp\n",
+    "filter-with": "[app:main]\nuse = egg:myapp\nfilter-with = sentry\n",
+    "composite": "[composite:main]\nuse = egg:sentry_paste\napp = myapp\n[app:myapp]\nuse = egg:myapp\n",
+}
+SENTRY_FIRST = ("filter-with", "composite")
+_INI = """
+[DEFAULT]
+sentry.dsn = ${SENTRY_DSN}
+sentry.spool_dir = %(here)s/var/sentry
+
+[filter:sentry]
+use = egg:sentry_paste
+
+[server:main]
+use = egg:waitress#main
+listen = 127.0.0.1:6543
+"""
+UWSGI = "uwsgi --http-socket 127.0.0.1:6543 --ini-paste start.ini --master --enable-threads --need-app"
+STARTS = {
+    "pserve": ("pserve start.ini", ()),
+    "gunicorn": ("gunicorn --paste start.ini --bind 127.0.0.1:6543", ()),
+    "gunicorn --preload": ("gunicorn --paste start.ini --bind 127.0.0.1:6543 --preload", ()),
+    "uwsgi": (f"{UWSGI} --py-call-uwsgi-fork-hooks", ("uwsgi",)),
+    "uwsgi --lazy-apps": (f"{UWSGI} --lazy-apps", ("uwsgi",)),
+    "gearbox": ("gearbox serve -c start.ini", ("gearbox", "TurboGears2", "waitress")),
+}
+
+
+def crash_at_start(command, way, folder, python=sys.executable):
+    """Start a server whose app does not start; return the exceptions reported, and how many files wait."""
+    port = servers.free_port()
+    (folder / "start.ini").write_text((_INI + WAYS[way]).replace(pages.PORT, str(port)))
+    pages.write_distribution(folder, "myapp", pages.MYAPP)
+    with receiver.serve() as received:
+        variables = servers.environment(SENTRY_DSN=received.dsn, PYTHONPATH=str(folder), MYAPP="crashes")
+        ended = subprocess.run(
+            pages.words(command, port, python), cwd=folder, env=variables, capture_output=True, timeout=60
+        )
+        print((ended.stdout + ended.stderr).decode())
+        assert ended.returncode != 0
+    assert_valid_for_sentry(received.envelopes)
+    values = [event["exception"]["values"][-1]["value"] for event in received.errors if "exception" in event]
+    return values, len(left_in(folder))
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow if STARTS[name][1] else ()) for name in STARTS]
+)
+def test_crash_at_start_up_is_reported_where_sentry_is_made_first(tmp_path, python_with, name, way):
+    command, packages = STARTS[name]
+    found = crash_at_start(command, way, tmp_path, python_with(packages))
+    if name.startswith("uwsgi") and way == "filter-with":
+        # It ends at once, without exit hooks: the error is sent by then, or waits on the disk, or both.
+        assert found in ((["myapp does not start"], 0), (["myapp does not start"], 1), ([], 1))
+    else:
+        assert found == (["myapp does not start"] if way in SENTRY_FIRST else [], 0)
+
+
+# Swift's loader: it gives filters their section's name, and writes attributes on what they return.
+SWIFT = """
+import sys, sentry_sdk, webtest
+from swift.common.wsgi import loadapp
+
+app = loadapp(sys.argv[1])
+found = webtest.TestApp(app)
+assert found.get("/hello").text == "hello from /"
+assert found.get("/crash", expect_errors=True).status_int == 500
+assert len(app._pipeline) == 6, app._pipeline
+sentry_sdk.flush()
+"""
+
+
+@pytest.mark.slow
+def test_swifts_loader_takes_the_filter(tmp_path, python_with):
+    python = python_with(("swift", "webtest"))
+    pages.page("deployments/openstack").write(tmp_path)
+    conf = tmp_path / "proxy-server.conf"
+    text = conf.read_text().replace("egg:swift#proxy", "egg:myapp").replace("dist:swift", "dist:myapp")
+    conf.write_text(text.replace("/var/lib/swift/sentry", str(tmp_path / "var/sentry")))
+    pages.write_distribution(tmp_path, "myapp", pages.MYAPP)
+    with receiver.serve() as received:
+        variables = servers.environment(SENTRY_DSN=received.dsn, PYTHONPATH=str(tmp_path))
+        ended = subprocess.run(
+            [python, "-c", SWIFT, str(conf)], env=variables, capture_output=True, encoding="utf-8", timeout=60
+        )
+        assert ended.returncode == 0, ended.stderr
+    (event,) = received.errors
+    (value,) = event["exception"]["values"]
+    assert (value["value"], value["mechanism"]["handled"]) == ("crash of myapp", False)
+    assert event["request"]["url"] == "http://localhost/crash"
+
+
+def test_error_that_sigterm_kept_from_being_sent_is_sent_by_the_next_start(tmp_path):
+    """pserve dies of SIGTERM at once; spool_dir has the error by then."""
+    deployment = Deployment("pyramid", "pserve production.ini", pages.PYRAMID)
+    with receiver.serve() as received:
+        received.seconds = 60
+        port = servers.free_port()
+        with started(deployment, tmp_path, sys.executable, received.dsn, port) as server:
+            ask(server, "crash")
+            assert server.end(signal.SIGTERM) == -signal.SIGTERM
+        assert received.errors == []
+        received.seconds = 0
+        with started(deployment, tmp_path, sys.executable, received.dsn, port) as server:
+            ask(server, "hello")
+            received.wait(errors=1)
+            server.end(signal.SIGINT)
+        assert [event["exception"]["values"][-1]["value"] for event in received.errors] == ["crash of myapp"]
+
+
+MOD_WSGI = Deployment("mod_wsgi", "mod_wsgi-express")
+
+
+@pytest.fixture(scope="module")
+def mod_wsgi():
+    """A folder that Apache's user can use, and the Python there."""
+    installed = INSTALLED["mod_wsgi"]
+    for program, package in installed.needs:
+        provide(program, package)
+    with tempfile.TemporaryDirectory(prefix="sentry-paste-") as made:
+        folder = Path(made)
+        folder.chmod(0o777)
+        yield folder, install(system_python() if is_root() else sys.executable, folder, installed.packages)
+
+
+def start_mod_wsgi(mod_wsgi, dsn, port, **variables):
+    """Start it as its page says, and as another user where root does it."""
+    folder, python = mod_wsgi
+    page = pages.page("deployments/mod_wsgi")
+    page.write(folder, port)
+    pages.write_distribution(folder, "myapp", pages.MYAPP)
+    command = pages.words(page.command(MOD_WSGI.words), port, python)
+    # What the tests need besides: a folder of the server's own, and the path of myapp, in no environment.
+    command += ["--server-root", str(folder / "root"), "--python-path", str(folder)]
+    command += ["--user", WEB_USER, "--group", WEB_USER] if is_root() else []
+    return servers.started(command, port, folder, SENTRY_DSN=dsn, **variables)
+
+
+@pytest.mark.slow
+def test_mod_wsgi_reports_as_its_page_says(mod_wsgi):
+    folder, port = mod_wsgi[0], servers.free_port()
+    with receiver.serve() as received, start_mod_wsgi(mod_wsgi, received.dsn, port) as server:
+        assert b"hello from /" in ask(server, "hello")
+        ask(server, "crash")
+        assert server.end(signal.SIGTERM) == 0
+        print(server.output())
+    (event,) = received.errors
+    assert (event["exception"]["values"][-1]["value"], event["release"]) == ("crash of myapp", "myapp@1.0")
+    assert sorted(found["transaction"] for found in received.transactions) == ["GET /crash", "GET /hello"]
+    assert sum(counts.get("crashed", 0) for counts in received.envelopes.sessions) == 1
+    assert left_in(folder) == []
+    assert_valid_for_sentry(received.envelopes)
+
+
+@pytest.mark.slow
+def test_mod_wsgi_reports_a_crash_at_start_up(mod_wsgi):
+    port = servers.free_port()
+    with receiver.serve() as received:
+        with start_mod_wsgi(mod_wsgi, received.dsn, port, MYAPP="crashes") as server:
+            answer = ask(server, "hello")
+            print(server.output(), answer)
+            server.end(signal.SIGTERM)
+        values = [event["exception"]["values"][-1]["value"] for event in received.errors]
+    assert set(values) == {"myapp does not start"}
