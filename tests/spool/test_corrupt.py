@@ -182,6 +182,17 @@ def test_corrupt_files_are_set_aside_never_sent_and_keep_nothing_back(site, capl
     assert "set aside" in told[0]
 
 
+def test_directory_of_a_files_name_leaves_no_descriptor_open(spool):
+    file = spool.write(whole())
+    file.path.unlink()
+    file.path.mkdir()
+    before = len(os.listdir("/proc/self/fd"))
+    with pytest.raises(UnreadableError, match="not a regular file"):
+        read_envelope(file)
+    assert len(os.listdir("/proc/self/fd")) == before
+    file.path.rmdir()
+
+
 FOREIGN = [
     "notes.txt",
     "x.envelope",

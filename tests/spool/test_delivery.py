@@ -20,6 +20,7 @@ from webtest import TestApp
 from sentry_paste.client import registry
 from sentry_paste.spool import Spool, delivery
 from sentry_paste.spool import backlog as backlog_module
+from sentry_paste.spool.bounds import Bounds
 from sentry_paste.spool.names import destination_of
 
 import faulty
@@ -740,28 +741,28 @@ def test_what_is_too_old_is_dropped(site, sentry, spool, monkeypatch):
     assert not sentry.delivered()
 
 
-def test_two_that_drop_at_the_same_time_count_each_file_once(site, sentry, spool, monkeypatch):
+def test_two_that_drop_at_the_same_time_count_each_file_once(spool, monkeypatch):
     for _ in range(20):
         spool.write(envelope(), "elsewhere")
     counted = []
-    from sentry_paste.spool.bounds import Bounds
+    # Both have chosen what goes before either of them removes a file.
+    barrier, waited, remove = threading.Barrier(2), set(), Spool.remove
 
-    barrier = threading.Barrier(2)
-    files = Spool.files
+    def removed(self, file):
+        if threading.get_ident() not in waited:
+            waited.add(threading.get_ident())
+            barrier.wait(5)
+        return remove(self, file)
 
-    def listed(self, *args, **kwargs):
-        found = files(self, *args, **kwargs)
-        barrier.wait(5)
-        return found
-
-    monkeypatch.setattr(Spool, "files", listed)
+    monkeypatch.setattr(Spool, "remove", removed)
     both = [Bounds(spool, 10_000, 86400.0, lambda file, reason: counted.append(file.id)) for _ in range(2)]
     threads = [threading.Thread(target=bounds.enforce) for bounds in both]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert len(counted) == len(set(counted))
+    assert len(waited) == 2
+    assert len(counted) == len(set(counted)) > 5
 
 
 def test_bound_that_cannot_be_kept_does_not_send_an_error_twice(site, sentry, spool, impatient):
