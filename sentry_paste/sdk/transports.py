@@ -53,8 +53,13 @@ class Attempt:
 
     @property
     def may_be_repeated(self) -> bool:
-        """Whether it may be taken later: no answer, 429, and what a server or a proxy says of itself."""
-        return (self.status == 0 and self.error is not None) or self.status in (408, 429, 500, 502, 503, 504)
+        """Whether it may be taken later: no answer, 429, and what servers and proxies say of themselves.
+
+        What they will never do (501, 505) is final.
+        """
+        if self.status == 0:
+            return self.error is not None
+        return self.status in (408, 429) or (self.status >= 500 and self.status not in (501, 505))
 
     @property
     def withheld(self) -> bool:

@@ -39,7 +39,8 @@ class Bounds:
         self._size = size
         self._age = age
         self._dropped = dropped
-        self._held: float = float("inf")
+        # Of what was there before the first look, which takes long where there is much, nothing is known.
+        self._held = 0
         self._looked = float("-inf")
 
     def wrote(self, file: SpoolFile) -> None:

@@ -58,6 +58,7 @@ class DeliveringTransport(Transport):
         _transports.add(self)
 
     def _begin(self) -> None:
+        self._pid = os.getpid()
         # The garbage collector may run while it is held, and what it calls may log an error.
         self._lock = threading.RLock()
         self._live = Backoff(LONGEST_LIVE)
@@ -77,6 +78,8 @@ class DeliveringTransport(Transport):
 
     def open(self) -> None:
         """Have what lies in the spool sent, from this process's first request or envelope on."""
+        if self._pid != os.getpid():  # forked by a server in C that does not tell Python, as uWSGI does
+            self.begin_again()
         if self._backlog is not None or self._is_killed:
             return
         with self._lock:
