@@ -9,14 +9,14 @@ EXAMPLE = [*INBOX, "Paste>=3.10", "pyramid>=2.0", "pyramid_jinja2>=2.10", "waitr
 
 setup(
     name="sentry-paste",
-    version="1.0.dev0",
+    version="1.0",
     description="Sentry around any WSGI application of an ini file: a PasteDeploy filter",
     long_description=Path(__file__).with_name("README.rst").read_text(encoding="utf-8"),
     long_description_content_type="text/x-rst",
     license="MIT",
     license_files=["LICENSE"],
     packages=find_packages(include=["sentry_paste", "sentry_paste.*"]),
-    include_package_data=True,
+    include_package_data=False,
     package_data={
         "sentry_paste": ["py.typed", "templates/*.dbtmako"],
         "sentry_paste.example": ["templates/*.jinja2", "static/*"],
@@ -82,7 +82,7 @@ setup(
     },
     keywords="sentry wsgi pastedeploy pyramid pylons turbogears zope openstack errors tracing",
     classifiers=[
-        "Development Status :: 4 - Beta",
+        "Development Status :: 5 - Production/Stable",
         "Environment :: Web Environment",
         "Framework :: Paste",
         "Framework :: Pylons",
