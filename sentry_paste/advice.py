@@ -81,6 +81,8 @@ def _not_outermost(structure: Structure, outside: tuple[Layer, ...], sentry: Lay
 def _way_out(structure: Structure, sentry: Layer) -> str:
     if sentry.placed == "pipeline" and sentry.placed_in == structure.section == structure.outermost:
         return f"make {sentry.name} the first of [{structure.section}]"
+    if sentry.placed == "pyramid.includes":
+        return f"a [filter:sentry], and filter-with = sentry in [{structure.outermost}], would cover them"
     return f"write filter-with = {sentry.name} in [{structure.outermost}] instead"
 
 

@@ -28,6 +28,8 @@ _STARTED_FIRST = (
 _START_UP = {
     "composite": "A crash of the app's factory is reported: Sentry is started first, and loads the app.",
     "filter-with": _STARTED_FIRST,
+    "pyramid.includes": "Sentry is started where the app's configuration includes it: what goes wrong before "
+    "is not reported, and an exception that ends the process after it is.",
     "other composite": "Whether a crash of the app's factory is reported depends on {placed_in}.",
 }
 

@@ -11,12 +11,17 @@ from typing import Any
 
 from paste.deploy.loadwsgi import APP, FILTER, FILTER_APP, FILTER_WITH, PIPELINE
 
+from sentry_paste.config.sources import PREFIX
 from sentry_paste.staticloader import StaticLoader, is_ours, is_there, missing_of
 
 # What a composite's key looks like whose value is the name of an app for certain: Paste's urlmap has them.
 _MOUNT_POINT = re.compile(r"/|https?://|domain\s")
 # Eggs whose apps are composites in a section of any kind.
 _COMPOSITES = re.compile(r"egg:paste(#urlmap|#cascade)", re.IGNORECASE)
+
+
+# What Pyramid's setting pyramid.includes names us by.
+_INCLUDED = frozenset({"sentry_paste", "sentry_paste.pyramid"})
 
 
 class IniError(ValueError):
@@ -35,7 +40,8 @@ class Layer:
         path: of the ini that it stands in, absolute.
         inner: what it calls, by mount point or key; by an empty key where there is one thing only.
         missing: the distribution or module that it needs and that is not installed here.
-        placed: how Sentry came to stand here: ``pipeline``, ``filter-with``, ``filter-app``, ``composite``.
+        placed: how Sentry came to stand here: ``pipeline``, ``filter-with``, ``filter-app``, ``composite``,
+            ``pyramid.includes``.
         placed_in: the section that says so.
         pipeline: what that section lists, where it is a pipeline.
         global_conf: what Sentry's factory gets.
@@ -138,11 +144,31 @@ def _app(context: Any) -> Layer:
     if is_ours(context.spec):
         return _our_composite(context)
     composite = "composit" in (context.protocol or "") or _COMPOSITES.match(context.spec)
-    return Layer(
+    layer = Layer(
         kind="composite" if composite else "app",
         inner=tuple(_parts(context)) if composite else (),
         missing=missing_of(context.spec),
         **_naming(context),
+    )
+    return _included(context, layer)
+
+
+def _included(context: Any, app: Layer) -> Layer:
+    """Return a Pyramid app in Sentry where its settings include that, as ``includeme`` reads them."""
+    settings = {**context.global_conf, **context.local_conf}
+    if _INCLUDED.isdisjoint(settings.get("pyramid.includes", "").split()):
+        return app
+    place = ("here", "__file__")
+    return Layer(
+        kind="sentry",
+        inner=(("", app),),
+        placed="pyramid.includes",
+        placed_in=context.section,
+        global_conf={
+            key: value for key, value in context.global_conf.items() if key.startswith(PREFIX) or key in place
+        },
+        local_conf={key: value for key, value in context.local_conf.items() if key.startswith(PREFIX)},
+        **{**_naming(context), "name": "sentry"},
     )
 
 

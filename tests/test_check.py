@@ -818,3 +818,42 @@ def test_connect_tells_of_certificates_that_cannot_be_read(write_ini, tmp_path):
 def test_warning_of_personal_data_is_by_what_the_sdk_goes_by(write_ini, value, count):
     report = check(str(ini(write_ini, f"data_collection.user_info = {value}\n")))
     assert len(warnings_of(report)) == count
+
+
+class TestPyramidIncludes:
+    APP = """
+        [app:main]
+        use = egg:myapp
+        pyramid.includes = pyramid_tm
+            sentry_paste
+        sentry.dsn = https://public:secret@sentry.example/7
+        sentry.release = shop@1
+    """
+
+    def test_app_that_includes_sentry_is_in_sentry(self, write_ini):
+        report = check(str(write_ini(self.APP)))
+        assert report.status() == 0
+        assert states(report) == [("SENTRY", "sentry"), ("covered", "main")]
+        text = report_text(report)
+        assert "https://***@sentry.example/7" in text
+        assert "Sentry is started where the app's configuration includes it" in text
+
+    def test_mistake_in_its_settings_is_told(self, write_ini):
+        report = check(str(write_ini(self.APP + "        sentry.sample_rate = much\n")))
+        assert report.status() == 2
+        assert "sample_rate = much" in report_text(report)
+
+    def test_filter_outside_of_it_is_not_covered(self, write_ini):
+        report = check(
+            str(
+                write_ini(
+                    textwrap.dedent(self.APP).replace("app:main", "app:shop")
+                    + "[filter:gzip]\nuse = egg:Paste#gzip\n[pipeline:main]\npipeline = gzip shop\n"
+                )
+            )
+        )
+        assert any("a [filter:sentry], and filter-with" in text for text in warnings_of(report))
+
+    def test_app_that_includes_others_only_is_without(self, write_ini):
+        report = check(str(write_ini(self.APP.replace("sentry_paste", "sentry_paste_other"))))
+        assert report.status() == 1
