@@ -69,3 +69,27 @@ def test_every_alias_and_variable_is_told():
         assert re.search(rf"^``{name}``\s+``{re.escape(alias.option)}``$", text, re.MULTILINE)
     for variable in VARIABLES.values():
         assert f"``{variable}``" in text
+
+
+def row(what):
+    """The filter's and the SDK's entry of the page that compares them."""
+    text = (DOCS / "comparison.rst").read_text(encoding="utf-8")
+    return re.search(rf"   \* - {what}.*\n     - (.*)\n     - (.*)\n", text).groups()
+
+
+def test_comparison_says_what_the_pages_say_that_it_names():
+    text = {page.stem: page.read_text(encoding="utf-8") for page in DOCS.glob("*.rst")}
+    behaviours = re.findall(r"   \* - .*\n     - (yes|no)\n     - (yes|no)\n", text["correctness"])
+    counts = tuple(str(sum(entry[side] == "yes" for entry in behaviours)) for side in (0, 1))
+    assert row("Behaviours") == counts
+    for name, what in (
+        ("outage", "around an outage"),
+        ("burst before exit", "burst"),
+        ("SIGKILL ", "after SIGKILL"),
+    ):
+        sdk, spool = re.search(rf"   {name} +(\d+)/\d+ +(\d+)/\d+", text["delivery"]).groups()
+        assert row(f"Errors that arrive.*{what}") == (spool, sdk)
+    filtered, sdk = re.search(
+        r"errors only, sessions on .*filter ([\d.]+), SDK ([\d.]+)", text["performance"]
+    ).groups()
+    assert row("Added to a request, errors only") == (f"{float(filtered):.0f} µs", f"{float(sdk):.0f} µs")
