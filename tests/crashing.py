@@ -97,7 +97,12 @@ class Process:
         self.stderr = path.with_name(f"{name}.stderr")
         with self.stderr.open("wb") as output:
             self.process = subprocess.Popen(
-                [python, "-W", "ignore::DeprecationWarning", __file__, str(path), name],
+                # Of libraries: Pyramid imports pkg_resources.
+                [
+                    *(python, "-W", "ignore::DeprecationWarning"),
+                    *("-W", "ignore:pkg_resources is deprecated:UserWarning"),
+                    *(__file__, str(path), name),
+                ],
                 env=servers.environment(**variables),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
