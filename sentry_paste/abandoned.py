@@ -30,7 +30,7 @@ def finish_or_leave(request: Finishing) -> None:
     """
     frame = sys._getframe()
     while frame is not None:
-        if frame.f_globals.get("__name__", "").startswith("sentry_sdk"):
+        if frame.f_globals.get("__name__", "").startswith(("sentry_sdk", "sentry_paste.sdk")):
             _left.append(request)
             return
         frame = frame.f_back  # type: ignore[assignment]

@@ -11,6 +11,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from contextvars import Context, copy_context
 from functools import partial
 from typing import Any
@@ -136,9 +137,11 @@ class Lifecycle:
         if status is None or status < 400:
             return args, kwargs
         exc_info = given.get("exc_info")
-        if exc_info and status >= 500:
-            self._capture_handled(exc_info[1])
-        identity = self._opening.event_id(status)
+        if exc_info and status >= 500 and self._captures_handled(exc_info[1]):
+            # Captured once the server has taken the response, when its headers and status are known.
+            identity: str | None = self._opening.id_of_next()
+        else:
+            identity = self._opening.event_id(status)
         if identity is None or not isinstance(given["response_headers"], list):
             return args, kwargs
         # The app's own list is the app's.
@@ -173,9 +176,12 @@ class Lifecycle:
 
     def _capture_handled(self, error: BaseException) -> None:
         """Report what the app hands to ``start_response``: the hook of PEP 3333 for error pages."""
-        if self._plan.settings.capture_start_response_errors and self._is_news(error):
+        if self._captures_handled(error):
             self._error = error
             self.run_anyway(lambda: self._capture(error, handled=True))
+
+    def _captures_handled(self, error: BaseException) -> bool:
+        return bool(self._plan.settings.capture_start_response_errors) and self._is_news(error)
 
     def capture(self, error: BaseException) -> None:
         """Report what the app raised, once, and note that the request failed.
@@ -204,6 +210,9 @@ class Lifecycle:
             traceback = traceback.tb_next
         mechanism = {"type": "wsgi", "handled": handled}
         event, hint = sdk.exception_event(error, traceback, sentry_sdk.get_client(), mechanism)
+        identity = self._opening.take_id()
+        if identity is not None:
+            event["event_id"] = identity
         sentry_sdk.capture_event(event, hint=hint)
 
     def page_for(self, error: BaseException) -> list[bytes] | None:
@@ -228,7 +237,8 @@ class Lifecycle:
             self._opening.note_start(500, headers)
         except Exception:  # the server has sent headers, or takes no exc_info: the crash is its to answer
             return None
-        log.error("%s %r crashed", environ.get("REQUEST_METHOD"), path_of(environ), exc_info=error)
+        with suppress(Exception):  # a filter or handler of the app's logging
+            log.error("%s %r crashed", environ.get("REQUEST_METHOD"), path_of(environ), exc_info=error)
         return body
 
     def do_what_is_due(self) -> float:

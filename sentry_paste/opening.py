@@ -11,6 +11,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from threading import RLock
 from typing import Any
 from uuid import uuid4
@@ -52,6 +53,7 @@ class Opening:
         "_headers",
         "_inner",
         "_is_discarded",
+        "_is_id_taken",
         "_last_id",
         "_name_left",
         "_plan",
@@ -86,6 +88,7 @@ class Opening:
         # Of the last event before the request's own; of the event for its status, where that is told before.
         self._last_id: str | None = None
         self._status_id: str | None = None
+        self._is_id_taken = False
         # The isolation and the current scope, while they wait; they have a reference to this.
         self._unused: tuple[Any, Any] | None = None
         self.lock = RLock()
@@ -208,6 +211,17 @@ class Opening:
             self._status_id = self._status_id or uuid4().hex
         return self._status_id
 
+    def id_of_next(self) -> str:
+        """Return the id that the next error is to have."""
+        self._status_id, self._is_id_taken = uuid4().hex, False
+        return self._status_id
+
+    def take_id(self) -> str | None:
+        """Return the id that a response has told, for the first error that is captured after that."""
+        identity = None if self._is_id_taken else self._status_id
+        self._is_id_taken = identity is not None or self._is_id_taken
+        return identity
+
     def note_inner(self, environ: Mapping[str, Any]) -> None:
         """Note a request within this one: its secrets are this one's.
 
@@ -327,4 +341,5 @@ def tell(loss: str) -> None:
         loss: what that costs.
     """
     # A warning, not an error: an error would be an event, and what failed may be the capturing of events.
-    log.warning("Sentry failed: %s", loss, exc_info=True)
+    with suppress(Exception):  # a filter or handler of the app's logging
+        log.warning("Sentry failed: %s", loss, exc_info=True)

@@ -1,5 +1,7 @@
 """A receiver of envelopes that fails as networks and servers do, and counts what it has taken."""
 
+from __future__ import annotations
+
 import contextlib
 import gzip
 import json

@@ -3,6 +3,7 @@
 import json
 import logging
 import re
+import sys
 from wsgiref.validate import validator
 
 import pytest
@@ -17,6 +18,7 @@ from sentry_paste.errorpage import ErrorPage
 from sentry_paste.testing import capture_envelopes
 
 import apps
+from wsgi import call, environ_of
 
 DSN = "https://public:secret@sentry.example/base/42"
 
@@ -237,6 +239,20 @@ class TestDialog:
         assert b"<script" not in body
 
 
+def test_log_handler_that_fails_costs_the_log_alone(captured, monkeypatch):
+    class Filter(logging.Filter):
+        def filter(self, record):
+            raise LookupError
+
+    own = logging.getLogger("sentry_paste")
+    found = Filter()
+    own.addFilter(found)
+    try:
+        assert get(crash).status_int == 500
+    finally:
+        own.removeFilter(found)
+
+
 class TestHeader:
     HEADER = {"error_page": False, "event_id_header": "X-Sentry-ID"}
 
@@ -256,6 +272,47 @@ class TestHeader:
         answer = get(apps.answer_exc_info, **self.HEADER)
         assert answer.headers["X-Sentry-ID"] == captured.errors[0]["event_id"]
         assert len(captured.errors) == 1
+
+    def test_cookie_that_the_response_sets_is_no_less_a_secret(self, captured):
+        def app(environ, start_response):
+            try:
+                raise ValueError("could not store s3cr3t-mint-0123456789")
+            except ValueError:
+                headers = [("Content-Type", "text/plain"), ("Set-Cookie", "session=s3cr3t-mint-0123456789")]
+                start_response("500 Oops", headers, sys.exc_info())
+            return [b"x"]
+
+        get(app, **self.HEADER)
+        value = captured.errors[0]["exception"]["values"][0]["value"]
+        assert value == "could not store [Filtered]"
+
+    def test_crash_that_the_server_raises_again_is_unhandled(self, captured):
+        def refuse(status, headers, exc_info=None):
+            if exc_info:
+                raise exc_info[1]
+
+        def app(environ, start_response):
+            start_response("200 OK", [])
+            yield b"begun"
+            try:
+                raise ZeroDivisionError("here")
+            except ZeroDivisionError:
+                start_response("500 Oops", [], sys.exc_info())
+
+        with pytest.raises(ZeroDivisionError):
+            list(SentryMiddleware(app, **self.HEADER)(environ_of(), refuse))
+        (error,) = captured.errors
+        assert error["exception"]["values"][0]["mechanism"]["handled"] is False
+
+    def test_id_of_a_status_is_that_of_the_error_that_comes_after_it(self, captured):
+        def app(environ, start_response):
+            start_response("503 Busy", [("Content-Type", "text/plain")])
+            yield b"x"
+            raise ZeroDivisionError("here")
+
+        seen = call(SentryMiddleware(app, failed_status_codes="503", **self.HEADER))
+        (error,) = captured.errors
+        assert dict(seen.starts[0][1])["X-Sentry-ID"] == error["event_id"]
 
     def test_status_that_is_an_event_by_itself_has_the_id_of_that(self, captured):
         def app(environ, start_response):

@@ -321,6 +321,36 @@ class TestSessions:
         registry.clients()[0].flush()
         assert sum(session["exited"] for session in captured.sessions) == 1600
 
+    def test_none_is_lost_where_filters_share_a_client(self, captured):
+        filters = [SentryMiddleware(answer, release="1", ignore_paths=[f"/none{n}"]) for n in range(4)]
+        (client,) = registry.clients()
+        for filtered in filters:
+            call(filtered, environ_of())
+        with client.session_flusher._aggregate_lock:
+            for filtered in filters:
+                call(filtered, environ_of())
+        client.flush()
+        assert sum(session["exited"] for session in captured.sessions) == 8
+
+    def test_body_that_is_collected_while_a_session_is_counted_waits(self, captured, monkeypatch):
+        app = SentryMiddleware(apps.answer_generator, release="1")
+        call(app, environ_of())
+        (client,) = registry.clients()
+        take_left = sdk.HealthySession.take_left
+        dropped = [app(environ_of(), lambda *args: None)]
+        sentry_sdk.get_global_scope()
+
+        def collect(session):
+            dropped.clear()
+            return take_left(session)
+
+        monkeypatch.setattr(sdk.HealthySession, "take_left", collect)
+        call(app, environ_of())
+        monkeypatch.undo()
+        call(app, environ_of())
+        client.flush()
+        assert sum(session["exited"] for session in captured.sessions) == 4
+
     def test_request_does_not_wait_for_whoever_counts(self, captured):
         app = SentryMiddleware(answer, release="1")
         call(app, environ_of())
@@ -1083,6 +1113,27 @@ class TestUnusedScopes:
         call(SentryMiddleware(app, release="1"), environ_of())
         contexts[0].run(sentry_sdk.capture_message, "late")
         assert captured.errors[0]["extra"] == {"seen": "yes"}
+
+    def test_what_the_server_says_of_the_next_request_is_not_in_this_one_s_events(self, captured):
+        def app(environ, start_response):
+            start_response("200 OK", [])
+            yield b"begun"
+            sentry_sdk.capture_message("of " + environ["PATH_INFO"])
+            yield b"ended"
+
+        filtered = SentryMiddleware(app)
+        bodies = []
+        for who in ("alice", "bob"):
+            # An outer middleware, in the server's own context.
+            sentry_sdk.get_isolation_scope().set_user({"id": who})
+            sentry_sdk.get_current_scope().set_tag("who", who)
+            body = iter(filtered(environ_of(f"/{who}"), lambda *args: None))
+            next(body)
+            bodies.append(body)
+        for body in bodies:
+            list(body)
+        told = {event["message"]: (event["user"]["id"], event["tags"]["who"]) for event in captured.errors}
+        assert told == {"of /alice": ("alice", "alice"), "of /bob": ("bob", "bob")}
 
     def test_tag_of_the_server_s_scope_is_in_events_of_requests(self, captured):
         sentry_sdk.get_isolation_scope().set_tag("of", "the server")

@@ -229,11 +229,18 @@ def enter_scopes(request: Any) -> tuple[Any, Any] | None:
         Scope.set_isolation_scope(isolation)
         Scope.set_current_scope(current)
         return None
-    unused_isolation = _unused(request, _isolation_scope.get(), request.client, is_isolation=True)
-    unused_current = _unused(request, _current_scope.get(), None, is_isolation=False)
+    isolation, current = _isolation_scope.get(), _current_scope.get()
+    unused_isolation = _unused(request, _as_of_now(isolation), request.client, is_isolation=True)
+    client = getattr(current, "client", None)
+    unused_current = _unused(request, _as_of_now(current), client, is_isolation=False)
     _isolation_scope.set(unused_isolation)
     _current_scope.set(unused_current)
     return unused_isolation, unused_current
+
+
+def _as_of_now(scope: Any) -> Any:
+    """Return a fork of a server's scope: when it is asked for, the scope may tell of another request."""
+    return None if scope is None else scope.fork()
 
 
 def _unused(

@@ -6,7 +6,8 @@ import os
 import time
 from collections import deque
 from collections.abc import Mapping
-from datetime import datetime, timezone
+from contextlib import suppress
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 from sentry_sdk.scope import Scope
@@ -96,12 +97,17 @@ class _CountingFlush:
         self.sessions: list[HealthySession] = []
 
     def __call__(self) -> None:
-        # One of the minute before may be left something while this runs.
-        del self.sessions[:-2]
-        for session in self.sessions:
+        sessions = list(self.sessions)
+        for session in sessions:
             for _ in range(session.take_left()):
                 self._flusher.add_session(session)
         self._flush()
+        # One of the minute before may be left something while this runs. Each filter has its own.
+        newest = max((session.started for session in sessions), default=None)
+        for session in sessions:
+            if newest is not None and newest - session.started > timedelta(minutes=1) and not session.left:
+                with suppress(ValueError):  # another flush was faster
+                    self.sessions.remove(session)
 
 
 def count_session(client: Any, session: HealthySession) -> None:
@@ -140,8 +146,9 @@ def count_session(client: Any, session: HealthySession) -> None:
         counters = flusher.pending_aggregates
         key = tuple(sorted(session.get_json_attrs().items()))
         session.counter = (counters, counters[key][session.started])
-        if not isinstance(flusher.flush, _CountingFlush):
-            flusher.flush = _CountingFlush(flusher)
+        with flusher._thread_lock:
+            if not isinstance(flusher.flush, _CountingFlush):
+                flusher.flush = _CountingFlush(flusher)
         if session not in flusher.flush.sessions:
             flusher.flush.sessions.append(session)
     except (AttributeError, KeyError):
