@@ -7,6 +7,7 @@ from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar, copy_context
 from copy import copy
 from functools import lru_cache
+from operator import attrgetter
 from typing import Any
 
 import sentry_sdk
@@ -230,17 +231,36 @@ def enter_scopes(request: Any) -> tuple[Any, Any] | None:
         Scope.set_current_scope(current)
         return None
     isolation, current = _isolation_scope.get(), _current_scope.get()
-    unused_isolation = _unused(request, _as_of_now(isolation), request.client, is_isolation=True)
+    unused_isolation = _unused(request, _as_of_now(isolation, True), request.client, is_isolation=True)
     client = getattr(current, "client", None)
-    unused_current = _unused(request, _as_of_now(current), client, is_isolation=False)
+    unused_current = _unused(request, _as_of_now(current, False), client, is_isolation=False)
     _isolation_scope.set(unused_isolation)
     _current_scope.set(unused_current)
     return unused_isolation, unused_current
 
 
-def _as_of_now(scope: Any) -> Any:
-    """Return a fork of a server's scope: when it is asked for, the scope may tell of another request."""
-    return None if scope is None else scope.fork()
+def _as_of_now(scope: Any, is_isolation: bool) -> Any:
+    """Return what a request's scope is to be a fork of, None where the server's tells nothing.
+
+    By the time at which it is asked for, the server's may tell of another request.
+    """
+    if scope is None:
+        return None
+    try:
+        if _told_by(scope) == _told_by_none(is_isolation):
+            return None
+    except AttributeError:  # a scope of another kind
+        pass
+    return scope.fork()
+
+
+# All that a scope can be told. A request has a trace of its own, and its client is given.
+_told_by = attrgetter(*(set(_SCOPE_SLOTS) - {"_propagation_context", "_type", "client"} or {"__class__"}))
+
+
+@lru_cache(maxsize=2)
+def _told_by_none(is_isolation: bool) -> Any:
+    return _told_by(_pristine(is_isolation))
 
 
 def _unused(
