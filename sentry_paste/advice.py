@@ -154,6 +154,21 @@ def _no_release(facts: Facts) -> Iterator[Warned]:
         )
 
 
+def _without_effect(facts: Facts) -> Iterator[Warned]:
+    given, settings = facts.settings.origins, facts.settings
+    if settings.user_feedback and not settings.error_page:
+        yield Warned("low", "user_feedback is without effect: it is for error_page")
+    if settings.user_feedback and settings.error_page and not settings.sdk.get("dsn"):
+        yield Warned("low", "user_feedback is without effect: its dialog is the DSN's, which has no value")
+    spooling = sorted(name for name in given if name.startswith("spool_") and name != "spool_dir")
+    if spooling and not settings.spool_dir:
+        yield Warned("low", f"{', '.join(spooling)}: without effect, as there is no spool_dir")
+    if not reports(settings):
+        pages = [name for name in ("error_page", "event_id_header") if name in given]
+        if pages:
+            yield Warned("medium", f"{', '.join(pages)}: without effect where nothing is reported")
+
+
 _RULES: tuple[Callable[[Facts], Iterator[Warned]], ...] = (
     _nothing_is_reported,
     _no_errors,
@@ -161,6 +176,7 @@ _RULES: tuple[Callable[[Facts], Iterator[Warned]], ...] = (
     _personal_data,
     _debug,
     _no_release,
+    _without_effect,
 )
 
 

@@ -17,6 +17,7 @@ from sentry_paste.config.errors import Problem
 from sentry_paste.config.inifile import IniFile
 from sentry_paste.config.sources import option_name
 from sentry_paste.effective import Value, effective
+from sentry_paste.errorpage import ErrorPage
 from sentry_paste.structure import IniError, Layer, Structure, read_structure
 from sentry_paste.testing import capture_envelopes
 
@@ -152,6 +153,8 @@ def _examine(layer: Layer, connect: bool) -> tuple[Filter, list[Warned]]:
     with _logged() as messages:
         try:
             settings = read_settings(layer)
+            if settings.error_page:
+                ErrorPage(settings, None)  # reads its template
             options, integrations = _client_of(settings)
         except ConfigError as mistake:
             return Filter(layer, title, mistake=mistake), _told(messages, mistake.source)

@@ -53,7 +53,7 @@ $feedback
 """
 )
 _REPORTED = Template(
-    "<p>The error has been reported. If you tell somebody of it, give this number:<br>"
+    "<p>The error has been $reported. If you tell somebody of it, give this number:<br>"
     "<code>$event_id</code></p>"
 )
 
@@ -80,6 +80,8 @@ class ErrorPage:
         self._template: Template | None = None
         if isinstance(settings.error_page, str):
             self._template = _read(settings)
+        # Where it is kept and not sent, nobody may ever look.
+        self._reported = "recorded" if settings.spool_dir and not dsn else "reported"
         self._dialog = dialog_address(dsn) if dsn and settings.user_feedback else None
 
     def answer(
@@ -119,7 +121,7 @@ class ErrorPage:
             feedback = f'<script async src="{address}"></script>'
         if self._template is not None:
             return self._template.safe_substitute(event_id=identity, feedback=feedback)
-        reported = _REPORTED.substitute(event_id=identity) if event_id else ""
+        reported = _REPORTED.substitute(event_id=identity, reported=self._reported) if event_id else ""
         return _PAGE.substitute(reported=reported, feedback=feedback)
 
 
@@ -128,7 +130,8 @@ def _read(settings: Settings) -> Template:
     try:
         return Template(Path(path).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        problem = Problem("error_page", path, f"cannot be read: {error}")
+        reason = error.strerror if isinstance(error, OSError) else "it is no text"
+        problem = Problem("error_page", path, f"cannot be read: {reason}")
         raise ConfigError(settings.source, [problem]) from error
 
 

@@ -21,7 +21,7 @@ from sentry_paste.spool.commands.courier import Courier
 from sentry_paste.spool.commands.planning import Plan, plan
 from sentry_paste.spool.commands.sending import Sending
 from sentry_paste.spool.commands.survey import Held, survey
-from sentry_paste.spool.names import ANY_DESTINATION, ASIDE, CLAIMED, WAITING
+from sentry_paste.spool.names import ANY_DESTINATION, ASIDE, CLAIMED, KINDS, WAITING
 from sentry_paste.spool.transport import Terms
 from sentry_paste.spooltext import kinds_text, number, plan_text, sent_text, summary_text
 
@@ -83,7 +83,12 @@ def _add_list(parser: argparse.ArgumentParser) -> None:
 
 def _add_kind(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--kind", action="append", default=[], metavar="K", help="only error, transaction, session ..."
+        "--kind",
+        action="append",
+        default=[],
+        metavar="K",
+        choices=KINDS,
+        help=f"only of this kind: {', '.join(KINDS)}",
     )
 
 
@@ -149,6 +154,9 @@ def _spool(options: argparse.Namespace) -> Spool:
 def _list(options: argparse.Namespace) -> int:
     directory = _spool(options).directory
     found = survey(directory).of(options.kind, options.state)
+    if not found.held and (options.kind or options.state):
+        print(f"{clean(str(directory))} holds no envelopes of that kind or state")
+        return 1
     if not found.held:
         rest = f" ({summary_text(found)})" if found.partial or found.foreign else ""
         print(f"{clean(str(directory))} holds no envelopes{rest}")

@@ -857,3 +857,23 @@ class TestPyramidIncludes:
     def test_app_that_includes_others_only_is_without(self, write_ini):
         report = check(str(write_ini(self.APP.replace("sentry_paste", "sentry_paste_other"))))
         assert report.status() == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "warning"),
+    [
+        ("user_feedback = true", "user_feedback is without effect: it is for error_page"),
+        (
+            "spool_rate = 5\nspool_fsync = true",
+            "spool_fsync, spool_rate: without effect, as there is no spool_dir",
+        ),
+    ],
+)
+def test_option_that_does_nothing_alone_is_told(write_ini, options, warning):
+    assert warning in warnings_of(check(str(ini(write_ini, options + "\n"))))
+
+
+def test_template_that_is_not_there_is_a_mistake(write_ini):
+    report = check(str(ini(write_ini, "error_page = nothere.html\n")))
+    assert report.status() == 2
+    assert "nothere.html: cannot be read: No such file or directory" in report_text(report)

@@ -127,6 +127,11 @@ class TestPage:
         assert record.exc_info[0] is ZeroDivisionError
         assert len(captured.errors) == 1
 
+    def test_event_that_is_only_kept_is_recorded_and_not_reported(self, tmp_path):
+        text = get(crash, spool_dir=str(tmp_path / "spool")).text
+        assert "has been recorded" in text
+        assert "reported" not in text
+
     def test_event_that_is_not_sent_is_not_promised(self, captured):
         answer = get(crash, before_send=lambda event, hint: None)
         assert "reported" not in answer.text
