@@ -333,21 +333,32 @@ class TestSessions:
         assert sum(session["exited"] for session in captured.sessions) == 8
 
     def test_body_that_is_collected_while_a_session_is_counted_waits(self, captured, monkeypatch):
-        app = SentryMiddleware(apps.answer_generator, release="1")
-        call(app, environ_of())
+        def app(environ, start_response):
+            if environ["PATH_INFO"] == "/dropped":
+                sentry_sdk.set_tag("opens", "the request")
+            start_response("200 OK", [])
+            yield b"x"
+
+        filtered = SentryMiddleware(app, release="1")
+        call(filtered, environ_of())
         (client,) = registry.clients()
+        body = filtered(environ_of("/dropped"), lambda *args: None)
+        next(iter(body))
+        dropped, body = [body], None
         take_left = sdk.HealthySession.take_left
-        dropped = [app(environ_of(), lambda *args: None)]
-        sentry_sdk.get_global_scope()
 
         def collect(session):
             dropped.clear()
             return take_left(session)
 
-        monkeypatch.setattr(sdk.HealthySession, "take_left", collect)
-        call(app, environ_of())
-        monkeypatch.undo()
-        call(app, environ_of())
+        with monkeypatch.context() as patched:
+            patched.setattr(sdk.HealthySession, "take_left", collect)
+            # In a thread, as it would wait for ever for a lock that it has; not one of threading's, which
+            # ThreadingIntegration has its frames in.
+            ended = threading.Event()
+            _thread.start_new_thread(lambda: (call(filtered, environ_of()), ended.set()), ())
+            assert ended.wait(5)
+        call(filtered, environ_of())
         client.flush()
         assert sum(session["exited"] for session in captured.sessions) == 4
 
