@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -10,9 +9,6 @@ from typing import Any
 from sentry_paste import network
 from sentry_paste.config import Settings
 from sentry_paste.structure import Layer, Structure
-
-# The inbox shows what was captured of others; nobody waits for errors of its own.
-_INBOX = re.compile(r"sentry[_.-]paste(#inbox|\.inbox:)", re.IGNORECASE)
 
 #: From the weightiest: nothing is reported; it costs too much, or is not what it seems; good to know.
 SEVERITIES = ("high", "medium", "low")
@@ -59,7 +55,7 @@ def of_structure(structure: Structure) -> Iterator[Warned]:
             )
         elif layer.is_sentry:
             yield from _not_outermost(structure, outside, layer)
-        elif layer.kind == "app" and not covered and not _INBOX.search(layer.spec):
+        elif layer.kind == "app" and not covered and not layer.is_inbox:
             yield Warned(
                 "medium",
                 f"No Sentry stands around {layer.name}: its errors are not reported; "

@@ -44,6 +44,11 @@ class Filter:
     mistake: ConfigError | None = None
     reached: bool | None = None
 
+    @property
+    def reports(self) -> bool:
+        """Tell whether it has anything to report to."""
+        return self.integrations is not None
+
 
 @dataclass(frozen=True)
 class Report:
@@ -66,14 +71,17 @@ class Report:
     warnings: tuple[Warned, ...]
 
     def status(self, strict: bool = False) -> int:
-        """Return the exit status: 2 with mistakes, 1 without Sentry, or with warnings where they count.
+        """Return the exit status: 2 with mistakes, 1 where nothing is reported, or with warnings that count.
+
+        An inbox alone has nothing to report.
 
         Args:
             strict: whether warnings count.
         """
         if any(found.mistake for found in self.filters):
             return 2
-        return 1 if not self.filters or (strict and self.warnings) else 0
+        reports = self.structure.is_inbox or any(found.reports for found in self.filters)
+        return 1 if not reports or (strict and self.warnings) else 0
 
 
 def check(

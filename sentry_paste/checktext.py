@@ -32,6 +32,10 @@ _START_UP = {
     "is not reported, and an exception that ends the process after it is.",
     "other composite": "Whether a crash of the app's factory is reported depends on {placed_in}.",
 }
+_APP_ALONE = (
+    "The app stands alone: with nowhere to report to there is no filter, unless the app or another filter "
+    "has started a Sentry client by then."
+)
 
 
 def wants_colour(stream: TextIO) -> bool:
@@ -88,6 +92,10 @@ class _Text:
         yield ""
 
     def _no_sentry(self, report: Report) -> Iterator[str]:
+        if report.structure.is_inbox:
+            yield from _wrapped("There is only the inbox here, which needs no Sentry around it.", "")
+            yield ""
+            return
         section = report.structure.outermost
         filters = [name.partition(":")[2] for name in report.unused if name.startswith("filter:")]
         yield self._paint("Sentry is not there", "red") + ": nothing is reported. Write"
@@ -109,7 +117,7 @@ class _Text:
             yield ""
             return
         yield self._title(f"{found.title} at start-up")
-        yield from self._start_up(found.layer)
+        yield from self._start_up(found)
         yield ""
         yield self._title(f"{found.title} options")
         yield from map(_value, found.values)
@@ -120,8 +128,9 @@ class _Text:
         yield from _wrapped(_integrations(found))
         yield ""
 
-    def _start_up(self, layer: Layer) -> Iterator[str]:
-        told = _START_UP.get(layer.placed)
+    def _start_up(self, found: Filter) -> Iterator[str]:
+        layer = found.layer
+        told = _START_UP.get(layer.placed) if found.reports else _APP_ALONE
         if told:
             yield from _wrapped(told.format(placed_in=f"[{layer.placed_in}]"))
             return

@@ -47,7 +47,8 @@ def _parser() -> argparse.ArgumentParser:
     checking = commands.add_parser(
         "check",
         help="tell what an ini says of Sentry, without starting its app",
-        epilog="Exit status: 0, 1 without Sentry (with --strict, with warnings too), 2 with mistakes.",
+        epilog="Exit status: 0, 1 where nothing is reported (with --strict, with warnings too), "
+        "2 with mistakes.",
     )
     _add_ini(checking)
     checking.add_argument("--connect", action="store_true", help="connect to the DSN's host; nothing is sent")

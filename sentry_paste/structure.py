@@ -18,7 +18,7 @@ from sentry_paste.staticloader import StaticLoader, is_ours, is_there, missing_o
 _MOUNT_POINT = re.compile(r"/|https?://|domain\s")
 # Eggs whose apps are composites in a section of any kind.
 _COMPOSITES = re.compile(r"egg:paste(#urlmap|#cascade)", re.IGNORECASE)
-
+_INBOX = re.compile(r"sentry[_.-]paste(#inbox|\.inbox:)", re.IGNORECASE)
 
 # What Pyramid's setting pyramid.includes names us by.
 _INCLUDED = frozenset({"sentry_paste", "sentry_paste.pyramid"})
@@ -67,6 +67,11 @@ class Layer:
         return self.kind == "sentry"
 
     @property
+    def is_inbox(self) -> bool:
+        """Tell whether this shows what was captured of others: nobody waits for errors of its own."""
+        return self.kind == "app" and bool(_INBOX.search(self.spec))
+
+    @property
     def has_sentry(self) -> bool:
         """Tell whether this, or anything in it, is ours."""
         return self.is_sentry or any(layer.has_sentry for _, layer in self.inner)
@@ -97,6 +102,12 @@ class Structure:
     path: str
     section: str
     outermost: str
+
+    @property
+    def is_inbox(self) -> bool:
+        """Tell whether there are inboxes and no other apps."""
+        apps = [layer for _, layer in self.root.walk() if layer.kind == "app"]
+        return bool(apps) and all(app.is_inbox for app in apps)
 
 
 def read_structure(path: str, name: str = "main", variables: Mapping[str, str] | None = None) -> Structure:

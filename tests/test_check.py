@@ -109,7 +109,8 @@ def test_pyramid_starter_without_a_filter_is_told_what_to_write(starter, capsys)
     assert "  [app:main]\n  filter-with = sentry\n" in text
 
 
-def test_what_is_told_to_write_puts_sentry_there(starter):
+def test_what_is_told_to_write_puts_sentry_there(starter, monkeypatch):
+    monkeypatch.setenv("SENTRY_DSN", "https://public@sentry.example/7")
     advised = starter(
         "filter-with = sentry", "[filter:sentry]\nuse = egg:sentry_paste\ndsn = ${SENTRY_DSN}\n"
     )
@@ -639,6 +640,60 @@ def test_no_dsn_is_the_weightiest_and_no_release_the_lightest(starter):
     assert report.warnings[2].text.startswith("release has no value")
     assert values(report)["dsn"] == ("not set", "default, no value in [filter:sentry]")
     assert report.filters[0].integrations is None
+
+
+@pytest.mark.parametrize(
+    "sections",
+    [
+        "[filter:sentry]\nuse = egg:sentry_paste\n[app:main]\nuse = egg:myapp\nfilter-with = sentry\n",
+        "[filter:sentry]\nuse = egg:sentry_paste\n[app:a]\nuse = egg:a\n"
+        "[pipeline:main]\npipeline = sentry a\n",
+        "[composite:main]\nuse = egg:sentry_paste\napp = a\n[app:a]\nuse = egg:a\n",
+    ],
+)
+def test_filter_with_nowhere_to_report_to_is_told_and_counts_as_no_sentry(write_ini, sections):
+    report = check(str(write_ini(sections)))
+    assert report.status() == 1
+    text = " ".join(report_text(report).split())
+    assert "The app stands alone: with nowhere to report to" in text
+    assert "reported: " not in text
+    assert "To start Sentry first" not in text
+
+
+def test_one_filter_with_somewhere_to_report_to_is_enough(write_ini):
+    text = """
+        [filter:other]
+        use = egg:sentry_paste
+        [composite:main]
+        use = egg:Paste#urlmap
+        / = a
+        /b = b
+        [app:a]
+        use = egg:a
+        filter-with = sentry
+        [app:b]
+        use = egg:b
+        filter-with = other
+    """
+    report = check(str(write_ini(SENTRY + textwrap.dedent(text))))
+    assert [found.reports for found in report.filters] == [True, False]
+    assert report.status() == 0
+
+
+@pytest.mark.parametrize(
+    "sections",
+    [
+        "[app:main]\nuse = egg:sentry_paste#inbox\nspool_dir = x\n",
+        "[composite:main]\nuse = egg:Paste#urlmap\n/a = a\n[app:a]\nuse = egg:sentry-paste#inbox\n",
+        "[app:main]\npaste.app_factory = sentry_paste.inbox:app_factory\nspool_dir = x\n",
+    ],
+)
+def test_inbox_alone_needs_no_sentry(write_ini, sections):
+    report = check(str(write_ini(sections)))
+    text = report_text(report)
+    assert "There is only the inbox here" in text
+    assert "filter-with" not in text
+    assert report.status() == 0
 
 
 def test_spool_alone_is_a_place_to_report_to(starter):
