@@ -8,7 +8,7 @@ from typing import Any
 
 from sentry_sdk.scrubber import DEFAULT_DENYLIST, EventScrubber
 
-from sentry_paste.config import kinds
+from sentry_paste.config import kinds, texts
 from sentry_paste.config.kinds import TAG_NAME, Kind
 
 # https://develop.sentry.dev/sdk/foundations/client/data-collection/, by the names that the SDK gives them.
@@ -97,7 +97,7 @@ def _context(key: str, text: str) -> Any:
         raise ValueError("expected contexts.NAME.KEY")
     if name == "trace":
         raise ValueError("the trace context is the SDK's")
-    return kinds.plain_scalar(text)
+    return texts.plain_scalar(text)
 
 
 def _integration(key: str, text: str) -> str:
@@ -107,7 +107,7 @@ def _integration(key: str, text: str) -> str:
 
 
 _FREE: Mapping[str, Callable[[str, str], Any]] = {
-    "_experiments": lambda _key, text: kinds.scalar(text),
+    "_experiments": lambda _key, text: texts.scalar(text),
     "contexts": _context,
     "integration": _integration,
     "proxy_headers": lambda _key, text: text,

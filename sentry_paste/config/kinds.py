@@ -7,7 +7,6 @@ text into a value or raises ``ValueError``.
 from __future__ import annotations
 
 import logging
-import math
 import re
 import socket
 from collections.abc import Callable, Iterable
@@ -17,6 +16,8 @@ from typing import Any
 from paste.deploy.converters import asbool
 
 from sentry_paste import sdk
+from sentry_paste.config import amounts
+from sentry_paste.config.texts import number, split_lines, split_names, split_words
 
 
 @dataclass(frozen=True)
@@ -36,48 +37,8 @@ class Kind:
     is_path: bool = False
 
 
-_SIZES = {"": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "kib": 2**10, "mib": 2**20, "gib": 2**30}
-
-# Seconds in a unit, and the ways in which people write it.
-_UNITS = {
-    "milliseconds": (0.001, {"ms", "millisecond", "milliseconds"}),
-    "seconds": (1.0, {"s", "sec", "second", "seconds"}),
-    "minutes": (60.0, {"m", "min", "minute", "minutes"}),
-    "hours": (3600.0, {"h", "hour", "hours"}),
-    "days": (86400.0, {"d", "day", "days"}),
-    "weeks": (604800.0, {"w", "week", "weeks"}),
-}
-_AMOUNT = re.compile(r"(?P<number>\d+(?:\.\d*)?|\.\d+)\s*(?P<unit>[A-Za-z]*)", re.ASCII)
-
 # What a tag may be, in Sentry's ingestion: https://develop.sentry.dev/sdk/data-model/event-payloads/
 TAG_NAME = re.compile(r"[A-Za-z0-9_.:-]{1,200}")
-
-
-def split_words(text: str) -> list[str]:
-    """Split a list that is written by line or by comma; blank entries are dropped.
-
-    Args:
-        text: ``a, b`` or an entry on each line.
-    """
-    return [word for line in split_lines(text) for word in map(str.strip, line.split(",")) if word]
-
-
-def split_names(text: str) -> list[str]:
-    """Split a list of names, which hold no blanks, by line, comma or blank.
-
-    Args:
-        text: ``a, b`` or ``a b`` or a name on each line.
-    """
-    return [name for word in split_words(text) for name in word.split()]
-
-
-def split_lines(text: str) -> list[str]:
-    """Split text into its lines, trimmed; blank ones are dropped.
-
-    Args:
-        text: an entry on each line.
-    """
-    return [line for line in map(str.strip, text.splitlines()) if line]
 
 
 def _text(text: str) -> str:
@@ -86,15 +47,8 @@ def _text(text: str) -> str:
     return text
 
 
-def _number(text: str) -> float:
-    value = float(text)
-    if not math.isfinite(value):
-        raise ValueError
-    return value
-
-
 def _rate(text: str) -> float:
-    value = _number(text)
+    value = number(text)
     if not 0 <= value <= 1:
         raise ValueError
     return value
@@ -105,16 +59,6 @@ def _count(text: str, least: int = 0) -> int:
     if value < least:
         raise ValueError
     return value
-
-
-def _size(text: str) -> int:
-    match = _AMOUNT.fullmatch(text)
-    if match is None or match["unit"].lower() not in _SIZES:
-        raise ValueError
-    size = float(match["number"]) * _SIZES[match["unit"].lower()]
-    if not math.isfinite(size):
-        raise ValueError
-    return int(size)
 
 
 def _level(text: str) -> int:
@@ -266,38 +210,6 @@ def _functions(text: str) -> list[dict[str, str]]:
     return [{"qualified_name": name} for name in names]
 
 
-def scalar(text: str) -> Any:
-    """Return a boolean, an integer or a number where text is one, else the text.
-
-    Args:
-        text: a value whose type nobody has declared.
-    """
-    for parse in (lambda word: bool(asbool(word)) if not word.isdecimal() else int(word), int, _number):
-        try:
-            return parse(text)
-        except ValueError:
-            continue
-    return text
-
-
-def plain_scalar(text: str) -> Any:
-    """Return a boolean or a number where text is nothing but one, so that no version or commit is changed.
-
-    Args:
-        text: a value whose type nobody has declared.
-    """
-    if text in ("true", "false"):
-        return text == "true"
-    for parse in (int, _number):
-        try:
-            value: Any = parse(text)
-        except ValueError:
-            continue
-        if str(value) == text:
-            return value
-    return text
-
-
 def choice(values: Iterable[str]) -> Kind:
     """Return the kind of an option that takes one of a few words.
 
@@ -324,14 +236,7 @@ def duration(bare: str, result: str = "seconds", *, whole: bool = False) -> Kind
     """
 
     def parse(text: str) -> float:
-        match = _AMOUNT.fullmatch(text)
-        unit = match and (match["unit"].lower() or bare)
-        factors = [factor for name, (factor, words) in _UNITS.items() if unit == name or unit in words]
-        if match is None or not factors:
-            raise ValueError
-        value = round(float(match["number"]) * factors[0] / _UNITS[result][0], 9)
-        if not math.isfinite(value):
-            raise ValueError
+        value = amounts.duration(text, bare, result)
         return int(value) if whole else value
 
     return Kind("duration", f"a time such as 30 s, 5 min or 7 days (a bare number is in {bare})", parse)
@@ -341,8 +246,8 @@ BOOLEAN = Kind("boolean", "true or false", lambda text: bool(asbool(text)))
 RATE = Kind("rate", "a number from 0 to 1", _rate)
 COUNT = Kind("count", "a whole number, 0 or more", _count)
 POSITIVE = Kind("positive count", "a whole number, 1 or more", lambda text: _count(text, least=1))
-NUMBER = Kind("number", "a number", _number)
-SIZE = Kind("size", "a size such as 10 MB (a bare number is in bytes)", _size)
+NUMBER = Kind("number", "a number", number)
+SIZE = Kind("size", "a size such as 10 MB (a bare number is in bytes)", amounts.size)
 LEVEL = Kind("level", "a log level, by name or number", _level)
 LEVEL_OR_NONE = Kind(
     "level",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sentry_paste.config import kinds, references
+from sentry_paste.config import kinds, references, texts
 from sentry_paste.config.kinds import duration
 from sentry_paste.config.options import Option
 
@@ -10,7 +10,7 @@ _KINDS = ("error", "feedback", "checkin", "session", "transaction", "profile", "
 
 
 def _spool_items(text: str) -> frozenset[str]:
-    found = {name.lower() for name in kinds.split_names(text)}
+    found = {name.lower() for name in texts.split_names(text)}
     unknown = sorted(found - {*_KINDS, "all", "none"})
     if unknown or ("none" in found and len(found) > 1):
         raise ValueError(f"knows no kind {unknown[0]!r}" if unknown else "none goes with no other")

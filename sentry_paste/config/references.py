@@ -15,7 +15,8 @@ from importlib import import_module
 from typing import Any
 
 from sentry_paste import sdk
-from sentry_paste.config.kinds import Kind, split_names
+from sentry_paste.config.kinds import Kind
+from sentry_paste.config.texts import split_names
 
 _DOTTED_NAME = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*(:[^\W\d]\w*(\.[^\W\d]\w*)*)?")
 _EXPECTED = "a dotted name, package.module:attribute or package.module.attribute"

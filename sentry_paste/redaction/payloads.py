@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from sentry_paste.redaction.matcher import Matcher
 from sentry_paste.redaction.names import FILTERED, Names
+from sentry_paste.redaction.parameters import clean_query
 from sentry_paste.redaction.walk import Path, Walk, items_of
 
 # What no request has a say in.
@@ -114,7 +115,7 @@ def clean_item(item: dict[str, Any], matcher: Matcher, names: Names) -> None:
             walk.add_member(item, key, value, None)
     walk.finish(matcher)
     for name, text in urls.items():
-        item["attributes"][name] = matcher.clean(names.clean_query(text), is_url=True)
+        item["attributes"][name] = matcher.clean(clean_query(text, names), is_url=True)
     if type(item.get("name")) is str:
         item["name"] = matcher.clean(item["name"], is_url=True)
 
@@ -201,10 +202,10 @@ def _add_request(walk: Walk, request: Any, names: Names) -> None:
         elif key == "cookies":
             request[key] = {name: FILTERED for name, _ in items_of(value)}
         elif key == "query_string" and type(value) is str:
-            request[key] = names.clean_query(value)
+            request[key] = clean_query(value, names)
             walk.add_member(request, key, request[key], None)
         elif key == "url" and type(value) is str:
-            request[key] = names.clean_query(value)
+            request[key] = clean_query(value, names)
             walk.add_url(request, key)
         elif key not in ("url", "method"):
             walk.add_member(request, key, value, ((None, "request"), key))

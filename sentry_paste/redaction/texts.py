@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 
 from sentry_paste.redaction.names import FILTERED, Names, Rule
+from sentry_paste.redaction.parameters import clean_parameters
 
 # Every repetition is bounded or of one class: no text makes these look twice at a place for long.
 _NAME = r"[\w%.\[\]-]{0,40}"
@@ -36,7 +37,7 @@ def clean_text(text: str, names: Names) -> str:
         names: which names are secret.
     """
     if "=" in text and _FIELDS.search(text):
-        text = names.clean_parameters(text)
+        text = clean_parameters(text, names)
     if "ookie" in text or "<Morsel" in text:
         text = _SET_COOKIE.sub(rf"\1{FILTERED}", text)
         text = _COOKIE_OBJECT.sub(rf"\1{FILTERED}", text)

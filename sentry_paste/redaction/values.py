@@ -16,6 +16,7 @@ from urllib.parse import unquote_plus
 
 from sentry_paste.redaction.forms import Secret, Where
 from sentry_paste.redaction.names import USER_KEYS, Names
+from sentry_paste.redaction.parameters import secret_parameters
 
 # What is shorter is too likely to be found by chance.
 _LONG = 8
@@ -154,7 +155,7 @@ def _of_entry(key: str, value: str, names: Names) -> Iterator[Secret]:
 
 
 def _parameters(text: str, names: Names) -> Iterator[Secret]:
-    for name, raw in names.secret_parameters(text):
+    for name, raw in secret_parameters(text, names):
         yield Secret(f"{name}={raw}", Where.PAIR, len(name) + 1)
         decoded = unquote_plus(raw)
         if decoded != raw:

@@ -8,6 +8,7 @@ from typing import Any, Union
 
 from sentry_paste.redaction.matcher import NO_SECRETS, Matcher
 from sentry_paste.redaction.names import FILTERED, Names, Rule
+from sentry_paste.redaction.parameters import clean_query
 from sentry_paste.redaction.texts import clean_text
 
 # What Sentry's protocol says of spans, breadcrumbs, traces and mechanisms: no request has a say in it, and an
@@ -107,7 +108,7 @@ class Walk:
                 self._replace(headers, name, (path, name))
             elif type(value) is str:
                 if "?" in value or self._names.has_parameters(name):
-                    headers[name] = self._names.clean_query(value)
+                    headers[name] = clean_query(value, self._names)
                 self._urls.append((headers, name))
 
     def add(self, node: Any, path: Path, by_name: bool = True) -> None:
@@ -167,7 +168,7 @@ class Walk:
         if rule is Rule.PARAMETERS:
             if type(value) is str:
                 if value not in self._queries:
-                    self._queries[value] = self._names.clean_query(value)
+                    self._queries[value] = clean_query(value, self._names)
                 node[key] = self._queries[value]
         elif rule is Rule.TYPE_ONLY:
             found = _TYPE.match(value) if type(value) is str else None

@@ -166,24 +166,6 @@ def test_every_size_comes_back(number, unit):
     assert kinds.SIZE.parse(f"{number} {unit}".strip()) == number * factor
 
 
-@pytest.mark.parametrize(
-    ("text", "value"),
-    [
-        ("true", True),
-        ("off", False),
-        ("1", 1),
-        ("0", 0),
-        ("-3", -3),
-        ("1.5", 1.5),
-        ("nan", "nan"),
-        ("a b", "a b"),
-    ],
-)
-def test_scalar_is_what_it_looks_like(text, value):
-    assert kinds.scalar(text) == value
-    assert type(kinds.scalar(text)) is type(value)
-
-
 class TestExceptions:
     def test_dotted_built_in_and_other_names(self):
         import zipfile
