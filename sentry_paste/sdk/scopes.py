@@ -13,8 +13,6 @@ from typing import Any
 import sentry_sdk
 from sentry_sdk.scope import Scope, ScopeType
 
-from sentry_paste.sdk.options import streams_spans
-
 try:
     # PyramidIntegration and its kin wrap the app in the SDK's WSGI middleware unless this is set: without
     # it each request makes a second transaction. Missing: an own variable, and the second transaction.
@@ -205,17 +203,6 @@ def open_scopes(isolation: Any, current: Any, function: Callable[[], Any]) -> No
             _take_over(scope, made)
 
 
-def leave_span(span: Any) -> None:
-    """Have the current scope be without a span that is over.
-
-    Args:
-        span: that began while other scopes were current.
-    """
-    scope = sentry_sdk.get_current_scope()
-    if scope.span is span:
-        scope.span = None
-
-
 def enter_scopes(request: Any) -> tuple[Any, Any] | None:
     """Give a request scopes of its own, in its own context; return them if they wait until they are used.
 
@@ -304,34 +291,3 @@ def note_inner_request(environ: Mapping[str, Any]) -> None:
     scope = _isolation_scope.get() if _isolation_scope is not None else None
     if isinstance(scope, RequestScope) and scope._request is not None:
         scope._request.note_inner(environ)
-
-
-def set_sampling_context(environ: dict[str, Any]) -> None:
-    """Give the environ to the ``traces_sampler`` of a streamed span.
-
-    Args:
-        environ: of the request.
-    """
-    Scope.set_custom_sampling_context({"wsgi_environ": environ})
-
-
-def has_attributes(options: Mapping[str, Any]) -> bool:
-    """Tell whether a client sends what takes its attributes from the scope: log items, streamed spans.
-
-    Args:
-        options: of the client.
-    """
-    return hasattr(Scope, "set_attribute") and (bool(options.get("enable_logs")) or streams_spans(options))
-
-
-def mark_server_span(scope: Scope, span: Any) -> None:
-    """Tell integrations which streamed span is the request's, to put the route on it.
-
-    ``PyramidIntegration`` reads it there. Missing: the span has no ``http.route``.
-
-    Args:
-        scope: the current scope.
-        span: the streamed span.
-    """
-    if hasattr(scope, "_server_segment_span"):
-        scope._server_segment_span = span

@@ -182,3 +182,45 @@ def _plain(span: Any) -> dict[str, Any]:
 
 def _seconds(time: datetime | None) -> float | None:
     return None if time is None else time.timestamp()
+
+
+def leave_span(span: Any) -> None:
+    """Have the current scope be without a span that is over.
+
+    Args:
+        span: that began while other scopes were current.
+    """
+    scope = sentry_sdk.get_current_scope()
+    if scope.span is span:
+        scope.span = None
+
+
+def set_sampling_context(environ: dict[str, Any]) -> None:
+    """Give the environ to the ``traces_sampler`` of a streamed span.
+
+    Args:
+        environ: of the request.
+    """
+    Scope.set_custom_sampling_context({"wsgi_environ": environ})
+
+
+def has_attributes(options: Mapping[str, Any]) -> bool:
+    """Tell whether a client sends what takes its attributes from the scope: log items, streamed spans.
+
+    Args:
+        options: of the client.
+    """
+    return hasattr(Scope, "set_attribute") and (bool(options.get("enable_logs")) or streams_spans(options))
+
+
+def mark_server_span(scope: Scope, span: Any) -> None:
+    """Tell integrations which streamed span is the request's, to put the route on it.
+
+    ``PyramidIntegration`` reads it there. Missing: the span has no ``http.route``.
+
+    Args:
+        scope: the current scope.
+        span: the streamed span.
+    """
+    if hasattr(scope, "_server_segment_span"):
+        scope._server_segment_span = span
