@@ -504,3 +504,55 @@ def test_mod_wsgi_reports_a_crash_at_start_up(mod_wsgi):
             server.end(signal.SIGTERM)
         values = [event["exception"]["values"][-1]["value"] for event in received.errors]
     assert set(values) == {"myapp does not start"}
+
+
+# What any Apache needs; the lines for the app are the page's.
+HTTPD = """
+ServerRoot {folder}
+ServerName localhost
+Listen 127.0.0.1:{port}
+PidFile {folder}/httpd.pid
+ErrorLog /dev/stderr
+DefaultRuntimeDir {folder}
+User {user}
+Group {user}
+LoadModule mpm_event_module /usr/lib/apache2/modules/mod_mpm_event.so
+LoadModule authz_core_module /usr/lib/apache2/modules/mod_authz_core.so
+LoadModule wsgi_module {module}
+WSGISocketPrefix {folder}/wsgi
+Include {folder}/myapp.conf
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(
+    not is_root(), reason="Apache runs the app as another user, which only root can have it do"
+)
+def test_apaches_own_mod_wsgi_reports_as_its_page_says(mod_wsgi):
+    folder, python = mod_wsgi
+    port = servers.free_port()
+    page = pages.page("deployments/mod_wsgi")
+    page.write(folder)
+    # The page's app is installed in its environment.
+    pages.write_distribution(folder, "myapp", pages.MYAPP)
+    (site_packages,) = (folder / "venv/lib").glob("python3.*/site-packages")
+    (site_packages / "myapp.pth").write_text(f"{folder}\n")
+    conf = folder / "myapp.conf"
+    conf.write_text(conf.read_text().replace("/srv/myapp", str(folder)))
+    asked = [str(Path(python).with_name("mod_wsgi-express")), "module-location"]
+    module = subprocess.run(asked, capture_output=True, encoding="utf-8", check=True).stdout.strip()
+    httpd = folder / "httpd.conf"
+    httpd.write_text(HTTPD.format(folder=folder, port=port, user=WEB_USER, module=module))
+    command = ["/usr/sbin/apache2", "-DFOREGROUND", "-f", str(httpd)]
+    with receiver.serve() as received:
+        with servers.started(command, port, folder, SENTRY_DSN=received.dsn) as server:
+            assert b"hello from /" in ask(server, "hello")
+            ask(server, "crash")
+            assert server.end(signal.SIGTERM) == 0
+            print(server.output())
+    (event,) = received.errors
+    assert (event["exception"]["values"][-1]["value"], event["release"]) == ("crash of myapp", "myapp@1.0")
+    assert sorted(found["transaction"] for found in received.transactions) == ["GET /crash", "GET /hello"]
+    assert sum(counts.get("crashed", 0) for counts in received.envelopes.sessions) == 1
+    assert left_in(folder) == []
+    assert_valid_for_sentry(received.envelopes)
