@@ -544,12 +544,14 @@ def test_apaches_own_mod_wsgi_reports_as_its_page_says(mod_wsgi):
     httpd = folder / "httpd.conf"
     httpd.write_text(HTTPD.format(folder=folder, port=port, user=WEB_USER, module=module))
     command = ["/usr/sbin/apache2", "-DFOREGROUND", "-f", str(httpd)]
-    with receiver.serve() as received:
-        with servers.started(command, port, folder, SENTRY_DSN=received.dsn) as server:
-            assert b"hello from /" in ask(server, "hello")
-            ask(server, "crash")
-            assert server.end(signal.SIGTERM) == 0
-            print(server.output())
+    with (
+        receiver.serve() as received,
+        servers.started(command, port, folder, SENTRY_DSN=received.dsn) as server,
+    ):
+        assert b"hello from /" in ask(server, "hello")
+        ask(server, "crash")
+        assert server.end(signal.SIGTERM) == 0
+        print(server.output())
     (event,) = received.errors
     assert (event["exception"]["values"][-1]["value"], event["release"]) == ("crash of myapp", "myapp@1.0")
     assert sorted(found["transaction"] for found in received.transactions) == ["GET /crash", "GET /hello"]
