@@ -1,5 +1,6 @@
 """The inis of docs/receivers.rst."""
 
+import json
 import re
 import signal
 import subprocess
@@ -8,6 +9,8 @@ import sys
 import pytest
 import sentry_sdk
 from test_deployments import ask
+from test_more_servers import complaint, provide
+from test_servers import until
 
 from sentry_paste.cli import main
 
@@ -66,6 +69,47 @@ def test_spotlight_in_a_development_ini_gets_the_error_and_the_trace(place):
         (transaction,) = spotlight.transactions
         assert (transaction["transaction"], transaction["spans"]) == ("GET /crash", [])
         assert sum(counts["crashed"] for counts in spotlight.envelopes.sessions) == 1
+
+
+@pytest.fixture
+def spotlight(tmp_path):
+    """The real one, as the page says, on a port of its own; and what its tail prints."""
+    provide("npm", "npm")
+    # It needs Node 20, and tells older ones so at the start.
+    said = complaint("bash", "-ec", f"cd {tmp_path} && {PAGE.command('npm install')}")
+    if said is not None:
+        pytest.skip(f"Spotlight cannot be installed: {said}")
+    port = servers.free_port()
+    serving, tailing = (
+        [*pages.words(PAGE.command(words), port, sys.executable), "-p", str(port)]
+        for words in ("spotlight server", "spotlight tail")
+    )
+    with servers.started(serving, port, tmp_path, "spotlight"):
+        with (tmp_path / "tail").open("wb") as output:
+            tail = subprocess.Popen(tailing, cwd=tmp_path, stdout=output, stderr=subprocess.STDOUT)
+        try:
+            yield port, tmp_path / "tail"
+        finally:
+            tail.kill()
+            tail.wait()
+
+
+@pytest.mark.slow
+def test_spotlights_tail_tells_the_error_and_the_trace(place, spotlight):
+    port, tail = spotlight
+
+    def told():
+        lines = [line for line in tail.read_text(encoding="utf-8").splitlines() if line.startswith("{")]
+        return {found["type"]: found for found in map(json.loads, lines)}
+
+    crash_under_pserve(place, "development.ini", SENTRY_SPOTLIGHT=f"http://localhost:{port}/stream")
+    assert until(lambda: {"error", "trace"} <= told().keys(), seconds=20)
+    error, trace = told()["error"], told()["trace"]
+    assert (error["exception_type"], error["exception_value"]) == ("ZeroDivisionError", "crash of myapp")
+    assert (error["environment"], error["release"]) == ("development", "myapp@1.0")
+    assert error["request_url"].endswith("/crash")
+    assert (trace["transaction"], trace["status"]) == ("GET /crash", "internal_error")
+    assert error["trace_id"] == trace["trace_id"]
 
 
 def test_bugsink_is_sent_errors_and_nothing_else(place):
