@@ -67,6 +67,7 @@ def hear(event: Any) -> None:
         elif kind == "PubAfterTraversal":
             name = published_name(event.request.get("PUBLISHED"))
             sentry_sdk.get_current_scope().set_transaction_name(name, source="component")
+            _note_user(event.request)
         elif not event.retry and is_failure(event.exc_info[1]):
             _capture(event.exc_info)
     except Exception:
@@ -116,6 +117,14 @@ def published_name(published: Any) -> str:
     if cls.__module__ == _MADE_FOR_FORMS:
         cls = getattr(cls, "form", None) or cls
     return ".".join(part for part in (cls.__module__, cls.__qualname__, method) if part)
+
+
+def _note_user(request: Any) -> None:
+    """Note who is signed in: ``REMOTE_USER`` comes only with the end of the publication."""
+    user = request.get("AUTHENTICATED_USER")
+    found = {"username": getattr(user, "getUserName", str)(), "userid": getattr(user, "getId", str)()}
+    if found["userid"]:  # nobody has none
+        sdk.note_user(found)
 
 
 def _capture(exc_info: Any) -> None:

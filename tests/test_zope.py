@@ -281,6 +281,19 @@ class PubEvent:
         self.request = request
 
 
+class User:
+    """Of Zope's."""
+
+    def getUserName(self):
+        return "wilhelmina"
+
+    getId = getUserName  # noqa: N815 - Zope's name
+
+
+class PubAfterTraversal(PubEvent):
+    pass
+
+
 class PubStart(PubEvent):
     pass
 
@@ -319,6 +332,43 @@ def test_failure_that_the_sites_log_has_too_is_one_event(captured, request, site
     app.get(f"/{site_log}", status=500)
     (event,) = captured.errors
     assert told in str(event.get("exception") or event["logentry"])
+
+
+def publish_for_user(environ, start_response):
+    """A publication for somebody who is signed in, of which Zope says nothing in the environ so far."""
+    user = User()
+    hear(PubAfterTraversal(PUBLISHED=publish_for_user, AUTHENTICATED_USER=user))
+    logging.getLogger("shop").error("%s has no basket", user.getUserName())
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    return [b"answered"]
+
+
+def test_name_of_who_is_signed_in_stays_here(receiver):
+    app = TestApp(SentryMiddleware(publish_for_user, dsn=receiver.dsn))
+    app.get("/")
+    receiver.wait(errors=1)
+    assert b"has no basket" in b"".join(receiver.raw)
+    assert b"wilhelmina" not in b"".join(receiver.raw)
+
+
+def test_name_of_who_is_signed_in_is_the_users_where_personal_data_is_asked_for(captured):
+    app = TestApp(SentryMiddleware(publish_for_user, dsn="http://key@127.0.0.1:1/1", send_default_pii=True))
+    app.get("/")
+    (event,) = captured.errors
+    assert event["user"]["username"] == "wilhelmina"
+
+
+def test_nobody_signed_in_is_no_user(captured):
+    def publish(environ, start_response):
+        hear(PubAfterTraversal(PUBLISHED=publish, AUTHENTICATED_USER=None))
+        logging.getLogger("shop").error("nobody's basket")
+        start_response("200 OK", [("Content-Type", "text/plain")])
+        return [b"answered"]
+
+    options = {"dsn": "http://key@127.0.0.1:1/1", "send_default_pii": True}
+    TestApp(SentryMiddleware(publish, **options)).get("/")
+    (event,) = captured.errors
+    assert "username" not in event.get("user", {})
 
 
 def test_name_of_what_is_published():
