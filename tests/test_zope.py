@@ -240,18 +240,20 @@ def test_buildout_names_the_filter_as_the_page_says(tmp_path):
     port = servers.free_port()
     (tmp_path / "shop.py").write_text(SHOP)
     with serve() as receiver:
-        text = docs.page("deployments/zope").files["buildout.cfg"].replace(docs.PORT, str(port))
+        site = docs.page("deployments/zope")
+        text = site.files["buildout.cfg"].replace(docs.PORT, str(port))
         text = text.replace("https://key@sentry.example/1", receiver.dsn)
         text = text.replace("[buildout]\n", "[buildout]\noffline = true\nnewest = false\n")
+        text = text.replace("path/to/sentry_paste", str(ROOT))
         (tmp_path / "buildout.cfg").write_text(text + BUILDOUT.format(folder=tmp_path))
         for command in (
             [sys.executable, "-m", "venv", str(tmp_path / "venv")],
-            [str(python), "-m", "pip", "install", "-q", "plone.recipe.zope2instance", "Paste", str(ROOT)],
-            [str(python.with_name("buildout"))],
+            [str(python), "-m", "pip", "install", "-q", "plone.recipe.zope2instance", "Paste", "sentry-sdk"],
+            [str(python.with_name(site.command("^buildout")))],
         ):
             ended = subprocess.run(command, cwd=tmp_path, capture_output=True, encoding="utf-8", timeout=600)
             assert ended.returncode == 0, ended.stderr
-        command = [str(tmp_path / "bin" / "instance"), "console"]
+        command = [str(tmp_path / "bin" / "instance"), *site.command("bin/instance").split()[1:]]
         with servers.started(command, port, tmp_path, "instance", seconds=60) as server:
             assert page(port, "crash")[0] == 500
             receiver.wait(errors=1, seconds=30)
