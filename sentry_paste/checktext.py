@@ -135,7 +135,7 @@ class _Text:
             "Sentry. To start Sentry first, write"
         )
         yield ""
-        yield from (f"    {line}" for line in _started_first(layer))
+        yield from (f"    {line}".rstrip() for line in _started_first(layer))
 
     def _warnings(self, report: Report) -> Iterator[str]:
         if not report.warnings:
