@@ -49,6 +49,8 @@ def of_structure(structure: Structure) -> Iterator[Warned]:
     first = next(layer for _, layer in structure.root.walk() if layer.is_sentry)
     for outside, layer in structure.root.walk():
         covered = any(other.is_sentry for other in outside)
+        if layer.is_sentry:
+            yield from _on_no_app(layer)
         if layer.is_sentry and covered:
             yield Warned(
                 "medium", f"{layer.name} stands inside another Sentry, which has the request: it does nothing"
@@ -59,7 +61,7 @@ def of_structure(structure: Structure) -> Iterator[Warned]:
             yield Warned(
                 "medium",
                 f"No Sentry stands around {layer.name}: its errors are not reported; "
-                f"filter-with = {first.name} in [{structure.outermost}] is around everything",
+                f"{_around_all(structure, first.name)} is around everything",
             )
 
 
@@ -75,11 +77,30 @@ def _not_outermost(structure: Structure, outside: tuple[Layer, ...], sentry: Lay
 
 
 def _way_out(structure: Structure, sentry: Layer) -> str:
-    if sentry.placed == "pipeline" and sentry.placed_in == structure.section == structure.outermost:
-        return f"make {sentry.name} the first of [{structure.section}]"
     if sentry.placed == "pyramid.includes":
-        return f"a [filter:sentry], and filter-with = sentry in [{structure.outermost}], would cover them"
+        return f"a [filter:sentry], and {_around_all(structure, 'sentry')}, would cover them"
+    if structure.outermost.startswith("pipeline:"):
+        return f"make {sentry.name} the first of [{structure.outermost}]"
     return f"write filter-with = {sentry.name} in [{structure.outermost}] instead"
+
+
+def _around_all(structure: Structure, name: str) -> str:
+    if structure.outermost.startswith("pipeline:"):
+        return f"{name} as the first of [{structure.outermost}]"
+    return f"filter-with = {name} in [{structure.outermost}]"
+
+
+def _on_no_app(sentry: Layer) -> Iterator[Warned]:
+    """Tell of ``filter-with`` in what PasteDeploy then takes for a filter (``_FilterWith.invoke``)."""
+    section = sentry.placed_in
+    if sentry.placed == "filter-with" and section.startswith(("pipeline:", "filter-app:")):
+        yield Warned(
+            "high",
+            f"PasteDeploy does not make an app of [{section}] with filter-with: each request fails; "
+            + (
+                f"make {sentry.name} the first of it" if section.startswith("pipeline:") else "use a pipeline"
+            ),
+        )
 
 
 def of_options(facts: Facts) -> Iterator[Warned]:

@@ -102,12 +102,17 @@ class _Text:
         yield ""
         if not filters:
             yield from ("  [filter:sentry]", "  use = egg:sentry_paste", "  dsn = ${SENTRY_DSN}", "")
+        name = filters[0] if filters else "sentry"
+        is_pipeline = section.startswith("pipeline:")
         yield f"  [{section}]"
-        yield f"  filter-with = {filters[0] if filters else 'sentry'}"
+        yield f"  pipeline = {name} ..." if is_pipeline else f"  filter-with = {name}"
         yield ""
         if filters:
-            yield from _wrapped(f"[filter:{filters[0]}] is in the file, but nothing here uses it.", "")
-        yield from _wrapped(f"The last line is added to what [{section}] has already.", "")
+            yield from _wrapped(f"[filter:{name}] is in the file, but nothing here uses it.", "")
+        if is_pipeline:
+            yield from _wrapped(f"In the last line, {name} stands before what [{section}] has already.", "")
+        else:
+            yield from _wrapped(f"The last line is added to what [{section}] has already.", "")
         yield ""
 
     def _filter(self, found: Filter) -> Iterator[str]:
@@ -139,7 +144,7 @@ class _Text:
             "Sentry. To start Sentry first, write"
         )
         yield ""
-        yield from (f"    {line}" for line in _started_first(layer))
+        yield from (f"    {line}".rstrip() for line in _started_first(layer))
 
     def _warnings(self, report: Report) -> Iterator[str]:
         if not report.warnings:
@@ -219,9 +224,14 @@ def _started_first(layer: Layer) -> Iterator[str]:
         yield f"[composite:{name}]             in place of [{layer.placed_in}]"
         yield f"app = {_reference(app)}".ljust(30) + " in place of next"
         return
-    yield f"[{layer.placed_in}]"
+    # Not filter-with, with which PasteDeploy takes a pipeline for a filter (_FilterWith.invoke).
+    name = layer.placed_in.partition(":")[2]
+    yield f"[composite:{name}]".ljust(30) + f" in place of [{layer.placed_in}]"
+    yield "use = egg:sentry_paste".ljust(30) + " and the options of the filter"
+    yield f"app = {name}-app"
+    yield ""
+    yield f"[pipeline:{name}-app]"
     yield f"pipeline = {' '.join(word for word in layer.pipeline if word != layer.name)}"
-    yield f"filter-with = {layer.name}"
 
 
 def _reference(layer: Layer) -> str:

@@ -21,6 +21,7 @@ import sentry_sdk
 from sentry_paste import sdk
 from sentry_paste.naming import CUSTOM, FRAMEWORK_KEYS, URL, default_name, framework_name
 from sentry_paste.plan import Facts, Plan
+from sentry_paste.redaction.names import NOTED_USER
 from sentry_paste.reporting import FAILED_STATUS, RequestData
 from sentry_paste.request import add_attributes, address_of, path_of, snapshot
 from sentry_paste.tracing import Begin, SpanTrace, Trace, TransactionTrace, continue_without_transaction
@@ -229,6 +230,15 @@ class Opening:
             environ: of the other.
         """
         self._inner.append(snapshot(environ))
+
+    def note_user(self, user: Mapping[str, str]) -> None:
+        """Note who is signed in, where a framework says so before it is in the environ.
+
+        Args:
+            user: ``username`` and ``userid``.
+        """
+        if self._environ is not None:
+            self._environ[NOTED_USER] = user
 
     def begin_sampled(self) -> None:
         """Open a request whose transaction is to be sent, and decide for the others that theirs is not."""

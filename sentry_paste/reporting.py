@@ -12,6 +12,7 @@ from sentry_paste.forwarding import Forwarded
 from sentry_paste.naming import CUSTOM, URL, default_name, framework_name
 from sentry_paste.plan import Plan
 from sentry_paste.redaction import HasSecrets, Matcher, Secret, values
+from sentry_paste.redaction.names import NOTED_USER
 from sentry_paste.request import METHOD, address_of, headers_of, native, path_of, url_of
 from sentry_paste.retries import is_retried
 
@@ -86,7 +87,7 @@ class RequestData(HasSecrets):
         environ, self._environ = self._environ, None
         self._seen = None
         if environ is not None:
-            self._remote_user = environ.get("REMOTE_USER")
+            self._remote_user = _name_of_user(environ)
             self._users = values.of_environ(environ, self._plan.secret_names)
             self._added = self._added_to(environ)
             self._name_left = framework_name(environ) or self._name_left
@@ -210,13 +211,18 @@ class RequestData(HasSecrets):
     def _add_user(self, event: Any) -> None:
         user = event.get("user") or {}
         address = address_of(self.strings, self.forwarded())
-        name = self._remote_user if self._environ is None else self._environ.get("REMOTE_USER")
+        name = self._remote_user if self._environ is None else _name_of_user(self._environ)
         if address:
             user.setdefault("ip_address", address)
         if isinstance(name, str) and name:
             user.setdefault("username", native(name))
         if user:
             event["user"] = user
+
+
+def _name_of_user(environ: dict[str, Any]) -> Any:
+    noted = environ.get(NOTED_USER) or {}
+    return environ.get("REMOTE_USER") or noted.get("username")
 
 
 def _drop_context_of_pyramid(event: Any) -> None:

@@ -3,7 +3,8 @@
 Its publisher raises an exception on only where no view has made a page of it
 (``ZPublisher.WSGIPublisher.transaction_pubevents``), so the filter alone sees nothing
 of most errors. Zope announces all of them, by ``PubFailure``, and what it publishes,
-by ``PubAfterTraversal``.
+by ``PubAfterTraversal``. A site's own ``error_log``, which every Plone site has, hears
+of failures too, and logs them as text.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ from __future__ import annotations
 import importlib.util
 import logging
 import sys
+from contextvars import ContextVar
+from os.path import basename
 from typing import Any
 
 import sentry_sdk
@@ -18,6 +21,21 @@ import sentry_sdk
 from sentry_paste import sdk
 
 log = logging.getLogger("sentry_paste")
+
+# That a publication has failed, from before anybody hears of the failure until another begins.
+_failed: ContextVar[bool] = ContextVar("sentry_paste_zope_failed", default=False)
+
+# The logger of Products.SiteErrorLog.
+_SITE_ERROR_LOG = "Zope.SiteErrorLog"
+
+# Where classes are made while ZCML is read, which have the view's or the service's own class as a base.
+_MADE_BY_ZCML = frozenset({"Products.Five.browser.metaconfigure", "plone.rest.zcml"})
+
+# Where a view is made around a form, which has a class of its own.
+_MADE_FOR_FORMS = "plone.z3cform.layout"
+
+
+_HEARD = frozenset({"PubStart", "PubAfterTraversal", "PubBeforeAbort", "PubFailure"})
 
 
 def listen() -> None:
@@ -30,6 +48,7 @@ def listen() -> None:
         return
     if hear not in subscribers:
         subscribers.append(hear)
+        sdk.process_every_event(drop_site_error_log)
 
 
 def hear(event: Any) -> None:
@@ -39,12 +58,16 @@ def hear(event: Any) -> None:
         event: any of Zope's.
     """
     kind = type(event).__name__
-    if kind not in ("PubFailure", "PubAfterTraversal") or not sdk.wsgi_middleware_applied.get(False):
+    if kind not in _HEARD or not sdk.wsgi_middleware_applied.get(False):
         return
     try:
-        if kind == "PubAfterTraversal":
+        if kind in ("PubStart", "PubBeforeAbort"):
+            # Before the failure is announced: the log of the site may be the first to hear of that.
+            _failed.set(kind == "PubBeforeAbort")
+        elif kind == "PubAfterTraversal":
             name = published_name(event.request.get("PUBLISHED"))
             sentry_sdk.get_current_scope().set_transaction_name(name, source="component")
+            _note_user(event.request)
         elif not event.retry and is_failure(event.exc_info[1]):
             _capture(event.exc_info)
     except Exception:
@@ -62,19 +85,46 @@ def is_failure(error: BaseException) -> bool:
     return not (is_http and isinstance(status, int) and status < 500)
 
 
+def drop_site_error_log(event: Any, _hint: Any) -> Any:
+    """Drop, as an event processor, what a site's ``error_log`` logs of a failure that Zope announces.
+
+    It is the same error as text, without its frames, and also where the error is none to be reported, as with
+    ``BadRequest``. What code gives to an ``error_log`` by hand is kept.
+
+    Args:
+        event: of the SDK.
+        _hint: of the SDK.
+    """
+    return None if event.get("logger") == _SITE_ERROR_LOG and _failed.get() else event
+
+
 def published_name(published: Any) -> str:
     """Return a name for what Zope publishes: the class and the method, or the view.
+
+    A view that is made of a template only has no class of its own; the template's file is named.
 
     Args:
         published: of the request.
     """
-    method = getattr(published, "__name__", "") or ""
+    method = str(getattr(published, "__name__", "") or "")
     owner = getattr(published, "__self__", published)
-    cls = owner if isinstance(owner, type) else type(owner)
-    # A view that is made of a template only is of a class that is called SimpleViewClass and nothing else.
-    return ".".join(
-        part for part in (cls.__module__, cls.__qualname__.partition(" ")[0], str(method)) if part
-    )
+    # Acquisition's wrappers have a type of their own, and the class of what they wrap.
+    cls = owner if isinstance(owner, type) else owner.__class__
+    if cls.__module__ in _MADE_BY_ZCML:
+        made, cls = cls, cls.__bases__[0]
+        if cls.__module__ in _MADE_BY_ZCML:
+            return f"{basename(made.__qualname__)}:{method}"
+    if cls.__module__ == _MADE_FOR_FORMS:
+        cls = getattr(cls, "form", None) or cls
+    return ".".join(part for part in (cls.__module__, cls.__qualname__, method) if part)
+
+
+def _note_user(request: Any) -> None:
+    """Note who is signed in: ``REMOTE_USER`` comes only with the end of the publication."""
+    user = request.get("AUTHENTICATED_USER")
+    found = {"username": getattr(user, "getUserName", str)(), "userid": getattr(user, "getId", str)()}
+    if found["userid"]:  # nobody has none
+        sdk.note_user(found)
 
 
 def _capture(exc_info: Any) -> None:

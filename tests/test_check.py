@@ -2,6 +2,7 @@
 
 import logging
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -13,6 +14,7 @@ import sentry_sdk
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from paste.deploy import loadapp
+from webtest import TestApp
 
 from sentry_paste.check import check
 from sentry_paste.checktext import report_text, wants_colour
@@ -143,17 +145,47 @@ def test_zope_with_the_filter_first_has_nothing_outside(zope):
     assert report.warnings == ()
 
 
-def test_lines_that_start_sentry_first_are_those_of_the_pipeline(zope, write_ini):
+def test_lines_that_start_sentry_first_have_the_pipeline_within(zope, write_ini):
     text = report_text(check(str(zope(last="sentry"))))
-    begin = text.index("    [pipeline:main]")
-    advised = textwrap.dedent(text[begin:].partition("\n\n")[0])
-    assert advised == (
-        "[pipeline:main]\npipeline = egg:Zope#httpexceptions translogger zope\nfilter-with = sentry"
-    )
+    begin = text.index("    [composite:main]")
+    lines = textwrap.dedent(text[begin:].partition("\n\n[")[0])
+    assert "in place of [pipeline:main]" in lines
+    advised = re.sub(" {2,}.*", "", lines)
+    assert advised.endswith("[pipeline:main-app]\npipeline = egg:Zope#httpexceptions translogger zope")
     before, _, after = zope(last="sentry").read_text().partition("[pipeline:main]")
     report = check(str(write_ini(before + advised + "\n\n[loggers]" + after.partition("[loggers]")[2])))
-    assert report.filters[0].layer.placed == "filter-with"
+    assert report.filters[0].layer.placed == "composite"
     assert [state for state, _ in states(report)] == ["SENTRY", "covered", "covered", "covered"]
+
+
+AROUND_A_PIPELINE = """
+    [filter:sentry]
+    use = egg:sentry_paste
+    dsn = http://key@127.0.0.1:9/1
+    [app:app]
+    paste.app_factory = apps:make_app
+"""
+
+
+def test_lines_that_start_sentry_first_make_an_app_that_answers(write_ini, load):
+    pipeline = f"{AROUND_A_PIPELINE}\n    [pipeline:main]\n    pipeline = sentry app\n"
+    text = report_text(check(str(write_ini(pipeline))))
+    lines = textwrap.dedent(text[text.index("    [composite:main]") :].partition("\n\n[")[0])
+    advised = re.sub(" {2,}.*", "", lines)
+    app = load(advised + textwrap.dedent(AROUND_A_PIPELINE))
+    assert TestApp(app).get("/answer_list").status_int == 200
+
+
+@pytest.mark.parametrize(
+    "section",
+    ["[pipeline:main]\npipeline = app\n", "[filter-app:main]\nuse = egg:sentry_paste\nnext = app\n"],
+)
+def test_filter_with_where_paste_makes_no_app_is_told(write_ini, load, section):
+    text = textwrap.dedent(AROUND_A_PIPELINE) + section + "filter-with = sentry\n"
+    warned = warnings_of(check(str(write_ini(text))), "high")
+    assert [found for found in warned if "with filter-with: each request fails" in found]
+    with pytest.raises(TypeError):
+        TestApp(load(text)).get("/answer_list")
 
 
 def test_pipeline_of_another_section_is_followed(write_ini):
@@ -238,7 +270,7 @@ def test_bare_egg_in_a_pipeline_is_ours(write_ini):
     report = check(str(path))
     assert states(report) == [("SENTRY", "egg:sentry_paste"), ("covered", "myapp")]
     assert values(report)["dsn"] == ("https://***@sentry.example/7", "[DEFAULT] line 3")
-    assert "    filter-with = egg:sentry_paste\n" in report_text(report)
+    assert "    use = egg:sentry_paste " in report_text(report)
 
 
 def test_factory_that_is_named_without_an_egg_is_ours(write_ini):
@@ -907,7 +939,10 @@ class TestPyramidIncludes:
                 )
             )
         )
-        assert any("a [filter:sentry], and filter-with" in text for text in warnings_of(report))
+        assert any(
+            "a [filter:sentry], and sentry as the first of [pipeline:main]" in text
+            for text in warnings_of(report)
+        )
 
     def test_app_that_includes_others_only_is_without(self, write_ini):
         report = check(str(write_ini(self.APP.replace("sentry_paste", "sentry_paste_other"))))

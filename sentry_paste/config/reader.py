@@ -23,7 +23,7 @@ from sentry_paste.config.families import assemble, family_of, parse_member
 from sentry_paste.config.options import Option, options
 from sentry_paste.config.references import Reference
 from sentry_paste.config.settings import Origin, Settings
-from sentry_paste.config.sources import Gathered, Given, add_variables, from_keywords, gather
+from sentry_paste.config.sources import Gathered, Given, add_variables, from_keywords, gather, next_source
 from sentry_paste.config.variables import expand
 
 log = logging.getLogger("sentry_paste")
@@ -113,8 +113,9 @@ class _Reader:
             if not isinstance(item.value, str):
                 found[name] = item
                 continue
+            where, instead = f"{self.source}: {item.written}", next_source(item, given)
             try:
-                text = expand(f"{self.source}: {item.written}", item.value, os.environ).strip()
+                text = expand(where, item.value, os.environ, instead).strip()
             except ValueError as error:
                 self.problems.append(Problem(item.written, _shown(name, item.value), str(error), item.line))
                 continue

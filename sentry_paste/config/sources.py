@@ -200,6 +200,23 @@ def from_keywords(keywords: Mapping[str, Any]) -> Gathered:
     return Gathered("SentryMiddleware", "", given, [], [])
 
 
+def next_source(item: Given, given: Mapping[str, Given]) -> str:
+    """Return what holds where an option turns out to have no value, in words; nothing for its default.
+
+    Args:
+        item: the option.
+        given: all options by name.
+    """
+    if item.below is not None and item.below.value:
+        return f"{item.below.written} of {item.below.origin}"
+    variable = VARIABLES.get(item.name, "")
+    return variable if _holds(item.name, variable, given) else ""
+
+
+def _holds(name: str, variable: str, given: Mapping[str, Given]) -> bool:
+    return bool(os.environ.get(variable)) and not (name == "dsn" and "dsn_file" in given)
+
+
 def add_variables(given: dict[str, Given]) -> None:
     """Add the variables that the SDK reads, for options that are not given.
 
@@ -207,6 +224,5 @@ def add_variables(given: dict[str, Given]) -> None:
         given: the options by name, those without a value left out.
     """
     for name, variable in VARIABLES.items():
-        value = os.environ.get(variable, "")
-        if value and name not in given and name in options() and not (name == "dsn" and "dsn_file" in given):
-            given[name] = Given(name, variable, value, "environment")
+        if name not in given and name in options() and _holds(name, variable, given):
+            given[name] = Given(name, variable, os.environ[variable], "environment")

@@ -19,7 +19,7 @@ _VARIABLE = re.compile(
 )
 
 
-def expand(option: str, text: str, environment: Mapping[str, str]) -> str:
+def expand(option: str, text: str, environment: Mapping[str, str], instead: str = "") -> str:
     """Replace ``${NAME}``, ``${NAME:-default}`` and ``${NAME:?message}``, and ``$$`` by a dollar sign.
 
     A variable that is not set, or set to nothing, is empty, as in a shell, and is warned of where neither
@@ -29,6 +29,7 @@ def expand(option: str, text: str, environment: Mapping[str, str]) -> str:
         option: name of the option, for the warning.
         text: value as the ini has it.
         environment: the variables.
+        instead: what holds where nothing is left of the text, for the warning; nothing by default.
 
     Raises:
         ValueError: a ``${`` is not followed by a name and a closing brace, or a variable with a message is
@@ -36,6 +37,7 @@ def expand(option: str, text: str, environment: Mapping[str, str]) -> str:
     """
     if "$" not in text:
         return text
+    unset = []
 
     def replacement(match: re.Match[str]) -> str:
         if match["dollar"]:
@@ -50,7 +52,11 @@ def expand(option: str, text: str, environment: Mapping[str, str]) -> str:
         if match["form"] == "?":
             reason = match["word"] or "it has to be"
             raise ValueError(f"expected the environment variable {match['name']} to be set: {reason}")
-        log.warning("%s: the environment variable %s is not set", option, match["name"])
+        unset.append(match["name"])
         return ""
 
-    return _VARIABLE.sub(replacement, text)
+    expanded = _VARIABLE.sub(replacement, text)
+    then = f"; {instead} takes its place" if instead and not expanded.strip() else ""
+    for name in unset:
+        log.warning("%s: the environment variable %s is not set%s", option, name, then)
+    return expanded

@@ -52,10 +52,14 @@ _ORDINARY_HEADERS = frozenset(
     | {"x_forwarded_method", "x_forwarded_server", "x_forwarded_ssl", "x_forwarded_protocol"}
 )
 
+#: Where the filter puts who is signed in, when a framework tells that before it is in the environ.
+NOTED_USER = "sentry_paste.user"
+
 #: Keys of the environ that hold who the user is, and which the app's frameworks set while they work.
 USER_KEYS = frozenset(
     {"REMOTE_USER", "REMOTE_IDENT", "REDIRECT_REMOTE_USER", "AUTH_USER", "LOGON_USER", "GSS_NAME"}
     | {"REMOTE_USER_TOKENS", "REMOTE_USER_DATA", "repoze.who.identity", "repoze.what.credentials"}
+    | {NOTED_USER}
 )
 _SECRET_ENVIRON = USER_KEYS | {
     "REMOTE_ADDR",

@@ -288,6 +288,22 @@ def note_inner_request(environ: Mapping[str, Any]) -> None:
     Args:
         environ: of the other.
     """
+    request = _current_request()
+    if request is not None:
+        request.note_inner(environ)
+
+
+def note_user(user: Mapping[str, str]) -> None:
+    """Tell the current request who is signed in.
+
+    Args:
+        user: ``username`` and ``userid``.
+    """
+    request = _current_request()
+    if request is not None:
+        request.note_user(user)
+
+
+def _current_request() -> Any:
     scope = _isolation_scope.get() if _isolation_scope is not None else None
-    if isinstance(scope, RequestScope) and scope._request is not None:
-        scope._request.note_inner(environ)
+    return scope._request if isinstance(scope, RequestScope) else None

@@ -188,7 +188,7 @@ def test_no_user_code_is_imported_where_syntax_is_wrong_before_that_is_known(mon
         "sentry_paste.config.references.import_module", lambda name: order.append(name) or sys
     )
     monkeypatch.setattr(
-        "sentry_paste.config.reader.expand", lambda name, text, _: order.append("syntax") or text
+        "sentry_paste.config.reader.expand", lambda name, text, *_: order.append("syntax") or text
     )
     mistakes({"before_send": "some.hook", "sample_rate": "x", "zzz": "y"})
     assert order == ["syntax", "syntax", "syntax", "some"]

@@ -238,3 +238,44 @@ def test_settings_of_python_code_beside_a_file(write_ini):
     path = str(write_ini(SECTION + APP))
     settings = read_ini({"__file__": path, "sentry.traces_sample_rate": 0.5, "sentry.dsn": None}, {})
     assert settings.sdk == {"traces_sample_rate": 0.5}
+
+
+class TestVariableThatIsNotSet:
+    """The warning says what holds instead, where nothing is left of the option's text."""
+
+    def told(self, load, caplog, option, before=""):
+        caplog.clear()
+        section = f"    [filter:sentry]\n    use = egg:sentry_paste\n    {option}\n"
+        app = load(f"{before}\n{section}{APP}")
+        (text,) = [text for text in caplog.messages if "is not set" in text]
+        return getattr(app, "settings", None), text.partition(" is not set")[2]
+
+    def test_dsn_of_the_environment_takes_its_place(self, load, caplog, monkeypatch):
+        monkeypatch.setenv("SENTRY_DSN", "http://key@127.0.0.1:9/1")
+        settings, told = self.told(load, caplog, "dsn = ${ADMIN_SENTRY_DSN}")
+        assert told == "; SENTRY_DSN takes its place"
+        assert settings.sdk["dsn"] == "http://key@127.0.0.1:9/1"
+
+    def test_option_of_default_takes_its_place(self, load, caplog, monkeypatch):
+        monkeypatch.setenv("SENTRY_ENVIRONMENT", "environment")
+        option = "dsn = http://key@127.0.0.1:9/1\n    environment = ${STAGE}"
+        before = "    [DEFAULT]\n    sentry.environment = default"
+        settings, told = self.told(load, caplog, option, before)
+        assert told == "; sentry.environment of [DEFAULT] takes its place"
+        assert settings.sdk["environment"] == "default"
+
+    def test_nothing_takes_the_place_of_a_part(self, load, caplog, monkeypatch):
+        monkeypatch.setenv("SENTRY_RELEASE", "environment")
+        option = "dsn = http://key@127.0.0.1:9/1\n    release = shop@${VERSION}"
+        settings, told = self.told(load, caplog, option)
+        assert (told, settings.sdk["release"]) == ("", "shop@")
+
+    def test_nothing_takes_its_place_where_nothing_is_given(self, load, caplog):
+        _, told = self.told(load, caplog, "dsn = ${ADMIN_SENTRY_DSN}\n    release = 1")
+        assert told == ""
+
+    def test_file_of_the_dsn_is_before_the_environment(self, load, caplog, monkeypatch, tmp_path):
+        monkeypatch.setenv("SENTRY_DSN", "http://other@127.0.0.1:9/1")
+        (tmp_path / "dsn").write_text("http://key@127.0.0.1:9/1\n")
+        settings, told = self.told(load, caplog, "dsn = ${ADMIN_SENTRY_DSN}\n    dsn_file = dsn")
+        assert (told, settings.sdk["dsn"]) == ("", "http://key@127.0.0.1:9/1")
