@@ -50,11 +50,12 @@ def address(spool):
         yield found
 
 
-def violations(browser, axe):
+def violations(browser, axe, part="document"):
     """Run axe-core in the page, which no policy of the page's keeps out, and return what it found."""
     browser.run(f"{axe};1")
     return browser.run(
-        "axe.run().then((found) => found.violations.map((rule) => "
+        f"axe.run({part})"
+        ".then((found) => found.violations.map((rule) => "
         "`${rule.id}: ${rule.nodes.map((node) => node.html.slice(0, 120)).slice(0, 3).join(' | ')}`))"
     )
 
@@ -127,6 +128,36 @@ def test_crash_page_violates_no_rule(browser, axe, write_ini, width, dark, more)
         assert browser.run("document.querySelector('h1').textContent") == "Something went wrong"
         assert violations(browser, axe) == []
         assert browser.run("document.documentElement.scrollWidth") <= width
+
+
+@pytest.mark.parametrize("width", [360, 1280])  # the toolbar has no dark scheme
+def test_panel_of_the_toolbar_violates_no_rule(browser, axe, write_ini, width):
+    ini = write_ini(
+        """
+        [filter:sentry]
+        use = egg:sentry_paste
+        dsn = http://key@127.0.0.1:9/1
+        traces_sample_rate = 1
+        ignore_paths = /_debug_toolbar/*
+
+        [app:app]
+        paste.app_factory = test_debugtoolbar:make
+        pyramid.includes = pyramid_debugtoolbar
+        debugtoolbar.includes = sentry_paste.debugtoolbar
+
+        [pipeline:main]
+        pipeline = sentry app
+        """
+    )
+    browser.look(width=width)
+    with Served(loadapp(f"config:{ini}")) as site:
+        for path in ("/crash", "/message", "/spans"):
+            browser.open(f"{site}{path}?text={'x' * 300}")
+            browser.open(browser.run("document.getElementById('pShowToolBarButton').href"))
+            browser.click("#pDebugPanel-sentry a")
+            browser.until("document.getElementById('sentry-panel').getBoundingClientRect().height")
+            assert violations(browser, axe, "'#sentry-panel'") == [], path
+            assert browser.run("document.documentElement.scrollWidth") <= width, path
 
 
 # https://www.w3.org/TR/WCAG22/#target-size-minimum: 24 px; links in a sentence may be smaller.
