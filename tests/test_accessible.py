@@ -128,6 +128,7 @@ def test_crash_page_violates_no_rule(browser, axe, write_ini, width, dark, more)
         assert browser.run("document.querySelector('h1').textContent") == "Something went wrong"
         assert violations(browser, axe) == []
         assert browser.run("document.documentElement.scrollWidth") <= width
+        assert browser.run("document.querySelector('code').clientHeight") < 45  # the number is on one line
 
 
 @pytest.mark.parametrize("width", [360, 1280])  # the toolbar has no dark scheme
