@@ -89,7 +89,8 @@ def captured(folder: Path) -> list[list[tuple[str, bytes]]]:
     Args:
         folder: to keep them in.
     """
-    logging.getLogger("sentry_paste.example").propagate = False  # it would be on stderr
+    log = logging.getLogger("sentry_paste.example")
+    log.propagate, log.handlers = False, [logging.NullHandler()]  # what it logs would be on stderr
     ini = folder / "example.ini"
     ini.write_text(_INI, encoding="utf-8")
     app = loadapp(f"config:{ini}")
