@@ -30,7 +30,7 @@ def test_an_empty_spool_tells_what_to_expect(app, words, spool):
 
 def test_a_directory_that_is_not_there_is_told_from_an_empty_one(app, words, spool):
     text = words(app.get("/").html.main)
-    assert f"The spool directory does not exist. {spool.directory}" in text
+    assert f"Nothing yet: the spool directory does not exist. {spool.directory}" in text
     assert "its spool_dir and that of the inbox have to name the same directory" in text
 
 
