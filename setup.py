@@ -30,6 +30,8 @@ setup(
         "inbox": INBOX,
         "tests": [
             *EXAMPLE,
+            # The rules of accessibility that a browser can check; there is none for Python 3.9.
+            "axe-core-python; python_version >= '3.10'",
             "bottle",
             "Chameleon",
             "Django",

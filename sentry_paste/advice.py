@@ -147,14 +147,28 @@ def _everything_is_measured(facts: Facts) -> Iterator[Warned]:
 
 
 def _personal_data(facts: Facts) -> Iterator[Warned]:
-    collected = facts.settings.sdk.get("data_collection")
+    collected, where = facts.settings.sdk.get("data_collection"), _where_it_goes(facts.settings)
     if isinstance(collected, Mapping):  # which the SDK goes by where it is given
         if collected.get("user_info"):
             yield Warned(
-                "medium", "data_collection.user_info sends addresses and names of your users to Sentry"
+                "medium", f"data_collection.user_info sends addresses and names of your users {where}"
             )
     elif facts.options.get("send_default_pii"):
-        yield Warned("medium", "send_default_pii sends cookies, addresses and names of your users to Sentry")
+        yield Warned("medium", f"send_default_pii sends cookies, addresses and names of your users {where}")
+
+
+def _where_it_goes(settings: Settings) -> str:
+    places = []
+    if settings.sdk.get("dsn"):  # a spool is on the way there
+        places.append("to Sentry")
+    elif settings.spool_dir:
+        places.append("into the files of spool_dir")
+    elif sends(settings):
+        places.append("to its transport")
+    if settings.sdk.get("spotlight"):
+        places.append("to Spotlight")
+    # Where there is no DSN now, one may be in the environment of another machine.
+    return " and ".join(places) or "to Sentry"
 
 
 def _debug(facts: Facts) -> Iterator[Warned]:

@@ -9,6 +9,7 @@ page of the panel is asked for is on it all the same.
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
@@ -46,6 +47,7 @@ class SentryPanel(DebugPanel):  # type: ignore[misc]  # it has no types
     def __init__(self, request: Any) -> None:  # noqa: ARG002 - its context tells more
         self._captures = Captures()
         self._is_seen = False
+        self._name: tuple[str, str | None] | None = None
         self._settings: tuple[str, tuple[Value, ...]] = "", ()
         try:
             self._begin()
@@ -62,8 +64,34 @@ class SentryPanel(DebugPanel):  # type: ignore[misc]  # it has no types
         self._is_seen = True
         look_at_trace(self._captures, data)
 
+    def wrap_handler(self, handler: Callable[[Any], Any]) -> Callable[[Any], Any]:
+        """Note what the app has named the request, before the toolbar answers in its place.
+
+        The toolbar's pages of a crash and of a redirect are views with routes of their own, and the SDK names
+        a request by the last view that it went through.
+
+        Args:
+            handler: of the app.
+        """
+
+        def handle(request: Any) -> Any:
+            try:
+                return handler(request)
+            finally:
+                self._note_name()
+
+        return handle
+
+    def _note_name(self) -> None:
+        try:
+            self._name = sdk.name_so_far(sentry_sdk.get_client().options) if self._is_seen else None
+        except Exception:
+            tell("the debug toolbar does not show it")
+
     def process_response(self, response: Any) -> None:  # noqa: ARG002 - it is the server's
         """Look at the trace once more, now that the app has named it and answered.
+
+        The name is the app's, whatever the toolbar has done since.
 
         Args:
             response: of the app.
@@ -71,6 +99,8 @@ class SentryPanel(DebugPanel):  # type: ignore[misc]  # it has no types
         try:
             data = request_data()
             if data is not None and self._is_seen:
+                if self._name is not None and self._name != sdk.name_so_far(sentry_sdk.get_client().options):
+                    sentry_sdk.get_current_scope().set_transaction_name(*self._name)
                 look_at_trace(self._captures, data)
         except Exception:
             tell("the debug toolbar does not show it")

@@ -32,13 +32,17 @@ _PAGE = Template(
   :root { --ink: #e6eaef; --soft: #9fb0c0; --paper: #14181d; --card: #1c2229; --line: #2c353f }
 }
 * { box-sizing: border-box }
-body { margin: 0; min-height: 100vh; display: grid; place-items: center; padding: 1.5rem;
+body { margin: 0; min-height: 100vh; display: grid; place-items: center;
+  padding: clamp(1rem, 5vw, 2rem);
   background: var(--paper); color: var(--ink); font: 1rem/1.6 system-ui, sans-serif }
-main { max-width: 32rem; padding: 2rem 2.25rem; background: var(--card); border: 1px solid var(--line);
-  border-radius: .75rem }
-h1 { margin: 0 0 .5rem; font-size: 1.4rem; line-height: 1.3 }
-p { margin: .5rem 0; color: var(--soft) }
-code { font: .9em ui-monospace, monospace; color: var(--ink); overflow-wrap: anywhere; user-select: all }
+main { max-width: 34rem; padding: clamp(1.5rem, 6vw, 2.5rem); background: var(--card);
+  border: 1px solid var(--line); border-radius: 1rem }
+h1 { margin: 0 0 .75rem; font-size: 1.5rem; line-height: 1.25; letter-spacing: -.015em }
+p { margin: .75rem 0 0; color: var(--soft); text-wrap: pretty }
+/* It is on one line of a narrow phone too, and selected whole. */
+code { display: block; margin-top: .75rem; padding: .6rem; border-radius: .5rem;
+  background: var(--paper); color: var(--ink); font: .8125rem/1.5 ui-monospace, monospace;
+  overflow-wrap: anywhere; user-select: all }
 </style>
 </head>
 <body>
@@ -53,7 +57,7 @@ $feedback
 """
 )
 _REPORTED = Template(
-    "<p>The error has been $reported. If you tell somebody of it, give this number:<br>"
+    "<p>The error has been $reported. If you tell somebody of it, give this number:\n"
     "<code>$event_id</code></p>"
 )
 

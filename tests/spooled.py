@@ -99,3 +99,48 @@ def keep(spool, event):
 def keep_item(spool, type_, payload):
     payload = PayloadRef(bytes=payload) if isinstance(payload, bytes) else PayloadRef(json=payload)
     return spool.write(Envelope(items=[Item(payload, type=type_)]))
+
+
+#: Pages of an inbox whose spool is filled, one of each sort.
+PAGES = (
+    "/",
+    "/?kind=all",
+    "/?kind=session",
+    f"/envelope/{ERROR_ID}",
+    f"/trace/{TRACE}",
+    f"/trace/{TRACE}?span={'2' * 16}",
+)
+
+
+def fill(spool, text="", long="x" * 300):
+    """Keep an error, a transaction, sessions and a log line of one trace, with long or with hostile texts."""
+    frames = [frame("charge", True, context_line=f"    {long}", vars={f"v{text}": text or long})]
+    values = [
+        {"type": "KeyError", "value": text or "'cause'"},
+        {"type": f"OrderError{text}", "value": text or long, "stacktrace": {"frames": frames}},
+    ]
+    at = {"trace": {"trace_id": TRACE, "span_id": "2" * 16}}
+    more = {"tags": {f"t{text}": text or long}, "user": {"id": text or long}}
+    crumbs = [{"type": "log", "category": text or long, "message": text or long, "level": text}]
+    keep(
+        spool,
+        error_event(
+            exception={"values": values},
+            contexts=at,
+            breadcrumbs=crumbs,
+            release=text or long,
+            timestamp="2026-11-22T07:13:01Z",
+            **more,
+        ),
+    )
+    event = transaction_event(transaction=text or long)
+    event["spans"][0].update(
+        description=text or f"SELECT {long}", op=text or "db", data={"sql": text or long}
+    )
+    keep(spool, event)
+    started = "2026-11-22T07:13:00Z"
+    keep_item(
+        spool, "sessions", {"aggregates": [{"started": started, "exited": 8, "errored": 1, "crashed": 1}]}
+    )
+    line = {"timestamp": 1, "level": text or "info", "body": text or long, "trace_id": TRACE}
+    keep_item(spool, "log", {"items": [line]})

@@ -907,6 +907,25 @@ def test_warning_of_personal_data_is_by_what_the_sdk_goes_by(write_ini, value, c
     assert len(warnings_of(report)) == count
 
 
+@pytest.mark.parametrize(
+    ("lines", "told"),
+    [
+        ("dsn = https://public@sentry.example/7", "to Sentry"),
+        ("dsn = https://public@sentry.example/7\nspool_dir = spool", "to Sentry"),
+        ("dsn = https://public@sentry.example/7\nspotlight = true", "to Sentry and to Spotlight"),
+        ("spotlight = true", "to Spotlight"),
+        ("spool_dir = spool", "into the files of spool_dir"),
+        ("spool_dir = spool\nspotlight = true", "into the files of spool_dir and to Spotlight"),
+        ("transport = builtins:print", "to its transport"),
+    ],
+)
+def test_warning_of_personal_data_says_where_it_goes(starter, lines, told):
+    section = f"[filter:sentry]\nuse = egg:sentry_paste\nrelease = 1\nsend_default_pii = true\n{lines}\n"
+    report = check(str(starter("filter-with = sentry", section)))
+    what = "send_default_pii sends cookies, addresses and names of your users"
+    assert f"{what} {told}" in warnings_of(report)
+
+
 class TestPyramidIncludes:
     APP = """
         [app:main]

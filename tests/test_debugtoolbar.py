@@ -124,7 +124,25 @@ def within(request):
     return hello(request)
 
 
-VIEWS = (hello, crash, handled, message, half, logged, spans, streamed, many, thread, meets, within)
+def redirects(request):
+    return Response(status=302, location="/hello")
+
+
+VIEWS = (
+    redirects,
+    hello,
+    crash,
+    handled,
+    message,
+    half,
+    logged,
+    spans,
+    streamed,
+    many,
+    thread,
+    meets,
+    within,
+)
 
 
 def make(global_conf, **settings):
@@ -316,7 +334,26 @@ class TestTrace:
             ["cache", "inner"],
             ["http", "last"],
         ]
-        assert len(panel.part("Trace").select("svg rect[fill='#337ab7']")) == 3
+        assert len(panel.part("Trace").select("svg rect:not(.failed)")) == 3
+
+    def test_crash_that_the_toolbar_answers_is_named_by_the_route_of_the_app(self, site, captured):
+        told = site("traces_sample_rate = 1").shown("/crash").told("Trace")
+        assert "crash component sampled" in told
+        assert "debugtoolbar.exception" not in told
+        assert captured.transactions[0]["transaction"] == "crash"
+        assert [event["transaction"] for event in captured.errors] == ["crash"]
+
+    @pytest.mark.skipif(not hasattr(sentry_sdk, "traces"), reason="this SDK streams no spans")
+    def test_streamed_spans_of_a_crash_are_named_by_the_route_too(self, site):
+        told = site("traces_sample_rate = 1", "trace_lifecycle = stream").shown("/crash").told("Trace")
+        assert "crash component" in told
+
+    @pytest.mark.parametrize("line", ["traces_sample_rate = 1", "failed_status_codes = 200"])
+    def test_redirect_that_the_toolbar_holds_is_named_by_the_route_too(self, site, captured, line):
+        toolbar = f"{WAYS['includes']}\n    debugtoolbar.intercept_redirects = true"
+        site(line, toolbar=toolbar).get("/redirects")
+        events = [*captured.transactions, *captured.errors]
+        assert [event["transaction"] for event in events] == ["redirects"]
 
     def test_spans_of_the_body_are_there_though_it_comes_after_the_response(self, site):
         found = site("traces_sample_rate = 1")
@@ -387,14 +424,14 @@ class TestOptions:
 
     def test_secrets_are_masked(self, load, captured):
         ini = INI.format(
-            filter="dsn = https://publickey:secretkey@sentry.example/1\n    http_proxy = http://me:word@proxy.example",
+            filter="dsn = https://publickey:secretkey@sentry.example/1\n    http_proxy = http://me:pa55phrase@proxy.example",
             toolbar=WAYS["includes"],
             pipeline="sentry app",
         )
         panel = Site(load(ini)).shown("/hello")
         rows = {row[0]: row[1] for row in panel.rows("Options")}
         assert rows["dsn"] == "https://***@sentry.example/1"
-        for secret in ("publickey", "secretkey", "word"):
+        for secret in ("publickey", "secretkey", "pa55phrase"):
             assert secret not in str(panel.content)
 
     def test_secrets_of_the_request_are_not_in_what_is_shown(self, site):

@@ -186,7 +186,7 @@ def test_example_ini_shows_in_its_inbox_what_its_pages_did(tmp_path):
     ini = tmp_path / "example.ini"
     ini.write_text((Path(__file__).parent.parent / "example.ini").read_text(encoding="utf-8"))
     app = TestApp(loadapp(f"config:{ini}"), extra_environ=LOOPBACK)
-    assert "Nothing yet." in words(app.get("/inbox/").html.main)
+    assert "Nothing yet: the spool directory does not exist." in words(app.get("/inbox/").html.main)
     app.get("/handled")
     with pytest.raises(shop.BillError):
         app.get("/crash")

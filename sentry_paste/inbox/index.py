@@ -62,6 +62,7 @@ class Snapshot:
         foreign: how many files look like envelopes and have no name of a spool's.
         version: a text that is another when anything of this is.
         problem: why the directory cannot be read, else empty.
+        is_there: whether there is a directory of that name.
     """
 
     entries: tuple[Entry, ...] = ()
@@ -70,6 +71,7 @@ class Snapshot:
     foreign: int = 0
     version: str = ""
     problem: str = ""
+    is_there: bool = True
 
     def find(self, identity: str) -> Entry | None:
         """Return the newest file whose id this is, or None.
@@ -106,18 +108,21 @@ class Index:
     def look(self) -> Snapshot:
         """Return the spool as it is now."""
         with self._lock:
+            found: list[Entry] = []
+            older = foreign = 0
+            problem, is_there = "", True
             try:
                 found, older, foreign = self._scan()
-                problem = ""
+            except FileNotFoundError:
+                is_there = False
             except OSError as error:
-                found, older, foreign = [], 0, 0
                 problem = f"{self.spool.directory}: {error.strerror or error}"
             unread = self._read(found)
             self._known = {_base(entry.file): entry for entry in found}
         changed = max((entry.changed for entry in found), default=0)
         names = crc32("".join(entry.file.path.name for entry in found).encode("utf-8", "replace"))
-        version = f"{len(found)}-{unread}-{older}-{foreign}-{changed:x}-{names:x}"
-        return Snapshot(tuple(found), unread, older, foreign, version, problem)
+        version = f"{len(found)}-{unread}-{older}-{foreign}-{changed:x}-{names:x}-{is_there:d}"
+        return Snapshot(tuple(found), unread, older, foreign, version, problem, is_there)
 
     def read_all(self) -> Snapshot:
         """Return the spool as it is now, when every file has been read."""
@@ -128,13 +133,10 @@ class Index:
 
     def _scan(self) -> tuple[list[Entry], int, int]:
         names, foreign = [], 0
-        try:
-            with os.scandir(self.spool.directory) as entries:
-                for entry in entries:
-                    if ".envelope" in entry.name and not entry.name.startswith("."):
-                        names.append(entry.name)
-        except FileNotFoundError:
-            return [], 0, 0
+        with os.scandir(self.spool.directory) as entries:
+            for entry in entries:
+                if ".envelope" in entry.name and not entry.name.startswith("."):
+                    names.append(entry.name)
         names.sort(reverse=True)
         found: list[Entry] = []
         older = 0

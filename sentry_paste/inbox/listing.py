@@ -17,7 +17,7 @@ PAGE = 50
 # How many names the field for the transaction offers.
 _SUGGESTED = 50
 
-# Kinds that are always offered; the others when there are files of them.
+# Kinds that are always offered, and first; the others when there are files of them.
 _ALWAYS = ("error", "transaction", "session", "log")
 
 
@@ -118,7 +118,8 @@ def _row(entry: Entry) -> Row:
 
 
 def _counts(counts: Counter[str], kind: str) -> dict[str, int]:
-    shown = [name for name in KINDS if name in _ALWAYS or counts[name] or name == kind]
+    rare = (name for name in KINDS if name not in _ALWAYS and (counts[name] or name == kind))
+    shown = [*_ALWAYS, *rare]
     shown += sorted(name for name in counts if name not in KINDS)
     return {**{name: counts[name] for name in shown}, ALL: sum(counts.values())}
 

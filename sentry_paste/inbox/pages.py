@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
 
 from sentry_paste.inbox import plots
 from sentry_paste.inbox.index import Entry, Index, Snapshot
-from sentry_paste.inbox.listing import grouped, listing
+from sentry_paste.inbox.listing import Row, grouped, listing
 from sentry_paste.inbox.query import ALL, Query, parameters
 from sentry_paste.inbox.reading import Opened, opened, opened_all
 from sentry_paste.inbox.records import log_lines
@@ -61,10 +61,15 @@ def list_page(index: Index, query_string: str, template: str = "list.jinja2") ->
         "snapshot": snapshot,
         "plot": plot,
         "height": plots.HEIGHT,
+        "slowest": _slowest(found.rows) if query.kind in ("transaction", "span") else 0.0,
         "sparks": {row.key: plots.spark(row.times, start, end) for row in found.rows},
         "all_kinds": ALL,
     }
     return Page(template, values, version=f"{snapshot.version}-{query.address()}")
+
+
+def _slowest(rows: Iterable[Row]) -> float:
+    return max((row.entry.told.duration or 0.0 for row in rows), default=0.0)
 
 
 def envelope_page(index: Index, identity: str) -> Page:

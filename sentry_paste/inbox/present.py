@@ -10,12 +10,17 @@ from datetime import datetime, timezone
 from itertools import groupby
 from typing import Any
 
+from markupsafe import Markup, escape
+
 from sentry_paste.inbox import labels
 from sentry_paste.spool.model import Error, Frame
 
 # What a browser would drop, or take for an instruction: control characters, and those that turn the
 # direction of text. Their pictures (U+2400) are shown, and for the others the sign for what cannot be.
 _UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+
+# A word of a dotted name or a path, with the sign behind it.
+_WORDS = re.compile(r"[^._/:\\-]+[._/:\\-]*|[._/:\\-]+")
 
 # Characters of one value, and pairs of one table, that a page shows; the whole of it is in the file.
 _MOST_TEXT = 20_000
@@ -105,6 +110,15 @@ def _picture(match: re.Match[str]) -> str:
     return chr(0x2400 + code) if code < 0x20 else "\u2421" if code == 0x7F else "\ufffd"
 
 
+def breakable(value: str) -> Markup:
+    """Return a dotted name or a path that breaks between its words, where it has to break.
+
+    Args:
+        value: the name.
+    """
+    return Markup("<wbr>").join(escape(part) for part in _WORDS.findall(printable(value)))
+
+
 def instant(seconds: float) -> datetime:
     """Return a time, UTC; the first there is for seconds that no calendar has.
 
@@ -139,6 +153,7 @@ def plural(count: int, what: str) -> str:
 #: What the templates call as filters.
 FILTERS: dict[str, Callable[..., Any]] = {
     "ago": labels.ago,
+    "breakable": breakable,
     "clock": labels.clock,
     "duration": labels.duration,
     "frame_groups": frame_groups,

@@ -168,6 +168,23 @@ def trace_so_far(options: Mapping[str, Any]) -> dict[str, Any] | None:
     }
 
 
+def name_so_far(options: Mapping[str, Any]) -> tuple[str, str | None] | None:
+    """Return the name of the current transaction and its source, None where there is no name yet.
+
+    Where nothing is traced, it is the name that errors are given: ``Scope._transaction``, which the SDK sets
+    and has no method to ask for. Missing: there is none.
+
+    Args:
+        options: of the client that captures.
+    """
+    found = trace_so_far(options)
+    if found is not None and found["name"]:
+        return found["name"], found["source"]
+    scope = sentry_sdk.get_current_scope()
+    name = getattr(scope, "_transaction", None)
+    return (name, getattr(scope, "_transaction_info", {}).get("source")) if name else None
+
+
 def _plain(span: Any) -> dict[str, Any]:
     return {
         "span_id": span.span_id,

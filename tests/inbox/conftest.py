@@ -1,3 +1,5 @@
+from copy import copy
+
 import pytest
 from paste.deploy import loadapp
 from webtest import TestApp
@@ -30,6 +32,10 @@ def app(inbox):
 
 
 def words_of(element):
+    element = copy(element)
+    for place in element.select("wbr"):  # where a name may break, and no space
+        place.decompose()
+    element.smooth()
     return " ".join(element.get_text(" ").split())
 
 

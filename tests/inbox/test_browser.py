@@ -6,21 +6,12 @@ from sentry_paste.inbox import main
 from sentry_paste.spool import Spool
 
 from browser import CHROMIUM, Browser, Served
-from spooled import ERROR_ID, SCRIPT, TRACE, error_event, frame, keep, keep_item, transaction_event
+from spooled import PAGES, SCRIPT, TRACE, error_event, fill, keep
 
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine"),
 ]
-
-PAGES = (
-    "/",
-    "/?kind=all",
-    "/?kind=session",
-    f"/envelope/{ERROR_ID}",
-    f"/trace/{TRACE}",
-    f"/trace/{TRACE}?span={'2' * 16}",
-)
 
 HOSTILE = f"\"'><img src=x onerror=alert(1)>{SCRIPT}"
 
@@ -40,34 +31,6 @@ def spool(tmp_path):
 def address(spool):
     with Served(main({}, spool_dir=str(spool.directory))) as found:
         yield found
-
-
-def fill(spool, text="", long="x" * 300):
-    frames = [frame("charge", True, context_line=f"    {long}", vars={f"v{text}": text or long})]
-    values = [
-        {"type": "KeyError", "value": text or "'cause'"},
-        {"type": f"OrderError{text}", "value": text or long, "stacktrace": {"frames": frames}},
-    ]
-    at = {"trace": {"trace_id": TRACE, "span_id": "2" * 16}}
-    more = {"tags": {f"t{text}": text or long}, "user": {"id": text or long}}
-    crumbs = [{"type": "log", "category": text or long, "message": text or long, "level": text}]
-    keep(
-        spool,
-        error_event(
-            exception={"values": values}, contexts=at, breadcrumbs=crumbs, release=text or long, **more
-        ),
-    )
-    event = transaction_event(transaction=text or long)
-    event["spans"][0].update(
-        description=text or f"SELECT {long}", op=text or "db", data={"sql": text or long}
-    )
-    keep(spool, event)
-    started = "2026-11-22T07:13:00Z"
-    keep_item(
-        spool, "sessions", {"aggregates": [{"started": started, "exited": 8, "errored": 1, "crashed": 1}]}
-    )
-    line = {"timestamp": 1, "level": text or "info", "body": text or long, "trace_id": TRACE}
-    keep_item(spool, "log", {"items": [line]})
 
 
 @pytest.mark.parametrize("dark", [False, True])
@@ -199,7 +162,7 @@ def test_a_click_opens_a_span(browser, address, spool, scripts):
     try:
         browser.open(f"{address}/trace/{TRACE}")
         browser.run("window.stayed = true")
-        browser.click("#bar-1 .back")
+        browser.click("#bar-1")
         browser.until("document.querySelector('#span h3')?.textContent.startsWith('SELECT')")
         assert browser.run("window.stayed") is (True if scripts else None)
         assert browser.run("document.querySelector('a.bar[aria-current]').id") == "bar-1"
@@ -213,10 +176,10 @@ def test_a_span_opens_by_keyboard_and_goes_with_back(browser, address, spool):
     browser.look()
     browser.open(f"{address}/trace/{TRACE}")
     browser.run("document.getElementById('bar-1').focus({focusVisible: true})")
-    assert browser.run("getComputedStyle(document.querySelector('#bar-1 .back')).strokeWidth") == "3px"
     browser.press("Enter", 13, "\r")
     browser.until("document.querySelector('#span h3')?.textContent.startsWith('SELECT')")
-    browser.click(".span-close a")
+    browser.until("document.activeElement.id === 'span'")
+    browser.press("Escape", 27)
     browser.until("!document.querySelector('#span h3')")
     browser.until("document.activeElement.id === 'bar-1'")
     browser.run("history.back()")
@@ -243,7 +206,7 @@ def test_what_has_the_focus_shows_it(browser, address, spool):
         for _ in range(12):
             browser.press("Tab", 9)
             assert browser.run(
-                "(() => { const e = document.activeElement; if (e.matches('body, .bar')) return true;"
+                "(() => { const e = document.activeElement; if (e.matches('body')) return true;"
                 " return parseFloat(getComputedStyle(e).outlineWidth) >= 2 })()"
             ), browser.run("document.activeElement.outerHTML.slice(0, 200)")
 

@@ -22,10 +22,44 @@ def error(number, type_="OrderError", value="table 7", function="charge", **more
     return error_event(event_id=f"{number:032x}", exception={"values": values}, **more)
 
 
-def test_an_empty_spool_tells_what_to_expect(app, words, tmp_path):
+def test_an_empty_spool_tells_what_to_expect(app, words, spool):
+    spool.prepare()
     text = words(app.get("/").html.main)
-    assert "Nothing yet." in text
-    assert str(tmp_path / "spool") in text
+    assert f"Nothing yet. The spool directory is there, and empty: {spool.directory}" in text
+
+
+def test_a_directory_that_is_not_there_is_told_from_an_empty_one(app, words, spool):
+    text = words(app.get("/").html.main)
+    assert f"Nothing yet: the spool directory does not exist. {spool.directory}" in text
+    assert "its spool_dir and that of the inbox have to name the same directory" in text
+
+
+def test_a_directory_that_comes_into_being_is_news(app, words, spool):
+    missing = app.get("/list")
+    spool.prepare()
+    found = app.get("/list", headers={"If-None-Match": missing.headers["ETag"]}, status=200)
+    assert "Nothing yet." in words(found.html)
+
+
+def test_common_kinds_are_offered_first(app, spool, words):
+    keep_item(spool, "feedback", {})
+    kinds = [words(link) for link in app.get("/").html.select(".kinds a")]
+    assert kinds == ["Errors 0", "Transactions 0", "Sessions 0", "Logs 0", "Feedback 1", "All 1"]
+
+
+def test_sessions_tell_how_they_ended(app, spool, rows):
+    started = "2026-11-22T07:13:00Z"
+    keep_item(spool, "sessions", {"aggregates": [{"started": started, "exited": 8, "crashed": 1}]})
+    page = app.get("/?kind=session")
+    assert rows(page)[0].startswith("9 request sessions 8 healthy 1 crashed")
+    assert page.html.select_one(".dot")["data-ended"] == "crashed"
+
+
+def test_transactions_are_drawn_beside_the_slowest_of_the_page(app, spool):
+    keep(spool, transaction_event())
+    keep(spool, transaction_event(event_id="e" * 32, timestamp="2026-11-22T07:13:00.500000Z"))
+    bars = app.get("/?kind=transaction").html.select(".share rect:not(.base)")
+    assert [bar["width"] for bar in bars] == ["25.0%", "100.0%"]
 
 
 def test_errors_of_one_kind_are_one_row(app, spool, rows):

@@ -84,7 +84,7 @@
     if (bar && span.left < bar.getBoundingClientRect().right && covered > 0) window.scrollBy(0, covered + 8);
   }
 
-  async function choose(address, isBack) {
+  async function choose(address, { isBack = false, isFocused = false } = {}) {
     const split = document.querySelector("[data-swap]");
     const answer = await fetch(address, { cache: "no-store" });
     const fetched = new DOMParser().parseFromString(await answer.text(), "text/html");
@@ -101,6 +101,7 @@
     }
     if (!isBack) history.pushState(null, "", address);
     uncover(split.querySelector("a.bar[aria-current]"));
+    if (isFocused) document.getElementById("span").focus({ preventScroll: true });
   }
 
   document.addEventListener("click", (event) => {
@@ -112,16 +113,19 @@
     const href = link.getAttribute("href");
     const address = new URL(href, location.href);
     const isClose = !link.matches(".bar");
-    choose(address).then(() => {
+    // By keyboard the focus goes where the link leads, as it does without scripts: detail counts clicks.
+    choose(address, { isFocused: !isClose && !event.detail }).then(() => {
       if (isClose) document.querySelector(address.hash)?.focus();
     }, () => location.assign(address));
   });
 
   window.addEventListener("popstate", () => {
-    if (document.querySelector("[data-swap]")) choose(location.href, true).catch(() => location.reload());
+    if (document.querySelector("[data-swap]")) choose(location.href, { isBack: true }).catch(() => location.reload());
   });
 
   document.addEventListener("keydown", (event) => {
+    const close = event.key === "Escape" && document.querySelector("[data-swap] .span-close a");
+    if (close) close.click();
     if (event.key !== "/" || event.metaKey || event.ctrlKey || event.altKey) return;
     if (event.target.closest("input, textarea, select, [contenteditable]")) return;
     const field = document.querySelector("[data-shortcut='/']");

@@ -1,0 +1,247 @@
+"""What a page of the inbox costs: ``python -m benchmarks.inbox``.
+
+A spool of so many envelopes as the example captures them, each thing to try as often as the others, with ids
+and times of their own; an inbox on it; and the time of a page's request, without a server: the first look,
+until all files are read, and each page when they are.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import gc
+import itertools
+import logging
+import os
+import re
+import tempfile
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta, timezone
+from functools import partial
+from pathlib import Path
+from typing import Any
+from wsgiref.util import setup_testing_defaults
+
+import sentry_sdk
+from paste.deploy import loadapp
+
+from benchmarks.million import resident
+from benchmarks.tell import columns, keep, machine, median, progress
+from sentry_paste.inbox import main as inbox
+from sentry_paste.spool import Spool
+
+_INI = """
+[pipeline:main]
+pipeline = sentry example
+
+[filter:sentry]
+use = egg:sentry_paste
+spool_dir = %(here)s/example
+environment = development
+release = sentry-paste-example@1.0
+in_app_include = sentry_paste.example
+traces_sample_rate = 1.0
+
+[app:example]
+use = egg:sentry_paste#example
+"""
+_PATHS = ("/hello", "/greet/Ada", "/slow", "/crash", "/stream-crash", "/handled", "/logged")
+_IDS = re.compile(rb'"(?:event_id|trace_id)": ?"([0-9a-f]{32})"')
+_TIME = re.compile(rb"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{6})?Z")
+
+# Seconds from one request of the spool to the next.
+_APART = 3
+
+
+def asked(app: Callable[..., Any], path: str, tag: str = "") -> tuple[dict[str, str], bytes]:
+    """Ask an app for a page, and return its headers and its bytes; what it raises is the example's.
+
+    Args:
+        app: of WSGI.
+        path: with its query string.
+        tag: that the browser has, with its quotes.
+    """
+    environ: dict[str, Any] = {"REMOTE_ADDR": "127.0.0.1"}
+    environ["PATH_INFO"], _, environ["QUERY_STRING"] = path.partition("?")
+    if tag:
+        environ["HTTP_IF_NONE_MATCH"] = tag
+    setup_testing_defaults(environ)
+    started: dict[str, str] = {}
+
+    def start_response(_status: str, headers: list[tuple[str, str]], *_exc_info: Any) -> None:
+        started.update(headers)
+
+    chunks: list[bytes] = []
+    with contextlib.suppress(Exception):
+        body = app(environ, start_response)
+        try:
+            chunks.extend(body)
+        finally:
+            getattr(body, "close", int)()
+    return started, b"".join(chunks)
+
+
+def captured(folder: Path) -> list[list[tuple[str, bytes]]]:
+    """Return the envelopes of each request of the example: their kinds and their bytes.
+
+    Args:
+        folder: to keep them in.
+    """
+    log = logging.getLogger("sentry_paste.example")
+    log.propagate, log.handlers = False, [logging.NullHandler()]  # what it logs would be on stderr
+    ini = folder / "example.ini"
+    ini.write_text(_INI, encoding="utf-8")
+    app = loadapp(f"config:{ini}")
+    spool, found, seen = Spool(folder / "example"), [], set()
+    for path in _PATHS:
+        asked(app, path)
+        sentry_sdk.flush(5)
+        files = [file for file in spool.files() if file.path not in seen]
+        seen |= {file.path for file in files}
+        found.append([(file.kind, file.path.read_bytes()) for file in files])
+    return found
+
+
+def copies(request: list[tuple[str, bytes]], ago: timedelta) -> Iterator[tuple[str, bytes]]:
+    """Yield the envelopes of a request as if it had been made at another time: their names and their bytes.
+
+    Args:
+        request: kinds and bytes.
+        ago: how long before now.
+    """
+    ids: dict[bytes, bytes] = {}
+    newest = max(_newest(data) for _, data in request)
+    for place, (kind, data) in enumerate(request):
+        by = datetime.now(timezone.utc) - ago - newest
+        data = _TIME.sub(partial(_moved, by=by), data)
+        for old in _IDS.findall(data):
+            data = data.replace(old, ids.setdefault(old, uuid.uuid4().hex.encode()))
+        new = _IDS.search(data)
+        identity = new[1].decode() if new and b"event_id" in new[0] else uuid.uuid4().hex
+        moment = newest + by - timedelta(microseconds=place)
+        yield f"{moment:%Y%m%dT%H%M%S.%fZ}-{kind}-{identity}-any.envelope", data
+
+
+def _newest(data: bytes) -> datetime:
+    found = (_parsed(match) for match in _TIME.finditer(data))
+    return max(found, default=datetime.now(timezone.utc))
+
+
+def _parsed(match: re.Match[bytes]) -> datetime:
+    text = match[0].decode()
+    return datetime.strptime(text, "%Y-%m-%dT%H:%M:%S.%fZ" if "." in text else "%Y-%m-%dT%H:%M:%SZ").replace(
+        tzinfo=timezone.utc
+    )
+
+
+def _moved(match: re.Match[bytes], by: timedelta) -> bytes:
+    """Return a time that is as long as it was: envelopes say how long their items are."""
+    moved = _parsed(match) + by
+    return (
+        f"{moved:%Y-%m-%dT%H:%M:%S.%fZ}".encode()
+        if b"." in match[0]
+        else f"{moved:%Y-%m-%dT%H:%M:%SZ}".encode()
+    )
+
+
+def fill(directory: Path, requests: list[list[tuple[str, bytes]]], count: int) -> list[int]:
+    """Write copies of envelopes as a spool, the newest of now; return their sizes.
+
+    Args:
+        directory: the spool's; it is made.
+        requests: the envelopes of each.
+        count: of files.
+    """
+    directory.mkdir(mode=0o700)
+    sizes: list[int] = []
+    for number, request in enumerate(itertools.cycle(requests)):
+        for name, data in copies(request, timedelta(seconds=_APART * number)):
+            (directory / name).write_bytes(data)
+            sizes.append(len(data))
+            if len(sizes) == count:
+                return sizes
+    return sizes
+
+
+def milliseconds(work: Callable[[], Any]) -> float:
+    """Return how long work takes.
+
+    Args:
+        work: done once.
+    """
+    begun = time.perf_counter()
+    work()
+    return (time.perf_counter() - begun) * 1000
+
+
+def until_read(app: Callable[..., Any]) -> Iterator[float]:
+    """Ask for the list as its script does while files are left; yield the time of each look.
+
+    Args:
+        app: an inbox that was not asked before.
+    """
+    while True:
+        begun = time.perf_counter()
+        _, body = asked(app, "/list")
+        yield (time.perf_counter() - begun) * 1000
+        if b"data-unread" not in body:
+            return
+
+
+def figures(directory: Path, rounds: int) -> dict[str, float]:
+    """Return milliseconds by what was asked for, and MiB.
+
+    Args:
+        directory: of the spool.
+        rounds: of each page, of which the median is told.
+    """
+    gc.collect()
+    before = resident()
+    app = inbox({}, spool_dir=str(directory))
+    begun = time.perf_counter()
+    looks = list(until_read(app))
+    found = {"the first look": looks[0], "until all are read": (time.perf_counter() - begun) * 1000}
+    gc.collect()
+    grown = resident() - before
+    snapshot = app.index.look()  # type: ignore[attr-defined]
+    error = next(entry for entry in snapshot.entries if entry.file.kind == "error")
+    headers, _ = asked(app, "/list")
+    pages = {
+        "the errors": "/",
+        "the transactions": "/?kind=transaction",
+        "the sessions": "/?kind=session",
+        "all kinds": "/?kind=all",
+        "a search": "/?q=tiramis",
+        "an error": f"/envelope/{error.file.id}",
+        "a trace": f"/trace/{error.told.trace_ids[0]}",
+    }
+    for name, path in pages.items():
+        found[name] = median(milliseconds(partial(asked, app, path)) for _ in range(rounds))
+        progress(".")
+    found["a look that finds nothing new"] = median(
+        milliseconds(partial(asked, app, "/list", headers["ETag"])) for _ in range(rounds)
+    )
+    found["memory, MiB"] = grown
+    return found
+
+
+def main() -> None:
+    """Measure, print, keep."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.inbox", description=__doc__)
+    parser.add_argument("--files", type=int, default=10_000, help="in the spool (default: 10000)")
+    parser.add_argument("--rounds", type=int, default=21, help="of each page (default: 21)")
+    parser.add_argument("--json", metavar="FILE", help="write the figures there too")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        sizes = fill(Path(folder, "spool"), captured(Path(folder)), options.files)
+        found = figures(Path(folder, "spool"), options.rounds)
+    print(f"\n{machine()}, {os.cpu_count()} cores")
+    print(f"{len(sizes):,} envelopes of {min(sizes) / 1e3:.1f} to {max(sizes) / 1e3:.1f} kB\n")
+    print(columns([("page", "ms"), *((name, f"{value:,.1f}") for name, value in found.items())]))
+    keep(options.json, {"files": len(sizes), "largest": max(sizes), "smallest": min(sizes), **found})
+
+
+if __name__ == "__main__":
+    main()
