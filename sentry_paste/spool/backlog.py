@@ -67,6 +67,14 @@ class Sender(Protocol):
     def is_busy(self) -> bool:
         """Tell whether something that was captured just now waits to be sent."""
 
+    def lose(self, envelope: Envelope, reason: str) -> None:
+        """Count what was in an envelope as lost.
+
+        Args:
+            envelope: that is neither sent nor kept.
+            reason: of those that client reports have.
+        """
+
 
 class Backlog:
     """What waits in a spool for one destination.
@@ -227,7 +235,6 @@ class Backlog:
         elif result is Result.REFUSED:
             self._set_aside(claimed, reason)
         else:
-            self._spool.release(claimed)
             self._pace.failed()
             if result is Result.LIMITED:
                 # Others are told the same time: they are not to come back in the same moment.
@@ -235,7 +242,16 @@ class Backlog:
             else:
                 self._failures[file.name] = failures + 1
                 self._backoff.failed(seconds)
+            self._put_back(claimed, envelope)
         return result
+
+    def _put_back(self, file: SpoolFile, envelope: Envelope) -> None:
+        try:
+            self._spool.put_back(file, envelope)
+        except OSError:
+            if not os.path.lexists(file.path):
+                self._sender.lose(envelope, "network_error")
+            raise
 
     def _set_aside(self, file: SpoolFile, reason: str) -> None:
         if self._spool.set_aside(file, reason) is not None:

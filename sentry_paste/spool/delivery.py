@@ -103,7 +103,7 @@ class DeliveringTransport(Transport):
         file = self._keeper.write(envelope) if self._is_written_first(envelope, kind) else None
         if file is not None and self._inner.limited_for(_category(envelope)):
             # The backlog may send nothing of this kind either: it is not to look for each of them.
-            self._release(file, wakes=False)
+            self._keep(envelope, kind, file, "ratelimit_backoff", wakes=False)
             return
         if self._is_killed or (file is not None and self._live.remaining()):
             self._keep(envelope, kind, file, "queue_overflow")
@@ -148,7 +148,7 @@ class DeliveringTransport(Transport):
             self._live.failed(seconds)
             self._keep(envelope, kind, file, "network_error")
         elif result is Result.LIMITED and file is not None:
-            self._release(file)
+            self._keep(envelope, kind, file, "ratelimit_backoff")
         else:
             self._inner.count_lost(attempt)
             self._keeper.set_aside(file, reason)
@@ -188,27 +188,31 @@ class DeliveringTransport(Transport):
             return Result.LATER, f"http {attempt.status}", attempt.retry_after
         return Result.REFUSED, f"http {attempt.status}", 0.0
 
-    def _keep(self, envelope: Envelope, kind: str, file: SpoolFile | None, reason: str) -> None:
+    def _keep(
+        self, envelope: Envelope, kind: str, file: SpoolFile | None, reason: str, wakes: bool = True
+    ) -> None:
         """Have an envelope wait in the spool; where it cannot, it is lost for the reason given."""
-        if not self._is_kept(envelope, kind, file) and kind != "report":
-            self._lose(envelope, reason)
+        if not self._is_kept(envelope, kind, file, wakes) and kind != "report":
+            self.lose(envelope, reason)
 
-    def _is_kept(self, envelope: Envelope, kind: str, file: SpoolFile | None) -> bool:
+    def _is_kept(self, envelope: Envelope, kind: str, file: SpoolFile | None, wakes: bool = True) -> bool:
         """Have an envelope wait in the spool; tell whether it can."""
         if file is None and kind != "report":
             file = self._keeper.write(envelope)
-        if file is None:
+        if file is None or not self._keeper.put_back(file, envelope):
             return False
-        self._release(file)
-        return True
-
-    def _release(self, file: SpoolFile, wakes: bool = True) -> None:
-        self._keeper.release(file)
         backlog = self._backlog
         if wakes and backlog is not None:
             backlog.wake()
+        return True
 
-    def _lose(self, envelope: Envelope, reason: str) -> None:
+    def lose(self, envelope: Envelope, reason: str) -> None:
+        """Count what was in an envelope as lost.
+
+        Args:
+            envelope: that is neither sent nor kept.
+            reason: of those that client reports have.
+        """
         for item in envelope.items:
             self._inner.record_lost_event(reason, item=item)
 

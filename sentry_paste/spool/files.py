@@ -54,12 +54,13 @@ class Spool:
             SpoolError: the directory is another user's, or no directory.
             OSError: the disk is full, read-only or gone.
         """
+        file = SpoolFile.new(self.directory, envelope, destination)
+        return self._put(envelope, file if owner is None else file.claimed(owner), owner)
+
+    def _put(self, envelope: Envelope, file: SpoolFile, owner: Owner | None) -> SpoolFile:
         data = envelope.serialize()
         self.prepare()
-        file = SpoolFile.new(self.directory, envelope, destination)
         partial = self.directory / f".{file.name}.{owner or current()}{_PARTIAL}"
-        if owner is not None:
-            file = file.claimed(owner)
         # O_EXCL: a name that somebody prepared, a symbolic link for one, is refused and not followed.
         descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, FILE_MODE)
         try:
@@ -163,6 +164,21 @@ class Spool:
             file: in any state.
         """
         return self._rename(file, file.waiting())
+
+    def put_back(self, file: SpoolFile, envelope: Envelope) -> SpoolFile | None:
+        """Have a file wait again, and write it anew where it was removed; None where another process has it.
+
+        Args:
+            file: that this process has claimed.
+            envelope: that was in it.
+
+        Raises:
+            OSError: the directory cannot be written.
+        """
+        released = self.release(file)
+        if released is not None or any(name.startswith(file.name) for name in self._names()):
+            return released
+        return self._put(envelope, file.waiting(), None)
 
     def set_aside(self, file: SpoolFile, reason: str) -> SpoolFile | None:
         """Keep a file and send it no more; None where it is gone.

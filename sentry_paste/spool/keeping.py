@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from sentry_sdk.envelope import Envelope
 
 from sentry_paste.spool.bounds import Bounds
@@ -45,16 +47,20 @@ class Keeper:
             self._teller.failed(error)
         return file
 
-    def release(self, file: SpoolFile) -> None:
-        """Have a file wait.
+    def put_back(self, file: SpoolFile, envelope: Envelope) -> bool:
+        """Have a file wait, anew where somebody has removed it; tell whether it is kept.
 
         Args:
             file: that this process has claimed.
+            envelope: that was in it.
         """
         try:
-            self._spool.release(file)
-        except OSError as error:
+            self._spool.put_back(file, envelope)
+        except Exception as error:
             self._teller.failed(error)
+            # A disk that has become read-only has it still: another process takes it when this one has ended.
+            return os.path.lexists(file.path)
+        return True
 
     def remove(self, file: SpoolFile | None) -> None:
         """Remove the file of what has arrived.
@@ -77,8 +83,9 @@ class Keeper:
         """
         if file is not None:
             try:
-                self._spool.set_aside(file, reason)
+                is_there = self._spool.set_aside(file, reason) is not None
             except OSError as error:
                 self._teller.failed(error)
             else:
-                self._teller.count(f"set aside ({reason})")
+                if is_there:
+                    self._teller.count(f"set aside ({reason})")

@@ -647,6 +647,83 @@ def test_warning_comes_again_when_it_was_mended_in_between(site, sentry, spool, 
     assert len(warnings_of(caplog)) == 2
 
 
+def remove_all(spool):
+    for file in spool.files():
+        file.path.unlink()
+
+
+def test_file_that_somebody_removes_while_it_is_sent_is_written_anew_where_sending_fails(
+    site, sentry, spool, impatient
+):
+    """What the process has in memory is not lost because of a hand in the directory."""
+    sentry.answer_to = lambda envelope: remove_all(spool) or Answer(503)
+    made = site()
+    made.crash()
+    sentry.wait(arrivals=1)
+    sentry.answer_to = lambda envelope: None
+    sentry.wait(errors=1)
+    close()
+    assert states(spool) == []
+    assert sentry.sent_twice() == 0
+
+
+def test_file_that_somebody_removes_while_it_is_queued_is_written_anew(site, sentry, spool):
+    sentry.answer = Answer(hangs=True)
+    made = site(shutdown_timeout="0.2")
+    made.crash(4)
+    sentry.wait(arrivals=1)
+    remove_all(spool)
+    close()
+    assert states(spool) == [("error", "waiting")] * 3
+    sentry.answer = Answer()
+
+
+@pytest.mark.parametrize(
+    "answer", [Answer(503), Answer(429, {"Retry-After": "1"})], ids=lambda answer: str(answer.status)
+)
+def test_file_of_the_backlog_that_somebody_removes_while_it_is_sent_is_written_anew(
+    site, sentry, spool, impatient, answer
+):
+    sentry.answer = Answer(503)
+    site().crash()
+    close()
+    sentry.answer_to = lambda envelope: remove_all(spool) or answer
+    before = len(sentry.arrivals)
+    site().ok()
+    sentry.wait(arrivals=before + 1)
+    sentry.answer, sentry.answer_to = Answer(), lambda envelope: None
+    sentry.wait(errors=1)
+    assert sentry.sent_twice() == 0
+
+
+def spoil(spool):
+    shutil.rmtree(spool.directory)
+    spool.directory.write_text("mine")
+
+
+def test_error_whose_file_is_gone_and_cannot_be_written_anew_is_counted(site, sentry, spool):
+    sentry.answer_to = lambda envelope: spoil(spool) or Answer(503)
+    made = site()
+    made.crash()
+    sentry.wait(arrivals=1)
+    sentry.answer_to = lambda envelope: None
+    close()
+    assert sentry.lost()["error", "network_error"] == 1
+
+
+def test_error_of_the_backlog_whose_file_is_gone_and_cannot_be_written_anew_is_counted(site, sentry, spool):
+    sentry.answer = Answer(503)
+    site().crash()
+    close()
+    before = len(sentry.arrivals)
+    sentry.answer_to = lambda envelope: spoil(spool) or Answer(503)
+    site().ok()
+    sentry.wait(arrivals=before + 1)
+    sentry.answer, sentry.answer_to = Answer(), lambda envelope: None
+    close()
+    assert sentry.lost()["error", "network_error"] == 1
+
+
 @pytest.fixture
 def small_disk(tmp_path):
     """A disk of 64 kB, where we may mount one."""
