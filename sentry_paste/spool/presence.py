@@ -47,22 +47,25 @@ class Presence:
         except OSError:  # a directory that is gone or read-only has none
             return
 
-    def alive(self, owners: Mapping[Owner, float]) -> dict[Owner, bool]:
+    def alive(self, owners: Mapping[str, float]) -> dict[str, bool]:
         """Return of some processes whether they live; signs of dead ones are removed.
 
+        One whose name cannot be read, as of another version of this package, is treated as one of another
+        host: it lives as long as it does something.
+
         Args:
-            owners: processes of any host, and when they last did something, by the disk's clock.
+            owners: names of processes of any host, and when they last did something, by the disk's clock.
         """
         signs = {
-            owner: path
+            path.name[len(_PREFIX) :]: path
             for path in self._spool.directory.glob(f"{_PREFIX}*")
-            if (owner := Owner.from_text(path.name[len(_PREFIX) :])) is not None
+            if path.name[len(_PREFIX) :] in owners or Owner.from_text(path.name[len(_PREFIX) :]) is not None
         }
         now = _touched(self._path(current()))
-        seen = {owner: max(owners.get(owner, 0.0), _touched(signs.get(owner))) for owner in {*owners, *signs}}
-        found = {owner: _is_alive(owner, now - time) for owner, time in seen.items()}
-        for owner, path in signs.items():
-            if not found[owner]:
+        seen = {name: max(owners.get(name, 0.0), _touched(signs.get(name))) for name in {*owners, *signs}}
+        found = {name: _is_alive(Owner.from_text(name), now - time) for name, time in seen.items()}
+        for name, path in signs.items():
+            if not found[name]:
                 path.unlink(missing_ok=True)
         return found
 
@@ -70,8 +73,8 @@ class Presence:
         return self._spool.directory / f"{_PREFIX}{owner}"
 
 
-def _is_alive(owner: Owner, silent: float) -> bool:
-    known = owner.is_alive()
+def _is_alive(owner: Owner | None, silent: float) -> bool:
+    known = owner.is_alive() if owner is not None else None
     return known if known is not None else silent < _DEAD
 
 

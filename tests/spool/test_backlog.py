@@ -127,3 +127,22 @@ def test_file_of_a_process_that_has_ended_is_sent(spool):
     partial.write_bytes(b"half")
     assert look(spool, Taker()).taken == [f"{7:032x}"]
     assert [found.detail for found in spool.files()] == ["partial"]
+
+
+@pytest.mark.parametrize(("age", "taken"), [(0, False), (200, True)])
+@pytest.mark.parametrize("half", [False, True])
+def test_claim_whose_owner_cannot_be_read_is_taken_back_when_he_is_silent(
+    spool, monkeypatch, age, taken, half
+):
+    """He may be a process of another version of this package, and live."""
+    file = write(spool, 7)
+    path = spool.directory / (
+        f".{file.name}.v2-somebody.partial" if half else f"{file.name}.claimed-v2-somebody"
+    )
+    file.path.rename(path)
+    changed = path.stat().st_ctime - age
+    monkeypatch.setattr("sentry_paste.spool.files._changed", lambda path: changed)
+    taker = look(spool, Taker())
+    assert path.exists() is not taken
+    assert taker.taken == ([f"{7:032x}"] if taken and not half else [])
+    assert [found.detail for found in spool.files(state="aside")] == (["partial"] if taken and half else [])
