@@ -11,6 +11,7 @@ import ssl
 import subprocess
 import threading
 import time
+from datetime import timedelta
 
 import pytest
 
@@ -500,6 +501,29 @@ def test_threads_of_several_processes_lose_nothing_and_leave_nothing_open(field)
             process.exit()
         quiet(a, b)
     assert field.drain() == NOTHING
+
+
+def test_backlog_goes_on_while_captures_never_pause(field):
+    """Two processes capture more than is answered: their queues are never empty."""
+    field.sentry.answer = Answer(503)
+    with field.processes("old") as (old,):
+        old.do("crash", 10)
+        old.kill()
+    for file in field.spool.files():  # a day old: what is fresh goes before it
+        day = (file.time - timedelta(days=1)).strftime("%Y%m%d")
+        file.path.rename(field.spool.directory / f"{day}{file.waiting().path.name[8:]}")
+    field.sentry.answer = Answer(delay=0.1)
+    with field.processes("a", "b") as (a, b):
+        for process in (a, b):
+            process.begin("crash", 200, 0.02)
+
+        def went_on():
+            return sum(tag.startswith("old") for tag in field.sentry.tags()) >= 3
+
+        field.sentry.wait_for(went_on, seconds=4)
+        for process in (a, b):
+            process.end()
+            process.kill()
 
 
 @pytest.mark.slow

@@ -36,8 +36,12 @@ _LOOK_AGAIN = 10.0
 _LIST_AGAIN = 5.0
 # A link, another user's file, a directory: it is not read later either.
 _FOR_EVER = (errno.ELOOP, errno.EACCES, errno.EPERM, errno.EISDIR)
-# Seconds to wait for what is captured now to go first.
+# Seconds from one look whether something that was captured now is to go first to the next.
 _STEP_ASIDE = 0.02
+# So many times as long as the last one took, and so many seconds at least, what is captured now goes first:
+# where it never ends, the rest has a fifth of the time.
+_ASIDE = 4.0
+_LEAST_ASIDE = 0.1
 
 
 class Result(Enum):
@@ -112,6 +116,8 @@ class Backlog:
         self._limited: dict[str, float] = {}
         self._is_back = False
         self._was_back = float("-inf")
+        # Seconds that the last one took that arrived.
+        self._took = 0.0
         # By name: how often the files were sent in vain.
         self._failures: Counter[str] = Counter()
 
@@ -207,8 +213,7 @@ class Backlog:
 
     def _send(self, file: SpoolFile, owner: Owner) -> Result | None:
         """Send a file; None where it is gone, or is no envelope."""
-        while self._sender.is_busy() and not self._stopped.is_set():
-            self._stopped.wait(_STEP_ASIDE)
+        self._step_aside()
         claimed = None if self._stopped.is_set() else self._spool.claim(file, owner)
         if claimed is None:
             return None
@@ -226,10 +231,13 @@ class Backlog:
             self._spool.release(claimed)
             raise
         renew(envelope)
+        begun = time.monotonic()
         result, reason, seconds = self._sender.send_again(envelope, file.kind)
+        took = time.monotonic() - begun
         failures = self._failures.pop(file.name, 0)
         if result is Result.DELIVERED:
             self._spool.remove(claimed)
+            self._took = took
             self._backoff.succeeded()
             self._pace.succeeded()
         elif result is Result.REFUSED:
@@ -244,6 +252,12 @@ class Backlog:
                 self._backoff.failed(seconds)
             self._put_back(claimed, envelope)
         return result
+
+    def _step_aside(self) -> None:
+        """Have what is captured just now go first, for a while."""
+        until = time.monotonic() + max(_ASIDE * self._took, _LEAST_ASIDE)
+        while self._sender.is_busy() and time.monotonic() < until and not self._stopped.is_set():
+            self._stopped.wait(_STEP_ASIDE)
 
     def _put_back(self, file: SpoolFile, envelope: Envelope) -> None:
         try:
