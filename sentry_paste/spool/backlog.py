@@ -8,8 +8,6 @@ import random
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import datetime, timezone
 from enum import Enum
 from typing import Protocol
@@ -21,14 +19,9 @@ from sentry_paste.spool.bounds import Bounds
 from sentry_paste.spool.files import Spool
 from sentry_paste.spool.names import SpoolFile
 from sentry_paste.spool.owner import Owner, current
-from sentry_paste.spool.presence import Presence
+from sentry_paste.spool.presence import Presence, only_one
 from sentry_paste.spool.reading import UnreadableError, read_envelope
 from sentry_paste.spool.telling import Teller
-
-try:
-    import fcntl
-except ImportError:  # pragma: no cover - Windows: processes send side by side, each claims what it sends
-    fcntl = None  # type: ignore[assignment]
 
 # Seconds from one look at the directory to the next, where nothing tells to look.
 _LOOK_AGAIN = 10.0
@@ -171,7 +164,7 @@ class Backlog:
         # Also here: what lies in a directory that is open to others is not sent.
         self._spool.prepare()
         self._presence.show()
-        with _only_one(self._spool, self._destinations[0]) as is_mine:
+        with only_one(self._spool, self._destinations[0]) as is_mine:
             if not is_mine:
                 return
             self._take_back()
@@ -291,23 +284,3 @@ def renew(envelope: Envelope) -> None:
     """
     # By it Sentry corrects the clock of the host: it is to be the time at which this is sent.
     envelope.headers["sent_at"] = datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-
-
-@contextmanager
-def _only_one(spool: Spool, destination: str) -> Iterator[bool]:
-    """Tell whether no other process sends what waits for a destination; it cannot begin meanwhile."""
-    if fcntl is None:  # pragma: no cover
-        yield True
-        return
-    flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-    descriptor = os.open(spool.directory / f".sender-{destination}", flags, 0o600)
-    try:
-        try:
-            # Of the process: a child that is forked meanwhile does not have it, and cannot keep it.
-            fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            yield False
-        else:
-            yield True
-    finally:
-        os.close(descriptor)  # and with it the lock

@@ -1,14 +1,19 @@
-"""Which processes are there, also on other hosts that share the disk."""
+"""Which processes are there, also on other hosts that share the disk, and which of them sends."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from sentry_paste.spool.files import FILE_MODE, Spool
 from sentry_paste.spool.owner import Owner, current
+
+try:
+    import fcntl
+except ImportError:  # pragma: no cover - Windows: processes send side by side, each claims what it sends
+    fcntl = None  # type: ignore[assignment]
 
 _PREFIX = ".alive-"
 # Seconds after which a process of another host that has not shown itself is taken for dead. It shows itself
@@ -85,3 +90,31 @@ def _touched(path: Path | None) -> float:
         return os.lstat(path).st_mtime
     except OSError:
         return 0.0
+
+
+@contextmanager
+def only_one(spool: Spool, destination: str) -> Iterator[bool]:
+    """Tell whether no other process sends what waits for a destination; it cannot begin meanwhile.
+
+    Args:
+        spool: the spool.
+        destination: of a DSN.
+
+    Raises:
+        OSError: the directory cannot be written.
+    """
+    if fcntl is None:  # pragma: no cover
+        yield True
+        return
+    flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+    descriptor = os.open(spool.directory / f".sender-{destination}", flags, 0o600)
+    try:
+        try:
+            # Of the process: a child that is forked meanwhile does not have it, and cannot keep it.
+            fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            yield False
+        else:
+            yield True
+    finally:
+        os.close(descriptor)  # and with it the lock
