@@ -26,7 +26,7 @@ from sentry_paste.spool.backoff import LONGEST_LIVE, Backoff
 from sentry_paste.spool.bounds import Bounds
 from sentry_paste.spool.files import Spool
 from sentry_paste.spool.keeping import Keeper
-from sentry_paste.spool.names import ANY_DESTINATION, SpoolFile, destination_of, kind_of
+from sentry_paste.spool.names import ANY_DESTINATION, SpoolFile, address_of, hash_of, kind_of
 from sentry_paste.spool.telling import Teller
 from sentry_paste.spool.transport import Terms
 
@@ -50,8 +50,9 @@ class DeliveringTransport(Transport):
         self._spool = Spool(terms.directory, terms.fsync)
         self._teller = Teller(self._spool.directory)
         self._bounds = Bounds(self._spool, terms.max_size, terms.max_age, self._dropped)
-        self._destination = destination_of(*host_and_project(self))
-        self._keeper = Keeper(self._spool, self._destination, self._bounds, self._teller)
+        address = address_of(*host_and_project(self))
+        self._destination = hash_of(address)
+        self._keeper = Keeper(self._spool, address, self._bounds, self._teller)
         self._begin()
         renew_when_forked(self)
 

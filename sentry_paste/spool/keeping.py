@@ -7,8 +7,9 @@ import os
 from sentry_sdk.envelope import Envelope
 
 from sentry_paste.spool.bounds import Bounds
+from sentry_paste.spool.destinations import note_destination
 from sentry_paste.spool.files import Spool
-from sentry_paste.spool.names import SpoolFile
+from sentry_paste.spool.names import SpoolFile, hash_of
 from sentry_paste.spool.owner import current
 from sentry_paste.spool.telling import Teller
 
@@ -18,14 +19,16 @@ class Keeper:
 
     Args:
         spool: the spool.
-        destination: which DSN it is for.
+        address: of the destination: host and project of the DSN.
         bounds: of the spool.
         teller: of the spool.
     """
 
-    def __init__(self, spool: Spool, destination: str, bounds: Bounds, teller: Teller) -> None:
+    def __init__(self, spool: Spool, address: str, bounds: Bounds, teller: Teller) -> None:
         self._spool = spool
-        self._destination = destination
+        self._address = address
+        self._destination = hash_of(address)
+        self._is_noted = False
         self._bounds = bounds
         self._teller = teller
 
@@ -41,6 +44,9 @@ class Keeper:
             self._teller.failed(error)
             return None
         self._teller.succeeded()
+        if not self._is_noted:
+            note_destination(self._spool.directory, self._address)
+            self._is_noted = True
         try:
             self._bounds.wrote(file)
         except Exception as error:  # the file is there, and to be removed when it was sent
