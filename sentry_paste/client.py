@@ -18,6 +18,7 @@ from sentry_paste import sdk
 from sentry_paste.abandoned import finish_abandoned
 from sentry_paste.config.errors import ConfigError, Problem
 from sentry_paste.config.settings import Settings
+from sentry_paste.forks import renew_when_forked
 from sentry_paste.hooks import with_guards
 from sentry_paste.redaction import Names, Redaction
 from sentry_paste.serverlogs import drop_told_twice
@@ -53,6 +54,10 @@ class GuardedClient(sentry_sdk.Client):
         """Have what an earlier process has left in the spool sent: with the first request, never at load."""
         if isinstance(self.transport, DeliveringTransport):
             self.transport.open()
+
+    def begin_again(self) -> None:
+        """Begin again in a process that was forked: what is queued or counted is its parent's."""
+        sdk.begin_again(self)
 
     def capture_event(self, event: Any, *args: Any, **kwargs: Any) -> str | None:
         """Capture as the SDK does; what goes wrong costs the event alone."""
@@ -182,6 +187,7 @@ class Registry:
         except Exception:  # of an integration, or of a library of the SDK's: no mistake of the ini's
             log.warning("Sentry failed to start: nothing is reported", exc_info=True)
             return None
+        renew_when_forked(client)
         sdk.upload_in_background(client)
         redaction.made(client.options)
         client.redaction = redaction

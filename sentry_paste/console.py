@@ -7,7 +7,7 @@ terminal's cursor or change its title, are shown as escapes.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timezone
 
 from sentry_paste.spool.contents import read_contents
@@ -34,13 +34,14 @@ _HEADINGS = (
 _TO_THE_RIGHT = ("SIZE", "AGE")
 
 
-def table_text(files: Sequence[SpoolFile]) -> str:
+def table_text(files: Sequence[SpoolFile], names: Mapping[str, str]) -> str:
     """Return a table of envelope files: what they tell, what becomes of them, and for which DSN they are.
 
     Args:
         files: in the order in which they are listed.
+        names: of the destinations that have one.
     """
-    rows = [_HEADINGS, *map(_row, files)]
+    rows = [_HEADINGS, *(_row(file, names) for file in files)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(_HEADINGS) - 1)]
     return "\n".join(
         "  ".join(
@@ -51,11 +52,12 @@ def table_text(files: Sequence[SpoolFile]) -> str:
     )
 
 
-def _row(file: SpoolFile) -> tuple[str, ...]:
+def _row(file: SpoolFile, names: Mapping[str, str]) -> tuple[str, ...]:
     now = datetime.now(timezone.utc)
     time = file.time.strftime("%Y-%m-%d %H:%M:%S")
     age = age_text((now - file.time).total_seconds())
-    return (time, file.kind, *_told(file), age, state_text(file), file.destination, file.id)
+    destination = clean(names.get(file.destination, file.destination))
+    return (time, file.kind, *_told(file), age, state_text(file), destination, file.id)
 
 
 def _told(file: SpoolFile) -> tuple[str, str, str, str]:
@@ -103,19 +105,22 @@ def age_text(seconds: float) -> str:
     return f"{max(int(seconds), 0)} s"
 
 
-def contents_text(contents: Contents, *, all_frames: bool = False) -> str:
+def contents_text(contents: Contents, names: Mapping[str, str], *, all_frames: bool = False) -> str:
     """Return all that an envelope tells, for reading.
 
     Args:
         contents: of the envelope.
+        names: of the destinations that have one.
         all_frames: whether frames of libraries show their source lines, as the app's own do.
     """
-    return "\n".join(_contents(contents, all_frames)).rstrip()
+    return "\n".join(_contents(contents, names, all_frames)).rstrip()
 
 
-def _contents(contents: Contents, all_frames: bool) -> Iterator[str]:
+def _contents(contents: Contents, names: Mapping[str, str], all_frames: bool) -> Iterator[str]:
     yield clean(contents.title)
     yield ""
+    destination = contents.file.destination
+    name = names.get(destination)
     facts = {
         "Kind": contents.file.kind,
         "Level": contents.level,
@@ -127,9 +132,9 @@ def _contents(contents: Contents, all_frames: bool) -> Iterator[str]:
         "Environment": contents.environment,
         "Size": size_text(contents.size),
         "State": state_text(contents.file),
-        "Destination": contents.file.destination,
+        "Destination": f"{name} ({destination})" if name else destination,
     }
-    yield from (f"{name + ':':<13}{clean(value)}" for name, value in facts.items() if value)
+    yield from (f"{fact + ':':<13}{clean(value)}" for fact, value in facts.items() if value)
     for error in reversed(contents.errors):
         yield ""
         yield from _error(error, all_frames)

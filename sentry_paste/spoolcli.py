@@ -20,10 +20,11 @@ from sentry_paste.spool.commands import tending
 from sentry_paste.spool.commands.courier import Courier
 from sentry_paste.spool.commands.planning import Plan, plan
 from sentry_paste.spool.commands.sending import Sending
-from sentry_paste.spool.commands.survey import Held, survey
+from sentry_paste.spool.commands.survey import Held, Survey, survey
+from sentry_paste.spool.destinations import destination_names
 from sentry_paste.spool.names import ANY_DESTINATION, ASIDE, CLAIMED, KINDS, WAITING
 from sentry_paste.spool.transport import Terms
-from sentry_paste.spooltext import kinds_text, number, plan_text, sent_text, summary_text
+from sentry_paste.spooltext import kinds_text, number, plan_text, sent_text, summary_text, them, unnamed_text
 
 _MOST_DAYS = 36500.0
 
@@ -37,7 +38,7 @@ def add_spool(parser: argparse.ArgumentParser) -> None:
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     _add_list(_command(commands, "list", _list, "list what a spool holds, newest first"))
     show = _command(commands, "show", _show, "show what one file of a spool holds")
-    show.add_argument("id", metavar="ID", help="event id, or its first digits")
+    show.add_argument("id", metavar="ID", type=_identity, help="event id, or its first digits")
     show.add_argument("--all-frames", action="store_true", help="source lines of libraries' frames too")
     _add_send(
         _command(
@@ -46,15 +47,22 @@ def add_spool(parser: argparse.ArgumentParser) -> None:
             _send,
             "send what waits, oldest first",
             "It may run beside processes that use the spool, and may be interrupted and started again at any "
-            "time. Exit status: 0 if all was sent, 1 if something is left or was set aside, 2 if it cannot "
-            "be done.",
+            "time. Exit status: 0 if nothing is left that waited for the DSN, 1 if something is left or was "
+            "set aside, 2 if it cannot be done. With --dry-run: 0 if something would be sent, 1 if not.",
         )
     )
     requeue = _command(
-        commands, "requeue", _requeue, "have what was set aside wait again", "Exit status: 1 if nothing does."
+        commands,
+        "requeue",
+        _requeue,
+        "have what was set aside sent again: it waits as it did before",
+        "Without an ID, all that was set aside. Exit status: 0 if something waits again, 1 if nothing does "
+        "or an ID is not found.",
     )
-    requeue.add_argument("ids", metavar="ID", nargs="*", help="event id, or its first digits (all)")
-    requeue.add_argument("--reason", help="only what was set aside for this, http_413 for example")
+    requeue.add_argument("ids", metavar="ID", nargs="*", type=_identity, help="event id, or its first digits")
+    requeue.add_argument(
+        "--reason", help="only what was set aside for this reason, as list tells it: http_413, for example"
+    )
     _add_purge(
         _command(
             commands,
@@ -69,7 +77,9 @@ def add_spool(parser: argparse.ArgumentParser) -> None:
 def _command(
     commands: Any, name: str, run: Callable[[argparse.Namespace], int], told: str, epilog: str | None = None
 ) -> argparse.ArgumentParser:
-    parser: argparse.ArgumentParser = commands.add_parser(name, help=told, epilog=epilog)
+    parser: argparse.ArgumentParser = commands.add_parser(
+        name, help=told, description=f"{told[0].upper()}{told[1:]}.", epilog=epilog
+    )
     parser.add_argument("directory", metavar="DIR", help="the spool directory")
     parser.set_defaults(run=run)
     return parser
@@ -117,6 +127,12 @@ def _add_purge(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--yes", action="store_true", help="do not ask")
 
 
+def _identity(text: str) -> str:
+    if not text.replace("-", "").strip():
+        raise argparse.ArgumentTypeError(f"expected an event id or its first digits, not {text!r}")
+    return text
+
+
 def _positive(text: str) -> int:
     if not text.isdecimal() or int(text) == 0:
         raise argparse.ArgumentTypeError(f"expected a whole number, 1 or more, not {text!r}")
@@ -162,20 +178,26 @@ def _list(options: argparse.Namespace) -> int:
         print(f"{clean(str(directory))} holds no envelopes{rest}")
         return 1
     listed = found.held[: options.limit]
-    print(table_text([held.file for held in listed]))
+    names = destination_names(directory)
+    print(table_text([held.file for held in listed], names))
+    unnamed = unnamed_text(Survey(listed), names)
+    if unnamed:
+        print(unnamed)
     print(summary_text(found, len(listed)))
     return 0
 
 
 def _show(options: argparse.Namespace) -> int:
-    found = _spool(options).find(options.id)
+    spool = _spool(options)
+    found = spool.find(options.id)
     if found is None:
         print(
             f"sentry-paste: no envelope in {options.directory} has the id {clean(options.id)}",
             file=sys.stderr,
         )
         return 1
-    print(contents_text(read_contents(found), all_frames=options.all_frames))
+    names = destination_names(spool.directory)
+    print(contents_text(read_contents(found), names, all_frames=options.all_frames))
     return 0
 
 
@@ -194,8 +216,11 @@ def _send(options: argparse.Namespace) -> int:
             sending.take_back()
         planned = _planned(spool.directory, courier, options)
         where = f"{courier.host} ({courier.scheme}), project {courier.project}"
-        print(plan_text(planned, where, options.rate, options.dry_run), flush=True)
-        if options.dry_run or not planned.held:
+        names = destination_names(spool.directory)
+        print(plan_text(planned, where, options.rate, options.dry_run, names), flush=True)
+        if options.dry_run:
+            return 0 if planned.held else 1
+        if not planned.held:
             return 0
         return _sent(sending, planned, meter)
 
@@ -272,5 +297,5 @@ def _agreed(going: list[Held]) -> bool:
         raise ValueError(
             f"{number(len(going))} would be removed; without a terminal to ask on, --yes is needed"
         )
-    print(f"Remove {kinds_text(going)}? Sentry does not have them. [y/N] ", end="", flush=True)
+    print(f"Remove {kinds_text(going)}? Sentry does not have {them(len(going))}. [y/N] ", end="", flush=True)
     return sys.stdin.readline().strip().lower() in ("y", "yes")

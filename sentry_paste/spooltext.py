@@ -10,7 +10,7 @@ from sentry_paste.console import age_text, clean, size_text
 from sentry_paste.spool.commands.planning import Plan
 from sentry_paste.spool.commands.sending import Progress
 from sentry_paste.spool.commands.survey import Held, Survey
-from sentry_paste.spool.names import ASIDE, CLAIMED, WAITING
+from sentry_paste.spool.names import ANY_DESTINATION, ASIDE, CLAIMED, WAITING
 
 _STATES = {WAITING: "waiting", CLAIMED: "claimed", ASIDE: "set aside"}
 
@@ -23,6 +23,30 @@ def number(count: int, noun: str = "file") -> str:
         noun: of one.
     """
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
+def them(count: int) -> str:
+    """Return the pronoun for so many things.
+
+    Args:
+        count: how many.
+    """
+    return "it" if count == 1 else "them"
+
+
+def unnamed_text(found: Survey, names: Mapping[str, str]) -> str:
+    """Return what destinations are that are told by their hash, empty where there are none.
+
+    Args:
+        found: what is listed.
+        names: of the destinations that have one.
+    """
+    hashes = sorted({held.file.destination for held in found.held} - {ANY_DESTINATION, *names})
+    if not hashes:
+        return ""
+    whose = "a DSN whose name" if len(hashes) == 1 else "DSNs whose names"
+    what = "a hash" if len(hashes) == 1 else "hashes"
+    return f"{', '.join(hashes)}: {what} of the host and the project of {whose} this spool does not have"
 
 
 def summary_text(found: Survey, listed: int | None = None) -> str:
@@ -66,7 +90,7 @@ def _counts(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{count:,} {clean(what)}" for what, count in sorted(counts.items()))
 
 
-def plan_text(plan: Plan, destination: str, rate: float, dry_run: bool) -> str:
+def plan_text(plan: Plan, destination: str, rate: float, dry_run: bool, names: Mapping[str, str]) -> str:
     """Return what is going to be sent, and what is not.
 
     Args:
@@ -74,11 +98,14 @@ def plan_text(plan: Plan, destination: str, rate: float, dry_run: bool) -> str:
         destination: the host and the project, for reading.
         rate: files a second, at most.
         dry_run: whether nothing is sent at all.
+        names: of the destinations that have one.
     """
-    return "\n".join(_plan(plan, destination, rate, dry_run))
+    return "\n".join(_plan(plan, destination, rate, dry_run, names))
 
 
-def _plan(plan: Plan, destination: str, rate: float, dry_run: bool) -> Iterator[str]:
+def _plan(
+    plan: Plan, destination: str, rate: float, dry_run: bool, names: Mapping[str, str]
+) -> Iterator[str]:
     if not plan.held:
         yield f"Nothing waits for {clean(destination)}"
     else:
@@ -86,12 +113,15 @@ def _plan(plan: Plan, destination: str, rate: float, dry_run: bool) -> Iterator[
         yield f"{begun} {kinds_text(plan.held)}"
         yield f"  to {clean(destination)}, at most {rate:g} a second"
     if plan.elsewhere:
+        others = sorted(names.get(other, other) for other in plan.elsewhere)
+        where = "another destination" if len(others) == 1 else "other destinations"
+        count = sum(plan.elsewhere.values())
         yield (
-            f"Not sent: {number(plan.elsewhere)} captured for another destination; --all-destinations sends "
-            "them here"
+            f"Not sent: {number(count)} captured for {where} ({clean(', '.join(others))}); "
+            f"--all-destinations sends {them(count)} here"
         )
     if plan.aside:
-        yield f"Not sent: {number(plan.aside)} set aside; --aside tries them again"
+        yield f"Not sent: {number(plan.aside)} set aside; --aside tries {them(plan.aside)} again"
     if plan.in_use:
         yield f"Not sent: {number(plan.in_use)} that another process has claimed"
 

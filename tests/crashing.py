@@ -73,9 +73,9 @@ def noting(global_conf, log):
 
 def ini(dsn, log, spool=None, **options):
     """Return the text of an ini; no ``spool`` is the SDK alone."""
-    lines = "\n".join(f"    {name} = {value}" for name, value in options.items())
+    lines = "\n".join(f"{name} = {value}" for name, value in options.items())
     where = "" if spool is None else f"spool_dir = {spool}"
-    return textwrap.dedent(INI).format(dsn=dsn, log=log, spool=where, options=lines.strip())
+    return textwrap.dedent(INI).format(dsn=dsn, log=log, spool=where, options=lines)
 
 
 def captured(log):
@@ -251,6 +251,86 @@ class _Commands:
         for child in children:
             status = os.waitpid(child, 0)[1]
             assert status == 0, status
+
+    def fork_while_serving(self, count, threads, each):
+        """Fork so many children while threads serve requests; all of them go on, parent and children.
+
+        Returns how many requests were served, in all processes.
+        """
+        served, is_over = [], threading.Event()
+
+        def serve(name):
+            number = 0
+            while not is_over.is_set() or number % 2:
+                number += 1
+                self._serve(name, number)
+            served.append(number)
+
+        found = [threading.Thread(target=serve, args=(f"{self._name}-t{n}",)) for n in range(threads)]
+        self._serve(self._name, 0)
+        for thread in found:
+            thread.start()
+        children = []
+        chance = random.Random(7)
+        for number in range(count):
+            time.sleep(chance.uniform(0.02, 0.06))
+            child = os.fork()
+            if not child:
+                signal.alarm(60)  # it hangs
+                name = f"{self._name}-child{number}"
+                for one in range(each):
+                    self._serve(name, one)
+                sentry_sdk.get_client().close()
+                os._exit(0)
+            children.append(child)
+        is_over.set()
+        for thread in found:
+            thread.join()
+        ended = [os.waitpid(child, 0)[1] for child in children]
+        assert not any(ended), ended
+        return 1 + sum(served) + count * each
+
+    def fork_while_held(self, path):
+        """Fork a child that crashes once, while another thread has a lock of the client's."""
+        found = sentry_sdk.get_client()
+        for name in path.split("/"):
+            # The SDK's transport is inside the spool's.
+            found = getattr(getattr(found, "_inner", found), name)
+        held, is_over = threading.Event(), threading.Event()
+
+        def hold():
+            with found:
+                held.set()
+                is_over.wait()
+
+        thread = threading.Thread(target=hold)
+        thread.start()
+        held.wait()
+        child = os.fork()
+        if not child:
+            signal.alarm(20)  # it hangs
+            self._serve(f"{self._name}-child", 0)
+            sentry_sdk.get_client().close()
+            os._exit(0)
+        status = os.waitpid(child, 0)[1]
+        is_over.set()
+        thread.join()
+        assert status == 0, status
+
+    def lose_and_fork(self, count):
+        """Note that so many errors were lost, and fork a child that ends in good order."""
+        client = sentry_sdk.get_client()
+        for _ in range(count):
+            client.transport.record_lost_event("before_send", data_category="error")
+        child = os.fork()
+        if not child:
+            self._serve(f"{self._name}-child", 0)
+            client.close()
+            os._exit(0)
+        assert os.waitpid(child, 0)[1] == 0
+
+    def _serve(self, name, number):
+        call(self._app, environ_of(f"/{'ok' if number % 2 else 'crash'}/{name}-{number}"))
 
     def die_writing(self, part):
         """Be killed in the next write, when ``half`` of the file is there, or the ``whole``."""

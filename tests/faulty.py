@@ -145,6 +145,25 @@ class Faulty:
             if "event" in arrival.types and (200 <= arrival.status < 300 or not taken)
         )
 
+    def transactions(self):
+        """Count the tags ``n`` of the transactions that were taken."""
+        return Counter(
+            event["tags"]["n"]
+            for arrival in self._all()
+            if 200 <= arrival.status < 300
+            for event in arrival.payloads("transaction")
+        )
+
+    def sessions(self):
+        """Count the requests of the sessions that were taken, by how they ended."""
+        told = Counter()
+        for arrival in self._all():
+            if 200 <= arrival.status < 300:
+                for sessions in arrival.payloads("sessions"):
+                    for counted in sessions["aggregates"]:
+                        told.update({name: number for name, number in counted.items() if name != "started"})
+        return told
+
     def sent_twice(self):
         """Return how often something came again that had been answered with 2xx."""
         seen, again = set(), 0

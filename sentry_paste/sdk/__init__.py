@@ -20,6 +20,7 @@ from sentry_paste.sdk.events import (
     remember_error,
     set_by_app,
 )
+from sentry_paste.sdk.forks import begin_again
 from sentry_paste.sdk.options import (
     active_client,
     active_integrations,
@@ -96,6 +97,7 @@ __all__ = [
     "active_integrations",
     "add_sdk_info",
     "backdate",
+    "begin_again",
     "begin_trace",
     "bind_client",
     "bound",

@@ -10,6 +10,7 @@ from __future__ import annotations
 import inspect
 import math
 import threading
+from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
@@ -188,12 +189,28 @@ class _Telling:
         return max([(time - now).total_seconds() for time in until if time is not None], default=1.0)
 
     def begin_again(self) -> None:
-        """Forget, in a process that was forked, the parent's queue and its connections."""
-        create = getattr(self, "_create_worker", None)
-        size = self.options.get("transport_queue_size", 100)
-        self._worker = create(self.options) if create is not None else BackgroundWorker(queue_size=size)
-        self._pool = self._make_pool()  # type: ignore[attr-defined]
+        """Begin again in a process that was forked."""
+        begin_transport_again(self)
         self._here = threading.local()
+
+
+def begin_transport_again(transport: Any) -> None:
+    """Have a transport of the SDK's forget, in a process that was forked, what is its parent's.
+
+    That is its queue, its connections and what it has counted as lost, which the parent will tell. A
+    transport of another kind is left as it is, the asynchronous one too: its loop is the app's.
+
+    Args:
+        transport: of a client; None where it has none.
+    """
+    if _BASE is None or not isinstance(transport, _BASE):
+        return
+    found: Any = transport
+    create = getattr(found, "_create_worker", None)
+    size = found.options.get("transport_queue_size", 100)
+    found._worker = create(found.options) if create is not None else BackgroundWorker(queue_size=size)
+    found._discarded_events = defaultdict(int)
+    found._pool = found._make_pool()
 
 
 def _retry_after(text: str | None) -> float:

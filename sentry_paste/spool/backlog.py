@@ -8,8 +8,6 @@ import random
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import datetime, timezone
 from enum import Enum
 from typing import Protocol
@@ -21,14 +19,9 @@ from sentry_paste.spool.bounds import Bounds
 from sentry_paste.spool.files import Spool
 from sentry_paste.spool.names import SpoolFile
 from sentry_paste.spool.owner import Owner, current
-from sentry_paste.spool.presence import Presence
+from sentry_paste.spool.presence import Presence, only_one
 from sentry_paste.spool.reading import UnreadableError, read_envelope
 from sentry_paste.spool.telling import Teller
-
-try:
-    import fcntl
-except ImportError:  # pragma: no cover - Windows: processes send side by side, each claims what it sends
-    fcntl = None  # type: ignore[assignment]
 
 # Seconds from one look at the directory to the next, where nothing tells to look.
 _LOOK_AGAIN = 10.0
@@ -36,8 +29,12 @@ _LOOK_AGAIN = 10.0
 _LIST_AGAIN = 5.0
 # A link, another user's file, a directory: it is not read later either.
 _FOR_EVER = (errno.ELOOP, errno.EACCES, errno.EPERM, errno.EISDIR)
-# Seconds to wait for what is captured now to go first.
+# Seconds from one look whether something that was captured now is to go first to the next.
 _STEP_ASIDE = 0.02
+# So many times as long as the last one took, and so many seconds at least, what is captured now goes first:
+# where it never ends, the rest has a fifth of the time.
+_ASIDE = 4.0
+_LEAST_ASIDE = 0.1
 
 
 class Result(Enum):
@@ -66,6 +63,14 @@ class Sender(Protocol):
 
     def is_busy(self) -> bool:
         """Tell whether something that was captured just now waits to be sent."""
+
+    def lose(self, envelope: Envelope, reason: str) -> None:
+        """Count what was in an envelope as lost.
+
+        Args:
+            envelope: that is neither sent nor kept.
+            reason: of those that client reports have.
+        """
 
 
 class Backlog:
@@ -104,6 +109,8 @@ class Backlog:
         self._limited: dict[str, float] = {}
         self._is_back = False
         self._was_back = float("-inf")
+        # Seconds that the last one took that arrived.
+        self._took = 0.0
         # By name: how often the files were sent in vain.
         self._failures: Counter[str] = Counter()
 
@@ -157,7 +164,7 @@ class Backlog:
         # Also here: what lies in a directory that is open to others is not sent.
         self._spool.prepare()
         self._presence.show()
-        with _only_one(self._spool, self._destinations[0]) as is_mine:
+        with only_one(self._spool, self._destinations[0]) as is_mine:
             if not is_mine:
                 return
             self._take_back()
@@ -199,8 +206,7 @@ class Backlog:
 
     def _send(self, file: SpoolFile, owner: Owner) -> Result | None:
         """Send a file; None where it is gone, or is no envelope."""
-        while self._sender.is_busy() and not self._stopped.is_set():
-            self._stopped.wait(_STEP_ASIDE)
+        self._step_aside()
         claimed = None if self._stopped.is_set() else self._spool.claim(file, owner)
         if claimed is None:
             return None
@@ -218,16 +224,18 @@ class Backlog:
             self._spool.release(claimed)
             raise
         renew(envelope)
+        begun = time.monotonic()
         result, reason, seconds = self._sender.send_again(envelope, file.kind)
+        took = time.monotonic() - begun
         failures = self._failures.pop(file.name, 0)
         if result is Result.DELIVERED:
             self._spool.remove(claimed)
+            self._took = took
             self._backoff.succeeded()
             self._pace.succeeded()
         elif result is Result.REFUSED:
             self._set_aside(claimed, reason)
         else:
-            self._spool.release(claimed)
             self._pace.failed()
             if result is Result.LIMITED:
                 # Others are told the same time: they are not to come back in the same moment.
@@ -235,7 +243,22 @@ class Backlog:
             else:
                 self._failures[file.name] = failures + 1
                 self._backoff.failed(seconds)
+            self._put_back(claimed, envelope)
         return result
+
+    def _step_aside(self) -> None:
+        """Have what is captured just now go first, for a while."""
+        until = time.monotonic() + max(_ASIDE * self._took, _LEAST_ASIDE)
+        while self._sender.is_busy() and time.monotonic() < until and not self._stopped.is_set():
+            self._stopped.wait(_STEP_ASIDE)
+
+    def _put_back(self, file: SpoolFile, envelope: Envelope) -> None:
+        try:
+            self._spool.put_back(file, envelope)
+        except OSError:
+            if not os.path.lexists(file.path):
+                self._sender.lose(envelope, "network_error")
+            raise
 
     def _set_aside(self, file: SpoolFile, reason: str) -> None:
         if self._spool.set_aside(file, reason) is not None:
@@ -261,23 +284,3 @@ def renew(envelope: Envelope) -> None:
     """
     # By it Sentry corrects the clock of the host: it is to be the time at which this is sent.
     envelope.headers["sent_at"] = datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-
-
-@contextmanager
-def _only_one(spool: Spool, destination: str) -> Iterator[bool]:
-    """Tell whether no other process sends what waits for a destination; it cannot begin meanwhile."""
-    if fcntl is None:  # pragma: no cover
-        yield True
-        return
-    flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-    descriptor = os.open(spool.directory / f".sender-{destination}", flags, 0o600)
-    try:
-        try:
-            # Of the process: a child that is forked meanwhile does not have it, and cannot keep it.
-            fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            yield False
-        else:
-            yield True
-    finally:
-        os.close(descriptor)  # and with it the lock

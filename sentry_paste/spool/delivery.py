@@ -8,11 +8,9 @@ What lies in the spool is sent by the ``backlog``.
 from __future__ import annotations
 
 import json
-import logging
 import os
 import threading
 import time
-import weakref
 from collections.abc import Mapping
 from functools import partial
 from itertools import count
@@ -21,17 +19,16 @@ from typing import Any
 from sentry_sdk.envelope import Envelope, Item
 from sentry_sdk.transport import Transport
 
+from sentry_paste.forks import renew_when_forked
 from sentry_paste.sdk.transports import Attempt, host_and_project, transport_class
 from sentry_paste.spool.backlog import Backlog, Result
 from sentry_paste.spool.backoff import LONGEST_LIVE, Backoff
 from sentry_paste.spool.bounds import Bounds
 from sentry_paste.spool.files import Spool
-from sentry_paste.spool.names import ANY_DESTINATION, SpoolFile, destination_of, kind_of
-from sentry_paste.spool.owner import current
+from sentry_paste.spool.keeping import Keeper
+from sentry_paste.spool.names import ANY_DESTINATION, SpoolFile, address_of, hash_of, kind_of
 from sentry_paste.spool.telling import Teller
 from sentry_paste.spool.transport import Terms
-
-log = logging.getLogger("sentry_paste")
 
 # Seconds that the end of the process waits for what is being sent just then.
 _LAST = 1.0
@@ -53,9 +50,11 @@ class DeliveringTransport(Transport):
         self._spool = Spool(terms.directory, terms.fsync)
         self._teller = Teller(self._spool.directory)
         self._bounds = Bounds(self._spool, terms.max_size, terms.max_age, self._dropped)
-        self._destination = destination_of(*host_and_project(self))
+        address = address_of(*host_and_project(self))
+        self._destination = hash_of(address)
+        self._keeper = Keeper(self._spool, address, self._bounds, self._teller)
         self._begin()
-        _transports.add(self)
+        renew_when_forked(self)
 
     def _begin(self) -> None:
         self._pid = os.getpid()
@@ -102,10 +101,10 @@ class DeliveringTransport(Transport):
         """
         self.open()
         kind = kind_of(envelope)
-        file = self._written(envelope) if self._is_written_first(envelope, kind) else None
+        file = self._keeper.write(envelope) if self._is_written_first(envelope, kind) else None
         if file is not None and self._inner.limited_for(_category(envelope)):
             # The backlog may send nothing of this kind either: it is not to look for each of them.
-            self._release(file, wakes=False)
+            self._keep(envelope, kind, file, "ratelimit_backoff", wakes=False)
             return
         if self._is_killed or (file is not None and self._live.remaining()):
             self._keep(envelope, kind, file, "queue_overflow")
@@ -143,17 +142,17 @@ class DeliveringTransport(Transport):
         result, reason, seconds = self._result(attempt, envelope)
         if result is Result.DELIVERED:
             self._live.succeeded()
-            self._remove(file)
+            self._keeper.remove(file)
             if self._backlog is not None:
                 self._backlog.server_is_back()
         elif result is Result.LATER:
             self._live.failed(seconds)
             self._keep(envelope, kind, file, "network_error")
         elif result is Result.LIMITED and file is not None:
-            self._release(file)
+            self._keep(envelope, kind, file, "ratelimit_backoff")
         else:
             self._inner.count_lost(attempt)
-            self._set_aside(file, reason)
+            self._keeper.set_aside(file, reason)
 
     def send_again(self, envelope: Envelope, kind: str) -> tuple[Result, str, float]:  # noqa: ARG002
         """Send an envelope in this thread; return what became of it, why, and for how long to wait.
@@ -190,60 +189,31 @@ class DeliveringTransport(Transport):
             return Result.LATER, f"http {attempt.status}", attempt.retry_after
         return Result.REFUSED, f"http {attempt.status}", 0.0
 
-    def _written(self, envelope: Envelope) -> SpoolFile | None:
-        """Return the file of an envelope, claimed by this process; None where it cannot be written."""
-        try:
-            file = self._spool.write(envelope, self._destination, current())
-        except Exception as error:  # whatever the disk does, the app goes on, and so does the sending
-            self._teller.failed(error)
-            return None
-        self._teller.succeeded()
-        try:
-            self._bounds.wrote(file)
-        except Exception as error:  # the file is there, and to be removed when it was sent
-            self._teller.failed(error)
-        return file
-
-    def _keep(self, envelope: Envelope, kind: str, file: SpoolFile | None, reason: str) -> None:
+    def _keep(
+        self, envelope: Envelope, kind: str, file: SpoolFile | None, reason: str, wakes: bool = True
+    ) -> None:
         """Have an envelope wait in the spool; where it cannot, it is lost for the reason given."""
-        if not self._is_kept(envelope, kind, file) and kind != "report":
-            self._lose(envelope, reason)
+        if not self._is_kept(envelope, kind, file, wakes) and kind != "report":
+            self.lose(envelope, reason)
 
-    def _is_kept(self, envelope: Envelope, kind: str, file: SpoolFile | None) -> bool:
+    def _is_kept(self, envelope: Envelope, kind: str, file: SpoolFile | None, wakes: bool = True) -> bool:
         """Have an envelope wait in the spool; tell whether it can."""
         if file is None and kind != "report":
-            file = self._written(envelope)
-        if file is None:
+            file = self._keeper.write(envelope)
+        if file is None or not self._keeper.put_back(file, envelope):
             return False
-        self._release(file)
-        return True
-
-    def _release(self, file: SpoolFile, wakes: bool = True) -> None:
-        try:
-            self._spool.release(file)
-        except OSError as error:
-            self._teller.failed(error)
         backlog = self._backlog
         if wakes and backlog is not None:
             backlog.wake()
+        return True
 
-    def _remove(self, file: SpoolFile | None) -> None:
-        if file is not None:
-            try:
-                self._spool.remove(file)
-            except OSError as error:
-                self._teller.failed(error)
+    def lose(self, envelope: Envelope, reason: str) -> None:
+        """Count what was in an envelope as lost.
 
-    def _set_aside(self, file: SpoolFile | None, reason: str) -> None:
-        if file is not None:
-            try:
-                self._spool.set_aside(file, reason)
-            except OSError as error:
-                self._teller.failed(error)
-            else:
-                self._teller.count(f"set aside ({reason})")
-
-    def _lose(self, envelope: Envelope, reason: str) -> None:
+        Args:
+            envelope: that is neither sent nor kept.
+            reason: of those that client reports have.
+        """
         for item in envelope.items:
             self._inner.record_lost_event(reason, item=item)
 
@@ -292,7 +262,7 @@ class DeliveringTransport(Transport):
         with self._lock:
             envelope = self._at_work
             if envelope is not None and kind_of(envelope) != "report":
-                self._file_at_work = self._written(envelope)
+                self._file_at_work = self._keeper.write(envelope)
 
 
 # The rate limit and client report categories of the kinds.
@@ -320,21 +290,6 @@ def _is_crashed(item: Item) -> bool:
         return bool(json.loads(item.get_bytes())["status"] == "crashed")
     except (ValueError, KeyError, TypeError):
         return False
-
-
-_transports: weakref.WeakSet[DeliveringTransport] = weakref.WeakSet()
-
-
-def _after_fork() -> None:
-    for transport in list(_transports):
-        try:
-            transport.begin_again()
-        except Exception:  # the fork is the app's, which goes on without a spool if need be
-            log.warning("Sentry failed: the spool is not used in a forked process", exc_info=True)
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)
 
 
 def delivering(options: Mapping[str, Any], terms: Terms) -> type[DeliveringTransport] | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -54,12 +54,13 @@ class Spool:
             SpoolError: the directory is another user's, or no directory.
             OSError: the disk is full, read-only or gone.
         """
+        file = SpoolFile.new(self.directory, envelope, destination)
+        return self._put(envelope, file if owner is None else file.claimed(owner), owner)
+
+    def _put(self, envelope: Envelope, file: SpoolFile, owner: Owner | None) -> SpoolFile:
         data = envelope.serialize()
         self.prepare()
-        file = SpoolFile.new(self.directory, envelope, destination)
         partial = self.directory / f".{file.name}.{owner or current()}{_PARTIAL}"
-        if owner is not None:
-            file = file.claimed(owner)
         # O_EXCL: a name that somebody prepared, a symbolic link for one, is refused and not followed.
         descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, FILE_MODE)
         try:
@@ -164,6 +165,21 @@ class Spool:
         """
         return self._rename(file, file.waiting())
 
+    def put_back(self, file: SpoolFile, envelope: Envelope) -> SpoolFile | None:
+        """Have a file wait again, and write it anew where it was removed; None where another process has it.
+
+        Args:
+            file: that this process has claimed.
+            envelope: that was in it.
+
+        Raises:
+            OSError: the directory cannot be written.
+        """
+        released = self.release(file)
+        if released is not None or any(name.startswith(file.name) for name in self._names()):
+            return released
+        return self._put(envelope, file.waiting(), None)
+
     def set_aside(self, file: SpoolFile, reason: str) -> SpoolFile | None:
         """Keep a file and send it no more; None where it is gone.
 
@@ -185,44 +201,43 @@ class Spool:
             return False
         return True
 
-    def take_back(self, is_alive: dict[Owner, bool]) -> tuple[int, int]:
+    def take_back(self, is_alive: Mapping[str, bool]) -> tuple[int, int]:
         """Have files of dead processes wait again; return how many those are, and how many were half written.
 
         What was half written when its process died is set aside: nobody has been told that it is kept.
 
         Args:
-            is_alive: of the owners that are known, whether they are.
+            is_alive: of the owners that are known, as their names stand in the files', whether they are.
         """
         taken, partial = 0, 0
         for name in self._names():
             if name.endswith(_PARTIAL):
                 partial += self._set_partial_aside(name, is_alive)
             file = SpoolFile.from_path(self.directory / name)
-            if file is None or file.state != CLAIMED:
-                continue
-            owner = file.owner
-            if owner is None or not is_alive.get(owner, True):
+            if file is not None and file.state == CLAIMED and not is_alive.get(file.detail, True):
                 taken += self.release(file) is not None
         return taken, partial
 
-    def _set_partial_aside(self, name: str, is_alive: dict[Owner, bool]) -> bool:
+    def _set_partial_aside(self, name: str, is_alive: Mapping[str, bool]) -> bool:
         path = self.directory / name
-        base, _, owner_text = name[1 : -len(_PARTIAL)].rpartition(".")
-        owner, file = Owner.from_text(owner_text), SpoolFile.from_path(self.directory / base)
-        if owner is None or file is None or is_alive.get(owner, True):
+        base, owner = _partial_of(name)
+        file = SpoolFile.from_path(self.directory / base)
+        if file is None or is_alive.get(owner, True):
             return False
         return self._rename(replace(file, path=path), file.aside("partial")) is not None
 
-    def owners(self) -> dict[Owner, float]:
+    def owners(self) -> dict[str, float]:
         """Return who has claimed or begun a file, and when the last of its files came to be so.
 
-        The time is the disk's, in seconds since 1970.
+        Who it is is told as in the file's name, which may be anything; the time is the disk's, in seconds
+        since 1970.
         """
-        found: dict[Owner, float] = {}
+        found: dict[str, float] = {}
         for name in self._names():
-            text = name[: -len(_PARTIAL)] if name.endswith(_PARTIAL) else name
-            owner = Owner.from_text(text.rpartition("." if name.endswith(_PARTIAL) else f".{CLAIMED}-")[2])
-            if owner is not None:
+            base, owner = _partial_of(name) if name.endswith(_PARTIAL) else (name, "")
+            file = SpoolFile.from_path(self.directory / base)
+            if file is not None and (owner or file.state == CLAIMED):
+                owner = owner or file.detail
                 found[owner] = max(found.get(owner, 0.0), _changed(self.directory / name))
         return found
 
@@ -255,6 +270,12 @@ class Spool:
             return os.listdir(self.directory)
         except FileNotFoundError:
             return []
+
+
+def _partial_of(name: str) -> tuple[str, str]:
+    """Return the name of a file that is half written, as it is to be, and who writes it."""
+    base, _, owner = name[1 : -len(_PARTIAL)].rpartition(".")
+    return base, owner
 
 
 def _changed(path: Path) -> float:

@@ -155,6 +155,25 @@ def kind_of(envelope: Envelope) -> str:
     return next((kind for type_, kind in _KINDS.items() if type_ in types), "other")
 
 
+def address_of(host: str, project: str) -> str:
+    """Return what a destination is called: without a key, so that keys may be changed.
+
+    Args:
+        host: of the DSN, with its port and path.
+        project: id of the project.
+    """
+    return f"{host.rstrip('/')}/{project}"
+
+
+def hash_of(address: str) -> str:
+    """Return the destination of an address, as it is in the names of files.
+
+    Args:
+        address: host and project.
+    """
+    return sha256(address.encode()).hexdigest()[:12]
+
+
 def destination_of(host: str, project: str) -> str:
     """Return the name of a destination: the same while keys are changed, another for each project.
 
@@ -162,7 +181,7 @@ def destination_of(host: str, project: str) -> str:
         host: of the DSN, with its port and path.
         project: id of the project.
     """
-    return sha256(f"{host}/{project}".encode()).hexdigest()[:12]
+    return hash_of(address_of(host, project))
 
 
 def _identity(envelope: Envelope, new: Callable[[], uuid.UUID] = uuid.uuid4) -> str:

@@ -1,7 +1,8 @@
-"""Who has claimed a file: which process, of which start, on which host.
+"""Who has claimed a file: which process, of which start, with which program, on which host.
 
 A process id alone tells little: ids are used again, containers have the same ones,
-and a disk may be shared by hosts.
+a disk may be shared by hosts, and servers reload by ``exec``, which changes neither
+the id nor the time of start.
 """
 
 from __future__ import annotations
@@ -14,10 +15,17 @@ from hashlib import sha256
 from pathlib import Path
 from typing import NamedTuple
 
-_TEXT = re.compile(r"(?P<host>[0-9a-f]{8})-(?P<boot>[0-9a-f]{6})-(?P<pid>\d{1,10})-(?P<started>\d{1,20})")
+_TEXT = re.compile(
+    r"(?P<host>[0-9a-f]{8})-(?P<boot>[0-9a-f]{6})-(?P<pid>\d{1,10})-(?P<started>\d{1,20})"
+    r"-(?P<program>[0-9a-f]{6})"
+)
 
-# In /proc/PID/stat, counted after the command's name: see proc(5), field 22.
+# In /proc/PID/stat, counted after the command's name: see proc(5), fields 22, 23 and 28.
 _STARTED = 19
+_SIZE = 20
+_STACK = 25
+# Of a program of which nothing is told.
+_UNKNOWN = "000000"
 
 
 class Owner(NamedTuple):
@@ -28,15 +36,19 @@ class Owner(NamedTuple):
         boot: a hash of the host's boot id; zeros where the system has none.
         pid: process id.
         started: when the process was started, in clock ticks since boot; 0 where the system does not tell.
+        program: a hash of where the system has put the program's stack, which it chooses by chance with each
+            ``exec``; zeros where it does not tell. Whatever runs in the process has the same one: threads,
+            sub-interpreters.
     """
 
     host: str
     boot: str
     pid: int
     started: int
+    program: str = _UNKNOWN
 
     def __str__(self) -> str:
-        return f"{self.host}-{self.boot}-{self.pid}-{self.started}"
+        return f"{self.host}-{self.boot}-{self.pid}-{self.started}-{self.program}"
 
     @classmethod
     def from_text(cls, text: str) -> Owner | None:
@@ -46,7 +58,9 @@ class Owner(NamedTuple):
             text: as it stands in a file's name.
         """
         found = _TEXT.fullmatch(text)
-        return cls(found["host"], found["boot"], int(found["pid"]), int(found["started"])) if found else None
+        if found is None:
+            return None
+        return cls(found["host"], found["boot"], int(found["pid"]), int(found["started"]), found["program"])
 
     def is_alive(self) -> bool | None:
         """Tell whether the process runs; None where that cannot be known: it is on another host."""
@@ -55,12 +69,22 @@ class Owner(NamedTuple):
             return None
         if self.boot != boot:
             return False
-        if self.pid == os.getpid():
-            return self.started == _started(self.pid)
-        started = _started(self.pid)
-        if started is not None and self.started:
-            return started == self.started
-        return started is not None and _answers(self.pid)
+        found = _look(self.pid)
+        if found is None:
+            return False
+        if self.pid == os.getpid() or self.started:
+            is_same = found.started == self.started
+        else:
+            is_same = _answers(self.pid)
+        # Of a process that may not be looked into, its program is not told.
+        return is_same and (_UNKNOWN in (found.program, self.program) or found.program == self.program)
+
+
+class _Found(NamedTuple):
+    """What the system tells of a process: see ``Owner``."""
+
+    started: int = 0
+    program: str = _UNKNOWN
 
 
 def current() -> Owner:
@@ -70,7 +94,7 @@ def current() -> Owner:
 
 @lru_cache(maxsize=1)
 def _process(pid: int) -> Owner:
-    return Owner(*_machine(), pid, _started(pid) or 0)
+    return Owner(*_machine(), pid, *(_look(pid) or _Found()))
 
 
 @lru_cache(maxsize=1)
@@ -82,18 +106,24 @@ def _machine() -> tuple[str, str]:
     except OSError:
         space = ""
     host = _hash(f"{socket.gethostname()} {machine} {space}")[:8]
-    return host, _hash(boot)[:6] if boot else "000000"
+    return host, _hash(boot)[:6] if boot else _UNKNOWN
 
 
-def _started(pid: int) -> int | None:
-    """Return when a process was started, 0 where the system does not tell, None where there is none."""
+def _look(pid: int) -> _Found | None:
+    """Return what the system tells of a process, None where there is none."""
     stat = _read(f"/proc/{pid}/stat")
-    if stat:
-        # The command's name may hold anything, parentheses and spaces too.
-        fields = stat.rpartition(")")[2].split()
-        # A zombie has ended, and waits for its parent only.
-        return None if fields[0] in ("Z", "X") else int(fields[_STARTED])
-    return 0 if _answers(pid) else None
+    if not stat:
+        return _Found() if _answers(pid) else None
+    # The command's name may hold anything, parentheses and spaces too.
+    fields = stat.rpartition(")")[2].split()
+    if fields[0] in ("Z", "X"):  # a zombie has ended, and waits for its parent only
+        return None
+    started = int(fields[_STARTED])
+    # An emulator (qemu-user) makes this file up for the process itself, without a size and with a stack that
+    # others do not see.
+    if len(fields) <= _STACK or "0" in (fields[_SIZE], fields[_STACK]):
+        return _Found(started)
+    return _Found(started, _hash(fields[_STACK])[:6])
 
 
 def _answers(pid: int) -> bool:

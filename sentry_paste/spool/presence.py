@@ -1,14 +1,19 @@
-"""Which processes are there, also on other hosts that share the disk."""
+"""Which processes are there, also on other hosts that share the disk, and which of them sends."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from sentry_paste.spool.files import FILE_MODE, Spool
 from sentry_paste.spool.owner import Owner, current
+
+try:
+    import fcntl
+except ImportError:  # pragma: no cover - Windows: processes send side by side, each claims what it sends
+    fcntl = None  # type: ignore[assignment]
 
 _PREFIX = ".alive-"
 # Seconds after which a process of another host that has not shown itself is taken for dead. It shows itself
@@ -47,22 +52,25 @@ class Presence:
         except OSError:  # a directory that is gone or read-only has none
             return
 
-    def alive(self, owners: Mapping[Owner, float]) -> dict[Owner, bool]:
+    def alive(self, owners: Mapping[str, float]) -> dict[str, bool]:
         """Return of some processes whether they live; signs of dead ones are removed.
 
+        One whose name cannot be read, as of another version of this package, is treated as one of another
+        host: it lives as long as it does something.
+
         Args:
-            owners: processes of any host, and when they last did something, by the disk's clock.
+            owners: names of processes of any host, and when they last did something, by the disk's clock.
         """
         signs = {
-            owner: path
+            path.name[len(_PREFIX) :]: path
             for path in self._spool.directory.glob(f"{_PREFIX}*")
-            if (owner := Owner.from_text(path.name[len(_PREFIX) :])) is not None
+            if path.name[len(_PREFIX) :] in owners or Owner.from_text(path.name[len(_PREFIX) :]) is not None
         }
         now = _touched(self._path(current()))
-        seen = {owner: max(owners.get(owner, 0.0), _touched(signs.get(owner))) for owner in {*owners, *signs}}
-        found = {owner: _is_alive(owner, now - time) for owner, time in seen.items()}
-        for owner, path in signs.items():
-            if not found[owner]:
+        seen = {name: max(owners.get(name, 0.0), _touched(signs.get(name))) for name in {*owners, *signs}}
+        found = {name: _is_alive(Owner.from_text(name), now - time) for name, time in seen.items()}
+        for name, path in signs.items():
+            if not found[name]:
                 path.unlink(missing_ok=True)
         return found
 
@@ -70,8 +78,8 @@ class Presence:
         return self._spool.directory / f"{_PREFIX}{owner}"
 
 
-def _is_alive(owner: Owner, silent: float) -> bool:
-    known = owner.is_alive()
+def _is_alive(owner: Owner | None, silent: float) -> bool:
+    known = owner.is_alive() if owner is not None else None
     return known if known is not None else silent < _DEAD
 
 
@@ -82,3 +90,31 @@ def _touched(path: Path | None) -> float:
         return os.lstat(path).st_mtime
     except OSError:
         return 0.0
+
+
+@contextmanager
+def only_one(spool: Spool, destination: str) -> Iterator[bool]:
+    """Tell whether no other process sends what waits for a destination; it cannot begin meanwhile.
+
+    Args:
+        spool: the spool.
+        destination: of a DSN.
+
+    Raises:
+        OSError: the directory cannot be written.
+    """
+    if fcntl is None:  # pragma: no cover
+        yield True
+        return
+    flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+    descriptor = os.open(spool.directory / f".sender-{destination}", flags, 0o600)
+    try:
+        try:
+            # Of the process: a child that is forked meanwhile does not have it, and cannot keep it.
+            fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            yield False
+        else:
+            yield True
+    finally:
+        os.close(descriptor)  # and with it the lock

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import time
 
 import pytest
 from sentry_sdk.envelope import Envelope
@@ -127,3 +128,51 @@ def test_file_of_a_process_that_has_ended_is_sent(spool):
     partial.write_bytes(b"half")
     assert look(spool, Taker()).taken == [f"{7:032x}"]
     assert [found.detail for found in spool.files()] == ["partial"]
+
+
+@pytest.mark.parametrize(("age", "taken"), [(0, False), (200, True)])
+@pytest.mark.parametrize("half", [False, True])
+def test_claim_whose_owner_cannot_be_read_is_taken_back_when_he_is_silent(
+    spool, monkeypatch, age, taken, half
+):
+    """He may be a process of another version of this package, and live."""
+    file = write(spool, 7)
+    path = spool.directory / (
+        f".{file.name}.v2-somebody.partial" if half else f"{file.name}.claimed-v2-somebody"
+    )
+    file.path.rename(path)
+    changed = path.stat().st_ctime - age
+    monkeypatch.setattr("sentry_paste.spool.files._changed", lambda path: changed)
+    taker = look(spool, Taker())
+    assert path.exists() is not taken
+    assert taker.taken == ([f"{7:032x}"] if taken and not half else [])
+    assert [found.detail for found in spool.files(state="aside")] == (["partial"] if taken and half else [])
+
+
+class Busy(Taker):
+    """Has something more urgent at any time."""
+
+    def __init__(self, seconds):
+        super().__init__()
+        self.seconds = seconds
+        self.times = []
+
+    def send_again(self, envelope, kind):
+        self.times.append(time.monotonic())
+        time.sleep(self.seconds)
+        return super().send_again(envelope, kind)
+
+    def is_busy(self):
+        return True
+
+
+@pytest.mark.parametrize(("seconds", "most"), [(0.0, 0.1), (0.1, 0.4)])
+def test_backlog_has_a_fifth_of_the_time_where_captures_never_pause(spool, seconds, most):
+    for number in range(4):
+        write(spool, number)
+    taker = look(spool, Busy(seconds))
+    assert len(taker.taken) == 4
+    pauses = [later - earlier - seconds for earlier, later in zip(taker.times, taker.times[1:])]
+    assert most * 0.9 <= min(pauses)
+    # Here and there this process waits for the machine.
+    assert sorted(pauses)[1] <= most + 0.3

@@ -24,6 +24,8 @@ from sentry_paste.spool.backlog import Result
 from sentry_paste.spool.commands.courier import Courier
 from sentry_paste.spool.commands.sending import MOST_WAIT, Progress, Sending
 from sentry_paste.spool.commands.survey import survey
+from sentry_paste.spool.destinations import note_destination
+from sentry_paste.spool.names import destination_of
 from sentry_paste.spool.owner import Owner, current
 
 # The process of a number that none has: more than Linux gives.
@@ -117,6 +119,39 @@ def test_list_ends_with_number_and_size_by_state(spool, capsys):
         f"3 files: 2 waiting ({2 * size} B), 1 set aside ({size} B), 1 half written, "
         "1 of another kind, left alone"
     )
+
+
+def test_destination_is_told_by_name_where_the_spool_has_it(spool, capsys):
+    destination = destination_of("sentry.example/", "7")
+    file = put(spool, destination)
+    put(spool, "0123456789ab")
+    note_destination(spool.directory, "sentry.example/7")
+    assert command(spool, "list") == 0
+    _, unknown, known, *foot = capsys.readouterr().out.splitlines()
+    assert "  sentry.example/7  " in known
+    assert "  0123456789ab  " in unknown
+    assert (
+        foot[0]
+        == "0123456789ab: a hash of the host and the project of a DSN whose name this spool does not have"
+    )
+    assert foot[1].startswith("2 files: ")
+    assert command(spool, "show", file.id) == 0
+    assert f"Destination: sentry.example/7 ({destination})\n" in capsys.readouterr().out
+
+
+def test_name_that_is_not_of_the_destination_is_not_told(spool, capsys, tmp_path):
+    """Whatever lies there: the name has to give the hash."""
+    directory, elsewhere = spool.directory, tmp_path / "elsewhere"
+    elsewhere.write_text("sentry.example/7")
+    wanted = destination_of("sentry.example/", "7")
+    put(spool, "0123456789ab")
+    put(spool, wanted)
+    (directory / ".destination-0123456789ab").write_text("sentry.example/7")
+    (directory / f".destination-{wanted}").symlink_to(elsewhere)
+    (directory / ".destination-x").mkdir()
+    os.mkfifo(directory / ".destination-y")
+    assert command(spool, "list") == 0
+    assert "sentry.example" not in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("state", ["waiting", "claimed", "aside"])
@@ -231,10 +266,31 @@ def test_what_was_captured_for_another_dsn_is_sent_only_if_asked(spool, receiver
     put(spool)
     put(spool, Courier(receiver.dsn, str(spool.directory)).destination)
     assert command(spool, "send", "--dsn", receiver.dsn) == 0
-    assert "Not sent: 1 file captured for another destination; --all-destinations" in capsys.readouterr().out
+    told = (
+        "Not sent: 1 file captured for another destination (0123456789ab); --all-destinations sends it here"
+    )
+    assert told in capsys.readouterr().out
     assert len(receiver.errors) == 2
     assert command(spool, "send", "--dsn", receiver.dsn, "--all-destinations") == 0
     assert len(receiver.errors) == 3
+
+
+def test_what_was_captured_for_other_dsns_is_told_by_name(spool, receiver, capsys):
+    for project in "778":
+        put(spool, destination_of("sentry.example", project))
+        note_destination(spool.directory, f"sentry.example/{project}")
+    assert command(spool, "send", "--dsn", receiver.dsn) == 0
+    told = "Not sent: 3 files captured for other destinations (sentry.example/7, sentry.example/8); "
+    assert told in capsys.readouterr().out
+
+
+def test_dry_run_tells_whether_there_is_something_to_send(spool, receiver, capsys):
+    put(spool, "0123456789ab")
+    assert command(spool, "send", "--dsn", receiver.dsn, "--dry-run") == 1
+    assert command(spool, "send", "--dsn", receiver.dsn, "--dry-run", "--all-destinations") == 0
+    out = capsys.readouterr().out
+    assert out.startswith("Nothing waits for 127.0.0.1:")
+    assert "Would send 1 file (" in out
 
 
 def test_dry_run_tells_and_touches_nothing(spool, receiver, capsys):
@@ -322,7 +378,7 @@ def test_directory_that_is_open_to_others_is_refused(spool, receiver, capsys):
 def test_what_was_set_aside_is_sent_if_asked_and_left_so_otherwise(spool, receiver, capsys, impatient):
     aside = spool.set_aside(put(spool), "http 413")
     assert command(spool, "send", "--dsn", receiver.dsn) == 0
-    assert "Not sent: 1 file set aside; --aside tries them again" in capsys.readouterr().out
+    assert "Not sent: 1 file set aside; --aside tries it again" in capsys.readouterr().out
     receiver.status = 503
     assert command(spool, "send", "--dsn", receiver.dsn, "--aside") == 1
     assert spool.files() == [aside]
@@ -556,6 +612,30 @@ def test_requeue_of_ids_and_of_a_reason(spool, capsys):
     assert spool.files(state="aside") == []
 
 
+@pytest.mark.parametrize("name", ["show", "requeue"])
+@pytest.mark.parametrize("identity", ["", " ", "-"])
+def test_id_without_a_digit_is_a_wrong_call(spool, name, identity, capsys):
+    put(spool)
+    with pytest.raises(SystemExit) as caught:
+        command(spool, name, identity)
+    assert caught.value.code == 2
+    assert f"expected an event id or its first digits, not {identity!r}" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["list", "show", "send", "requeue", "purge"])
+def test_help_of_a_command_says_what_it_does(spool, name, capsys):
+    with pytest.raises(SystemExit):
+        main(["spool", name, "--help"])
+    told = " ".join(capsys.readouterr().out.split())
+    assert {
+        "list": "List what a spool holds, newest first",
+        "show": "Show what one file of a spool holds",
+        "send": "With --dry-run: 0 if something would be sent, 1 if not.",
+        "requeue": "Have what was set aside sent again: it waits as it did before",
+        "purge": "Remove files that were not sent",
+    }[name] in told
+
+
 def test_requeue_tells_ids_that_are_not_there(spool, capsys):
     waiting = put(spool)
     assert command(spool, "requeue", waiting.id, "\x1b[2J") == 1
@@ -580,7 +660,7 @@ def test_purge_asks(spool, capsys, monkeypatch, text, removed):
     assert (names(spool) == []) is removed
     out = capsys.readouterr().out
     assert out.startswith("Remove 1 file (1 error; ")
-    assert "Sentry does not have them. [y/N] " in out
+    assert "Sentry does not have it. [y/N] " in out
 
 
 def test_purge_without_a_terminal_needs_yes(spool, capsys, monkeypatch):

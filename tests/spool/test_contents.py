@@ -154,7 +154,7 @@ def test_deep_chain_of_spans_is_read(read):
     spans = [span(str(number), str(number - 1) if number else "root", 1, 2) for number in range(5000)]
     found = read(transaction(spans), "transaction")
     assert found.spans[-1].depth == 5000
-    assert contents_text(found)
+    assert contents_text(found, {})
 
 
 def test_sessions(read):
@@ -175,7 +175,7 @@ def test_what_is_no_envelope_is_a_value_error(tmp_path, data):
     file.path.write_bytes(data)
     with pytest.raises(ValueError, match="not a Sentry envelope"):
         read_contents(file)
-    assert "unreadable" in table_text([file])
+    assert "unreadable" in table_text([file], {})
 
 
 JSON = st.recursive(
@@ -210,8 +210,8 @@ def test_any_payload_can_be_read_and_shown(tmp_path_factory, payload, type_):
         envelope = Envelope(items=[Item(payload=json.dumps({**base, **payload}).encode(), type=type_)])
         file = spool.write(envelope)
         try:
-            assert contents_text(read_contents(file), all_frames=True)
-            assert table_text([file])
+            assert contents_text(read_contents(file), {}, all_frames=True)
+            assert table_text([file], {})
         finally:
             file.path.unlink()
 
@@ -230,7 +230,7 @@ def test_link_pipe_and_too_large_a_file_are_not_read(tmp_path, monkeypatch):
     file.path.symlink_to("/dev/zero")
     with pytest.raises(OSError, match=file.path.name):
         read_contents(file)
-    assert "unreadable" in table_text([file])
+    assert "unreadable" in table_text([file], {})
 
 
 def test_user_extra_and_contexts(read):
@@ -238,4 +238,4 @@ def test_user_extra_and_contexts(read):
     found = read({"user": {"id": "7"}, "extra": {"sizes": [1, 2]}, "contexts": contexts})
     expected = {"user": (("id", "7"),), "extra": (("sizes", "[1, 2]"),), "os": (("name", "y"),)}
     assert dict(found.details) == expected
-    assert "Extra\n  sizes: [1, 2]" in contents_text(found)
+    assert "Extra\n  sizes: [1, 2]" in contents_text(found, {})

@@ -21,6 +21,7 @@ from sentry_paste.client import registry
 from sentry_paste.spool import Spool, delivery
 from sentry_paste.spool import backlog as backlog_module
 from sentry_paste.spool.bounds import Bounds
+from sentry_paste.spool.destinations import destination_names
 from sentry_paste.spool.names import destination_of
 
 import faulty
@@ -202,7 +203,9 @@ def test_what_finds_no_room_in_the_queue_is_put_into_the_spool(site, sentry, spo
     made.ok(5)
     assert len(spool.files("transaction")) == 3
     close()
-    assert len(spool.files("transaction", state="waiting")) >= 5
+    # One more is being sent by the SDK's thread, and one may be by the spool's.
+    assert len(spool.files("transaction")) == 6
+    assert len(spool.files("transaction", state="waiting")) >= 4
 
 
 def test_what_is_queued_at_close_is_put_into_the_spool(site, sentry, spool):
@@ -512,6 +515,25 @@ def test_several_dsns_keep_apart_in_one_directory(site, sentry, spool):
     assert sentry.sent_twice() == 0
 
 
+def test_spool_has_the_name_of_its_destination_and_no_key(site, sentry, spool):
+    sentry.answer = Answer(hangs=True)
+    site().crash()
+    (file,) = spool.files()
+    assert destination_names(spool.directory) == {file.destination: f"127.0.0.1:{sentry.port}/1"}
+    noted = spool.directory / f".destination-{file.destination}"
+    assert noted.read_text() == f"127.0.0.1:{sentry.port}/1"
+    assert stat.S_IMODE(noted.stat().st_mode) == 0o600
+
+
+def test_name_that_cannot_be_noted_costs_nothing(site, sentry, spool, caplog):
+    spool.prepare()
+    (spool.directory / f".destination-{destination_of(f'127.0.0.1:{sentry.port}', '1')}").mkdir()
+    site().crash()
+    sentry.wait(errors=1)
+    close()
+    assert warnings_of(caplog) == []
+
+
 def test_dsn_that_is_set_later_sends_what_was_captured_without(site, sentry, spool):
     site(dsn="").crash(3)
     close()
@@ -645,6 +667,83 @@ def test_warning_comes_again_when_it_was_mended_in_between(site, sentry, spool, 
         made.crash(1)
         shutil.rmtree(spool.directory)
     assert len(warnings_of(caplog)) == 2
+
+
+def remove_all(spool):
+    for file in spool.files():
+        file.path.unlink()
+
+
+def test_file_that_somebody_removes_while_it_is_sent_is_written_anew_where_sending_fails(
+    site, sentry, spool, impatient
+):
+    """What the process has in memory is not lost because of a hand in the directory."""
+    sentry.answer_to = lambda envelope: remove_all(spool) or Answer(503)
+    made = site()
+    made.crash()
+    sentry.wait(arrivals=1)
+    sentry.answer_to = lambda envelope: None
+    sentry.wait(errors=1)
+    close()
+    assert states(spool) == []
+    assert sentry.sent_twice() == 0
+
+
+def test_file_that_somebody_removes_while_it_is_queued_is_written_anew(site, sentry, spool):
+    sentry.answer = Answer(hangs=True)
+    made = site(shutdown_timeout="0.2")
+    made.crash(4)
+    sentry.wait(arrivals=1)
+    remove_all(spool)
+    close()
+    assert states(spool) == [("error", "waiting")] * 3
+    sentry.answer = Answer()
+
+
+@pytest.mark.parametrize(
+    "answer", [Answer(503), Answer(429, {"Retry-After": "1"})], ids=lambda answer: str(answer.status)
+)
+def test_file_of_the_backlog_that_somebody_removes_while_it_is_sent_is_written_anew(
+    site, sentry, spool, impatient, answer
+):
+    sentry.answer = Answer(503)
+    site().crash()
+    close()
+    sentry.answer_to = lambda envelope: remove_all(spool) or answer
+    before = len(sentry.arrivals)
+    site().ok()
+    sentry.wait(arrivals=before + 1)
+    sentry.answer, sentry.answer_to = Answer(), lambda envelope: None
+    sentry.wait(errors=1)
+    assert sentry.sent_twice() == 0
+
+
+def spoil(spool):
+    shutil.rmtree(spool.directory)
+    spool.directory.write_text("mine")
+
+
+def test_error_whose_file_is_gone_and_cannot_be_written_anew_is_counted(site, sentry, spool):
+    sentry.answer_to = lambda envelope: spoil(spool) or Answer(503)
+    made = site()
+    made.crash()
+    sentry.wait(arrivals=1)
+    sentry.answer_to = lambda envelope: None
+    close()
+    assert sentry.lost()["error", "network_error"] == 1
+
+
+def test_error_of_the_backlog_whose_file_is_gone_and_cannot_be_written_anew_is_counted(site, sentry, spool):
+    sentry.answer = Answer(503)
+    site().crash()
+    close()
+    before = len(sentry.arrivals)
+    sentry.answer_to = lambda envelope: spoil(spool) or Answer(503)
+    site().ok()
+    sentry.wait(arrivals=before + 1)
+    sentry.answer, sentry.answer_to = Answer(), lambda envelope: None
+    close()
+    assert sentry.lost()["error", "network_error"] == 1
 
 
 @pytest.fixture

@@ -141,6 +141,26 @@ def test_event_id_that_is_none_is_not_in_the_name(spool, event_id):
     assert len(file.id) == 32
 
 
+def test_file_that_was_removed_is_written_anew_under_its_name(spool):
+    file = spool.write(error(), owner=current())
+    file.path.unlink()
+    assert spool.put_back(file, error()) == file.waiting()
+    assert spool.files() == [file.waiting()]
+
+
+@pytest.mark.parametrize("state", ["waiting", "aside", "claimed"])
+def test_file_that_another_process_has_taken_back_is_left_to_it(spool, state):
+    file = spool.write(error(), owner=current())
+    taken = {
+        "waiting": SpoolFile.waiting,
+        "aside": lambda file: file.aside("http 413"),
+        "claimed": lambda file: file.claimed(current()._replace(pid=7)),
+    }[state](file)
+    file.path.rename(taken.path)
+    assert spool.put_back(file, error()) is None
+    assert spool.files() == [taken]
+
+
 def test_foreign_files_are_left_alone(spool):
     spool.prepare()
     for name in ("notes.txt", ".x.partial", "20269999T999999.000000Z-error-" + EVENT_ID + "-any.envelope"):

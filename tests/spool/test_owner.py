@@ -18,7 +18,7 @@ def test_this_process_lives():
     assert current().is_alive() is True
 
 
-@given(text=st.text() | st.from_regex(r"\A[0-9a-f]{8}-[0-9a-f]{6}-\d{1,12}-\d{1,22}\Z"))
+@given(text=st.text() | st.from_regex(r"\A[0-9a-f]{8}-[0-9a-f]{6}-\d{1,12}-\d{1,22}-[0-9a-f]{6}\Z"))
 def test_any_text_is_an_owner_or_none(text):
     found = Owner.from_text(text)
     if found is not None:
@@ -28,7 +28,7 @@ def test_any_text_is_an_owner_or_none(text):
 
 def test_process_that_has_ended_is_dead_before_and_after_it_is_waited_for():
     child = subprocess.Popen([sys.executable, "-c", ""])
-    owner = current()._replace(pid=child.pid, started=owner_module._started(child.pid) or 0)
+    owner = current()._replace(pid=child.pid, started=owner_module._look(child.pid).started)
     os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
     assert owner.is_alive() is False  # a zombie
     child.wait()
@@ -38,6 +38,50 @@ def test_process_that_has_ended_is_dead_before_and_after_it_is_waited_for():
 @from_proc
 def test_process_that_has_got_the_number_of_another_is_not_that_one():
     assert current()._replace(started=current().started - 1).is_alive() is False
+
+
+EXEC = """
+import os, sys
+from sentry_paste.spool.owner import current
+print(current(), flush=True)
+if len(sys.argv) == 1:
+    os.execv(sys.executable, [sys.executable, "-c", os.environ["TEXT"], "again"])
+sys.stdin.read()
+"""
+
+
+@from_proc
+def test_program_that_has_replaced_another_in_its_process_is_not_that_one():
+    with subprocess.Popen(
+        [sys.executable, "-c", EXEC],
+        env={**os.environ, "TEXT": EXEC},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        first, second = (Owner.from_text(process.stdout.readline().strip()) for _ in range(2))
+        assert (first.pid, first.started) == (second.pid, second.started)
+        assert first.is_alive() is False
+        assert second.is_alive() is True
+        process.stdin.close()
+
+
+@from_proc
+def test_program_of_a_process_that_may_not_be_looked_into_is_taken_for_the_same(monkeypatch):
+    """As of a server that has given up root: /proc has a 0 for the stack then."""
+    mine = current()
+    assert mine.program != "000000"
+    hidden = owner_module._look(os.getpid())._replace(program="000000")
+    monkeypatch.setattr(owner_module, "_look", lambda pid: hidden)
+    assert mine.is_alive() is True
+    assert mine._replace(program="000000").is_alive() is True
+
+
+def test_program_is_not_told_by_an_emulator(monkeypatch):
+    """qemu-user's file of the process itself: a stack of its own making, and no size."""
+    told = "0 " * 17 + "77 0 0 0 0 0 274886295584 " + "0 " * 16
+    monkeypatch.setattr(owner_module, "_read", lambda path: f"7 (python) R 1 {told}")
+    assert owner_module._look(7) == (77, "000000")
 
 
 def test_process_from_before_the_last_boot_is_dead():
@@ -66,5 +110,5 @@ def test_process_that_is_forked_is_another():
 
 def test_system_without_proc_knows_processes_by_their_numbers(monkeypatch):
     monkeypatch.setattr(owner_module, "_read", lambda path: "")
-    assert owner_module._started(os.getpid()) == 0
-    assert owner_module._started(2**22 + 1) is None
+    assert owner_module._look(os.getpid()) == (0, "000000")
+    assert owner_module._look(2**22 + 1) is None

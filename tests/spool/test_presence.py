@@ -9,7 +9,9 @@ from sentry_paste.spool.files import Spool
 from sentry_paste.spool.owner import current
 from sentry_paste.spool.presence import Presence
 
-ELSEWHERE = current()._replace(host="00000000")
+ELSEWHERE = str(current()._replace(host="00000000"))
+# As another version of this package may name itself.
+UNREADABLE = "v2-somebody"
 
 
 @pytest.fixture
@@ -43,20 +45,28 @@ def test_process_shows_itself_until_it_leaves(spool, presence):
 def test_process_of_this_host_is_asked_for_whatever_its_sign_says(spool, presence):
     dead = current()._replace(started=current().started + 1)
     sign(spool, dead, age=0)
-    assert presence.alive({dead: time.time()})[dead] is False
-    assert presence.alive({current(): 0.0})[current()] is True
+    assert presence.alive({str(dead): time.time()})[str(dead)] is False
+    assert presence.alive({str(current()): 0.0})[str(current())] is True
 
 
+@pytest.mark.parametrize("owner", [ELSEWHERE, UNREADABLE])
 @pytest.mark.parametrize(("age", "lives"), [(0, True), (100, True), (200, False)])
-def test_process_of_another_host_lives_while_it_shows_itself(spool, presence, age, lives):
-    path = sign(spool, ELSEWHERE, age)
-    assert presence.alive({ELSEWHERE: 0.0})[ELSEWHERE] is lives
+def test_process_of_another_host_lives_while_it_shows_itself(spool, presence, owner, age, lives):
+    path = sign(spool, owner, age)
+    assert presence.alive({owner: 0.0})[owner] is lives
     assert path.exists() is lives
 
 
+@pytest.mark.parametrize("owner", [ELSEWHERE, UNREADABLE])
 @pytest.mark.parametrize(("age", "lives"), [(0, True), (200, False)])
-def test_process_that_has_just_claimed_a_file_lives_without_a_sign(spool, presence, age, lives):
-    assert presence.alive({ELSEWHERE: time.time() - age})[ELSEWHERE] is lives
+def test_process_that_has_just_claimed_a_file_lives_without_a_sign(spool, presence, owner, age, lives):
+    assert presence.alive({owner: time.time() - age})[owner] is lives
+
+
+def test_sign_that_is_nobodys_is_left_alone(spool, presence):
+    path = sign(spool, UNREADABLE, age=86400)
+    assert presence.alive({}) == {str(current()): True}
+    assert path.exists()
 
 
 def test_only_the_clock_of_the_disk_counts(spool, presence):

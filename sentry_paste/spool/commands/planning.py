@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from sentry_paste.spool.commands.survey import Held, Survey
 from sentry_paste.spool.names import ASIDE
@@ -15,13 +16,13 @@ class Plan:
 
     Attributes:
         held: to be sent, the oldest first.
-        elsewhere: how many were captured for another destination.
+        elsewhere: how many were captured for other destinations, by these.
         aside: how many were set aside.
         in_use: how many are another process's at the moment.
     """
 
     held: Sequence[Held]
-    elsewhere: int = 0
+    elsewhere: Counter[str] = field(default_factory=Counter)
     aside: int = 0
     in_use: int = 0
 
@@ -35,10 +36,11 @@ def plan(found: Survey, destinations: Collection[str] | None, with_aside: bool) 
         with_aside: whether what was set aside is sent too.
     """
     chosen: list[Held] = []
-    elsewhere = aside = in_use = 0
+    elsewhere: Counter[str] = Counter()
+    aside = in_use = 0
     for held in reversed(found.held):
         if destinations is not None and held.file.destination not in destinations:
-            elsewhere += 1
+            elsewhere[held.file.destination] += 1
         elif held.is_in_use:
             in_use += 1
         elif held.file.state == ASIDE and not with_aside:

@@ -1,0 +1,97 @@
+"""The files of what is captured: whatever the disk does, nothing raises, and the app goes on."""
+
+from __future__ import annotations
+
+import os
+
+from sentry_sdk.envelope import Envelope
+
+from sentry_paste.spool.bounds import Bounds
+from sentry_paste.spool.destinations import note_destination
+from sentry_paste.spool.files import Spool
+from sentry_paste.spool.names import SpoolFile, hash_of
+from sentry_paste.spool.owner import current
+from sentry_paste.spool.telling import Teller
+
+
+class Keeper:
+    """Write what is captured for a destination, and do with its files what becomes of it.
+
+    Args:
+        spool: the spool.
+        address: of the destination: host and project of the DSN.
+        bounds: of the spool.
+        teller: of the spool.
+    """
+
+    def __init__(self, spool: Spool, address: str, bounds: Bounds, teller: Teller) -> None:
+        self._spool = spool
+        self._address = address
+        self._destination = hash_of(address)
+        self._is_noted = False
+        self._bounds = bounds
+        self._teller = teller
+
+    def write(self, envelope: Envelope) -> SpoolFile | None:
+        """Return the file of an envelope, claimed by this process; None where it cannot be written.
+
+        Args:
+            envelope: that was captured.
+        """
+        try:
+            file = self._spool.write(envelope, self._destination, current())
+        except Exception as error:  # the sending goes on
+            self._teller.failed(error)
+            return None
+        self._teller.succeeded()
+        if not self._is_noted:
+            note_destination(self._spool.directory, self._address)
+            self._is_noted = True
+        try:
+            self._bounds.wrote(file)
+        except Exception as error:  # the file is there, and to be removed when it was sent
+            self._teller.failed(error)
+        return file
+
+    def put_back(self, file: SpoolFile, envelope: Envelope) -> bool:
+        """Have a file wait, anew where somebody has removed it; tell whether it is kept.
+
+        Args:
+            file: that this process has claimed.
+            envelope: that was in it.
+        """
+        try:
+            self._spool.put_back(file, envelope)
+        except Exception as error:
+            self._teller.failed(error)
+            # A disk that has become read-only has it still: another process takes it when this one has ended.
+            return os.path.lexists(file.path)
+        return True
+
+    def remove(self, file: SpoolFile | None) -> None:
+        """Remove the file of what has arrived.
+
+        Args:
+            file: None where there is none.
+        """
+        if file is not None:
+            try:
+                self._spool.remove(file)
+            except OSError as error:
+                self._teller.failed(error)
+
+    def set_aside(self, file: SpoolFile | None, reason: str) -> None:
+        """Keep the file of what is not to be sent again.
+
+        Args:
+            file: None where there is none.
+            reason: a word or two.
+        """
+        if file is not None:
+            try:
+                is_there = self._spool.set_aside(file, reason) is not None
+            except OSError as error:
+                self._teller.failed(error)
+            else:
+                if is_there:
+                    self._teller.count(f"set aside ({reason})")
