@@ -175,6 +175,8 @@ class Registry:
             options["transport"] = self.transport
         elif settings.spool_dir is not None:
             options.update(_through_the_spool(settings, options))
+        if sdk.sleep_is_everyones():
+            _let_none_sleep(settings, options)
         redaction = Redaction(secret_names(settings))
         try:
             with warnings.catch_warnings():
@@ -249,6 +251,20 @@ def _through_the_spool(settings: Settings, options: Mapping[str, Any]) -> dict[s
         log.warning("%s: spool_dir is not used with a transport of this kind", settings.source)
         return {}
     return {"transport": transport}
+
+
+def _let_none_sleep(settings: Settings, options: dict[str, Any]) -> None:
+    """Turn off the threads of the SDK's that would stop the process, unless the ini wants them."""
+    hanging = ", ".join(sdk.hanging_options(options))
+    if hanging:
+        log.warning(
+            "%s: %s: requests will hang: threads are green here and time.sleep is not, by which a thread of "
+            "the SDK's sleeps",
+            settings.source,
+            hanging,
+        )
+    for name in sdk.sleeping_options():
+        options.setdefault(name, False)
 
 
 def _wants_client(settings: Settings) -> bool:

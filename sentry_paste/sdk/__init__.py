@@ -21,6 +21,7 @@ from sentry_paste.sdk.events import (
     set_by_app,
 )
 from sentry_paste.sdk.forks import begin_again
+from sentry_paste.sdk.greenthreads import hanging_options, sleep_is_everyones, sleeping_options
 from sentry_paste.sdk.options import (
     active_client,
     active_integrations,
@@ -117,6 +118,7 @@ __all__ = [
     "filter_query",
     "flush_spotlight",
     "forget_error",
+    "hanging_options",
     "has_attributes",
     "has_unused_scopes",
     "healthy_session",
@@ -141,6 +143,8 @@ __all__ = [
     "sends_user_info",
     "set_by_app",
     "set_sampling_context",
+    "sleep_is_everyones",
+    "sleeping_options",
     "start_monitor",
     "start_session",
     "streams_spans",

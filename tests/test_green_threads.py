@@ -1,0 +1,159 @@
+"""Threads that eventlet or gevent has made green, in a process whose ``time.sleep`` sleeps for all of it.
+
+That is how Swift patches. The SDK's own threads must not be among the sleepers.
+"""
+
+import subprocess
+import sys
+import types
+
+import pytest
+import webtest
+from paste.deploy import loadapp
+from test_more_servers import install
+
+from sentry_paste.client import registry
+
+import receiver
+import servers
+
+INI = """
+[app:main]
+use = call:greenapp:make
+filter-with = sentry
+
+[filter:sentry]
+use = egg:sentry_paste
+dsn = ${SENTRY_DSN}
+release = greenapp@1.0
+traces_sample_rate = 1.0
+"""
+APP = """
+import logging
+
+
+def make(global_conf):
+    def app(environ, start_response):
+        if environ["PATH_INFO"] == "/logged":
+            logging.getLogger("greenapp").error("went wrong")
+        start_response("200 OK", [("Content-Type", "text/plain")])
+        return [b"hello"]
+
+    return app
+"""
+# Several requests with a moment in between, in which other green threads have their turn.
+ASKING = """
+import sys
+from wsgiref.util import setup_testing_defaults
+
+from paste.deploy import loadapp
+
+app = loadapp("config:" + sys.argv[1])
+
+
+def ask(path):
+    environ = {"REQUEST_METHOD": "GET", "SCRIPT_NAME": "", "PATH_INFO": path, "QUERY_STRING": ""}
+    setup_testing_defaults(environ)
+    body = app(environ, lambda *given: None)
+    assert b"".join(body) == b"hello"
+    body.close()
+    turn()
+
+
+for number in range(5):
+    ask("/hello")
+ask("/logged")
+
+import sentry_sdk
+
+sentry_sdk.flush()
+print("done")
+"""
+PATCHED = {
+    # As swift.common.concurrency does it.
+    "eventlet": """
+import eventlet, eventlet.patcher
+eventlet.patcher.monkey_patch(all=False, socket=True, select=True, thread=True)
+turn = lambda: eventlet.sleep(0.05)
+""",
+    "gevent": """
+import gevent, gevent.monkey
+gevent.monkey.patch_all(time=False)
+turn = lambda: gevent.sleep(0.05)
+""",
+}
+
+
+def write(folder):
+    (folder / "greenapp.py").write_text(APP)
+    ini = folder / "green.ini"
+    ini.write_text(INI)
+    return ini
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("spool", ["", "spool_dir = %(here)s/spool\n"], ids=["", "spool"])
+@pytest.mark.parametrize("library", PATCHED)
+def test_no_request_waits_where_sleep_is_not_green(tmp_path, tmp_path_factory, library, spool):
+    python = install(sys.executable, tmp_path_factory.mktemp(library), (library,))
+    ini = write(tmp_path)
+    ini.write_text(INI + spool)
+    script = tmp_path / "asking.py"
+    script.write_text(PATCHED[library] + ASKING)
+    with receiver.serve() as received:
+        variables = servers.environment(SENTRY_DSN=received.dsn, PYTHONPATH=str(tmp_path))
+        ended = subprocess.run(
+            [python, "-W", "ignore", script, ini],
+            env=variables,
+            capture_output=True,
+            encoding="utf-8",
+            timeout=8,
+        )
+    assert (ended.returncode, ended.stdout) == (0, "done\n"), ended.stderr
+    assert [event["logentry"]["message"] for event in received.errors] == ["went wrong"]
+    assert len(received.transactions) == 6
+
+
+@pytest.fixture
+def load(captured, tmp_path, monkeypatch):
+    """Load the app where some modules are said to be green; return the options of its client."""
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setenv("SENTRY_DSN", "http://key@localhost/1")
+
+    def load(green, more=""):
+        patcher = types.SimpleNamespace(is_monkey_patched=lambda name: name in green)
+        monkeypatch.setitem(sys.modules, "eventlet.patcher", patcher)
+        ini = write(tmp_path)
+        ini.write_text(INI + more)
+        app = loadapp(f"config:{ini}")
+        assert webtest.TestApp(app).get("/hello").text == "hello"
+        (client,) = registry.clients()
+        return client.options
+
+    return load
+
+
+@pytest.mark.parametrize(
+    ("green", "is_on"),
+    [((), True), (("thread",), False), (("thread", "time"), True), (("time",), True)],
+    ids=["nothing", "threads", "all", "sleep"],
+)
+def test_monitor_of_the_sdk_is_off_where_its_sleep_would_be_that_of_all(load, green, is_on):
+    assert load(green)["enable_backpressure_handling"] is is_on
+
+
+def test_what_the_ini_says_of_the_monitor_holds(load):
+    assert load(("thread",), "enable_backpressure_handling = true\n")["enable_backpressure_handling"] is True
+
+
+@pytest.mark.parametrize("line", ["enable_backpressure_handling = true", "profiles_sample_rate = 1.0"])
+def test_what_will_hang_is_told(load, caplog, line):
+    load(("thread",), line + "\n")
+    (told,) = [record.getMessage() for record in caplog.records if record.name == "sentry_paste"]
+    assert line.partition(" ")[0] in told
+    assert "requests will hang" in told
+
+
+def test_nothing_is_told_where_nothing_hangs(load, caplog):
+    load(("thread",))
+    assert [record for record in caplog.records if record.name == "sentry_paste"] == []
