@@ -177,7 +177,7 @@ def _debug(facts: Facts) -> Iterator[Warned]:
 
 
 def _no_release(facts: Facts) -> Iterator[Warned]:
-    if not facts.options.get("release"):
+    if not facts.options.get("release") and "release" not in facts.settings.absent:
         yield Warned(
             "low",
             "release has no value: there are no sessions, and errors cannot be told apart by version; write "

@@ -102,10 +102,11 @@ def check(
     """
     structure = read_structure(path, name, variables)
     filters: dict[str, Filter] = {}
+    elsewhere = any(layer.missing for _, layer in structure.root.walk())
     warned = list(of_structure(structure)) if structure.root.has_sentry else []
     for _, layer in structure.root.walk():
         if layer.is_sentry and _title(layer) not in filters:
-            found, more = _examine(layer, connect)
+            found, more = _examine(layer, connect, elsewhere)
             filters[found.title] = found
             warned += more
     warned.sort(key=lambda warning: SEVERITIES.index(warning.severity))
@@ -119,20 +120,21 @@ def check(
     )
 
 
-def read_settings(layer: Layer) -> Settings:
+def read_settings(layer: Layer, elsewhere: bool = False) -> Settings:
     """Return the settings that a filter or composite of ours will have.
 
     Args:
         layer: of ours.
+        elsewhere: whether the app is installed somewhere else: what is not installed here is no mistake.
 
     Raises:
         ConfigError: as at a start.
     """
     local_conf = dict(layer.local_conf or {})
     if layer.placed != "composite":
-        return read_ini(layer.global_conf or {}, local_conf)
+        return read_ini(layer.global_conf or {}, local_conf, elsewhere)
     app = local_conf.pop("app", "")
-    settings = read_ini(layer.global_conf or {}, local_conf)
+    settings = read_ini(layer.global_conf or {}, local_conf, elsewhere)
     if not app:
         raise ConfigError(settings.source, [Problem("app", None, "expected the name of the app's section")])
     return settings
@@ -155,12 +157,12 @@ def first_sentry(structure: Structure) -> Layer:
     return found
 
 
-def _examine(layer: Layer, connect: bool) -> tuple[Filter, list[Warned]]:
+def _examine(layer: Layer, connect: bool, elsewhere: bool) -> tuple[Filter, list[Warned]]:
     """Return what a filter does and what is to be said of it."""
     title = _title(layer)
     with _logged() as messages:
         try:
-            settings = read_settings(layer)
+            settings = read_settings(layer, elsewhere)
             if settings.error_page:
                 ErrorPage(settings, None)  # reads its template
             options, integrations = _client_of(settings)

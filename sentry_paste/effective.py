@@ -54,9 +54,10 @@ def _given(settings: Settings, section: str) -> Iterator[Value]:
         # What the proxy is told of who one is, is no URL that ``shown`` would know.
         text = "***" if name.startswith("proxy_headers") else origin.text
         made = settings.sdk.get(name)
-        if name == "release" and made != origin.text:
+        if name == "release" and made not in (None, origin.text):
             text = f"{made} ({origin.text})"
-        yield Value(name, text, f"{place}{line}")
+        absent = settings.absent.get(name)
+        yield Value(name, text, f"{place}{line}" + (f"; {absent} is not installed here" if absent else ""))
 
 
 def _defaults(

@@ -282,6 +282,32 @@ def test_factory_that_is_named_without_an_egg_is_ours(write_ini):
     assert "keystone is not installed here" in report_text(report)
 
 
+def test_what_is_not_installed_is_no_mistake_where_the_app_is_not_installed_either(write_ini):
+    options = "before_send = swift.sentry:hook\n"
+    app = "[app:main]\nuse = egg:swift#proxy\nfilter-with = sentry\n"
+    report = check(str(write_ini(SENTRY.replace("shop@1", "dist:swift") + options + app)))
+    found = values(report)
+    assert found["release"] == ("dist:swift", "[filter:sentry] line 5; swift is not installed here")
+    assert found["before_send"][1].endswith("; swift is not installed here")
+    assert (report.status(strict=True), report.warnings) == (0, ())
+
+
+def test_other_mistakes_are_told_all_the_same(write_ini):
+    app = "[app:main]\nuse = egg:swift#proxy\nfilter-with = sentry\n"
+    options = "sample_rate = many\nbefore_send = email:no_such_hook\n"
+    (mistake,) = [
+        found.mistake
+        for found in check(str(write_ini(SENTRY.replace("shop@1", "dist:swift") + options + app))).filters
+    ]
+    assert [problem.option for problem in mistake.problems] == ["sample_rate", "before_send"]
+
+
+def test_what_is_not_installed_stops_the_start_where_the_app_is_installed(write_ini):
+    app = "[app:main]\nuse = egg:sentry_paste#example\nfilter-with = sentry\n"
+    report = check(str(write_ini(SENTRY.replace("shop@1", "dist:swift") + "" + app)))
+    assert report.status() == 2
+
+
 def test_the_example_of_ours_is_an_app(write_ini):
     report = check(
         str(ini(write_ini, sections="[app:main]\nuse = egg:sentry_paste#example\nfilter-with = sentry\n"))
@@ -405,7 +431,7 @@ def test_check_reads_what_a_start_reads(write_ini, monkeypatch, layout, variable
     read = {"start": [], "check": []}
 
     def noting(who):
-        def read_and_note(global_conf, local_conf):
+        def read_and_note(global_conf, local_conf, elsewhere=False):
             read[who].append((dict(global_conf), dict(local_conf)))
             return read_ini(global_conf, local_conf)
 

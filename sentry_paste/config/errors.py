@@ -50,6 +50,19 @@ class ConfigError(ValueError):
         )
 
 
+class NotInstalledError(ValueError):
+    """An option names something of a distribution, or of a package, that is not installed.
+
+    Args:
+        told: what is wrong.
+        name: of the distribution or the package.
+    """
+
+    def __init__(self, told: str, name: str) -> None:
+        self.name = name
+        super().__init__(told)
+
+
 def shown(value: str) -> str:
     """Return a value as an error or a log may show it: on one line, not too long, no credentials.
 

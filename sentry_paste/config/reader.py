@@ -18,7 +18,7 @@ from typing import Any
 from sentry_paste import sdk
 from sentry_paste.config import integrations, kinds, values
 from sentry_paste.config.aliases import plain_dsn, tell_of_dsn, without_aliases
-from sentry_paste.config.errors import ConfigError, Problem, shown
+from sentry_paste.config.errors import ConfigError, NotInstalledError, Problem, shown
 from sentry_paste.config.families import assemble, family_of, parse_member
 from sentry_paste.config.options import Option, options
 from sentry_paste.config.references import Reference
@@ -34,7 +34,9 @@ _SECRET = ("password", "passwd", "secret", "token", "api_key", "apikey", "creden
 _COMMENT = re.compile(r"\s[;#].*")
 
 
-def read_ini(global_conf: Mapping[str, str], local_conf: Mapping[str, str]) -> Settings:
+def read_ini(
+    global_conf: Mapping[str, str], local_conf: Mapping[str, str], elsewhere: bool = False
+) -> Settings:
     """Read the options that PasteDeploy hands to a factory.
 
     An option without a value counts as not given.
@@ -42,11 +44,12 @@ def read_ini(global_conf: Mapping[str, str], local_conf: Mapping[str, str]) -> S
     Args:
         global_conf: ``[DEFAULT]``, and what the loader adds: ``here`` and ``__file__``.
         local_conf: the filter's section.
+        elsewhere: whether the app is installed somewhere else: what is not installed here is no mistake.
 
     Raises:
         ConfigError: an option is unknown, has a wrong value, or names what cannot be imported.
     """
-    return _Reader(gather(global_conf, local_conf)).settings()
+    return _Reader(gather(global_conf, local_conf), elsewhere).settings()
 
 
 def read_keywords(keywords: Mapping[str, Any]) -> Settings:
@@ -64,7 +67,9 @@ def read_keywords(keywords: Mapping[str, Any]) -> Settings:
 class _Reader:
     """Reads the options of one filter, step by step, and collects its mistakes."""
 
-    def __init__(self, gathered: Gathered) -> None:
+    def __init__(self, gathered: Gathered, elsewhere: bool = False) -> None:
+        self.elsewhere = elsewhere
+        self.absent: dict[str, str] = {}
         self.source = gathered.source
         self.base = gathered.base
         self.hidden = gathered.hidden
@@ -98,6 +103,9 @@ class _Reader:
             step(*args)
         except Exception as error:  # whatever a value makes of a converter, it is the ini's mistake
             self.values.pop(name, None)
+            if self.elsewhere and isinstance(error, NotInstalledError):
+                self.absent[name] = error.name
+                return
             item = self.given[name]
             value = None if str(error).startswith("is no ") else _shown(name, item.value)
             self.problems.append(Problem(item.written, value, str(error) or type(error).__name__, item.line))
@@ -239,6 +247,7 @@ class _Reader:
             ),
             hidden=tuple(self.hidden),
             source=self.source,
+            absent=MappingProxyType(self.absent),
             client_key=tuple(sorted((name, _hashable(self.texts[name])) for name in shared)),
             **{**own, "tags": MappingProxyType(own["tags"] or {})},
         )

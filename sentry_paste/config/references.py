@@ -15,6 +15,7 @@ from importlib import import_module
 from typing import Any
 
 from sentry_paste import sdk
+from sentry_paste.config.errors import NotInstalledError
 from sentry_paste.config.kinds import Kind
 from sentry_paste.config.texts import split_names
 
@@ -50,6 +51,7 @@ def import_name(name: str) -> Any:
         name: ``package.module:attribute`` or ``package.module.attribute``.
 
     Raises:
+        NotInstalledError: there is no such package.
         ValueError: the name is misspelt, or importing it fails; says which part.
     """
     if not _DOTTED_NAME.fullmatch(name):
@@ -68,7 +70,11 @@ def import_name(name: str) -> Any:
             raise ValueError(f"{module_name} has no {path}") from error
         raise ValueError(f"cannot import {module_name}: {type(error).__name__}: {error}") from error
     except (Exception, SystemExit) as error:  # a module of the user's can raise anything
-        raise ValueError(f"cannot import {module_name}: {type(error).__name__}: {error}") from error
+        told = f"cannot import {module_name}: {type(error).__name__}: {error}"
+        package = module_name.partition(".")[0]
+        if isinstance(error, ModuleNotFoundError) and error.name == package:
+            raise NotInstalledError(told, package) from error
+        raise ValueError(told) from error
     return found
 
 

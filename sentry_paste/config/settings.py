@@ -31,6 +31,7 @@ class Settings:
         origins: where each option that is given comes from, by the name that it has here.
         hidden: options of the section that PasteDeploy hides, by the name that they have there.
         source: the file and section, or what else gave the options.
+        absent: what is not installed, by the option that names it; only where that is no mistake.
         client_key: equal for settings that can share a client, and for no others.
         tags: of all events.
         contexts: of all events, by name and key.
@@ -62,6 +63,7 @@ class Settings:
     origins: Mapping[str, Origin]
     hidden: Sequence[str]
     source: str
+    absent: Mapping[str, str]
     client_key: Hashable
     tags: Mapping[str, str]
     contexts: Mapping[str, Mapping[str, Any]]

@@ -10,6 +10,7 @@ from typing import Any
 
 from sentry_paste import sdk
 from sentry_paste.config.aliases import plain_dsn
+from sentry_paste.config.errors import NotInstalledError
 
 # How long git may take to tell the commit, seconds. It reads two files.
 _GIT_SECONDS = 5.0
@@ -23,7 +24,8 @@ def release(values: dict[str, Any], base: str) -> None:
         base: the ini's directory.
 
     Raises:
-        ValueError: there is no such distribution, or no commit.
+        NotInstalledError: there is no such distribution.
+        ValueError: there is no commit.
     """
     text = values["release"]
     if isinstance(text, str) and text.startswith("dist:"):
@@ -31,7 +33,8 @@ def release(values: dict[str, Any], base: str) -> None:
         try:
             values["release"] = f"{name}@{metadata.version(name)}"
         except (metadata.PackageNotFoundError, ValueError):
-            raise ValueError(f"expected the name of an installed distribution, {name!r} is none") from None
+            told = f"expected the name of an installed distribution, {name!r} is none"
+            raise NotInstalledError(told, name) from None
     elif text == "git":
         values["release"] = _commit(base or ".")
 
