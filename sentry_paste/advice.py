@@ -66,17 +66,20 @@ def of_structure(structure: Structure) -> Iterator[Warned]:
 
 
 def _not_outermost(structure: Structure, outside: tuple[Layer, ...], sentry: Layer) -> Iterator[Warned]:
-    filters = [layer.name for layer in outside if layer.kind == "filter"]
+    filters = [layer.name for layer in outside if layer.kind == "filter" and not layer.is_catcher]
     if filters:
         are = "is" if len(filters) == 1 else "are"
         yield Warned(
             "medium",
             f"{', '.join(filters)} {are} outside of {sentry.name}, so what goes wrong there is not reported; "
-            + _way_out(structure, sentry),
+            + _way_out(structure, outside, sentry),
         )
 
 
-def _way_out(structure: Structure, sentry: Layer) -> str:
+def _way_out(structure: Structure, outside: tuple[Layer, ...], sentry: Layer) -> str:
+    catcher = next((layer.name for layer in outside if layer.is_catcher), "")
+    if catcher:
+        return f"write {sentry.name} right behind {catcher}"
     if sentry.placed == "pyramid.includes":
         return f"a [filter:sentry], and {_around_all(structure, 'sentry')}, would cover them"
     if structure.outermost.startswith("pipeline:"):

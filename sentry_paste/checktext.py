@@ -74,7 +74,7 @@ class _Text:
         if not report.filters:
             yield from self._no_sentry(report)
         for found in report.filters:
-            yield from self._filter(found)
+            yield from self._filter(found, report.structure.is_caught(found.layer))
         yield from self._warnings(report)
 
     def _structure(self, report: Report) -> Iterator[str]:
@@ -115,14 +115,14 @@ class _Text:
             yield from _wrapped(f"The last line is added to what [{section}] has already.", "")
         yield ""
 
-    def _filter(self, found: Filter) -> Iterator[str]:
+    def _filter(self, found: Filter, is_caught: bool) -> Iterator[str]:
         if found.mistake:
             yield self._paint(f"{found.title} stops the start", "red")
             yield from (f"  {clean(line)}" for line in str(found.mistake).splitlines())
             yield ""
             return
         yield self._title(f"{found.title} at start-up")
-        yield from self._start_up(found)
+        yield from self._start_up(found, is_caught)
         yield ""
         yield self._title(f"{found.title} options")
         yield from map(_value, found.values)
@@ -133,16 +133,19 @@ class _Text:
         yield from _wrapped(_integrations(found))
         yield ""
 
-    def _start_up(self, found: Filter) -> Iterator[str]:
+    def _start_up(self, found: Filter, is_caught: bool) -> Iterator[str]:
         layer = found.layer
         told = _START_UP.get(layer.placed) if found.reports else _APP_ALONE
         if told:
             yield from _wrapped(told.format(placed_in=f"[{layer.placed_in}]"))
             return
-        yield from _wrapped(
-            f"A crash of the app's factory is not reported: [{layer.placed_in}] makes the app before "
-            "Sentry. To start Sentry first, write"
+        told = (
+            f"A crash of the app's factory is not reported: [{layer.placed_in}] makes the app before Sentry."
         )
+        if is_caught:
+            yield from _wrapped(told)
+            return
+        yield from _wrapped(f"{told} To start Sentry first, write")
         yield ""
         yield from (f"    {line}".rstrip() for line in _started_first(layer))
 

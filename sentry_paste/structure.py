@@ -20,6 +20,9 @@ _MOUNT_POINT = re.compile(r"/|https?://|domain\s")
 _COMPOSITES = re.compile(r"egg:paste(#urlmap|#cascade)", re.IGNORECASE)
 _INBOX = re.compile(r"sentry[_.-]paste(#inbox|\.inbox:)", re.IGNORECASE)
 
+# Swift's own catcher of errors: in front of it Sentry sees an answer, behind it the error.
+_CATCHER = re.compile(r"egg:swift#catch_errors|swift\.common\.middleware\.catch_errors:", re.IGNORECASE)
+
 # What Pyramid's setting pyramid.includes names us by.
 _INCLUDED = frozenset({"sentry_paste", "sentry_paste.pyramid"})
 
@@ -72,6 +75,11 @@ class Layer:
         return self.kind == "app" and bool(_INBOX.search(self.spec))
 
     @property
+    def is_catcher(self) -> bool:
+        """Tell whether this answers all errors, so that Sentry is right to stand behind it."""
+        return self.kind == "filter" and _CATCHER.match(self.spec) is not None
+
+    @property
     def has_sentry(self) -> bool:
         """Tell whether this, or anything in it, is ours."""
         return self.is_sentry or any(layer.has_sentry for _, layer in self.inner)
@@ -108,6 +116,16 @@ class Structure:
         """Tell whether there are inboxes and no other apps."""
         apps = [layer for _, layer in self.root.walk() if layer.kind == "app"]
         return bool(apps) and all(app.is_inbox for app in apps)
+
+    def is_caught(self, layer: Layer) -> bool:
+        """Tell whether a layer stands behind a filter that answers all errors.
+
+        Args:
+            layer: of this structure.
+        """
+        return any(
+            other.is_catcher for outside, found in self.root.walk() if found is layer for other in outside
+        )
 
 
 def read_structure(path: str, name: str = "main", variables: Mapping[str, str] | None = None) -> Structure:

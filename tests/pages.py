@@ -50,7 +50,9 @@ class Page:
 
     @property
     def inis(self):
-        return {name: text for name, text in self.files.items() if name.endswith(".ini")}
+        return {
+            name: text for name, text in self.files.items() if name.endswith(".ini") or "[pipeline:" in text
+        }
 
     @property
     def commands(self):

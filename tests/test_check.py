@@ -292,6 +292,27 @@ def test_what_is_not_installed_is_no_mistake_where_the_app_is_not_installed_eith
     assert (report.status(strict=True), report.warnings) == (0, ())
 
 
+def swift(write_ini, pipeline):
+    """Swift's proxy, its sections named as its documentation has them."""
+    sections = "[pipeline:main]\npipeline = " + pipeline + "\n[app:proxy-server]\nuse = egg:swift#proxy\n"
+    for name in ("catch_errors", "gatekeeper"):
+        sections += f"[filter:{name}]\nuse = egg:swift#{name}\n"
+    return str(write_ini(SENTRY + sections))
+
+
+def test_behind_swifts_catcher_of_errors_sentry_is_in_its_place(write_ini):
+    report = check(swift(write_ini, "catch_errors sentry gatekeeper proxy-server"))
+    assert (report.status(strict=True), report.warnings) == (0, ())
+    assert "filter-with" not in report_text(report)
+
+
+def test_what_stands_between_swifts_catcher_and_sentry_is_told(write_ini):
+    report = check(swift(write_ini, "catch_errors gatekeeper sentry proxy-server"))
+    (told,) = warnings_of(report)
+    assert told.startswith("gatekeeper is outside of sentry")
+    assert told.endswith("write sentry right behind catch_errors")
+
+
 def test_other_mistakes_are_told_all_the_same(write_ini):
     app = "[app:main]\nuse = egg:swift#proxy\nfilter-with = sentry\n"
     options = "sample_rate = many\nbefore_send = email:no_such_hook\n"
