@@ -65,6 +65,16 @@ def of_structure(structure: Structure) -> Iterator[Warned]:
             )
 
 
+def of_ignored(structure: Structure) -> Iterator[Warned]:
+    """Yield that filters are in the ini for nothing.
+
+    Args:
+        structure: of the ini.
+    """
+    for name in structure.ignored:
+        yield Warned("high", f"{name} does nothing: CKAN reads this file by itself, and no filter in it")
+
+
 def _not_outermost(structure: Structure, outside: tuple[Layer, ...], sentry: Layer) -> Iterator[Warned]:
     filters = [layer.name for layer in outside if layer.kind == "filter" and not layer.is_catcher]
     if filters:

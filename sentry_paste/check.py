@@ -10,7 +10,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from sentry_paste import sdk
-from sentry_paste.advice import SEVERITIES, Facts, Warned, of_connection, of_options, of_structure, reports
+from sentry_paste.advice import (
+    SEVERITIES,
+    Facts,
+    Warned,
+    of_connection,
+    of_ignored,
+    of_options,
+    of_structure,
+    reports,
+)
 from sentry_paste.client import registry
 from sentry_paste.config import ConfigError, Settings, read_ini
 from sentry_paste.config.errors import Problem
@@ -104,6 +113,7 @@ def check(
     filters: dict[str, Filter] = {}
     elsewhere = any(layer.missing for _, layer in structure.root.walk())
     warned = list(of_structure(structure)) if structure.root.has_sentry else []
+    warned += of_ignored(structure)
     for _, layer in structure.root.walk():
         if layer.is_sentry and _title(layer) not in filters:
             found, more = _examine(layer, connect, elsewhere)

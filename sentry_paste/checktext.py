@@ -11,7 +11,7 @@ from sentry_paste.check import Filter, Report
 from sentry_paste.console import clean
 from sentry_paste.effective import Value
 from sentry_paste.sendtest import NAME, Sent, SentryPasteTest
-from sentry_paste.structure import Layer
+from sentry_paste.structure import SCRIPT, Layer
 
 _WIDTH = 100
 # How wide the column of values gets; a longer value pushes its origin out.
@@ -28,10 +28,17 @@ _STARTED_FIRST = (
 _START_UP = {
     "composite": "A crash of the app's factory is reported: Sentry is started first, and loads the app.",
     "filter-with": _STARTED_FIRST,
+    SCRIPT: "CKAN reads this file by itself: Sentry stands where your wsgi.py puts it around the app, with "
+    "these options. A crash of CKAN's factory is not reported.",
     "pyramid.includes": "Sentry is started where the app's configuration includes it: what goes wrong before "
     "is not reported, and an exception that ends the process after it is.",
     "other composite": "Whether a crash of the app's factory is reported depends on {placed_in}.",
 }
+_READS_ITSELF = (
+    "CKAN reads this file by itself, without PasteDeploy: a filter in it does nothing. Your wsgi.py puts "
+    "SentryMiddleware around the app (the documentation shows it under A plain WSGI script, CKAN); its "
+    "options can stand here:"
+)
 _APP_ALONE = (
     "The app stands alone: with nowhere to report to there is no filter, unless the app or another filter "
     "has started a Sentry client by then."
@@ -95,6 +102,12 @@ class _Text:
         if report.structure.is_inbox:
             yield from _wrapped("There is only the inbox here, which needs no Sentry around it.", "")
             yield ""
+            return
+        if report.structure.reads_itself:
+            yield self._paint("Sentry is not there", "red") + ": nothing is reported."
+            yield ""
+            yield from _wrapped(_READS_ITSELF, "")
+            yield from ("", f"  [{report.structure.section}]", "  sentry.dsn = ${SENTRY_DSN}", "")
             return
         section = report.structure.outermost
         filters = [name.partition(":")[2] for name in report.unused if name.startswith("filter:")]

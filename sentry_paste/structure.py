@@ -23,8 +23,15 @@ _INBOX = re.compile(r"sentry[_.-]paste(#inbox|\.inbox:)", re.IGNORECASE)
 # Swift's own catcher of errors: in front of it Sentry sees an answer, behind it the error.
 _CATCHER = re.compile(r"egg:swift#catch_errors|swift\.common\.middleware\.catch_errors:", re.IGNORECASE)
 
+# CKAN has no factory for PasteDeploy since 2.9: a class of its own reads the section.
+_READS_ITSELF = re.compile(r"egg:ckan(#|$)", re.IGNORECASE)
+
 # What Pyramid's setting pyramid.includes names us by.
 _INCLUDED = frozenset({"sentry_paste", "sentry_paste.pyramid"})
+
+
+#: Where Sentry stands that a script puts around the app, with options from the app's section.
+SCRIPT = "script"
 
 
 class IniError(ValueError):
@@ -44,7 +51,7 @@ class Layer:
         inner: what it calls, by mount point or key; by an empty key where there is one thing only.
         missing: the distribution or module that it needs and that is not installed here.
         placed: how Sentry came to stand here: ``pipeline``, ``filter-with``, ``filter-app``, ``composite``,
-            ``pyramid.includes``.
+            ``pyramid.includes``, ``script``.
         placed_in: the section that says so.
         pipeline: what that section lists, where it is a pipeline.
         global_conf: what Sentry's factory gets.
@@ -80,6 +87,11 @@ class Layer:
         return self.kind == "filter" and _CATCHER.match(self.spec) is not None
 
     @property
+    def reads_itself(self) -> bool:
+        """Tell whether this is an app that reads the ini by itself."""
+        return self.kind == "app" and _READS_ITSELF.match(self.spec) is not None
+
+    @property
     def has_sentry(self) -> bool:
         """Tell whether this, or anything in it, is ours."""
         return self.is_sentry or any(layer.has_sentry for _, layer in self.inner)
@@ -104,12 +116,19 @@ class Structure:
         path: of the ini, absolute.
         section: the section of the name, without brackets.
         outermost: the section where ``filter-with`` puts a filter around all of it.
+        ignored: names of filters that do nothing, as the app reads the ini by itself.
     """
 
     root: Layer
     path: str
     section: str
     outermost: str
+    ignored: tuple[str, ...] = ()
+
+    @property
+    def reads_itself(self) -> bool:
+        """Tell whether the app reads the ini by itself, so that no filter in it does anything."""
+        return any(layer.reads_itself for _, layer in self.root.walk())
 
     @property
     def is_inbox(self) -> bool:
@@ -143,8 +162,8 @@ def read_structure(path: str, name: str = "main", variables: Mapping[str, str] |
     try:
         loader = StaticLoader(os.path.abspath(path), variables)
         section = loader.section_of(name)
-        root = _app(loader.get_context(APP, name, variables))
-        return Structure(root, loader.filename, section, loader.outermost(section))
+        root, ignored = _without_ignored(_app(loader.get_context(APP, name, variables)))
+        return Structure(root, loader.filename, section, loader.outermost(section), ignored)
     except OSError as error:
         raise IniError(f"{error.filename or path}: {error.strerror or error}") from error
     except RecursionError as error:
@@ -156,6 +175,16 @@ def read_structure(path: str, name: str = "main", variables: Mapping[str, str] |
     except (LookupError, ValueError, ImportError) as error:
         told = str(error.args[0]) if error.args else str(error)
         raise IniError(f"{path}: {' '.join(told.split())}") from error
+
+
+def _without_ignored(root: Layer) -> tuple[Layer, tuple[str, ...]]:
+    """Return what is left where an app reads the ini by itself, and the names of the filters around it."""
+    for outside, layer in root.walk():
+        if layer.reads_itself:
+            own = [other for other in outside if other.placed == SCRIPT]
+            ignored = [o.name for o in outside if o.kind in ("filter", "sentry") and o not in own]
+            return (own[0] if own else layer), tuple(ignored)
+    return root, ()
 
 
 def _app(context: Any) -> Layer:
@@ -183,15 +212,18 @@ def _app(context: Any) -> Layer:
 
 
 def _included(context: Any, app: Layer) -> Layer:
-    """Return a Pyramid app in Sentry where its settings include that, as ``includeme`` reads them."""
+    """Return an app in Sentry where its settings say that: to Pyramid, or to the script that loads it."""
     settings = {**context.global_conf, **context.local_conf}
-    if _INCLUDED.isdisjoint(settings.get("pyramid.includes", "").split()):
+    placed = "pyramid.includes"
+    if app.reads_itself and any(key.startswith(PREFIX) for key in settings):
+        placed = SCRIPT
+    elif _INCLUDED.isdisjoint(settings.get("pyramid.includes", "").split()):
         return app
     place = ("here", "__file__")
     return Layer(
         kind="sentry",
         inner=(("", app),),
-        placed="pyramid.includes",
+        placed=placed,
         placed_in=context.section,
         global_conf={
             key: value for key, value in context.global_conf.items() if key.startswith(PREFIX) or key in place

@@ -313,6 +313,49 @@ def test_what_stands_between_swifts_catcher_and_sentry_is_told(write_ini):
     assert told.endswith("write sentry right behind catch_errors")
 
 
+def test_ckan_reads_its_ini_by_itself_so_its_script_is_told_and_no_filter(write_ini):
+    report = check(str(write_ini("[app:main]\nuse = egg:ckan\nSECRET_KEY = x\n")))
+    text = report_text(report)
+    assert states(report) == [("no Sentry", "main")]
+    assert "CKAN reads this file by itself" in text
+    assert "SentryMiddleware" in text
+    assert "  [app:main]\n  sentry.dsn = ${SENTRY_DSN}" in text
+    assert "filter-with" not in text
+    assert report.status() == 1
+
+
+CKAN = """
+[app:main]
+use = egg:ckan
+sentry.dsn = https://public:secret@sentry.example/7
+sentry.release = dist:ckan
+"""
+
+
+def test_options_of_a_script_are_read_from_ckans_section(write_ini):
+    report = check(str(write_ini(CKAN)))
+    assert states(report) == [("SENTRY", "sentry"), ("covered", "main")]
+    assert values(report)["dsn"] == ("https://***@sentry.example/7", "[app:main]")
+    assert "CKAN reads this file by itself" in report_text(report)
+    assert (report.status(strict=True), report.warnings) == (0, ())
+
+
+def test_mistake_in_ckans_section_is_told(write_ini):
+    assert check(str(write_ini(CKAN + "sentry.sample_rate = many\n"))).status() == 2
+
+
+@pytest.mark.parametrize(
+    "options", ["", "sentry.release = shop@1\nsentry.dsn = https://key@sentry.example/7\n"]
+)
+def test_filter_that_ckan_does_not_read_of_is_told(write_ini, options):
+    sections = f"[app:main]\nuse = egg:ckan\n{options}filter-with = sentry\n"
+    report = check(str(write_ini(SENTRY + sections)))
+    assert states(report)[0] == (("SENTRY", "sentry") if options else ("no Sentry", "main"))
+    assert warnings_of(report, "high") == [
+        "sentry does nothing: CKAN reads this file by itself, and no filter in it"
+    ]
+
+
 def test_other_mistakes_are_told_all_the_same(write_ini):
     app = "[app:main]\nuse = egg:swift#proxy\nfilter-with = sentry\n"
     options = "sample_rate = many\nbefore_send = email:no_such_hook\n"
