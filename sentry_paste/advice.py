@@ -57,7 +57,7 @@ def of_structure(structure: Structure) -> Iterator[Warned]:
             )
         elif layer.is_sentry:
             yield from _not_outermost(structure, outside, layer)
-        elif layer.kind == "app" and not covered and not layer.is_inbox:
+        elif layer.kind == "app" and not covered and not (layer.is_inbox or layer.is_healthcheck):
             yield Warned(
                 "medium",
                 f"No Sentry stands around {layer.name}: its errors are not reported; "

@@ -26,6 +26,8 @@ _CATCHER = re.compile(r"egg:swift#catch_errors|swift\.common\.middleware\.catch_
 # CKAN has no factory for PasteDeploy since 2.9: a class of its own reads the section.
 _READS_ITSELF = re.compile(r"egg:ckan(#|$)", re.IGNORECASE)
 
+_HEALTHCHECK = re.compile(r"oslo_middleware(\.healthcheck)?:Healthcheck\.")
+
 # What Pyramid's setting pyramid.includes names us by.
 _INCLUDED = frozenset({"sentry_paste", "sentry_paste.pyramid"})
 
@@ -85,6 +87,11 @@ class Layer:
     def is_catcher(self) -> bool:
         """Tell whether this answers all errors, so that Sentry is right to stand behind it."""
         return self.kind == "filter" and _CATCHER.match(self.spec) is not None
+
+    @property
+    def is_healthcheck(self) -> bool:
+        """Tell whether this is oslo.middleware's health check, which can do without Sentry."""
+        return self.kind == "app" and _HEALTHCHECK.match(self.spec) is not None
 
     @property
     def reads_itself(self) -> bool:

@@ -389,6 +389,24 @@ def test_openstack_composites_are_followed_into_their_pipelines(write_ini):
     assert "depends on [composite:api]" in report_text(report)
 
 
+def test_health_check_can_do_without_sentry(write_ini):
+    """With Sentry in each pipeline, as our page has it, and a health check beside them."""
+    composite = "[composite:main]\nuse = egg:Paste#urlmap\n/ = myapp\n/healthcheck = healthcheck\n"
+    health = "[app:healthcheck]\npaste.app_factory = oslo_middleware:Healthcheck.app_factory\n"
+    report = check(
+        str(
+            ini(
+                write_ini,
+                sections=composite
+                + health
+                + "[pipeline:myapp]\npipeline = sentry app\n[app:app]\nuse = egg:myapp\n",
+            )
+        )
+    )
+    assert ("no Sentry", "/healthcheck") in [(state, name.split()[0]) for state, name in states(report)]
+    assert (report.status(strict=True), report.warnings) == (0, ())
+
+
 def test_filter_around_a_filter_stands_outside_of_it(write_ini):
     sections = "[filter:gzip]\nuse = egg:gzip\n[pipeline:main]\npipeline = sentry a\n[app:a]\nuse = egg:a\n"
     path = ini(write_ini, "filter-with = gzip\n", sections)
