@@ -46,7 +46,10 @@ class StaticLoader(ConfigLoader):  # type: ignore[misc]  # PasteDeploy has no ty
         names = [name.strip() for prefix, colon, name in sections if colon and prefix in prefixes]
         if name in names:
             raise LookupError(f"has more than one section for the app {name!r}")
-        raise LookupError(f"has no section for an app {name!r}; its apps are: {', '.join(names) or 'none'}")
+        hint = f"; name one, as in {os.path.basename(self.filename)}#{names[0]}" if names else ""
+        raise LookupError(
+            f"has no section for an app {name!r}; its apps are: {', '.join(names) or 'none'}{hint}"
+        )
 
     def outermost(self, section: str) -> str:
         """Return the section at the end of a chain of ``filter-with`` lines.

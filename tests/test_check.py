@@ -885,7 +885,7 @@ def test_mistakes_are_told_as_at_a_start(write_ini, load, capsys):
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("[app:shop]\nuse = egg:a\n", "has no section for an app 'main'; its apps are: shop"),
+        ("[app:shop]\nuse = egg:a\n", "its apps are: shop; name one, as in test.ini#shop"),
         ("nonsense\n", "File contains no section headers"),
         ("[app:main]\nuse = main\n", "a section leads back to itself"),
         ("[app:main]\nuse = egg:a\nx = %(nowhere)s\n", "Bad value substitution"),
