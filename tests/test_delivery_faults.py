@@ -331,6 +331,8 @@ def test_kill_in_the_middle_of_a_write_sends_no_part(field, part):
     with field.processes("a", "b") as (a, b):
         a.do("crash", 3)
         b.do("crash", 3)
+        # One that is on its way when its process is killed comes twice.
+        field.sentry.wait_for(lambda: not field.left(), seconds=10.0)
         a.begin("die_writing", part)
         assert a.process.wait(10) == -signal.SIGKILL
         assert len([name for name in os.listdir(field.spool.directory) if name.endswith(".partial")]) == 1
