@@ -91,13 +91,13 @@ def explain(error: BaseException, host: str = "") -> str:
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    """Yield an error and what it wraps: urllib3 has it in ``reason``, others as cause or context."""
+    """Yield an error and what it wraps: urllib3 has it in ``reason`` or among ``args``, others as cause."""
     seen: list[Any] = []
     while isinstance(error, BaseException) and not any(error is other for other in seen):
         seen.append(error)
         yield error
-        wrapped = getattr(error, "reason", None)
-        error = wrapped if isinstance(wrapped, BaseException) else error.__cause__ or error.__context__
+        held = (getattr(error, "reason", None), error.__cause__, *error.args, error.__context__)
+        error = next((wrapped for wrapped in held if isinstance(wrapped, BaseException)), None)
 
 
 def _told(error: BaseException) -> str:

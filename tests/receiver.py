@@ -20,6 +20,7 @@ class Receiver:
     """
 
     def __init__(self, port):
+        self.port = port
         self.dsn = f"http://public@127.0.0.1:{port}/1"
         self.spotlight = f"http://127.0.0.1:{port}/stream"
         self.envelopes = CapturedEnvelopes()

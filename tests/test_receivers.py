@@ -8,6 +8,7 @@ import sys
 
 import pytest
 import sentry_sdk
+import tlsproxy
 from test_deployments import ask
 from test_more_servers import complaint, provide
 from test_servers import until
@@ -39,10 +40,13 @@ def test_check_has_nothing_against_an_ini(place, capsys, name):
     assert warned == (["send_default_pii"] if told else [])
 
 
-def crash_under_pserve(place, name, dsn="", **variables):
+def crash_under_pserve(place, name, dsn="", proxy="", **variables):
     """Serve an ini of the page, have its app crash, and end the server in good order."""
     port = servers.free_port()
     PAGE.write(place, port)
+    if proxy:
+        text = (place / name).read_text()
+        (place / name).write_text(text.replace("proxy.example:3128", proxy))
     if dsn:
         text = (place / name).read_text()
         (place / name).write_text(re.sub(r"(?m)^dsn = .*$", f"dsn = {dsn}", text))
@@ -122,3 +126,34 @@ def test_relay_is_sent_errors_and_sessions(place):
     with serve() as relay:
         crash_under_pserve(place, "relay.ini", relay.dsn)
         assert {"event", "sessions"} <= {item.type for found in relay.envelopes for item in found.items}
+
+
+@pytest.fixture
+def self_hosted(place):
+    """What the page's proxy and its certificate are, on loopback; ``ca.pem`` is to be written."""
+    try:
+        certificate = tlsproxy.make_certificate(place, "sentry", "sentry.example")
+    except (OSError, subprocess.CalledProcessError):
+        pytest.skip("no certificate can be made here")
+    with serve() as sentry, tlsproxy.serve(certificate, sentry.port) as proxy:
+        yield sentry, proxy
+
+
+def test_self_hosted_sentry_is_reached_by_its_certificate_and_through_the_proxy(place, self_hosted):
+    sentry, proxy = self_hosted
+    (place / "ca.pem").write_bytes((place / "sentry.pem").read_bytes())
+    crash_under_pserve(place, "self-hosted.ini", proxy=f"127.0.0.1:{proxy.port}")
+    (event,) = sentry.errors
+    assert event["exception"]["values"][-1]["value"] == "crash of myapp"
+    assert set(proxy.asked) == {("CONNECT", "sentry.example:443")}
+
+
+def test_self_hosted_sentry_of_another_certificate_is_sent_nothing(place, self_hosted, capsys):
+    sentry, proxy = self_hosted
+    other, _ = tlsproxy.make_certificate(place, "other", "sentry.example")
+    (place / "ca.pem").write_bytes(other.read_bytes())
+    ini = place / "self-hosted.ini"
+    ini.write_text(ini.read_text().replace("proxy.example:3128", f"127.0.0.1:{proxy.port}"))
+    assert main(["send-test", str(ini)]) == 1
+    assert "the certificate is not trusted" in capsys.readouterr().out
+    assert sentry.raw == []

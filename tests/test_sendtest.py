@@ -297,7 +297,7 @@ def test_error_is_explained_however_deep_it_is_wrapped(error, told):
     wrapped = RuntimeError("retries are used up")
     wrapped.reason = ValueError("no connection")
     wrapped.reason.__cause__ = error
-    for outer in (error, wrapped):
+    for outer in (error, wrapped, RuntimeError(error), RuntimeError("in vain", RuntimeError(error))):
         assert explain(outer, "h").startswith(told)
 
 
