@@ -1093,4 +1093,4 @@ def test_option_that_does_nothing_alone_is_told(write_ini, options, warning):
 def test_template_that_is_not_there_is_a_mistake(write_ini):
     report = check(str(ini(write_ini, "error_page = nothere.html\n")))
     assert report.status() == 2
-    assert "nothere.html: cannot be read: No such file or directory" in report_text(report)
+    assert "nothere.html cannot be read: No such file or directory" in report_text(report)
