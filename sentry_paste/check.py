@@ -125,7 +125,7 @@ def check(
         name=name,
         structure=structure,
         filters=tuple(filters.values()),
-        unused=tuple(_unused(path, filters)),
+        unused=tuple(_unused(path, structure)),
         warnings=tuple(dict.fromkeys(warned)),
     )
 
@@ -233,8 +233,9 @@ def _title(layer: Layer) -> str:
     return f"[{layer.section}]" if layer.section else layer.name
 
 
-def _unused(path: str, filters: Mapping[str, Filter]) -> Iterator[str]:
+def _unused(path: str, structure: Structure) -> Iterator[str]:
     file = IniFile.read(path)
+    used = {layer.section for _, layer in structure.root.walk()}
     for section in file.ours() if file else []:
-        if f"[{section.name}]" not in filters:
+        if section.name not in used:
             yield section.name

@@ -7,6 +7,7 @@ import textwrap
 from collections.abc import Iterator
 from typing import TextIO
 
+from sentry_paste.advice import meant_as_sentry
 from sentry_paste.check import Filter, Report
 from sentry_paste.console import clean
 from sentry_paste.effective import Value
@@ -113,9 +114,14 @@ class _Text:
         filters = [name.partition(":")[2] for name in report.unused if name.startswith("filter:")]
         yield self._paint("Sentry is not there", "red") + ": nothing is reported. Write"
         yield ""
+        meant = None if filters else meant_as_sentry(report.structure)
+        if meant is not None:
+            yield from _in_place_of(meant)
+            return
+        taken = any(layer.section == "filter:sentry" for _, layer in report.structure.root.walk())
+        name = filters[0] if filters else "sentry_paste" if taken else "sentry"
         if not filters:
-            yield from ("  [filter:sentry]", "  use = egg:sentry_paste", "  dsn = ${SENTRY_DSN}", "")
-        name = filters[0] if filters else "sentry"
+            yield from (f"  [filter:{name}]", "  use = egg:sentry_paste", "  dsn = ${SENTRY_DSN}", "")
         is_pipeline = section.startswith("pipeline:")
         yield f"  [{section}]"
         yield f"  pipeline = {name} ..." if is_pipeline else f"  filter-with = {name}"
@@ -230,6 +236,16 @@ def _integrations(found: Filter) -> str:
     if found.integrations is None:
         return "None: with nowhere to report to, there is no client. The app's own is used where it has one."
     return ", ".join(found.integrations) or "None."
+
+
+def _in_place_of(meant: Layer) -> Iterator[str]:
+    """Yield what makes ours of a filter that is not."""
+    if meant.section:
+        yield f"  [{clean(meant.section)}]"
+    yield f"  {'use = ' if meant.section else ''}egg:sentry_paste"
+    yield ""
+    yield from _wrapped(f"in place of {clean(meant.spec)}, which is another filter.", "")
+    yield ""
 
 
 def _started_first(layer: Layer) -> Iterator[str]:

@@ -35,6 +35,9 @@ _INCLUDED = frozenset({"sentry_paste", "sentry_paste.pyramid"})
 #: Where Sentry stands that a script puts around the app, with options from the app's section.
 SCRIPT = "script"
 
+# What puts it there where no section of its own does.
+_PLACED = {SCRIPT: "SentryMiddleware of your wsgi.py", "pyramid.includes": "pyramid.includes"}
+
 
 class IniError(ValueError):
     """An ini that PasteDeploy would not load, on one line."""
@@ -179,7 +182,7 @@ def read_structure(path: str, name: str = "main", variables: Mapping[str, str] |
         raise IniError(" ".join(error.message.split())) from error
     except UnicodeDecodeError as error:
         raise IniError(f"{path}: is no text in {error.encoding}") from error
-    except (LookupError, ValueError, ImportError) as error:
+    except (LookupError, ValueError, ImportError, AttributeError) as error:
         told = str(error.args[0]) if error.args else str(error)
         raise IniError(f"{path}: {' '.join(told.split())}") from error
 
@@ -236,7 +239,7 @@ def _included(context: Any, app: Layer) -> Layer:
             key: value for key, value in context.global_conf.items() if key.startswith(PREFIX) or key in place
         },
         local_conf={key: value for key, value in context.local_conf.items() if key.startswith(PREFIX)},
-        **{**_naming(context), "name": "sentry"},
+        **{**_naming(context), "name": "sentry", "spec": _PLACED[placed]},
     )
 
 

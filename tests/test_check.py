@@ -126,6 +126,36 @@ def test_filter_that_the_app_does_not_use_is_no_filter(starter):
     assert "  use = egg:sentry_paste\n" not in report_text(report)
 
 
+@pytest.mark.parametrize(
+    "use",
+    [
+        "egg:sentry_past",
+        "egg:sentry_paste ; ours",
+        "egg:sentry_paste#inbox",
+        "egg:raven#raven",
+        "egg:sentry-sdk",
+    ],
+)
+def test_filter_that_is_meant_to_be_sentry_is_told_by_its_section(starter, use):
+    wrong = starter("filter-with = sentry", SENTRY.replace("egg:sentry_paste", use))
+    report = check(str(wrong))
+    assert report.status() == 1
+    assert f"  [filter:sentry]\n  use = egg:sentry_paste\n\nin place of {use}," in report_text(report)
+    assert "filter-with" not in report_text(report)
+
+
+def test_filter_that_is_meant_to_be_sentry_is_told_in_a_pipeline(zope):
+    text = report_text(check(str(zope(first="egg:sentry_past", added=""))))
+    assert "  egg:sentry_paste\n\nin place of egg:sentry_past," in text
+
+
+def test_section_that_another_filter_has_is_not_written_twice(starter):
+    added = "[filter:sentry]\nuse = egg:c2cwsgiutils#sentry\n"
+    text = report_text(check(str(starter("filter-with = sentry", added))))
+    assert "  [filter:sentry_paste]\n  use = egg:sentry_paste\n" in text
+    assert "filter-with = sentry_paste" in text
+
+
 def test_zope_with_the_filter_last_has_the_others_outside(zope):
     report = check(str(zope(last="sentry")))
     assert states(report) == [
@@ -1094,3 +1124,9 @@ def test_template_that_is_not_there_is_a_mistake(write_ini):
     report = check(str(ini(write_ini, "error_page = nothere.html\n")))
     assert report.status() == 2
     assert "nothere.html cannot be read: No such file or directory" in report_text(report)
+
+
+def test_factory_that_is_none_of_ours_is_a_mistake(write_ini, capsys):
+    wrong = SENTRY.replace("use = egg:sentry_paste", "paste.filter_factory = sentry_paste:filter_factorie")
+    assert main(["check", str(write_ini(wrong + "[app:main]\nuse = egg:myapp\nfilter-with = sentry\n"))]) == 2
+    assert "has no attribute 'filter_factorie'" in capsys.readouterr().err
