@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TextIO
 
 from sentry_paste.advice import meant_as_sentry
@@ -17,7 +17,8 @@ from sentry_paste.structure import SCRIPT, Layer
 _WIDTH = 100
 # How wide the column of values gets; a longer value pushes its origin out.
 _VALUE_WIDTH = 44
-_NAME_WIDTH = 22
+# How narrow the one of names is, and how wide it gets.
+_NAME_WIDTH = 22, 40
 
 _COLOURS = {"bold": "1", "red": "31", "green": "32", "yellow": "33", "faint": "2"}
 _OF_SEVERITY = {"high": "red", "medium": "yellow", "low": "bold"}
@@ -144,7 +145,7 @@ class _Text:
         yield from self._start_up(found, is_caught)
         yield ""
         yield self._title(f"{found.title} options")
-        yield from map(_value, found.values)
+        yield from _table(found.values)
         if found.reached:
             yield "  The DSN's host can be reached from here."
         yield ""
@@ -228,8 +229,11 @@ def _state(layer: Layer, covered: bool) -> str:
     return "outside" if layer.has_sentry else "no Sentry"
 
 
-def _value(value: Value) -> str:
-    return f"  {clean(value.name):<{_NAME_WIDTH}}  {clean(value.text):<{_VALUE_WIDTH}}  {value.origin}"
+def _table(values: Sequence[Value]) -> Iterator[str]:
+    least, most = _NAME_WIDTH
+    width = max([least, *(len(value.name) for value in values if len(value.name) <= most)])
+    for value in values:
+        yield f"  {clean(value.name):<{width}}  {clean(value.text):<{_VALUE_WIDTH}}  {value.origin}"
 
 
 def _integrations(found: Filter) -> str:

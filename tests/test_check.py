@@ -1120,6 +1120,16 @@ def test_option_that_does_nothing_alone_is_told(write_ini, options, warning):
     assert warning in warnings_of(check(str(ini(write_ini, options + "\n"))))
 
 
+def test_options_stand_below_each_other_whatever_the_longest_is_called(write_ini):
+    report = check(
+        str(ini(write_ini, "integration.logging.event_level = WARNING\ncontexts.deployment.rack = 12\n"))
+    )
+    lines = report_text(report).splitlines()
+    begin = lines.index("[filter:sentry] options") + 1
+    rows = lines[begin : lines.index("", begin)]
+    assert len({re.match(r"  \S+ +", row).end() for row in rows}) == 1
+
+
 def test_template_that_is_not_there_is_a_mistake(write_ini):
     report = check(str(ini(write_ini, "error_page = nothere.html\n")))
     assert report.status() == 2
