@@ -80,7 +80,7 @@ class _Text:
         yield self._title(f"{clean(report.path)}, {report.name}")
         yield ""
         yield from self._structure(report)
-        if not report.filters:
+        if not report.structure.root.has_sentry:
             yield from self._no_sentry(report)
         for found in report.filters:
             yield from self._filter(found, report.structure.is_caught(found.layer))

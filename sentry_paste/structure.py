@@ -6,7 +6,7 @@ import configparser
 import os
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from paste.deploy.loadwsgi import APP, FILTER, FILTER_APP, FILTER_WITH, PIPELINE
@@ -59,8 +59,8 @@ class Layer:
             ``pyramid.includes``, ``script``.
         placed_in: the section that says so.
         pipeline: what that section lists, where it is a pipeline.
-        global_conf: what Sentry's factory gets.
-        local_conf: what Sentry's factory gets.
+        global_conf: what Sentry's factory, or the inbox's, gets.
+        local_conf: what Sentry's factory, or the inbox's, gets.
     """
 
     name: str
@@ -218,6 +218,8 @@ def _app(context: Any) -> Layer:
         missing=missing_of(context.spec),
         **_naming(context),
     )
+    if layer.is_inbox:
+        return replace(layer, global_conf=context.global_conf, local_conf=context.local_conf)
     return _included(context, layer)
 
 

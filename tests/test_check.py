@@ -854,7 +854,8 @@ def test_one_filter_with_somewhere_to_report_to_is_enough(write_ini):
     "sections",
     [
         "[app:main]\nuse = egg:sentry_paste#inbox\nspool_dir = x\n",
-        "[composite:main]\nuse = egg:Paste#urlmap\n/a = a\n[app:a]\nuse = egg:sentry-paste#inbox\n",
+        "[composite:main]\nuse = egg:Paste#urlmap\n/a = a\n"
+        "[app:a]\nuse = egg:sentry-paste#inbox\nspool_dir = x\n",
         "[app:main]\npaste.app_factory = sentry_paste.inbox:app_factory\nspool_dir = x\n",
     ],
 )
@@ -1118,6 +1119,21 @@ class TestPyramidIncludes:
 )
 def test_option_that_does_nothing_alone_is_told(write_ini, options, warning):
     assert warning in warnings_of(check(str(ini(write_ini, options + "\n"))))
+
+
+def test_mistake_in_the_section_of_the_inbox_is_told(starter, write_ini, capsys):
+    inbox = "use = egg:sentry_paste#inbox\nallowed = 192.0.2.7\nspool_dir = x\n"
+    assert main(["check", str(write_ini(f"[app:main]\n{inbox}"))]) == 2
+    assert "line 3: allowed: is no option of the inbox; did you mean allow?" in capsys.readouterr().out
+
+    mounted = f"[composite:main]\nuse = egg:Paste#urlmap\n/ = shop\n/inbox = inbox\n[app:inbox]\n{inbox}"
+    shop = "[app:shop]\nuse = egg:myapp\n"
+    report = check(str(write_ini(mounted + shop)))
+    assert report.status() == 2
+    text = report_text(report)
+    assert "Sentry is not there" in text
+    assert "[app:inbox] stops the start" in text
+    assert check(str(write_ini(SENTRY + mounted + shop + "filter-with = sentry\n"))).status() == 2
 
 
 def test_options_stand_below_each_other_whatever_the_longest_is_called(write_ini):
