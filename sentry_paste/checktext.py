@@ -93,7 +93,10 @@ class _Text:
         for state, name, rest in rows:
             colour = {"SENTRY": "green", "no Sentry": "red", "outside": "yellow"}.get(state, "faint")
             yield f"  {self._paint(f'{state:<9}', colour)}  {name:<{width}}  {clean(rest)}".rstrip()
-        missing = dict.fromkeys(layer.missing for _, layer in report.structure.root.walk() if layer.missing)
+        # What was meant to be ours is told below, and does matter.
+        meant = None if report.structure.root.has_sentry else meant_as_sentry(report.structure)
+        layers = [layer for _, layer in report.structure.root.walk() if layer is not meant]
+        missing = dict.fromkeys(layer.missing for layer in layers if layer.missing)
         if missing:
             names = ", ".join(missing)
             are = "is" if len(missing) == 1 else "are"

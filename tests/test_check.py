@@ -142,6 +142,7 @@ def test_filter_that_is_meant_to_be_sentry_is_told_by_its_section(starter, use):
     assert report.status() == 1
     assert f"  [filter:sentry]\n  use = egg:sentry_paste\n\nin place of {use}," in report_text(report)
     assert "filter-with" not in report_text(report)
+    assert "pyramid_scaffold is not installed here." in report_text(report)
 
 
 def test_filter_that_is_meant_to_be_sentry_is_told_in_a_pipeline(zope):
