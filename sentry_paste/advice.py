@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import difflib
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +14,11 @@ from sentry_paste.structure import Layer, Structure
 
 #: From the weightiest: nothing is reported; it costs too much, or is not what it seems; good to know.
 SEVERITIES = ("high", "medium", "low")
+
+# Filters for Sentry that were there before this one, and ours by the name of something else of ours.
+_MEANT = re.compile(
+    r"egg:(raven|sentry[-_.]sdk|sentry[-_.]paste|plone\.recipe\.zope2instance#sentry$)(\W|$)", re.IGNORECASE
+)
 
 
 @dataclass(frozen=True)
@@ -63,6 +70,21 @@ def of_structure(structure: Structure) -> Iterator[Warned]:
                 f"No Sentry stands around {layer.name}: its errors are not reported; "
                 f"{_around_all(structure, first.name)} is around everything",
             )
+
+
+def meant_as_sentry(structure: Structure) -> Layer | None:
+    """Return the filter that would be ours after its ``use`` line alone is changed, None where there is none.
+
+    Args:
+        structure: of an ini, with no Sentry in it.
+    """
+    for _, layer in structure.root.walk():
+        is_near = difflib.get_close_matches(
+            layer.missing.lower(), ["sentry_paste", "sentry-paste"], cutoff=0.8
+        )
+        if layer.kind == "filter" and (is_near or _MEANT.match(layer.spec)):
+            return layer
+    return None
 
 
 def of_ignored(structure: Structure) -> Iterator[Warned]:

@@ -27,6 +27,7 @@ from sentry_paste.config.inifile import IniFile
 from sentry_paste.config.sources import option_name
 from sentry_paste.effective import Value, effective
 from sentry_paste.errorpage import ErrorPage
+from sentry_paste.inbox.settings import read_settings as read_inbox
 from sentry_paste.structure import IniError, Layer, Structure, read_structure
 from sentry_paste.testing import capture_envelopes
 
@@ -67,7 +68,7 @@ class Report:
         path: of the ini.
         name: of the app.
         structure: what stands around what.
-        filters: those around the app, outermost first.
+        filters: those around the app, outermost first; and inboxes with mistakes.
         unused: sections of filters of ours that are not around the app.
         warnings: the weightiest first.
     """
@@ -119,13 +120,15 @@ def check(
             found, more = _examine(layer, connect, elsewhere)
             filters[found.title] = found
             warned += more
+        elif layer.is_inbox:
+            filters.update(_broken_inbox(layer))
     warned.sort(key=lambda warning: SEVERITIES.index(warning.severity))
     return Report(
         path=path,
         name=name,
         structure=structure,
         filters=tuple(filters.values()),
-        unused=tuple(_unused(path, filters)),
+        unused=tuple(_unused(path, structure)),
         warnings=tuple(dict.fromkeys(warned)),
     )
 
@@ -192,6 +195,14 @@ def _examine(layer: Layer, connect: bool, elsewhere: bool) -> tuple[Filter, list
     return Filter(layer, title, values, on, reached=reached), warned
 
 
+def _broken_inbox(layer: Layer) -> Iterator[tuple[str, Filter]]:
+    """Yield an inbox whose section stops the start, by its title."""
+    try:
+        read_inbox(layer.global_conf or {}, layer.local_conf or {})
+    except ConfigError as mistake:
+        yield _title(layer), Filter(layer, _title(layer), mistake=mistake)
+
+
 def _client_of(settings: Settings) -> tuple[Mapping[str, Any], list[str]]:
     """Make the client of some settings, with nowhere to send to; return its options and integrations."""
     quiet = dataclasses.replace(settings, sdk={**settings.sdk, "debug": False})
@@ -233,8 +244,9 @@ def _title(layer: Layer) -> str:
     return f"[{layer.section}]" if layer.section else layer.name
 
 
-def _unused(path: str, filters: Mapping[str, Filter]) -> Iterator[str]:
+def _unused(path: str, structure: Structure) -> Iterator[str]:
     file = IniFile.read(path)
+    used = {layer.section for _, layer in structure.root.walk()}
     for section in file.ours() if file else []:
-        if f"[{section.name}]" not in filters:
+        if section.name not in used:
             yield section.name

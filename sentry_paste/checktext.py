@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TextIO
 
+from sentry_paste.advice import meant_as_sentry
 from sentry_paste.check import Filter, Report
 from sentry_paste.console import clean
 from sentry_paste.effective import Value
@@ -16,7 +17,8 @@ from sentry_paste.structure import SCRIPT, Layer
 _WIDTH = 100
 # How wide the column of values gets; a longer value pushes its origin out.
 _VALUE_WIDTH = 44
-_NAME_WIDTH = 22
+# How narrow the one of names is, and how wide it gets.
+_NAME_WIDTH = 22, 40
 
 _COLOURS = {"bold": "1", "red": "31", "green": "32", "yellow": "33", "faint": "2"}
 _OF_SEVERITY = {"high": "red", "medium": "yellow", "low": "bold"}
@@ -78,7 +80,7 @@ class _Text:
         yield self._title(f"{clean(report.path)}, {report.name}")
         yield ""
         yield from self._structure(report)
-        if not report.filters:
+        if not report.structure.root.has_sentry:
             yield from self._no_sentry(report)
         for found in report.filters:
             yield from self._filter(found, report.structure.is_caught(found.layer))
@@ -91,7 +93,10 @@ class _Text:
         for state, name, rest in rows:
             colour = {"SENTRY": "green", "no Sentry": "red", "outside": "yellow"}.get(state, "faint")
             yield f"  {self._paint(f'{state:<9}', colour)}  {name:<{width}}  {clean(rest)}".rstrip()
-        missing = dict.fromkeys(layer.missing for _, layer in report.structure.root.walk() if layer.missing)
+        # What was meant to be ours is told below, and does matter.
+        meant = None if report.structure.root.has_sentry else meant_as_sentry(report.structure)
+        layers = [layer for _, layer in report.structure.root.walk() if layer is not meant]
+        missing = dict.fromkeys(layer.missing for layer in layers if layer.missing)
         if missing:
             names = ", ".join(missing)
             are = "is" if len(missing) == 1 else "are"
@@ -113,9 +118,14 @@ class _Text:
         filters = [name.partition(":")[2] for name in report.unused if name.startswith("filter:")]
         yield self._paint("Sentry is not there", "red") + ": nothing is reported. Write"
         yield ""
+        meant = None if filters else meant_as_sentry(report.structure)
+        if meant is not None:
+            yield from _in_place_of(meant)
+            return
+        taken = any(layer.section == "filter:sentry" for _, layer in report.structure.root.walk())
+        name = filters[0] if filters else "sentry_paste" if taken else "sentry"
         if not filters:
-            yield from ("  [filter:sentry]", "  use = egg:sentry_paste", "  dsn = ${SENTRY_DSN}", "")
-        name = filters[0] if filters else "sentry"
+            yield from (f"  [filter:{name}]", "  use = egg:sentry_paste", "  dsn = ${SENTRY_DSN}", "")
         is_pipeline = section.startswith("pipeline:")
         yield f"  [{section}]"
         yield f"  pipeline = {name} ..." if is_pipeline else f"  filter-with = {name}"
@@ -138,7 +148,7 @@ class _Text:
         yield from self._start_up(found, is_caught)
         yield ""
         yield self._title(f"{found.title} options")
-        yield from map(_value, found.values)
+        yield from _table(found.values)
         if found.reached:
             yield "  The DSN's host can be reached from here."
         yield ""
@@ -222,14 +232,27 @@ def _state(layer: Layer, covered: bool) -> str:
     return "outside" if layer.has_sentry else "no Sentry"
 
 
-def _value(value: Value) -> str:
-    return f"  {clean(value.name):<{_NAME_WIDTH}}  {clean(value.text):<{_VALUE_WIDTH}}  {value.origin}"
+def _table(values: Sequence[Value]) -> Iterator[str]:
+    least, most = _NAME_WIDTH
+    width = max([least, *(len(value.name) for value in values if len(value.name) <= most)])
+    for value in values:
+        yield f"  {clean(value.name):<{width}}  {clean(value.text):<{_VALUE_WIDTH}}  {value.origin}"
 
 
 def _integrations(found: Filter) -> str:
     if found.integrations is None:
         return "None: with nowhere to report to, there is no client. The app's own is used where it has one."
     return ", ".join(found.integrations) or "None."
+
+
+def _in_place_of(meant: Layer) -> Iterator[str]:
+    """Yield what makes ours of a filter that is not."""
+    if meant.section:
+        yield f"  [{clean(meant.section)}]"
+    yield f"  {'use = ' if meant.section else ''}egg:sentry_paste"
+    yield ""
+    yield from _wrapped(f"in place of {clean(meant.spec)}, which is another filter.", "")
+    yield ""
 
 
 def _started_first(layer: Layer) -> Iterator[str]:

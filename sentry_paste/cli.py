@@ -12,7 +12,7 @@ from sentry_paste.check import check
 from sentry_paste.checktext import report_text, sent_text, wants_colour
 from sentry_paste.config.sample import sample
 from sentry_paste.sendtest import ANSWER_SECONDS, send_test
-from sentry_paste.spoolcli import add_spool
+from sentry_paste.spoolcli import add_command, add_spool
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -44,20 +44,21 @@ def _parser() -> argparse.ArgumentParser:
         prog="sentry-paste", description="Sentry around the WSGI applications of an ini file."
     )
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    checking = commands.add_parser(
+    checking = add_command(
+        commands,
         "check",
-        help="tell what an ini says of Sentry, without starting its app",
-        epilog="Exit status: 0, 1 where nothing is reported (with --strict, with warnings too), "
-        "2 with mistakes.",
+        "tell what an ini says of Sentry, without starting its app",
+        "Exit status: 0, 1 where nothing is reported (with --strict, with warnings too), 2 with mistakes.",
     )
     _add_ini(checking)
     checking.add_argument("--connect", action="store_true", help="connect to the DSN's host; nothing is sent")
     checking.add_argument("--strict", action="store_true", help="exit with 1 where there are warnings")
     checking.set_defaults(run=_check)
-    sending = commands.add_parser(
+    sending = add_command(
+        commands,
         "send-test",
-        help="send one error and one transaction, and tell what the server says",
-        epilog="Exit status: 0 if both were accepted, 1 if not, 2 with mistakes in the ini or without a DSN.",
+        "send one error and one transaction, and tell what the server says",
+        "Exit status: 0 if both were accepted, 1 if not, 2 with mistakes in the ini or without a DSN.",
     )
     _add_ini(sending)
     sending.add_argument(
@@ -68,9 +69,9 @@ def _parser() -> argparse.ArgumentParser:
         help="how long to wait for each answer (%(default)g)",
     )
     sending.set_defaults(run=_send_test)
-    printing = commands.add_parser("sample", help="print a section with every option in a comment")
+    printing = add_command(commands, "sample", "print a section with every option in a comment")
     printing.set_defaults(run=_sample)
-    add_spool(commands.add_parser("spool", help="look into a spool directory, and send what is in it"))
+    add_spool(add_command(commands, "spool", "look into a spool directory, and send what is in it"))
     return parser
 
 

@@ -74,12 +74,26 @@ def add_spool(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_command(commands: Any, name: str, told: str, epilog: str | None = None) -> argparse.ArgumentParser:
+    """Add a command, which tells the same of itself as the list of commands does.
+
+    Args:
+        commands: to add it to.
+        name: of it.
+        told: what it does, without a capital and a full stop.
+        epilog: the end of its help.
+    """
+    description = f"{told[0].upper()}{told[1:]}."
+    parser: argparse.ArgumentParser = commands.add_parser(
+        name, help=told, description=description, epilog=epilog
+    )
+    return parser
+
+
 def _command(
     commands: Any, name: str, run: Callable[[argparse.Namespace], int], told: str, epilog: str | None = None
 ) -> argparse.ArgumentParser:
-    parser: argparse.ArgumentParser = commands.add_parser(
-        name, help=told, description=f"{told[0].upper()}{told[1:]}.", epilog=epilog
-    )
+    parser = add_command(commands, name, told, epilog)
     parser.add_argument("directory", metavar="DIR", help="the spool directory")
     parser.set_defaults(run=run)
     return parser
@@ -120,7 +134,11 @@ def _add_send(parser: argparse.ArgumentParser) -> None:
 
 def _add_purge(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--older-than", type=_days, default=0.0, metavar="DAYS", help="only what was captured so long ago"
+        "--older-than",
+        type=_days,
+        default=0.0,
+        metavar="DAYS",
+        help="only what was captured at least so long ago",
     )
     _add_kind(parser)
     parser.add_argument("--aside", action="store_true", help="only what was set aside")

@@ -6,7 +6,7 @@ import configparser
 import os
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from paste.deploy.loadwsgi import APP, FILTER, FILTER_APP, FILTER_WITH, PIPELINE
@@ -35,6 +35,9 @@ _INCLUDED = frozenset({"sentry_paste", "sentry_paste.pyramid"})
 #: Where Sentry stands that a script puts around the app, with options from the app's section.
 SCRIPT = "script"
 
+# What puts it there where no section of its own does.
+_PLACED = {SCRIPT: "SentryMiddleware of your wsgi.py", "pyramid.includes": "pyramid.includes"}
+
 
 class IniError(ValueError):
     """An ini that PasteDeploy would not load, on one line."""
@@ -56,8 +59,8 @@ class Layer:
             ``pyramid.includes``, ``script``.
         placed_in: the section that says so.
         pipeline: what that section lists, where it is a pipeline.
-        global_conf: what Sentry's factory gets.
-        local_conf: what Sentry's factory gets.
+        global_conf: what Sentry's factory, or the inbox's, gets.
+        local_conf: what Sentry's factory, or the inbox's, gets.
     """
 
     name: str
@@ -179,7 +182,7 @@ def read_structure(path: str, name: str = "main", variables: Mapping[str, str] |
         raise IniError(" ".join(error.message.split())) from error
     except UnicodeDecodeError as error:
         raise IniError(f"{path}: is no text in {error.encoding}") from error
-    except (LookupError, ValueError, ImportError) as error:
+    except (LookupError, ValueError, ImportError, AttributeError) as error:
         told = str(error.args[0]) if error.args else str(error)
         raise IniError(f"{path}: {' '.join(told.split())}") from error
 
@@ -215,6 +218,8 @@ def _app(context: Any) -> Layer:
         missing=missing_of(context.spec),
         **_naming(context),
     )
+    if layer.is_inbox:
+        return replace(layer, global_conf=context.global_conf, local_conf=context.local_conf)
     return _included(context, layer)
 
 
@@ -236,7 +241,7 @@ def _included(context: Any, app: Layer) -> Layer:
             key: value for key, value in context.global_conf.items() if key.startswith(PREFIX) or key in place
         },
         local_conf={key: value for key, value in context.local_conf.items() if key.startswith(PREFIX)},
-        **{**_naming(context), "name": "sentry"},
+        **{**_naming(context), "name": "sentry", "spec": _PLACED[placed]},
     )
 
 

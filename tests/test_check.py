@@ -126,6 +126,37 @@ def test_filter_that_the_app_does_not_use_is_no_filter(starter):
     assert "  use = egg:sentry_paste\n" not in report_text(report)
 
 
+@pytest.mark.parametrize(
+    "use",
+    [
+        "egg:sentry_past",
+        "egg:sentry_paste ; ours",
+        "egg:sentry_paste#inbox",
+        "egg:raven#raven",
+        "egg:sentry-sdk",
+    ],
+)
+def test_filter_that_is_meant_to_be_sentry_is_told_by_its_section(starter, use):
+    wrong = starter("filter-with = sentry", SENTRY.replace("egg:sentry_paste", use))
+    report = check(str(wrong))
+    assert report.status() == 1
+    assert f"  [filter:sentry]\n  use = egg:sentry_paste\n\nin place of {use}," in report_text(report)
+    assert "filter-with" not in report_text(report)
+    assert "pyramid_scaffold is not installed here." in report_text(report)
+
+
+def test_filter_that_is_meant_to_be_sentry_is_told_in_a_pipeline(zope):
+    text = report_text(check(str(zope(first="egg:sentry_past", added=""))))
+    assert "  egg:sentry_paste\n\nin place of egg:sentry_past," in text
+
+
+def test_section_that_another_filter_has_is_not_written_twice(starter):
+    added = "[filter:sentry]\nuse = egg:c2cwsgiutils#sentry\n"
+    text = report_text(check(str(starter("filter-with = sentry", added))))
+    assert "  [filter:sentry_paste]\n  use = egg:sentry_paste\n" in text
+    assert "filter-with = sentry_paste" in text
+
+
 def test_zope_with_the_filter_last_has_the_others_outside(zope):
     report = check(str(zope(last="sentry")))
     assert states(report) == [
@@ -824,7 +855,8 @@ def test_one_filter_with_somewhere_to_report_to_is_enough(write_ini):
     "sections",
     [
         "[app:main]\nuse = egg:sentry_paste#inbox\nspool_dir = x\n",
-        "[composite:main]\nuse = egg:Paste#urlmap\n/a = a\n[app:a]\nuse = egg:sentry-paste#inbox\n",
+        "[composite:main]\nuse = egg:Paste#urlmap\n/a = a\n"
+        "[app:a]\nuse = egg:sentry-paste#inbox\nspool_dir = x\n",
         "[app:main]\npaste.app_factory = sentry_paste.inbox:app_factory\nspool_dir = x\n",
     ],
 )
@@ -1090,7 +1122,38 @@ def test_option_that_does_nothing_alone_is_told(write_ini, options, warning):
     assert warning in warnings_of(check(str(ini(write_ini, options + "\n"))))
 
 
+def test_mistake_in_the_section_of_the_inbox_is_told(starter, write_ini, capsys):
+    inbox = "use = egg:sentry_paste#inbox\nallowed = 192.0.2.7\nspool_dir = x\n"
+    assert main(["check", str(write_ini(f"[app:main]\n{inbox}"))]) == 2
+    assert "line 3: allowed: is no option of the inbox; did you mean allow?" in capsys.readouterr().out
+
+    mounted = f"[composite:main]\nuse = egg:Paste#urlmap\n/ = shop\n/inbox = inbox\n[app:inbox]\n{inbox}"
+    shop = "[app:shop]\nuse = egg:myapp\n"
+    report = check(str(write_ini(mounted + shop)))
+    assert report.status() == 2
+    text = report_text(report)
+    assert "Sentry is not there" in text
+    assert "[app:inbox] stops the start" in text
+    assert check(str(write_ini(SENTRY + mounted + shop + "filter-with = sentry\n"))).status() == 2
+
+
+def test_options_stand_below_each_other_whatever_the_longest_is_called(write_ini):
+    report = check(
+        str(ini(write_ini, "integration.logging.event_level = WARNING\ncontexts.deployment.rack = 12\n"))
+    )
+    lines = report_text(report).splitlines()
+    begin = lines.index("[filter:sentry] options") + 1
+    rows = lines[begin : lines.index("", begin)]
+    assert len({re.match(r"  \S+ +", row).end() for row in rows}) == 1
+
+
 def test_template_that_is_not_there_is_a_mistake(write_ini):
     report = check(str(ini(write_ini, "error_page = nothere.html\n")))
     assert report.status() == 2
-    assert "nothere.html: cannot be read: No such file or directory" in report_text(report)
+    assert "nothere.html cannot be read: No such file or directory" in report_text(report)
+
+
+def test_factory_that_is_none_of_ours_is_a_mistake(write_ini, capsys):
+    wrong = SENTRY.replace("use = egg:sentry_paste", "paste.filter_factory = sentry_paste:filter_factorie")
+    assert main(["check", str(write_ini(wrong + "[app:main]\nuse = egg:myapp\nfilter-with = sentry\n"))]) == 2
+    assert "has no attribute 'filter_factorie'" in capsys.readouterr().err

@@ -181,3 +181,14 @@ def test_terminal_that_cannot_show_a_character_shows_its_escape(tmp_path):
     ended = subprocess.run(command, capture_output=True, encoding="ascii", timeout=60, env=environment)
     assert (ended.returncode, ended.stderr) == (0, "")
     assert "caf\\xe9 \\u2603" in ended.stdout
+
+
+@pytest.mark.parametrize("command", ["check", "send-test", "sample", "spool", "spool list", "spool purge"])
+def test_help_of_a_command_says_what_it_does(command, capsys):
+    for arguments in ([*command.split()[:-1], "--help"], [*command.split(), "--help"]):
+        with pytest.raises(SystemExit):
+            main(arguments)
+    every, own = capsys.readouterr().out.split(f"usage: sentry-paste {command} ")
+    told = own.split("\n\n")[1].replace("\n", " ")
+    assert told[0].isupper()
+    assert told[1:].rstrip(".") in " ".join(every.split())

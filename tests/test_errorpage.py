@@ -14,6 +14,7 @@ from webtest import TestApp
 
 from sentry_paste import ConfigError, SentryMiddleware
 from sentry_paste.client import registry
+from sentry_paste.config import read_ini
 from sentry_paste.errorpage import ErrorPage
 from sentry_paste.testing import capture_envelopes
 
@@ -218,8 +219,14 @@ class TestTemplate:
             [pipeline:main]
             pipeline = sentry app
         """
-        with pytest.raises(ConfigError, match=r"error_page = .*missing\.html.* cannot be read"):
+        with pytest.raises(ConfigError, match=r"line 5: error_page = .*missing\.html cannot be read"):
             load(ini)
+
+    def test_template_that_is_not_there_is_told_with_all_other_mistakes(self, tmp_path):
+        options = {"error_page": "missing.html", "send_default_pii": "maybe"}
+        with pytest.raises(ConfigError) as mistakes:
+            read_ini({"here": str(tmp_path)}, options)
+        assert [problem.option for problem in mistakes.value.problems] == ["error_page", "send_default_pii"]
 
 
 class TestDialog:

@@ -1,6 +1,7 @@
 """The inis of docs/receivers.rst."""
 
 import json
+import os
 import re
 import signal
 import subprocess
@@ -90,11 +91,14 @@ def spotlight(tmp_path):
     )
     with servers.started(serving, port, tmp_path, "spotlight"):
         with (tmp_path / "tail").open("wb") as output:
-            tail = subprocess.Popen(tailing, cwd=tmp_path, stdout=output, stderr=subprocess.STDOUT)
+            # npx starts others, which outlive it.
+            tail = subprocess.Popen(
+                tailing, cwd=tmp_path, stdout=output, stderr=subprocess.STDOUT, start_new_session=True
+            )
         try:
             yield port, tmp_path / "tail"
         finally:
-            tail.kill()
+            os.killpg(tail.pid, signal.SIGKILL)
             tail.wait()
 
 

@@ -93,6 +93,9 @@ class _Reader:
         for name, make in values.DERIVED.items():
             if name in self.values:
                 self._guard(name, self._derive, name, make)
+        for name, look in values.LOOKED_AT.items():
+            if name in self.values:
+                self._guard(name, look, self.values[name])
         self._imply()
         if self.problems:
             raise ConfigError(self.source, sorted(self.problems, key=lambda p: (p.line or 0, p.option)))

@@ -84,6 +84,26 @@ def ignore_exceptions(values: dict[str, Any], base: str) -> None:  # noqa: ARG00
     values["ignore_errors"] = [*values.get("ignore_errors", []), *values.pop("ignore_exceptions")]
 
 
+def template(path: Any) -> None:
+    """Look whether the template of an error page can be read.
+
+    Args:
+        path: of it, absolute; what is no text is another value of the option.
+
+    Raises:
+        ValueError: it cannot.
+    """
+    if isinstance(path, str):
+        try:
+            Path(path).read_text(encoding="utf-8")
+        except (OSError, ValueError) as error:
+            reason = error.strerror if isinstance(error, OSError) else "it is no text"
+            raise ValueError(f"{path} cannot be read: {reason}") from None
+
+
+#: What is looked at besides, so that it is told with all other mistakes.
+LOOKED_AT: Mapping[str, Callable[[Any], None]] = {"error_page": template}
+
 #: What makes the value of which option, in this order.
 DERIVED: Mapping[str, Callable[[dict[str, Any], str], None]] = {
     "dsn_file": dsn_file,

@@ -141,6 +141,9 @@ def _of_entry(key: str, value: str, names: Names) -> Iterator[Secret]:
         yield from _credentials(value)
     elif names.tells_addresses(key):
         yield from _addresses(value)  # which may be none: "unknown", "localhost"
+    elif key == "REMOTE_HOST" and _LIKE_AN_ADDRESS.fullmatch(value):
+        # RFC 3875 section 4.1.9 lets it be the address where the name is not known, as waitress has it.
+        yield from _addresses(value)
     elif key in USER_KEYS or key in ("AUTH_USER", "REMOTE_HOST"):
         yield from _person(value)
     elif names.is_personal_header(key):

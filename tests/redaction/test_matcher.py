@@ -153,6 +153,17 @@ class TestWithoutHarm:
         text = "http://127.0.0.1:6543/ [::1]"
         assert make(REMOTE_ADDR="127.0.0.1", HTTP_X_FORWARDED_FOR="::1").clean(text) == text
 
+    def test_loopback_is_nobody_s_host_either(self, make):
+        text = "cannot reach 127.0.0.1:5432 or [::1]"
+        assert make(REMOTE_HOST="127.0.0.1").clean(text) == make(REMOTE_HOST="::1").clean(text) == text
+
+    def test_host_of_a_client_goes_by_address_and_by_name(self, make):
+        assert (
+            make(REMOTE_HOST="10.0.0.1").clean("from 10.0.0.1, not 10.0.0.12")
+            == f"from {FILTERED}, not 10.0.0.12"
+        )
+        assert make(REMOTE_HOST="pc-7.example").clean("from pc-7.example") == f"from {FILTERED}"
+
     def test_parameter_goes_and_its_name_stays(self, make):
         matcher = make(QUERY_STRING="token=abc&page=3")
         assert matcher.clean("GET /?page=3&token=abc") == f"GET /?page=3&token={FILTERED}"
