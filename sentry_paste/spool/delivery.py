@@ -53,11 +53,11 @@ class DeliveringTransport(Transport):
         address = address_of(*host_and_project(self))
         self._destination = hash_of(address)
         self._keeper = Keeper(self._spool, address, self._bounds, self._teller)
+        self._beginning = threading.Lock()
         self._begin()
         renew_when_forked(self)
 
     def _begin(self) -> None:
-        self._pid = os.getpid()
         # The garbage collector may run while it is held, and what it calls may log an error.
         self._lock = threading.RLock()
         self._live = Backoff(LONGEST_LIVE)
@@ -69,16 +69,22 @@ class DeliveringTransport(Transport):
         self._file_at_work: SpoolFile | None = None
         self._backlog: Backlog | None = None
         self._is_killed = False
+        # The last of all: other threads take it for the sign that the rest is there.
+        self._pid = os.getpid()
 
     def begin_again(self) -> None:
         """Begin again in a process that was forked: what is queued or claimed is its parent's."""
-        self._begin()
-        self._inner.begin_again()
+        try:
+            self._inner.begin_again()
+        finally:
+            self._begin()
 
     def open(self) -> None:
         """Have what lies in the spool sent, from this process's first request or envelope on."""
         if self._pid != os.getpid():  # forked by a server in C that does not tell Python, as uWSGI does
-            self.begin_again()
+            with self._beginning:
+                if self._pid != os.getpid():
+                    self.begin_again()
         if self._backlog is not None or self._is_killed:
             return
         with self._lock:

@@ -963,6 +963,34 @@ def test_child_of_a_process_that_has_queued_envelopes_sends_its_own_only(site, s
     assert states(spool) == []
 
 
+def test_threads_of_a_process_whose_fork_python_was_not_told_of_lose_nothing(
+    site, sentry, spool, monkeypatch
+):
+    """uWSGI forks in C, and its threads may all have a first request at once."""
+    site().ok()
+    sentry.answer = Answer(delay=0.3)
+    (client,) = registry.clients()
+    begun = []
+
+    class SlowToMake(delivery.Backoff):
+        def __init__(self, *args):
+            begun.append(threading.get_ident())
+            time.sleep(0.2)
+            super().__init__(*args)
+
+    monkeypatch.setattr(delivery, "Backoff", SlowToMake)
+    client.transport._pid = -1
+    events = [{"type": "transaction", "tags": {"n": f"{n}"}} for n in range(4)]
+    threads = [threading.Thread(target=client.capture_event, args=(event,)) for event in events]
+    for thread in threads:
+        thread.start()
+        time.sleep(0.02)
+    for thread in threads:
+        thread.join()
+    sentry.wait_for(lambda: len(sentry.transactions()) == 4)
+    assert len(begun) == 1
+
+
 def test_process_of_another_host_keeps_what_it_has_just_written(site, sentry, spool, monkeypatch):
     """It has not shown itself yet: its thread begins with its first error."""
     from sentry_paste.spool.owner import Owner, current
