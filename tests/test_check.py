@@ -568,7 +568,7 @@ require = none
 """.strip().splitlines()
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     st.dictionaries(
         st.sampled_from(SECTIONS),
