@@ -20,7 +20,7 @@ from sentry_paste.captured import Event
 from sentry_paste.captures import Captures
 from sentry_paste.effective import Value, effective
 from sentry_paste.noting import capture_request, look_at_trace, request_data
-from sentry_paste.opening import tell
+from sentry_paste.telling import tell
 
 try:
     from pyramid_debugtoolbar.panels import DebugPanel
