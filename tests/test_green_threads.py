@@ -131,9 +131,11 @@ def load(captured, tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setenv("SENTRY_DSN", "http://key@localhost/1")
 
-    def load(green, more=""):
-        patcher = types.SimpleNamespace(is_monkey_patched=lambda name: name in green)
-        monkeypatch.setitem(sys.modules, "eventlet.patcher", patcher)
+    def load(green, more="", asked=("eventlet.patcher", "is_monkey_patched")):
+        module, name = asked
+        monkeypatch.setitem(
+            sys.modules, module, types.SimpleNamespace(**{name: lambda patched: patched in green})
+        )
         ini = write(tmp_path)
         ini.write_text(INI + more)
         app = loadapp(f"config:{ini}")
@@ -151,6 +153,14 @@ def load(captured, tmp_path, monkeypatch):
 )
 def test_monitor_of_the_sdk_is_off_where_its_sleep_would_be_that_of_all(load, green, is_on):
     assert load(green)["enable_backpressure_handling"] is is_on
+
+
+@pytest.mark.parametrize(
+    ("green", "is_on"), [((), True), (("threading",), False), (("threading", "time"), True)]
+)
+def test_monitor_of_the_sdk_is_off_where_gevent_has_left_sleep_alone(load, green, is_on):
+    options = load(green, asked=("gevent.monkey", "is_module_patched"))
+    assert options["enable_backpressure_handling"] is is_on
 
 
 def test_what_the_ini_says_of_the_monitor_holds(load):
