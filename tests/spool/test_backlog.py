@@ -184,7 +184,7 @@ def test_end_of_the_process_does_not_wait_for_what_goes_first(spool):
     write(spool, 1)
     backlog = backlog_of(spool, Busy(0.0))
     backlog._took = 60.0
-    aside = threading.Thread(target=backlog._step_aside)
+    aside = threading.Thread(target=backlog._step_aside, daemon=True)
     aside.start()
     backlog.stop(1.0)
     aside.join(10)
