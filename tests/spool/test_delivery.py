@@ -633,6 +633,17 @@ def test_errors_are_tried_after_a_failure_where_they_cannot_be_kept(site, sentry
     sentry.wait(errors=3, seconds=2)
 
 
+def test_directory_that_is_made_again_has_the_name_of_its_destination_again(site, sentry, spool):
+    made = site()
+    made.crash()
+    sentry.wait(errors=1)
+    shutil.rmtree(spool.directory)
+    sentry.answer = Answer(hangs=True)
+    made.crash()
+    (file,) = spool.files()
+    assert destination_names(spool.directory) == {file.destination: f"127.0.0.1:{sentry.port}/1"}
+
+
 def test_directory_that_is_removed_while_running_is_made_again(site, sentry, spool, caplog):
     sentry.answer = Answer(hangs=True)
     made = site()
