@@ -16,10 +16,11 @@ from typing import Any
 import sentry_sdk
 
 from sentry_paste import sdk
-from sentry_paste.captures import Captures, Event
+from sentry_paste.captured import Event
+from sentry_paste.captures import Captures
 from sentry_paste.effective import Value, effective
 from sentry_paste.noting import capture_request, look_at_trace, request_data
-from sentry_paste.opening import tell
+from sentry_paste.telling import tell
 
 try:
     from pyramid_debugtoolbar.panels import DebugPanel

@@ -23,10 +23,11 @@ from sentry_paste.abandoned import finish_abandoned, finish_or_leave
 from sentry_paste.contexts import run_anyway
 from sentry_paste.errorpage import STATUS
 from sentry_paste.errors import is_error
-from sentry_paste.opening import Opening, tell
+from sentry_paste.opening import Opening
 from sentry_paste.plan import Plan
 from sentry_paste.request import path_of
 from sentry_paste.serverlogs import note_reported
+from sentry_paste.telling import tell
 
 log = logging.getLogger("sentry_paste")
 
@@ -139,7 +140,7 @@ class Lifecycle:
         exc_info = given.get("exc_info")
         if exc_info and status >= 500 and self._captures_handled(exc_info[1]):
             # Captured once the server has taken the response, when its headers and status are known.
-            identity: str | None = self._opening.id_of_next()
+            identity: str | None = self._opening.ids().promise_next()
         else:
             identity = self._opening.event_id(status)
         if identity is None or not isinstance(given["response_headers"], list):
@@ -210,7 +211,7 @@ class Lifecycle:
             traceback = traceback.tb_next
         mechanism = {"type": "wsgi", "handled": handled}
         event, hint = sdk.exception_event(error, traceback, sentry_sdk.get_client(), mechanism)
-        identity = self._opening.take_id()
+        identity = self._opening.ids().take()
         if identity is not None:
             event["event_id"] = identity
         sentry_sdk.capture_event(event, hint=hint)

@@ -18,9 +18,9 @@ from sentry_paste import sdk
 from sentry_paste.captures import Captures
 from sentry_paste.client import GuardedClient
 from sentry_paste.naming import CUSTOM, URL
-from sentry_paste.opening import tell
 from sentry_paste.redaction import Redaction
 from sentry_paste.reporting import RequestData
+from sentry_paste.telling import tell
 
 
 class _Noting:

@@ -8,25 +8,22 @@ most often all that is to be told of it is one more healthy session.
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Mapping
-from contextlib import suppress
 from threading import RLock
 from typing import Any
-from uuid import uuid4
 
 import sentry_sdk
 
 from sentry_paste import sdk
+from sentry_paste.eventids import EventIds
 from sentry_paste.naming import CUSTOM, FRAMEWORK_KEYS, URL, default_name, framework_name
 from sentry_paste.plan import Facts, Plan
 from sentry_paste.redaction.names import NOTED_USER
 from sentry_paste.reporting import FAILED_STATUS, RequestData
 from sentry_paste.request import add_attributes, address_of, path_of, snapshot
+from sentry_paste.telling import tell
 from sentry_paste.tracing import Begin, SpanTrace, Trace, TransactionTrace, continue_without_transaction
-
-log = logging.getLogger("sentry_paste")
 
 
 class Opening:
@@ -52,15 +49,13 @@ class Opening:
         "_environ",
         "_facts",
         "_headers",
+        "_ids",
         "_inner",
         "_is_discarded",
-        "_is_id_taken",
-        "_last_id",
         "_name_left",
         "_plan",
         "_sample_rand",
         "_settled",
-        "_status_id",
         "_to_be_sent",
         "_trace",
         "_unused",
@@ -86,10 +81,8 @@ class Opening:
         self._settled = False
         self._to_be_sent: bool | None = None
         self._is_discarded = False
-        # Of the last event before the request's own; of the event for its status, where that is told before.
-        self._last_id: str | None = None
-        self._status_id: str | None = None
-        self._is_id_taken = False
+        # Made when somebody asks for one: most requests have no events.
+        self._ids: EventIds | None = None
         # The isolation and the current scope, while they wait; they have a reference to this.
         self._unused: tuple[Any, Any] | None = None
         self.lock = RLock()
@@ -147,7 +140,7 @@ class Opening:
         assert data is not None  # noqa: S101
         path, rule = path_of(strings), data.rule
         isolation = sentry_sdk.get_isolation_scope()
-        self._last_id = sentry_sdk.last_event_id()
+        self.ids().begin()
         isolation.clear_breadcrumbs()
         isolation.add_event_processor(data.process)
         ignored = plan.is_ignored(path)
@@ -197,6 +190,13 @@ class Opening:
             if self._trace is not None and status is not None:
                 self._trace.note_status(status)
 
+    def ids(self) -> EventIds:
+        """Return the ids of the request's events."""
+        with self.lock:  # a thread of the app's may be opening the request
+            if self._ids is None:
+                self._ids = EventIds()
+            return self._ids
+
     def event_id(self, status: int | None) -> str | None:
         """Return the id of the request's last error, or of the one that its status is going to be.
 
@@ -205,23 +205,11 @@ class Opening:
         Args:
             status: of the response, None where it is not known.
         """
-        found = sentry_sdk.last_event_id() if self.data is not None else None
-        if found is not None and found != self._last_id:
-            return found
-        if status in self._plan.settings.failed_status_codes:
-            self._status_id = self._status_id or uuid4().hex
-        return self._status_id
-
-    def id_of_next(self) -> str:
-        """Return the id that the next error is to have."""
-        self._status_id, self._is_id_taken = uuid4().hex, False
-        return self._status_id
-
-    def take_id(self) -> str | None:
-        """Return the id that a response has told, for the first error that is captured after that."""
-        identity = None if self._is_id_taken else self._status_id
-        self._is_id_taken = identity is not None or self._is_id_taken
-        return identity
+        ids = self.ids()
+        found = ids.last() if self.data is not None else None
+        if found is None and status in self._plan.settings.failed_status_codes:
+            return ids.promise()
+        return found or ids.promised
 
     def note_inner(self, environ: Mapping[str, Any]) -> None:
         """Note a request within this one: its secrets are this one's.
@@ -334,22 +322,12 @@ class Opening:
 
     def _capture_status(self, status: int) -> None:
         """Report a status that is an error by itself; the transaction's name completes the fingerprint."""
+        promised = self.ids().promised
         sentry_sdk.capture_event(
             {
                 "message": f"HTTP status {status}",
                 "level": "error" if status >= 500 else "warning",
                 "fingerprint": [FAILED_STATUS, str(status)],
-                **({"event_id": self._status_id} if self._status_id is not None else {}),
+                **({"event_id": promised} if promised is not None else {}),
             }
         )
-
-
-def tell(loss: str) -> None:
-    """Warn that something of Sentry's has failed, with the exception that is being handled.
-
-    Args:
-        loss: what that costs.
-    """
-    # A warning, not an error: an error would be an event, and what failed may be the capturing of events.
-    with suppress(Exception):  # a filter or handler of the app's logging
-        log.warning("Sentry failed: %s", loss, exc_info=True)

@@ -5,6 +5,7 @@ import textwrap
 import pytest
 import sentry_relay.processing
 import sentry_sdk
+from hypothesis import settings
 from paste.deploy import loadapp
 from sentry_sdk.scope import Scope
 
@@ -12,6 +13,10 @@ from sentry_paste.client import registry
 from sentry_paste.testing import CapturedEnvelopes, capture_envelopes
 
 import receiver as receiver_module
+
+# How long an example takes is a matter of the disk, and of what else the machine does.
+settings.register_profile("sentry_paste", deadline=None)
+settings.load_profile("sentry_paste")
 
 _NORMALIZER = sentry_relay.processing.StoreNormalizer(
     project_id=1,

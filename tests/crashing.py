@@ -295,7 +295,9 @@ class _Commands:
         found = sentry_sdk.get_client()
         for name in path.split("/"):
             # The SDK's transport is inside the spool's.
-            found = getattr(getattr(found, "_inner", found), name)
+            found = (
+                next(iter(found.values())) if name == "*" else getattr(getattr(found, "_inner", found), name)
+            )
         held, is_over = threading.Event(), threading.Event()
 
         def hold():
@@ -312,7 +314,11 @@ class _Commands:
             self._serve(f"{self._name}-child", 0)
             sentry_sdk.get_client().close()
             os._exit(0)
+        # It may hang in the fork itself, before its alarm is set.
+        killer = threading.Timer(25, os.kill, (child, signal.SIGKILL))
+        killer.start()
         status = os.waitpid(child, 0)[1]
+        killer.cancel()
         is_over.set()
         thread.join()
         assert status == 0, status

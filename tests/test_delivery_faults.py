@@ -458,6 +458,7 @@ def test_fork_while_threads_serve_requests_loses_nothing_and_sends_nothing_twice
         "transport/_worker/_lock",
         "transport/_worker/_queue/mutex",
         "transport/_pool/pools/lock",
+        "transport/_pool/pools/_container/*/pool/mutex",
     ],
 )
 @pytest.mark.parametrize("spooled", [True, False], ids=["spool", "no spool"])

@@ -44,10 +44,21 @@ def make(global_conf):
 # Several requests with a moment in between, in which other green threads have their turn.
 ASKING = """
 import sys
+import time
 from wsgiref.util import setup_testing_defaults
 
 from paste.deploy import loadapp
 
+really_sleep = time.sleep
+
+
+def sleep(seconds):
+    if seconds > 1 and sys._getframe(1).f_globals["__name__"].startswith("sentry_sdk"):
+        print(f"the SDK sleeps for {seconds} s", flush=True)
+    really_sleep(seconds)
+
+
+time.sleep = sleep
 app = loadapp("config:" + sys.argv[1])
 
 
@@ -107,7 +118,7 @@ def test_no_request_waits_where_sleep_is_not_green(tmp_path, tmp_path_factory, l
             env=variables,
             capture_output=True,
             encoding="utf-8",
-            timeout=8,
+            timeout=60,
         )
     assert (ended.returncode, ended.stdout) == (0, "done\n"), ended.stderr
     assert [event["logentry"]["message"] for event in received.errors] == ["went wrong"]
@@ -120,9 +131,11 @@ def load(captured, tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setenv("SENTRY_DSN", "http://key@localhost/1")
 
-    def load(green, more=""):
-        patcher = types.SimpleNamespace(is_monkey_patched=lambda name: name in green)
-        monkeypatch.setitem(sys.modules, "eventlet.patcher", patcher)
+    def load(green, more="", asked=("eventlet.patcher", "is_monkey_patched")):
+        module, name = asked
+        monkeypatch.setitem(
+            sys.modules, module, types.SimpleNamespace(**{name: lambda patched: patched in green})
+        )
         ini = write(tmp_path)
         ini.write_text(INI + more)
         app = loadapp(f"config:{ini}")
@@ -140,6 +153,14 @@ def load(captured, tmp_path, monkeypatch):
 )
 def test_monitor_of_the_sdk_is_off_where_its_sleep_would_be_that_of_all(load, green, is_on):
     assert load(green)["enable_backpressure_handling"] is is_on
+
+
+@pytest.mark.parametrize(
+    ("green", "is_on"), [((), True), (("threading",), False), (("threading", "time"), True)]
+)
+def test_monitor_of_the_sdk_is_off_where_gevent_has_left_sleep_alone(load, green, is_on):
+    options = load(green, asked=("gevent.monkey", "is_module_patched"))
+    assert options["enable_backpressure_handling"] is is_on
 
 
 def test_what_the_ini_says_of_the_monitor_holds(load):

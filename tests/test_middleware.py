@@ -149,14 +149,14 @@ def test_body_that_is_no_iterable_raises_as_it_would(around):
 
 
 @given(st.randoms(use_true_random=False))
-@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=400, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_app_is_the_same_with_and_without(captured_unchecked, random):
     """Twenty thousand of them run beside this in .ci/run, as ``python -m transparency``."""
     compare(random)
 
 
 @given(st.randoms(use_true_random=False))
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_no_environ_loses_an_error(captured, around, random):
     before = len(captured.errors)
     call(around(apps.crash), some_environ(random))

@@ -360,9 +360,20 @@ def test_name_of_who_is_signed_in_is_the_users_where_personal_data_is_asked_for(
     assert event["user"]["username"] == "wilhelmina"
 
 
-def test_nobody_signed_in_is_no_user(captured):
+class Nobody:
+    """Zope's user of those who are not signed in, which has a name and no id."""
+
+    def getUserName(self):
+        return "Anonymous User"
+
+    def getId(self):
+        return None
+
+
+@pytest.mark.parametrize("user", [None, Nobody()], ids=["none", "nobody"])
+def test_nobody_signed_in_is_no_user(captured, user):
     def publish(environ, start_response):
-        hear(PubAfterTraversal(PUBLISHED=publish, AUTHENTICATED_USER=None))
+        hear(PubAfterTraversal(PUBLISHED=publish, AUTHENTICATED_USER=user))
         logging.getLogger("shop").error("nobody's basket")
         start_response("200 OK", [("Content-Type", "text/plain")])
         return [b"answered"]
@@ -371,6 +382,20 @@ def test_nobody_signed_in_is_no_user(captured):
     TestApp(SentryMiddleware(publish, **options)).get("/")
     (event,) = captured.errors
     assert "username" not in event.get("user", {})
+
+
+def test_user_that_the_app_names_is_the_events_whatever_zope_has_said_before(captured):
+    def publish(environ, start_response):
+        hear(PubAfterTraversal(PUBLISHED=publish, AUTHENTICATED_USER=User()))
+        environ["REMOTE_USER"] = "wilhelmina@example.com"
+        logging.getLogger("shop").error("no basket")
+        start_response("200 OK", [("Content-Type", "text/plain")])
+        return [b"answered"]
+
+    options = {"dsn": "http://key@127.0.0.1:1/1", "send_default_pii": True}
+    TestApp(SentryMiddleware(publish, **options)).get("/")
+    (event,) = captured.errors
+    assert event["user"]["username"] == "wilhelmina@example.com"
 
 
 def test_name_of_what_is_published():

@@ -28,6 +28,8 @@ _NEEDED = ("_send_envelope", "_request", "_check_disabled", "record_lost_event",
 # Seconds that a server may ask to wait, at most.
 _LONGEST_WAIT = 86400.0
 _BASE: Any = getattr(sdk_transport, "BaseHttpTransport", None)
+# The connections of the processes that this one was forked from.
+_parents: list[Any] = []
 
 
 @dataclass
@@ -210,6 +212,9 @@ def begin_transport_again(transport: Any) -> None:
     size = found.options.get("transport_queue_size", 100)
     found._worker = create(found.options) if create is not None else BackgroundWorker(queue_size=size)
     found._discarded_events = defaultdict(int)
+    # Kept, and not used: where a pool is collected urllib3 takes a lock, which a thread of the parent may
+    # have held. This is called in the fork, which would never return to the app.
+    _parents.append(found._pool)
     found._pool = found._make_pool()
 
 

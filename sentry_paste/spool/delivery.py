@@ -7,7 +7,6 @@ What lies in the spool is sent by the ``backlog``.
 
 from __future__ import annotations
 
-import json
 import os
 import threading
 import time
@@ -16,7 +15,7 @@ from functools import partial
 from itertools import count
 from typing import Any
 
-from sentry_sdk.envelope import Envelope, Item
+from sentry_sdk.envelope import Envelope
 from sentry_sdk.transport import Transport
 
 from sentry_paste.forks import renew_when_forked
@@ -24,6 +23,7 @@ from sentry_paste.sdk.transports import Attempt, host_and_project, transport_cla
 from sentry_paste.spool.backlog import Backlog, Result
 from sentry_paste.spool.backoff import LONGEST_LIVE, Backoff
 from sentry_paste.spool.bounds import Bounds
+from sentry_paste.spool.categories import category_of, category_of_kind, has_crashed
 from sentry_paste.spool.files import Spool
 from sentry_paste.spool.keeping import Keeper
 from sentry_paste.spool.names import ANY_DESTINATION, SpoolFile, address_of, hash_of, kind_of
@@ -53,11 +53,11 @@ class DeliveringTransport(Transport):
         address = address_of(*host_and_project(self))
         self._destination = hash_of(address)
         self._keeper = Keeper(self._spool, address, self._bounds, self._teller)
+        self._beginning = threading.Lock()
         self._begin()
         renew_when_forked(self)
 
     def _begin(self) -> None:
-        self._pid = os.getpid()
         # The garbage collector may run while it is held, and what it calls may log an error.
         self._lock = threading.RLock()
         self._live = Backoff(LONGEST_LIVE)
@@ -69,16 +69,22 @@ class DeliveringTransport(Transport):
         self._file_at_work: SpoolFile | None = None
         self._backlog: Backlog | None = None
         self._is_killed = False
+        # The last of all: other threads take it for the sign that the rest is there.
+        self._pid = os.getpid()
 
     def begin_again(self) -> None:
         """Begin again in a process that was forked: what is queued or claimed is its parent's."""
-        self._begin()
-        self._inner.begin_again()
+        try:
+            self._inner.begin_again()
+        finally:
+            self._begin()
 
     def open(self) -> None:
         """Have what lies in the spool sent, from this process's first request or envelope on."""
         if self._pid != os.getpid():  # forked by a server in C that does not tell Python, as uWSGI does
-            self.begin_again()
+            with self._beginning:
+                if self._pid != os.getpid():
+                    self.begin_again()
         if self._backlog is not None or self._is_killed:
             return
         with self._lock:
@@ -102,7 +108,7 @@ class DeliveringTransport(Transport):
         self.open()
         kind = kind_of(envelope)
         file = self._keeper.write(envelope) if self._is_written_first(envelope, kind) else None
-        if file is not None and self._inner.limited_for(_category(envelope)):
+        if file is not None and self._inner.limited_for(category_of(envelope)):
             # The backlog may send nothing of this kind either: it is not to look for each of them.
             self._keep(envelope, kind, file, "ratelimit_backoff", wakes=False)
             return
@@ -117,7 +123,7 @@ class DeliveringTransport(Transport):
 
     def _is_written_first(self, envelope: Envelope, kind: str) -> bool:
         if kind == "session" and "session" in self._terms.items:
-            return any(_is_crashed(item) for item in envelope.items)
+            return has_crashed(envelope)
         return kind in self._terms.items
 
     def _take(self, key: int) -> tuple[Envelope, SpoolFile | None] | None:
@@ -161,7 +167,7 @@ class DeliveringTransport(Transport):
             envelope: as it was kept.
             kind: of the file.
         """
-        limited = self._inner.limited_for(_category(envelope))
+        limited = self._inner.limited_for(category_of(envelope))
         if limited:
             return Result.LIMITED, "rate limit", limited
         attempt = self._inner.attempt(envelope)
@@ -180,10 +186,10 @@ class DeliveringTransport(Transport):
         if attempt.delivered:
             return Result.DELIVERED, "", 0.0
         if attempt.withheld:
-            return Result.LIMITED, "rate limit", self._inner.limited_for(_category(envelope)) or 1.0
+            return Result.LIMITED, "rate limit", self._inner.limited_for(category_of(envelope)) or 1.0
         if attempt.status == 429:
             # For how long, and for what, the SDK has noted.
-            limited = self._inner.limited_for(_category(envelope)) or attempt.retry_after or 1.0
+            limited = self._inner.limited_for(category_of(envelope)) or attempt.retry_after or 1.0
             return Result.LIMITED, "http 429", limited
         if attempt.may_be_repeated:
             return Result.LATER, f"http {attempt.status}", attempt.retry_after
@@ -219,7 +225,7 @@ class DeliveringTransport(Transport):
 
     def _dropped(self, file: SpoolFile, reason: str) -> None:
         # The reason is one of https://develop.sentry.dev/sdk/telemetry/client-reports/.
-        self._inner.record_lost_event("cache_overflow", data_category=_CATEGORIES.get(file.kind, "default"))
+        self._inner.record_lost_event("cache_overflow", data_category=category_of_kind(file.kind))
         self._teller.count(f"{file.kind} dropped, {reason}")
 
     def record_lost_event(self, *args: Any, **kwargs: Any) -> None:
@@ -263,33 +269,6 @@ class DeliveringTransport(Transport):
             envelope = self._at_work
             if envelope is not None and kind_of(envelope) != "report":
                 self._file_at_work = self._keeper.write(envelope)
-
-
-# The rate limit and client report categories of the kinds.
-_CATEGORIES = {
-    "error": "error",
-    "feedback": "feedback",
-    "checkin": "monitor",
-    "transaction": "transaction",
-    "profile": "profile",
-    "session": "session",
-    "span": "span",
-    "log": "log_item",
-    "metric": "trace_metric",
-}
-
-
-def _category(envelope: Envelope) -> str:
-    return _CATEGORIES.get(kind_of(envelope), "default")
-
-
-def _is_crashed(item: Item) -> bool:
-    if item.type != "session":
-        return False
-    try:
-        return bool(json.loads(item.get_bytes())["status"] == "crashed")
-    except (ValueError, KeyError, TypeError):
-        return False
 
 
 def delivering(options: Mapping[str, Any], terms: Terms) -> type[DeliveringTransport] | None:

@@ -11,11 +11,14 @@ import stat
 from contextlib import suppress
 from pathlib import Path
 
+from sentry_paste.spool.files import FILE_MODE
 from sentry_paste.spool.names import hash_of
 
 _PREFIX = ".destination-"
 # Bytes; a host's name has 253 at most.
 _LONGEST = 1000
+# Neither a link is followed nor a pipe waited for.
+_AS_FILE = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
 
 
 def note_destination(directory: Path, address: str) -> None:
@@ -25,9 +28,12 @@ def note_destination(directory: Path, address: str) -> None:
         directory: the spool's.
         address: host and project, as by ``names.address_of``.
     """
-    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_NOFOLLOW", 0)
     with suppress(OSError):
-        descriptor = os.open(directory / f"{_PREFIX}{hash_of(address)}", flags, 0o600)
+        descriptor = os.open(
+            directory / f"{_PREFIX}{hash_of(address)}",
+            os.O_WRONLY | os.O_CREAT | os.O_TRUNC | _AS_FILE,
+            FILE_MODE,
+        )
         try:
             os.write(descriptor, address.encode())
         finally:
@@ -54,9 +60,8 @@ def destination_names(directory: Path) -> dict[str, str]:
 
 
 def _read(path: Path) -> str:
-    flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
     try:
-        descriptor = os.open(path, flags)
+        descriptor = os.open(path, os.O_RDONLY | _AS_FILE)
     except OSError:
         return ""
     try:

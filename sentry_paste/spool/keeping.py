@@ -38,6 +38,7 @@ class Keeper:
         Args:
             envelope: that was captured.
         """
+        self._is_noted = self._is_noted and os.path.lexists(self._spool.directory)
         try:
             file = self._spool.write(envelope, self._destination, current())
         except Exception as error:  # the sending goes on

@@ -4,7 +4,7 @@ import sys
 
 import pytest
 import sentry_sdk
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sentry_sdk.integrations.logging import LoggingIntegration
 
@@ -173,7 +173,6 @@ NAMES = st.one_of(st.sampled_from(sorted(options())), st.text(max_size=20))
 
 
 @given(st.dictionaries(NAMES, st.text(max_size=30), max_size=8))
-@settings(deadline=None)
 def test_any_mapping_gives_settings_or_config_error(local_conf):
     try:
         found = read_ini({}, local_conf)

@@ -168,7 +168,7 @@ def replaced(draw, value):
     return value
 
 
-@settings(deadline=None, max_examples=25, suppress_health_check=list(HealthCheck))
+@settings(max_examples=25, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_nothing_in_an_envelope_breaks_a_page(tmp_path_factory, data):
     spool = Spool(tmp_path_factory.mktemp("hostile") / "spool")
@@ -184,7 +184,7 @@ def test_nothing_in_an_envelope_breaks_a_page(tmp_path_factory, data):
         response.body.decode("utf-8")
 
 
-@settings(deadline=None, max_examples=25, suppress_health_check=list(HealthCheck))
+@settings(max_examples=25, suppress_health_check=list(HealthCheck))
 @given(content=st.binary(max_size=200), cut=st.integers(0, 400))
 def test_nothing_in_a_file_breaks_a_page(tmp_path_factory, content, cut):
     spool = Spool(tmp_path_factory.mktemp("hostile") / "spool")
@@ -195,7 +195,7 @@ def test_nothing_in_a_file_breaks_a_page(tmp_path_factory, content, cut):
         assert app.get(path).html.h1
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(path=st.text(max_size=30), query=st.text(max_size=60))
 def test_nothing_in_an_address_breaks_a_page(tmp_path_factory, path, query):
     app = main({}, spool_dir="/nowhere/at/all")

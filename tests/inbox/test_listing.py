@@ -60,6 +60,8 @@ def test_transactions_are_drawn_beside_the_slowest_of_the_page(app, spool):
     keep(spool, transaction_event(event_id="e" * 32, timestamp="2026-11-22T07:13:00.500000Z"))
     bars = app.get("/?kind=transaction").html.select(".share rect:not(.base)")
     assert [bar["width"] for bar in bars] == ["25.0%", "100.0%"]
+    # Among errors and sessions, how often one came says more.
+    assert app.get("/?kind=all").html.select(".share") == []
 
 
 def test_errors_of_one_kind_are_one_row(app, spool, rows):

@@ -60,7 +60,7 @@ class TestEveryChannel:
         assert planted.leaked(b"\n".join(envelope.serialize() for envelope in captured)) == set()
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.integers(min_value=10), st.sampled_from(list(CHANNELS)))
 def test_no_secret_leaves_whatever_it_is(seed, what):
     assert leaks(what, seed) == set()

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 import uuid
 from collections import Counter
@@ -137,6 +138,14 @@ def test_destination_is_told_by_name_where_the_spool_has_it(spool, capsys):
     assert foot[1].startswith("2 files: ")
     assert command(spool, "show", file.id) == 0
     assert f"Destination: sentry.example/7 ({destination})\n" in capsys.readouterr().out
+
+
+def test_destination_is_not_waited_for_where_its_name_is_a_pipes(tmp_path):
+    os.mkfifo(tmp_path / f".destination-{destination_of('sentry.example/', '7')}")
+    noting = threading.Thread(target=note_destination, args=(tmp_path, "sentry.example/7"), daemon=True)
+    noting.start()
+    noting.join(5)
+    assert not noting.is_alive()
 
 
 def test_name_that_is_not_of_the_destination_is_not_told(spool, capsys, tmp_path):

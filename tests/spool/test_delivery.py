@@ -633,6 +633,17 @@ def test_errors_are_tried_after_a_failure_where_they_cannot_be_kept(site, sentry
     sentry.wait(errors=3, seconds=2)
 
 
+def test_directory_that_is_made_again_has_the_name_of_its_destination_again(site, sentry, spool):
+    made = site()
+    made.crash()
+    sentry.wait(errors=1)
+    shutil.rmtree(spool.directory)
+    sentry.answer = Answer(hangs=True)
+    made.crash()
+    (file,) = spool.files()
+    assert destination_names(spool.directory) == {file.destination: f"127.0.0.1:{sentry.port}/1"}
+
+
 def test_directory_that_is_removed_while_running_is_made_again(site, sentry, spool, caplog):
     sentry.answer = Answer(hangs=True)
     made = site()
@@ -961,6 +972,34 @@ def test_child_of_a_process_that_has_queued_envelopes_sends_its_own_only(site, s
     assert set(sentry.tags()) == expected
     assert sentry.sent_twice() == 0
     assert states(spool) == []
+
+
+def test_threads_of_a_process_whose_fork_python_was_not_told_of_lose_nothing(
+    site, sentry, spool, monkeypatch
+):
+    """uWSGI forks in C, and its threads may all have a first request at once."""
+    site().ok()
+    sentry.answer = Answer(delay=0.3)
+    (client,) = registry.clients()
+    begun = []
+
+    class SlowToMake(delivery.Backoff):
+        def __init__(self, *args):
+            begun.append(threading.get_ident())
+            time.sleep(0.2)
+            super().__init__(*args)
+
+    monkeypatch.setattr(delivery, "Backoff", SlowToMake)
+    client.transport._pid = -1
+    events = [{"type": "transaction", "tags": {"n": f"{n}"}} for n in range(4)]
+    threads = [threading.Thread(target=client.capture_event, args=(event,)) for event in events]
+    for thread in threads:
+        thread.start()
+        time.sleep(0.02)
+    for thread in threads:
+        thread.join()
+    sentry.wait_for(lambda: len(sentry.transactions()) == 4)
+    assert len(begun) == 1
 
 
 def test_process_of_another_host_keeps_what_it_has_just_written(site, sentry, spool, monkeypatch):

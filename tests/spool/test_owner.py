@@ -1,6 +1,7 @@
 """Which process has claimed a file, and whether it lives."""
 
 import os
+import shutil
 import subprocess
 import sys
 
@@ -27,8 +28,10 @@ def test_any_text_is_an_owner_or_none(text):
 
 
 def test_process_that_has_ended_is_dead_before_and_after_it_is_waited_for():
-    child = subprocess.Popen([sys.executable, "-c", ""])
+    # It goes on until it was looked at, however long that takes here.
+    child = subprocess.Popen([sys.executable, "-c", "import sys; sys.stdin.read()"], stdin=subprocess.PIPE)
     owner = current()._replace(pid=child.pid, started=owner_module._look(child.pid).started)
+    child.stdin.close()
     os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
     assert owner.is_alive() is False  # a zombie
     child.wait()
@@ -36,6 +39,22 @@ def test_process_that_has_ended_is_dead_before_and_after_it_is_waited_for():
 
 
 @from_proc
+@pytest.mark.parametrize("name", ["a b", ") Z 1 (", "(((", "\n) X"])
+def test_program_may_have_any_name(tmp_path, name):
+    """``/proc`` tells it in parentheses, before most of the rest."""
+    program = tmp_path / name
+    shutil.copy("/bin/sleep", program)
+    process = subprocess.Popen([program, "30"])
+    try:
+        found, own = owner_module._look(process.pid), owner_module._look(os.getpid())
+        assert found is not None
+        assert own.started <= found.started
+        assert found.program not in (own.program, "000000")
+    finally:
+        process.kill()
+        process.wait()
+
+
 def test_process_that_has_got_the_number_of_another_is_not_that_one():
     assert current()._replace(started=current().started - 1).is_alive() is False
 
