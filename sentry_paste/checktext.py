@@ -12,7 +12,7 @@ from sentry_paste.check import Filter, Report
 from sentry_paste.console import clean
 from sentry_paste.effective import Value
 from sentry_paste.sendtest import NAME, Sent, SentryPasteTest
-from sentry_paste.structure import SCRIPT, Layer
+from sentry_paste.structure import SCRIPT, Layer, Structure
 
 _WIDTH = 100
 # How wide the column of values gets; a longer value pushes its origin out.
@@ -83,7 +83,7 @@ class _Text:
         if not report.structure.root.has_sentry:
             yield from self._no_sentry(report)
         for found in report.filters:
-            yield from self._filter(found, report.structure.is_caught(found.layer))
+            yield from self._filter(found, report.structure)
         yield from self._warnings(report)
 
     def _structure(self, report: Report) -> Iterator[str]:
@@ -138,14 +138,14 @@ class _Text:
             yield from _wrapped(f"The last line is added to what [{section}] has already.", "")
         yield ""
 
-    def _filter(self, found: Filter, is_caught: bool) -> Iterator[str]:
+    def _filter(self, found: Filter, structure: Structure) -> Iterator[str]:
         if found.mistake:
             yield self._paint(f"{found.title} stops the start", "red")
             yield from (f"  {clean(line)}" for line in str(found.mistake).splitlines())
             yield ""
             return
         yield self._title(f"{found.title} at start-up")
-        yield from self._start_up(found, is_caught)
+        yield from self._start_up(found, structure)
         yield ""
         yield self._title(f"{found.title} options")
         yield from _table(found.values)
@@ -156,16 +156,18 @@ class _Text:
         yield from _wrapped(_integrations(found))
         yield ""
 
-    def _start_up(self, found: Filter, is_caught: bool) -> Iterator[str]:
+    def _start_up(self, found: Filter, structure: Structure) -> Iterator[str]:
         layer = found.layer
         told = _START_UP.get(layer.placed) if found.reports else _APP_ALONE
+        if structure.is_inside_sentry(layer):
+            told = "It stands inside another Sentry: see there."
         if told:
             yield from _wrapped(told.format(placed_in=f"[{layer.placed_in}]"))
             return
         told = (
             f"A crash of the app's factory is not reported: [{layer.placed_in}] makes the app before Sentry."
         )
-        if is_caught:
+        if structure.is_caught(layer):
             yield from _wrapped(told)
             return
         yield from _wrapped(f"{told} To start Sentry first, write")

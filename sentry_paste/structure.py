@@ -146,15 +146,26 @@ class Structure:
         apps = [layer for _, layer in self.root.walk() if layer.kind == "app"]
         return bool(apps) and all(app.is_inbox for app in apps)
 
+    def is_inside_sentry(self, layer: Layer) -> bool:
+        """Tell whether one of ours stands around a layer.
+
+        Args:
+            layer: of this structure.
+        """
+        return any(other.is_sentry for other in self._outside_of(layer))
+
     def is_caught(self, layer: Layer) -> bool:
         """Tell whether a layer stands behind a filter that answers all errors.
 
         Args:
             layer: of this structure.
         """
-        return any(
-            other.is_catcher for outside, found in self.root.walk() if found is layer for other in outside
-        )
+        return any(other.is_catcher for other in self._outside_of(layer))
+
+    def _outside_of(self, layer: Layer) -> Iterator[Layer]:
+        for outside, found in self.root.walk():
+            if found is layer:
+                yield from outside
 
 
 def read_structure(path: str, name: str = "main", variables: Mapping[str, str] | None = None) -> Structure:

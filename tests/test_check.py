@@ -455,9 +455,13 @@ def test_sentry_inside_of_sentry_is_told(write_ini):
         sections="[filter:again]\nuse = sentry\n[pipeline:main]\npipeline = again sentry a\n"
         "[app:a]\nuse = egg:a\n",
     )
-    assert warnings_of(check(str(path))) == [
+    report = check(str(path))
+    assert warnings_of(report) == [
         "sentry stands inside another Sentry, which has the request: it does nothing"
     ]
+    text = " ".join(report_text(report).split())
+    assert text.count("To start Sentry first") == 1
+    assert "[filter:sentry] at start-up It stands inside another Sentry" in text
 
 
 LAYOUTS = {
