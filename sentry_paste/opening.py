@@ -317,7 +317,7 @@ class Opening:
         finally:
             if self.data is not None:
                 self.data.close()
-            sentry_sdk.get_isolation_scope().end_session()
+            sdk.end_session(self.client)
             sdk.forget_error(self.client)
 
     def _capture_status(self, status: int) -> None:

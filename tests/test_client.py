@@ -16,6 +16,7 @@ from sentry_paste.spool import Spool
 from sentry_paste.spool.transport import SpoolTransport
 
 import apps
+import servers
 from wsgi import call, environ_of
 
 DSN = "http://key@127.0.0.1:9/1"
@@ -267,3 +268,23 @@ class TestWhatAnEventSaysOfTheSdk:
         app = SentryMiddleware(apps.answer_list, traces_sample_rate=1.0, max_value_length=11)
         call(app, environ_of())
         assert captured_unchecked.transactions[0]["sdk"]["name"] == "sentry.p..."
+
+
+@pytest.mark.parametrize("in_request", ["pass", "import sentry_sdk; sentry_sdk.set_tag('a', 'b')"])
+def test_sessions_of_a_process_that_has_sent_nothing_arrive_at_its_end(receiver, in_request):
+    """Python 3.12 starts no thread then, and the one that sends was not needed before."""
+    program = (
+        "import wsgi\n"
+        "from sentry_paste import SentryMiddleware\n"
+        "def app(environ, start_response):\n"
+        f"    {in_request}\n"
+        "    start_response('200 OK', [('Content-Type', 'text/plain')])\n"
+        "    return [b'hello']\n"
+        f"app = SentryMiddleware(app, dsn={receiver.dsn!r}, release='1')\n"
+        "wsgi.call(app, wsgi.environ_of('/'))\n"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", program], env=servers.environment(), capture_output=True, timeout=30
+    )
+    assert ended.returncode == 0, ended.stderr
+    assert sum(counts.get("exited", 0) for counts in receiver.envelopes.sessions) == 1

@@ -480,7 +480,7 @@ def test_what_was_lost_before_a_fork_is_counted_by_the_parent_alone(field, spool
     path = field.folder / "forking.ini"
     path.write_text(crashing.ini(field.sentry.dsn, field.log, field.spool.directory if spooled else None))
     with field.processes("a", path=path) as (a,):
-        # The thread that sends runs: an old SDK cannot start it at the end of a process of Python 3.12.
+        # The thread that sends runs: Python 3.12 starts none at the end of a process.
         a.do("crash", 1)
         a.do("lose_and_fork", 3)
         a.exit()

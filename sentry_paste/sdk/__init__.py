@@ -55,6 +55,7 @@ from sentry_paste.sdk.scopes import (
 from sentry_paste.sdk.sessions import (
     HealthySession,
     count_session,
+    end_session,
     healthy_session,
     is_untracked,
     start_session,
@@ -111,6 +112,7 @@ __all__ = [
     "discards",
     "dsn_address",
     "dsn_fault",
+    "end_session",
     "enter_scopes",
     "event_processors",
     "exception_event",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
 from collections import deque
 from collections.abc import Mapping
@@ -10,8 +11,13 @@ from contextlib import suppress
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
+import sentry_sdk
 from sentry_sdk.scope import Scope
 from sentry_sdk.session import Session
+
+# Python 3.12 starts no thread at the end of a process, where sessions are sent that wait for their minute:
+# they would be lost where the thread that sends does not run yet.
+_STARTS_NO_THREAD_AT_THE_END = sys.version_info[:2] == (3, 12)
 
 
 def is_untracked(isolation: Any) -> bool:
@@ -45,6 +51,27 @@ def start_session(scope: Scope, begun: int) -> None:
     session = getattr(scope, "_session", None)
     if session is not None:
         session.started = datetime.fromtimestamp(wall_clock(begun), timezone.utc)
+
+
+def end_session(client: Any) -> None:
+    """End the session of the current isolation scope.
+
+    Args:
+        client: that sends it.
+    """
+    sentry_sdk.get_isolation_scope().end_session()
+    _see_to_sending(client)
+
+
+def _see_to_sending(client: Any) -> None:
+    """Have the transport's thread run where it could not be started when it is needed.
+
+    The thread that counts sessions has been started by now. Missing: it is started by the first envelope.
+    """
+    if _STARTS_NO_THREAD_AT_THE_END:
+        worker = getattr(getattr(client, "transport", None), "_worker", None)
+        if worker is not None and not worker.is_alive:
+            worker.start()
 
 
 class HealthySession(Session):
@@ -142,6 +169,7 @@ def count_session(client: Any, session: HealthySession) -> None:
         session.left.clear()  # the parent's
         session.pid = pid
     client.capture_session(session)
+    _see_to_sending(client)
     try:
         counters = flusher.pending_aggregates
         key = tuple(sorted(session.get_json_attrs().items()))
