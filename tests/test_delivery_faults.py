@@ -346,7 +346,8 @@ def killed(field, count, seed):
     with field.processes("a") as (a,):
         a.begin("kills", count, 0.12, seed)
         a.end()
-    return field.drain(60)
+    # Half of them are left, and one process sends them, some 60 a second on a busy machine.
+    return field.drain(30 + count / 10)
 
 
 def test_kills_at_random_moments_lose_nothing(field):
