@@ -538,8 +538,10 @@ def test_rate_is_kept(spool):
     for _ in range(6):
         put(spool)
     carrier = Carrier()
+    # From the beginning: where the first is late on a busy machine, the others need not be.
+    begun = time.monotonic()
     sent_with(spool, carrier, rate=50.0)
-    assert carrier.times[-1] - carrier.times[0] >= 5 * 0.02
+    assert carrier.times[-1] - begun >= 5 * 0.02
 
 
 def test_error_in_the_middle_leaves_the_file_as_it_was(spool):
