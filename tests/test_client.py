@@ -288,3 +288,21 @@ def test_sessions_of_a_process_that_has_sent_nothing_arrive_at_its_end(receiver,
     )
     assert ended.returncode == 0, ended.stderr
     assert sum(counts.get("exited", 0) for counts in receiver.envelopes.sessions) == 1
+
+
+def test_request_without_a_session_starts_no_thread():
+    program = (
+        "import sentry_sdk, threading, wsgi\n"
+        "from sentry_paste import SentryMiddleware\n"
+        "def app(environ, start_response):\n"
+        "    sentry_sdk.set_tag('a', 'b')\n"
+        "    start_response('200 OK', [('Content-Type', 'text/plain')])\n"
+        "    return [b'hello']\n"
+        f"app = SentryMiddleware(app, dsn={DSN!r}, auto_session_tracking=False)\n"
+        "wsgi.call(app, wsgi.environ_of('/'))\n"
+        "assert threading.active_count() == 1, threading.enumerate()\n"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", program], env=servers.environment(), capture_output=True, timeout=30
+    )
+    assert ended.returncode == 0, ended.stderr

@@ -66,11 +66,14 @@ def end_session(client: Any) -> None:
 def _see_to_sending(client: Any) -> None:
     """Have the transport's thread run where it could not be started when it is needed.
 
-    The thread that counts sessions has been started by now. Missing: it is started by the first envelope.
+    Only where a session waits, whose thread the SDK has started: ``_thread_for_pid`` tells. Missing: the
+    first envelope starts it.
     """
     if _STARTS_NO_THREAD_AT_THE_END:
-        worker = getattr(getattr(client, "transport", None), "_worker", None)
-        if worker is not None and not worker.is_alive:
+        flusher, transport = getattr(client, "session_flusher", None), getattr(client, "transport", None)
+        worker = getattr(transport, "_worker", None)
+        waits = getattr(flusher, "_thread_for_pid", None) == os.getpid()
+        if waits and worker is not None and not worker.is_alive:
             worker.start()
 
 
