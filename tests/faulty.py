@@ -34,7 +34,7 @@ class Answer:
     hangs: bool = False
 
 
-@dataclass(frozen=True)
+@dataclass
 class Arrival:
     """An envelope that came.
 
@@ -44,6 +44,7 @@ class Arrival:
         status: that it was answered with, 0 where it was not.
         time: of ``time.monotonic`` when it was there.
         clock: of ``time.time`` then.
+        cut: whether the connection ended before all of the answer was sent.
     """
 
     envelope: Envelope
@@ -51,6 +52,7 @@ class Arrival:
     status: int
     time: float
     clock: float
+    cut: bool = False
 
     @property
     def types(self):
@@ -68,7 +70,8 @@ class Arrival:
 class Faulty:
     """A receiver on loopback that can be told, while it runs, how to fail.
 
-    Only what it answers with 2xx counts as delivered; what comes again after that as sent twice.
+    Only what it answers with 2xx counts as delivered; what comes again after that answer was sent as sent
+    twice. A sender whose connection is cut before has not been told, and has to send it again.
 
     Attributes:
         answer: how envelopes are answered.
@@ -165,12 +168,12 @@ class Faulty:
         return told
 
     def sent_twice(self):
-        """Return how often something came again that had been answered with 2xx."""
+        """Return how often something came again whose sender had been told 2xx."""
         seen, again = set(), 0
         for arrival in self._all():
             for event in arrival.payloads("event") + arrival.payloads("transaction"):
                 again += event["event_id"] in seen
-                if 200 <= arrival.status < 300:
+                if 200 <= arrival.status < 300 and not arrival.cut:
                     seen.add(event["event_id"])
         return again
 
@@ -207,17 +210,18 @@ class Faulty:
     # What its handlers call.
 
     def took(self, envelope, key):
-        """Note an envelope and return how to answer it."""
+        """Note an envelope; return what is noted and how to answer it."""
         answer = self.answer_to(envelope) or self.answer
         # Before it is answered: a sender that has the answer may be asked at once what arrived.
         status = 0 if answer.hangs else answer.status
         if answer.delay:
             self._released.wait(answer.delay)
+        arrival = Arrival(envelope, key, status, time.monotonic(), time.time())
         with self._lock:
-            self.arrivals.append(Arrival(envelope, key, status, time.monotonic(), time.time()))
+            self.arrivals.append(arrival)
         if answer.hangs:
             self._released.wait(60)
-        return answer
+        return arrival, answer
 
     def connected(self, connection):
         with self._lock:
@@ -255,10 +259,17 @@ class _Handler(BaseHTTPRequestHandler):
         if self.headers.get("Content-Encoding") == "gzip":
             body = gzip.decompress(body)
         key = self.headers["X-Sentry-Auth"].partition("sentry_key=")[2].partition(",")[0]
-        answer = self.server.receiver.took(Envelope.deserialize(body), key)
+        arrival, answer = self.server.receiver.took(Envelope.deserialize(body), key)
         if answer.hangs:
             self.close_connection = True
             return
+        try:
+            self.respond(answer)
+        except OSError:
+            arrival.cut = True
+            raise
+
+    def respond(self, answer):
         text = b"{}"
         headers = {"Content-Length": len(text), **answer.headers}
         head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
