@@ -141,7 +141,7 @@ class Browser:
             raise RuntimeError(found["exceptionDetails"])
         return found["result"].get("value")
 
-    def until(self, script, seconds=10):
+    def until(self, script, seconds=30):
         """Wait until a script returns something true, and return that."""
         end = time.monotonic() + seconds
         while True:

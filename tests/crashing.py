@@ -136,7 +136,7 @@ class Process:
 
     def kill(self, number=signal.SIGKILL):
         self.process.send_signal(number)
-        return self.process.wait(10)
+        return self.process.wait(30)
 
     def said(self):
         return self.stderr.read_text(errors="replace")

@@ -87,7 +87,7 @@ class Server:
     def output(self):
         return self.log.read_text(encoding="utf-8", errors="replace")
 
-    def ask(self, request, seconds=10.0):
+    def ask(self, request, seconds=30.0):
         """Send the bytes of a request and return all bytes that come until the server hangs up."""
         with socket.create_connection(("127.0.0.1", self.port), timeout=seconds) as connection:
             connection.sendall(request)
@@ -98,7 +98,7 @@ class Server:
                     return bytes(answer)
                 answer += chunk
 
-    def end(self, signal_number, seconds=10.0):
+    def end(self, signal_number, seconds=20.0):
         """Send a signal to the process and return the exit code."""
         self.process.send_signal(signal_number)
         return self.process.wait(seconds)

@@ -107,7 +107,7 @@ class Bugsink:
         project = self.post("/api/canonical/0/projects/", name="example", team=team["id"])
         return project["id"], self.get(f"/api/canonical/0/projects/{project['id']}/")["dsn"]
 
-    def issues(self, project, count, seconds=20.0):
+    def issues(self, project, count, seconds=60.0):
         """Wait until so many issues are there, and return all by the type of their exception."""
         deadline = time.monotonic() + seconds
         while True:

@@ -113,7 +113,7 @@ def meets(request):
     """Capture in turns with another request."""
     for word in ("begins", "goes on", "ends"):
         sentry_sdk.capture_message(f"{request.params['text']} {word}")
-        served.meeting.wait(timeout=20)
+        served.meeting.wait(timeout=30)
     return hello(request)
 
 

@@ -332,9 +332,9 @@ def test_kill_in_the_middle_of_a_write_sends_no_part(field, part):
         a.do("crash", 3)
         b.do("crash", 3)
         # One that is on its way when its process is killed comes twice.
-        field.sentry.wait_for(lambda: not field.left(), seconds=10.0)
+        field.sentry.wait_for(lambda: not field.left())
         a.begin("die_writing", part)
-        assert a.process.wait(10) == -signal.SIGKILL
+        assert a.process.wait(30) == -signal.SIGKILL
         assert len([name for name in os.listdir(field.spool.directory) if name.endswith(".partial")]) == 1
         b.exit()
     assert field.drain() == NOTHING
@@ -496,7 +496,7 @@ def test_threads_of_several_processes_lose_nothing_and_leave_nothing_open(field)
             process.begin("threads", 8, 20)
         for process in (a, b):
             process.end()
-        field.sentry.wait(errors=2 * 161, seconds=20)
+        field.sentry.wait(errors=2 * 161)
         for process in (a, b):
             assert int(process.do("open_files")) <= process.open + 2
             assert process.do("count_threads").split() == [
@@ -556,7 +556,7 @@ def test_program_that_begins_anew_under_its_process_id_loses_nothing(field):
         a.do("exec_again")
         field.sentry.answer = Answer()
         a.do("ok", 1)
-        field.sentry.wait(errors=5, seconds=2)
+        field.sentry.wait(errors=5)
         a.exit()
     assert field.result()[0] == []
 

@@ -211,7 +211,7 @@ def followed(deployment, folder, python=sys.executable):
     with receiver.serve() as received, started(deployment, folder, python, received.dsn, port) as server:
         assert until(lambda: re.search(deployment.ready, server.output(), re.DOTALL), seconds=30)
         answers = {path: ask(server, path) for path in ("hello", "crash")}
-        assert until(lambda: server.output().count(deployment.done) >= len(answers), seconds=10)
+        assert until(lambda: server.output().count(deployment.done) >= len(answers), seconds=30)
         exit_code = server.end(deployment.end)
         log = server.output()
     return Run(answers, exit_code, received, log, left_in(folder))

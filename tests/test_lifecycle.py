@@ -357,7 +357,7 @@ class TestSessions:
             # ThreadingIntegration has its frames in.
             ended = threading.Event()
             _thread.start_new_thread(lambda: (call(filtered, environ_of()), ended.set()), ())
-            assert ended.wait(5)
+            assert ended.wait(30)
         call(filtered, environ_of())
         client.flush()
         assert sum(session["exited"] for session in captured.sessions) == 4
@@ -489,7 +489,7 @@ class TestScopes:
         class Slow:
             def __iter__(self):
                 making.set()
-                assert closed.wait(10)
+                assert closed.wait(30)
                 yield b"late"
 
             def close(self):
@@ -500,7 +500,7 @@ class TestScopes:
         chunks = []
         thread = threading.Thread(target=lambda: chunks.extend(body))
         thread.start()
-        assert making.wait(10)
+        assert making.wait(30)
         body.close()
         thread.join()
         assert chunks == [b"late"]
@@ -978,14 +978,14 @@ def test_error_of_a_second_thread_in_mid_chunk_is_reported(captured):
             if self.calls == 2:
                 raise ValueError("second")
             inside.set()
-            go_on.wait(5)
+            go_on.wait(30)
             return b"a"
 
     body = SentryMiddleware(lambda environ, start_response: Chunks())(environ_of(), lambda *args: None)
     iter(body)
     thread = threading.Thread(target=lambda: next(body))
     thread.start()
-    inside.wait(5)
+    inside.wait(30)
     with pytest.raises(ValueError, match="second"):
         next(body)
     go_on.set()
@@ -1284,7 +1284,7 @@ class TestUnusedScopes:
             done = [threading.Event() for _ in contexts]
             for number, context in enumerate(contexts):
                 _thread.start_new_thread(lambda n=number, c=context: (c.run(work, n), done[n].set()), ())
-            assert all(event.wait(5) for event in done)
+            assert all(event.wait(30) for event in done)
             sentry_sdk.capture_message("done")
             return []
 
@@ -1344,7 +1344,7 @@ class TestUnusedScopes:
             for event in done:
                 context = contextvars.copy_context()
                 _thread.start_new_thread(lambda e=event, c=context: (c.run(work), e.set()), ())
-            assert all(event.wait(5) for event in done)
+            assert all(event.wait(30) for event in done)
             start_response("200 OK", [])
             return []
 

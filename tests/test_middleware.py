@@ -207,7 +207,7 @@ class TestBodiesThatOthersLookAt:
                 Shared.calls += 1
                 if Shared.calls == 1:
                     first.set()
-                    assert second.wait(10)
+                    assert second.wait(30)
                     return b"slow"
                 return b"quick"
 
@@ -215,7 +215,7 @@ class TestBodiesThatOthersLookAt:
         found = []
         thread = threading.Thread(target=lambda: found.append(next(body)))
         thread.start()
-        assert first.wait(10)
+        assert first.wait(30)
         found.append(next(body))
         second.set()
         thread.join()

@@ -111,7 +111,7 @@ def test_spotlights_tail_tells_the_error_and_the_trace(place, spotlight):
         return {found["type"]: found for found in map(json.loads, lines)}
 
     crash_under_pserve(place, "development.ini", SENTRY_SPOTLIGHT=f"http://localhost:{port}/stream")
-    assert until(lambda: {"error", "trace"} <= told().keys(), seconds=20)
+    assert until(lambda: {"error", "trace"} <= told().keys(), seconds=30)
     error, trace = told()["error"], told()["trace"]
     assert (error["exception_type"], error["exception_value"]) == ("ZeroDivisionError", "crash of myapp")
     assert (error["environment"], error["release"]) == ("development", "myapp@1.0")

@@ -126,11 +126,11 @@ def test_request_of_the_apps_is_a_span_as_ever(load, receiver):
 
 
 def test_request_does_not_wait_for_the_upload(app, receiver):
-    receiver.seconds = 0.5
+    receiver.seconds = 1
     begun = time.perf_counter()
     for _ in range(3):
         app.get("/logged")
-    assert time.perf_counter() - begun < 0.5
+    assert time.perf_counter() - begun < 1
     receiver.seconds = 0
     flush()
     assert len(receiver.errors) == 3
@@ -141,7 +141,7 @@ def test_spotlight_that_is_not_there_costs_nothing(load):
     begun = time.perf_counter()
     for _ in range(20):
         assert app.get("/logged").text == "hello"
-    assert time.perf_counter() - begun < 1
+    assert time.perf_counter() - begun < 5
 
 
 def test_spotlight_gets_what_sentry_gets(load, receiver):
