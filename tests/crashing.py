@@ -365,7 +365,7 @@ class _Commands:
         for number in range(count):
             child = os.fork()
             if not child:
-                self._name, self._count = f"{self._name}-kill{number}", 0
+                self._name, self._count = f"{self._name}-kill{seed}.{number}", 0
                 signal.alarm(60)
                 while True:
                     self.crash(1)
