@@ -52,10 +52,10 @@ class Field:
     def left(self):
         return [file for file in self.spool.files() if file.state != "aside"]
 
-    def drain(self, seconds=30.0):
+    def drain(self, seconds=30.0, **options):
         """Have a last process send what is left; return what has not arrived, and what came twice."""
         self._ended += 1
-        with self.processes(f"last{self._ended}") as (last,):
+        with self.processes(f"last{self._ended}", **options) as (last,):
             last.do("ok", 1)
             self.sentry.wait_for(lambda: not self.left(), seconds=seconds)
             last.exit()
@@ -350,8 +350,8 @@ def missing_after_kills(field, count, seed, captured=0):
             a.begin("kills", count, 0.12, seed + kills)
             a.end()
             kills += count
-    # Half of them are left, and one process sends them, some 60 a second on a busy machine.
-    missing, twice = field.drain(30 + count / 10)
+    # 2,000 kills leave some fifteen thousand.
+    missing, twice = field.drain(30 + len(field.left()) / 20, spool_rate=1000)
     # What was on its way when its process was killed, or when the one was that sent it for another.
     assert twice <= 2 * kills
     return missing
