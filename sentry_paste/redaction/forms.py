@@ -38,6 +38,13 @@ class Where(IntEnum):
     #: As the value in name=value.
     PAIR = 4
 
+    # An enum's own is Python code, and each secret is put into sets.
+    __hash__ = int.__hash__
+
+
+# To ask the class for a member is Python code too, in Python 3.11.
+ANYWHERE, WORD, ADDRESS, WHOLE, PAIR = Where
+
 
 class Secret(NamedTuple):
     """A value to be sought.
@@ -61,11 +68,11 @@ def expanded(secrets: Collection[Secret]) -> Iterator[Secret]:
     """
     are_many = len(secrets) > _MANY
     for secret in secrets:
-        if secret.where is Where.PAIR:
+        if secret.where is PAIR:
             yield secret
-        elif secret.where is Where.ADDRESS:
+        elif secret.where is ADDRESS:
             for shown in _notations(secret.text):
-                yield from (Secret(form, Where.ADDRESS) for form in _forms(shown, are_many))
+                yield from (Secret(form, ADDRESS) for form in _forms(shown, are_many))
         else:
             yield from (Secret(form, secret.where) for form in _forms(secret.text, are_many))
 
@@ -93,7 +100,7 @@ def seed(secret: Secret) -> str:
     """
     # Of a long one the beginning is enough to be recognised.
     text = secret.text[secret.kept :][:64]
-    if secret.where is Where.ADDRESS and ":" in text:
+    if secret.where is ADDRESS and ":" in text:
         return ""
     runs = _RUNS.findall(_PERCENT.sub(" ", text) if "%" in text else text)
     return max(runs, key=len, default="")

@@ -7,7 +7,18 @@ from bisect import bisect_right
 from collections.abc import Collection, Iterable
 from itertools import accumulate
 
-from sentry_paste.redaction.forms import Secret, Where, base64_seed, expanded, seed
+from sentry_paste.redaction.forms import (
+    ADDRESS,
+    ANYWHERE,
+    PAIR,
+    WHOLE,
+    WORD,
+    Secret,
+    Where,
+    base64_seed,
+    expanded,
+    seed,
+)
 from sentry_paste.redaction.names import FILTERED
 
 # What is shorter is in too much that has nothing to do with it.
@@ -74,9 +85,9 @@ class Matcher:
         for secret in expanded(self._secrets):
             if not secret.text:
                 continue
-            if secret.where is not Where.PAIR:
+            if secret.where is not PAIR:
                 self._whole |= {secret.text, f"'{secret.text}'", f'"{secret.text}"', f"b'{secret.text}'"}
-            if secret.where is not Where.WHOLE:
+            if secret.where is not WHOLE:
                 self._by_key.setdefault(secret.text[:_KEY], []).append(secret)
         for group in self._by_key.values():
             group.sort()
@@ -170,7 +181,7 @@ class Matcher:
 
     def _next(self, text: str, start: int, key: str) -> int:
         """Return where to look again: what is sought as a word is not in the middle of one."""
-        if self._by_key[key][0].where is not Where.WORD or not text[start].isalnum():
+        if self._by_key[key][0].where is not WORD or not text[start].isalnum():
             return start + 1
         run = _RUN.match(text, start)
         return max(run.end(), start + 1) if run else start + 1
@@ -217,7 +228,7 @@ class Matcher:
         shared = max(_shared(text, start, secret.text) for secret in near)
         rest_is_cut = not text[start + shared :].strip(_CLOSERS) if len(text) - start - shared < 8 else False
         if len(group) > 1 or shared >= _RECOGNISED or rest_is_cut:
-            return (start + shared, near[0].kept) if near[0].where is not Where.WORD or not is_url else None
+            return (start + shared, near[0].kept) if near[0].where is not WORD or not is_url else None
         return None
 
     def _without_cut(self, text: str) -> str:
@@ -255,7 +266,7 @@ def _seeds_of(secrets: list[Secret]) -> list[str]:
     found = list(_ELLIPSES)
     for secret in secrets:
         found.append(seed(secret))
-        if secret.where is not Where.PAIR:
+        if secret.where is not PAIR:
             found.append(base64_seed(secret))
     return (
         found
@@ -280,14 +291,14 @@ def _shared(text: str, start: int, secret: str) -> int:
 
 def _stands(where: Where, text: str, start: int, end: int, is_url: bool) -> bool:
     """Tell whether what was found stands where it is to be sought."""
-    if where is Where.ANYWHERE:
+    if where is ANYWHERE:
         return True
-    if is_url and where is Where.WORD:
+    if is_url and where is WORD:
         return False
     after = text[end : end + 2]
     if after[:1].isalnum() or _before_is_word(text, start):
         return False
-    if where is Where.ADDRESS:
+    if where is ADDRESS:
         before = text[max(start - 2, 0) : start]
         return not (after[:1] == "." and after[1:].isdigit()) and not (
             before[1:] == "." and before[:1].isdigit()

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 from urllib.parse import unquote_plus
 
-from sentry_paste.redaction.forms import Secret, Where
+from sentry_paste.redaction.forms import ADDRESS, ANYWHERE, PAIR, WHOLE, WORD, Secret, Where
 from sentry_paste.redaction.names import USER_KEYS, Names
 from sentry_paste.redaction.parameters import secret_parameters
 
@@ -69,7 +69,7 @@ def of_request(strings: Mapping[str, str], names: Names) -> set[Secret]:
             found.update(_of_entry(key, value, names))
     # The server's own address is in every URL, also of a client on the same machine.
     own = {strings.get("SERVER_NAME", ""), strings.get("HTTP_HOST", "").partition(":")[0]}
-    return {secret for secret in found if secret.where is not Where.ADDRESS or secret.text not in own}
+    return {secret for secret in found if secret.where is not ADDRESS or secret.text not in own}
 
 
 def of_environ(environ: Mapping[str, Any], names: Names) -> tuple[str, ...]:
@@ -159,10 +159,10 @@ def _of_entry(key: str, value: str, names: Names) -> Iterator[Secret]:
 
 def _parameters(text: str, names: Names) -> Iterator[Secret]:
     for name, raw in secret_parameters(text, names):
-        yield Secret(f"{name}={raw}", Where.PAIR, len(name) + 1)
+        yield Secret(f"{name}={raw}", PAIR, len(name) + 1)
         decoded = unquote_plus(raw)
         if decoded != raw:
-            yield Secret(f"{name}={decoded}", Where.PAIR, len(name) + 1)
+            yield Secret(f"{name}={decoded}", PAIR, len(name) + 1)
         yield from _value(raw)
 
 
@@ -196,7 +196,7 @@ def _pairs(text: str) -> Iterator[tuple[str, str]]:
 def _whole_cookie(text: str) -> Iterator[Secret]:
     # One of a short value would be a parameter's lang=en.
     if len(text) >= _LONG and (";" in text or any(_cookies(text))):
-        yield Secret(text, Where.ANYWHERE)
+        yield Secret(text, ANYWHERE)
 
 
 def _credentials(text: str) -> Iterator[Secret]:
@@ -226,7 +226,7 @@ def _addresses(text: str) -> Iterator[Secret]:
         # With a port, as Forwarded has it.
         for shown in (part, part.rpartition(":")[0]):
             if _LIKE_AN_ADDRESS.fullmatch(shown.partition("%")[0]):
-                yield Secret(shown.partition("%")[0], Where.ADDRESS)
+                yield Secret(shown.partition("%")[0], ADDRESS)
     if "," in text:
         yield from _value(text)
 
@@ -237,7 +237,7 @@ def _person(text: str) -> Iterator[Secret]:
     if any(char.isdigit() or char == "@" for char in text) or len(text) > _LONGEST_WORD:
         yield from _value(text)
     else:
-        where = Where.WORD if len(text) >= _SHORT and text.lower() not in _ROLES else Where.WHOLE
+        where = WORD if len(text) >= _SHORT and text.lower() not in _ROLES else WHOLE
         yield Secret(text, where)
 
 
@@ -252,11 +252,11 @@ def _where(text: str) -> Where | None:
     if text in _NOTHING:
         return None
     if _PATH.match(text) or _is_words(text) or _DATE.fullmatch(text):
-        return Where.WORD if len(text) >= _LONG else None
+        return WORD if len(text) >= _LONG else None
     if len(text) >= _LONG:
-        return Where.ANYWHERE
+        return ANYWHERE
     mixed = any(map(str.isdigit, text)) and any(map(str.isalpha, text))
-    return Where.WORD if mixed and len(text) > _SHORT else None
+    return WORD if mixed and len(text) > _SHORT else None
 
 
 def _is_words(text: str) -> bool:
