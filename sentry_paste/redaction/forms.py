@@ -103,7 +103,7 @@ def seed(secret: Secret) -> str:
     if secret.where is ADDRESS and ":" in text:
         return ""
     runs = _RUNS.findall(_PERCENT.sub(" ", text) if "%" in text else text)
-    return max(runs, key=len, default="")
+    return runs[0] if len(runs) == 1 else max(runs, key=len, default="")
 
 
 def base64_seed(secret: Secret) -> str:

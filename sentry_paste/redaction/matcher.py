@@ -263,16 +263,12 @@ def _seeds_of(secrets: list[Secret]) -> list[str]:
     """Return texts of which every text with a secret has one; none where that cannot be told."""
     if len(secrets) > _FEW:
         return []
-    found = list(_ELLIPSES)
+    found = []
     for secret in secrets:
         found.append(seed(secret))
         if secret.where is not PAIR:
             found.append(base64_seed(secret))
-    return (
-        found
-        if min(map(len, found)) >= 1 and all(len(told) >= _SHORT_SEED or told == "…" for told in found)
-        else []
-    )
+    return [*_ELLIPSES, *found] if min(map(len, found)) >= _SHORT_SEED else []
 
 
 def _shared(text: str, start: int, secret: str) -> int:

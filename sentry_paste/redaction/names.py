@@ -151,6 +151,7 @@ class Names:
         self.is_parameter = _remembering(self._is_parameter)
         self.is_header = _remembering(self._is_header)
         self.is_environ = _remembering(self._is_environ)
+        self.is_personal_header = _remembering(_is_personal_header)
         #: Names that are known to be of no secrets: whether all of a mapping's are is one question.
         self.plain_keys: set[Any] = set()
         self.plain_variables: set[Any] = set()
@@ -181,16 +182,6 @@ class Names:
             return False
         words = set(name.split("_"))
         return _says_secret(name, words) or bool(words & (_ADDRESS_WORDS | _PERSON_WORDS))
-
-    def is_personal_header(self, name: str) -> bool:
-        """Tell whether a secret header holds names or addresses, and no random text.
-
-        Args:
-            name: in any spelling.
-        """
-        name = normal(name)
-        words = set(name.split("_"))
-        return name in _PERSONAL_HEADERS or bool(words & (_ADDRESS_WORDS | _PERSON_WORDS))
 
     def tells_addresses(self, key: str) -> bool:
         """Tell whether a secret key of the environ is one for addresses.
@@ -281,6 +272,13 @@ def _unknown(mapping: Collection[Any], plain: set[Any], rule: Callable[[str], An
         plain.clear()
     plain.update(name for name in mapping if name not in found and len(str(name)) <= _LONGEST_NAME)
     return [name for name in mapping if name in found]
+
+
+def _is_personal_header(name: str) -> bool:
+    """Tell whether a secret header holds names or addresses, and no random text."""
+    name = normal(name)
+    words = set(name.split("_"))
+    return name in _PERSONAL_HEADERS or bool(words & (_ADDRESS_WORDS | _PERSON_WORDS))
 
 
 @lru_cache(maxsize=256)

@@ -251,7 +251,7 @@ def _value(text: str) -> Iterator[Secret]:
 def _where(text: str) -> Where | None:
     if text in _NOTHING:
         return None
-    if _PATH.match(text) or _is_words(text) or _DATE.fullmatch(text):
+    if ("/" in text and _PATH.match(text)) or _is_words(text) or _DATE.fullmatch(text):
         return WORD if len(text) >= _LONG else None
     if len(text) >= _LONG:
         return ANYWHERE
