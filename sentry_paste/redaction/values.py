@@ -86,7 +86,7 @@ def of_environ(environ: Mapping[str, Any], names: Names) -> tuple[str, ...]:
         )
     if environ.keys().isdisjoint(USER_KEYS):
         return found
-    return found + tuple(text for key in USER_KEYS for text in _texts_of(environ.get(key)))
+    return found + tuple(text for key in USER_KEYS if key in environ for text in _texts_of(environ.get(key)))
 
 
 def of_users(texts: Iterable[str]) -> Iterator[Secret]:
