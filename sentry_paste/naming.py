@@ -31,6 +31,8 @@ def framework_name(environ: Mapping[str, Any]) -> tuple[str, str] | None:
     Args:
         environ: as the app has changed it.
     """
+    if environ.keys().isdisjoint(FRAMEWORK_KEYS):
+        return None
     return _of_routes(environ) or _of_routing_args(environ) or _of_turbogears(environ)
 
 
