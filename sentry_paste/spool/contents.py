@@ -37,9 +37,11 @@ def read_contents(file: SpoolFile) -> Contents:
         raise ValueError(f"not a Sentry envelope: {error}") from error
     if not payloads:
         raise ValueError("not a Sentry envelope: it has no items")
-    for type_, payload in payloads:
-        if type_ in ("event", "transaction") and isinstance(payload, dict):
-            return _event(file, len(data), payload, payloads)
+    # A feedback is an event too; where one is with an error, the envelope tells of the error.
+    for types in (("event", "transaction"), ("feedback",)):
+        for type_, payload in payloads:
+            if type_ in types and isinstance(payload, dict):
+                return _event(file, len(data), type_, payload, payloads)
     return Contents(file, len(data), _title_of_items(payloads), payloads=payloads)
 
 
@@ -53,7 +55,7 @@ def _decode(payload: Any) -> Any:
 
 
 def _event(
-    file: SpoolFile, size: int, event: dict[str, Any], payloads: tuple[tuple[str, Any], ...]
+    file: SpoolFile, size: int, type_: str, event: dict[str, Any], payloads: tuple[tuple[str, Any], ...]
 ) -> Contents:
     trace = fields.mapping(fields.mapping(event.get("contexts")).get("trace"))
     errors = tuple(_errors(event))
@@ -62,7 +64,7 @@ def _event(
     return Contents(
         file=file,
         size=size,
-        title=fields.text(event.get("transaction")) if is_transaction else _title(event, errors),
+        title=fields.text(event.get("transaction")) if is_transaction else _title(type_, event, errors),
         level="" if is_transaction else fields.text(event.get("level")),
         transaction=fields.text(event.get("transaction")),
         trace_id=fields.text(trace.get("trace_id")),
@@ -79,11 +81,14 @@ def _event(
     )
 
 
-def _title(event: dict[str, Any], errors: tuple[Error, ...]) -> str:
+def _title(type_: str, event: dict[str, Any], errors: tuple[Error, ...]) -> str:
     """Return what Sentry would title the issue: the last exception, or the message."""
     if errors:
         error = errors[-1]
         return f"{error.type}: {error.value}" if error.value else error.type
+    if type_ == "feedback":
+        feedback = fields.mapping(fields.mapping(event.get("contexts")).get("feedback"))
+        return fields.text(feedback.get("message")) or "(no message)"
     logentry = fields.mapping(event.get("logentry"))
     message = logentry.get("formatted") or logentry.get("message") or event.get("message")
     if isinstance(message, dict):
