@@ -135,13 +135,14 @@ PAGES = (
     "/?kind=all",
     "/?kind=session",
     f"/envelope/{ERROR_ID}",
+    f"/envelope/{FEEDBACK_ID}",
     f"/trace/{TRACE}",
     f"/trace/{TRACE}?span={'2' * 16}",
 )
 
 
 def fill(spool, text="", long="x" * 300):
-    """Keep an error, a transaction, sessions and a log line of one trace, with long or with hostile texts."""
+    """Keep an error, feedback of it, a transaction, sessions and a log line: with long or hostile texts."""
     frames = [frame("charge", True, context_line=f"    {long}", vars={f"v{text}": text or long})]
     values = [
         {"type": "KeyError", "value": text or "'cause'"},
@@ -170,5 +171,7 @@ def fill(spool, text="", long="x" * 300):
     keep_item(
         spool, "sessions", {"aggregates": [{"started": started, "exited": 8, "errored": 1, "crashed": 1}]}
     )
+    given = dict.fromkeys(("name", "contact_email", "message", "source", "url"), text or long)
+    tell(spool, feedback_event(**given))
     line = {"timestamp": 1, "level": text or "info", "body": text or long, "trace_id": TRACE}
     keep_item(spool, "log", {"items": [line]})

@@ -81,6 +81,14 @@ class Snapshot:
         """
         return next((entry for entry in self.entries if entry.file.id == identity), None)
 
+    def about(self, identity: str) -> list[Entry]:
+        """Return the files in which users tell of an error, newest first, but for its own.
+
+        Args:
+            identity: id of the error.
+        """
+        return [entry for entry in self.entries if identity in entry.told.about and entry.file.id != identity]
+
     def of_trace(self, trace_id: str) -> list[Entry]:
         """Return the files that tell of a trace, newest first.
 

@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from sentry_paste.inbox import plots
+from sentry_paste.inbox.feedback import Feedback, feedback
 from sentry_paste.inbox.index import Entry, Index, Snapshot
 from sentry_paste.inbox.listing import Row, grouped, listing
 from sentry_paste.inbox.query import ALL, Query, parameters
@@ -18,6 +19,9 @@ from sentry_paste.inbox.traces import trace
 
 # Files of one trace that a page reads.
 _MOST_OF_TRACE = 100
+
+# Of what users told of one error, so many are shown.
+_MOST_TOLD = 20
 
 
 @dataclass(frozen=True)
@@ -88,6 +92,10 @@ def envelope_page(index: Index, identity: str) -> Page:
     told = entry.told
     trace_id = next(iter(told.trace_ids), "")
     related = opened_all(_others(snapshot, entry, trace_id))
+    said = [Said(one, None) for one in feedback(contents.payloads)] if contents else []
+    head = said.pop(0) if said and entry.file.kind == "feedback" else None
+    of_others = snapshot.about(identity)
+    said += _said(of_others[:_MOST_TOLD], identity)
     return Page(
         "envelope.jinja2",
         {
@@ -97,12 +105,39 @@ def envelope_page(index: Index, identity: str) -> Page:
             "problem": found.problem,
             "trace_id": trace_id,
             "related": related,
+            "feedback": head and head.feedback,
+            "error": snapshot.find(head.feedback.about) if head and head.feedback.about else None,
+            "said": said[:_MOST_TOLD],
+            "said_count": len(said) + max(0, len(of_others) - _MOST_TOLD),
             "own_lines": log_lines(contents.payloads)[:500] if contents else [],
             "story": story(contents, trace_id, related) if contents else None,
             "group": _group(snapshot, entry),
             "waterfall": None if trace_id or contents is None else trace("", [found]),
         },
     )
+
+
+@dataclass(frozen=True)
+class Said:
+    """What a user told of an error.
+
+    Attributes:
+        feedback: what it is.
+        entry: the file that it is in; None where that is the error's own.
+    """
+
+    feedback: Feedback
+    entry: Entry | None
+
+
+def _said(entries: list[Entry], identity: str) -> list[Said]:
+    return [
+        Said(one, found.entry)
+        for found in opened_all(entries)
+        if found.contents
+        for one in feedback(found.contents.payloads)
+        if one.about == identity
+    ]
 
 
 def trace_page(index: Index, trace_id: str, query_string: str) -> Page:

@@ -322,7 +322,6 @@ def test_log_lines_are_shown_as_lines(app, spool, words, titles):
     [
         ("check_in", {"monitor_slug": "nightly", "status": "ok"}, "checkin", "nightly ok"),
         ("trace_metric", {"items": [{"name": "soups"}, {"name": "soups"}]}, "metric", "soups"),
-        ("feedback", {"contexts": {"feedback": {"message": "too salty"}}}, "feedback", "too salty"),
         (
             "client_report",
             {"discarded_events": [{"quantity": 3, "category": "error", "reason": "queue_overflow"}]},
