@@ -222,10 +222,18 @@ class _Reader:
         classes, wrong_off = integrations.disabled([entry for entry in off if isinstance(entry, str)])
         if off:
             self.values["disabled_integrations"] = [*(e for e in off if not isinstance(e, str)), *classes]
-        for place, reason in {**wrong, **wrong_off}.items():
-            option = place.partition(" ")[0]
-            item = next((i for n, i in self.given.items() if n == option or n.startswith(option + ".")), None)
-            self.problems.append(Problem(place, None, reason, item.line if item else None))
+        for found in [*wrong, *wrong_off]:
+            self._tell_of_integration(found)
+
+    def _tell_of_integration(self, found: integrations.Wrong) -> None:
+        names = [n for n in self.given if n == found.option or n.startswith(found.option + ".")]
+        item, reason, value = self.given[names[0]], str(found.error), None
+        written = f"{item.written} {found.entry}".strip()
+        if found.option not in self.given:  # what is wrong is with all of them
+            written = written.rpartition(".")[0]
+        elif not (found.entry or reason.startswith("is no ")):
+            value = _shown(found.option, item.value)
+        self.problems.append(Problem(written, value, reason, item.line))
 
     def _imply(self) -> None:
         """Turn tracing on where rates are given for some paths: for the others the rate is 0."""
