@@ -323,6 +323,26 @@ def test_what_is_not_installed_is_no_mistake_where_the_app_is_not_installed_eith
     assert (report.status(strict=True), report.warnings) == (0, ())
 
 
+def test_library_of_an_integration_is_no_mistake_where_the_app_is_not_installed_either(write_ini):
+    options = (
+        "integrations = sanic, no.such:Thing\nintegration.huey.x = 1\ndisabled_integrations = no.such:Other\n"
+    )
+    app = "[app:main]\nuse = egg:swift#proxy\nfilter-with = sentry\n"
+    report = check(str(write_ini(SENTRY + options + app)))
+    found = {name: origin.partition("; ")[2] for name, (_, origin) in values(report).items()}
+    assert found["integrations"] == "sanic, no are not installed here"
+    assert found["integration.huey.x"] == "huey is not installed here"
+    assert found["disabled_integrations"] == "no is not installed here"
+    assert (report.status(strict=True), report.warnings) == (0, ())
+
+
+def test_integration_that_there_is_not_is_a_mistake_wherever_the_app_is(write_ini):
+    app = "[app:main]\nuse = egg:swift#proxy\nfilter-with = sentry\n"
+    report = check(str(write_ini(SENTRY + "integrations = sanik\n" + app)))
+    assert report.status() == 2
+    assert "did you mean sanic?" in report_text(report)
+
+
 def swift(write_ini, pipeline):
     """Swift's proxy, its sections named as its documentation has them."""
     sections = "[pipeline:main]\npipeline = " + pipeline + "\n[app:proxy-server]\nuse = egg:swift#proxy\n"
@@ -399,8 +419,8 @@ def test_other_mistakes_are_told_all_the_same(write_ini):
 
 def test_what_is_not_installed_stops_the_start_where_the_app_is_installed(write_ini):
     app = "[app:main]\nuse = egg:sentry_paste#example\nfilter-with = sentry\n"
-    report = check(str(write_ini(SENTRY.replace("shop@1", "dist:swift") + "" + app)))
-    assert report.status() == 2
+    for sentry in (SENTRY.replace("shop@1", "dist:swift"), SENTRY + "integrations = sanic\n"):
+        assert check(str(write_ini(sentry + app))).status() == 2
 
 
 def test_the_example_of_ours_is_an_app(write_ini):

@@ -11,6 +11,7 @@ from typing import Any
 
 from sentry_paste import sdk
 from sentry_paste.config import kinds
+from sentry_paste.config.errors import NotInstalledError
 from sentry_paste.config.kinds import Kind
 from sentry_paste.config.options import derive_kind
 from sentry_paste.config.references import Reference, import_name, is_dotted
@@ -26,7 +27,8 @@ def find(name: str) -> type[Any]:
         name: ``sqlalchemy``, as the SDK's module and the integration are called, or a dotted name.
 
     Raises:
-        ValueError: there is none of that name, or its library is not installed.
+        NotInstalledError: its library, or the package that a dotted name begins with, is not installed.
+        ValueError: there is none of that name, or it cannot be imported.
     """
     if is_dotted(name):
         return sdk.integration_class(import_name(name))
@@ -40,7 +42,20 @@ def find(name: str) -> type[Any]:
         module = import_module(f"sentry_sdk.integrations.{name}")
         return sdk.integration_of_module(module, name)
     except Exception as error:  # DidNotEnable where the library is missing, and what its import raises
-        raise ValueError(f"{name} cannot be turned on: {error}") from error
+        told = f"{name} cannot be turned on: {error}"
+        missing = _missing(error)
+        if missing:
+            raise NotInstalledError(told, missing) from error
+        raise ValueError(told) from error
+
+
+def _missing(error: BaseException | None) -> str:
+    """Return the module whose absence an error comes of, an empty text where it has another cause."""
+    while error is not None:
+        if isinstance(error, ModuleNotFoundError) and error.name:
+            return error.name
+        error = error.__context__
+    return ""
 
 
 def _argument(cls: type[Any], name: str, argument: str, text: str) -> Any:

@@ -69,7 +69,7 @@ class _Reader:
 
     def __init__(self, gathered: Gathered, elsewhere: bool = False) -> None:
         self.elsewhere = elsewhere
-        self.absent: dict[str, str] = {}
+        self.absent: dict[str, tuple[str, ...]] = {}
         self.source = gathered.source
         self.base = gathered.base
         self.hidden = gathered.hidden
@@ -107,7 +107,7 @@ class _Reader:
         except Exception as error:  # whatever a value makes of a converter, it is the ini's mistake
             self.values.pop(name, None)
             if self.elsewhere and isinstance(error, NotInstalledError):
-                self.absent[name] = error.name
+                self.absent[name] = (error.name,)
                 return
             item = self.given[name]
             value = None if str(error).startswith("is no ") else _shown(name, item.value)
@@ -216,7 +216,7 @@ class _Reader:
         names = self.values.get("integrations", [])
         given = [entry for entry in names if not isinstance(entry, str)]
         made, wrong = integrations.build_all([entry for entry in names if isinstance(entry, str)], arguments)
-        if made or given:
+        if names or arguments:
             self.values["integrations"] = [*given, *made]
         off = self.values.get("disabled_integrations", [])
         classes, wrong_off = integrations.disabled([entry for entry in off if isinstance(entry, str)])
@@ -227,6 +227,10 @@ class _Reader:
 
     def _tell_of_integration(self, found: integrations.Wrong) -> None:
         names = [n for n in self.given if n == found.option or n.startswith(found.option + ".")]
+        if self.elsewhere and isinstance(found.error, NotInstalledError):
+            for name in names:
+                self.absent[name] = (*self.absent.get(name, ()), found.error.name)
+            return
         item, reason, value = self.given[names[0]], str(found.error), None
         written = f"{item.written} {found.entry}".strip()
         if found.option not in self.given:  # what is wrong is with all of them
