@@ -10,7 +10,7 @@ from typing import Any
 
 from sentry_paste import network
 from sentry_paste.config import Settings
-from sentry_paste.structure import Layer, Structure
+from sentry_paste.structure import INCLUDES, Layer, Structure
 
 #: From the weightiest: nothing is reported; it costs too much, or is not what it seems; good to know.
 SEVERITIES = ("high", "medium", "low")
@@ -112,7 +112,7 @@ def _way_out(structure: Structure, outside: tuple[Layer, ...], sentry: Layer) ->
     catcher = next((layer.name for layer in outside if layer.is_catcher), "")
     if catcher:
         return f"write {sentry.name} right behind {catcher}"
-    if sentry.placed == "pyramid.includes":
+    if sentry.placed == INCLUDES:
         return f"a [filter:sentry], and {_around_all(structure, 'sentry')}, would cover them"
     if structure.outermost.startswith("pipeline:"):
         return f"make {sentry.name} the first of [{structure.outermost}]"

@@ -12,7 +12,7 @@ from sentry_paste.check import Filter, Report
 from sentry_paste.console import clean
 from sentry_paste.effective import Value
 from sentry_paste.sendtest import NAME, Sent, SentryPasteTest
-from sentry_paste.structure import SCRIPT, Layer, Structure
+from sentry_paste.structure import INCLUDES, SCRIPT, Layer, Structure
 
 _WIDTH = 100
 # How wide the column of values gets; a longer value pushes its origin out.
@@ -32,7 +32,7 @@ _START_UP = {
     "filter-with": _STARTED_FIRST,
     SCRIPT: "CKAN reads this file by itself: Sentry stands where your wsgi.py puts it around the app, with "
     "these options. A crash of CKAN's factory is not reported.",
-    "pyramid.includes": "Sentry is started where the app's configuration includes it: what goes wrong before "
+    INCLUDES: "Sentry is started where the app's configuration includes it: what goes wrong before "
     "is not reported, and an exception that ends the process after it is.",
     "other composite": "Whether a crash of the app's factory is reported depends on {placed_in}.",
 }

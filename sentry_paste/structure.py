@@ -34,9 +34,11 @@ _INCLUDED = frozenset({"sentry_paste", "sentry_paste.pyramid"})
 
 #: Where Sentry stands that a script puts around the app, with options from the app's section.
 SCRIPT = "script"
+#: Where Sentry stands that Pyramid puts around the app, with options from the app's settings.
+INCLUDES = "pyramid.includes"
 
 # What puts it there where no section of its own does.
-_PLACED = {SCRIPT: "SentryMiddleware of your wsgi.py", "pyramid.includes": "pyramid.includes"}
+_PLACED = {SCRIPT: "SentryMiddleware of your wsgi.py", INCLUDES: INCLUDES}
 
 
 class IniError(ValueError):
@@ -237,10 +239,10 @@ def _app(context: Any) -> Layer:
 def _included(context: Any, app: Layer) -> Layer:
     """Return an app in Sentry where its settings say that: to Pyramid, or to the script that loads it."""
     settings = {**context.global_conf, **context.local_conf}
-    placed = "pyramid.includes"
+    placed = INCLUDES
     if app.reads_itself and any(key.startswith(PREFIX) for key in settings):
         placed = SCRIPT
-    elif _INCLUDED.isdisjoint(settings.get("pyramid.includes", "").split()):
+    elif _INCLUDED.isdisjoint(settings.get(INCLUDES, "").split()):
         return app
     place = ("here", "__file__")
     return Layer(

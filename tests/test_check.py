@@ -386,13 +386,15 @@ sentry.release = dist:ckan
 def test_options_of_a_script_are_read_from_ckans_section(write_ini):
     report = check(str(write_ini(CKAN)))
     assert states(report) == [("SENTRY", "sentry"), ("covered", "main")]
-    assert values(report)["dsn"] == ("https://***@sentry.example/7", "[app:main]")
+    assert values(report)["dsn"] == ("https://***@sentry.example/7", "[app:main] line 4")
     assert "CKAN reads this file by itself" in report_text(report)
     assert (report.status(strict=True), report.warnings) == (0, ())
 
 
 def test_mistake_in_ckans_section_is_told(write_ini):
-    assert check(str(write_ini(CKAN + "sentry.sample_rate = many\n"))).status() == 2
+    report = check(str(write_ini(CKAN + "sentry.sample_rate = many\n")))
+    assert report.status() == 2
+    assert "line 6: sentry.sample_rate = many: expected a number from 0 to 1" in report_text(report)
 
 
 @pytest.mark.parametrize(
@@ -568,7 +570,7 @@ def test_check_reads_what_a_start_reads(write_ini, monkeypatch, layout, variable
     read = {"start": [], "check": []}
 
     def noting(who):
-        def read_and_note(global_conf, local_conf, elsewhere=False):
+        def read_and_note(global_conf, local_conf, *_more):
             read[who].append((dict(global_conf), dict(local_conf)))
             return read_ini(global_conf, local_conf)
 
@@ -1137,9 +1139,30 @@ class TestPyramidIncludes:
         assert "Sentry is started where the app's configuration includes it" in text
 
     def test_mistake_in_its_settings_is_told(self, write_ini):
-        report = check(str(write_ini(self.APP + "        sentry.sample_rate = much\n")))
+        report = check(str(write_ini(textwrap.dedent(self.APP) + "sentry.sample_rate = much\n")))
         assert report.status() == 2
-        assert "sample_rate = much" in report_text(report)
+        assert f"{report.path} [app:main]: 1 mistake" in report_text(report)
+        assert "line 8: sentry.sample_rate = much" in report_text(report)
+
+    def test_option_is_told_with_its_section_and_line(self, write_ini):
+        text = textwrap.dedent(self.APP) + "[DEFAULT]\nsentry.environment = test\n"
+        found = values(check(str(write_ini(text))))
+        assert found["release"] == ("shop@1", "[app:main] line 7")
+        assert found["environment"] == ("test", "[DEFAULT] line 9")
+
+    def test_option_that_default_hides_is_told(self, write_ini):
+        text = textwrap.dedent(self.APP) + "[DEFAULT]\nsentry.release = other\n"
+        told = "sentry.release (line 7) is hidden by sentry.release of [DEFAULT]; remove that one"
+        assert told in warnings_of(check(str(write_ini(text))))
+
+    def test_section_of_another_file_is_not_taken_for_one_of_this(self, write_ini):
+        write_ini(textwrap.dedent(self.APP), "other.ini")
+        path = write_ini(
+            "[app:main]\nuse = egg:a\nsentry.release = 1\n[composite:both]\nuse = egg:Paste#urlmap\n"
+            "/ = config:other.ini\n"
+        )
+        found = values(check(str(path), "both"))
+        assert found["release"] == ("shop@1", "[app:main]")
 
     def test_filter_outside_of_it_is_not_covered(self, write_ini):
         report = check(

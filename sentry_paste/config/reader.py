@@ -35,7 +35,10 @@ _COMMENT = re.compile(r"\s[;#].*")
 
 
 def read_ini(
-    global_conf: Mapping[str, str], local_conf: Mapping[str, str], elsewhere: bool = False
+    global_conf: Mapping[str, str],
+    local_conf: Mapping[str, str],
+    elsewhere: bool = False,
+    section: str = "",
 ) -> Settings:
     """Read the options that PasteDeploy hands to a factory.
 
@@ -45,11 +48,12 @@ def read_ini(
         global_conf: ``[DEFAULT]``, and what the loader adds: ``here`` and ``__file__``.
         local_conf: the filter's section.
         elsewhere: whether the app is installed somewhere else: what is not installed here is no mistake.
+        section: that the options stand in, where that is known; without brackets.
 
     Raises:
         ConfigError: an option is unknown, has a wrong value, or names what cannot be imported.
     """
-    return _Reader(gather(global_conf, local_conf), elsewhere).settings()
+    return _Reader(gather(global_conf, local_conf, section), elsewhere).settings()
 
 
 def read_keywords(keywords: Mapping[str, Any]) -> Settings:

@@ -86,17 +86,18 @@ def option_name(key: str) -> str:
     return head.replace("-", "_") + dot + rest
 
 
-def gather(global_conf: Mapping[str, str], local_conf: Mapping[str, str]) -> Gathered:
+def gather(global_conf: Mapping[str, str], local_conf: Mapping[str, str], name: str = "") -> Gathered:
     """Gather the options of a filter from what PasteDeploy hands to its factory.
 
     Args:
         global_conf: ``[DEFAULT]``, and what the loader adds: ``here`` and ``__file__``.
         local_conf: the filter's section. Keys that begin with two underscores are the loader's.
+        name: of the section; where it is not known, it is looked for among those of this package's.
     """
     path = global_conf.get("__file__", "")
     file = IniFile.read(path) if path else None
     local = {key: value for key, value in local_conf.items() if not key.startswith("__")}
-    section = file.section_of(local) if file else None
+    section = (file.sections.get(name) if name else file.section_of(local)) if file else None
     place = f"[{section.name}]" if section else "section"
     gathered = Gathered(
         source=f"{path or 'ini'}{' ' + place if section else ''}",
@@ -160,7 +161,7 @@ def _from_above(
                 gathered.given[option_name(key)] = Given(option_name(key), key, value, "command line")
             elif key in section.values and key in defaults:
                 gathered.hidden.append(key)
-                _tell_hidden(gathered.source, key, section)
+                _tell_hidden(gathered.source, key, section, section in file.ours())
             elif key in section.values or (key.startswith(PREFIX) and key not in defaults):
                 # Not in the file's own [DEFAULT]: the command line has put it into global_conf.
                 gathered.given[option_name(key)] = Given(option_name(key), key, value, "command line")
@@ -178,16 +179,12 @@ def _is_option(name: str) -> bool:
     return name in options() or family_of(name) is not None or name in ALIASES or name in NO_LONGER
 
 
-def _tell_hidden(source: str, key: str, section: Section) -> None:
+def _tell_hidden(source: str, key: str, section: Section, is_ours: bool) -> None:
     other = key[len(PREFIX) :] if key.startswith(PREFIX) else PREFIX + key
-    log.warning(
-        "%s: %s (line %s) is hidden by %s of [DEFAULT]; write %s instead",
-        source,
-        key,
-        section.lines.get(key, "?"),
-        key,
-        other,
-    )
+    # An app's section has no other name for it.
+    told = f"write {other} instead" if is_ours else "remove that one"
+    line = section.lines.get(key, "?")
+    log.warning("%s: %s (line %s) is hidden by %s of [DEFAULT]; %s", source, key, line, key, told)
 
 
 def from_keywords(keywords: Mapping[str, Any]) -> Gathered:
