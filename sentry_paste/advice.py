@@ -138,6 +138,26 @@ def _on_no_app(sentry: Layer) -> Iterator[Warned]:
         )
 
 
+def of_settings(layer: Layer, settings: Settings) -> Iterator[Warned]:
+    """Yield which options of ``[DEFAULT]`` may not be among the settings of an app of Pyramid's.
+
+    PasteDeploy gives a factory ``[DEFAULT]`` apart from the section, and Pyramid's own make settings of the
+    section alone.
+
+    Args:
+        layer: Sentry as it stands around the app.
+        settings: of it.
+    """
+    names = [f"sentry.{name}" for name, origin in settings.origins.items() if origin.place == "[DEFAULT]"]
+    if layer.placed == INCLUDES and names:
+        reach, them = ("reaches", "it") if len(names) == 1 else ("reach", "them")
+        yield Warned(
+            "medium",
+            f"{', '.join(sorted(names))} of [DEFAULT] {reach} Pyramid only where the app's factory hands "
+            f"global_config on, which most do not; write {them} in [{layer.section}]",
+        )
+
+
 def of_options(facts: Facts) -> Iterator[Warned]:
     """Yield what is to be said of a filter's options.
 

@@ -17,6 +17,7 @@ from sentry_paste.advice import (
     of_connection,
     of_ignored,
     of_options,
+    of_settings,
     of_structure,
     reports,
 )
@@ -185,7 +186,7 @@ def _examine(layer: Layer, connect: bool, elsewhere: bool) -> tuple[Filter, list
             return Filter(layer, title, mistake=mistake), _told(messages, mistake.source)
     facts = Facts(settings, options)
     warned = _told(messages, settings.source)
-    warned += of_options(facts)
+    warned += [*of_settings(layer, settings), *of_options(facts)]
     reached = None
     if connect and settings.sdk.get("dsn"):
         unreached = list(of_connection(facts))

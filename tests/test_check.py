@@ -1155,6 +1155,24 @@ class TestPyramidIncludes:
         told = "sentry.release (line 7) is hidden by sentry.release of [DEFAULT]; remove that one"
         assert told in warnings_of(check(str(write_ini(text))))
 
+    def test_option_of_default_that_most_apps_do_not_hand_on_is_warned_of(self, write_ini, load):
+        ini = """
+            [DEFAULT]
+            sentry.max_breadcrumb = 7
+
+            [app:main]
+            paste.app_factory = test_pyramid:make
+            pyramid.includes = sentry_paste
+            sentry.dsn = https://public@sentry.example/7
+            sentry.release = 1
+        """
+        load(ini)  # would be refused if the setting were there
+        (told,) = warnings_of(check(str(write_ini(ini.replace("breadcrumb ", "breadcrumbs ")))))
+        assert told == (
+            "sentry.max_breadcrumbs of [DEFAULT] reaches Pyramid only where the app's factory hands "
+            "global_config on, which most do not; write it in [app:main]"
+        )
+
     def test_section_of_another_file_is_not_taken_for_one_of_this(self, write_ini):
         write_ini(textwrap.dedent(self.APP), "other.ini")
         path = write_ini(
