@@ -29,7 +29,8 @@ from sentry_paste.config.sources import option_name
 from sentry_paste.effective import Value, effective
 from sentry_paste.errorpage import ErrorPage
 from sentry_paste.inbox.settings import read_settings as read_inbox
-from sentry_paste.structure import INCLUDES, SCRIPT, IniError, Layer, Structure, read_structure
+from sentry_paste.staticreader import read_structure
+from sentry_paste.structure import INCLUDES, SCRIPT, IniError, Layer, Structure
 from sentry_paste.testing import capture_envelopes
 
 log = logging.getLogger("sentry_paste")
