@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from sentry_paste import network
-from sentry_paste.console import clean, contents_text, table_text
+from sentry_paste.console import contents_text, table_text
 from sentry_paste.progress import Meter
 from sentry_paste.spool import Spool, read_contents
 from sentry_paste.spool.commands import tending
@@ -24,6 +24,7 @@ from sentry_paste.spool.commands.survey import Held, Survey, survey
 from sentry_paste.spool.destinations import destination_names
 from sentry_paste.spool.names import ANY_DESTINATION
 from sentry_paste.spooltext import kinds_text, number, plan_text, sent_text, summary_text, them, unnamed_text
+from sentry_paste.terminal import clean
 
 
 def _spool(options: argparse.Namespace) -> Spool:

@@ -17,11 +17,12 @@ from paste.deploy import loadapp
 from webtest import TestApp
 
 from sentry_paste.check import check
-from sentry_paste.checktext import report_text, wants_colour
+from sentry_paste.checktext import report_text
 from sentry_paste.cli import main
 from sentry_paste.config import read_ini
 from sentry_paste.staticreader import read_structure
 from sentry_paste.structure import IniError
+from sentry_paste.terminal import wants_colour
 
 INIS = Path(__file__).with_name("inis")
 
