@@ -55,6 +55,8 @@ def _feedback(payloads: Payloads) -> Iterator[Feedback]:
             told = fields.mapping(fields.mapping(fields.mapping(payload).get("contexts")).get("feedback"))
             if told:
                 yield _told(told, payload)
+        elif type_ == "user_report" and isinstance(payload, dict):
+            yield _reported(payload)
 
 
 def _told(told: Mapping[str, Any], event: Mapping[str, Any]) -> Feedback:
@@ -71,6 +73,19 @@ def _told(told: Mapping[str, Any], event: Mapping[str, Any]) -> Feedback:
         url=fields.text(told.get("url")),
         about=_identity(told.get("associated_event_id")),
         time=fields.time(event.get("timestamp")),
+    )
+
+
+def _reported(report: Mapping[str, Any]) -> Feedback:
+    """Return the feedback of https://develop.sentry.dev/sdk/data-model/envelope-items/#user-report."""
+    return Feedback(
+        name=fields.text(report.get("name")),
+        email=fields.text(report.get("email")),
+        source="",
+        message=fields.text(report.get("comments")),
+        url="",
+        about=_identity(report.get("event_id")),
+        time=None,
     )
 
 

@@ -92,10 +92,11 @@ def envelope_page(index: Index, identity: str) -> Page:
     told = entry.told
     trace_id = next(iter(told.trace_ids), "")
     related = opened_all(_others(snapshot, entry, trace_id))
-    said = [Said(one, None) for one in feedback(contents.payloads)] if contents else []
-    head = said.pop(0) if said and entry.file.kind == "feedback" else None
-    of_others = snapshot.about(identity)
-    said += _said(of_others[:_MOST_TOLD], identity)
+    own = feedback(contents.payloads) if contents else []
+    head = own.pop(0) if own and entry.file.kind == "feedback" else None
+    error = snapshot.find(head.about) if head and head.about else None
+    of_others = [one for one in snapshot.about(identity) if one.file.path != entry.file.path]
+    said = [*(Said(one, None) for one in own), *_said(of_others[:_MOST_TOLD], identity)]
     return Page(
         "envelope.jinja2",
         {
@@ -105,8 +106,8 @@ def envelope_page(index: Index, identity: str) -> Page:
             "problem": found.problem,
             "trace_id": trace_id,
             "related": related,
-            "feedback": head and head.feedback,
-            "error": snapshot.find(head.feedback.about) if head and head.feedback.about else None,
+            "feedback": head,
+            "error": error if error and error.file.kind != "feedback" else None,
             "said": said[:_MOST_TOLD],
             "said_count": len(said) + max(0, len(of_others) - _MOST_TOLD),
             "own_lines": log_lines(contents.payloads)[:500] if contents else [],
@@ -123,7 +124,7 @@ class Said:
 
     Attributes:
         feedback: what it is.
-        entry: the file that it is in; None where that is the error's own.
+        entry: the file whose page tells more; None where that is the error's own.
     """
 
     feedback: Feedback
@@ -132,7 +133,7 @@ class Said:
 
 def _said(entries: list[Entry], identity: str) -> list[Said]:
     return [
-        Said(one, found.entry)
+        Said(one, found.entry if found.entry.file.id != identity else None)
         for found in opened_all(entries)
         if found.contents
         for one in feedback(found.contents.payloads)

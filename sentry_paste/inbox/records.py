@@ -182,6 +182,8 @@ def title(kind: str, payloads: Payloads) -> str:
         if type_ == "feedback":
             contexts = fields.mapping(fields.mapping(payload).get("contexts"))
             return fields.text(fields.mapping(contexts.get("feedback")).get("message"))
+        if type_ == "user_report":
+            return fields.text(fields.mapping(payload).get("comments"))
     return ""
 
 

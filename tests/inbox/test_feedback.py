@@ -3,6 +3,7 @@
 import uuid
 
 import pytest
+from sentry_sdk.envelope import Envelope, Item, PayloadRef
 
 from spooled import ERROR_ID, FEEDBACK_ID, SCRIPT, TRACE, error_event, feedback_event, keep, keep_item, tell
 
@@ -149,9 +150,48 @@ def test_what_is_no_feedback_is_told_as_json(app, spool, words, junk):
     assert html.select_one("details.raw").has_attr("open")
 
 
-def test_a_picture_beside_it_is_named(app, spool, words):
-    from sentry_sdk.envelope import Envelope, Item, PayloadRef
+@pytest.fixture
+def reported(spool):
+    """An error, and an older SDK's report of its user: its envelope has the id of the error."""
+    keep(spool, error_event())
+    report = {"event_id": ERROR_ID, "name": "Bo", "email": "bo@shop.example", "comments": "Too hot."}
+    items = [Item(PayloadRef(json=report), type="user_report")]
+    return spool.write(Envelope(headers={"event_id": ERROR_ID}, items=items))
 
+
+def test_report_of_a_user_is_feedback_too(app, reported, rows):
+    (row,) = rows(app.get("/?kind=feedback"))
+    assert row.startswith("Too hot. from Bo, bo@shop.example")
+
+
+def test_the_page_of_an_error_is_its_own_where_a_report_has_its_id(app, reported, words):
+    html = app.get("/?kind=feedback").click("Too hot").html
+    assert words(html.h1) == "OrderError"
+    (said,) = html.select("[aria-labelledby=feedback] li")
+    assert words(said) == "Too hot. Bo, bo@shop.example"
+    assert not said.select("a"), "it would lead to this page"
+
+
+def test_a_report_whose_error_is_gone_has_a_page(app, reported, spool, words):
+    spool.files("error")[0].path.unlink()
+    html = app.get(f"/envelope/{ERROR_ID}").html
+    assert words(html.h1) == "Feedback from Bo"
+    assert facts(html, words)["Error"] == f"{ERROR_ID} not in this spool"
+
+
+def test_a_report_in_the_envelope_of_its_error_is_on_its_page(app, spool, words):
+    report = {"event_id": ERROR_ID, "name": "", "email": "", "comments": "Too hot."}
+    envelope = Envelope(
+        headers={"event_id": ERROR_ID}, items=[Item(PayloadRef(json=report), type="user_report")]
+    )
+    envelope.add_event(error_event())
+    spool.write(envelope)
+    html = app.get(f"/envelope/{ERROR_ID}").html
+    assert words(html.h1) == "OrderError"
+    assert words(html.select_one("[aria-labelledby=feedback] li")) == "Too hot. Anonymous"
+
+
+def test_a_picture_beside_it_is_named(app, spool, words):
     event = feedback_event()
     items = [
         Item(PayloadRef(json=event), type="feedback"),
