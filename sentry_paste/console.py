@@ -135,6 +135,11 @@ def _contents(contents: Contents, names: Mapping[str, str], all_frames: bool) ->
     for error in reversed(contents.errors):
         yield ""
         yield from _error(error, all_frames)
+    if contents.stack:
+        yield ""
+        yield "Stack"
+        for frame in contents.stack:
+            yield from _frame(frame, all_frames)
     if contents.spans:
         yield ""
         yield "Spans"

@@ -74,6 +74,7 @@ def _event(
         details=tuple(_details(event)),
         tags=tuple(fields.pairs(event.get("tags"))),
         errors=errors,
+        stack=() if errors else _stack(event),
         breadcrumbs=tuple(_breadcrumbs(event)),
         spans=spans,
         duration=spans[0].duration if spans else None,
@@ -128,11 +129,20 @@ def _errors(event: dict[str, Any]) -> Iterator[Error]:
             value=fields.text(exception.get("value")),
             handled=handled if isinstance(handled, bool) else None,
             mechanism=fields.text(mechanism.get("type")),
-            frames=tuple(
-                _frame(frame)
-                for frame in fields.items(fields.mapping(exception.get("stacktrace")).get("frames"))
-            ),
+            frames=_frames(exception),
         )
+
+
+def _stack(event: dict[str, Any]) -> tuple[Frame, ...]:
+    """Return the stack of an event without an exception: its own, or that of the thread it is of."""
+    threads = list(fields.values(event.get("threads")))
+    own = [thread for thread in threads if thread.get("crashed") is True or thread.get("current") is True]
+    return next((found for one in (event, *own, *threads) if (found := _frames(one))), ())
+
+
+def _frames(interface: dict[str, Any]) -> tuple[Frame, ...]:
+    stacktrace = fields.mapping(interface.get("stacktrace"))
+    return tuple(_frame(frame) for frame in fields.items(stacktrace.get("frames")))
 
 
 def _frame(frame: dict[str, Any]) -> Frame:

@@ -109,6 +109,7 @@ class Contents:
         details: user, extra and contexts, each with its pairs of name and value.
         tags: pairs of name and value.
         errors: the exceptions, the outermost last.
+        stack: where an event came from that has no exception, innermost last; often empty.
         breadcrumbs: oldest first.
         spans: the transaction and its spans, as a tree read from top to bottom.
         duration: of a transaction, in seconds.
@@ -127,6 +128,7 @@ class Contents:
     details: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = ()
     tags: tuple[tuple[str, str], ...] = ()
     errors: tuple[Error, ...] = ()
+    stack: tuple[Frame, ...] = ()
     breadcrumbs: tuple[Breadcrumb, ...] = ()
     spans: tuple[Span, ...] = ()
     duration: float | None = None

@@ -7,6 +7,7 @@ from spooled import (
     TRACE,
     TRANSACTION_ID,
     error_event,
+    frame,
     keep,
     keep_item,
     transaction_event,
@@ -73,6 +74,28 @@ def test_local_variables_are_folded(error_page, words):
     variables = error_page.select_one(".variables")
     assert not variables.has_attr("open")
     assert words(variables) == "2 local variables guests 0 total '2790'"
+
+
+@pytest.mark.parametrize(
+    "stack",
+    [
+        {"threads": {"values": [{"current": True, "stacktrace": {"frames": [frame("charge", True)]}}]}},
+        {
+            "threads": [
+                {"name": "other", "stacktrace": {"frames": [frame("sleep", True)]}},
+                {"crashed": True, "stacktrace": {"frames": [frame("charge", True)]}},
+            ]
+        },
+        {"stacktrace": {"frames": [frame("charge", True)]}},
+    ],
+)
+def test_the_stack_of_a_message_is_shown(app, spool, words, stack):
+    """What attach_stacktrace adds to a message is that of its thread."""
+    keep(spool, error_event(exception=None, message="late", **stack))
+    html = app.get(f"/envelope/{ERROR_ID}").html
+    section = html.select_one("[aria-labelledby=stack]")
+    assert words(section).startswith("Where it came from charge charge.py :12")
+    assert not html.select("section.error"), "it is no traceback"
 
 
 def test_request_tags_and_breadcrumbs_are_shown(error_page, words):

@@ -29,7 +29,7 @@ from sentry_paste.spool.destinations import note_destination
 from sentry_paste.spool.names import destination_of
 from sentry_paste.spool.owner import Owner, current
 
-from spooled import feedback_event, tell
+from spooled import error_event, feedback_event, frame, keep, tell
 
 # The process of a number that none has: more than Linux gives.
 DEAD = Owner(current().host, current().boot, 4_194_999, 5)
@@ -747,6 +747,13 @@ def test_no_command_prints_control_characters_of_names_or_contents(spool, receiv
         out, err = capsys.readouterr()
         assert all(char.isprintable() or char == "\n" for char in out + err)
     assert len(names(spool)) == 4
+
+
+def test_show_has_the_stack_of_a_message(spool, capsys):
+    threads = [{"current": True, "stacktrace": {"frames": [frame("charge", True)]}}]
+    file = keep(spool, error_event(exception=None, message="late", threads=threads))
+    assert command(spool, "show", file.id) == 0
+    assert "\nStack\n  File charge.py, line 12, in charge\n" in capsys.readouterr().out
 
 
 def test_feedback_is_told_by_its_message(spool, capsys):
