@@ -121,7 +121,13 @@ def _details(event: dict[str, Any]) -> Iterator[tuple[str, tuple[tuple[str, str]
 
 
 def _errors(event: dict[str, Any]) -> Iterator[Error]:
-    for exception in fields.values(event.get("exception")):
+    types: dict[int, str] = {}
+    exceptions = list(fields.values(event.get("exception")))
+    for exception in exceptions:
+        identity = fields.mapping(exception.get("mechanism")).get("exception_id")
+        if type(identity) is int:
+            types[identity] = fields.text(exception.get("type"))
+    for exception in exceptions:
         mechanism = fields.mapping(exception.get("mechanism"))
         handled = mechanism.get("handled")
         yield Error(
@@ -130,7 +136,19 @@ def _errors(event: dict[str, Any]) -> Iterator[Error]:
             handled=handled if isinstance(handled, bool) else None,
             mechanism=fields.text(mechanism.get("type")),
             frames=_frames(exception),
+            group=_group(mechanism, types),
         )
+
+
+def _group(mechanism: Mapping[str, Any], types: Mapping[int, str]) -> str:
+    """Return the type of the group that an exception is in.
+
+    See https://develop.sentry.dev/sdk/data-model/event-payloads/exception/#exception-mechanism.
+    """
+    if not fields.text(mechanism.get("source")).startswith("exceptions["):
+        return ""
+    parent = mechanism.get("parent_id")
+    return (types.get(parent) if type(parent) is int else "") or "a group"
 
 
 def _stack(event: dict[str, Any]) -> tuple[Frame, ...]:

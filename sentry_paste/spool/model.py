@@ -41,6 +41,8 @@ class Error:
         handled: what its mechanism says, None where it says nothing.
         mechanism: what reported it, ``wsgi`` or ``logging`` say.
         frames: the stack, innermost last.
+        group: the type of the group of exceptions that it is in, ``a group`` where that is not known; else
+            empty.
     """
 
     type: str
@@ -48,6 +50,7 @@ class Error:
     handled: bool | None
     mechanism: str
     frames: tuple[Frame, ...]
+    group: str = ""
 
 
 @dataclass(frozen=True)

@@ -98,6 +98,38 @@ def test_the_stack_of_a_message_is_shown(app, spool, words, stack):
     assert not html.select("section.error"), "it is no traceback"
 
 
+def member(identity, parent, type_, source, **more):
+    mechanism = {"type": "chained", "exception_id": identity, "parent_id": parent, "source": source}
+    return {"type": type_, "value": "", "mechanism": {**mechanism, **more}}
+
+
+def test_what_is_in_a_group_of_exceptions_is_told_as_such(app, spool, words):
+    """As the SDK has them: the group last, what is in it and what caused that by parent_id."""
+    values = [
+        member(4, 3, "OSError", "__cause__"),
+        member(3, 0, "KeyError", "exceptions[1]"),
+        member(2, 1, "TypeError", "exceptions[0]"),
+        member(1, 0, "Inner", "exceptions[0]", is_exception_group=True),
+        {"type": "Outer", "mechanism": {"type": "wsgi", "exception_id": 0, "is_exception_group": True}},
+    ]
+    keep(spool, error_event(exception={"values": values}))
+    html = app.get(f"/envelope/{ERROR_ID}").html
+    assert [words(cause) for cause in html.select(".cause")] == [
+        "one of the exceptions in Outer",
+        "one of the exceptions in Inner",
+        "one of the exceptions in Outer",
+        "raised after",
+    ]
+
+
+@pytest.mark.parametrize("parent", [None, 7, -1, "0", [], {}, True, 10**30])
+def test_group_that_is_not_there_is_not_named(app, spool, words, parent):
+    values = [member(1, parent, "KeyError", "exceptions[1]"), {"type": "Outer", "value": ""}]
+    keep(spool, error_event(exception={"values": values}))
+    (cause,) = app.get(f"/envelope/{ERROR_ID}").html.select(".cause")
+    assert words(cause) == "one of the exceptions in a group"
+
+
 def test_request_tags_and_breadcrumbs_are_shown(error_page, words):
     text = words(error_page.main)
     assert "POST http://shop.example/pay" in text
