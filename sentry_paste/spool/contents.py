@@ -7,6 +7,7 @@ if it were missing, and no value is trusted to be safe to print.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
@@ -17,6 +18,12 @@ from sentry_paste.spool import fields
 from sentry_paste.spool.model import Breadcrumb, Contents, Error, Frame, Span
 from sentry_paste.spool.names import SpoolFile
 from sentry_paste.spool.reading import read_bytes
+
+# Where a message of logging has an argument (printf-style formatting). Bounded: what is no argument is long.
+_PLACE = re.compile(r"%(?:\((?P<name>[^)]{0,100})\))?(?P<how>[-#0 +]{0,5}\d{0,5}(?:\.\d{1,5})?[a-zA-Z%])")
+# A message may name an argument as often as it wants: so many are filled in, so many characters of each.
+_MOST_ARGUMENTS = 50
+_MOST_ARGUMENT = 2000
 
 
 def read_contents(file: SpoolFile) -> Contents:
@@ -91,10 +98,30 @@ def _title(type_: str, event: dict[str, Any], errors: tuple[Error, ...]) -> str:
         feedback = fields.mapping(fields.mapping(event.get("contexts")).get("feedback"))
         return fields.text(feedback.get("message")) or "(no message)"
     logentry = fields.mapping(event.get("logentry"))
-    message = logentry.get("formatted") or logentry.get("message") or event.get("message")
+    message = logentry.get("formatted") or _filled(logentry) or event.get("message")
     if isinstance(message, dict):
         message = message.get("formatted") or message.get("message")
     return fields.text(message) or "(no message)"
+
+
+def _filled(logentry: Mapping[str, Any]) -> Any:
+    """Return a message with its arguments in it, as Sentry fills it in where an older SDK has not."""
+    message, params = logentry.get("message"), logentry.get("params")
+    if not isinstance(message, str) or not isinstance(params, (list, dict)) or not params:
+        return message
+    left = iter(params if isinstance(params, list) else ())
+
+    def fill(match: re.Match[str]) -> str:
+        if match["how"] == "%":
+            return "%"
+        if match["name"] is None:
+            value = next(left, None)
+        else:
+            value = params.get(match["name"]) if isinstance(params, dict) else None
+        return match[0] if value is None else fields.text(value)[:_MOST_ARGUMENT]
+
+    # Not by Python's own operator: a width of millions is memory.
+    return _PLACE.sub(fill, message, count=_MOST_ARGUMENTS)
 
 
 def _title_of_items(payloads: tuple[tuple[str, Any], ...]) -> str:
