@@ -13,12 +13,15 @@ from sentry_paste.inbox.index import Entry, Index, Snapshot
 from sentry_paste.inbox.listing import Row, grouped, listing
 from sentry_paste.inbox.query import ALL, Query, parameters
 from sentry_paste.inbox.reading import Opened, opened, opened_all
-from sentry_paste.inbox.records import log_lines
+from sentry_paste.inbox.records import count_of_lines, log_lines
 from sentry_paste.inbox.story import story
 from sentry_paste.inbox.traces import trace
 
 # Files of one trace that a page reads.
 _MOST_OF_TRACE = 100
+
+# Of an envelope of log lines, so many are shown.
+_MOST_LINES = 500
 
 # Of what users told of one error, so many are shown.
 _MOST_TOLD = 20
@@ -110,7 +113,8 @@ def envelope_page(index: Index, identity: str) -> Page:
             "error": error if error and error.file.kind != "feedback" else None,
             "said": said[:_MOST_TOLD],
             "said_count": len(said) + max(0, len(of_others) - _MOST_TOLD),
-            "own_lines": log_lines(contents.payloads)[:500] if contents else [],
+            "own_lines": log_lines(contents.payloads)[-_MOST_LINES:] if contents else [],
+            "own_lines_before": count_of_lines(contents.payloads) - _MOST_LINES if contents else 0,
             "story": story(contents, trace_id, related) if contents else None,
             "group": _group(snapshot, entry),
             "waterfall": None if trace_id or contents is None else trace("", [found]),

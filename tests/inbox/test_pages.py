@@ -372,6 +372,15 @@ def test_log_lines_are_shown_as_lines(app, spool, words, titles):
     ]
 
 
+def test_of_very_many_log_lines_the_last_are_shown_and_all_counted(app, spool, words, titles):
+    keep_item(spool, "log", {"items": [log_item(time, f"line {time}") for time in range(12_000)]})
+    assert titles(app.get("/?kind=log")) == ["12000 log lines: line 11999"]
+    html = app.get("/?kind=log").click("12000 log lines").html
+    messages = html.select(".log-message")
+    assert (len(messages), words(messages[-1])) == (500, "line 11999")
+    assert "11\u202f500 lines more before these." in html.main.get_text()
+
+
 @pytest.mark.parametrize(
     ("type_", "payload", "kind", "title"),
     [
