@@ -12,7 +12,7 @@ from typing import Any
 from paste.deploy.loadwsgi import APP, FILTER, FILTER_APP, FILTER_WITH, PIPELINE
 
 from sentry_paste.config.sources import PREFIX
-from sentry_paste.staticloader import StaticLoader, is_ours, is_there, missing_of
+from sentry_paste.staticloader import NoTextError, StaticLoader, is_ours, is_there, missing_of
 from sentry_paste.structure import INCLUDES, SCRIPT, IniError, Layer, Structure
 
 # What a composite's key looks like whose value is the name of an app for certain: Paste's urlmap has them.
@@ -48,10 +48,13 @@ def read_structure(path: str, name: str = "main", variables: Mapping[str, str] |
         raise IniError(f"{error.filename or path}: {error.strerror or error}") from error
     except RecursionError as error:
         raise IniError(f"{path}: a section leads back to itself") from error
+    except configparser.InterpolationSyntaxError as error:
+        place = f"in {error.option} of [{error.section}]; a percent sign itself is written %%"
+        raise IniError(f"{' '.join(error.message.split())}, {place}") from error
     except configparser.Error as error:
         raise IniError(" ".join(error.message.split())) from error
-    except UnicodeDecodeError as error:
-        raise IniError(f"{path}: is no text in {error.encoding}") from error
+    except NoTextError as error:
+        raise IniError(str(error)) from error
     except (LookupError, ValueError, ImportError, AttributeError) as error:
         told = str(error.args[0]) if error.args else str(error)
         raise IniError(f"{path}: {' '.join(told.split())}") from error

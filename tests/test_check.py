@@ -977,6 +977,16 @@ def test_mistakes_are_told_as_at_a_start(write_ini, load, capsys):
         ("nonsense\n", "File contains no section headers"),
         ("[app:main]\nuse = main\n", "a section leads back to itself"),
         ("[app:main]\nuse = egg:a\nx = %(nowhere)s\n", "Bad value substitution"),
+        (
+            "[app:main]\nuse = egg:a\nrate = 50%\n",
+            "found: '%', in rate of [app:main]; a percent sign itself is written %%",
+        ),
+        (
+            "[app:main]\nuse = egg:a\nget x = nowhere\n",
+            "get x asks for nowhere, which [DEFAULT] does not have",
+        ),
+        ("[pipeline:main]\npipeline =\n", "pipeline of [pipeline:main] names no app"),
+        ("\ufeff[app:main]\nuse = egg:a\n", "begins with a byte order mark"),
         ("[app:main]\nx = 1\n", "No loader given in section 'app:main'"),
         ("[app:main]\nuse = ftp:a\n", "'ftp:a' has a scheme that PasteDeploy does not know"),
         ("[app:main]\nuse = egg:a\nfilter-with = b\n", "No section 'b'"),
@@ -1005,7 +1015,7 @@ def test_file_that_is_not_there_is_one_line_on_stderr(capsys):
 
 def test_file_that_is_no_text_is_told(tmp_path):
     (tmp_path / "x.ini").write_bytes(b"[app:main]\nuse = \xff\xfe\n")
-    with pytest.raises(IniError, match="is no text in"):
+    with pytest.raises(IniError, match=r"x.ini: is no text in utf-8: line 2"):
         read_structure(str(tmp_path / "x.ini"))
 
 
