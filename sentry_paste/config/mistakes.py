@@ -62,7 +62,7 @@ def unknown(item: Given) -> str:
     """
     name = item.name
     known = [option for option in options() if option.isidentifier()]
-    nearest = difflib.get_close_matches(name, known, n=1, cutoff=0.7)
+    nearest = difflib.get_close_matches(name.lower(), known, n=1, cutoff=0.7)
     hint = f"; did you mean {nearest[0]}?" if nearest else ""
     return f"is no option of sentry_paste or of sentry-sdk {sdk.VERSION}{hint}"
 
