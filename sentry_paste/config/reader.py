@@ -141,6 +141,9 @@ class _Reader:
             log.warning(
                 "%s: %s has a doubled %%: PasteDeploy has already made one of two", self.source, item.written
             )
+        if len(text) > 2 and text[0] in "\"'" and text.find(text[0], 1) == len(text) - 1:
+            where = f"{self.source}: {item.written} = {shown_value(item.name, text)}"
+            log.warning("%s: the quotes are part of the value", where)
 
     def _make_dsn_plain(self) -> None:
         item = self.given.get("dsn")

@@ -192,6 +192,25 @@ class TestTold:
             "environment = section ; note: comments belong on lines of their own"
         ]
 
+    @pytest.mark.parametrize(
+        ("line", "told"),
+        [
+            ('environment = "production"', 'environment = "production"'),
+            ("server_name = 'a b'", "server_name = 'a b'"),
+            ('tags.kitchen = "north"', 'tags.kitchen = "north"'),
+            ('server_name = ${NOT_SET:-"a"}', 'server_name = "a"'),
+        ],
+    )
+    def test_quotes_around_a_value(self, load, caplog, line, told):
+        load(DSN + f"    {line}\n" + APP)
+        (record,) = [one for one in caplog.records if "quotes" in one.getMessage()]
+        assert record.getMessage().endswith(f"{told}: the quotes are part of the value")
+
+    @pytest.mark.parametrize("value", ['"', '""', '"a" or "b"', "it's", "'a"])
+    def test_other_quotes_are_nobodys_mistake(self, load, caplog, value):
+        load(DSN + f"    tags.a = {value}\n" + APP)
+        assert caplog.records == []
+
     def test_doubled_percent_sign(self, load, caplog):
         text = SECTION + "    server_name = 50%%%% off\n" + APP
         assert self.told(load, caplog, text) == [
