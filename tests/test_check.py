@@ -251,7 +251,7 @@ def test_sections_of_another_file_are_followed(write_ini):
         ("covered", "shop"),
         ("no Sentry", "/"),
     ]
-    assert values(report)["release"] == ("shop@1", "[filter:sentry]")
+    assert values(report)["release"] == ("shop@1", "[filter:sentry] of other.ini line 5")
 
 
 def test_urlmap_tells_which_apps_have_no_sentry(write_ini):

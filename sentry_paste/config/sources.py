@@ -97,10 +97,11 @@ def gather(global_conf: Mapping[str, str], local_conf: Mapping[str, str], name: 
     path = global_conf.get("__file__", "")
     file = IniFile.read(path) if path else None
     local = {key: value for key, value in local_conf.items() if not key.startswith("__")}
-    section = (file.sections.get(name) if name else file.section_of(local)) if file else None
-    place = f"[{section.name}]" if section else "section"
+    home, section = _home(file, local, name)
+    title = f"[{section.name}]" if section else "section"
+    place = f"{title} of {home.name}" if home is not None and home is not file else title
     gathered = Gathered(
-        source=f"{path or 'ini'}{' ' + place if section else ''}",
+        source=f"{home.path if home else path or 'ini'}{' ' + title if section else ''}",
         base=global_conf.get("here", ""),
         given=_from_defaults(global_conf, file),
         problems=[],
@@ -117,9 +118,19 @@ def gather(global_conf: Mapping[str, str], local_conf: Mapping[str, str], name: 
         gathered.given[name] = replace(item, below=gathered.given.get(name))
     if "dsn" in global_conf and "dsn" not in own and "dsn" not in gathered.given:
         log.warning("%s: dsn of [DEFAULT] is not read; write sentry.dsn", gathered.source)
-    if file:
-        _from_above(gathered, file, [section] if section else file.ours(), global_conf, local)
+    if file and home:
+        defaults = {**home.defaults.values, **file.defaults.values}
+        _from_above(gathered, home, [section] if section else file.ours(), defaults, global_conf, local)
     return gathered
+
+
+def _home(file: IniFile | None, local: Mapping[str, str], name: str) -> tuple[IniFile | None, Section | None]:
+    """Return the section of the options, and the file it is in: that of the ini where it is not known."""
+    if file is None:
+        return None, None
+    section = file.sections.get(name) if name else file.section_of(local)
+    elsewhere = None if section or name or not local else file.found_in(local)
+    return elsewhere or (file, section)
 
 
 def _given(key: str, value: str, origin: str, section: Section | None) -> Given:
@@ -140,11 +151,11 @@ def _from_above(
     gathered: Gathered,
     file: IniFile,
     sections: list[Section],
+    defaults: Mapping[str, str],
     global_conf: Mapping[str, str],
     local: Mapping[str, str],
 ) -> None:
     """Take what the command line or ``set`` says, and tell what ``[DEFAULT]`` hides."""
-    defaults = file.defaults.values
     for key, value in global_conf.items():
         if not (key.startswith(PREFIX) or _is_option(option_name(key))):
             continue
