@@ -96,6 +96,7 @@ def test_the_stack_of_a_message_is_shown(app, spool, words, stack):
     section = html.select_one("[aria-labelledby=stack]")
     assert words(section).startswith("Where it came from charge charge.py :12")
     assert not html.select("section.error"), "it is no traceback"
+    assert not html.select_one("details.raw").has_attr("open")
 
 
 def member(identity, parent, type_, source, **more):
