@@ -10,7 +10,7 @@ from typing import Any
 
 from sentry_paste import network
 from sentry_paste.config import Settings
-from sentry_paste.structure import Layer, Structure
+from sentry_paste.structure import INCLUDES, Layer, Structure
 
 #: From the weightiest: nothing is reported; it costs too much, or is not what it seems; good to know.
 SEVERITIES = ("high", "medium", "low")
@@ -112,7 +112,7 @@ def _way_out(structure: Structure, outside: tuple[Layer, ...], sentry: Layer) ->
     catcher = next((layer.name for layer in outside if layer.is_catcher), "")
     if catcher:
         return f"write {sentry.name} right behind {catcher}"
-    if sentry.placed == "pyramid.includes":
+    if sentry.placed == INCLUDES:
         return f"a [filter:sentry], and {_around_all(structure, 'sentry')}, would cover them"
     if structure.outermost.startswith("pipeline:"):
         return f"make {sentry.name} the first of [{structure.outermost}]"
@@ -135,6 +135,26 @@ def _on_no_app(sentry: Layer) -> Iterator[Warned]:
             + (
                 f"make {sentry.name} the first of it" if section.startswith("pipeline:") else "use a pipeline"
             ),
+        )
+
+
+def of_settings(layer: Layer, settings: Settings) -> Iterator[Warned]:
+    """Yield which options of ``[DEFAULT]`` may not be among the settings of an app of Pyramid's.
+
+    PasteDeploy gives a factory ``[DEFAULT]`` apart from the section, and Pyramid's own make settings of the
+    section alone.
+
+    Args:
+        layer: Sentry as it stands around the app.
+        settings: of it.
+    """
+    names = [f"sentry.{name}" for name, origin in settings.origins.items() if origin.place == "[DEFAULT]"]
+    if layer.placed == INCLUDES and names:
+        reach, them = ("reaches", "it") if len(names) == 1 else ("reach", "them")
+        yield Warned(
+            "medium",
+            f"{', '.join(sorted(names))} of [DEFAULT] {reach} Pyramid only where the app's factory hands "
+            f"global_config on, which most do not; write {them} in [{layer.section}]",
         )
 
 

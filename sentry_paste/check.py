@@ -17,6 +17,7 @@ from sentry_paste.advice import (
     of_connection,
     of_ignored,
     of_options,
+    of_settings,
     of_structure,
     reports,
 )
@@ -28,7 +29,8 @@ from sentry_paste.config.sources import option_name
 from sentry_paste.effective import Value, effective
 from sentry_paste.errorpage import ErrorPage
 from sentry_paste.inbox.settings import read_settings as read_inbox
-from sentry_paste.structure import IniError, Layer, Structure, read_structure
+from sentry_paste.staticreader import read_structure
+from sentry_paste.structure import INCLUDES, SCRIPT, IniError, Layer, Structure
 from sentry_paste.testing import capture_envelopes
 
 log = logging.getLogger("sentry_paste")
@@ -143,11 +145,13 @@ def read_settings(layer: Layer, elsewhere: bool = False) -> Settings:
     Raises:
         ConfigError: as at a start.
     """
-    local_conf = dict(layer.local_conf or {})
+    global_conf, local_conf = layer.global_conf or {}, dict(layer.local_conf or {})
     if layer.placed != "composite":
-        return read_ini(layer.global_conf or {}, local_conf, elsewhere)
+        # The section of an app is none of those that are ours, where options are looked for by themselves.
+        is_app = layer.placed in (SCRIPT, INCLUDES) and layer.path == global_conf.get("__file__")
+        return read_ini(global_conf, local_conf, elsewhere, layer.section if is_app else "")
     app = local_conf.pop("app", "")
-    settings = read_ini(layer.global_conf or {}, local_conf, elsewhere)
+    settings = read_ini(global_conf, local_conf, elsewhere)
     if not app:
         raise ConfigError(settings.source, [Problem("app", None, "expected the name of the app's section")])
     return settings
@@ -183,7 +187,7 @@ def _examine(layer: Layer, connect: bool, elsewhere: bool) -> tuple[Filter, list
             return Filter(layer, title, mistake=mistake), _told(messages, mistake.source)
     facts = Facts(settings, options)
     warned = _told(messages, settings.source)
-    warned += of_options(facts)
+    warned += [*of_settings(layer, settings), *of_options(facts)]
     reached = None
     if connect and settings.sdk.get("dsn"):
         unreached = list(of_connection(facts))

@@ -1,20 +1,16 @@
-"""What ``check`` and ``send-test`` found, as text for a terminal."""
+"""What ``check`` found, as text for a terminal."""
 
 from __future__ import annotations
 
 import os
-import textwrap
 from collections.abc import Iterator, Sequence
-from typing import TextIO
 
 from sentry_paste.advice import meant_as_sentry
 from sentry_paste.check import Filter, Report
-from sentry_paste.console import clean
 from sentry_paste.effective import Value
-from sentry_paste.sendtest import NAME, Sent, SentryPasteTest
-from sentry_paste.structure import SCRIPT, Layer, Structure
+from sentry_paste.structure import INCLUDES, SCRIPT, Layer, Structure
+from sentry_paste.terminal import clean, wrapped
 
-_WIDTH = 100
 # How wide the column of values gets; a longer value pushes its origin out.
 _VALUE_WIDTH = 44
 # How narrow the one of names is, and how wide it gets.
@@ -32,7 +28,7 @@ _START_UP = {
     "filter-with": _STARTED_FIRST,
     SCRIPT: "CKAN reads this file by itself: Sentry stands where your wsgi.py puts it around the app, with "
     "these options. A crash of CKAN's factory is not reported.",
-    "pyramid.includes": "Sentry is started where the app's configuration includes it: what goes wrong before "
+    INCLUDES: "Sentry is started where the app's configuration includes it: what goes wrong before "
     "is not reported, and an exception that ends the process after it is.",
     "other composite": "Whether a crash of the app's factory is reported depends on {placed_in}.",
 }
@@ -45,15 +41,6 @@ _APP_ALONE = (
     "The app stands alone: with nowhere to report to there is no filter, unless the app or another filter "
     "has started a Sentry client by then."
 )
-
-
-def wants_colour(stream: TextIO) -> bool:
-    """Tell whether to colour what is written: on a terminal, unless NO_COLOR is set (https://no-color.org).
-
-    Args:
-        stream: what it is written to.
-    """
-    return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 
 def report_text(report: Report, *, colour: bool = False) -> str:
@@ -100,18 +87,18 @@ class _Text:
         if missing:
             names = ", ".join(missing)
             are = "is" if len(missing) == 1 else "are"
-            yield from _wrapped(f"{names} {are} not installed here. That does not matter for this check.")
+            yield from wrapped(f"{names} {are} not installed here. That does not matter for this check.")
         yield ""
 
     def _no_sentry(self, report: Report) -> Iterator[str]:
         if report.structure.is_inbox:
-            yield from _wrapped("There is only the inbox here, which needs no Sentry around it.", "")
+            yield from wrapped("There is only the inbox here, which needs no Sentry around it.", "")
             yield ""
             return
         if report.structure.reads_itself:
             yield self._paint("Sentry is not there", "red") + ": nothing is reported."
             yield ""
-            yield from _wrapped(_READS_ITSELF, "")
+            yield from wrapped(_READS_ITSELF, "")
             yield from ("", f"  [{report.structure.section}]", "  sentry.dsn = ${SENTRY_DSN}", "")
             return
         section = report.structure.outermost
@@ -131,11 +118,11 @@ class _Text:
         yield f"  pipeline = {name} ..." if is_pipeline else f"  filter-with = {name}"
         yield ""
         if filters:
-            yield from _wrapped(f"[filter:{name}] is in the file, but nothing here uses it.", "")
+            yield from wrapped(f"[filter:{name}] is in the file, but nothing here uses it.", "")
         if is_pipeline:
-            yield from _wrapped(f"In the last line, {name} stands before what [{section}] has already.", "")
+            yield from wrapped(f"In the last line, {name} stands before what [{section}] has already.", "")
         else:
-            yield from _wrapped(f"The last line is added to what [{section}] has already.", "")
+            yield from wrapped(f"The last line is added to what [{section}] has already.", "")
         yield ""
 
     def _filter(self, found: Filter, structure: Structure) -> Iterator[str]:
@@ -153,7 +140,7 @@ class _Text:
             yield "  The DSN's host can be reached from here."
         yield ""
         yield self._title(f"{found.title} integrations")
-        yield from _wrapped(_integrations(found))
+        yield from wrapped(_integrations(found))
         yield ""
 
     def _start_up(self, found: Filter, structure: Structure) -> Iterator[str]:
@@ -162,15 +149,15 @@ class _Text:
         if structure.is_inside_sentry(layer):
             told = "It stands inside another Sentry: see there."
         if told:
-            yield from _wrapped(told.format(placed_in=f"[{layer.placed_in}]"))
+            yield from wrapped(told.format(placed_in=f"[{layer.placed_in}]"))
             return
         told = (
             f"A crash of the app's factory is not reported: [{layer.placed_in}] makes the app before Sentry."
         )
         if structure.is_caught(layer):
-            yield from _wrapped(told)
+            yield from wrapped(told)
             return
-        yield from _wrapped(f"{told} To start Sentry first, write")
+        yield from wrapped(f"{told} To start Sentry first, write")
         yield ""
         yield from (f"    {line}".rstrip() for line in _started_first(layer))
 
@@ -183,7 +170,7 @@ class _Text:
         yield self._title("1 warning" if count == 1 else f"{count} warnings")
         for warning in report.warnings:
             label = self._paint(f"{warning.severity:<6}", _OF_SEVERITY[warning.severity])
-            first, *more = _wrapped(clean(warning.text), " " * 10)
+            first, *more = wrapped(clean(warning.text), " " * 10)
             yield f"  {label}  {first.strip()}"
             yield from more
 
@@ -253,7 +240,7 @@ def _in_place_of(meant: Layer) -> Iterator[str]:
         yield f"  [{clean(meant.section)}]"
     yield f"  {'use = ' if meant.section else ''}egg:sentry_paste"
     yield ""
-    yield from _wrapped(f"in place of {clean(meant.spec)}, which is another filter.", "")
+    yield from wrapped(f"in place of {clean(meant.spec)}, which is another filter.", "")
     yield ""
 
 
@@ -277,34 +264,3 @@ def _started_first(layer: Layer) -> Iterator[str]:
 
 def _reference(layer: Layer) -> str:
     return layer.placed_in.partition(":")[2] if layer.placed_in else layer.name
-
-
-def _wrapped(text: str, indent: str = "  ") -> list[str]:
-    return textwrap.wrap(
-        text,
-        _WIDTH,
-        initial_indent=indent,
-        subsequent_indent=indent,
-        break_long_words=False,
-        break_on_hyphens=False,
-    )
-
-
-def sent_text(sent: Sent) -> str:
-    """Return what became of a test for reading.
-
-    Args:
-        sent: the test.
-    """
-    return "\n".join(_sent(sent))
-
-
-def _sent(sent: Sent) -> Iterator[str]:
-    yield f"To {clean(sent.destination)}"
-    for outcome in sent.outcomes:
-        yield ""
-        yield f"  {outcome.what} {outcome.id}".rstrip()
-        yield from _wrapped(clean(outcome.text), "    ")
-    if all(outcome.accepted for outcome in sent.outcomes):
-        yield ""
-        yield f"The error is called {SentryPasteTest.__name__}, the {sent.outcomes[-1].what} {NAME}."

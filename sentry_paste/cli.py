@@ -9,10 +9,12 @@ import sys
 from collections.abc import Sequence
 
 from sentry_paste.check import check
-from sentry_paste.checktext import report_text, sent_text, wants_colour
+from sentry_paste.checktext import report_text
 from sentry_paste.config.sample import sample
 from sentry_paste.sendtest import ANSWER_SECONDS, send_test
+from sentry_paste.senttext import sent_text
 from sentry_paste.spoolcli import add_command, add_spool
+from sentry_paste.terminal import wants_colour
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -1,8 +1,4 @@
-"""What a spool holds, as text for a terminal.
-
-A crash's message is foreign text: control characters, which could move a
-terminal's cursor or change its title, are shown as escapes.
-"""
+"""What a spool holds, as text for a terminal."""
 
 from __future__ import annotations
 
@@ -13,6 +9,7 @@ from datetime import datetime, timezone
 from sentry_paste.spool.contents import read_contents
 from sentry_paste.spool.model import Breadcrumb, Contents, Error, Frame, Span
 from sentry_paste.spool.names import ASIDE, WAITING, SpoolFile
+from sentry_paste.terminal import clean
 
 _TITLE_WIDTH = 60
 _TRANSACTION_WIDTH = 32
@@ -138,6 +135,11 @@ def _contents(contents: Contents, names: Mapping[str, str], all_frames: bool) ->
     for error in reversed(contents.errors):
         yield ""
         yield from _error(error, all_frames)
+    if contents.stack:
+        yield ""
+        yield "Stack"
+        for frame in contents.stack:
+            yield from _frame(frame, all_frames)
     if contents.spans:
         yield ""
         yield "Spans"
@@ -224,15 +226,6 @@ def size_text(size: int) -> str:
         if size < 1_000_000
         else f"{size / 1e6:.1f} MB"
     )
-
-
-def clean(text: str) -> str:
-    """Return text without control characters: those are shown as escapes.
-
-    Args:
-        text: of an envelope.
-    """
-    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
 
 
 def _line(text: str, width: int) -> str:

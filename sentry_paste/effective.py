@@ -56,8 +56,10 @@ def _given(settings: Settings, section: str) -> Iterator[Value]:
         made = settings.sdk.get(name)
         if name == "release" and made not in (None, origin.text):
             text = f"{made} ({origin.text})"
-        absent = settings.absent.get(name)
-        yield Value(name, text, f"{place}{line}" + (f"; {absent} is not installed here" if absent else ""))
+        absent = dict.fromkeys(settings.absent.get(name, ()))
+        are = "is" if len(absent) == 1 else "are"
+        told = f"; {', '.join(absent)} {are} not installed here" if absent else ""
+        yield Value(name, text, f"{place}{line}{told}")
 
 
 def _defaults(

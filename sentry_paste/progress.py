@@ -8,8 +8,8 @@ import time
 from collections.abc import Callable
 from typing import TextIO
 
-from sentry_paste.console import clean
 from sentry_paste.spool.commands.sending import Progress
+from sentry_paste.terminal import clean
 
 _BAR_WIDTH = 30
 # Seconds from one drawing of the bar to the next, and from one line to the next.

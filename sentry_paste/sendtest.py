@@ -15,7 +15,8 @@ from sentry_paste.check import first_sentry, read_settings
 from sentry_paste.client import registry
 from sentry_paste.config import Settings
 from sentry_paste.spool.files import Spool
-from sentry_paste.structure import IniError, read_structure
+from sentry_paste.staticreader import read_structure
+from sentry_paste.structure import IniError
 
 #: What tells the test from what an app reports: a tag of its event and of its transaction.
 TEST_TAG = "sentry_paste.test"

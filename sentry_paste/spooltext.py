@@ -6,11 +6,12 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timezone
 
-from sentry_paste.console import age_text, clean, size_text
+from sentry_paste.console import age_text, size_text
 from sentry_paste.spool.commands.planning import Plan
 from sentry_paste.spool.commands.sending import Progress
 from sentry_paste.spool.commands.survey import Held, Survey
 from sentry_paste.spool.names import ANY_DESTINATION, ASIDE, CLAIMED, WAITING
+from sentry_paste.terminal import clean
 
 _STATES = {WAITING: "waiting", CLAIMED: "claimed", ASIDE: "set aside"}
 

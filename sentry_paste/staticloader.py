@@ -11,11 +11,16 @@ import importlib.util
 import os
 import re
 from collections.abc import Mapping
+from configparser import MissingSectionHeaderError
 from importlib import metadata
 from typing import Any
 from urllib.parse import unquote
 
 from paste.deploy.loadwsgi import APP, ConfigLoader, LoaderContext, loadcontext
+
+
+class NoTextError(ValueError):
+    """A file that is not in the encoding in which PasteDeploy reads it; the text has its name."""
 
 
 class StaticLoader(ConfigLoader):  # type: ignore[misc]  # PasteDeploy has no types
@@ -25,7 +30,17 @@ class StaticLoader(ConfigLoader):  # type: ignore[misc]  # PasteDeploy has no ty
     """
 
     def __init__(self, filename: str, variables: Mapping[str, str]) -> None:
-        super().__init__(filename)
+        try:
+            super().__init__(filename)
+        except UnicodeDecodeError as error:
+            raise NoTextError(
+                f"{filename}: is no text in {error.encoding}{_line(filename, error)}"
+            ) from error
+        except MissingSectionHeaderError as error:
+            if not error.line.startswith("\ufeff"):
+                raise
+            told = "begins with a byte order mark, which PasteDeploy takes for text; save it as UTF-8 without"
+            raise NoTextError(f"{filename}: {told}") from error
         self.update_defaults(variables, overwrite=False)
         for section in self.parser.sections():
             self.parser.remove_option(section, "require")  # of distributions, which need not be here
@@ -78,7 +93,10 @@ class StaticLoader(ConfigLoader):  # type: ignore[misc]  # PasteDeploy has no ty
             LookupError: there is no such section, or the name cannot be understood.
         """
         if name is None or not self.absolute_name(name):
-            return super().get_context(object_type, name, global_conf)
+            try:
+                return super().get_context(object_type, name, global_conf)
+            except KeyError as error:
+                raise LookupError(self._told_of_get(str(error.args[0]))) from error
         scheme, _, rest = name.partition(":")
         if scheme.lower() == "config":
             path, _, section = rest.partition("#")
@@ -94,6 +112,15 @@ class StaticLoader(ConfigLoader):  # type: ignore[misc]  # PasteDeploy has no ty
             raise LookupError(f"{name!r} has a scheme that PasteDeploy does not know")
         context.section, context.spec, context.path = "", name, self.filename
         return context
+
+    def _told_of_get(self, missing: str) -> str:
+        asking = (
+            option
+            for section in self.parser.sections()
+            for option, value in self.parser.items(section, raw=True)
+            if option.startswith("get ") and value.strip() == missing
+        )
+        return f"{next(asking, 'a section')} asks for {missing}, which [DEFAULT] does not have"
 
     def _context_from_use(
         self, object_type: Any, local_conf: Any, global_conf: Any, additions: Any, section: str
@@ -117,6 +144,8 @@ class StaticLoader(ConfigLoader):  # type: ignore[misc]  # PasteDeploy has no ty
 
     def _pipeline_app_context(self, object_type: Any, section: str, **kwargs: Any) -> Any:
         words = kwargs["local_conf"].get("pipeline", "").split()
+        if not words and "pipeline" in kwargs["local_conf"]:
+            raise LookupError(f"pipeline of [{section}] names no app")
         context = super()._pipeline_app_context(object_type, section, **kwargs)
         context.section, context.path, context.pipeline = section, self.filename, tuple(words)
         return context
@@ -125,6 +154,17 @@ class StaticLoader(ConfigLoader):  # type: ignore[misc]  # PasteDeploy has no ty
         context = super()._filter_app_context(object_type, section, **kwargs)
         context.section, context.path = section, self.filename
         return context
+
+
+def _line(filename: str, error: UnicodeDecodeError) -> str:
+    """Return which line of a file is no text."""
+    with open(filename, "rb") as file:
+        for number, line in enumerate(file, start=1):
+            try:
+                line.decode(error.encoding)
+            except UnicodeDecodeError:
+                return f": line {number}"
+    return ""
 
 
 def is_there(loader: Any, kind: Any, name: str) -> bool:

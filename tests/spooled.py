@@ -6,6 +6,7 @@ SCRIPT = "<script>alert(1)</script>"
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 ERROR_ID = "4c79f60c11214eb38604f4ae0781bfb2"
 TRANSACTION_ID = "9aba7c7cedd444b8b677b2ddef9aee5d"
+FEEDBACK_ID = "7d3b1f0a5c2e4a4b9c8d6e5f4a3b2c1d"
 
 
 def frame(function, in_app, **more):
@@ -90,10 +91,37 @@ def transaction_event(**more):
     }
 
 
+def feedback_event(event_id=FEEDBACK_ID, **given):
+    """A user's feedback, as https://develop.sentry.dev/sdk/telemetry/feedbacks/ has it."""
+    return {
+        "event_id": event_id,
+        "timestamp": "2026-11-22T07:15:00Z",
+        "environment": "staging",
+        "tags": {"kitchen": "north"},
+        "contexts": {
+            "trace": {"trace_id": TRACE, "span_id": "1" * 16},
+            "feedback": {
+                "name": "Ada Lovelace",
+                "contact_email": "ada@shop.example",
+                "message": "The soup was cold.\nTwice.",
+                "source": "widget",
+                "url": "http://shop.example/pay?table=7",
+                "associated_event_id": ERROR_ID,
+                **given,
+            },
+        },
+    }
+
+
 def keep(spool, event):
     envelope = Envelope(headers={"event_id": event["event_id"]})
     (envelope.add_transaction if event.get("type") == "transaction" else envelope.add_event)(event)
     return spool.write(envelope)
+
+
+def tell(spool, event):
+    item = Item(PayloadRef(json=event), type="feedback")
+    return spool.write(Envelope(headers={"event_id": event["event_id"]}, items=[item]))
 
 
 def keep_item(spool, type_, payload):
@@ -107,13 +135,14 @@ PAGES = (
     "/?kind=all",
     "/?kind=session",
     f"/envelope/{ERROR_ID}",
+    f"/envelope/{FEEDBACK_ID}",
     f"/trace/{TRACE}",
     f"/trace/{TRACE}?span={'2' * 16}",
 )
 
 
 def fill(spool, text="", long="x" * 300):
-    """Keep an error, a transaction, sessions and a log line of one trace, with long or with hostile texts."""
+    """Keep an error, feedback of it, a transaction, sessions and a log line: with long or hostile texts."""
     frames = [frame("charge", True, context_line=f"    {long}", vars={f"v{text}": text or long})]
     values = [
         {"type": "KeyError", "value": text or "'cause'"},
@@ -142,5 +171,7 @@ def fill(spool, text="", long="x" * 300):
     keep_item(
         spool, "sessions", {"aggregates": [{"started": started, "exited": 8, "errored": 1, "crashed": 1}]}
     )
+    given = dict.fromkeys(("name", "contact_email", "message", "source", "url"), text or long)
+    tell(spool, feedback_event(**given))
     line = {"timestamp": 1, "level": text or "info", "body": text or long, "trace_id": TRACE}
     keep_item(spool, "log", {"items": [line]})

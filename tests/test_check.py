@@ -17,10 +17,12 @@ from paste.deploy import loadapp
 from webtest import TestApp
 
 from sentry_paste.check import check
-from sentry_paste.checktext import report_text, wants_colour
+from sentry_paste.checktext import report_text
 from sentry_paste.cli import main
 from sentry_paste.config import read_ini
-from sentry_paste.structure import IniError, read_structure
+from sentry_paste.staticreader import read_structure
+from sentry_paste.structure import IniError
+from sentry_paste.terminal import wants_colour
 
 INIS = Path(__file__).with_name("inis")
 
@@ -249,7 +251,7 @@ def test_sections_of_another_file_are_followed(write_ini):
         ("covered", "shop"),
         ("no Sentry", "/"),
     ]
-    assert values(report)["release"] == ("shop@1", "[filter:sentry]")
+    assert values(report)["release"] == ("shop@1", "[filter:sentry] of other.ini line 5")
 
 
 def test_urlmap_tells_which_apps_have_no_sentry(write_ini):
@@ -323,6 +325,26 @@ def test_what_is_not_installed_is_no_mistake_where_the_app_is_not_installed_eith
     assert (report.status(strict=True), report.warnings) == (0, ())
 
 
+def test_library_of_an_integration_is_no_mistake_where_the_app_is_not_installed_either(write_ini):
+    options = (
+        "integrations = sanic, no.such:Thing\nintegration.huey.x = 1\ndisabled_integrations = no.such:Other\n"
+    )
+    app = "[app:main]\nuse = egg:swift#proxy\nfilter-with = sentry\n"
+    report = check(str(write_ini(SENTRY + options + app)))
+    found = {name: origin.partition("; ")[2] for name, (_, origin) in values(report).items()}
+    assert found["integrations"] == "sanic, no are not installed here"
+    assert found["integration.huey.x"] == "huey is not installed here"
+    assert found["disabled_integrations"] == "no is not installed here"
+    assert (report.status(strict=True), report.warnings) == (0, ())
+
+
+def test_integration_that_there_is_not_is_a_mistake_wherever_the_app_is(write_ini):
+    app = "[app:main]\nuse = egg:swift#proxy\nfilter-with = sentry\n"
+    report = check(str(write_ini(SENTRY + "integrations = sanik\n" + app)))
+    assert report.status() == 2
+    assert "did you mean sanic?" in report_text(report)
+
+
 def swift(write_ini, pipeline):
     """Swift's proxy, its sections named as its documentation has them."""
     sections = "[pipeline:main]\npipeline = " + pipeline + "\n[app:proxy-server]\nuse = egg:swift#proxy\n"
@@ -366,13 +388,15 @@ sentry.release = dist:ckan
 def test_options_of_a_script_are_read_from_ckans_section(write_ini):
     report = check(str(write_ini(CKAN)))
     assert states(report) == [("SENTRY", "sentry"), ("covered", "main")]
-    assert values(report)["dsn"] == ("https://***@sentry.example/7", "[app:main]")
+    assert values(report)["dsn"] == ("https://***@sentry.example/7", "[app:main] line 4")
     assert "CKAN reads this file by itself" in report_text(report)
     assert (report.status(strict=True), report.warnings) == (0, ())
 
 
 def test_mistake_in_ckans_section_is_told(write_ini):
-    assert check(str(write_ini(CKAN + "sentry.sample_rate = many\n"))).status() == 2
+    report = check(str(write_ini(CKAN + "sentry.sample_rate = many\n")))
+    assert report.status() == 2
+    assert "line 6: sentry.sample_rate = many: expected a number from 0 to 1" in report_text(report)
 
 
 @pytest.mark.parametrize(
@@ -399,8 +423,8 @@ def test_other_mistakes_are_told_all_the_same(write_ini):
 
 def test_what_is_not_installed_stops_the_start_where_the_app_is_installed(write_ini):
     app = "[app:main]\nuse = egg:sentry_paste#example\nfilter-with = sentry\n"
-    report = check(str(write_ini(SENTRY.replace("shop@1", "dist:swift") + "" + app)))
-    assert report.status() == 2
+    for sentry in (SENTRY.replace("shop@1", "dist:swift"), SENTRY + "integrations = sanic\n"):
+        assert check(str(write_ini(sentry + app))).status() == 2
 
 
 def test_the_example_of_ours_is_an_app(write_ini):
@@ -548,7 +572,7 @@ def test_check_reads_what_a_start_reads(write_ini, monkeypatch, layout, variable
     read = {"start": [], "check": []}
 
     def noting(who):
-        def read_and_note(global_conf, local_conf, elsewhere=False):
+        def read_and_note(global_conf, local_conf, *_more):
             read[who].append((dict(global_conf), dict(local_conf)))
             return read_ini(global_conf, local_conf)
 
@@ -953,6 +977,16 @@ def test_mistakes_are_told_as_at_a_start(write_ini, load, capsys):
         ("nonsense\n", "File contains no section headers"),
         ("[app:main]\nuse = main\n", "a section leads back to itself"),
         ("[app:main]\nuse = egg:a\nx = %(nowhere)s\n", "Bad value substitution"),
+        (
+            "[app:main]\nuse = egg:a\nrate = 50%\n",
+            "found: '%', in rate of [app:main]; a percent sign itself is written %%",
+        ),
+        (
+            "[app:main]\nuse = egg:a\nget x = nowhere\n",
+            "get x asks for nowhere, which [DEFAULT] does not have",
+        ),
+        ("[pipeline:main]\npipeline =\n", "pipeline of [pipeline:main] names no app"),
+        ("\ufeff[app:main]\nuse = egg:a\n", "begins with a byte order mark"),
         ("[app:main]\nx = 1\n", "No loader given in section 'app:main'"),
         ("[app:main]\nuse = ftp:a\n", "'ftp:a' has a scheme that PasteDeploy does not know"),
         ("[app:main]\nuse = egg:a\nfilter-with = b\n", "No section 'b'"),
@@ -981,7 +1015,7 @@ def test_file_that_is_not_there_is_one_line_on_stderr(capsys):
 
 def test_file_that_is_no_text_is_told(tmp_path):
     (tmp_path / "x.ini").write_bytes(b"[app:main]\nuse = \xff\xfe\n")
-    with pytest.raises(IniError, match="is no text in"):
+    with pytest.raises(IniError, match=r"x.ini: is no text in utf-8: line 2"):
         read_structure(str(tmp_path / "x.ini"))
 
 
@@ -1117,9 +1151,48 @@ class TestPyramidIncludes:
         assert "Sentry is started where the app's configuration includes it" in text
 
     def test_mistake_in_its_settings_is_told(self, write_ini):
-        report = check(str(write_ini(self.APP + "        sentry.sample_rate = much\n")))
+        report = check(str(write_ini(textwrap.dedent(self.APP) + "sentry.sample_rate = much\n")))
         assert report.status() == 2
-        assert "sample_rate = much" in report_text(report)
+        assert f"{report.path} [app:main]: 1 mistake" in report_text(report)
+        assert "line 8: sentry.sample_rate = much" in report_text(report)
+
+    def test_option_is_told_with_its_section_and_line(self, write_ini):
+        text = textwrap.dedent(self.APP) + "[DEFAULT]\nsentry.environment = test\n"
+        found = values(check(str(write_ini(text))))
+        assert found["release"] == ("shop@1", "[app:main] line 7")
+        assert found["environment"] == ("test", "[DEFAULT] line 9")
+
+    def test_option_that_default_hides_is_told(self, write_ini):
+        text = textwrap.dedent(self.APP) + "[DEFAULT]\nsentry.release = other\n"
+        told = "sentry.release (line 7) is hidden by sentry.release of [DEFAULT]; remove that one"
+        assert told in warnings_of(check(str(write_ini(text))))
+
+    def test_option_of_default_that_most_apps_do_not_hand_on_is_warned_of(self, write_ini, load):
+        ini = """
+            [DEFAULT]
+            sentry.max_breadcrumb = 7
+
+            [app:main]
+            paste.app_factory = test_pyramid:make
+            pyramid.includes = sentry_paste
+            sentry.dsn = https://public@sentry.example/7
+            sentry.release = 1
+        """
+        load(ini)  # would be refused if the setting were there
+        (told,) = warnings_of(check(str(write_ini(ini.replace("breadcrumb ", "breadcrumbs ")))))
+        assert told == (
+            "sentry.max_breadcrumbs of [DEFAULT] reaches Pyramid only where the app's factory hands "
+            "global_config on, which most do not; write it in [app:main]"
+        )
+
+    def test_section_of_another_file_is_not_taken_for_one_of_this(self, write_ini):
+        write_ini(textwrap.dedent(self.APP), "other.ini")
+        path = write_ini(
+            "[app:main]\nuse = egg:a\nsentry.release = 1\n[composite:both]\nuse = egg:Paste#urlmap\n"
+            "/ = config:other.ini\n"
+        )
+        found = values(check(str(path), "both"))
+        assert found["release"] == ("shop@1", "[app:main]")
 
     def test_filter_outside_of_it_is_not_covered(self, write_ini):
         report = check(

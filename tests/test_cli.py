@@ -9,8 +9,9 @@ import pytest
 from sentry_paste import SentryMiddleware
 from sentry_paste.cli import main
 from sentry_paste.config.sample import sample
-from sentry_paste.console import clean, size_text
+from sentry_paste.console import size_text
 from sentry_paste.spool import Spool
+from sentry_paste.terminal import clean
 
 from wsgi import call, environ_of
 

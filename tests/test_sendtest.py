@@ -12,11 +12,11 @@ import pytest
 import sentry_sdk
 
 from sentry_paste import sdk
-from sentry_paste.checktext import sent_text
 from sentry_paste.cli import main
 from sentry_paste.config.options import options
 from sentry_paste.network import explain, status_meaning, status_text
 from sentry_paste.sendtest import send_test
+from sentry_paste.senttext import sent_text
 from sentry_paste.spool import Spool
 from sentry_paste.structure import IniError
 

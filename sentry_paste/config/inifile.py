@@ -13,6 +13,7 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from urllib.parse import unquote
 
 _SECTION = re.compile(r"\[(?P<name>[^]]+)\]")
 _OPTION = re.compile(r"(?P<key>[^\s#;\[][^=:]*?)\s*(?P<delimiter>[=:])")
@@ -23,6 +24,10 @@ _OTHERS = re.compile(r"[#.](?:example|inbox)(?::main)?\s*$")
 
 # A chain of ``use`` lines that is longer is a ring, which PasteDeploy itself does not survive.
 _MOST_USES = 10
+
+# Where a value names a file; so many are looked at.
+_CONFIG = re.compile(r"\bconfig:([^\s#]+)")
+_MOST_FILES = 20
 
 
 @dataclass(frozen=True)
@@ -126,6 +131,33 @@ class IniFile:
             if other.name.partition(":")[2].strip() == use and other is not section:
                 return self, other
         return None
+
+    def found_in(self, local_conf: Mapping[str, str]) -> tuple[IniFile, Section] | None:
+        """Return the section that a factory was called for, and the file it is in: one that this one names.
+
+        Args:
+            local_conf: what reached the factory.
+        """
+        files = [(file, file.section_of(local_conf)) for file in self._named()]
+        found = [(file, section) for file, section in files if section]
+        return found[0] if len(found) == 1 else None
+
+    def _named(self) -> list[IniFile]:
+        """Return the files that this one names by ``config:``, and those that they name."""
+        found: dict[str, IniFile] = {}
+        waiting: list[IniFile] = [self]
+        while waiting and len(found) < _MOST_FILES:
+            file = waiting.pop()
+            here = os.path.dirname(file.path)
+            values = [value for section in file.sections.values() for value in section.values.values()]
+            for name in _CONFIG.findall("\n".join(values)):
+                plain = unquote(name.replace("%(here)s", here).replace("%%", "%"))
+                path = os.path.normpath(os.path.join(here, plain))
+                other = None if path in found or path == self.path else IniFile.read(path)
+                if other is not None:
+                    found[path] = other
+                    waiting.append(other)
+        return list(found.values())
 
     def values_of(self, section: Section, depth: int = 0) -> dict[str, str]:
         """Return a section's values, those among them that it inherits by ``use``.

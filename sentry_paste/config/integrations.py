@@ -5,12 +5,13 @@ from __future__ import annotations
 import difflib
 import inspect
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
 from sentry_paste import sdk
 from sentry_paste.config import kinds
-from sentry_paste.config.errors import shown
+from sentry_paste.config.errors import NotInstalledError
 from sentry_paste.config.kinds import Kind
 from sentry_paste.config.options import derive_kind
 from sentry_paste.config.references import Reference, import_name, is_dotted
@@ -26,7 +27,8 @@ def find(name: str) -> type[Any]:
         name: ``sqlalchemy``, as the SDK's module and the integration are called, or a dotted name.
 
     Raises:
-        ValueError: there is none of that name, or its library is not installed.
+        NotInstalledError: its library, or the package that a dotted name begins with, is not installed.
+        ValueError: there is none of that name, or it cannot be imported.
     """
     if is_dotted(name):
         return sdk.integration_class(import_name(name))
@@ -40,25 +42,20 @@ def find(name: str) -> type[Any]:
         module = import_module(f"sentry_sdk.integrations.{name}")
         return sdk.integration_of_module(module, name)
     except Exception as error:  # DidNotEnable where the library is missing, and what its import raises
-        raise ValueError(f"{name} cannot be turned on: {error}") from error
+        told = f"{name} cannot be turned on: {error}"
+        missing = _missing(error)
+        if missing:
+            raise NotInstalledError(told, missing) from error
+        raise ValueError(told) from error
 
 
-def build(name: str, arguments: Arguments) -> Any:
-    """Return an integration with its arguments.
-
-    Args:
-        name: as ``find`` takes it.
-        arguments: text by argument name.
-
-    Raises:
-        ValueError: there is none of that name, or it refuses its arguments.
-    """
-    cls = find(name)
-    values = {argument: _argument(cls, name, argument, text) for argument, text in arguments.items()}
-    try:
-        return cls(**values)
-    except Exception as error:  # ValueError of a wrong style, TypeError, DidNotEnable
-        raise ValueError(str(error) or type(error).__name__) from error
+def _missing(error: BaseException | None) -> str:
+    """Return the module whose absence an error comes of, an empty text where it has another cause."""
+    while error is not None:
+        if isinstance(error, ModuleNotFoundError) and error.name:
+            return error.name
+        error = error.__context__
+    return ""
 
 
 def _argument(cls: type[Any], name: str, argument: str, text: str) -> Any:
@@ -69,12 +66,12 @@ def _argument(cls: type[Any], name: str, argument: str, text: str) -> Any:
                  found.kind is found.KEYWORD_ONLY]  # fmt: skip
         nearest = difflib.get_close_matches(argument, names, n=1)
         hint = f"; did you mean {nearest[0]}?" if nearest else f"; it has {', '.join(names) or 'none'}"
-        raise ValueError(f"{argument} is no argument of {name}{hint}")
+        raise ValueError(f"is no argument of {name}{hint}")
     kind = kind_of(parameter)
     try:
         value = kind.parse(text)
     except ValueError as error:
-        raise ValueError(f"expected {kind.expected} for {argument}, not {shown(text)!r}") from error
+        raise ValueError(f"expected {kind.expected}") from error
     if isinstance(value, Reference):
         value = value.resolve()
     return tuple(value) if isinstance(value, list) and isinstance(parameter.default, tuple) else value
@@ -99,43 +96,83 @@ def kind_of(parameter: inspect.Parameter) -> Kind:
     return derive_kind(parameter.name, source, default)
 
 
-def build_all(names: Sequence[str], arguments: Mapping[str, Arguments]) -> tuple[list[Any], dict[str, str]]:
-    """Return all integrations that an ini names, and what is wrong with those that cannot be made.
+@dataclass(frozen=True)
+class Wrong:
+    """What is wrong with an integration, or with one of its arguments.
+
+    Attributes:
+        option: whose mistake it is; of all that begin with it where it is no whole one.
+        error: what is wrong.
+        entry: which name of that option, where it lists names.
+    """
+
+    option: str
+    error: ValueError
+    entry: str = ""
+
+
+def build_all(names: Sequence[str], arguments: Mapping[str, Arguments]) -> tuple[list[Any], list[Wrong]]:
+    """Return all integrations that an ini names, and all that is wrong with them.
 
     Args:
         names: of the option ``integrations``.
         arguments: of ``integration.NAME.ARGUMENT``, by name; a name there turns its integration on too.
     """
     made: list[Any] = []
-    wrong: dict[str, str] = {}
+    wrong: list[Wrong] = []
     left = dict(arguments)
     for name in names:
         try:
-            identifier = find(name).identifier if is_dotted(name) else name
-            made.append(build(name, left.pop(identifier, {})))
+            cls = find(name)
         except ValueError as error:
-            wrong[f"integrations {name}"] = str(error)
+            wrong.append(Wrong("integrations", error, name))
             left.pop(name, None)
-    for name, own in left.items():
+            continue
+        key = cls.identifier if is_dotted(name) else name
+        made += _build(cls, name, left.pop(key, {}), f"integration.{key}", wrong)
+    for key, own in left.items():
         try:
-            made.append(build(name, own))
+            cls = find(key)
         except ValueError as error:
-            wrong[f"integration.{name}"] = str(error)
+            wrong.append(Wrong(f"integration.{key}", error))
+            continue
+        made += _build(cls, key, own, f"integration.{key}", wrong)
     return made, wrong
 
 
-def disabled(names: Sequence[str]) -> tuple[list[type[Any]], dict[str, str]]:
+def _build(cls: type[Any], name: str, arguments: Arguments, option: str, wrong: list[Wrong]) -> list[Any]:
+    """Return an integration, none where something is wrong with it."""
+    values: dict[str, Any] = {}
+    for argument, text in arguments.items():
+        try:
+            values[argument] = _argument(cls, name, argument, text)
+        except ValueError as error:
+            wrong.append(Wrong(f"{option}.{argument}", error))
+    try:
+        made = cls(**values)
+    except Exception as error:  # ValueError of a wrong style, TypeError, DidNotEnable
+        is_whole = len(values) == len(arguments)
+        # Without an argument that is told above it may only say that it has none.
+        if is_whole or isinstance(error, ValueError):
+            told = ValueError(str(error) or type(error).__name__)
+            one = f"{option}.{next(iter(values))}" if len(values) == 1 else option
+            wrong.append(Wrong(one, told) if arguments else Wrong("integrations", told, name))
+        return []
+    return [made] if len(values) == len(arguments) else []
+
+
+def disabled(names: Sequence[str]) -> tuple[list[type[Any]], list[Wrong]]:
     """Return the classes of integrations that are to stay off, and what is wrong with their names.
 
     Args:
         names: of the option. One whose library is not installed is off anyway.
     """
     classes: list[type[Any]] = []
-    wrong: dict[str, str] = {}
+    wrong: list[Wrong] = []
     for name in names:
         try:
             classes.append(find(name))
         except ValueError as error:
             if name not in sdk.integration_modules():
-                wrong[f"disabled_integrations {name}"] = str(error)
+                wrong.append(Wrong("disabled_integrations", error, name))
     return classes, wrong

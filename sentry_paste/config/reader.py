@@ -6,20 +6,18 @@ transports) is imported last, when all syntax has been checked.
 
 from __future__ import annotations
 
-import difflib
 import logging
 import os
-import re
 from collections.abc import Hashable, Mapping
 from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
-from sentry_paste import sdk
-from sentry_paste.config import integrations, kinds, values
+from sentry_paste.config import integrations, values
 from sentry_paste.config.aliases import plain_dsn, tell_of_dsn, without_aliases
-from sentry_paste.config.errors import ConfigError, NotInstalledError, Problem, shown
+from sentry_paste.config.errors import ConfigError, NotInstalledError, Problem
 from sentry_paste.config.families import assemble, family_of, parse_member
+from sentry_paste.config.mistakes import COMMENT, reason_of, refuse_a_colon, shown_value, unknown
 from sentry_paste.config.options import Option, options
 from sentry_paste.config.references import Reference
 from sentry_paste.config.settings import Origin, Settings
@@ -28,14 +26,12 @@ from sentry_paste.config.variables import expand
 
 log = logging.getLogger("sentry_paste")
 
-# Names that say that a value is one: those of a context's or a tag's key.
-_SECRET = ("password", "passwd", "secret", "token", "api_key", "apikey", "credential")
-
-_COMMENT = re.compile(r"\s[;#].*")
-
 
 def read_ini(
-    global_conf: Mapping[str, str], local_conf: Mapping[str, str], elsewhere: bool = False
+    global_conf: Mapping[str, str],
+    local_conf: Mapping[str, str],
+    elsewhere: bool = False,
+    section: str = "",
 ) -> Settings:
     """Read the options that PasteDeploy hands to a factory.
 
@@ -45,11 +41,12 @@ def read_ini(
         global_conf: ``[DEFAULT]``, and what the loader adds: ``here`` and ``__file__``.
         local_conf: the filter's section.
         elsewhere: whether the app is installed somewhere else: what is not installed here is no mistake.
+        section: that the options stand in, where that is known; without brackets.
 
     Raises:
         ConfigError: an option is unknown, has a wrong value, or names what cannot be imported.
     """
-    return _Reader(gather(global_conf, local_conf), elsewhere).settings()
+    return _Reader(gather(global_conf, local_conf, section), elsewhere).settings()
 
 
 def read_keywords(keywords: Mapping[str, Any]) -> Settings:
@@ -69,7 +66,7 @@ class _Reader:
 
     def __init__(self, gathered: Gathered, elsewhere: bool = False) -> None:
         self.elsewhere = elsewhere
-        self.absent: dict[str, str] = {}
+        self.absent: dict[str, tuple[str, ...]] = {}
         self.source = gathered.source
         self.base = gathered.base
         self.hidden = gathered.hidden
@@ -107,10 +104,10 @@ class _Reader:
         except Exception as error:  # whatever a value makes of a converter, it is the ini's mistake
             self.values.pop(name, None)
             if self.elsewhere and isinstance(error, NotInstalledError):
-                self.absent[name] = error.name
+                self.absent[name] = (error.name,)
                 return
             item = self.given[name]
-            value = None if str(error).startswith("is no ") else _shown(name, item.value)
+            value = None if str(error).startswith("is no ") else shown_value(name, item.value)
             self.problems.append(Problem(item.written, value, str(error) or type(error).__name__, item.line))
 
     def _with_values(self, given: Mapping[str, Given]) -> dict[str, Given]:
@@ -128,7 +125,9 @@ class _Reader:
             try:
                 text = expand(where, item.value, os.environ, instead).strip()
             except ValueError as error:
-                self.problems.append(Problem(item.written, _shown(name, item.value), str(error), item.line))
+                self.problems.append(
+                    Problem(item.written, shown_value(name, item.value), str(error), item.line)
+                )
                 continue
             if text:
                 self._look_for_traces_of_the_parser(item, text)
@@ -142,6 +141,9 @@ class _Reader:
             log.warning(
                 "%s: %s has a doubled %%: PasteDeploy has already made one of two", self.source, item.written
             )
+        if len(text) > 2 and text[0] in "\"'" and text.find(text[0], 1) == len(text) - 1:
+            where = f"{self.source}: {item.written} = {shown_value(item.name, text)}"
+            log.warning("%s: the quotes are part of the value", where)
 
     def _make_dsn_plain(self) -> None:
         item = self.given.get("dsn")
@@ -153,14 +155,14 @@ class _Reader:
         try:
             self._parse(name)
         except ValueError:
-            _look_for_a_colon(self.given[name])
+            refuse_a_colon(self.given[name])
             raise
 
     def _parse(self, name: str) -> None:
         item = self.given[name]
         family = family_of(name)
         if family is not None:
-            _look_for_a_colon(item)
+            refuse_a_colon(item)
             value = item.value
             if isinstance(value, str):
                 value = parse_member(name, value)
@@ -170,7 +172,7 @@ class _Reader:
             return
         option = options().get(name)
         if option is None or "." in name:
-            raise ValueError(_unknown(item))
+            raise ValueError(unknown(item))
         self.texts[name], self.values[name] = self._value(option, item)
 
     def _value(self, option: Option, item: Given) -> tuple[Any, Any]:
@@ -180,15 +182,15 @@ class _Reader:
         try:
             value = option.kind.parse(text)
         except ValueError as error:
-            raise ValueError(_reason(option, text, str(error))) from None
+            raise ValueError(reason_of(option, text, str(error))) from None
         self._look_for_a_comment(item, text)
         if option.kind.is_path and isinstance(value, str):
             text = value = os.path.abspath(os.path.join(self.base, os.path.expanduser(value)))
         return text, value
 
     def _look_for_a_comment(self, item: Given, text: str) -> None:
-        if _COMMENT.search(text):
-            where = f"{self.source}: {item.written} = {_shown(item.name, text)}"
+        if COMMENT.search(text):
+            where = f"{self.source}: {item.written} = {shown_value(item.name, text)}"
             log.warning("%s: comments belong on lines of their own", where)
 
     def _resolve(self, name: str, value: Reference) -> None:
@@ -216,16 +218,28 @@ class _Reader:
         names = self.values.get("integrations", [])
         given = [entry for entry in names if not isinstance(entry, str)]
         made, wrong = integrations.build_all([entry for entry in names if isinstance(entry, str)], arguments)
-        if made or given:
+        if names or arguments:
             self.values["integrations"] = [*given, *made]
         off = self.values.get("disabled_integrations", [])
         classes, wrong_off = integrations.disabled([entry for entry in off if isinstance(entry, str)])
         if off:
             self.values["disabled_integrations"] = [*(e for e in off if not isinstance(e, str)), *classes]
-        for place, reason in {**wrong, **wrong_off}.items():
-            option = place.partition(" ")[0]
-            item = next((i for n, i in self.given.items() if n == option or n.startswith(option + ".")), None)
-            self.problems.append(Problem(place, None, reason, item.line if item else None))
+        for found in [*wrong, *wrong_off]:
+            self._tell_of_integration(found)
+
+    def _tell_of_integration(self, found: integrations.Wrong) -> None:
+        names = [n for n in self.given if n == found.option or n.startswith(found.option + ".")]
+        if self.elsewhere and isinstance(found.error, NotInstalledError):
+            for name in names:
+                self.absent[name] = (*self.absent.get(name, ()), found.error.name)
+            return
+        item, reason, value = self.given[names[0]], str(found.error), None
+        written = f"{item.written} {found.entry}".strip()
+        if found.option not in self.given:  # what is wrong is with all of them
+            written = written.rpartition(".")[0]
+        elif not (found.entry or reason.startswith("is no ")):
+            value = shown_value(found.option, item.value)
+        self.problems.append(Problem(written, value, reason, item.line))
 
     def _imply(self) -> None:
         """Turn tracing on where rates are given for some paths: for the others the rate is 0."""
@@ -246,7 +260,7 @@ class _Reader:
             sdk=MappingProxyType({n: v for n, v in self.values.items() if n in table and table[n].is_sdk}),
             contexts=MappingProxyType(self.values.get("contexts", {})),
             origins=MappingProxyType(
-                {name: Origin(i.origin, i.line, _shown(name, i.value)) for name, i in self.given.items()}
+                {name: Origin(i.origin, i.line, shown_value(name, i.value)) for name, i in self.given.items()}
             ),
             hidden=tuple(self.hidden),
             source=self.source,
@@ -254,52 +268,6 @@ class _Reader:
             client_key=tuple(sorted((name, _hashable(self.texts[name])) for name in shared)),
             **{**own, "tags": MappingProxyType(own["tags"] or {})},
         )
-
-
-def _reason(option: Option, text: str, told: str) -> str:
-    reason = told if told.startswith("expected") else f"expected {option.kind.expected}"
-    before = _COMMENT.sub("", text)
-    if before != text:
-        try:
-            option.kind.parse(before.strip())
-        except ValueError:
-            return reason
-        reason += (
-            f"; {text[len(before) :].strip()!r} looks like a comment, which belongs on a line of its own"
-        )
-    return reason
-
-
-def _look_for_a_colon(item: Given) -> None:
-    before, colon, after = item.text.partition(":")
-    if colon and "=" not in before and "=" in after:
-        raise ValueError(f"is no option: the colon ends its name in {item.text.strip()!r}; write dots")
-
-
-def _unknown(item: Given) -> str:
-    name = item.name
-    known = [option for option in options() if option.isidentifier()]
-    nearest = difflib.get_close_matches(name, known, n=1, cutoff=0.7)
-    hint = f"; did you mean {nearest[0]}?" if nearest else ""
-    return f"is no option of sentry_paste or of sentry-sdk {sdk.VERSION}{hint}"
-
-
-def _shown(name: str, value: Any) -> str:
-    """Return a value for an error or a report: what may be a secret is not in it."""
-    text = _text(value)
-    option = options().get(name)
-    if name.startswith("proxy_headers") or any(word in name.lower() for word in _SECRET):
-        return "***"
-    if option is not None and option.kind in (kinds.DSN, kinds.PROXY) and "@" in text:
-        scheme, mark, _ = text.partition("://")
-        return shown(
-            f"{scheme}{mark}***@{text.rpartition('@')[2]}" if mark else "***@" + text.rpartition("@")[2]
-        )
-    return shown(text)
-
-
-def _text(value: Any) -> str:
-    return value if isinstance(value, str) else repr(value)
 
 
 def _hashable(value: Any) -> Hashable:

@@ -63,7 +63,7 @@ class Settings:
     origins: Mapping[str, Origin]
     hidden: Sequence[str]
     source: str
-    absent: Mapping[str, str]
+    absent: Mapping[str, tuple[str, ...]]
     client_key: Hashable
     tags: Mapping[str, str]
     contexts: Mapping[str, Mapping[str, Any]]

@@ -86,20 +86,22 @@ def option_name(key: str) -> str:
     return head.replace("-", "_") + dot + rest
 
 
-def gather(global_conf: Mapping[str, str], local_conf: Mapping[str, str]) -> Gathered:
+def gather(global_conf: Mapping[str, str], local_conf: Mapping[str, str], name: str = "") -> Gathered:
     """Gather the options of a filter from what PasteDeploy hands to its factory.
 
     Args:
         global_conf: ``[DEFAULT]``, and what the loader adds: ``here`` and ``__file__``.
         local_conf: the filter's section. Keys that begin with two underscores are the loader's.
+        name: of the section; where it is not known, it is looked for among those of this package's.
     """
     path = global_conf.get("__file__", "")
     file = IniFile.read(path) if path else None
     local = {key: value for key, value in local_conf.items() if not key.startswith("__")}
-    section = file.section_of(local) if file else None
-    place = f"[{section.name}]" if section else "section"
+    home, section = _home(file, local, name)
+    title = f"[{section.name}]" if section else "section"
+    place = f"{title} of {home.name}" if home is not None and home is not file else title
     gathered = Gathered(
-        source=f"{path or 'ini'}{' ' + place if section else ''}",
+        source=f"{home.path if home else path or 'ini'}{' ' + title if section else ''}",
         base=global_conf.get("here", ""),
         given=_from_defaults(global_conf, file),
         problems=[],
@@ -116,9 +118,19 @@ def gather(global_conf: Mapping[str, str], local_conf: Mapping[str, str]) -> Gat
         gathered.given[name] = replace(item, below=gathered.given.get(name))
     if "dsn" in global_conf and "dsn" not in own and "dsn" not in gathered.given:
         log.warning("%s: dsn of [DEFAULT] is not read; write sentry.dsn", gathered.source)
-    if file:
-        _from_above(gathered, file, [section] if section else file.ours(), global_conf, local)
+    if file and home:
+        defaults = {**home.defaults.values, **file.defaults.values}
+        _from_above(gathered, home, [section] if section else file.ours(), defaults, global_conf, local)
     return gathered
+
+
+def _home(file: IniFile | None, local: Mapping[str, str], name: str) -> tuple[IniFile | None, Section | None]:
+    """Return the section of the options, and the file it is in: that of the ini where it is not known."""
+    if file is None:
+        return None, None
+    section = file.sections.get(name) if name else file.section_of(local)
+    elsewhere = None if section or name or not local else file.found_in(local)
+    return elsewhere or (file, section)
 
 
 def _given(key: str, value: str, origin: str, section: Section | None) -> Given:
@@ -139,11 +151,11 @@ def _from_above(
     gathered: Gathered,
     file: IniFile,
     sections: list[Section],
+    defaults: Mapping[str, str],
     global_conf: Mapping[str, str],
     local: Mapping[str, str],
 ) -> None:
     """Take what the command line or ``set`` says, and tell what ``[DEFAULT]`` hides."""
-    defaults = file.defaults.values
     for key, value in global_conf.items():
         if not (key.startswith(PREFIX) or _is_option(option_name(key))):
             continue
@@ -160,7 +172,7 @@ def _from_above(
                 gathered.given[option_name(key)] = Given(option_name(key), key, value, "command line")
             elif key in section.values and key in defaults:
                 gathered.hidden.append(key)
-                _tell_hidden(gathered.source, key, section)
+                _tell_hidden(gathered.source, key, section, section in file.ours())
             elif key in section.values or (key.startswith(PREFIX) and key not in defaults):
                 # Not in the file's own [DEFAULT]: the command line has put it into global_conf.
                 gathered.given[option_name(key)] = Given(option_name(key), key, value, "command line")
@@ -178,16 +190,12 @@ def _is_option(name: str) -> bool:
     return name in options() or family_of(name) is not None or name in ALIASES or name in NO_LONGER
 
 
-def _tell_hidden(source: str, key: str, section: Section) -> None:
+def _tell_hidden(source: str, key: str, section: Section, is_ours: bool) -> None:
     other = key[len(PREFIX) :] if key.startswith(PREFIX) else PREFIX + key
-    log.warning(
-        "%s: %s (line %s) is hidden by %s of [DEFAULT]; write %s instead",
-        source,
-        key,
-        section.lines.get(key, "?"),
-        key,
-        other,
-    )
+    # An app's section has no other name for it.
+    told = f"write {other} instead" if is_ours else "remove that one"
+    line = section.lines.get(key, "?")
+    log.warning("%s: %s (line %s) is hidden by %s of [DEFAULT]; %s", source, key, line, key, told)
 
 
 def from_keywords(keywords: Mapping[str, Any]) -> Gathered:

@@ -76,10 +76,21 @@ class Snapshot:
     def find(self, identity: str) -> Entry | None:
         """Return the newest file whose id this is, or None.
 
+        A user's report has the id of its error: where both are there, that is the error's.
+
         Args:
             identity: 32 hexadecimal digits.
         """
-        return next((entry for entry in self.entries if entry.file.id == identity), None)
+        found = (entry for entry in self.entries if entry.file.id == identity)
+        return min(found, key=lambda entry: entry.file.kind == "feedback", default=None)
+
+    def about(self, identity: str) -> list[Entry]:
+        """Return the files in which users tell of an error, newest first.
+
+        Args:
+            identity: id of the error.
+        """
+        return [entry for entry in self.entries if identity in entry.told.about]
 
     def of_trace(self, trace_id: str) -> list[Entry]:
         """Return the files that tell of a trace, newest first.

@@ -8,16 +8,23 @@ from typing import Any
 from urllib.parse import urlencode
 
 from sentry_paste.inbox import plots
+from sentry_paste.inbox.feedback import Feedback, feedback
 from sentry_paste.inbox.index import Entry, Index, Snapshot
 from sentry_paste.inbox.listing import Row, grouped, listing
 from sentry_paste.inbox.query import ALL, Query, parameters
 from sentry_paste.inbox.reading import Opened, opened, opened_all
-from sentry_paste.inbox.records import log_lines
+from sentry_paste.inbox.records import count_of_lines, log_lines
 from sentry_paste.inbox.story import story
 from sentry_paste.inbox.traces import trace
 
 # Files of one trace that a page reads.
 _MOST_OF_TRACE = 100
+
+# Of an envelope of log lines, so many are shown.
+_MOST_LINES = 500
+
+# Of what users told of one error, so many are shown.
+_MOST_TOLD = 20
 
 
 @dataclass(frozen=True)
@@ -88,6 +95,11 @@ def envelope_page(index: Index, identity: str) -> Page:
     told = entry.told
     trace_id = next(iter(told.trace_ids), "")
     related = opened_all(_others(snapshot, entry, trace_id))
+    own = feedback(contents.payloads) if contents else []
+    head = own.pop(0) if own and entry.file.kind == "feedback" else None
+    error = snapshot.find(head.about) if head and head.about else None
+    of_others = [one for one in snapshot.about(identity) if one.file.path != entry.file.path]
+    said = [*(Said(one, None) for one in own), *_said(of_others[:_MOST_TOLD], identity)]
     return Page(
         "envelope.jinja2",
         {
@@ -97,12 +109,40 @@ def envelope_page(index: Index, identity: str) -> Page:
             "problem": found.problem,
             "trace_id": trace_id,
             "related": related,
-            "own_lines": log_lines(contents.payloads)[:500] if contents else [],
+            "feedback": head,
+            "error": error if error and error.file.kind != "feedback" else None,
+            "said": said[:_MOST_TOLD],
+            "said_count": len(said) + max(0, len(of_others) - _MOST_TOLD),
+            "own_lines": log_lines(contents.payloads)[-_MOST_LINES:] if contents else [],
+            "own_lines_before": count_of_lines(contents.payloads) - _MOST_LINES if contents else 0,
             "story": story(contents, trace_id, related) if contents else None,
             "group": _group(snapshot, entry),
             "waterfall": None if trace_id or contents is None else trace("", [found]),
         },
     )
+
+
+@dataclass(frozen=True)
+class Said:
+    """What a user told of an error.
+
+    Attributes:
+        feedback: what it is.
+        entry: the file whose page tells more; None where that is the error's own.
+    """
+
+    feedback: Feedback
+    entry: Entry | None
+
+
+def _said(entries: list[Entry], identity: str) -> list[Said]:
+    return [
+        Said(one, found.entry if found.entry.file.id != identity else None)
+        for found in opened_all(entries)
+        if found.contents
+        for one in feedback(found.contents.payloads)
+        if one.about == identity
+    ]
 
 
 def trace_page(index: Index, trace_id: str, query_string: str) -> Page:

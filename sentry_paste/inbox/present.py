@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from itertools import groupby
@@ -13,7 +13,7 @@ from typing import Any
 from markupsafe import Markup, escape
 
 from sentry_paste.inbox import labels
-from sentry_paste.spool.model import Error, Frame
+from sentry_paste.spool.model import Frame
 
 # What a browser would drop, or take for an instruction: control characters, and those that turn the
 # direction of text. Their pictures (U+2400) are shown, and for the others the sign for what cannot be.
@@ -40,13 +40,13 @@ class FrameGroup:
     frames: tuple[Frame, ...]
 
 
-def frame_groups(error: Error) -> list[FrameGroup]:
-    """Return the frames of an error in groups, innermost first.
+def frame_groups(stack: Sequence[Frame]) -> list[FrameGroup]:
+    """Return frames in groups, innermost first.
 
     Args:
-        error: whose frames.
+        stack: innermost last.
     """
-    groups = groupby(reversed(error.frames), key=lambda frame: frame.in_app)
+    groups = groupby(reversed(stack), key=lambda frame: frame.in_app)
     return [FrameGroup(in_app, tuple(frames)) for in_app, frames in groups]
 
 

@@ -107,7 +107,9 @@ def _is_id(word: str, entry: Entry) -> bool:
     if _ID.fullmatch(word) is None:
         return False
     digits = word.replace("-", "")
-    return any(identity.startswith(digits) for identity in (entry.file.id, *entry.told.trace_ids))
+    return any(
+        identity.startswith(digits) for identity in (entry.file.id, *entry.told.trace_ids, *entry.told.about)
+    )
 
 
 def parameters(text: str) -> dict[str, str]:

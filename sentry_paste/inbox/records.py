@@ -69,7 +69,7 @@ class SpanRecord:
 
 
 def log_lines(payloads: Payloads) -> list[LogLine]:
-    """Return the log items of an envelope (https://develop.sentry.dev/sdk/telemetry/logs/), oldest first.
+    """Return an envelope's last log items (https://develop.sentry.dev/sdk/telemetry/logs/), oldest first.
 
     Args:
         payloads: of the envelope.
@@ -82,9 +82,18 @@ def log_lines(payloads: Payloads) -> list[LogLine]:
             message=fields.text(item.get("body")),
             trace_id=fields.text(item.get("trace_id")),
         )
-        for item in _items(payloads, "log")
+        for item in _all_items(payloads, "log")[-MOST_RECORDS:]
     ]
     return sorted(found, key=lambda line: seconds(line.time))
+
+
+def count_of_lines(payloads: Payloads) -> int:
+    """Return how many log items an envelope has.
+
+    Args:
+        payloads: of the envelope.
+    """
+    return len(_all_items(payloads, "log"))
 
 
 def spans(payloads: Payloads) -> list[SpanRecord]:
@@ -162,7 +171,7 @@ def title(kind: str, payloads: Payloads) -> str:
     """
     if kind == "log":
         lines = log_lines(payloads)
-        return f"{_count(len(lines), 'log line')}: {lines[-1].message}" if lines else ""
+        return f"{_count(count_of_lines(payloads), 'log line')}: {lines[-1].message}" if lines else ""
     if kind == "span":
         found = spans(payloads)
         named = next((span.name for span in found if span.is_segment), found[0].name if found else "")
@@ -182,6 +191,8 @@ def title(kind: str, payloads: Payloads) -> str:
         if type_ == "feedback":
             contexts = fields.mapping(fields.mapping(payload).get("contexts"))
             return fields.text(fields.mapping(contexts.get("feedback")).get("message"))
+        if type_ == "user_report":
+            return fields.text(fields.mapping(payload).get("comments"))
     return ""
 
 
@@ -203,11 +214,15 @@ def _lost(payload: Any) -> Iterator[str]:
 
 
 def _items(payloads: Payloads, wanted: str) -> list[dict[str, Any]]:
+    return _all_items(payloads, wanted)[:MOST_RECORDS]
+
+
+def _all_items(payloads: Payloads, wanted: str) -> list[dict[str, Any]]:
     found = []
     for type_, payload in payloads:
         if type_ == wanted:
             found += list(fields.items(fields.mapping(payload).get("items")))
-    return found[:MOST_RECORDS]
+    return found
 
 
 def _attribute(item: Mapping[str, Any], name: str) -> str:

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from sentry_paste.inbox import records
 from sentry_paste.inbox.counts import SessionCount, session_counts
+from sentry_paste.inbox.feedback import feedback
 from sentry_paste.spool import Contents, SpoolFile, read_contents
 from sentry_paste.spool.model import Error, Frame
 
@@ -41,6 +42,8 @@ class Summary(NamedTuple):
         handled: of an error, None where it does not say.
         group: what all errors of a kind have in common, as a short hash; empty where it is no error.
         words: what a search looks through, in lower case.
+        who: of a feedback, the user who told it.
+        about: of a feedback, event ids of the errors that it belongs to.
         sessions: how requests ended, by minute.
         problem: why the file cannot be read, else empty.
     """
@@ -55,6 +58,8 @@ class Summary(NamedTuple):
     handled: bool | None = None
     group: str = ""
     words: str = ""
+    who: str = ""
+    about: tuple[str, ...] = ()
     sessions: tuple[SessionCount, ...] = ()
     problem: str = ""
 
@@ -103,6 +108,8 @@ def _summary(file: SpoolFile, contents: Contents) -> Summary:
     if duration is None and spans:
         duration = max(span.duration for span in spans)
     place = _place(error)
+    told = feedback(contents.payloads)
+    who = told[0].who if told and error is None else ""
     return Summary(
         title=title[:_MOST_TITLE],
         value=value[:_MOST_TITLE],
@@ -113,7 +120,9 @@ def _summary(file: SpoolFile, contents: Contents) -> Summary:
         duration=duration,
         handled=error.handled if error else None,
         group=_group(contents, title, place) if file.kind == "error" else "",
-        words=_words(contents, f"{title} {value} {place}"),
+        words=_words(contents, f"{title} {value} {place} {who}"),
+        who=who[:_MOST_NAME],
+        about=tuple(dict.fromkeys(one.about for one in told if one.about))[:_MOST_TRACES],
         sessions=session_counts(contents.payloads),
     )
 

@@ -7,6 +7,7 @@ if it were missing, and no value is trusted to be safe to print.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
@@ -17,6 +18,12 @@ from sentry_paste.spool import fields
 from sentry_paste.spool.model import Breadcrumb, Contents, Error, Frame, Span
 from sentry_paste.spool.names import SpoolFile
 from sentry_paste.spool.reading import read_bytes
+
+# Where a message of logging has an argument (printf-style formatting). Bounded: what is no argument is long.
+_PLACE = re.compile(r"%(?:\((?P<name>[^)]{0,100})\))?(?P<how>[-#0 +]{0,5}\d{0,5}(?:\.\d{1,5})?[a-zA-Z%])")
+# A message may name an argument as often as it wants: so many are filled in, so many characters of each.
+_MOST_ARGUMENTS = 50
+_MOST_ARGUMENT = 2000
 
 
 def read_contents(file: SpoolFile) -> Contents:
@@ -37,9 +44,11 @@ def read_contents(file: SpoolFile) -> Contents:
         raise ValueError(f"not a Sentry envelope: {error}") from error
     if not payloads:
         raise ValueError("not a Sentry envelope: it has no items")
-    for type_, payload in payloads:
-        if type_ in ("event", "transaction") and isinstance(payload, dict):
-            return _event(file, len(data), payload, payloads)
+    # A feedback is an event too; where one is with an error, the envelope tells of the error.
+    for types in (("event", "transaction"), ("feedback",)):
+        for type_, payload in payloads:
+            if type_ in types and isinstance(payload, dict):
+                return _event(file, len(data), type_, payload, payloads)
     return Contents(file, len(data), _title_of_items(payloads), payloads=payloads)
 
 
@@ -53,7 +62,7 @@ def _decode(payload: Any) -> Any:
 
 
 def _event(
-    file: SpoolFile, size: int, event: dict[str, Any], payloads: tuple[tuple[str, Any], ...]
+    file: SpoolFile, size: int, type_: str, event: dict[str, Any], payloads: tuple[tuple[str, Any], ...]
 ) -> Contents:
     trace = fields.mapping(fields.mapping(event.get("contexts")).get("trace"))
     errors = tuple(_errors(event))
@@ -62,7 +71,7 @@ def _event(
     return Contents(
         file=file,
         size=size,
-        title=fields.text(event.get("transaction")) if is_transaction else _title(event, errors),
+        title=fields.text(event.get("transaction")) if is_transaction else _title(type_, event, errors),
         level="" if is_transaction else fields.text(event.get("level")),
         transaction=fields.text(event.get("transaction")),
         trace_id=fields.text(trace.get("trace_id")),
@@ -72,6 +81,7 @@ def _event(
         details=tuple(_details(event)),
         tags=tuple(fields.pairs(event.get("tags"))),
         errors=errors,
+        stack=() if errors else _stack(event),
         breadcrumbs=tuple(_breadcrumbs(event)),
         spans=spans,
         duration=spans[0].duration if spans else None,
@@ -79,16 +89,39 @@ def _event(
     )
 
 
-def _title(event: dict[str, Any], errors: tuple[Error, ...]) -> str:
+def _title(type_: str, event: dict[str, Any], errors: tuple[Error, ...]) -> str:
     """Return what Sentry would title the issue: the last exception, or the message."""
     if errors:
         error = errors[-1]
         return f"{error.type}: {error.value}" if error.value else error.type
+    if type_ == "feedback":
+        feedback = fields.mapping(fields.mapping(event.get("contexts")).get("feedback"))
+        return fields.text(feedback.get("message")) or "(no message)"
     logentry = fields.mapping(event.get("logentry"))
-    message = logentry.get("formatted") or logentry.get("message") or event.get("message")
+    message = logentry.get("formatted") or _filled(logentry) or event.get("message")
     if isinstance(message, dict):
         message = message.get("formatted") or message.get("message")
     return fields.text(message) or "(no message)"
+
+
+def _filled(logentry: Mapping[str, Any]) -> Any:
+    """Return a message with its arguments in it, as Sentry fills it in where an older SDK has not."""
+    message, params = logentry.get("message"), logentry.get("params")
+    if not isinstance(message, str) or not isinstance(params, (list, dict)) or not params:
+        return message
+    left = iter(params if isinstance(params, list) else ())
+
+    def fill(match: re.Match[str]) -> str:
+        if match["how"] == "%":
+            return "%"
+        if match["name"] is None:
+            value = next(left, None)
+        else:
+            value = params.get(match["name"]) if isinstance(params, dict) else None
+        return match[0] if value is None else fields.text(value)[:_MOST_ARGUMENT]
+
+    # Not by Python's own operator: a width of millions is memory.
+    return _PLACE.sub(fill, message, count=_MOST_ARGUMENTS)
 
 
 def _title_of_items(payloads: tuple[tuple[str, Any], ...]) -> str:
@@ -115,7 +148,13 @@ def _details(event: dict[str, Any]) -> Iterator[tuple[str, tuple[tuple[str, str]
 
 
 def _errors(event: dict[str, Any]) -> Iterator[Error]:
-    for exception in fields.values(event.get("exception")):
+    types: dict[int, str] = {}
+    exceptions = list(fields.values(event.get("exception")))
+    for exception in exceptions:
+        identity = fields.mapping(exception.get("mechanism")).get("exception_id")
+        if type(identity) is int:
+            types[identity] = fields.text(exception.get("type"))
+    for exception in exceptions:
         mechanism = fields.mapping(exception.get("mechanism"))
         handled = mechanism.get("handled")
         yield Error(
@@ -123,11 +162,32 @@ def _errors(event: dict[str, Any]) -> Iterator[Error]:
             value=fields.text(exception.get("value")),
             handled=handled if isinstance(handled, bool) else None,
             mechanism=fields.text(mechanism.get("type")),
-            frames=tuple(
-                _frame(frame)
-                for frame in fields.items(fields.mapping(exception.get("stacktrace")).get("frames"))
-            ),
+            frames=_frames(exception),
+            group=_group(mechanism, types),
         )
+
+
+def _group(mechanism: Mapping[str, Any], types: Mapping[int, str]) -> str:
+    """Return the type of the group that an exception is in.
+
+    See https://develop.sentry.dev/sdk/data-model/event-payloads/exception/#exception-mechanism.
+    """
+    if not fields.text(mechanism.get("source")).startswith("exceptions["):
+        return ""
+    parent = mechanism.get("parent_id")
+    return (types.get(parent) if type(parent) is int else "") or "a group"
+
+
+def _stack(event: dict[str, Any]) -> tuple[Frame, ...]:
+    """Return the stack of an event without an exception: its own, or that of the thread it is of."""
+    threads = list(fields.values(event.get("threads")))
+    own = [thread for thread in threads if thread.get("crashed") is True or thread.get("current") is True]
+    return next((found for one in (event, *own, *threads) if (found := _frames(one))), ())
+
+
+def _frames(interface: dict[str, Any]) -> tuple[Frame, ...]:
+    stacktrace = fields.mapping(interface.get("stacktrace"))
+    return tuple(_frame(frame) for frame in fields.items(stacktrace.get("frames")))
 
 
 def _frame(frame: dict[str, Any]) -> Frame:

@@ -41,6 +41,8 @@ class Error:
         handled: what its mechanism says, None where it says nothing.
         mechanism: what reported it, ``wsgi`` or ``logging`` say.
         frames: the stack, innermost last.
+        group: the type of the group of exceptions that it is in, ``a group`` where that is not known; else
+            empty.
     """
 
     type: str
@@ -48,6 +50,7 @@ class Error:
     handled: bool | None
     mechanism: str
     frames: tuple[Frame, ...]
+    group: str = ""
 
 
 @dataclass(frozen=True)
@@ -109,6 +112,7 @@ class Contents:
         details: user, extra and contexts, each with its pairs of name and value.
         tags: pairs of name and value.
         errors: the exceptions, the outermost last.
+        stack: where an event came from that has no exception, innermost last; often empty.
         breadcrumbs: oldest first.
         spans: the transaction and its spans, as a tree read from top to bottom.
         duration: of a transaction, in seconds.
@@ -127,6 +131,7 @@ class Contents:
     details: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = ()
     tags: tuple[tuple[str, str], ...] = ()
     errors: tuple[Error, ...] = ()
+    stack: tuple[Frame, ...] = ()
     breadcrumbs: tuple[Breadcrumb, ...] = ()
     spans: tuple[Span, ...] = ()
     duration: float | None = None

@@ -42,6 +42,7 @@ _NO_REASON = re.compile("[^a-z0-9_-]+")
 _KINDS = {
     "event": "error",
     "feedback": "feedback",
+    "user_report": "feedback",  # as older SDKs have it
     "check_in": "checkin",
     "transaction": "transaction",
     "profile": "profile",

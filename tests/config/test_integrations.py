@@ -23,6 +23,18 @@ class Mine(Integration):
         pass
 
 
+class Pair(Integration):
+    identifier = "pair"
+
+    def __init__(self, left: "int" = 1, right: "int" = 2) -> None:
+        if left == right:
+            raise ValueError("left and right are the same")
+
+    @staticmethod
+    def setup_once():
+        pass
+
+
 @pytest.fixture(autouse=True)
 def _importable(monkeypatch):
     import sys
@@ -98,22 +110,22 @@ MISTAKES = [
     ),
     (
         {"integration.pyramid.transaction_style": "wild"},
-        "integration.pyramid: Invalid value for transaction_style: wild "
+        "integration.pyramid.transaction_style = wild: Invalid value for transaction_style: wild "
         "(must be in ('route_name', 'route_pattern'))",
     ),
     (
         {"integration.pyramid.transaction_stile": "x"},
-        "integration.pyramid: transaction_stile is no argument of pyramid; did you mean transaction_style?",
+        "integration.pyramid.transaction_stile: is no argument of pyramid; did you mean transaction_style?",
     ),
     (
         {"integration.logging.event_level": "LOUD"},
-        "integration.logging: expected a log level, by name or number, or none for event_level, not 'LOUD'",
+        "integration.logging.event_level = LOUD: expected a log level, by name or number, or none",
     ),
     ({"integration.qqqq.x": "1"}, "integration.qqqq: 'qqqq' is no integration of sentry-sdk"),
     ({"integration.logging": "x"}, "integration.logging = x: expected integration.NAME.ARGUMENT"),
     (
         {"integrations": "mine:Mine", "integration.mine.more": "1"},
-        "integrations mine:Mine: more is no argument of mine:Mine; it has size, names, on",
+        "integration.mine.more: is no argument of mine:Mine; it has size, names, on",
     ),
 ]
 
@@ -121,6 +133,47 @@ MISTAKES = [
 @pytest.mark.parametrize(("options", "told"), MISTAKES, ids=lambda value: str(value)[:40])
 def test_mistake_is_told_by_name(options, told):
     assert mistakes(**options) == [told]
+
+
+def test_all_mistakes_of_an_integration_are_told_at_once_each_with_its_line(load):
+    text = """
+        [filter:sentry]
+        use = egg:sentry_paste
+        dsn = https://k@sentry.example/1
+        integrations = mine:Mine
+        integration.mine.more = 1
+        integration.mine.size = small
+        integration.mine.on = maybe
+        integration.logging.event_level = LOUD
+        integration.logging.lvl = info
+        integration.pyramid.transaction_style = wild
+        integration.pyramid.transaction_stile = wild
+
+        [app:main]
+        paste.app_factory = apps:make_app
+        filter-with = sentry
+        """
+    with pytest.raises(ConfigError) as caught:
+        load(text)
+    _, *told = (line.strip() for line in str(caught.value).splitlines())
+    assert told == [
+        "line 6: integration.mine.more: is no argument of mine:Mine; it has size, names, on",
+        "line 7: integration.mine.size = small: expected a whole number, 0 or more",
+        "line 8: integration.mine.on = maybe: expected true or false",
+        "line 9: integration.logging.event_level = LOUD: expected a log level, by name or number, or none",
+        "line 10: integration.logging.lvl: is no argument of logging; did you mean level?",
+        "line 11: integration.pyramid.transaction_style = wild: Invalid value for transaction_style: wild "
+        "(must be in ('route_name', 'route_pattern'))",
+        "line 12: integration.pyramid.transaction_stile: is no argument of pyramid; "
+        "did you mean transaction_style?",
+    ]
+
+
+def test_what_an_integration_refuses_of_several_arguments_is_told_of_it():
+    (told,) = mistakes(
+        **{"integration.pair.left": "1", "integration.pair.right": "1", "integrations": "mine:Pair"}
+    )
+    assert told == "integration.pair: left and right are the same"
 
 
 def test_library_that_is_missing_is_told():

@@ -94,6 +94,13 @@ def test_all_mistakes_are_told_at_once():
     ]
 
 
+def test_name_in_capitals_is_known_by_its_letters():
+    assert mistakes({"DSN": "x"}) == [
+        "/srv/app.ini: 1 mistake in the options of sentry_paste",
+        f"  DSN: is no option of sentry_paste or of sentry-sdk {sentry_sdk.VERSION}; did you mean dsn?",
+    ]
+
+
 @pytest.mark.parametrize("text", ["", "   ", "\n  \n", "${UNSET:-}"])
 def test_option_without_a_value_is_not_given(text):
     assert dict(read({"traces_sample_rate": text}).sdk) == {}

@@ -98,6 +98,16 @@ def test_option_that_default_hides_is_told_by_name_and_line(environment, caplog,
     )
 
 
+def test_default_of_a_file_hides_options_of_the_file_that_it_uses(load, write_ini, caplog, tmp_path):
+    write_ini(SECTION + APP, "base.ini")
+    load("[DEFAULT]\nenvironment = the app's\n[app:main]\nuse = config:base.ini\n")
+    (record,) = caplog.records
+    assert record.getMessage() == (
+        f"{tmp_path}/base.ini [filter:sentry]: environment (line 5) is hidden by environment of [DEFAULT]; "
+        "write sentry.environment instead"
+    )
+
+
 def test_empty_value_falls_through_to_the_environment(environment, monkeypatch):
     monkeypatch.setenv("SENTRY_ENVIRONMENT", "variable")
     assert environment("\n" + DSN + "    environment = ${UNSET:-}\n" + APP)[0] == "variable"
@@ -124,6 +134,23 @@ class TestMistakes:
             "test.ini [filter:sentry]: 2 mistakes in the options of sentry_paste",
             "  line 6: sample_rate = 2: expected a number from 0 to 1",
         ]
+
+    def test_file_that_another_one_uses(self, write_ini, tmp_path):
+        write_ini(SECTION + "    sample_rate = 2\n" + APP, "base.ini")
+        write_ini("[filter:sentry]\nuse = egg:sentry_paste\nsample_rate = 1\n", "other.ini")
+        text = "[app:main]\nuse = config:%(here)s/base.ini\n[app:other]\nuse = config:other.ini#x\n"
+        assert self.mistakes(write_ini, text) == [
+            f"{tmp_path}/base.ini [filter:sentry]: 1 mistake in the options of sentry_paste",
+            "  line 6: sample_rate = 2: expected a number from 0 to 1",
+        ]
+
+    def test_files_that_use_each_other(self, write_ini, tmp_path):
+        write_ini("[app:a]\nuse = config:test.ini#main\n", "a.ini")
+        base = SECTION + "    sample_rate = 2\n    [app:b]\n    use = config:a.ini\n" + APP
+        write_ini(base, "b b.ini")
+        text = "[app:a]\nuse = config:a.ini\n[app:main]\nuse = config:b%%20b.ini\n"
+        (told, _) = self.mistakes(write_ini, text)
+        assert told.startswith(f"{tmp_path}/b b.ini [filter:sentry]: 1 mistake")
 
     def test_comment_that_is_left_in_a_value(self, write_ini):
         text = SECTION.replace("/1\n", "/1   ; of the shop\n") + "    sample_rate = 0.5 # half\n" + APP
@@ -191,6 +218,25 @@ class TestTold:
         assert self.told(load, caplog, text) == [
             "environment = section ; note: comments belong on lines of their own"
         ]
+
+    @pytest.mark.parametrize(
+        ("line", "told"),
+        [
+            ('environment = "production"', 'environment = "production"'),
+            ("server_name = 'a b'", "server_name = 'a b'"),
+            ('tags.kitchen = "north"', 'tags.kitchen = "north"'),
+            ('server_name = ${NOT_SET:-"a"}', 'server_name = "a"'),
+        ],
+    )
+    def test_quotes_around_a_value(self, load, caplog, line, told):
+        load(DSN + f"    {line}\n" + APP)
+        (record,) = [one for one in caplog.records if "quotes" in one.getMessage()]
+        assert record.getMessage().endswith(f"{told}: the quotes are part of the value")
+
+    @pytest.mark.parametrize("value", ['"', '""', '"a" or "b"', "it's", "'a"])
+    def test_other_quotes_are_nobodys_mistake(self, load, caplog, value):
+        load(DSN + f"    tags.a = {value}\n" + APP)
+        assert caplog.records == []
 
     def test_doubled_percent_sign(self, load, caplog):
         text = SECTION + "    server_name = 50%%%% off\n" + APP

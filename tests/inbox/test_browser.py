@@ -218,6 +218,6 @@ def test_without_scripts_all_is_there(browser, address, spool):
         browser.open(address + "/")
         assert browser.run("document.querySelectorAll('.row').length") == 1
         browser.click(".kinds li:last-child a")
-        browser.until("document.querySelectorAll('.row').length === 4")
+        browser.until("document.querySelectorAll('.row').length === 5")
     finally:
         browser.look()

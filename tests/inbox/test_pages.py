@@ -7,6 +7,7 @@ from spooled import (
     TRACE,
     TRANSACTION_ID,
     error_event,
+    frame,
     keep,
     keep_item,
     transaction_event,
@@ -73,6 +74,61 @@ def test_local_variables_are_folded(error_page, words):
     variables = error_page.select_one(".variables")
     assert not variables.has_attr("open")
     assert words(variables) == "2 local variables guests 0 total '2790'"
+
+
+@pytest.mark.parametrize(
+    "stack",
+    [
+        {"threads": {"values": [{"current": True, "stacktrace": {"frames": [frame("charge", True)]}}]}},
+        {
+            "threads": [
+                {"name": "other", "stacktrace": {"frames": [frame("sleep", True)]}},
+                {"crashed": True, "stacktrace": {"frames": [frame("charge", True)]}},
+            ]
+        },
+        {"stacktrace": {"frames": [frame("charge", True)]}},
+    ],
+)
+def test_the_stack_of_a_message_is_shown(app, spool, words, stack):
+    """What attach_stacktrace adds to a message is that of its thread."""
+    keep(spool, error_event(exception=None, message="late", **stack))
+    html = app.get(f"/envelope/{ERROR_ID}").html
+    section = html.select_one("[aria-labelledby=stack]")
+    assert words(section).startswith("Where it came from charge charge.py :12")
+    assert not html.select("section.error"), "it is no traceback"
+    assert not html.select_one("details.raw").has_attr("open")
+
+
+def member(identity, parent, type_, source, **more):
+    mechanism = {"type": "chained", "exception_id": identity, "parent_id": parent, "source": source}
+    return {"type": type_, "value": "", "mechanism": {**mechanism, **more}}
+
+
+def test_what_is_in_a_group_of_exceptions_is_told_as_such(app, spool, words):
+    """As the SDK has them: the group last, what is in it and what caused that by parent_id."""
+    values = [
+        member(4, 3, "OSError", "__cause__"),
+        member(3, 0, "KeyError", "exceptions[1]"),
+        member(2, 1, "TypeError", "exceptions[0]"),
+        member(1, 0, "Inner", "exceptions[0]", is_exception_group=True),
+        {"type": "Outer", "mechanism": {"type": "wsgi", "exception_id": 0, "is_exception_group": True}},
+    ]
+    keep(spool, error_event(exception={"values": values}))
+    html = app.get(f"/envelope/{ERROR_ID}").html
+    assert [words(cause) for cause in html.select(".cause")] == [
+        "one of the exceptions in Outer",
+        "one of the exceptions in Inner",
+        "one of the exceptions in Outer",
+        "raised after",
+    ]
+
+
+@pytest.mark.parametrize("parent", [None, 7, -1, "0", [], {}, True, 10**30])
+def test_group_that_is_not_there_is_not_named(app, spool, words, parent):
+    values = [member(1, parent, "KeyError", "exceptions[1]"), {"type": "Outer", "value": ""}]
+    keep(spool, error_event(exception={"values": values}))
+    (cause,) = app.get(f"/envelope/{ERROR_ID}").html.select(".cause")
+    assert words(cause) == "one of the exceptions in a group"
 
 
 def test_request_tags_and_breadcrumbs_are_shown(error_page, words):
@@ -317,12 +373,20 @@ def test_log_lines_are_shown_as_lines(app, spool, words, titles):
     ]
 
 
+def test_of_very_many_log_lines_the_last_are_shown_and_all_counted(app, spool, words, titles):
+    keep_item(spool, "log", {"items": [log_item(time, f"line {time}") for time in range(12_000)]})
+    assert titles(app.get("/?kind=log")) == ["12000 log lines: line 11999"]
+    html = app.get("/?kind=log").click("12000 log lines").html
+    messages = html.select(".log-message")
+    assert (len(messages), words(messages[-1])) == (500, "line 11999")
+    assert "11\u202f500 lines more before these." in html.main.get_text()
+
+
 @pytest.mark.parametrize(
     ("type_", "payload", "kind", "title"),
     [
         ("check_in", {"monitor_slug": "nightly", "status": "ok"}, "checkin", "nightly ok"),
         ("trace_metric", {"items": [{"name": "soups"}, {"name": "soups"}]}, "metric", "soups"),
-        ("feedback", {"contexts": {"feedback": {"message": "too salty"}}}, "feedback", "too salty"),
         (
             "client_report",
             {"discarded_events": [{"quantity": 3, "category": "error", "reason": "queue_overflow"}]},

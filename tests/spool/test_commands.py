@@ -29,6 +29,8 @@ from sentry_paste.spool.destinations import note_destination
 from sentry_paste.spool.names import destination_of
 from sentry_paste.spool.owner import Owner, current
 
+from spooled import error_event, feedback_event, frame, keep, tell
+
 # The process of a number that none has: more than Linux gives.
 DEAD = Owner(current().host, current().boot, 4_194_999, 5)
 ELSEWHERE = Owner("0" * 8, "0" * 6, 77, 5)
@@ -745,3 +747,21 @@ def test_no_command_prints_control_characters_of_names_or_contents(spool, receiv
         out, err = capsys.readouterr()
         assert all(char.isprintable() or char == "\n" for char in out + err)
     assert len(names(spool)) == 4
+
+
+def test_show_has_the_stack_of_a_message(spool, capsys):
+    threads = [{"current": True, "stacktrace": {"frames": [frame("charge", True)]}}]
+    file = keep(spool, error_event(exception=None, message="late", threads=threads))
+    assert command(spool, "show", file.id) == 0
+    assert "\nStack\n  File charge.py, line 12, in charge\n" in capsys.readouterr().out
+
+
+def test_feedback_is_told_by_its_message(spool, capsys):
+    file = tell(spool, feedback_event(message="The soup was cold."))
+    assert command(spool, "list") == 0
+    assert "  The soup was cold.  " in capsys.readouterr().out
+    assert command(spool, "show", file.id) == 0
+    out = capsys.readouterr().out
+    assert out.startswith("The soup was cold.\n")
+    assert "\nFeedback\n  name: Ada Lovelace\n" in out
+    assert "\nTags\n  kitchen: north\n" in out

@@ -2,6 +2,7 @@
 
 import json
 import os
+import time
 from datetime import datetime, timezone
 
 import pytest
@@ -105,7 +106,13 @@ def test_event(read):
     ("event", "title"),
     [
         ({"message": "hello"}, "hello"),
-        ({"logentry": {"message": "hello %s", "params": ["ann"]}}, "hello %s"),
+        ({"logentry": {"message": "hello %s", "params": ["ann"]}}, "hello ann"),
+        ({"logentry": {"message": "%d%% of %(who)s %.2f", "params": [7, "x", 1.5]}}, "7% of %(who)s x"),
+        ({"logentry": {"message": "%(a)s, %(a)s, %(b)s", "params": {"a": 1}}}, "1, 1, %(b)s"),
+        ({"logentry": {"message": "%s and %s", "params": ["one"]}}, "one and %s"),
+        ({"logentry": {"message": "100 %", "params": []}}, "100 %"),
+        ({"logentry": {"message": "%s", "params": 7}}, "%s"),
+        ({"logentry": {"message": ["%s"], "params": ["x"]}}, '["%s"]'),
         ({"logentry": {"message": "hello %s", "formatted": "hello ann"}}, "hello ann"),
         ({"message": {"formatted": "hello"}}, "hello"),
         ({"exception": {"values": [{"type": "KeyError"}]}}, "KeyError"),
@@ -115,6 +122,20 @@ def test_event(read):
 )
 def test_title(read, event, title):
     assert read(event).title == title
+
+
+def test_title_is_not_longer_than_what_it_is_made_of_allows(read):
+    """Somebody's message may name a long argument very often."""
+    entry = {"message": "%(a)s" * 10_000, "params": {"a": "x" * 1_000_000}}
+    assert len(read({"logentry": entry}).title) < 200_000
+
+
+@pytest.mark.parametrize("part", ["%(", "%0", "% ", "%1.", "%(a)0"])
+def test_title_is_made_in_little_time_of_any_message(read, part):
+    begun = time.process_time()
+    for message in (part * 200_000, part + part[-1] * 400_000):
+        read({"logentry": {"message": message, "params": {"a": "x"}}})
+    assert time.process_time() - begun < 5
 
 
 def test_spans_are_a_tree_in_the_order_of_time(read):
