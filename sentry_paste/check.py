@@ -10,17 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sentry_paste import sdk
-from sentry_paste.advice import (
-    SEVERITIES,
-    Facts,
-    Warned,
-    of_connection,
-    of_ignored,
-    of_options,
-    of_settings,
-    of_structure,
-    reports,
-)
+from sentry_paste.advice import SEVERITIES, Facts, Warned, of_connection, of_options, of_settings, reports
 from sentry_paste.client import registry
 from sentry_paste.config import ConfigError, Settings, read_ini
 from sentry_paste.config.errors import Problem
@@ -29,6 +19,7 @@ from sentry_paste.config.sources import option_name
 from sentry_paste.effective import Value, effective
 from sentry_paste.errorpage import ErrorPage
 from sentry_paste.inbox.settings import read_settings as read_inbox
+from sentry_paste.placement import of_ignored, of_structure
 from sentry_paste.staticreader import read_structure
 from sentry_paste.structure import INCLUDES, SCRIPT, IniError, Layer, Structure
 from sentry_paste.testing import capture_envelopes

@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 
-from sentry_paste.advice import meant_as_sentry
 from sentry_paste.check import Filter, Report
 from sentry_paste.effective import Value
+from sentry_paste.placement import meant_as_sentry
 from sentry_paste.structure import INCLUDES, SCRIPT, Layer, Structure
 from sentry_paste.terminal import clean, wrapped
 

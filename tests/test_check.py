@@ -1185,6 +1185,20 @@ class TestPyramidIncludes:
             "global_config on, which most do not; write it in [app:main]"
         )
 
+    @pytest.mark.parametrize("path", ["var/sentry", "${HOME_OF_NOTHING:-var}/sentry"])
+    def test_relative_path_is_warned_of_as_the_app_does_not_know_its_ini(self, write_ini, path):
+        ini = textwrap.dedent(self.APP) + f"sentry.spool_dir = {path}\n"
+        (told,) = warnings_of(check(str(write_ini(ini))))
+        assert told == (
+            "sentry.spool_dir is relative, and Pyramid does not tell Sentry where the ini is: it is taken "
+            "from the directory that the server is started in; write %(here)s/ before it"
+        )
+
+    @pytest.mark.parametrize("path", ["%(here)s/var/sentry", "/var/sentry", "~/sentry"])
+    def test_path_that_is_whole_is_not_warned_of(self, write_ini, path):
+        ini = textwrap.dedent(self.APP) + f"sentry.spool_dir = {path}\nsentry.error_page = true\n"
+        assert warnings_of(check(str(write_ini(ini)))) == []
+
     def test_section_of_another_file_is_not_taken_for_one_of_this(self, write_ini):
         write_ini(textwrap.dedent(self.APP), "other.ini")
         path = write_ini(
