@@ -51,7 +51,9 @@ def refuse_a_colon(item: Given) -> None:
     """
     before, colon, after = item.text.partition(":")
     if colon and "=" not in before and "=" in after:
-        raise ValueError(f"is no option: the colon ends its name in {item.text.strip()!r}; write dots")
+        name, _, value = item.text.partition("=")
+        line = f"{shown(name)} = {shown_value(name.strip().replace(':', '.'), value.strip())}"
+        raise ValueError(f"is no option: the colon ends its name in {line!r}; write dots")
 
 
 def unknown(item: Given) -> str:

@@ -166,6 +166,18 @@ class TestMistakes:
             "'integration.logging:level = INFO'; write dots"
         ]
 
+    def test_secret_behind_a_colon_is_not_told(self, write_ini):
+        text = SECTION + "    contexts.db:password = hunter2\n" + APP
+        assert self.mistakes(write_ini, text)[1:] == [
+            "  line 6: contexts.db: is no option: the colon ends its name in "
+            "'contexts.db:password = ***'; write dots"
+        ]
+        (told,) = self.mistakes(write_ini, SECTION.replace("dsn = ", "dsn: ").replace("/1", "/x?y=z") + APP)[
+            1:
+        ]
+        assert "//***@" in told
+        assert "//k" not in told
+
     def test_mistake_in_default(self, write_ini):
         text = "\n    [DEFAULT]\n    sentry.sample_rate = x\n" + DSN + APP
         assert self.mistakes(write_ini, text)[1:] == [
