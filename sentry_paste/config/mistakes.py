@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
+from collections.abc import Iterable
 from typing import Any
 
 from sentry_paste import sdk
@@ -14,6 +15,8 @@ from sentry_paste.config.sources import Given
 
 # Names that say that a value is one: those of a context's or a tag's key.
 _SECRET = ("password", "passwd", "secret", "token", "api_key", "apikey", "credential")
+
+_SHORTEST = 4
 
 #: What looks like a comment behind a value.
 COMMENT = re.compile(r"\s[;#].*")
@@ -34,9 +37,7 @@ def reason_of(option: Option, text: str, told: str) -> str:
             option.kind.parse(before.strip())
         except ValueError:
             return reason
-        reason += (
-            f"; {text[len(before) :].strip()!r} looks like a comment, which belongs on a line of its own"
-        )
+        reason += f"; {shown(text[len(before) :])!r} looks like a comment, which belongs on a line of its own"
     return reason
 
 
@@ -86,6 +87,21 @@ def shown_value(name: str, value: Any) -> str:
             f"{scheme}{mark}***@{text.rpartition('@')[2]}" if mark else "***@" + text.rpartition("@")[2]
         )
     return shown(text)
+
+
+def without_secrets(told: str, given: Iterable[Given]) -> str:
+    """Return what other code says of options, without the values that may be secrets.
+
+    Args:
+        told: what it says.
+        given: the options.
+    """
+    for item in given:
+        text = _text(item.value)
+        # What is shorter is in too much else.
+        if len(text) >= _SHORTEST and shown_value(item.name, item.value) != shown(text):
+            told = told.replace(text, "***")
+    return told
 
 
 def _text(value: Any) -> str:

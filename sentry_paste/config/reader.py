@@ -17,7 +17,14 @@ from sentry_paste.config import integrations, values
 from sentry_paste.config.aliases import plain_dsn, tell_of_dsn, without_aliases
 from sentry_paste.config.errors import ConfigError, NotInstalledError, Problem
 from sentry_paste.config.families import assemble, family_of, parse_member
-from sentry_paste.config.mistakes import COMMENT, reason_of, refuse_a_colon, shown_value, unknown
+from sentry_paste.config.mistakes import (
+    COMMENT,
+    reason_of,
+    refuse_a_colon,
+    shown_value,
+    unknown,
+    without_secrets,
+)
 from sentry_paste.config.options import Option, options
 from sentry_paste.config.references import Reference
 from sentry_paste.config.settings import Origin, Settings
@@ -233,7 +240,8 @@ class _Reader:
             for name in names:
                 self.absent[name] = (*self.absent.get(name, ()), found.error.name)
             return
-        item, reason, value = self.given[names[0]], str(found.error), None
+        reason = without_secrets(str(found.error), [self.given[name] for name in names])
+        item, value = self.given[names[0]], None
         written = f"{item.written} {found.entry}".strip()
         if found.option not in self.given:  # what is wrong is with all of them
             written = written.rpartition(".")[0]

@@ -35,6 +35,17 @@ class Pair(Integration):
         pass
 
 
+class Locked(Integration):
+    identifier = "locked"
+
+    def __init__(self, api_token: str = "", door: str = "") -> None:
+        raise ValueError(f"{api_token!r} does not open {door!r}")
+
+    @staticmethod
+    def setup_once():
+        pass
+
+
 @pytest.fixture(autouse=True)
 def _importable(monkeypatch):
     import sys
@@ -206,3 +217,11 @@ def test_argument_without_a_type_takes_a_dotted_name():
     assert integrations.kind_of(parameter).name == "object"
     codes = inspect.Parameter("failed_request_status_codes", inspect.Parameter.KEYWORD_ONLY, default={500})
     assert integrations.kind_of(codes) is kinds.STATUS_CODES
+
+
+def test_what_an_integration_says_of_a_secret_argument_is_told_without_it():
+    options = {"integrations": "mine:Locked", "integration.locked.api_token": "hunter2"}
+    reason = "'***' does not open"
+    assert mistakes(**options) == [f"integration.locked.api_token = ***: {reason} ''"]
+    options["integration.locked.door"] = "front"
+    assert mistakes(**options) == [f"integration.locked: {reason} 'front'"]

@@ -159,6 +159,12 @@ class TestMistakes:
         for told, comment in ((dsn, "; of the shop"), (rate, "# half")):
             assert told.endswith(f"; '{comment}' looks like a comment, which belongs on a line of its own")
 
+    def test_credentials_in_a_comment_are_not_told(self, write_ini):
+        text = SECTION + "    sample_rate = 0.5 # half of http://ada:hunter2@shop.example\n" + APP
+        (told,) = self.mistakes(write_ini, text)[1:]
+        assert "'# half of http://***@shop.example' looks like a comment" in told
+        assert "hunter2" not in told
+
     def test_colon_that_ends_a_name(self, write_ini):
         text = SECTION + "    integration.logging:level = INFO\n" + APP
         assert self.mistakes(write_ini, text)[1:] == [
