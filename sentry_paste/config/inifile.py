@@ -153,7 +153,9 @@ class IniFile:
             for name in _CONFIG.findall("\n".join(values)):
                 plain = unquote(name.replace("%(here)s", here).replace("%%", "%"))
                 path = os.path.normpath(os.path.join(here, plain))
-                other = None if path in found or path == self.path else IniFile.read(path)
+                # Any value may look like a file's name, and to open a pipe or a device is to wait for it.
+                is_new = path not in found and path != self.path and os.path.isfile(path)
+                other = IniFile.read(path) if is_new else None
                 if other is not None:
                     found[path] = other
                     waiting.append(other)

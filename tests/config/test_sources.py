@@ -1,6 +1,9 @@
 """Which of several sources holds, and what the reader tells of them."""
 
 import logging
+import os
+import subprocess
+import sys
 
 import pytest
 
@@ -151,6 +154,17 @@ class TestMistakes:
         text = "[app:a]\nuse = config:a.ini\n[app:main]\nuse = config:b%%20b.ini\n"
         (told, _) = self.mistakes(write_ini, text)
         assert told.startswith(f"{tmp_path}/b b.ini [filter:sentry]: 1 mistake")
+
+    @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes with a name here")
+    def test_pipe_that_a_value_names_is_not_waited_for(self, write_ini, tmp_path):
+        os.mkfifo(tmp_path / "pipe")
+        base = write_ini(SECTION, "base.ini")
+        outer = write_ini("[app:main]\nuse = config:base.ini\nlog = config:pipe\n")
+        start = (
+            "from paste.deploy import loadfilter\n"
+            f"loadfilter('config:{base}', 'sentry', global_conf={{'__file__': {str(outer)!r}}})\n"
+        )
+        subprocess.run([sys.executable, "-c", start], check=True, timeout=30)
 
     def test_comment_that_is_left_in_a_value(self, write_ini):
         text = SECTION.replace("/1\n", "/1   ; of the shop\n") + "    sample_rate = 0.5 # half\n" + APP
