@@ -16,8 +16,8 @@ from sentry_paste.config.kinds import Kind
 from sentry_paste.config.options import derive_kind
 from sentry_paste.config.references import Reference, import_name, is_dotted
 
-#: Arguments of one integration: text by argument name.
-Arguments = Mapping[str, str]
+#: Arguments of one integration by name: text, or what Python code gives.
+Arguments = Mapping[str, Any]
 
 
 def find(name: str) -> type[Any]:
@@ -58,7 +58,7 @@ def _missing(error: BaseException | None) -> str:
     return ""
 
 
-def _argument(cls: type[Any], name: str, argument: str, text: str) -> Any:
+def _argument(cls: type[Any], name: str, argument: str, text: Any) -> Any:
     parameters = dict(list(inspect.signature(cls.__init__).parameters.items())[1:])
     parameter = parameters.get(argument)
     if parameter is None or parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
@@ -67,6 +67,8 @@ def _argument(cls: type[Any], name: str, argument: str, text: str) -> Any:
         nearest = difflib.get_close_matches(argument, names, n=1)
         hint = f"; did you mean {nearest[0]}?" if nearest else f"; it has {', '.join(names) or 'none'}"
         raise ValueError(f"is no argument of {name}{hint}")
+    if not isinstance(text, str):  # given by Python code
+        return text
     kind = kind_of(parameter)
     try:
         value = kind.parse(text)

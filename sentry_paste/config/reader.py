@@ -218,7 +218,7 @@ class _Reader:
         self.values[family] = assemble(family, members, self.values.get(family), pii)
 
     def _add_integrations(self) -> None:
-        arguments: dict[str, dict[str, str]] = {}
+        arguments: dict[str, dict[str, Any]] = {}
         for key, text in self.members.get("integration", {}).items():
             name, _, argument = key.rpartition(".")
             arguments.setdefault(name, {})[argument] = text

@@ -9,7 +9,7 @@ from sentry_sdk.integrations.logging import LoggingIntegration
 from sentry_sdk.integrations.pyramid import PyramidIntegration
 
 from sentry_paste import ConfigError
-from sentry_paste.config import integrations, kinds, read_ini
+from sentry_paste.config import integrations, kinds, read_ini, read_keywords
 
 
 class Mine(Integration):
@@ -225,3 +225,9 @@ def test_what_an_integration_says_of_a_secret_argument_is_told_without_it():
     assert mistakes(**options) == [f"integration.locked.api_token = ***: {reason} ''"]
     options["integration.locked.door"] = "front"
     assert mistakes(**options) == [f"integration.locked: {reason} 'front'"]
+
+
+def test_argument_that_python_code_gives_is_taken_as_it_is():
+    given = {"integrations": "mine:Mine", "integration.mine.names": ("b",), "integration.mine.on": True}
+    (made,) = read_keywords(given).sdk["integrations"]
+    assert made.arguments == (3, ("b",), True)
