@@ -327,12 +327,13 @@ def test_what_is_not_installed_is_no_mistake_where_the_app_is_not_installed_eith
 
 def test_library_of_an_integration_is_no_mistake_where_the_app_is_not_installed_either(write_ini):
     options = (
-        "integrations = sanic, no.such:Thing\nintegration.huey.x = 1\ndisabled_integrations = no.such:Other\n"
+        "integrations = sanic, no.such:Thing, sentry_sdk.integrations.huey.HueyIntegration\n"
+        "integration.huey.x = 1\ndisabled_integrations = no.such:Other\n"
     )
     app = "[app:main]\nuse = egg:swift#proxy\nfilter-with = sentry\n"
     report = check(str(write_ini(SENTRY + options + app)))
     found = {name: origin.partition("; ")[2] for name, (_, origin) in values(report).items()}
-    assert found["integrations"] == "sanic, no are not installed here"
+    assert found["integrations"] == "sanic, no, huey are not installed here"
     assert found["integration.huey.x"] == "huey is not installed here"
     assert found["disabled_integrations"] == "no is not installed here"
     assert (report.status(strict=True), report.warnings) == (0, ())

@@ -31,7 +31,7 @@ def find(name: str) -> type[Any]:
         ValueError: there is none of that name, or it cannot be imported.
     """
     if is_dotted(name):
-        return sdk.integration_class(import_name(name))
+        return sdk.integration_class(_imported(name))
     known = sdk.integration_modules()
     if name not in known:
         nearest = difflib.get_close_matches(name, known, n=1)
@@ -47,6 +47,17 @@ def find(name: str) -> type[Any]:
         if missing:
             raise NotInstalledError(told, missing) from error
         raise ValueError(told) from error
+
+
+def _imported(name: str) -> Any:
+    try:
+        return import_name(name)
+    except ValueError as error:
+        missing = _missing(error)
+        # A module of the app's own may miss what it should not.
+        if missing and name.startswith("sentry_sdk.integrations."):
+            raise NotInstalledError(str(error), missing) from error
+        raise
 
 
 def _missing(error: BaseException | None) -> str:
