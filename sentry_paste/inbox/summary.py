@@ -120,7 +120,7 @@ def _summary(file: SpoolFile, contents: Contents) -> Summary:
         duration=duration,
         handled=error.handled if error else None,
         group=_group(contents, title, place) if file.kind == "error" else "",
-        words=_words(contents, f"{title} {value} {place} {who}"),
+        words=_words(contents, f"{who[:_MOST_NAME]} {title} {value} {place}"),
         who=who[:_MOST_NAME],
         about=tuple(dict.fromkeys(one.about for one in told if one.about))[:_MOST_TRACES],
         sessions=session_counts(contents.payloads),

@@ -129,6 +129,11 @@ def test_of_what_many_users_told_the_newest_is_shown_and_the_others_are_linked(a
     assert len(app.get(section.select_one(".note a")["href"]).html.select(".rows .row")) == 23
 
 
+def test_who_told_much_is_found_too(app, spool, rows):
+    tell(spool, feedback_event(message="The soup was cold. " * 100))
+    assert len(rows(app.get("/?kind=feedback&q=ada@shop.example"))) == 1
+
+
 @pytest.mark.parametrize("text", [SCRIPT, "javascript:alert(1)", "\"'><img src=x onerror=alert(1)>"])
 def test_an_injection_in_every_field_stays_text(app, spool, text):
     keep(spool, error_event())
