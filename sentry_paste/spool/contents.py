@@ -20,7 +20,7 @@ from sentry_paste.spool.names import SpoolFile
 from sentry_paste.spool.reading import read_bytes
 
 # Where a message of logging has an argument (printf-style formatting). Bounded: what is no argument is long.
-_PLACE = re.compile(r"%(?:\((?P<name>[^)]{0,100})\))?(?P<how>[-#0 +]{0,5}\d{0,5}(?:\.\d{1,5})?[a-zA-Z%])")
+_PLACE = re.compile(r"%(?:\((?P<name>[^()]{0,100})\))?(?P<how>[-#0 +]{0,5}\d{0,5}(?:\.\d{1,5})?[a-zA-Z%])")
 # A message may name an argument as often as it wants: so many are filled in, so many characters of each.
 _MOST_ARGUMENTS = 50
 _MOST_ARGUMENT = 2000
@@ -110,6 +110,7 @@ def _filled(logentry: Mapping[str, Any]) -> Any:
     if not isinstance(message, str) or not isinstance(params, (list, dict)) or not params:
         return message
     left = iter(params if isinstance(params, list) else ())
+    shown: dict[str, str] = {}
 
     def fill(match: re.Match[str]) -> str:
         if match["how"] == "%":
@@ -118,7 +119,14 @@ def _filled(logentry: Mapping[str, Any]) -> Any:
             value = next(left, None)
         else:
             value = params.get(match["name"]) if isinstance(params, dict) else None
-        return match[0] if value is None else fields.text(value)[:_MOST_ARGUMENT]
+        if value is None:
+            return match[0]
+        # What has a name may be big, and named again and again.
+        name = match["name"]
+        text = shown[name] if name in shown else fields.text(value)[:_MOST_ARGUMENT]
+        if name is not None:
+            shown[name] = text
+        return text
 
     # Not by Python's own operator: a width of millions is memory.
     return _PLACE.sub(fill, message, count=_MOST_ARGUMENTS)

@@ -138,6 +138,15 @@ def test_title_is_made_in_little_time_of_any_message(read, part):
     assert time.process_time() - begun < 5
 
 
+@pytest.mark.parametrize(
+    ("message", "argument"), [("%(" * 8_000_000, "x"), ("%(a)s" * 60, [["x"] * 9] * 300_000)]
+)
+def test_title_is_made_in_little_time_of_as_much_as_a_file_may_hold(read, message, argument):
+    begun = time.process_time()
+    read({"logentry": {"message": message, "params": {"a": argument}}})
+    assert time.process_time() - begun < 3
+
+
 def test_spans_are_a_tree_in_the_order_of_time(read):
     found = read(
         transaction(
