@@ -20,6 +20,10 @@ from sentry_paste.redaction.texts import clean_text
         ("{b'set-cookie': b'sid=abc'}", "{{b'set-cookie': b'{}'}}"),
         ("<SimpleCookie: sid='abc'>", "<SimpleCookie: {}>"),
         ("<Morsel: sid=abc; Path=/>", "<Morsel: {}>"),
+        ("NEW_PASSWORD=abc&colour=green", "NEW_PASSWORD={}&colour=green"),
+        ("ACCESS_TOKEN='abc'", "ACCESS_TOKEN='{}'"),
+        # Of this letter the lower case is two characters, one of which is in no name.
+        ("GET /?a=1&access\u0130_token=abc HTTP/1.1", "GET /?a=1&access\u0130_token={} HTTP/1.1"),
     ],
 )
 def test_value_goes(text, expected):
