@@ -2,107 +2,85 @@
 
 from __future__ import annotations
 
-import re
 from bisect import bisect_right
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from itertools import accumulate
 
-from sentry_paste.redaction.forms import (
-    ADDRESS,
-    ANYWHERE,
-    PAIR,
-    WHOLE,
-    WORD,
-    Secret,
-    Where,
-    base64_seed,
-    expanded,
-    seed,
-)
+from sentry_paste.redaction.extents import Heads, Span
+from sentry_paste.redaction.finder import Finder
+from sentry_paste.redaction.forms import WHOLE, Secret
 from sentry_paste.redaction.names import FILTERED
+from sentry_paste.redaction.needles import Needle, is_unreserved, needles_of, seed_of
+from sentry_paste.redaction.views import Allowance, TooMuchError, View, decoded, has_escapes
 
-# What is shorter is in too much that has nothing to do with it.
-_SHORT_SEED = 2
-# A longer value is sought by its beginning, and compared from there.
-_KEY = 64
-# Up to so many values are sought one by one, each by the interpreter's own search; more, all at once.
-_FEW = 64
-# A text that was cut within a value shows its beginning; so much of it tells.
-_TOLD = 6
+#: More values than these are no browser's doing: what may hold one of them must not be sent.
+MOST_SECRETS = 2000
+
+# How many places of a text are looked at: so many, and one more for so many characters. Ordinary text has
+# far fewer; one that is made of the beginnings of secrets goes whole.
+_PLACES, _CHARACTERS = 500, 64
+# Where the texts of a payload have more, those that are longer go.
+_LONG = 1000
+
+# What was escaped, and that again, and that once more.
+_LEVELS = 3
+# With less in common with all its forms, a value is sought in whatever has escapes; pieces that are shorter
+# still are everywhere, and the more there are of them, the more so.
+_SHORT_SEED, _SHORT_SEED_OF_MANY, _MANY = 4, 7, 64
+
 _ELLIPSES = ("...", "…")
-_CLOSERS = "'\").…>]"
-# Of a long value so much is recognised, whatever stands behind.
-_RECOGNISED = 128
-
-# Letters and digits; an escape's letter may stand before a word, and ends at a backslash or a percent sign.
-_RUN = re.compile(r"[^\W_]*")
-
-_ESCAPES = frozenset("nrtabfv0")
-_HEX = frozenset("0123456789abcdefABCDEF")
+# A text that is nothing but a secret that was shown.
+_QUOTED = frozenset(f"{mark}{quote}{FILTERED}{quote}" for quote in "'\"" for mark in ("", "b"))
 
 
 class Matcher:
     """The secret values of a request, made ready to be sought.
 
-    Most payloads have none of them. So what all forms of a value have in common is sought first; the forms
-    are made when it is found.
+    Most payloads have none of them. So what a value has in common with all its forms is sought first, and
+    text is decoded only where that is found.
 
     Args:
         secrets: the values, as the request has them.
+
+    Attributes:
+        is_beyond: whether they are too many to be sought.
     """
 
     def __init__(self, secrets: Iterable[Secret]) -> None:
         self._secrets = list(secrets)
-        self._is_ready = not self._secrets
-        self._seeds: list[str] | None = None
+        self.is_beyond = len(self._secrets) > MOST_SECRETS
+        self._is_ready = False
+
+    def __bool__(self) -> bool:
+        return bool(self._secrets)
+
+    def _make_ready(self) -> None:
+        self._is_ready = True
+        # Where it is all of a text.
         self._whole: set[str] = set()
-        self._keys: list[str] = []
-        self._anchors: dict[int, dict[str, list[int]]] = {}
+        needles: list[Needle] = []
+        for secret in self._secrets:
+            if secret.where is WHOLE:
+                text = secret.text
+                self._whole |= {text, f"'{text}'", f'"{text}"', f"b'{text}'"}
+            else:
+                needles += needles_of(secret)
+        self._heads = Heads(needles)
+        self._finder = Finder(self._heads.texts)
+        escapable = {found.text for found in needles if not (found.is_run or is_unreserved(found.text))}
+        seeds = set(map(seed_of, escapable))
+        shortest = _SHORT_SEED if len(self._heads.texts) <= _MANY else _SHORT_SEED_OF_MANY
+        # Whether there is one of which no piece is in all its forms.
+        self._is_weak = any(len(seed) < shortest for seed in seeds)
+        self._seeds = Finder(() if self._is_weak else seeds)
 
     def may_have(self, text: str) -> bool:
-        """Tell whether a secret may be in a text, and be ready to seek it if so.
+        """Tell whether a secret may be in a text.
 
         Args:
             text: any.
         """
-        if self._is_ready:
-            return True
-        seeds = self._seeds
-        if seeds is None:
-            seeds = self._seeds = _seeds_of(self._secrets)
-        for told in seeds:
-            if told in text:
-                break
-        else:
-            if seeds:
-                return False
-        self._make_ready()
-        return True
-
-    def _make_ready(self) -> None:
-        self._is_ready = True
-        self._by_key: dict[str, list[Secret]] = {}
-        for secret in expanded(self._secrets):
-            if not secret.text:
-                continue
-            if secret.where is not PAIR:
-                self._whole |= {secret.text, f"'{secret.text}'", f'"{secret.text}"', f"b'{secret.text}'"}
-            if secret.where is not WHOLE:
-                self._by_key.setdefault(secret.text[:_KEY], []).append(secret)
-        for group in self._by_key.values():
-            group.sort()
-        self._keys = sorted(self._by_key, key=lambda key: (-len(key), key))
-        self._in_order = sorted(self._keys)
-        # The first characters of the keys, by how many: what text is looked at for where they are many.
-        if len(self._keys) > _FEW:
-            for key in self._keys:
-                length = min(len(key), 8)
-                lengths = self._anchors.setdefault(length, {}).setdefault(key[:length], [])
-                if not lengths or lengths[-1] != len(key):  # the keys come by length
-                    lengths.append(len(key))
-
-    def __bool__(self) -> bool:
-        return bool(self._secrets)
+        return bool(text and self._secrets)
 
     def clean(self, text: str, is_url: bool = False) -> str:
         """Return a text without the secrets that are in it.
@@ -111,203 +89,168 @@ class Matcher:
             text: any.
             is_url: whether it is a path or a URL, where words are no secrets.
         """
-        if is_url:
-            return self._replace_all(text, is_url=True) if self.may_have(text) else text
-        return self.clean_all((text,)).get(text, text)
+        return self.clean_all((text,), is_url).get(text, text)
 
-    def clean_all(self, texts: Collection[str]) -> dict[str, str]:
+    def clean_all(self, texts: Collection[str], is_url: bool = False) -> dict[str, str]:
         """Return what becomes of those texts that have secrets in them.
 
         Args:
             texts: any.
+            is_url: whether they are paths or URLs, where words are no secrets.
         """
-        if not self:
+        if not self._secrets:
             return {}
+        if self.is_beyond:
+            return dict.fromkeys(texts, FILTERED)
+        if not self._is_ready:
+            self._make_ready()
         listed = list(texts)
-        together = "\n".join(listed)
-        if not self.may_have(together):
-            return {}
-        changed = dict.fromkeys(self._whole.intersection(listed), FILTERED)
-        for text in self._with_secrets(listed, together):
-            cleaned = self._replace_all(text)
-            if cleaned != text and text not in changed:
-                changed[text] = cleaned
-        if any(ellipsis in together for ellipsis in _ELLIPSES):
-            for text in listed:
-                if text.rstrip("'\"").endswith(_ELLIPSES):
-                    before = changed.get(text, text)
-                    cleaned = self._without_cut(before)
-                    if cleaned != before:
-                        changed[text] = cleaned
+        changed = {} if is_url else dict.fromkeys(self._whole.intersection(listed), FILTERED)
+        for text, spans in self._found(listed, is_url):
+            if spans is not None:
+                cleaned = _without(text, spans)
+                changed.setdefault(text, FILTERED if cleaned in _QUOTED else cleaned)
+            else:
+                changed[text] = FILTERED
         return changed
 
-    def _with_secrets(self, texts: list[str], together: str) -> Iterable[str]:
-        """Return the texts that may have secrets in them."""
-        if self._anchors:
-            return texts
-        present = [key for key in self._keys if key in together]
-        if not present:
-            return ()
-        ends = list(accumulate(len(text) + 1 for text in texts))
-        found = set()
-        for key in present:
-            start = together.find(key)
-            while start >= 0:
-                index = bisect_right(ends, start)
-                found.add(index)
-                start = together.find(key, ends[index])
-        return [texts[index] for index in found]
+    def _found(self, texts: list[str], is_url: bool) -> Iterator[tuple[str, list[Span] | None]]:
+        """Yield the texts that have secrets, and where; those that are not worth the time without it."""
+        try:
+            yield from self._look(texts, is_url)
+        except TooMuchError:
+            yield from ((text, None) for text in texts if len(text) > _LONG)
+            shorter = [text for text in texts if len(text) <= _LONG]
+            try:
+                yield from self._look(shorter, is_url)
+            except TooMuchError:
+                yield from ((text, None) for text in shorter)
 
-    def _replace_all(self, text: str, is_url: bool = False) -> str:
-        if self._anchors:
-            return self._scan(text, is_url)
-        for key in self._keys:
-            if key in text:
-                text = self._replace(text, key, is_url)
-        return text
+    def _look(self, texts: list[str], is_url: bool) -> list[tuple[str, list[Span] | None]]:
+        joined = _Joined(texts)
+        allowance = Allowance(_PLACES + len(joined.text) // _CHARACTERS)
+        places = self._finder.starts(joined.text, allowance.left)
+        if places:
+            joined.add(self._heads.spans(joined.text, places, is_url, allowance))
+        if any(ellipsis in joined.text for ellipsis in _ELLIPSES):
+            for index, text in enumerate(texts):
+                if any(ellipsis in text for ellipsis in _ELLIPSES):
+                    joined.add_to(index, self._heads.cut_spans(text, allowance))
+        found: list[tuple[str, list[Span] | None]] = []
+        if has_escapes(joined.text):
+            found += self._look_decoded(joined, is_url)
+        found += joined.found()
+        return found
 
-    def _replace(self, text: str, key: str, is_url: bool) -> str:
-        parts, done, start = [], 0, text.find(key)
-        while start >= 0:
-            found = self._extent(text, start, key, is_url)
-            if found is None:
-                start = text.find(key, self._next(text, start, key))
-                continue
-            end, kept = found
-            parts += [text[done : start + kept], FILTERED]
-            done = end
-            start = text.find(key, end)
-        return "".join([*parts, text[done:]])
+    def _look_decoded(self, joined: _Joined, is_url: bool) -> list[tuple[str, None]]:
+        """Add what is found once escapes are undone; return the texts that have too many for that."""
+        indexes = list(range(len(joined.texts)))
+        if not self._is_weak:
+            if not self._seeds:
+                return []
+            allowance = Allowance(_PLACES + len(joined.text) // _CHARACTERS)
+            indexes = joined.indexes_of(self._seeds.starts(joined.text, allowance.left))
+        candidates = [index for index in indexes if has_escapes(joined.texts[index])]
+        if not candidates:
+            return []
+        try:
+            self._add_decoded(joined, candidates, is_url)
+            return []
+        except TooMuchError:
+            beyond = [index for index in candidates if len(joined.texts[index]) > _LONG]
+            candidates = [index for index in candidates if len(joined.texts[index]) <= _LONG]
+        try:
+            self._add_decoded(joined, candidates, is_url)
+        except TooMuchError:
+            beyond += candidates
+        return [(joined.texts[index], None) for index in beyond]
 
-    def _next(self, text: str, start: int, key: str) -> int:
-        """Return where to look again: what is sought as a word is not in the middle of one."""
-        if self._by_key[key][0].where is not WORD or not text[start].isalnum():
-            return start + 1
-        run = _RUN.match(text, start)
-        return max(run.end(), start + 1) if run else start + 1
-
-    def _scan(self, text: str, is_url: bool) -> str:
-        """Replace while going through the text once, for any number of keys."""
-        parts, done, start = [], 0, 0
-        while start < len(text):
-            found = self._longest_at(text, start, is_url)
-            if found is None:
-                start += 1
-                continue
-            end, kept = found
-            parts += [text[done : start + kept], FILTERED]
-            done = start = end
-        return "".join([*parts, text[done:]]) if parts else text
-
-    def _longest_at(self, text: str, start: int, is_url: bool) -> tuple[int, int] | None:
-        for length, anchors in self._anchors.items():
-            lengths = anchors.get(text[start : start + length])
-            for key_length in lengths or ():
-                key = text[start : start + key_length]
-                found = self._extent(text, start, key, is_url) if key in self._by_key else None
-                if found is not None:
-                    return found
-        return None
-
-    def _extent(self, text: str, start: int, key: str, is_url: bool) -> tuple[int, int] | None:
-        """Return where the secret ends that begins here with a key, and how much of it stays."""
-        group = self._by_key[key]
-        if len(key) < _KEY:
-            # All of one text: the loosest of its rules holds.
-            for secret in group:
-                end = start + len(key)
-                if _stands(secret.where, text, start, end, is_url):
-                    return end, secret.kept
-            return None
-        if len(group) == 1 and text.startswith(group[0].text, start):
-            end, where, kept = start + len(group[0].text), group[0].where, group[0].kept
-            return (end, kept) if _stands(where, text, start, end, is_url) else None
-        # The nearest in their order share the longest beginning.
-        place = bisect_right(group, (text[start : start + len(group[-1].text)],))
-        near = group[max(place - 1, 0) : place + 1]
-        shared = max(_shared(text, start, secret.text) for secret in near)
-        rest_is_cut = not text[start + shared :].strip(_CLOSERS) if len(text) - start - shared < 8 else False
-        if len(group) > 1 or shared >= _RECOGNISED or rest_is_cut:
-            return (start + shared, near[0].kept) if near[0].where is not WORD or not is_url else None
-        return None
-
-    def _without_cut(self, text: str) -> str:
-        """Return a text that was cut without the beginning of a secret at its end."""
-        stem = text.rstrip(_CLOSERS)
-        tail = stem[-_KEY:]
-        at = len(stem)
-        if self._anchors:
-            keys = self._in_order
-            for index in range(len(tail) - _TOLD + 1):
-                rest = tail[index:]
-                place = bisect_right(keys, rest)
-                if place < len(keys) and keys[place].startswith(rest):
-                    at = len(stem) - len(rest)
-                    break
-        else:
-            for key in self._keys:
-                index = tail.find(key[:_TOLD]) if len(key) > _TOLD else -1
-                while index >= 0:
-                    if key.startswith(tail[index:]):
-                        at = min(at, len(stem) - len(tail) + index)
-                        break
-                    index = tail.find(key[:_TOLD], index + 1)
-        return text if at == len(stem) else text[:at] + FILTERED
+    def _add_decoded(self, joined: _Joined, candidates: list[int], is_url: bool) -> None:
+        inner = _Joined([joined.texts[index] for index in candidates])
+        allowance = Allowance(_PLACES + len(inner.text) // _CHARACTERS)
+        views: list[View] = []
+        text = inner.text
+        for _ in range(_LEVELS):
+            view = decoded(text, allowance)
+            if view is None:
+                break
+            text = view.text
+            views.insert(0, view)
+            places = self._finder.starts(text, allowance.left)
+            inner.add(
+                Span(_start(views, span.start), _end(views, span.end))
+                for span in self._heads.spans(text, places, is_url, allowance)
+            )
+        for index, spans in inner.spans.items():
+            joined.add_to(candidates[index], spans)
 
 
 #: Of a request that has none.
 NO_SECRETS = Matcher(())
 
 
-def _seeds_of(secrets: list[Secret]) -> list[str]:
-    """Return texts of which every text with a secret has one; none where that cannot be told."""
-    if len(secrets) > _FEW:
-        return []
-    found = []
-    for secret in secrets:
-        found.append(seed(secret))
-        if secret.where is not PAIR:
-            found.append(base64_seed(secret))
-    return [*_ELLIPSES, *found] if min(map(len, found)) >= _SHORT_SEED else []
+class _Joined:
+    """Texts as one, and what is found in each of them."""
+
+    def __init__(self, texts: list[str]) -> None:
+        self.texts = texts
+        self.text = "\n".join(texts)
+        self._ends = list(accumulate(len(text) + 1 for text in texts))
+        self.spans: dict[int, list[Span]] = {}
+
+    def indexes_of(self, places: Iterable[int]) -> list[int]:
+        """Return which texts have something at one of these places."""
+        ends = self._ends
+        return list(dict.fromkeys(bisect_right(ends, place) for place in places))
+
+    def add(self, spans: Iterable[Span]) -> None:
+        """Add spans of the whole; one that has no end goes on to the end of its text."""
+        for start, end in spans:
+            index = bisect_right(self._ends, start)
+            size = len(self.texts[index])
+            before = self._ends[index] - size - 1
+            last = size if end < 0 else min(end - before, size)
+            self.spans.setdefault(index, []).append(Span(start - before, last))
+
+    def add_to(self, index: int, spans: Iterable[Span]) -> None:
+        """Add spans of one text."""
+        found = list(spans)
+        if found:
+            self.spans.setdefault(index, []).extend(found)
+
+    def found(self) -> Iterator[tuple[str, list[Span]]]:
+        """Yield the texts in which something was found, and where."""
+        for index, spans in self.spans.items():
+            yield self.texts[index], spans
 
 
-def _shared(text: str, start: int, secret: str) -> int:
-    """Return how many characters a text has in common with a secret, from a place on."""
-    low, high = 0, min(len(secret), len(text) - start)
-    if not text.startswith(secret[:_RECOGNISED], start):
-        high = min(high, _RECOGNISED)  # seldom more, and so a text of one letter costs no square
-    while low < high:
-        middle = (low + high + 1) // 2
-        if text.startswith(secret[:middle], start):
-            low = middle
-        else:
-            high = middle - 1
-    return low
+def _start(views: list[View], place: int) -> int:
+    for view in views:
+        place = view.start(place)
+    return place
 
 
-def _stands(where: Where, text: str, start: int, end: int, is_url: bool) -> bool:
-    """Tell whether what was found stands where it is to be sought."""
-    if where is ANYWHERE:
-        return True
-    if is_url and where is WORD:
-        return False
-    after = text[end : end + 2]
-    if after[:1].isalnum() or _before_is_word(text, start):
-        return False
-    if where is ADDRESS:
-        before = text[max(start - 2, 0) : start]
-        return not (after[:1] == "." and after[1:].isdigit()) and not (
-            before[1:] == "." and before[:1].isdigit()
-        )
-    return True
+def _end(views: list[View], place: int) -> int:
+    if place < 0:
+        return place
+    for view in views:
+        place = view.end(place)
+    return place
 
 
-def _before_is_word(text: str, start: int) -> bool:
-    if start == 0 or not text[start - 1].isalnum():
-        return False
-    # What is shown as a text has a letter of an escape there, what is percent-encoded a digit of one.
-    before = text[max(start - 4, 0) : start]
-    if before[-2:-1] == "\\" and before[-1] in _ESCAPES:
-        return False
-    is_hex = before[-1] in _HEX and before[-2:-1] in _HEX
-    return not (is_hex and (before[-3:-2] == "%" or before[-4:-2] == "\\x"))
+def _without(text: str, spans: list[Span]) -> str:
+    """Return a text with each of its spans replaced; what touches is one."""
+    parts = []
+    done = 0
+    start = end = -1
+    for first, last in sorted(spans):
+        if first > end:
+            if end > start:
+                parts += [text[done:start], FILTERED]
+                done = end
+            start = first
+        end = max(end, last)
+    if end > start:
+        parts += [text[done:start], FILTERED]
+        done = end
+    return "".join([*parts, text[done:]])

@@ -1,18 +1,21 @@
 """Finding secret values in text: all of them, in any of their forms, and nothing else."""
 
 import base64
+import html
 import json
 import string
 from urllib.parse import quote, quote_plus
+from xml.sax import saxutils
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from sentry_paste.redaction import values
 from sentry_paste.redaction.forms import Secret, Where
 from sentry_paste.redaction.matcher import Matcher
 from sentry_paste.redaction.names import FILTERED, Names
+from sentry_paste.redaction.views import Allowance
 
 RANDOM = st.text(alphabet=string.ascii_letters + string.digits + "-_+/=.", min_size=8, max_size=300).filter(
     lambda text: text.strip("=+/.-_") == text and text not in values._NOTHING
@@ -104,9 +107,115 @@ class TestCut:
         cleaned = make(HTTP_X_API_KEY=self.VALUE).clean(f"x {self.VALUE[:200]}-other y")
         assert cleaned == f"x {FILTERED}-other y"
 
-    def test_other_text_that_begins_as_a_long_value_stays(self, make):
+    def test_what_begins_as_a_long_value_goes_as_far_as_it_does(self, make):
         text = f"x {self.VALUE[:70]}-and something else that is no secret"
-        assert make(HTTP_X_API_KEY=self.VALUE).clean(text) == text
+        assert (
+            make(HTTP_X_API_KEY=self.VALUE).clean(text)
+            == f"x {FILTERED}-and something else that is no secret"
+        )
+
+    def test_value_that_was_cut_in_its_middle_goes(self, make):
+        cut = f"input_value='{self.VALUE[:20]}...{self.VALUE[-20:]}', input_type=str"
+        cleaned = make(HTTP_X_API_KEY=self.VALUE).clean(cut)
+        assert cleaned == f"input_value='{FILTERED}', input_type=str"
+
+    def test_value_that_was_cut_goes_in_its_escaped_form(self, make):
+        matcher = make(HTTP_X_API_KEY="q8/fh+23 fh28'hf2-and-more-of-it")
+        assert matcher.clean("x q8%2Ffh%2B23%20fh...") == f"x {FILTERED}"
+        assert matcher.clean(r"'q8\/fh+23 fh28\'hf2...'") == f"'{FILTERED}"
+
+    def test_value_that_goes_on_beyond_what_is_compared_goes_to_the_end(self, make):
+        value = "'" + self.VALUE * 4
+        cleaned = make(HTTP_X_API_KEY=value).clean(f"a b %27{self.VALUE * 4}%20tail")
+        assert cleaned.startswith("a b [Filtered]")
+        assert self.VALUE[:64] not in cleaned
+
+
+class TestForms:
+    """A value is found in whatever form it is shown, sent or stored."""
+
+    VALUE = "k7'Ä/ü \"+&<\\x9"
+
+    @pytest.mark.parametrize(
+        "form",
+        [
+            repr,
+            ascii,
+            json.dumps,
+            lambda text: json.dumps(text, ensure_ascii=False),
+            lambda text: json.dumps(json.dumps(text)),
+            lambda text: json.dumps(json.dumps(json.dumps(text))),
+            lambda text: repr(repr(text)),
+            lambda text: repr([text]),
+            lambda text: repr(text.encode()),
+            lambda text: json.dumps(text).replace("/", r"\/"),
+            quote,
+            quote_plus,
+            lambda text: quote(text, safe=""),
+            lambda text: quote(quote(text, safe=""), safe=""),
+            lambda text: quote(text, safe="").lower(),
+            html.escape,
+            lambda text: html.escape(text).replace("&#x27;", "&#39;"),
+            lambda text: html.escape(text, quote=False),
+            saxutils.escape,
+            saxutils.quoteattr,
+            lambda text: html.escape(repr(text)),
+            lambda text: text.encode("ascii", "xmlcharrefreplace").decode(),
+            lambda text: base64.b64encode(text.encode()).decode(),
+            lambda text: base64.urlsafe_b64encode(text.encode()).decode().rstrip("="),
+            lambda text: base64.b64encode(b"x" + text.encode()).decode(),
+            lambda text: base64.b64encode(b"xy" + text.encode()).decode(),
+            lambda text: base64.b64encode(f"name={text};more".encode()).decode(),
+            lambda text: quote(base64.b64encode(text.encode()).decode(), safe=""),
+            lambda text: text.encode().hex(),
+            lambda text: text.encode().hex().upper(),
+        ],
+    )
+    def test_form_of_a_value_goes(self, make, form):
+        raw = self.VALUE.encode().decode("latin-1")  # as a server has it
+        shown = form(self.VALUE)
+        cleaned = make(HTTP_X_API_KEY=raw).clean(f"before {shown} after")
+        core = shown.strip("'\"\\=")[4:-4]
+        assert core not in cleaned
+        assert "k7" not in cleaned or "x9" not in cleaned
+        assert cleaned.startswith("before ")
+        assert FILTERED in cleaned
+
+    @given(
+        st.text(st.characters(categories=["L", "N", "P", "S"]), min_size=8, max_size=40),
+        st.lists(st.sampled_from([repr, json.dumps, quote, html.escape]), max_size=2),
+    )
+    def test_no_form_of_a_form_survives(self, value, forms):
+        value = value.encode("utf-8", "replace").decode()
+        assume(len(set(value)) > 7)
+        shown = value
+        for form in forms:
+            shown = form(shown)
+        cleaned = matcher_of(HTTP_X_API_KEY=value.encode().decode("latin-1")).clean(f"a {shown} b")
+        assert shown.strip("'\"\\") not in cleaned
+
+    def test_all_of_its_base64_goes(self, make):
+        token = "k7-0123456789"
+        based = base64.b64encode(f"name={token}&more=of it".encode()).decode()
+        assert make(HTTP_X_API_KEY=token).clean(f"x {based} y") == f"x {FILTERED} y"
+
+    def test_all_lines_of_its_base64_go(self, make):
+        token = "".join(f"{number:x}" for number in range(1000, 1100))
+        shown = repr(base64.encodebytes(token.encode()))
+        assert make(HTTP_X_API_KEY=token).clean(f"x {shown} y") in (
+            f"x b'{FILTERED}\\n' y",
+            f"x b'{FILTERED}' y",
+        )
+
+    def test_name_of_a_user_is_found_beside_any_escape(self, make):
+        matcher = make(REMOTE_USER="alice")
+        for before in ("\\n", "%3D", "\\x27", "\\u0027", "\\047", "&#39;", "&quot;"):
+            assert matcher.clean(f"{before}alice") == f"{before}{FILTERED}"
+
+    def test_user_s_name_in_unicode_is_found_as_bytes(self):
+        matcher = Matcher(values.of_users(["jürgen-9"]))
+        for form in ("jürgen-9", repr("jürgen-9".encode()), ascii("jürgen-9"), quote("jürgen-9")):
+            assert matcher.clean(f"x {form}").count("rgen") == 0
 
 
 class TestWithoutHarm:
@@ -174,32 +283,81 @@ class TestWithoutHarm:
 
 
 class TestLinear:
-    """What a client sends does not make it look twice: steps are counted, not timed."""
+    """What a client sends does not make it look twice: what is looked at is counted, not timed."""
 
     @pytest.fixture
-    def steps(self, monkeypatch):
+    def spent(self, monkeypatch):
         counted = []
-        extent = Matcher._extent
-        monkeypatch.setattr(Matcher, "_extent", lambda *args: counted.append(1) or extent(*args))
+        spend = Allowance.spend
+        monkeypatch.setattr(
+            Allowance, "spend", lambda self, places: counted.append(places) or spend(self, places)
+        )
         return counted
 
-    def test_one_letter_again_and_again(self, steps, make):
-        text = "a" * 20_000
-        matcher = make(HTTP_X_API_KEY="a" * 100 + "b" + "a" * 20_000)
-        matcher.clean(text)
-        assert len(steps) <= len(text)
+    @pytest.mark.parametrize(
+        ("strings", "text"),
+        [
+            ({"HTTP_X_API_KEY": "a" * 100 + "b" + "a" * 20_000}, "a" * 200_000),
+            ({"HTTP_COOKIE": "sid=" + "a" * 64 + "1" + "b" * 8000}, "a" * 200_000),
+            ({"HTTP_COOKIE": "sid=" + "k7" * 100_000}, "k7" * 100_000),
+            ({"QUERY_STRING": "&".join(f"token=aaaaaaaa{n:08}" for n in range(900))}, "aaaaaaaa" * 20_000),
+            ({"QUERY_STRING": "&".join(f"token={'k7' * 40}{n:08}" for n in range(200))}, "k7" * 100_000),
+            ({"HTTP_COOKIE": "; ".join(f"c{n}={'a1' * n}" for n in range(4, 90))}, "a1" * 100_000),
+            ({"HTTP_COOKIE": "; ".join(f"c{n}=a{n:03}b" for n in range(900))}, "a001b " * 30_000),
+            ({"REMOTE_USER": "alice"}, "alice " * 30_000),
+            ({"HTTP_COOKIE": "sid=ab$cd$1"}, "%41a" * 50_000),
+            ({"HTTP_COOKIE": "sid=ab$cd$1"}, "\\a" * 100_000),
+            ({"HTTP_COOKIE": "sid=ab$cd$1"}, "&amp;" * 40_000),
+            ({"HTTP_COOKIE": "sid=abcdefg2hijkl"}, "abcdefg2..." * 20_000),
+            ({"HTTP_COOKIE": "sid=abcdefg2hijkl"}, "..." * 70_000),
+            ({"HTTP_X_API_KEY": "k7-0123456789"}, base64.b64encode(b"k7-0123456789zz").decode() * 10_000),
+        ],
+    )
+    @pytest.mark.parametrize("pieces", [1, 100])
+    def test_text_made_of_beginnings(self, spent, strings, text, pieces):
+        size = len(text) // pieces
+        texts = [f"{number} {text[number * size : (number + 1) * size]}" for number in range(pieces)]
+        changed = matcher_of(**strings).clean_all(texts)
+        # Each level of escapes, and once more for the texts that are not too long.
+        assert sum(spent) <= 8 * (500 + len(text) / 64 + 64)
+        for text in texts:
+            cleaned = changed.get(text, text)
+            assert all(secret.text not in cleaned for secret in values.of_request(strings, Names()))
 
-    def test_ten_thousand_parameters_that_begin_alike(self, steps):
-        query = "&".join(f"token=aaaaaaaa{number:08}" for number in range(10_000))
-        matcher = matcher_of(QUERY_STRING=query)
-        text = query[:50_000] + "aaaaaaaa" * 1000
-        cleaned = matcher.clean(text)
-        assert "aaaaaaaa00000001" not in cleaned
-        assert len(steps) <= len(text)
+    def test_text_that_is_not_worth_the_time_goes_whole_and_others_stay(self):
+        matcher = matcher_of(HTTP_X_API_KEY="k7-0123456789")
+        texts = ["no such basket", "k7-0123456789 " * 10_000, "by k7-0123456789", "x" * 5000]
+        changed = matcher.clean_all(texts)
+        assert changed[texts[1]] == FILTERED
+        assert changed[texts[2]] == f"by {FILTERED}"
+        assert texts[0] not in changed
 
-    def test_long_ones_that_begin_alike(self, steps):
-        query = "&".join(f"token={'k7' * 40}{number:08}" for number in range(200))
-        matcher = matcher_of(QUERY_STRING=query)
-        cleaned = matcher.clean(query)
-        assert "k7k7" not in cleaned
-        assert len(steps) <= len(query)
+    def test_too_many_values_to_be_sought(self):
+        matcher = Matcher(Secret(f"value-{number:08}", Where.ANYWHERE) for number in range(10_000))
+        assert matcher.is_beyond
+        assert matcher.clean("anything") == FILTERED
+
+
+class TestMany:
+    """Many values are found as few are, in short texts and in long ones."""
+
+    @given(
+        st.lists(RANDOM, min_size=1, max_size=5),
+        st.sampled_from([0, 30, 300]),
+        st.integers(0, 7),
+        st.sampled_from([0, 60_000]),
+    )
+    @settings(max_examples=60, deadline=None)
+    def test_values_are_found_at_any_place(self, found, more, shift, padding):
+        secrets = {Secret(value, Where.ANYWHERE) for value in found}
+        others = {Secret(f"\ue000{number:08}", Where.ANYWHERE) for number in range(more)}
+        text = "." * (padding + shift) + " ".join(found) + "." * shift
+        cleaned = Matcher(secrets | others).clean(text)
+        assert all(value not in cleaned for value in found)
+
+    @pytest.mark.parametrize("count", [2, 400])
+    def test_short_words_among_many(self, count):
+        secrets = [Secret(f"a{number:03}b", Where.WORD) for number in range(count)]
+        padding = "x y " * 20_000
+        cleaned = Matcher(secrets).clean(f"{padding} a001b xa001b %3Da000b\\na001b {padding}")
+        assert cleaned == f"{padding} {FILTERED} xa001b %3D{FILTERED}\\n{FILTERED} {padding}"

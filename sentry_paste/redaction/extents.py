@@ -1,0 +1,285 @@
+"""How far a secret goes that begins at a place of a text, and whether it stands there as it is sought."""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+from sentry_paste.redaction.forms import ADDRESS, ANYWHERE, WORD
+from sentry_paste.redaction.needles import HEAD, Needle
+from sentry_paste.redaction.views import Allowance, View, decoded
+
+# A text that was cut within a value shows its beginning; so much of it tells.
+_TOLD = 6
+_CLOSERS = "'\").…>]"
+_ELLIPSIS = re.compile(r"\.{3,}|…")
+# What may be left of a value behind a cut in its middle.
+_LEFT = re.compile(r"[\w.~%+/=-]*")
+# A text that was cut was seldom escaped by more than this.
+_WINDOW = 3 * HEAD
+
+# Greater than any text that begins alike.
+_LAST = "\U0010ffff"
+
+_BASE64 = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/-_="
+_BASE64_RUN = re.compile("[A-Za-z0-9+/_=-]*")
+# Lines of base64 are 76 characters long (RFC 2045 section 6.8), of PEM 64 (RFC 7468 section 2).
+_LINE = 64
+_NEXT_LINE = re.compile(r"(?:\\r)?\\n(?=[A-Za-z0-9+/_=-])")
+
+# What a letter or digit before a word belongs to, if that was escaped.
+_ESCAPE_BEFORE = re.compile(
+    r"(?:\\(?:[nrtabfv0]|x[0-9A-Fa-f]{2}|u[0-9A-Fa-f]{4}|[0-3][0-7]{2})|%[0-9A-Fa-f]{2})\Z"
+)
+
+
+class Span(NamedTuple):
+    """A place in a text that goes; up to the end of the text if it has none of its own, which is -1."""
+
+    start: int
+    end: int
+
+
+class _Head:
+    """What begins with the same characters."""
+
+    __slots__ = ("long", "parent", "short")
+
+    def __init__(self) -> None:
+        #: Needles that are no longer than a head, those that stand anywhere first.
+        self.short: list[Needle] = []
+        #: Those that are, in the order of their texts.
+        self.long: list[Needle] = []
+        #: The longest other head that this one begins with.
+        self.parent = ""
+
+
+class Heads:
+    """Needles by their first characters, by which they are recognised.
+
+    Args:
+        needles: of all the secrets of a request.
+
+    Attributes:
+        texts: of the heads, in order.
+    """
+
+    def __init__(self, needles: Iterable[Needle]) -> None:
+        self._heads: dict[str, _Head] = {}
+        for needle in needles:
+            if needle.text:
+                head = self._heads.setdefault(needle.text[:HEAD], _Head())
+                (head.short if len(needle.text) <= HEAD else head.long).append(needle)
+        for head in self._heads.values():
+            head.short.sort(key=lambda needle: needle.where)
+            head.long.sort()
+        self.texts = sorted(self._heads)
+        self._together: str | None = None
+        parent = ""
+        for text in self.texts:
+            while parent and not text.startswith(parent):
+                parent = self._heads[parent].parent
+            self._heads[text].parent = parent
+            parent = text
+
+    def spans(self, text: str, places: list[int], is_url: bool, allowance: Allowance) -> Iterator[Span]:
+        """Yield where secrets are in a text.
+
+        Args:
+            text: any.
+            places: where one may begin, in order.
+            is_url: whether words are no secrets there.
+            allowance: what may be spent.
+
+        Raises:
+            TooMuchError: there is more to be looked at.
+        """
+        done = 0
+        for place in places:
+            if place + HEAD <= done:
+                continue  # it is in what goes anyway
+            allowance.spend(1)
+            found = self._at(text, place, is_url, allowance)
+            if found is not None:
+                yield found
+                done = max(done, found.end)
+
+    def _at(self, text: str, start: int, is_url: bool, allowance: Allowance) -> Span | None:
+        beginning = text[start : start + HEAD]
+        place = bisect_right(self.texts, beginning) - 1
+        shown = self.texts[place] if place >= 0 else ""
+        steps = 0
+        while shown:
+            head = self._heads[shown]
+            if beginning.startswith(shown):
+                found = self._extent(head, text, start, start + len(shown), is_url)
+                if found is not None:
+                    return found
+            shown = head.parent
+            steps += 1
+        allowance.spend(steps // 8)
+        return None
+
+    def _extent(self, head: _Head, text: str, start: int, end: int, is_url: bool) -> Span | None:
+        if head.long:
+            near = _longest(head.long, text, start)
+            if near is not None:
+                needle, size = near
+                if not (needle.where is WORD and is_url) and _stands(needle, text, start, start + size, True):
+                    is_open = needle.is_cut and size == len(needle.text)
+                    return Span(start + needle.kept, -1 if is_open else start + size)
+        for needle in head.short:
+            if needle.is_run:
+                return _run_around(text, start)
+            if not (needle.where is WORD and is_url) and _stands(needle, text, start, end, False):
+                return Span(start + needle.kept, -1 if needle.is_cut else end)
+        return None
+
+    def cut_spans(self, text: str, allowance: Allowance) -> Iterator[Span]:
+        """Yield where in a text there are beginnings of secrets that were cut, with an ellipsis for the rest.
+
+        Args:
+            text: any.
+            allowance: what may be spent.
+
+        Raises:
+            TooMuchError: there is more to be looked at.
+        """
+        if self._together is None:
+            self._together = "\n".join(self.texts)
+        price = 1 + len(self._together) // 8192
+        for found in _ELLIPSIS.finditer(text):
+            allowance.spend(price)
+            first = max(found.start() - _WINDOW, 0)
+            window = text[first : found.start()].rstrip(_CLOSERS)
+            start = self._cut_start(window, allowance)
+            if start is not None:
+                rest = text[found.end() : found.end() + len(_CLOSERS)]
+                is_end = found.end() + len(rest) == len(text) and not rest.strip(_CLOSERS)
+                left = _LEFT.match(text, found.end())
+                yield Span(first + start, len(text) if is_end or left is None else left.end())
+
+    def _cut_start(self, window: str, allowance: Allowance) -> int | None:
+        """Return where at the end of a text the beginning of a secret begins, None where none does."""
+        size = self._told(window, allowance)
+        if size:
+            return len(window) - size
+        views: list[View] = []
+        text = window
+        while len(views) < 2:
+            view = decoded(text, allowance)
+            if view is None:
+                return None
+            views.insert(0, view)
+            text = view.text
+            size = self._told(text, allowance)
+            if size:
+                place = len(text) - size
+                for view in views:
+                    place = view.start(place)
+                return place
+        return None
+
+    def _told(self, text: str, allowance: Allowance) -> int:
+        """Return how many characters at the end of a text are the beginning of a secret."""
+        if len(text) < _TOLD or text[-_TOLD:] not in (self._together or ""):
+            return 0
+        allowance.spend(8)
+        for size in range(min(len(text), HEAD - 1), _TOLD - 1, -1):
+            tail = text[-size:]
+            place = bisect_left(self.texts, tail)
+            if place < len(self.texts) and self.texts[place].startswith(tail):
+                return size
+        return 0
+
+
+def _longest(needles: list[Needle], text: str, start: int) -> tuple[Needle, int] | None:
+    """Return which of several needles has most in common with a text from a place on, and how much.
+
+    Of a long value so much goes as is there: a head of it is enough to be recognised.
+
+    Args:
+        needles: in order; all begin as the text does there.
+        text: any.
+        start: the place.
+    """
+    reach = 2 * HEAD
+    first, last = 0, len(needles)
+    while first < last:
+        # Only as far as what is there is the same: a long value is not copied for each place.
+        beginning = text[start : start + reach]
+        first = bisect_left(needles, (beginning,), first, last)
+        last = bisect_right(needles, (beginning + _LAST,), first, last)
+        if len(beginning) < reach:
+            break
+        reach *= 4
+    near = needles[max(first - 1, 0) : first + 1]
+    shared = [(_shared(needle.text, text, start, reach), needle) for needle in near]
+    size, needle = max(shared, key=lambda one: one[0])
+    return (needle, size) if size >= HEAD else None
+
+
+def _shared(needle: str, text: str, start: int, most: int) -> int:
+    """Return how many characters a text has in common with a needle, from a place on."""
+    low, high = 0, min(len(needle), len(text) - start, most)
+    while low < high:
+        middle = (low + high + 1) // 2
+        if needle[low:middle] == text[start + low : start + middle]:
+            low = middle
+        else:
+            high = middle - 1
+    return low
+
+
+def _run_around(text: str, place: int) -> Span:
+    """Return all the base64, or hex, around a place."""
+    start = place
+    reach = 64
+    while True:
+        before = text[max(start - reach, 0) : start]
+        inner = before.rstrip(_BASE64)
+        start -= len(before) - len(inner)
+        if inner or not before:
+            break
+        reach *= 2
+    end = _run_end(text, place)
+    line = start
+    while end - line >= _LINE:
+        found = _NEXT_LINE.match(text, end)
+        if found is None:
+            break
+        line = found.end()
+        end = _run_end(text, line)
+    return Span(start, end)
+
+
+def _run_end(text: str, place: int) -> int:
+    found = _BASE64_RUN.match(text, place)
+    return found.end() if found else place
+
+
+def _stands(needle: Needle, text: str, start: int, end: int, is_part: bool) -> bool:
+    """Tell whether what was found stands where it is to be sought."""
+    where = needle.where
+    if where is ANYWHERE:
+        return True
+    if _is_within_word(text, start):
+        return False
+    after = text[end : end + 2]
+    if after[:1].isalnum() and not is_part and not needle.is_cut:
+        return False
+    if where is ADDRESS:
+        before = text[max(start - 2, 0) : start]
+        return not (after[:1] == "." and after[1:].isdigit()) and not (
+            before[1:] == "." and before[:1].isdigit()
+        )
+    return True
+
+
+def _is_within_word(text: str, start: int) -> bool:
+    if start == 0 or not text[start - 1].isalnum():
+        return False
+    # What is shown as a text has a letter of an escape there, what is percent-encoded a digit of one.
+    return _ESCAPE_BEFORE.search(text[max(start - 6, 0) : start]) is None

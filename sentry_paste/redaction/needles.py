@@ -1,0 +1,169 @@
+"""What is sought in text for a secret value: itself, what it means, and what is in its base64 and hex.
+
+A value is not quoted, escaped or encoded in all the ways there are: text is decoded instead (``views``), so
+that a value has few needles, whatever it is made of.
+"""
+
+from __future__ import annotations
+
+import binascii
+import ipaddress
+import re
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+from urllib.parse import unquote, unquote_plus
+
+from sentry_paste.redaction.forms import ADDRESS, ANYWHERE, PAIR, Secret, Where
+from sentry_paste.redaction.views import Allowance, decoded
+
+#: Of a longer value so much is compared in other forms than its own.
+LONGEST = 1024
+#: A value is recognised by so many of its first characters.
+HEAD = 64
+
+# What is shorter is no text that is sought encoded.
+_SHORTEST_ENCODED = 8
+# So much of a value is in its needles for base64 and hex.
+_ENCODED = 12
+
+# What no quoting, escaping or encoding changes, but base64 and hex.
+_UNRESERVED = re.compile(r"[A-Za-z0-9_.~-]*")
+_RUNS = re.compile("[A-Za-z0-9_.~-]+")
+_PERCENT = re.compile("%[0-9A-Fa-f]{2}")
+_WITHOUT_SIGNS = re.compile("[+/]")
+
+
+class Needle(NamedTuple):
+    """A text to be sought.
+
+    Attributes:
+        text: what is sought.
+        where: in what places.
+        kept: how many characters at its beginning stay.
+        is_cut: whether the value goes on, in a form that is not known.
+        is_run: whether all the base64 or hex around it belongs to it.
+    """
+
+    text: str
+    where: Where
+    kept: int = 0
+    is_cut: bool = False
+    is_run: bool = False
+
+
+def needles_of(secret: Secret) -> Iterator[Needle]:
+    """Yield what is to be sought for a value.
+
+    Args:
+        secret: as a request has it.
+    """
+    text, where, kept = secret
+    if where is ADDRESS:
+        notations = _notations(text)
+        for shown in notations:
+            yield Needle(shown, ADDRESS)
+        if not notations:
+            return
+    else:
+        yield Needle(text, where, kept)
+        if not is_unreserved(text):
+            for form in _meanings(text):
+                yield Needle(form, where, kept if form.startswith(text[:kept]) else 0, len(text) > LONGEST)
+    if where is not PAIR and len(text) >= _SHORTEST_ENCODED:
+        for core in _encoded(text[: LONGEST // 4]):
+            yield Needle(core, ANYWHERE, is_run=True)
+
+
+def is_unreserved(text: str) -> bool:
+    """Tell whether a text stays as it is however it is quoted.
+
+    Args:
+        text: any; of a long one the beginning is looked at.
+    """
+    return bool(_UNRESERVED.fullmatch(text[:LONGEST]))
+
+
+def seed_of(text: str) -> str:
+    """Return the longest piece at the beginning of a text that stays as it is however that is quoted.
+
+    Args:
+        text: any.
+    """
+    head = text[:HEAD]
+    if _UNRESERVED.fullmatch(head):
+        return head
+    return max(_RUNS.findall(_PERCENT.sub(" ", head)), key=len, default="")
+
+
+def _meanings(text: str) -> set[str]:
+    """Return what a value is to those who decode it, and what its characters are in other encodings."""
+    beginning = text[:LONGEST]
+    found = {beginning, *_native(beginning)}
+    for form in tuple(found):
+        if "%" in form or "+" in form:
+            found |= {unquote(form), unquote_plus(form)}
+        view = decoded(form, Allowance(LONGEST))
+        if view is not None:
+            found.add(view.text)
+    # A form has a plus for each space; what it decodes to has both.
+    found |= {form.replace(" ", "+") for form in found if " " in form}
+    if len(text) > LONGEST:
+        # The last character, or what is left of it, may be another where the text goes on.
+        found = {form[:-8] for form in found}
+    return {form for form in found if not text.startswith(form) and 2 * len(form) > min(len(text), 8)}
+
+
+def _native(text: str) -> set[str]:
+    """Return what an environ's text can mean in UTF-8 (PEP 3333), whatever becomes of other bytes."""
+    if text.isascii():
+        return set()
+    found = set()
+    try:
+        raw = text.encode("latin-1")
+    except UnicodeError:
+        pass
+    else:
+        escaped = raw.decode("utf-8", "surrogateescape")
+        found = {raw.decode("utf-8", "replace"), escaped, raw.decode("utf-8", "ignore")}
+        found.add(escaped.encode("utf-8", "replace").decode())
+    # As bytes that are shown.
+    found.add(text.encode("utf-8", "replace").decode("latin-1"))
+    return found
+
+
+def _encoded(text: str) -> set[str]:
+    """Return what is in a value's base64, wherever in it the value begins, and in its hex."""
+    forms = [text]
+    if not text.isascii():
+        forms += [native for native in _native(text) if len(native) >= _SHORTEST_ENCODED]
+    elif "%" in text:
+        forms.append(unquote(text))
+    found = set()
+    for form in forms:
+        raw = form.encode("utf-8", "replace")[:_ENCODED]
+        if len(raw) < _SHORTEST_ENCODED:
+            continue
+        for before, cut in ((b"", 0), (b"\0", 2), (b"\0\0", 3)):
+            whole = len(raw) + len(before)
+            core = binascii.b2a_base64(before + raw)[cut : whole * 8 // 6].decode()
+            found.add(core)
+            if "+" in core or "/" in core:
+                # Other signs in the alphabet for URLs (RFC 4648 section 5), more of them in a URL.
+                piece = max(_WITHOUT_SIGNS.split(core), key=len)
+                found |= {core.replace("+", "-").replace("/", "_"), piece if len(piece) > 6 else ""}
+        as_hex = raw[:_SHORTEST_ENCODED].hex()
+        found |= {as_hex, as_hex.upper()}
+    return found
+
+
+def _notations(text: str) -> set[str]:
+    """Return an address in all notations; none of what is no address, nor of this machine's own."""
+    try:
+        found: Any = ipaddress.ip_address(text)
+    except ValueError:
+        return set()
+    if found.is_loopback:
+        return set()
+    mapped = getattr(found, "ipv4_mapped", None)
+    shown = {text, str(found), found.exploded, *([str(mapped)] if mapped else [])}
+    return shown | {form.upper() for form in shown}

@@ -1,0 +1,152 @@
+"""Text as it reads once quoting and escaping are undone, and where what is found there stands in the text."""
+
+from __future__ import annotations
+
+import html
+import json
+import re
+from bisect import bisect_left, bisect_right
+from itertools import accumulate
+from typing import NamedTuple
+from urllib.parse import unquote_to_bytes
+
+# Percent-encoding (RFC 3986), the escapes of Python, JSON and C, and the references of HTML and XML.
+# Each kind begins with a character of its own, so that the search leaps from one to the next.
+_ESCAPE = re.compile(
+    r"(%[0-9A-Fa-f]{2}(?:%[0-9A-Fa-f]{2})*"
+    r"|\\(?:u[0-9A-Fa-f]{4}(?:\\u[0-9A-Fa-f]{4})*|x[0-9A-Fa-f]{2}|U[0-9A-Fa-f]{8}|[0-3][0-7]{2}|[^\n])"
+    r"|&(?:#[0-9]{1,7}|#[xX][0-9A-Fa-f]{1,6}|[A-Za-z]{2,8});)"
+)
+# To undo so many takes no longer than to look at one place.
+_ESCAPES = 6
+_LETTERS = {"n": "\n", "r": "\r", "t": "\t", "a": "\a", "b": "\b", "f": "\f", "v": "\v", "0": "\0"}
+
+
+class TooMuchError(Exception):
+    """More is to be undone, or looked at, than a text of its length is given time for."""
+
+
+class Allowance:
+    """What may be spent on a text.
+
+    Args:
+        places: how many places of it may be looked at.
+
+    Attributes:
+        left: how many of them are left.
+    """
+
+    __slots__ = ("left",)
+
+    def __init__(self, places: int) -> None:
+        self.left = places
+
+    def spend(self, places: int) -> None:
+        """Take something away.
+
+        Args:
+            places: how much.
+
+        Raises:
+            TooMuchError: there is not that much left.
+        """
+        self.left -= places
+        if self.left < 0:
+            raise TooMuchError
+
+
+class View(NamedTuple):
+    """A text with its escapes undone.
+
+    Attributes:
+        text: as it reads.
+        starts: where in it each piece begins, those that were escapes at odd places; and its length.
+        origins: where in the text before each piece begins; and its length.
+    """
+
+    text: str
+    starts: list[int]
+    origins: list[int]
+
+    def start(self, place: int) -> int:
+        """Return where in the text before something begins.
+
+        Args:
+            place: where it begins here.
+        """
+        piece = bisect_right(self.starts, place) - 1
+        if piece % 2:
+            return self.origins[piece]
+        return self.origins[min(piece, len(self.origins) - 1)] + place - self.starts[piece]
+
+    def end(self, place: int) -> int:
+        """Return where in the text before something ends.
+
+        Args:
+            place: where it ends here.
+        """
+        piece = bisect_left(self.starts, place) - 1
+        if piece < 0:
+            return 0
+        if piece % 2:
+            return self.origins[piece + 1]
+        return self.origins[piece] + place - self.starts[piece]
+
+
+def has_escapes(text: str) -> bool:
+    """Tell whether a text may have something to undo.
+
+    Args:
+        text: any.
+    """
+    return "\\" in text or "%" in text or "&" in text
+
+
+def decoded(text: str, allowance: Allowance) -> View | None:
+    """Return a text with one level of escapes undone, None where there are none.
+
+    Args:
+        text: any.
+        allowance: what may be spent.
+
+    Raises:
+        TooMuchError: there are more.
+    """
+    if not has_escapes(text):
+        return None
+    pieces = _ESCAPE.split(text, _ESCAPES * allowance.left + 1)
+    count = len(pieces) // 2
+    if not count:
+        return None
+    allowance.spend(-(-count // _ESCAPES))
+    origins = [0, *accumulate(map(len, pieces))]
+    meanings: dict[str, str] = {}
+    for index in range(1, len(pieces), 2):
+        escape = pieces[index]
+        meaning = meanings.get(escape)
+        if meaning is None:
+            meaning = meanings[escape] = _meaning(escape)
+        pieces[index] = meaning
+    return View("".join(pieces), [0, *accumulate(map(len, pieces))], origins)
+
+
+def _meaning(escape: str) -> str:
+    kind = escape[0]
+    if kind == "%":
+        raw = unquote_to_bytes(escape)
+        try:
+            return raw.decode()
+        except UnicodeDecodeError:
+            return raw.decode("latin-1")
+    if kind == "&":
+        return html.unescape(escape)
+    kind = escape[1]
+    if kind == "u":
+        # Two may be one character.
+        return str(json.loads(f'"{escape}"')) if len(escape) > 2 else "u"
+    if kind in "xU" and len(escape) > 2:
+        number = int(escape[2:], 16)
+        return chr(number) if number < 0x110000 else escape
+    if len(escape) == 4:
+        return chr(int(escape[1:], 8))
+    return _LETTERS.get(kind, kind)
