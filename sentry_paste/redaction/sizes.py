@@ -1,0 +1,264 @@
+"""Keeping what is sent to the size that Sentry takes: an event that is refused for its size is a lost error.
+
+What is biggest goes first, and no more of it than need be: long variables are cut, then other long texts;
+then variables far from the crash, breadcrumbs and spans are left out. That happens before anything is
+searched, serialised or stored. Each cut is remarked as the SDK remarks its own.
+"""
+
+from __future__ import annotations
+
+import json
+import marshal
+from collections.abc import Iterable, Iterator
+from typing import Any, NamedTuple, Union
+
+#: How many bytes of JSON an event, a log item or a span may have. Relay refuses more than 1 MiB
+#: (its option limits.max_event_size); what redaction and remarks add has to fit too.
+MOST = 900_000
+
+# Up to this size nothing is measured: JSON has at most six characters for one.
+_SURELY_SMALL = MOST // 6
+# No text is cut to less: what is left of it would tell nothing.
+_LEAST = 256
+_ELLIPSIS = "..."
+# About how much JSON a remark is.
+_REMARK = 100
+
+# What no text of an event is cut of: what it is and where it belongs.
+_KEPT = frozenset(
+    {"event_id", "timestamp", "start_timestamp", "level", "platform", "release", "environment", "type"}
+    | {"sdk", "dist", "profile", "_meta", "_metrics_summary", "debug_meta"}
+)
+_LISTS = frozenset({"exception", "threads", "spans", "breadcrumbs"})
+# What is left out of an event in the end, in this order.
+_OPTIONAL = ("extra", "breadcrumbs", "spans", "modules", "contexts", "request", "threads", "tags", "logentry")
+
+# Where something stands in an event: where what holds it stands, and its key there.
+_Path = Union[tuple["_Path", Any], None]
+
+
+class _Text(NamedTuple):
+    """A text that may be cut.
+
+    Attributes:
+        size: of its JSON.
+        holder: the mapping or list that it is in.
+        key: its key there.
+        path: of the holder.
+    """
+
+    size: int
+    holder: Any
+    key: Any
+    path: _Path
+
+
+def keep_event_small(event: dict[str, Any]) -> None:
+    """Cut of an event or a transaction what is beyond the size that Sentry takes.
+
+    Args:
+        event: as the SDK has serialised it; it is changed if it is too big.
+    """
+    if _estimate(event) <= _SURELY_SMALL:
+        return
+    excess = _size_of(event) - MOST
+    if excess <= 0:
+        return
+    frames = list(_frames(event))
+    excess = _cut(event, list(_texts((frame["vars"], ((path, "vars"))) for frame, path in frames)), excess)
+    if excess > 0:
+        _cut(event, list(_texts([(event, None)], without="vars")), excess)
+        excess = _size_of(event) - MOST
+    # The last frame of a stack is where it crashed, the first is the server.
+    for frame, path in frames:
+        if excess > 0 and frame["vars"]:
+            excess -= _json_size(frame["vars"]) + _json_size(_remarks(event, (path, "vars")))
+            frame["vars"] = {}
+            _remark(event, (path, "vars"), None, None)
+    for key in _OPTIONAL:
+        if excess > 0 and key in event:
+            excess = _shorten(event, key, excess)
+    if excess > 0:
+        event["exception"] = _outline(event.get("exception"))
+        event.pop("_meta", None)  # of what is there no longer
+
+
+def keep_item_small(item: dict[str, Any]) -> None:
+    """Cut of a log item, a metric or a streamed span what is beyond the size that Sentry takes.
+
+    Args:
+        item: it is changed if it is too big.
+    """
+    if _estimate(item) <= _SURELY_SMALL:
+        return
+    excess = _size_of(item) - MOST
+    if excess > 0:
+        excess = _cut(None, list(_texts([(item, None)])), excess)
+    if excess > 0:
+        item["attributes"] = {}
+
+
+def _estimate(payload: dict[str, Any]) -> int:
+    """Return about how many characters a payload has, fast."""
+    try:
+        return sum(len(marshal.dumps(part, 2)) for part in _parts(payload))
+    except ValueError:  # something that marshal does not know
+        return _size_of(payload)
+
+
+def _size_of(payload: dict[str, Any]) -> int:
+    return sum(_json_size(part) for part in _parts(payload))
+
+
+def _json_size(part: Any) -> int:
+    try:
+        return len(json.dumps(part))
+    except (TypeError, ValueError):
+        return len(json.dumps(part, default=repr, skipkeys=True))
+
+
+def _parts(payload: dict[str, Any]) -> Iterator[Any]:
+    """Yield what a payload is made of: no part of it is looked at twice, nor all of it at once."""
+    for key, value in payload.items():
+        entries = value.get("values") if isinstance(value, dict) else value
+        if key not in _LISTS or not isinstance(entries, list):
+            yield value if key != "profile" else None
+            continue
+        for entry in entries:
+            stack = entry.get("stacktrace") if isinstance(entry, dict) else None
+            frames = stack.get("frames") if isinstance(stack, dict) else None
+            if isinstance(frames, list):
+                yield {name: held for name, held in entry.items() if name != "stacktrace"}
+                yield from frames
+            else:
+                yield entry
+
+
+def _values(found: Any) -> list[dict[str, Any]]:
+    values = found.get("values") if isinstance(found, dict) else found
+    return [entry for entry in values if isinstance(entry, dict)] if isinstance(values, list) else []
+
+
+def _frames(event: dict[str, Any]) -> Iterator[tuple[dict[str, Any], _Path]]:
+    """Yield the frames that have variables, those that are farthest from the crash first."""
+    found = []
+    for kind in ("exception", "threads"):
+        for index, entry in enumerate(_values(event.get(kind))):
+            stack = entry.get("stacktrace")
+            frames = (stack.get("frames") or ()) if isinstance(stack, dict) else ()
+            path = (((((None, kind), "values"), index), "stacktrace"), "frames")
+            found += [
+                (len(frames) - place, frame, (path, place))
+                for place, frame in enumerate(frames)
+                if isinstance(frame, dict) and isinstance(frame.get("vars"), dict)
+            ]
+    found.sort(key=lambda one: -one[0])
+    for _, frame, place in found:
+        yield frame, place
+
+
+def _texts(trees: Iterable[tuple[Any, _Path]], without: str = "") -> Iterator[_Text]:
+    """Yield the texts of trees that are long enough to be cut."""
+    stack = list(trees)
+    while stack:
+        node, path = stack.pop()
+        members: Any = node.items() if isinstance(node, dict) else enumerate(node)
+        for key, value in members:
+            if type(value) is str:
+                if len(value) > _LEAST // 6 and not (path is None and key in _KEPT):
+                    size = len(json.dumps(value))
+                    if size > _LEAST:
+                        yield _Text(size, node, key, path)
+            elif isinstance(value, (dict, list)) and key != without and not (path is None and key in _KEPT):
+                stack.append((value, (path, key)))
+
+
+def _cut(event: dict[str, Any] | None, texts: list[_Text], excess: int) -> int:
+    """Cut the longest texts until they are short enough; return how much there still is too much."""
+    level = _level([text.size for text in texts], excess)
+    for text in texts:
+        if text.size > level:
+            value = text.holder[text.key]
+            cut = _beginning(value, text.size, level)
+            text.holder[text.key] = cut
+            excess -= text.size - len(json.dumps(cut))
+            if event is not None:
+                excess += _REMARK
+                _remark(event, (text.path, text.key), len(value), len(cut))
+    return excess
+
+
+def _level(sizes: list[int], excess: int) -> int:
+    """Return to which size texts are to be cut so that together they lose as much as that."""
+    ordered = sorted(sizes, reverse=True)
+    together = 0
+    for count, size in enumerate(ordered, 1):
+        together += size
+        # So many texts of that size, with a remark each.
+        level = (together - excess) // count - _REMARK
+        if count == len(ordered) or level >= ordered[count]:
+            return max(level, _LEAST)
+    return _LEAST
+
+
+def _beginning(text: str, size: int, most: int) -> str:
+    """Return the beginning of a text, with no more JSON than that."""
+    count = most - len(_ELLIPSIS) - 2
+    if size > len(text) + 2:
+        # Where all is escaped alike the first try fits; a few more do where that is not so.
+        count = count * len(text) // size
+        while count > 0 and len(json.dumps(text[:count])) + len(_ELLIPSIS) > most:
+            count = count * 3 // 4
+    return text[:count] + _ELLIPSIS
+
+
+def _shorten(event: dict[str, Any], key: str, excess: int) -> int:
+    """Leave out breadcrumbs from the first one on, spans from the last one on, anything else as a whole."""
+    value = event[key]
+    entries = value.get("values") if isinstance(value, dict) and key == "breadcrumbs" else value
+    if key not in ("breadcrumbs", "spans") or not isinstance(entries, list):
+        kept = {"trace": value["trace"]} if key == "contexts" and "trace" in value else None
+        event[key] = kept if kept is not None else {} if isinstance(value, dict) else None
+        _remark(event, (None, key), None, None)
+        return excess - _json_size(value) + _json_size(event[key])
+    count = len(entries)
+    while entries and excess > 0:
+        excess -= _json_size(entries.pop(0 if key == "breadcrumbs" else -1))
+    _remark(event, ((None, key), "values") if isinstance(value, dict) else (None, key), count, None)
+    return excess
+
+
+def _outline(exception: Any) -> dict[str, Any]:
+    """Return what went wrong and where, of the last exception, without anything else."""
+    outlines = []
+    for entry in _values(exception)[-1:]:
+        stack = entry.get("stacktrace")
+        frames = (stack.get("frames") or [])[-50:] if isinstance(stack, dict) else []
+        plain = ("filename", "abs_path", "function", "module", "lineno", "in_app")
+        short = [{key: frame[key] for key in plain if key in frame} for frame in frames]
+        outlines.append({**entry, "value": str(entry.get("value"))[:_LEAST], "stacktrace": {"frames": short}})
+    return {"values": outlines}
+
+
+def _remark(event: dict[str, Any], path: _Path, before: int | None, after: int | None) -> None:
+    """Say in an event's ``_meta`` what was cut (Sentry's developer documentation, "Event Payloads: Meta")."""
+    node = _remarks(event, path)
+    if after is None:
+        node.clear()  # of what was left out nothing else is to be said
+    said = node.setdefault("", {})
+    if before is not None:
+        said.setdefault("len", before)
+    place = [] if after is None else [after - len(_ELLIPSIS), after]
+    said.setdefault("rem", []).append(["!limit", "x", *place])
+
+
+def _remarks(event: dict[str, Any], path: _Path) -> dict[str, Any]:
+    """Return what an event's ``_meta`` says of something in it."""
+    parts = []
+    while path is not None:
+        path, part = path
+        parts.append(str(part))
+    node: dict[str, Any] = event.setdefault("_meta", {})
+    for part in reversed(parts):
+        node = node.setdefault(part, {})
+    return node
