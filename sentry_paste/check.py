@@ -22,9 +22,8 @@ from sentry_paste.inbox.settings import read_settings as read_inbox
 from sentry_paste.placement import of_ignored, of_structure
 from sentry_paste.staticreader import read_structure
 from sentry_paste.structure import INCLUDES, SCRIPT, IniError, Layer, Structure
+from sentry_paste.telling import log
 from sentry_paste.testing import capture_envelopes
-
-log = logging.getLogger("sentry_paste")
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import atexit
-import logging
 import threading
 import warnings
 from collections.abc import Collection, Hashable, Mapping
@@ -24,11 +23,10 @@ from sentry_paste.redaction import Names, Redaction
 from sentry_paste.serverlogs import drop_told_twice
 from sentry_paste.spool.delivery import DeliveringTransport, delivering
 from sentry_paste.spool.transport import SpoolTransport, Terms
-
-log = logging.getLogger("sentry_paste")
+from sentry_paste.telling import LOGGER, tell, warn
 
 # What this logger tells is that capturing fails: to capture that would fail again, and so on.
-sdk.ignore_own_logger(log.name)
+sdk.ignore_own_logger(LOGGER)
 
 sdk.process_every_event(drop_told_twice)
 
@@ -66,7 +64,7 @@ class GuardedClient(sentry_sdk.Client):
             sdk.add_sdk_info(event, self)
             return super().capture_event(event, *args, **kwargs)
         except Exception:
-            log.warning("Sentry failed: an event is lost", exc_info=True)
+            tell("an event is lost")
             return None
 
     def _add_tags_and_contexts(self, event: Any) -> None:
@@ -82,7 +80,7 @@ class GuardedClient(sentry_sdk.Client):
         try:
             super().capture_session(*args, **kwargs)
         except Exception:
-            log.warning("Sentry failed: a session is lost", exc_info=True)
+            tell("a session is lost")
 
     def flush(self, *args: Any, **kwargs: Any) -> None:
         """Send what is waiting, as the SDK does; what goes wrong is logged."""
@@ -90,7 +88,7 @@ class GuardedClient(sentry_sdk.Client):
         try:
             super().flush(*args, **kwargs)
         except Exception:
-            log.warning("Sentry failed: what was waiting is lost", exc_info=True)
+            tell("what was waiting is lost")
             self._flush_transport(*args, **kwargs)
         self._flush_spotlight(*args, **kwargs)
 
@@ -105,7 +103,7 @@ class GuardedClient(sentry_sdk.Client):
         try:
             sdk.flush_spotlight(self, timeout)
         except Exception:
-            log.warning("Sentry failed: Spotlight does not get what was waiting", exc_info=True)
+            tell("Spotlight does not get what was waiting")
 
     def _flush_transport(self, timeout: float | None = None, callback: Any = None) -> None:
         """Flush what the transport has, where one of the parts that are flushed before it has failed."""
@@ -115,7 +113,7 @@ class GuardedClient(sentry_sdk.Client):
                     self.options["shutdown_timeout"] if timeout is None else timeout, callback
                 )
         except Exception:
-            log.warning("Sentry failed: what was waiting is lost", exc_info=True)
+            tell("what was waiting is lost")
 
 
 class Registry:
@@ -162,7 +160,7 @@ class Registry:
             sentry_sdk.get_global_scope().set_client(client)
             return
         if active not in self.clients():
-            log.warning(
+            warn(
                 "the app has a Sentry client of its own: what happens in a request is reported by the client "
                 "of the ini, the rest by the app's"
             )
@@ -187,7 +185,7 @@ class Registry:
         except (TypeError, ValueError) as error:
             raise ConfigError(settings.source, [Problem("sentry-sdk", None, f"refuses: {error}")]) from error
         except Exception:  # of an integration, or of a library of the SDK's: no mistake of the ini's
-            log.warning("Sentry failed to start: nothing is reported", exc_info=True)
+            warn("Sentry failed to start: nothing is reported", exc_info=True)
             return None
         renew_when_forked(client)
         sdk.upload_in_background(client)
@@ -248,7 +246,7 @@ def _through_the_spool(settings: Settings, options: Mapping[str, Any]) -> dict[s
         return {} if "transport" in options else {"transport": SpoolTransport(terms)}
     transport = delivering(options, terms)
     if transport is None:
-        log.warning("%s: spool_dir is not used with a transport of this kind", settings.source)
+        warn("%s: spool_dir is not used with a transport of this kind", settings.source)
         return {}
     return {"transport": transport}
 
@@ -257,7 +255,7 @@ def _let_none_sleep(settings: Settings, options: dict[str, Any]) -> None:
     """Turn off the threads of the SDK's that would stop the process, unless the ini wants them."""
     hanging = ", ".join(sdk.hanging_options(options))
     if hanging:
-        log.warning(
+        warn(
             "%s: %s: requests will hang: threads are green here and time.sleep is not, by which a thread of "
             "the SDK's sleeps",
             settings.source,
@@ -277,7 +275,7 @@ def _wants_client(settings: Settings) -> bool:
 def _tell_unused(settings: Settings) -> None:
     """Tell that options do nothing where the client is one that the app has made."""
     if settings.sdk and sentry_sdk.get_client().is_active():
-        log.warning(
+        warn(
             "%s: no DSN is set, so the client is the active one, which was made without these options: %s",
             settings.source,
             ", ".join(sorted(settings.sdk)),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from typing import Any
 
@@ -14,8 +13,7 @@ from sentry_paste.config import ConfigError, Settings, read_ini
 from sentry_paste.config.errors import Problem
 from sentry_paste.errors import is_error
 from sentry_paste.middleware import Application, SentryMiddleware
-
-log = logging.getLogger("sentry_paste")
+from sentry_paste.telling import tell
 
 # How long a crash at start-up may be held up while it is sent: the process is about to end.
 _FLUSH_SECONDS = 2.0
@@ -105,4 +103,4 @@ def _report_start_up_crash(error: BaseException, client: Any) -> None:
             scope.capture_event(event, hint=hint)
             client.flush(timeout=_FLUSH_SECONDS)
     except Exception:
-        log.warning("Sentry failed: a crash at start-up goes unreported", exc_info=True)
+        tell("a crash at start-up goes unreported")

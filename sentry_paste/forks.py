@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import weakref
 from typing import Protocol
 
-log = logging.getLogger("sentry_paste")
+from sentry_paste.telling import warn
 
 
 class Renewable(Protocol):
@@ -34,7 +33,7 @@ def _after_fork() -> None:
         try:
             found.begin_again()
         except Exception:  # the fork is the app's, which goes on without this if need be
-            log.warning("Sentry failed in a forked process: what it captures may be lost", exc_info=True)
+            warn("Sentry failed in a forked process: what it captures may be lost", exc_info=True)
 
 
 if hasattr(os, "register_at_fork"):

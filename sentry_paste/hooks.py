@@ -9,12 +9,10 @@ streamed spans may return nonsense, which fails later.
 from __future__ import annotations
 
 import functools
-import logging
 from collections.abc import Callable
 from typing import Any
 
-log = logging.getLogger("sentry_paste")
-
+from sentry_paste.telling import warn
 
 # What is decided where the hook does not: what the newer SDKs decide.
 _FALLBACKS: dict[str, Callable[..., Any]] = {
@@ -47,7 +45,7 @@ def _guarded(name: str, hook: Callable[..., Any]) -> Callable[..., Any]:
             if name in _RETURN_ITEMS and found is not None and not isinstance(found, dict):
                 raise TypeError(f"expected a dict or None, not {found!r}")
         except Exception:
-            log.warning("%s failed", name, exc_info=True)
+            warn("%s failed", name, exc_info=True)
             return _FALLBACKS[name](*args)
         return found
 

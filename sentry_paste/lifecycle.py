@@ -8,10 +8,8 @@ here raises into the app.
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from contextvars import Context, copy_context
 from functools import partial
 from typing import Any
@@ -27,9 +25,7 @@ from sentry_paste.opening import Opening
 from sentry_paste.plan import Plan
 from sentry_paste.request import path_of
 from sentry_paste.serverlogs import note_reported
-from sentry_paste.telling import tell
-
-log = logging.getLogger("sentry_paste")
+from sentry_paste.telling import report, tell
 
 # Their frames are left out of stack traces: they tell nothing, and their variables hold the environ.
 _OUR_MODULES = frozenset({__name__, "sentry_paste.body", "sentry_paste.contexts", "sentry_paste.middleware"})
@@ -238,8 +234,7 @@ class Lifecycle:
             self._opening.note_start(500, headers)
         except Exception:  # the server has sent headers, or takes no exc_info: the crash is its to answer
             return None
-        with suppress(Exception):  # a filter or handler of the app's logging
-            log.error("%s %r crashed", environ.get("REQUEST_METHOD"), path_of(environ), exc_info=error)
+        report("%s %r crashed", environ.get("REQUEST_METHOD"), path_of(environ), error=error)
         return body
 
     def do_what_is_due(self) -> float:

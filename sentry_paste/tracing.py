@@ -8,7 +8,6 @@ request's own context.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple, Protocol
@@ -17,8 +16,7 @@ import sentry_sdk
 
 from sentry_paste import sdk
 from sentry_paste.naming import CUSTOM, URL
-
-log = logging.getLogger("sentry_paste")
+from sentry_paste.telling import tell
 
 # https://develop.sentry.dev/sdk/telemetry/traces/span-operations/ and .../trace-origin/
 OPERATION = "http.server"
@@ -199,7 +197,7 @@ class SpanTrace:
             try:
                 self._add_attributes(begin, address)
             except Exception:  # text that no server should have passed on; the span is worth more than they
-                log.warning("Sentry failed: a span has not all of its attributes", exc_info=True)
+                tell("a span has not all of its attributes")
 
     def _add_attributes(self, begin: Begin, address: str | None) -> None:
         attributes = sdk.request_attributes(begin.strings)

@@ -10,7 +10,6 @@ of failures too, and logs them as text.
 from __future__ import annotations
 
 import importlib.util
-import logging
 import sys
 from contextvars import ContextVar
 from os.path import basename
@@ -19,8 +18,7 @@ from typing import Any
 import sentry_sdk
 
 from sentry_paste import sdk
-
-log = logging.getLogger("sentry_paste")
+from sentry_paste.telling import tell
 
 # That a publication has failed, from before anybody hears of the failure until another begins.
 _failed: ContextVar[bool] = ContextVar("sentry_paste_zope_failed", default=False)
@@ -71,7 +69,7 @@ def hear(event: Any) -> None:
         elif not event.retry and is_failure(event.exc_info[1]):
             _capture(event.exc_info)
     except Exception:
-        log.warning("Sentry failed: an event of Zope's goes unreported", exc_info=True)
+        tell("an event of Zope's goes unreported")
 
 
 def is_failure(error: BaseException) -> bool:

@@ -6,14 +6,12 @@ once, with the option to write in its place.
 
 from __future__ import annotations
 
-import logging
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from sentry_paste.config.sources import Given
-
-log = logging.getLogger("sentry_paste")
+from sentry_paste.telling import warn
 
 
 @dataclass(frozen=True)
@@ -76,13 +74,11 @@ def without_aliases(given: Mapping[str, Given], source: str = "") -> dict[str, G
     for name, item in given.items():
         alias = ALIASES.get(name)
         if name in NO_LONGER:
-            log.warning("%s is an option of raven's that has no counterpart; remove it", _place(source, item))
+            warn("%s is an option of raven's that has no counterpart; remove it", _place(source, item))
         elif alias is None:
             found[name] = item
         else:
-            log.warning(
-                "%s is %s's name for %s; write that", _place(source, item), alias.writer, alias.option
-            )
+            warn("%s is %s's name for %s; write that", _place(source, item), alias.writer, alias.option)
             if alias.option not in given and isinstance(item.value, str):
                 found[alias.option] = replace(item, name=alias.option, value=alias.convert(item.value))
     return found
@@ -107,11 +103,9 @@ def tell_of_dsn(item: Given, text: str, source: str = "") -> None:
         source: the file and section, for the warnings.
     """
     if plain_dsn(text) != text:
-        log.warning("%s is in raven's form; write https://KEY@HOST/PROJECT alone", _place(source, item))
+        warn("%s is in raven's form; write https://KEY@HOST/PROJECT alone", _place(source, item))
         if re.search(r"verify_ssl=(0|false)", text, re.IGNORECASE):
-            log.warning(
-                "%s: certificates are always verified; name yours with ca_certs", _place(source, item)
-            )
+            warn("%s: certificates are always verified; name yours with ca_certs", _place(source, item))
 
 
 def _place(source: str, item: Given) -> str:

@@ -6,7 +6,6 @@ transports) is imported last, when all syntax has been checked.
 
 from __future__ import annotations
 
-import logging
 import os
 from collections.abc import Hashable, Mapping
 from dataclasses import replace
@@ -30,8 +29,7 @@ from sentry_paste.config.references import Reference
 from sentry_paste.config.settings import Origin, Settings
 from sentry_paste.config.sources import Gathered, Given, add_variables, from_keywords, gather, next_source
 from sentry_paste.config.variables import expand
-
-log = logging.getLogger("sentry_paste")
+from sentry_paste.telling import warn
 
 
 def read_ini(
@@ -145,12 +143,12 @@ class _Reader:
 
     def _look_for_traces_of_the_parser(self, item: Given, text: str) -> None:
         if "%%" in text:
-            log.warning(
+            warn(
                 "%s: %s has a doubled %%: PasteDeploy has already made one of two", self.source, item.written
             )
         if len(text) > 2 and text[0] in "\"'" and text.find(text[0], 1) == len(text) - 1:
             where = f"{self.source}: {item.written} = {shown_value(item.name, text)}"
-            log.warning("%s: the quotes are part of the value", where)
+            warn("%s: the quotes are part of the value", where)
 
     def _make_dsn_plain(self) -> None:
         item = self.given.get("dsn")
@@ -198,7 +196,7 @@ class _Reader:
     def _look_for_a_comment(self, item: Given, text: str) -> None:
         if COMMENT.search(text):
             where = f"{self.source}: {item.written} = {shown_value(item.name, text)}"
-            log.warning("%s: comments belong on lines of their own", where)
+            warn("%s: comments belong on lines of their own", where)
 
     def _resolve(self, name: str, value: Reference) -> None:
         self.values[name] = value.resolve()

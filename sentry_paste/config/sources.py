@@ -6,7 +6,6 @@ in ``[DEFAULT]``, the ``SENTRY_*`` variables that the SDK reads, the default.
 
 from __future__ import annotations
 
-import logging
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -16,8 +15,7 @@ from sentry_paste.config.errors import Problem
 from sentry_paste.config.families import family_of
 from sentry_paste.config.inifile import IniFile, Section
 from sentry_paste.config.options import options
-
-log = logging.getLogger("sentry_paste")
+from sentry_paste.telling import warn
 
 #: What an option's name can begin with: in ``[DEFAULT]`` where it must, in a section where it may.
 PREFIX = "sentry."
@@ -117,7 +115,7 @@ def gather(global_conf: Mapping[str, str], local_conf: Mapping[str, str], name: 
     for name, item in own.items():
         gathered.given[name] = replace(item, below=gathered.given.get(name))
     if "dsn" in global_conf and "dsn" not in own and "dsn" not in gathered.given:
-        log.warning("%s: dsn of [DEFAULT] is not read; write sentry.dsn", gathered.source)
+        warn("%s: dsn of [DEFAULT] is not read; write sentry.dsn", gathered.source)
     if file and home:
         defaults = {**home.defaults.values, **file.defaults.values}
         _from_above(gathered, home, [section] if section else file.ours(), defaults, global_conf, local)
@@ -195,7 +193,7 @@ def _tell_hidden(source: str, key: str, section: Section, is_ours: bool) -> None
     # An app's section has no other name for it.
     told = f"write {other} instead" if is_ours else "remove that one"
     line = section.lines.get(key, "?")
-    log.warning("%s: %s (line %s) is hidden by %s of [DEFAULT]; %s", source, key, line, key, told)
+    warn("%s: %s (line %s) is hidden by %s of [DEFAULT]; %s", source, key, line, key, told)
 
 
 def from_keywords(keywords: Mapping[str, Any]) -> Gathered:

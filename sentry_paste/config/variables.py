@@ -7,11 +7,10 @@ the POSIX shell, section 2.6.2 of its command language.
 
 from __future__ import annotations
 
-import logging
 import re
 from collections.abc import Mapping
 
-log = logging.getLogger("sentry_paste")
+from sentry_paste.telling import warn
 
 _VARIABLE = re.compile(
     r"\$(?:(?P<dollar>\$)|\{(?P<name>[A-Za-z_]\w*)(?::(?P<form>[-?])(?P<word>[^}]*))?\}|(?P<bad>\{))",
@@ -58,5 +57,5 @@ def expand(option: str, text: str, environment: Mapping[str, str], instead: str 
     expanded = _VARIABLE.sub(replacement, text)
     then = f"; {instead} takes its place" if instead and not expanded.strip() else ""
     for name in unset:
-        log.warning("%s: the environment variable %s is not set%s", option, name, then)
+        warn("%s: the environment variable %s is not set%s", option, name, then)
     return expanded

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from collections import Counter
 from pathlib import Path
 
-log = logging.getLogger("sentry_paste")
+from sentry_paste.telling import warn
 
 # Seconds between two warnings of what happens again and again.
 _TELL_AGAIN = 60.0
@@ -34,7 +33,7 @@ class Teller:
         """
         has_failed, self._has_failed = self._has_failed, True
         if not has_failed:
-            log.warning("spool_dir: %s: nothing is kept until this is mended", error)
+            warn("spool_dir: %s: nothing is kept until this is mended", error)
 
     def succeeded(self) -> None:
         """Note that something could be kept."""
@@ -49,7 +48,7 @@ class Teller:
         self._untold[what] += 1
         now = time.monotonic()
         if now - self._told >= _TELL_AGAIN:
-            told = ", ".join(f"{count} {what}" for what, count in sorted(self._untold.items()))
-            log.warning("spool_dir: %s: %s", self._directory, told)
-            self._told = now
-            self._untold.clear()
+            # Another thread may be counting meanwhile.
+            untold, self._untold, self._told = self._untold, Counter(), now
+            told = ", ".join(f"{count} {what}" for what, count in sorted(untold.items()))
+            warn("spool_dir: %s: %s", self._directory, told)
