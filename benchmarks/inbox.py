@@ -63,7 +63,12 @@ def asked(app: Callable[..., Any], path: str, tag: str = "") -> tuple[dict[str, 
         path: with its query string.
         tag: that the browser has, with its quotes.
     """
-    environ: dict[str, Any] = {"REMOTE_ADDR": "127.0.0.1"}
+    # As a browser on this machine asks, which needs no token.
+    environ: dict[str, Any] = {
+        "REMOTE_ADDR": "127.0.0.1",
+        "SERVER_PROTOCOL": "HTTP/1.1",
+        "HTTP_CONNECTION": "keep-alive",
+    }
     environ["PATH_INFO"], _, environ["QUERY_STRING"] = path.partition("?")
     if tag:
         environ["HTTP_IF_NONE_MATCH"] = tag

@@ -2,6 +2,9 @@
 
 from sentry_sdk.envelope import Envelope, Item, PayloadRef
 
+#: Of a browser on this machine, which WebTest is not: what the inbox answers without its token.
+LOOPBACK = {"REMOTE_ADDR": "127.0.0.1", "SERVER_PROTOCOL": "HTTP/1.1", "HTTP_CONNECTION": "keep-alive"}
+
 SCRIPT = "<script>alert(1)</script>"
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 ERROR_ID = "4c79f60c11214eb38604f4ae0781bfb2"

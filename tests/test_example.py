@@ -14,7 +14,7 @@ from sentry_paste.example import main, shop
 from sentry_paste.spool import Spool, read_contents
 from sentry_paste.spool.transport import SpoolTransport, Terms
 
-LOOPBACK = {"REMOTE_ADDR": "127.0.0.1"}
+from spooled import LOOPBACK
 
 
 @pytest.fixture

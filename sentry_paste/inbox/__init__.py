@@ -2,7 +2,7 @@
 
 It is mounted in an ini beside the app that is worked on; ``docs/inbox.rst`` tells how.
 It reads the spool's files and changes none of them, and it answers only those that
-``access`` lets in.
+``access`` lets in, or that have the token of ``tokens``.
 
 ``settings`` reads its section, ``app`` answers requests with the pages of ``pages``,
 ``index`` keeps what is known of the files, and ``templates`` say how it looks.
@@ -12,7 +12,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from sentry_paste import sdk
 from sentry_paste.inbox.settings import read_settings
+from sentry_paste.telling import LOGGER
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
@@ -23,7 +25,7 @@ def main(global_conf: dict[str, str], **local_conf: str) -> WSGIApplication:
 
     Args:
         global_conf: the ini's ``[DEFAULT]``.
-        local_conf: the app's section: ``spool_dir``, ``allow`` and ``allow_hosts``.
+        local_conf: the app's section: ``spool_dir``, ``allow``, ``allow_hosts`` and ``inbox_token``.
 
     Raises:
         ConfigError: an option is missing, unknown or has a wrong value.
@@ -38,4 +40,8 @@ def main(global_conf: dict[str, str], **local_conf: str) -> WSGIApplication:
         ) from error
     from sentry_paste.inbox.app import Inbox
 
-    return Inbox(settings)
+    # What is logged of the inbox has its token, which is not for Sentry.
+    sdk.ignore_own_logger(LOGGER)
+    inbox = Inbox(settings)
+    inbox.announce()
+    return inbox

@@ -1,16 +1,22 @@
-"""Who may look: requests from this machine, and from where the ini says.
+"""Who may look: browsers on this machine, those that the ini names, and whoever has the token.
 
-What the inbox shows is what an app knows of its users. Two things keep it on the
-machine. The address of the connection has to be loopback, or one of ``allow``. And
-the Host header has to name this machine: a page on the web may have its own name
-point to 127.0.0.1 and have the visitor's browser fetch from there (DNS rebinding),
-but it cannot make the browser send another Host than its own.
+What the inbox shows is what an app knows of its users. Without the token a request is answered where all
+of this holds. The address of the connection is loopback, or one of ``allow``. The Host header names this
+machine: a page on the web may have its own name point to 127.0.0.1 and have the visitor's browser fetch from
+there (DNS rebinding), but it cannot make the browser send another Host than its own. And nothing says that it
+was passed on: behind a proxy on this machine the whole world has a loopback address, and with nginx's plain
+``proxy_pass`` a loopback Host.
+
+So the headers of proxies count, whatever they say, and the connection has to be as a browser makes it. A
+browser says ``Connection: keep-alive``, which is of its own connection and not passed on (RFC 9110, 7.6.1):
+nginx speaks HTTP/1.0 and says ``close``, from 1.29.7 on HTTP/1.1 and says nothing, as HAProxy and the
+proxies written in Go do.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Any, Union
 
@@ -18,40 +24,62 @@ from sentry_paste.inbox.settings import InboxSettings
 
 Address = Union[IPv4Address, IPv6Address]
 
-_FORWARDED_FOR = re.compile(r"""for\s*=\s*("[^"]*"|[^;,\s]*)""", re.IGNORECASE)
+# What proxies, load balancers and content delivery networks add. No browser sends a header X-... by itself,
+# but for the few that are named; of the others, words that speak of a client or of the way tell.
+_ADDED_ON_THE_WAY = re.compile(
+    r"HTTP_(?:X_(?!REQUESTED_WITH\Z|MOZ\Z|PURPOSE\Z)|VIA\Z|CF_|FASTLY_|FLY_|AKAMAI_|SSL_|SURROGATE_|FRONT_END_)"
+    r"|HTTP_.*?(?:FORWARD|PROX|CDN|(?:CLIENT|REAL|CONNECTING|SOURCE|SRC|USER|ORIGINAL)_?(?:IP|ADDR|HOST)"
+    r"|REMOTE_)"
+)
+_MOST_SHOWN = 60
+
 _PORT = re.compile(r":\d+$")
 
 
-def refusal(environ: Mapping[str, Any], settings: InboxSettings) -> str:
-    """Return why a request is not answered, an empty text where it is.
+def doubt(environ: Mapping[str, Any], settings: InboxSettings) -> str:
+    """Return why a request needs the token, an empty text where it does not.
 
     Args:
         environ: of the request.
         settings: of the inbox.
     """
-    for given in _senders(environ):
-        address = _address(given)
-        if address is None or not _is_allowed(address, settings):
-            return f"the request is from {given or 'nowhere'}, and only loopback is answered; see allow"
+    sender = _text(environ.get("REMOTE_ADDR"))
+    address = _address(sender)
+    if address is None or not _is_allowed(address, settings):
+        sender = sender[:_MOST_SHOWN] or "nowhere"
+        return f"it is from {sender}, which is not this machine; see allow in its section of the ini"
     host = _host(environ)
     if not (_is_loopback_name(host) or host in settings.allow_hosts):
-        return f"the host {host or '(none)'} is not this machine's; see allow_hosts"
+        host = host[:_MOST_SHOWN] or "(none)"
+        return f"the host {host} is not this machine's; see allow_hosts in its section of the ini"
+    name = next((key for key in environ if _ADDED_ON_THE_WAY.match(key)), None)
+    if name is not None:
+        header = name[len("HTTP_") :].replace("_", "-").title()
+        return f"its header {header[:_MOST_SHOWN]} says that a proxy has passed it on"
+    if not _is_connection_of_a_browser(environ):
+        return "its connection is none of a browser's, so a proxy may have passed it on"
     return ""
 
 
-def _senders(environ: Mapping[str, Any]) -> Iterator[str]:
-    """Yield the address of the connection, and those that a proxy on it says that it speaks for.
+def is_of_another_site(environ: Mapping[str, Any]) -> bool:
+    """Tell whether a page of another site or port asks for a part of itself, and not for a page to go to.
 
-    Whoever invents such headers is only kept out by them.
+    It could not read the answer; that there is one, and how long it takes, it is not to learn either
+    (https://www.w3.org/TR/fetch-metadata/).
+
+    Args:
+        environ: of the request.
     """
-    yield _text(environ.get("REMOTE_ADDR"))
-    for name in ("HTTP_X_FORWARDED_FOR", "HTTP_X_REAL_IP"):
-        value = _text(environ.get(name))
-        if value:
-            yield from (part.strip() for part in value.split(","))
-    forwarded = _text(environ.get("HTTP_FORWARDED"))
-    if forwarded:
-        yield from (found.strip('"') for found in _FORWARDED_FOR.findall(forwarded) or [forwarded])
+    site, mode = environ.get("HTTP_SEC_FETCH_SITE"), environ.get("HTTP_SEC_FETCH_MODE")
+    return site in ("cross-site", "same-site") and mode != "navigate"
+
+
+def _is_connection_of_a_browser(environ: Mapping[str, Any]) -> bool:
+    protocol = _text(environ.get("SERVER_PROTOCOL"))
+    if protocol in ("HTTP/2", "HTTP/2.0", "HTTP/3", "HTTP/3.0"):  # which have no Connection header
+        return True
+    options = _text(environ.get("HTTP_CONNECTION")).lower().split(",")
+    return protocol == "HTTP/1.1" and "keep-alive" in (option.strip() for option in options)
 
 
 def _address(text: str) -> Address | None:

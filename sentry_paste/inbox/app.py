@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from http import HTTPStatus
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 from sentry_paste.inbox import pages
-from sentry_paste.inbox.access import refusal
+from sentry_paste.inbox.access import doubt, is_of_another_site
 from sentry_paste.inbox.index import Index
 from sentry_paste.inbox.rendering import STATIC, Templates
 from sentry_paste.inbox.settings import InboxSettings
+from sentry_paste.inbox.tokens import PARAMETER, Tokens, cookie, take_token
 from sentry_paste.spool import Spool
+from sentry_paste.telling import inform, warn
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
@@ -34,6 +37,16 @@ SECURITY_HEADERS = (
     ("X-Frame-Options", "DENY"),
 )
 
+_REFUSAL = """\
+The inbox does not answer this request without its token: {reason}.
+
+The server's log has an address that ends in ?token=... Put that end onto the address of the inbox and open it
+once: the browser keeps it in a cookie. Or set a token of your own: inbox_token in its section of the ini.
+"""
+
+# What may stand in a query string as it is (RFC 3986, section 3.4), and what is quoted already.
+_OF_QUERIES = "!$&'()*+,;=:@/?%"
+
 _ENVELOPE = re.compile(r"/envelope/([0-9a-f]{32})")
 _TRACE = re.compile(r"/trace/([0-9a-f]{32})")
 
@@ -47,8 +60,19 @@ class Inbox:
 
     def __init__(self, settings: InboxSettings) -> None:
         self.settings = settings
-        self.index = Index(Spool(settings.spool_dir))
+        spool = Spool(settings.spool_dir)
+        self.index = Index(spool)
+        self.tokens = Tokens(settings.inbox_token, spool)
         self._templates = Templates()
+        self._has_warned = False
+
+    def announce(self) -> None:
+        """Log the address to open where the inbox is not looked at from this machine."""
+        address = self._address(self.tokens.current())
+        inform("the inbox (its token is only needed through a proxy or from another machine): %s", address)
+
+    def _address(self, token: str) -> str:
+        return f"{self.settings.address or '/'}?{PARAMETER}={token}"
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer a request (PEP 3333).
@@ -61,6 +85,7 @@ class Inbox:
         headers = [*SECURITY_HEADERS, ("Cache-Control", answer.cache)]
         if answer.tag:
             headers.append(("ETag", f'"{answer.tag}"'))
+        headers += answer.headers
         if answer.status == HTTPStatus.METHOD_NOT_ALLOWED:
             headers.append(("Allow", "GET, HEAD"))
         if answer.status != HTTPStatus.NOT_MODIFIED:
@@ -69,14 +94,17 @@ class Inbox:
         return [] if environ.get("REQUEST_METHOD") == "HEAD" else [answer.body]
 
     def _answer(self, environ: WSGIEnvironment) -> _Answer:
-        reason = refusal(environ, self.settings)
-        if reason:
-            return _told(
-                HTTPStatus.FORBIDDEN,
-                f"The inbox does not answer this request: {reason} in its section of the ini.",
-            )
+        token, query = take_token(str(environ.get("QUERY_STRING", "")))
+        is_right = token is not None and self.tokens.is_right(token)
+        reason = doubt(environ, self.settings)
+        if reason and not is_right and not self.tokens.has_cookie(str(environ.get("HTTP_COOKIE", ""))):
+            return self._refused(reason, token is not None)
+        if is_of_another_site(environ):
+            return _told(HTTPStatus.FORBIDDEN, "The inbox is no part of other pages.")
         if environ["REQUEST_METHOD"] not in ("GET", "HEAD"):
             return _told(HTTPStatus.METHOD_NOT_ALLOWED, "The inbox only shows: GET and HEAD.")
+        if token is not None and is_right:
+            return _admitted(environ, token, query)
         path = str(environ.get("PATH_INFO", ""))
         static = STATIC.get(path[len("/static/") :]) if path.startswith("/static/") else None
         if static is not None:
@@ -84,13 +112,21 @@ class Inbox:
             if _knows(environ, tag):
                 return _Answer(HTTPStatus.NOT_MODIFIED, tag=tag, cache="no-cache")
             return _Answer(HTTPStatus.OK, *static, tag=tag, cache="no-cache")
-        page = self._page(path, str(environ.get("QUERY_STRING", "")))
+        page = self._page(path, query)
         tag = _tag(page.version.encode("utf-8", "replace")) if page.version else ""
         if tag and _knows(environ, tag):
             return _Answer(HTTPStatus.NOT_MODIFIED, tag=tag)
         root, spool = str(environ.get("SCRIPT_NAME", "")), str(self.settings.spool_dir)
         body = self._templates.render(page, root, spool, tag)
         return _Answer(HTTPStatus(page.status), "text/html; charset=utf-8", body, tag)
+
+    def _refused(self, reason: str, has_token: bool) -> _Answer:
+        if not self._has_warned:  # once: whoever asks again and again is not to fill the log
+            self._has_warned = True
+            address = self._address(self.tokens.current(makes_directory=True))
+            warn("the inbox has refused a request that came without its token: %s", address)
+        wrong = "The token of this address is not the inbox's.\n\n" if has_token else ""
+        return _told(HTTPStatus.FORBIDDEN, f"{wrong}{_REFUSAL.format(reason=reason)}".rstrip())
 
     def _page(self, path: str, query: str) -> pages.Page:
         if path in ("", "/"):
@@ -114,6 +150,21 @@ class _Answer:
     tag: str = ""
     # What was captured is not to lie about in the browser's cache.
     cache: str = "no-store"
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+def _admitted(environ: WSGIEnvironment, token: str, query: str) -> _Answer:
+    """Answer an address with the right token: with a cookie, and the same address without the token."""
+    root = quote(str(environ.get("SCRIPT_NAME", "")).encode("latin-1", "replace"))
+    path = quote(str(environ.get("PATH_INFO", "")).encode("latin-1", "replace"))
+    # One slash at its beginning: with two it would be the address of another host.
+    address = f"/{f'{root}{path}'.lstrip('/')}"
+    if query:
+        address += f"?{quote(query.encode('latin-1', 'replace'), safe=_OF_QUERIES)}"
+    # Whoever makes up this header has a cookie of less use.
+    secure = "https" in (environ.get("wsgi.url_scheme"), environ.get("HTTP_X_FORWARDED_PROTO"))
+    headers = (("Location", address), ("Set-Cookie", cookie(token, root, secure)))
+    return replace(_told(HTTPStatus.SEE_OTHER, "The token is in a cookie now."), headers=headers)
 
 
 def _told(status: HTTPStatus, text: str) -> _Answer:

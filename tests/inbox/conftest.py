@@ -6,7 +6,7 @@ from webtest import TestApp
 
 from sentry_paste.spool import Spool
 
-LOOPBACK = {"REMOTE_ADDR": "127.0.0.1"}
+from spooled import LOOPBACK
 
 
 @pytest.fixture

@@ -1,8 +1,10 @@
-"""Who may look: this machine, and whom the ini names."""
+"""Who may look without the token: browsers on this machine, and those that the ini names."""
 
 import pytest
 
-from spooled import ERROR_ID, error_event, keep
+from spooled import ERROR_ID, LOOPBACK, error_event, keep
+
+BROWSER = {name: value for name, value in LOOPBACK.items() if name != "REMOTE_ADDR"}
 
 
 @pytest.fixture
@@ -11,6 +13,7 @@ def ask(inbox):
 
     def ask(remote="127.0.0.1", host="localhost", options="", path="/", **environ):
         app = inbox(f"spool_dir = spool\n{options}", environ={})
+        environ = {name: value for name, value in {**BROWSER, **environ}.items() if value is not None}
         if remote is not None:
             environ["REMOTE_ADDR"] = remote
         return app.get(path, headers={"Host": host}, extra_environ=environ, expect_errors=True).status_int
@@ -85,23 +88,100 @@ def test_a_host_that_allow_hosts_names_is_answered(ask):
     assert ask(host="other", options="allow_hosts = devbox") == 403
 
 
+# What says that a request was passed on: by proxies, load balancers and content delivery networks, as their
+# documentations have it.
+SIGNS = """
+Forwarded X-Forwarded X-Forwarded-For X-Forwarded-Host X-Forwarded-Proto X-Forwarded-Port X-Forwarded-Server
+X-Forwarded-Prefix X-Forwarded-By X-Forwarded-Client-Cert X-Forwarded-Ssl X-Forwarded-Anything-New
+Forwarded-For Via X-Real-IP X-Real-Ip X-Real-Host X-Client-IP True-Client-IP Client-IP X-Cluster-Client-IP
+Fastly-Client-IP CF-Connecting-IP CF-Ray CF-Visitor CDN-Loop Akamai-Origin-Hop X-Original-URL
+X-Original-Host X-Original-For X-Original-Forwarded-For X-Envoy-External-Address
+X-Envoy-Expected-Rq-Timeout-Ms X-Request-Id X-Request-Start X-Amzn-Trace-Id X-Amz-Cf-Id X-ARR-LOG-ID
+X-ARR-SSL X-Azure-ClientIP X-Appengine-Remote-Addr X-Cloud-Trace-Context X-Varnish X-ProxyUser-Ip
+X-Remote-Addr X-Remote-User X-Scheme X-Host X-Url-Scheme X-Script-Name X-Forward-For X-Proxy-Something
+Proxy-Connection Proxy-Client-IP WL-Proxy-Client-IP Max-Forwards Surrogate-Capability Fly-Client-IP
+Fly-Forwarded-Port Ali-CDN-Real-IP Cdn-Src-Ip Incap-Client-IP Front-End-Https SSL-Client-Verify Remote-User
+Remote-Addr
+"""
+
+
+def key_of(header):
+    return f"HTTP_{header.upper().replace('-', '_')}"
+
+
+@pytest.mark.parametrize("header", SIGNS.split())
+@pytest.mark.parametrize("value", ["127.0.0.1", ""])
+def test_what_was_passed_on_is_refused_whatever_it_says(ask, header, value):
+    assert ask(**{key_of(header): value}) == 403
+
+
+@pytest.mark.parametrize("header", SIGNS.split())
+def test_neither_allow_nor_allow_hosts_is_for_what_was_passed_on(ask, header):
+    options = "allow = 192.0.2.0/24\nallow_hosts = devbox"
+    assert ask("192.0.2.9", host="devbox", options=options) == 200
+    assert ask("192.0.2.9", host="devbox", options=options, **{key_of(header): "192.0.2.9"}) == 403
+
+
+# Of Chromium, Firefox and Safari, of their extensions, and of scripts.
+OF_BROWSERS = """
+Accept Accept-Encoding Accept-Language Accept-Charset User-Agent Cookie Referer Origin Cache-Control Pragma
+DNT If-None-Match If-Modified-Since Range Upgrade-Insecure-Requests Sec-Fetch-Site Sec-Fetch-Mode
+Sec-Fetch-Dest Sec-Fetch-User Sec-CH-UA Sec-CH-UA-Mobile Sec-CH-UA-Platform Sec-GPC Sec-Purpose Purpose
+Priority TE Save-Data Downlink RTT ECT DPR Device-Memory Viewport-Width Available-Dictionary Authorization
+X-Requested-With X-Moz X-Purpose Traceparent Baggage Sentry-Trace Idempotency-Key Alt-Used Service-Worker
+From
+"""
+
+
+def test_what_browsers_send_does_not_look_passed_on(ask):
+    assert ask(**{key_of(header): "none" for header in OF_BROWSERS.split()}) == 200
+
+
 @pytest.mark.parametrize(
-    "header",
+    ("protocol", "connection"),
     [
-        {"HTTP_X_FORWARDED_FOR": "192.0.2.7"},
-        {"HTTP_X_FORWARDED_FOR": "127.0.0.1, 192.0.2.7"},
-        {"HTTP_X_REAL_IP": "192.0.2.7"},
-        {"HTTP_FORWARDED": 'for="[2001:db8::1]:4711";proto=http'},
-        {"HTTP_FORWARDED": "for=unknown"},
-        {"HTTP_FORWARDED": "secret"},
+        ("HTTP/1.0", "close"),  # nginx before 1.29.7
+        ("HTTP/1.0", None),
+        ("HTTP/1.0", "keep-alive"),
+        ("HTTP/1.1", None),  # nginx from 1.29.7 on, HAProxy, Caddy, Traefik
+        ("HTTP/1.1", ""),
+        ("HTTP/1.1", "close"),
+        ("HTTP/1.1", "upgrade"),
+        ("HTTP/1.1", "keep-alive-not"),
+        ("HTTP/0.9", "keep-alive"),
+        ("INCLUDED", "keep-alive"),
+        ("", "keep-alive"),
     ],
 )
-def test_whom_a_proxy_on_this_machine_speaks_for_is_refused(ask, header):
-    assert ask(**header) == 403
+def test_connection_that_no_browser_makes_is_refused(ask, protocol, connection):
+    assert ask(SERVER_PROTOCOL=protocol, HTTP_CONNECTION=connection) == 403
 
 
-def test_a_proxy_that_speaks_for_this_machine_is_answered(ask):
-    assert ask(HTTP_X_FORWARDED_FOR="127.0.0.1", HTTP_FORWARDED='for="[::1]:80"') == 200
+@pytest.mark.parametrize(
+    ("protocol", "connection"),
+    [
+        ("HTTP/1.1", "keep-alive"),
+        ("HTTP/1.1", "Keep-Alive"),
+        ("HTTP/1.1", "Upgrade , keep-alive"),
+        ("HTTP/2", None),
+        ("HTTP/2.0", None),
+        ("HTTP/3", None),
+    ],
+)
+def test_connection_of_a_browser_is_answered(ask, protocol, connection):
+    assert ask(SERVER_PROTOCOL=protocol, HTTP_CONNECTION=connection) == 200
+
+
+@pytest.mark.parametrize("site", ["cross-site", "same-site"])
+def test_a_page_of_another_site_may_link_here_and_not_load_from_here(ask, site):
+    assert ask(HTTP_SEC_FETCH_SITE=site, HTTP_SEC_FETCH_MODE="navigate") == 200
+    for mode in ("no-cors", "cors", "websocket"):
+        assert ask(HTTP_SEC_FETCH_SITE=site, HTTP_SEC_FETCH_MODE=mode, path="/?q=secret") == 403
+
+
+@pytest.mark.parametrize("site", ["same-origin", "none"])
+def test_the_inbox_may_load_from_itself(ask, site):
+    assert ask(HTTP_SEC_FETCH_SITE=site, HTTP_SEC_FETCH_MODE="no-cors", path="/static/inbox.css") == 200
 
 
 @pytest.mark.parametrize("path", ["/", "/list", f"/envelope/{ERROR_ID}", "/static/inbox.css", "/nowhere"])
@@ -115,7 +195,7 @@ def test_every_address_is_refused_alike_and_tells_nothing(inbox, spool, path):
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH", "OPTIONS"])
 def test_only_get_and_head_are_answered(app, method):
-    response = app.request("/", method=method, status=405)
+    response = app.request("/", method=method, status=405, environ=LOOPBACK)
     assert response.headers["Allow"] == "GET, HEAD"
 
 

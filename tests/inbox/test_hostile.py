@@ -13,6 +13,7 @@ from sentry_paste.spool import Spool
 
 from spooled import (
     ERROR_ID,
+    LOOPBACK,
     SCRIPT,
     TRACE,
     TRANSACTION_ID,
@@ -178,7 +179,7 @@ def test_nothing_in_an_envelope_breaks_a_page(tmp_path_factory, data):
         return found if isinstance(found, dict) else {"what": found}
 
     ids = fill(spool, change)
-    app = TestApp(main({}, spool_dir=str(spool.directory)), extra_environ={"REMOTE_ADDR": "127.0.0.1"})
+    app = TestApp(main({}, spool_dir=str(spool.directory)), extra_environ=LOOPBACK)
     for response in all_pages(app, ids):
         assert "<script>" not in response.text
         response.body.decode("utf-8")
@@ -190,7 +191,7 @@ def test_nothing_in_a_file_breaks_a_page(tmp_path_factory, content, cut):
     spool = Spool(tmp_path_factory.mktemp("hostile") / "spool")
     whole = keep(spool, error_event())
     whole.path.write_bytes(whole.path.read_bytes()[:cut] + content)
-    app = TestApp(main({}, spool_dir=str(spool.directory)), extra_environ={"REMOTE_ADDR": "127.0.0.1"})
+    app = TestApp(main({}, spool_dir=str(spool.directory)), extra_environ=LOOPBACK)
     for path in ("/", f"/envelope/{ERROR_ID}"):
         assert app.get(path).html.h1
 
@@ -200,7 +201,7 @@ def test_nothing_in_a_file_breaks_a_page(tmp_path_factory, content, cut):
 def test_nothing_in_an_address_breaks_a_page(tmp_path_factory, path, query):
     app = main({}, spool_dir="/nowhere/at/all")
     environ = TestApp.RequestClass.blank("/").environ
-    environ.update(REMOTE_ADDR="127.0.0.1", PATH_INFO="/" + path.encode("utf-8", "replace").decode("latin-1"))
+    environ.update(LOOPBACK, PATH_INFO="/" + path.encode("utf-8", "replace").decode("latin-1"))
     environ["QUERY_STRING"] = query.encode("utf-8", "replace").decode("latin-1")
     started = []
     b"".join(app(environ, lambda status, headers: started.append(status)))
