@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import inspect
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
@@ -124,33 +125,80 @@ class Wrong:
     entry: str = ""
 
 
-def build_all(names: Sequence[str], arguments: Mapping[str, Arguments]) -> tuple[list[Any], list[Wrong]]:
+def build_all(
+    names: Sequence[str], arguments: Mapping[str, Arguments], sends_user_info: bool = True
+) -> tuple[list[Any], list[Wrong]]:
     """Return all integrations that an ini names, and all that is wrong with them.
 
     Args:
         names: of the option ``integrations``.
         arguments: of ``integration.NAME.ARGUMENT``, by name; a name there turns its integration on too.
+        sends_user_info: whether personal data may be sent. If not, no integration may send what redaction
+            does not see.
     """
     made: list[Any] = []
     wrong: list[Wrong] = []
     left = dict(arguments)
     for name in names:
         try:
+            if not sends_user_info:
+                _refuse_to_bypass_redaction(name, arguments)
             cls = find(name)
         except ValueError as error:
             wrong.append(Wrong("integrations", error, name))
-            left.pop(name, None)
+            left.pop(_OTLP if _is_otlp(name) else name, None)
             continue
         key = cls.identifier if is_dotted(name) else name
         made += _build(cls, name, left.pop(key, {}), f"integration.{key}", wrong)
     for key, own in left.items():
         try:
+            if not sends_user_info:
+                _refuse_to_bypass_redaction(key, arguments)
             cls = find(key)
         except ValueError as error:
             wrong.append(Wrong(f"integration.{key}", error))
             continue
         made += _build(cls, key, own, f"integration.{key}", wrong)
     return made, wrong
+
+
+def may_send_user_info(values: Mapping[str, Any]) -> bool:
+    """Tell whether options let personal data be sent, as the SDK reads them once a client is made.
+
+    Args:
+        values: of the SDK's options, as far as they are given.
+    """
+    collection = values.get("data_collection")
+    if isinstance(collection, Mapping):
+        return bool(collection.get("user_info", True))
+    return bool(values.get("send_default_pii"))
+
+
+_OTLP, _EXPORTER = "otlp", "setup_otlp_traces_exporter"
+
+
+def _is_otlp(name: str) -> bool:
+    return name == _OTLP or (is_dotted(name) and name.replace(":", ".").endswith(".OTLPIntegration"))
+
+
+def _refuse_to_bypass_redaction(name: str, arguments: Mapping[str, Arguments]) -> None:
+    """Refuse the integration whose exporter sends OpenTelemetry's spans, past every hook of the SDK.
+
+    Without its exporter it only links errors to OpenTelemetry's traces.
+
+    Raises:
+        ValueError: the integration is that one, and its exporter is on.
+    """
+    if not _is_otlp(name):
+        return
+    exporter = arguments.get(_OTLP, {}).get(_EXPORTER, "true")
+    with suppress(ValueError):  # told by itself
+        if exporter is False or (isinstance(exporter, str) and not kinds.BOOLEAN.parse(exporter)):
+            return
+    raise ValueError(
+        "sends spans past redaction, and without send_default_pii nothing personal may be sent; "
+        f"expected send_default_pii = true, or integration.{_OTLP}.{_EXPORTER} = false"
+    )
 
 
 def _build(cls: type[Any], name: str, arguments: Arguments, option: str, wrong: list[Wrong]) -> list[Any]:

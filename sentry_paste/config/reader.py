@@ -222,7 +222,9 @@ class _Reader:
             arguments.setdefault(name, {})[argument] = text
         names = self.values.get("integrations", [])
         given = [entry for entry in names if not isinstance(entry, str)]
-        made, wrong = integrations.build_all([entry for entry in names if isinstance(entry, str)], arguments)
+        named = [entry for entry in names if isinstance(entry, str)]
+        sends_user_info = integrations.may_send_user_info(self.values)
+        made, wrong = integrations.build_all(named, arguments, sends_user_info)
         if names or arguments:
             self.values["integrations"] = [*given, *made]
         off = self.values.get("disabled_integrations", [])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple
+from operator import attrgetter
 
 from sentry_paste.redaction.forms import ADDRESS, ANYWHERE, WORD
 from sentry_paste.redaction.needles import HEAD, Needle
@@ -19,6 +19,8 @@ _ELLIPSIS = re.compile(r"\.{3,}|…")
 _LEFT = re.compile(r"[\w.~%+/=-]*")
 # A text that was cut was seldom escaped by more than this.
 _WINDOW = 3 * HEAD
+
+_where = attrgetter("where")
 
 # Greater than any text that begins alike.
 _LAST = "\U0010ffff"
@@ -35,25 +37,9 @@ _ESCAPE_BEFORE = re.compile(
 )
 
 
-class Span(NamedTuple):
-    """A place in a text that goes; up to the end of the text if it has none of its own, which is -1."""
-
-    start: int
-    end: int
-
-
-class _Head:
-    """What begins with the same characters."""
-
-    __slots__ = ("long", "parent", "short")
-
-    def __init__(self) -> None:
-        #: Needles that are no longer than a head, those that stand anywhere first.
-        self.short: list[Needle] = []
-        #: Those that are, in the order of their texts.
-        self.long: list[Needle] = []
-        #: The longest other head that this one begins with.
-        self.parent = ""
+#: Where something that goes begins and ends in a text; it goes up to the end of the text if that is -1. It is
+#: a plain tuple: a hostile text has many, and the garbage collector lets plain ones be.
+Span = tuple[int, int]
 
 
 class Heads:
@@ -67,21 +53,28 @@ class Heads:
     """
 
     def __init__(self, needles: Iterable[Needle]) -> None:
-        self._heads: dict[str, _Head] = {}
+        # Needles that are no longer than a head, those that stand anywhere first; longer ones, in order.
+        self._short: dict[str, list[Needle]] = {}
+        self._long: dict[str, list[Needle]] = {}
         for needle in needles:
-            if needle.text:
-                head = self._heads.setdefault(needle.text[:HEAD], _Head())
-                (head.short if len(needle.text) <= HEAD else head.long).append(needle)
-        for head in self._heads.values():
-            head.short.sort(key=lambda needle: needle.where)
-            head.long.sort()
-        self.texts = sorted(self._heads)
+            text = needle.text
+            if text:
+                (self._short if len(text) <= HEAD else self._long).setdefault(text[:HEAD], []).append(needle)
+        for short in self._short.values():
+            if len(short) > 1:
+                short.sort(key=_where)
+        for long in self._long.values():
+            long.sort()
+        self.texts = sorted(self._short.keys() | self._long.keys())
         self._together: str | None = None
+        # The longest other head that a head begins with, where there is one.
+        self._parents: dict[str, str] = {}
         parent = ""
         for text in self.texts:
             while parent and not text.startswith(parent):
-                parent = self._heads[parent].parent
-            self._heads[text].parent = parent
+                parent = self._parents.get(parent, "")
+            if parent:
+                self._parents[text] = parent
             parent = text
 
     def spans(self, text: str, places: list[int], is_url: bool, allowance: Allowance) -> Iterator[Span]:
@@ -104,7 +97,7 @@ class Heads:
             found = self._at(text, place, is_url, allowance)
             if found is not None:
                 yield found
-                done = max(done, found.end)
+                done = max(done, found[1])
 
     def _at(self, text: str, start: int, is_url: bool, allowance: Allowance) -> Span | None:
         beginning = text[start : start + HEAD]
@@ -112,29 +105,29 @@ class Heads:
         shown = self.texts[place] if place >= 0 else ""
         steps = 0
         while shown:
-            head = self._heads[shown]
             if beginning.startswith(shown):
-                found = self._extent(head, text, start, start + len(shown), is_url)
+                found = self._extent(shown, text, start, is_url)
                 if found is not None:
                     return found
-            shown = head.parent
+            shown = self._parents.get(shown, "")
             steps += 1
         allowance.spend(steps // 8)
         return None
 
-    def _extent(self, head: _Head, text: str, start: int, end: int, is_url: bool) -> Span | None:
-        if head.long:
-            near = _longest(head.long, text, start)
+    def _extent(self, head: str, text: str, start: int, is_url: bool) -> Span | None:
+        if head in self._long:
+            near = _longest(self._long[head], text, start)
             if near is not None:
                 needle, size = near
                 if not (needle.where is WORD and is_url) and _stands(needle, text, start, start + size, True):
                     is_open = needle.is_cut and size == len(needle.text)
-                    return Span(start + needle.kept, -1 if is_open else start + size)
-        for needle in head.short:
+                    return start + needle.kept, -1 if is_open else start + size
+        end = start + len(head)
+        for needle in self._short.get(head, ()):
             if needle.is_run:
                 return _run_around(text, start)
             if not (needle.where is WORD and is_url) and _stands(needle, text, start, end, False):
-                return Span(start + needle.kept, -1 if needle.is_cut else end)
+                return start + needle.kept, -1 if needle.is_cut else end
         return None
 
     def cut_spans(self, text: str, allowance: Allowance) -> Iterator[Span]:
@@ -159,7 +152,7 @@ class Heads:
                 rest = text[found.end() : found.end() + len(_CLOSERS)]
                 is_end = found.end() + len(rest) == len(text) and not rest.strip(_CLOSERS)
                 left = _LEFT.match(text, found.end())
-                yield Span(first + start, len(text) if is_end or left is None else left.end())
+                yield first + start, len(text) if is_end or left is None else left.end()
 
     def _cut_start(self, window: str, allowance: Allowance) -> int | None:
         """Return where at the end of a text the beginning of a secret begins, None where none does."""
@@ -252,7 +245,7 @@ def _run_around(text: str, place: int) -> Span:
             break
         line = found.end()
         end = _run_end(text, line)
-    return Span(start, end)
+    return start, end
 
 
 def _run_end(text: str, place: int) -> int:

@@ -24,6 +24,8 @@ _DIRECT = 1_000_000
 _BLOCK = 4
 # With so many characters a key has a whole block, wherever it begins.
 _ANCHOR = 2 * _BLOCK - 1
+# By the bits of a number, which are set.
+_SHIFTS = [tuple(shift for shift in range(_BLOCK) if bits >> shift & 1) for bits in range(1 << _BLOCK)]
 # A text is looked at in pieces of so many blocks: most have no key.
 _PIECE = 4096
 
@@ -116,16 +118,13 @@ class Finder:
             if blocks.keys().isdisjoint(piece):
                 continue
             for index in compress(range(first, first + len(piece)), map(blocks.__contains__, piece)):
-                shifts = blocks[numbers[index]]
                 tries += 1
-                for shift in range(_BLOCK):
+                for shift in _SHIFTS[blocks[numbers[index]]]:
                     start = index * _BLOCK - shift
-                    if shifts >> shift & 1 and start >= 0:
-                        for length in anchors.get(text[start : start + _ANCHOR], ()):
-                            if text[start : start + length] in keys:
-                                found.add(start)
-                                break
-            if len(found) > most or tries > most * 4:
+                    lengths = anchors.get(text[start : start + _ANCHOR]) if start >= 0 else None
+                    if lengths and any(text[start : start + length] in keys for length in lengths):
+                        found.add(start)
+            if len(found) > most or tries > most * 2:
                 raise TooMuchError
         return found
 
@@ -150,7 +149,7 @@ def _each(keys: Iterable[str], text: str, most: int) -> set[int]:
 
 
 def _by_words(words: dict[str, list[tuple[str, int]]], text: str, most: int) -> set[int]:
-    present = _present(words, text) if words else set()
+    present = set(words) if len(words) <= _FEW_WORDS else _present(words, text)
     if len(present) <= _FEW_WORDS:
         return _each((key for word in present for key, _ in words[word]), text, most)
     if len(text) > most * _LENGTH_OF_MANY_WORDS:

@@ -3,21 +3,32 @@
 from __future__ import annotations
 
 import functools
-import logging
-from collections.abc import Callable, Iterator, Mapping
+import sys
+from collections.abc import Callable, Mapping
+from itertools import chain
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 from sentry_sdk.attachments import Attachment
 
 from sentry_paste import sdk
 from sentry_paste.redaction import values
+from sentry_paste.redaction.accesslogs import is_access_logger
+from sentry_paste.redaction.environs import environs_in, frames_from, frames_of
+from sentry_paste.redaction.forms import Secret
 from sentry_paste.redaction.matcher import NO_SECRETS, Matcher
 from sentry_paste.redaction.names import Names
-from sentry_paste.redaction.payloads import Kept, clean_event, clean_item, strip_event, strip_item
-
-log = logging.getLogger("sentry_paste")
+from sentry_paste.redaction.payloads import (
+    Kept,
+    clean_event,
+    clean_item,
+    clean_profile,
+    strip_event,
+    strip_item,
+)
+from sentry_paste.redaction.sizes import keep_event_small, keep_item_small
+from sentry_paste.sdk.profiles import clean_profiles
+from sentry_paste.telling import tell
 
 _EVENT_HOOKS = ("before_send", "before_send_transaction")
 _ITEM_HOOKS = ("before_send_log", "before_send_metric", "before_send_span")
@@ -74,6 +85,7 @@ class Redaction:
         """
         self.options = options
         self.names.deny(getattr(options.get("event_scrubber"), "denylist", ()))
+        clean_profiles(_clean_profile)
 
     def clean_event(self, event: Any, hint: Any) -> Any:
         """Take the secrets of its request out of an event or a transaction.
@@ -82,13 +94,14 @@ class Redaction:
             event: as the SDK has serialised it; it is changed.
             hint: of the SDK; its attachments are changed too.
         """
+        _keep_small(keep_event_small, event)
         if sdk.sends_user_info(self.options):
             return event
         try:
-            matcher = self._matcher(hint)
+            matcher = self._known_matcher() or self._matcher_nearby(hint)
             clean_event(event, matcher, self.names, Kept(*sdk.set_by_app()))
         except Exception:
-            log.warning("Sentry failed: an event is sent without variables and request", exc_info=True)
+            tell("an event is sent without variables and request")
             hint["attachments"] = []
             return _stripped(event)
         attachments = [_cleaned_or_none(found, matcher) for found in hint.get("attachments") or ()]
@@ -102,16 +115,21 @@ class Redaction:
             item: as the SDK has it before it is queued; it is changed.
             _hint: of the SDK.
         """
+        _keep_small(keep_item_small, item)
         if sdk.sends_user_info(self.options):
             return item
         try:
-            clean_item(item, self._matcher({}), self.names)
+            matcher = self._known_matcher()
+            if matcher is None:
+                matcher = self._matcher_nearby({}) if _is_of_a_thread(item) else NO_SECRETS
+            clean_item(item, matcher, self.names)
         except Exception:
-            log.warning("Sentry failed: an item is sent without its texts", exc_info=True)
+            tell("an item is sent without its texts")
             strip_item(item)
         return item
 
-    def _matcher(self, hint: Any) -> Matcher:
+    def _known_matcher(self) -> Matcher | None:
+        """Return the secrets of the current request, None outside of requests."""
         request = sdk.request_data()
         if isinstance(request, HasSecrets):
             return request.matcher()
@@ -119,14 +137,43 @@ class Redaction:
         for processor in sdk.event_processors():
             if isinstance(processor, HasSecrets):
                 return processor.matcher()
-        # A server that logs what an app raised is not in the request, but its frames are.
+        return None
+
+    def _matcher_nearby(self, hint: Any) -> Matcher:
+        """Return the secrets of the requests that frames hold, of the error's traceback and the running ones.
+
+        A server that logs what an app raised is in no request, and neither is a thread that gets work by a
+        queue.
+        """
         exc_info = (hint or {}).get("exc_info")
-        environ = _environ_in(exc_info[2]) if exc_info else None
-        if environ is None:
-            return NO_SECRETS
-        strings = {key: value for key, value in environ.items() if type(value) is str}
-        secrets = values.of_request(strings, self.names)
-        return Matcher(secrets.union(values.of_users(values.of_environ(environ, self.names))))
+        frames = chain(frames_of(exc_info[2]) if exc_info else (), frames_from(sys._getframe(1)))
+        secrets: set[Secret] = set()
+        for environ in environs_in(frames):
+            strings = {key: value for key, value in environ.items() if type(value) is str}
+            secrets |= values.of_request(strings, self.names)
+            secrets.update(values.of_users(values.of_environ(environ, self.names)))
+        return Matcher(secrets) if secrets else NO_SECRETS
+
+
+def _is_of_a_thread(item: Any) -> bool:
+    """Tell whether an item outside of requests may be of a thread that works for one.
+
+    Log items may, but for those of a server's access log: they are many, and what is in them is known.
+    """
+    attributes = item.get("attributes")
+    return "body" in item and not is_access_logger((attributes or {}).get("logger.name"))
+
+
+def _clean_profile(profile: dict[str, Any], options: Mapping[str, Any]) -> None:
+    if not sdk.sends_user_info(options):
+        clean_profile(profile)
+
+
+def _keep_small(cut: Callable[[Any], None], payload: Any) -> None:
+    try:
+        cut(payload)
+    except Exception:  # a payload of no shape that there is: what is too big, Sentry refuses
+        tell("an event or an item may be too big")
 
 
 def _before(clean: Callable[[Any, Any], Any], hook: Callable[[Any, Any], Any] | None) -> Any:
@@ -137,20 +184,6 @@ def _before(clean: Callable[[Any, Any], Any], hook: Callable[[Any, Any], Any] | 
         return hook(clean(found, hint), hint)
 
     return functools.update_wrapper(call, hook)
-
-
-def _environ_in(traceback: TracebackType | None) -> Mapping[str, Any] | None:
-    for frame in _frames(traceback):
-        for found in frame.f_locals.values():
-            if isinstance(found, dict) and "wsgi.input" in found:
-                return found
-    return None
-
-
-def _frames(traceback: TracebackType | None) -> Iterator[Any]:
-    while traceback is not None:
-        yield traceback.tb_frame
-        traceback = traceback.tb_next
 
 
 def _stripped(event: dict[str, Any]) -> dict[str, Any]:
@@ -167,7 +200,7 @@ def _cleaned_or_none(attachment: Any, matcher: Matcher) -> Any:
     try:
         return _cleaned(attachment, matcher)
     except Exception:  # a file that is gone, bytes that are none
-        log.warning("Sentry failed: an attachment is lost", exc_info=True)
+        tell("an attachment is lost")
         return None
 
 

@@ -178,8 +178,8 @@ class Matcher:
             views.insert(0, view)
             places = self._finder.starts(text, allowance.left)
             inner.add(
-                Span(_start(views, span.start), _end(views, span.end))
-                for span in self._heads.spans(text, places, is_url, allowance)
+                (_start(views, start), _end(views, end))
+                for start, end in self._heads.spans(text, places, is_url, allowance)
             )
         for index, spans in inner.spans.items():
             joined.add_to(candidates[index], spans)
@@ -210,7 +210,7 @@ class _Joined:
             size = len(self.texts[index])
             before = self._ends[index] - size - 1
             last = size if end < 0 else min(end - before, size)
-            self.spans.setdefault(index, []).append(Span(start - before, last))
+            self.spans.setdefault(index, []).append((start - before, last))
 
     def add_to(self, index: int, spans: Iterable[Span]) -> None:
         """Add spans of one text."""

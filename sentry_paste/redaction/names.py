@@ -16,14 +16,16 @@ from urllib.parse import unquote_plus
 
 from sentry_sdk.scrubber import DEFAULT_DENYLIST, DEFAULT_PII_DENYLIST
 
+from sentry_paste.redaction.appearance import looks_secret
+
 FILTERED = "[Filtered]"
 
 Value = TypeVar("Value")
 
 # In any name, wherever in it they stand.
 _SECRET = re.compile(
-    "passw|pwd|passphrase|secret|token|csrf|xsrf|jwt|bearer|credential|cookie|signature|oidc|saml"
-    "|(?:api|private|access|auth|client|master|signing|encryption)_?key|session_?id|authoriz|authentic"
+    "passw|pwd|passphrase|passcode|secret|token|csrf|xsrf|jwt|bearer|credential|cookie|signature|oidc|saml"
+    "|(?:api|private|access|auth|client|master|signing|encryption)_?key|sess(?:ion)?_?id|authoriz|authentic"
 )
 # In the name of a local variable there are fewer: a parser's ``tokens`` are no secrets.
 _SECRET_VARIABLE = re.compile("passw|secret|(?:api|private|access)_?key|credential|authorization")
@@ -31,25 +33,70 @@ _SECRET_VARIABLE = re.compile("passw|secret|(?:api|private|access)_?key|credenti
 # In the names of headers and parameters, as words.
 _SECRET_WORDS = frozenset(
     {"key", "auth", "oauth", "session", "sid", "sso", "sig", "hmac", "otp", "pin", "pass", "pw", "dpop"}
+    | {"totp", "mfa", "cvv", "cvc", "cvv2", "sess", "assertion"}
 )
+# Words of headers only: a ticket's number is an ordinary parameter.
+_SECRET_WORDS_OF_HEADERS = _SECRET_WORDS | {"ticket", "crumb", "nonce"}
 _NO_KEYS = frozenset({"monkey", "turkey", "donkey", "hockey", "jockey", "whiskey"})
+
+# Codes that prove who somebody is. A form has a country_code too, and a mapping of any kind a code.
+_SECRET_CODE = re.compile(
+    "(?:^|_)(?:auth|authorization|device|user|access|login|reset|recovery|verification|verify|confirmation|activation"
+    "|security|backup|invite|invitation|sms|otp|mfa|pin|scratch|one_time|two_factor|2fa)_?code$"
+)
+_CODES = frozenset({"code", "ticket", "assertion", "client_assertion", "nonce"})
+# As keys of mappings: a number is as secret under them as a text is.
+_SHORT_SECRETS = frozenset(
+    {"pin", "otp", "totp", "mfa", "pass", "cvv", "cvc", "cvv2", "card_cvv", "card_cvc", "passcode"}
+    | {"user_pin", "card_pin", "new_pin", "old_pin", "pin_number", "user_pass", "db_pass", "smtp_pass"}
+    | {"auth_pass", "http_pass", "ftp_pass"}
+)
+# As keys of mappings: secret where they look random. A state may be "open", a code 404 or a line of Python.
+_RANDOM_IF_SECRET = _CODES | {"state"}
 
 # In the names of headers, as words: addresses, and who somebody is.
 _ADDRESS_WORDS = frozenset(
     {"ip", "addr", "address", "clientip", "realip", "ipv4", "ipv6", "socketip", "forwarded", "remote"}
+    | {"forward", "proxied", "latlong", "citylatlong", "latitude", "longitude"}
 )
 _PERSON_WORDS = frozenset(
-    {"user", "userid", "username", "login", "email", "mail", "principal", "identity", "subject", "person"}
-    | {"eppn", "uid", "dn", "cn", "cert", "certificate"}
+    {"user", "userid", "username", "userinfo", "login", "email", "mail", "principal", "identity", "subject"}
+    | {"person", "eppn", "uid", "dn", "cn", "cert", "certificate", "clientcert", "mtls", "claim", "claims"}
+    | {"msisdn", "imsi", "imei", "phone", "calling", "fingerprint", "thumbprint"}
 )
 # "from" is somebody's address (RFC 9110 section 10.1.2); "via" is in a list of the SDK's.
+_WORDS_OF_HEADERS = _SECRET_WORDS_OF_HEADERS | _ADDRESS_WORDS | _PERSON_WORDS
 _PERSONAL_HEADERS = frozenset({"from", "via", "x_envoy_external_address"})
+# Of proxies that say who somebody is, after an X- where there is one: authentik, Pomerium, Kong, IBM's
+# WebSEAL, SiteMinder, Cloudflare Access, Tailscale, Vouch, Grafana's webauth, mod_auth_cas, Shibboleth,
+# mod_auth_mellon, and the client certificates of several.
+_PERSONAL_PREFIXES = ("authentik_", "pomerium_", "consumer_", "iv_", "sm_", "cf_access_", "tailscale_",
+                      "vouch_", "webauth_", "cas_", "shib_", "ajp_", "mellon_", "ssl_client_",
+                      "tls_client_", "client_ssl_", "client_tls_", "amzn_mtls_")  # fmt: skip
 
 # These say no more than how the client asks, and which URL it asked a proxy for.
 _ORDINARY_HEADERS = frozenset(
     {"user_agent", "x_user_agent", "sec_fetch_user", "x_forwarded_proto", "x_forwarded_host"}
     | {"x_forwarded_port", "x_forwarded_prefix", "x_forwarded_scheme", "x_forwarded_path", "x_forwarded_uri"}
     | {"x_forwarded_method", "x_forwarded_server", "x_forwarded_ssl", "x_forwarded_protocol"}
+)
+# What has a meaning that is known, and no secret (RFC 9110, IANA's registry, browsers, tracing).
+_KNOWN_HEADERS = _ORDINARY_HEADERS | {
+    "host", "accept", "age", "alt_used", "baggage", "cache_control", "cdn_loop", "cf_ipcountry", "cf_ray",
+    "cf_visitor", "connection", "cookie2", "date", "depth", "destination", "dnt", "downlink", "dpr",
+    "early_data", "ect", "expect", "hostname", "http2_settings", "keep_alive", "last_event_id", "link",
+    "max_forwards", "origin", "overwrite", "ping_from", "ping_to", "pragma", "prefer", "priority", "purpose",
+    "range", "referer", "rtt", "save_data", "sentry_trace", "soapaction", "te", "timeout", "traceparent",
+    "tracestate", "trailer", "transfer_encoding", "upgrade", "upgrade_insecure_requests", "user_agent",
+    "viewport_width", "warning", "width", "x_cache", "x_http_method_override", "x_original_uri",
+    "x_original_url", "x_powered_by", "x_queue_start", "x_request_start", "x_requested_with",
+    "x_github_delivery", "x_rewrite_url", "x_wap_profile",
+}  # fmt: skip
+_KNOWN_PREFIXES = ("accept_", "access_control_", "content_", "if_", "sec_", "x_b3_", "x_datadog_",
+                   "x_newrelic_", "x_instana_", "uber_trace_")  # fmt: skip
+# The ids by which a request is found again in the logs of several services.
+_TRACING = re.compile(
+    "(?:request|req|correlation|trace|span|invocation|delivery|ray|vercel|cf|cloud_trace)_?(?:id|uuid|context)"
 )
 
 #: Where the filter puts who is signed in, when a framework tells that before it is in the environ.
@@ -59,27 +106,44 @@ NOTED_USER = "sentry_paste.user"
 USER_KEYS = frozenset(
     {"REMOTE_USER", "REMOTE_IDENT", "REDIRECT_REMOTE_USER", "AUTH_USER", "LOGON_USER", "GSS_NAME"}
     | {"REMOTE_USER_TOKENS", "REMOTE_USER_DATA", "repoze.who.identity", "repoze.what.credentials"}
-    | {NOTED_USER}
+    | {"UNMAPPED_REMOTE_USER", "CAS_USER", NOTED_USER}
 )
 _SECRET_ENVIRON = USER_KEYS | {
-    "REMOTE_ADDR",
-    "REMOTE_HOST",
-    "AUTH_PASSWORD",
-    "webob._parsed_cookies",
-    "keystone.token_info",
-    "keystone.token_auth",
+    "REMOTE_ADDR", "REMOTE_HOST", "AUTH_PASSWORD", "CLIENT_IP", "CLIENT_ADDR", "GEOIP_ADDR", "MMDB_ADDR",
+    "HTTPS_DN", "HTTPS_CC", "PHP_AUTH_USER", "PHP_AUTH_PW", "SSL_SESSION_ID", "REMOTE_EMAIL", "REMOTE_NAME",
+    "REMOTE_GROUPS", "eppn", "persistent-id", "targeted-id", "pairwise-id", "subject-id",
+    "webob._parsed_cookies", "keystone.token_info", "keystone.token_auth",
+}  # fmt: skip
+# mod_ssl; mod_auth_openidc; mod_authn_*; mod_lookup_identity; Shibboleth, directly and by way of AJP;
+# mod_auth_mellon; mod_auth_cas; IIS; GridSite; SiteMinder.
+_SECRET_PREFIXES = ("SSL_CLIENT_", "OIDC_", "AUTHENTICATE_", "REMOTE_USER_", "AJP_", "Shib-", "SHIB_",
+                    "MELLON_", "CAS_", "CERT_", "GRST_CRED", "SM_USER",
+                    "SM_UNIVERSALID", "SM_SERVERSESSION")  # fmt: skip
+# What an Apache in front has done with a request: each key once more, after each internal redirect.
+_REDIRECTED = re.compile("(?:REDIRECT_){1,9}")
+# The attributes that Shibboleth puts into the environ as they are. Elsewhere they name other things.
+_ATTRIBUTES = frozenset(
+    {"mail", "uid", "cn", "sn", "displayName", "givenName", "affiliation", "unscoped-affiliation"}
+    | {"primary-affiliation", "entitlement", "telephoneNumber", "employeeNumber", "schacPersonalUniqueCode"}
+)
+_ATTRIBUTES_IN_LOWER_CASE = {
+    key.lower(): key for key in (*_ATTRIBUTES, *_SECRET_ENVIRON) if key.upper() != key
 }
-_SECRET_PREFIXES = ("SSL_CLIENT_", "OIDC_", "AUTHENTICATE_", "REDIRECT_SSL_CLIENT_")
+_OF_AN_ENVIRON = ("REQUEST_METHOD", "SERVER_PROTOCOL", "SERVER_NAME", "SCRIPT_NAME", "PATH_INFO",
+                  "wsgi.version", "wsgi.url_scheme", "wsgi.input")  # fmt: skip
 # The last part of names such as beaker.session and zope.user.
 _SECRET_LAST_PARTS = frozenset(
     {"session", "user", "cookies", "identity", "userid", "username", "login", "credentials", "userdata"}
 )
 
 # What holds a query string, alone or at the end of a URL.
+_URL_HEADERS = frozenset(
+    {"referer", "origin", "destination", "x_original_url", "x_original_uri", "x_rewrite_url"}
+    | {"x_forwarded_uri", "x_forwarded_url", "x_forwarded_path", "x_auth_request_redirect"}
+)
 _WITH_PARAMETERS = frozenset(
-    {"QUERY_STRING", "REQUEST_URI", "RAW_URI", "REDIRECT_QUERY_STRING", "REDIRECT_URL", "HTTP_REFERER"}
-    | {"Referer", "query_string", "http.query", "url.query", "url.full", "http.url", "url"}
-    | {"http.request.header.referer"}
+    {"QUERY_STRING", "REQUEST_URI", "RAW_URI", "REDIRECT_QUERY_STRING", "REDIRECT_URL", "query_string"}
+    | {"http.query", "url.query", "url.full", "http.url", "http.target", "url"}
 )
 
 _HEADER_PREFIXES = ("HTTP_", "http.request.header.", "http.response.header.")
@@ -102,6 +166,16 @@ class Rule(IntEnum):
     SECRET = 2
     PARAMETERS = 3
     TYPE_ONLY = 4
+    #: Secret if it looks so: the value of a header that nobody has heard of.
+    BY_VALUE = 5
+    #: Secret if it is one random text: a code, which elsewhere is a status or a program.
+    IF_RANDOM = 6
+    #: Secret if it is a text or a number, and no mapping.
+    IF_SCALAR = 7
+    #: Secret in an environ; elsewhere it is something else.
+    IN_ENVIRON = 8
+    #: W3C baggage: each member has its own name.
+    BAGGAGE = 9
 
 
 def normal(name: str) -> str:
@@ -147,11 +221,7 @@ class Names:
         self.is_own_environ = self._environ.match
         #: Whether the ini names keys of the environ.
         self.has_own_environ = bool(environ)
-        self.key_rule = _remembering(self._key_rule)
-        self.is_parameter = _remembering(self._is_parameter)
-        self.is_header = _remembering(self._is_header)
-        self.is_environ = _remembering(self._is_environ)
-        self.is_personal_header = _remembering(_is_personal_header)
+        self._remember()
         #: Names that are known to be of no secrets: whether all of a mapping's are is one question.
         self.plain_keys: set[Any] = set()
         self.plain_variables: set[Any] = set()
@@ -164,12 +234,19 @@ class Names:
             names: of keys.
         """
         self._exact |= {normal(name) for name in names}
+        self._remember()
+        self.plain_keys.clear()
+        self._of_keys.clear()
+
+    def _remember(self) -> None:
         self.key_rule = _remembering(self._key_rule)
         self.is_parameter = _remembering(self._is_parameter)
         self.is_header = _remembering(self._is_header)
         self.is_environ = _remembering(self._is_environ)
-        self.plain_keys.clear()
-        self._of_keys.clear()
+        self.is_unknown_header = _remembering(self._is_unknown_header)
+        self.is_personal_header = _remembering(_is_personal_header)
+        self.has_parameters = _remembering(_has_parameters)
+        self._has_no_kind = _remembering(self._is_of_no_kind)
 
     def _is_header(self, name: str) -> bool:
         """Tell whether a header is secret, in any spelling."""
@@ -178,10 +255,46 @@ class Names:
             return False
         if self._headers.match(name) or name in self._exact or name in _PERSONAL_HEADERS:
             return True
-        if name in _ORDINARY_HEADERS:
+        if name in _ORDINARY_HEADERS or name.endswith("user_agent"):
             return False
+        if (name[2:] if name.startswith("x_") else name).startswith(_PERSONAL_PREFIXES):
+            return True
         words = set(name.split("_"))
-        return _says_secret(name, words) or bool(words & (_ADDRESS_WORDS | _PERSON_WORDS))
+        return _says_secret(name, words) or bool(words & _WORDS_OF_HEADERS)
+
+    #: What tells whether the value of a header of no known kind is secret: see ``looks_secret``.
+    is_secret_header_value = staticmethod(looks_secret)
+
+    def is_secret_header(self, name: str, value: str) -> bool:
+        """Tell whether a header of a request is secret by its name or, where that is unknown, by its value.
+
+        Unknown is what is no standard header and says nothing of secrets, persons or addresses.
+        The ids by which requests are found again in logs (``X-Request-Id``, ``X-Correlation-Id``,
+        ``X-Amzn-Trace-Id`` and others) are known, and stay.
+
+        Args:
+            name: in any spelling.
+            value: raw, or as Python shows it.
+        """
+        return self.is_header(name) or (self._has_no_kind(name) and looks_secret(value))
+
+    def _is_unknown_header(self, key: str) -> bool:
+        """Tell whether a key is that of a header of no known kind: ``HTTP_X_FOO``, ``X-Foo``.
+
+        Then the value tells, by ``is_secret_header_value``. A key without one of those beginnings is none.
+        """
+        is_header = key.startswith(("HTTP_", "http.request.header.", "X-", "x-"))
+        return is_header and self._has_no_kind(key) and not self.is_header(key)
+
+    def _is_of_no_kind(self, name: str) -> bool:
+        name = normal(name)
+        return not (
+            name in _KNOWN_HEADERS
+            or name.startswith(_KNOWN_PREFIXES)
+            or name.endswith("user_agent")
+            or _TRACING.search(name)
+            or self._kept_headers.match(name)
+        )
 
     def tells_addresses(self, key: str) -> bool:
         """Tell whether a secret key of the environ is one for addresses.
@@ -197,27 +310,26 @@ class Names:
         return (
             bool(self._parameters.match(name))
             or name in self._exact
+            or name in _CODES
+            or bool(_SECRET_CODE.search(name))
             or _says_secret(name, set(name.split("_")))
         )
 
     def _is_environ(self, key: str) -> bool:
         """Tell whether a key of the environ is secret."""
+        if self._environ.match(key):
+            return True
+        redirected = _REDIRECTED.match(key)
+        if redirected and key not in _SECRET_ENVIRON:
+            key = key[redirected.end() :]
         if key.startswith("HTTP_"):
-            return self.is_header(key) or bool(self._environ.match(key))
+            return self.is_header(key)
         return (
             key in _SECRET_ENVIRON
+            or key in _ATTRIBUTES
             or key.startswith(_SECRET_PREFIXES)
             or ("." in key and key.rpartition(".")[2] in _SECRET_LAST_PARTS)
-            or bool(self._environ.match(key))
         )
-
-    def has_parameters(self, key: str) -> bool:
-        """Tell whether what stands under a key is a query string or a URL.
-
-        Args:
-            key: of an environ, a span's data and so on.
-        """
-        return key in _WITH_PARAMETERS
 
     def secret_keys(self, mapping: Collection[Any]) -> list[str]:
         """Return those keys of a mapping whose values are not to be kept as they are.
@@ -249,20 +361,57 @@ class Names:
         if key == "wsgi.input":
             return Rule.TYPE_ONLY
         name = normal(key)
-        if key.startswith(_HEADER_PREFIXES) or ("-" in key and _reads_as_header(key)):
+        has_prefix = key.startswith(_HEADER_PREFIXES)
+        if has_prefix or ("-" in key and _reads_as_header(key)):
             secret = self.is_header(key)
             if secret or self._kept_headers.match(name):
                 return Rule.SECRET if secret else Rule.KEEP
+        if key in _ATTRIBUTES and not self._environ.match(key):
+            return Rule.IN_ENVIRON
         if self.is_environ(key) or name in self._exact or self._parameters.match(name):
             return Rule.SECRET
-        if key in _WITH_PARAMETERS:
+        if name == "baggage":
+            return Rule.BAGGAGE
+        is_written_as_header = has_prefix or "-" in key or key == "Referer"
+        if key in _WITH_PARAMETERS or (is_written_as_header and name in _URL_HEADERS):
             return Rule.PARAMETERS
-        return Rule.LIKELY if _SECRET.search(name) else Rule.KEEP
+        if self.is_unknown_header(key):
+            return Rule.BY_VALUE
+        return _rule_of_any_key(name)
 
     def _is_variable(self, name: str) -> bool:
         """Tell whether a local variable is secret by its name."""
         name = normal(name)
         return bool(_SECRET_VARIABLE.search(name) or self._parameters.match(name))
+
+
+def _rule_of_any_key(name: str) -> Rule:
+    """Return what is to become of the value of a key that is of nothing in particular."""
+    if name in _SHORT_SECRETS:
+        return Rule.IF_SCALAR
+    if name in _RANDOM_IF_SECRET:
+        return Rule.IF_RANDOM
+    return Rule.LIKELY if _SECRET.search(name) or _SECRET_CODE.search(name) else Rule.KEEP
+
+
+def is_environ(mapping: Collection[Any]) -> bool:
+    """Tell whether a mapping is a WSGI environ, or what a serialiser has left of one.
+
+    Args:
+        mapping: any.
+    """
+    return any(key in mapping for key in _OF_AN_ENVIRON)
+
+
+def environ_key(name: str) -> str:
+    """Return a key of the environ as it is, of one that was put into lower case.
+
+    Args:
+        name: as gunicorn's access log has it: ``http_x_foo``, ``displayname``.
+    """
+    if "." in name:
+        return name
+    return _ATTRIBUTES_IN_LOWER_CASE.get(name.lower(), name.upper())
 
 
 def _unknown(mapping: Collection[Any], plain: set[Any], rule: Callable[[str], Any]) -> list[str]:
@@ -272,6 +421,11 @@ def _unknown(mapping: Collection[Any], plain: set[Any], rule: Callable[[str], An
         plain.clear()
     plain.update(name for name in mapping if name not in found and len(str(name)) <= _LONGEST_NAME)
     return [name for name in mapping if name in found]
+
+
+def _has_parameters(key: str) -> bool:
+    """Tell whether what stands under a key is a query string or a URL: of an environ, a span's data."""
+    return key in _WITH_PARAMETERS or normal(key) in _URL_HEADERS
 
 
 def _is_personal_header(name: str) -> bool:

@@ -7,17 +7,20 @@ more for those texts that had a secret.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from sentry_paste.redaction.accesslogs import clean_breadcrumb, clean_log_item, clean_logentry
+from sentry_paste.redaction.headers import without_user_info
 from sentry_paste.redaction.matcher import Matcher
 from sentry_paste.redaction.names import FILTERED, Names
 from sentry_paste.redaction.parameters import clean_query
-from sentry_paste.redaction.walk import Path, Walk, items_of
+from sentry_paste.redaction.walk import Path, Walk, is_sentence, items_of
 
 # What no request has a say in.
 _NOT_OF_REQUESTS = frozenset(
-    {"_meta", "breadcrumbs_meta", "debug_meta", "dist", "environment", "event_id", "level", "logger"}
+    {"_meta", "breadcrumbs_meta", "debug_meta", "dist", "environment", "event_id", "level"}
     | {"measurements", "modules", "platform", "release", "sdk", "server_name", "start_timestamp"}
     | {"timestamp", "transaction", "transaction_info", "type", "user", "tags"}
 )
@@ -37,9 +40,18 @@ _NOT_OF_REQUESTS_ITEM = frozenset(
 # Of exceptions and threads: code, which a walk over it would only make slower.
 _CODE = frozenset({"stacktrace", "type", "module", "thread_id"})
 
-# What a streamed span, or one that became text, has of a path or a URL.
-_URLS = frozenset(
-    {"name", "sentry.segment.name", "sentry.transaction", "url.path", "url.full", "http.route", "http.target"}
+# What a streamed span has of paths and URLs.
+_URLS = frozenset({"url.path", "url.full", "http.route", "http.target", "http.url"})
+# How it is called, and the one that it is part of: by a path, mostly.
+_NAMES_OF_SEGMENTS = frozenset({"sentry.segment.name", "sentry.transaction"})
+# What is one of a few words, unless the app has made it up.
+_LABELS = frozenset({"sentry.op", "sentry.origin", "sentry.category", "sentry.kind"})
+
+
+# threading, concurrent.futures, multiprocessing.pool, asyncio, waitress, cheroot, CherryPy, the SDK.
+_USUAL_THREAD = re.compile(
+    r"MainThread|(?:Thread|Dummy|ThreadPoolExecutor|waitress|asyncio|Worker|CP Server Thread)"
+    r"[-_ ]\d{1,9}(?:[-_]\d{1,9})?(?: \(\w{1,100}\))?|sentry\.[\w.]{1,60}"
 )
 
 
@@ -70,6 +82,7 @@ def clean_event(event: dict[str, Any], matcher: Matcher, names: Names, kept: Kep
         kept: what stays, secret or not.
     """
     walk = Walk(event, names)
+    clean_logentry(event, names)
     for key, value in list(event.items()):
         if key in ("exception", "threads"):
             _add_stacks(walk, value, (None, key))
@@ -84,6 +97,8 @@ def clean_event(event: dict[str, Any], matcher: Matcher, names: Names, kept: Kep
         elif key in ("spans", "breadcrumbs"):
             inner: Path = (None, key) if key == "spans" else ((None, key), "values")
             for index, entry in enumerate(_values(value)):
+                if key == "breadcrumbs":
+                    clean_breadcrumb(entry, names)
                 walk.add_protocol(entry, (inner, index))
         elif key not in _NOT_OF_REQUESTS:
             walk.add_member(event, key, value, (None, key))
@@ -105,19 +120,76 @@ def clean_item(item: dict[str, Any], matcher: Matcher, names: Names) -> None:
         names: which names are secret.
     """
     walk = Walk(None, names)
-    urls: dict[str, str] = {}
+    apart: dict[str, str] = {}
+    if "attributes" in item:
+        item["attributes"] = {name: _plain(member) for name, member in items_of(item["attributes"])}
+        if "body" in item:
+            clean_log_item(item, names)
+        apart = _add_attributes(walk, item["attributes"], names)
     for key, value in list(item.items()):
-        if key == "attributes":
-            attributes = item[key] = {name: _plain(member) for name, member in items_of(value)}
-            urls = {name: attributes.pop(name) for name in _URLS if type(attributes.get(name)) is str}
-            walk.add(attributes, None)
-        elif key not in _NOT_OF_REQUESTS_ITEM and key not in _URLS:
+        if key == "name":
+            _add_name_of_item(walk, item)
+        elif key not in _NOT_OF_REQUESTS_ITEM and key != "attributes":
             walk.add_member(item, key, value, None)
     walk.finish(matcher)
-    for name, text in urls.items():
-        item["attributes"][name] = matcher.clean(clean_query(text, names), is_url=True)
-    if type(item.get("name")) is str:
-        item["name"] = matcher.clean(item["name"], is_url=True)
+    if apart:
+        item["attributes"].update(apart)
+
+
+def _add_attributes(walk: Walk, attributes: dict[str, Any], names: Names) -> dict[str, str]:
+    """Add attributes; return those that are no ordinary text, taken out of them until the walk is over."""
+    apart: dict[str, str] = {}
+    for name in (*_URLS, *_LABELS, *_NAMES_OF_SEGMENTS):
+        if type(attributes.get(name)) is not str:
+            continue
+        apart[name] = attributes.pop(name)
+        if name in _URLS:
+            apart[name] = without_user_info(clean_query(apart[name], names))
+            walk.add_url(apart, name)
+        elif name in _LABELS:
+            walk.add_label(apart, name)
+        else:
+            _add_name(walk, apart, name)
+    walk.add(attributes, None)
+    return apart
+
+
+def _add_name_of_item(walk: Walk, item: dict[str, Any]) -> None:
+    if item.get("is_segment"):
+        _add_name(walk, item, "name")
+    elif "is_segment" in item:
+        walk.add_member(item, "name", item["name"], None)
+    else:
+        walk.add_label(item, "name")
+
+
+def _add_name(walk: Walk, holder: Any, key: str) -> None:
+    """Add the name of a transaction or a span: a path or a route, unless the app has made it up.
+
+    A word that is a cookie's value as well is no secret in a path, and whoever sends it would change the name
+    under which errors and traces are grouped. In a sentence (``login of alice``, ``SELECT ...``) it is one.
+    """
+    if not isinstance(holder, dict) or type(holder.get(key)) is not str:
+        return
+    if is_sentence(holder[key]):
+        walk.add_member(holder, key, holder[key], None)
+    else:
+        walk.add_url(holder, key)
+
+
+def clean_profile(profile: dict[str, Any]) -> None:
+    """Take the names of threads out of a profile, but for those that Python and servers give.
+
+    They are those of all threads, which work for whatever requests: no request's secrets are all that they
+    could hold. What else is in a profile is code.
+
+    Args:
+        profile: of a transaction, or a chunk of one that goes on; it is changed.
+    """
+    for number, thread in items_of(dict(items_of(profile.get("profile"))).get("thread_metadata")):
+        name = thread.get("name")
+        if type(name) is str and not _USUAL_THREAD.fullmatch(name):
+            thread["name"] = f"Thread {number}"
 
 
 def strip_event(event: dict[str, Any]) -> None:
@@ -205,16 +277,16 @@ def _add_request(walk: Walk, request: Any, names: Names) -> None:
             request[key] = clean_query(value, names)
             walk.add_member(request, key, request[key], None)
         elif key == "url" and type(value) is str:
-            request[key] = clean_query(value, names)
+            request[key] = without_user_info(clean_query(value, names))
             walk.add_url(request, key)
         elif key not in ("url", "method"):
             walk.add_member(request, key, value, ((None, "request"), key))
 
 
 def _add_urls(walk: Walk, event: dict[str, Any]) -> None:
-    walk.add_url(event, "transaction")
+    _add_name(walk, event, "transaction")
     trace = dict(items_of(event.get("contexts"))).get("trace")
-    walk.add_url(dict(items_of(trace)).get("dynamic_sampling_context"), "transaction")
+    _add_name(walk, dict(items_of(trace)).get("dynamic_sampling_context"), "transaction")
 
 
 def _plain(value: Any) -> Any:

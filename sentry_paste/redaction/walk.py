@@ -6,33 +6,23 @@ import re
 from collections.abc import Mapping
 from typing import Any, Union
 
+from sentry_paste.redaction.headers import clean_header, without_passwords
 from sentry_paste.redaction.matcher import NO_SECRETS, Matcher
-from sentry_paste.redaction.names import FILTERED, Names, Rule
-from sentry_paste.redaction.parameters import clean_query
+from sentry_paste.redaction.members import cleaned_member, is_trivial
+from sentry_paste.redaction.names import FILTERED, Names, Rule, is_environ
 from sentry_paste.redaction.texts import clean_text
 
 # What Sentry's protocol says of spans, breadcrumbs, traces and mechanisms: no request has a say in it, and an
 # event without it would be refused.
 _PROTOCOL = frozenset(
-    {"timestamp", "start_timestamp", "trace_id", "span_id", "parent_span_id", "segment_id", "op", "status"}
-    | {
-        "origin",
-        "type",
-        "level",
-        "category",
-        "same_process_as_parent",
-        "exclusive_time",
-        "is_segment",
-        "kind",
-    }
+    {"timestamp", "start_timestamp", "trace_id", "span_id", "parent_span_id", "segment_id", "level"}
+    | {"same_process_as_parent", "exclusive_time", "is_segment", "kind"}
     | {"handled", "synthetic", "exception_id", "parent_id", "source", "is_exception_group", "hash"}
 )
-# Counts and measures: a number under such a name is no secret, whatever it counts.
-_MEASURES = ("tokens", "count", "size", "limit", "length", "timeout", "age", "ttl", "total")
-
-# What a likely secret cannot be: as a frame's variable it is shown, as elsewhere it is.
-_TRIVIAL = re.compile(r"None|True|False|-?\d{1,5}|''|\[\]|\(\)|\{\}")
-_TYPE = re.compile(r"<([\w.]+)")
+# The same, where it is text that the app can choose.
+_LABELS = frozenset({"op", "origin", "status", "type"})
+# Words, whatever has them as its value: "ok", "template.render".
+_PLAIN_LABEL = re.compile(r"[a-z_]{1,15}(?:\.[a-z_]{1,15}){0,5}")
 
 _REMARK = [["!config", "s"]]
 
@@ -60,8 +50,10 @@ class Walk:
         self._stack: list[tuple[Any, Path, bool]] = []
         self._replaced: list[Path] = []
         self._urls: list[tuple[Any, Any]] = []
-        # What became of query strings: each frame that holds the environ has the same.
-        self._queries: dict[str, str] = {}
+        # Each span has the same.
+        self._plain_labels: set[str] = set()
+        # What became of texts under their keys.
+        self._cleaned: dict[tuple[str, str, bool], Any] = {}
 
     def add_member(self, holder: Any, key: Any, value: Any, path: Path) -> None:
         """Add a member of something that is not walked as a whole."""
@@ -74,6 +66,22 @@ class Walk:
     def add_url(self, holder: Any, key: Any) -> None:
         """Add a path or a URL, where there is one: a text in which words are no secrets."""
         if isinstance(holder, dict) and type(holder.get(key)) is str:
+            self._urls.append((holder, key))
+
+    def add_label(self, holder: Any, key: Any) -> None:
+        """Add what is one of a few words unless the app has made it up: an operation, a type.
+
+        A value that is a word is no secret in it, for whoever sends ``x=sqlalchemy`` as a cookie would change
+        what Sentry takes a span for; where it is a text of several words, it is a text like others.
+        """
+        value = holder.get(key)
+        if type(value) is not str:
+            return
+        if _PLAIN_LABEL.fullmatch(value):
+            self._plain_labels.add(value)
+        elif is_sentence(value):
+            self.add_member(holder, key, value, None)
+        else:
             self._urls.append((holder, key))
 
     def add_except(self, event: dict[str, Any], name: str, kept: Mapping[str, Any]) -> None:
@@ -90,25 +98,28 @@ class Walk:
     def add_protocol(self, entry: Any, path: Path) -> None:
         """Add a span, a breadcrumb, a trace or a mechanism, but for what the protocol says of it."""
         for key, value in items_of(entry):
-            if key not in _PROTOCOL and key != "dynamic_sampling_context":
+            if key in _LABELS:
+                if type(value) is not str or value not in self._plain_labels:
+                    self.add_label(entry, key)
+            elif key not in _PROTOCOL and key != "dynamic_sampling_context":
                 self.add_member(entry, key, value, (path, key))
 
     def add_variables(self, variables: Any, path: Path) -> None:
         """Add a frame's local variables, in whose names fewer words tell than in others."""
         if not self._are_plain_variables(variables):
             for name in self._names.secret_variables(variables):
-                if not _is_trivial(variables[name]):
+                if not is_trivial(variables[name]):
                     self._replace(variables, name, (path, name))
         self._stack.append((variables, path, False))
 
     def add_headers(self, headers: Any, path: Path) -> None:
         """Add headers by their names."""
         for name, value in items_of(headers):
-            if value != FILTERED and self._names.is_header(str(name)):
+            text = value if type(value) is str else ""
+            if value != FILTERED and self._names.is_secret_header(str(name), text):
                 self._replace(headers, name, (path, name))
             elif type(value) is str:
-                if "?" in value or self._names.has_parameters(name):
-                    headers[name] = clean_query(value, self._names)
+                headers[name] = clean_header(str(name), value, self._names)
                 self._urls.append((headers, name))
 
     def add(self, node: Any, path: Path, by_name: bool = True) -> None:
@@ -132,8 +143,7 @@ class Walk:
                 if by_name:
                     update(node)
                     if not are_plain(node):
-                        for key in self._names.secret_keys(node):
-                            self._by_name(node, key, node[key], path)
+                        self._by_name(node, self._names.secret_keys(node), path)
             elif kind is list:
                 if len(node) == 2 and type(node[0]) is str:
                     self._pair(node, path)
@@ -161,27 +171,34 @@ class Walk:
                 self._texts.update(node)
                 stack.extend(node.values())
 
-    def _by_name(self, node: Any, key: str, value: Any, path: Path) -> None:
-        rule = self._names.key_rule(key)
-        if value == FILTERED or value is None:
-            return
-        if rule is Rule.PARAMETERS:
-            if type(value) is str:
-                if value not in self._queries:
-                    self._queries[value] = clean_query(value, self._names)
-                node[key] = self._queries[value]
-        elif rule is Rule.TYPE_ONLY:
-            found = _TYPE.match(value) if type(value) is str else None
-            node[key] = f"<{found[1]}>" if found else FILTERED
-        elif rule is Rule.SECRET or not (_is_trivial(value) or _is_measure(key, value)):
-            self._replace(node, key, (path, key))
+    def _by_name(self, node: Any, keys: list[str], path: Path) -> None:
+        in_environ = is_environ(node)
+        for key in keys:
+            value = node[key]
+            if type(value) is not str:
+                cleaned = cleaned_member(key, value, self._names, in_environ)
+            else:
+                # Each frame that holds the environ has the same texts.
+                cleaned = self._cleaned.get((key, value, in_environ))
+                if cleaned is None:
+                    cleaned = cleaned_member(key, value, self._names, in_environ)
+                    self._cleaned[key, value, in_environ] = cleaned
+            if cleaned is FILTERED and value != FILTERED:
+                self._replace(node, key, (path, key))
+            elif cleaned is not value:
+                node[key] = cleaned
 
     def _pair(self, node: list[Any], path: Path) -> None:
         """Look at a list of two as at a name and a value, as headers and forms are held."""
         name = node[0].lstrip("b").strip("'\"")
         rule = self._names.key_rule(name) if len(name) < 100 else Rule.KEEP
-        if rule in (Rule.SECRET, Rule.LIKELY) and not _is_trivial(node[1]):
+        if rule is Rule.SECRET and is_trivial(node[1]):
+            return
+        cleaned = cleaned_member(name, node[1], self._names)
+        if cleaned is FILTERED and node[1] != FILTERED:
             self._replace(node, 1, (path, 1))
+        else:
+            node[1] = cleaned
 
     def _replace(self, holder: Any, key: Any, path: Path) -> None:
         holder[key] = FILTERED
@@ -217,15 +234,16 @@ class Walk:
         for text in texts:
             if "=" in text or ":" in text:
                 before = changed.get(text, text)
-                cleaned = clean_text(before, self._names)
+                cleaned = without_passwords(clean_text(before, self._names))
                 if cleaned != before:
                     changed[text] = cleaned
         # Keys are no places for words: what an event is made of has such names.
-        renamed = {key: cleaned for key in changed if (cleaned := matcher.clean(key, is_url=True)) != key}
+        renamed = matcher.clean_all(changed, is_url=True)
         self._remark(renamed)
-        if matcher:
+        changed_urls = matcher.clean_all(urls, is_url=True)
+        if changed_urls:
             for holder, key in self._urls:
-                holder[key] = matcher.clean(holder[key], is_url=True)
+                holder[key] = changed_urls.get(holder[key], holder[key])
         if not changed:
             return
         for holder, key in self._members:
@@ -261,13 +279,16 @@ def _parts(path: Path) -> list[Any]:
     return parts[::-1]
 
 
-def _is_trivial(value: Any) -> bool:
-    return not value or value is True or (type(value) is str and bool(_TRIVIAL.fullmatch(value)))
+def is_sentence(text: str) -> bool:
+    """Tell whether a text is of several words: a span's name may be, an operation or a route is not.
 
-
-def _is_measure(key: str, value: Any) -> bool:
-    number = value if type(value) is str else repr(value)
-    return key.lower().endswith(_MEASURES) and number.replace(".", "", 1).isdigit()
+    Args:
+        text: any. A path is none, with or without a method before it.
+    """
+    method, _, path = text.partition(" ")
+    if text[:1] == "/" or (path[:1] == "/" and method.isupper()):
+        return False
+    return len(text.split(None, 1)) > 1 or any(sign in text for sign in "'\"=")
 
 
 def items_of(found: Any) -> list[tuple[Any, Any]]:

@@ -231,3 +231,64 @@ def test_argument_that_python_code_gives_is_taken_as_it_is():
     given = {"integrations": "mine:Mine", "integration.mine.names": ("b",), "integration.mine.on": True}
     (made,) = read_keywords(given).sdk["integrations"]
     assert made.arguments == (3, ("b",), True)
+
+
+class TestOtlp:
+    """Its exporter sends spans past every hook of the SDK, and so past redaction."""
+
+    @pytest.fixture
+    def build(self, monkeypatch):
+        class OTLPIntegration(Integration):
+            identifier = "otlp"
+
+            def __init__(self, setup_otlp_traces_exporter: bool = True, collector_url: "str" = "") -> None:
+                self.exports = setup_otlp_traces_exporter
+
+            @staticmethod
+            def setup_once():
+                pass
+
+        monkeypatch.setattr(integrations, "find", lambda name: OTLPIntegration)
+
+        def build(names, arguments=None, sends_user_info=False):
+            made, wrong = integrations.build_all(names, arguments or {}, sends_user_info)
+            return [one.exports for one in made], [(w.option, w.entry, str(w.error)) for w in wrong]
+
+        return build
+
+    REASON = (
+        "sends spans past redaction, and without send_default_pii nothing personal may be sent; "
+        "expected send_default_pii = true, or integration.otlp.setup_otlp_traces_exporter = false"
+    )
+
+    @pytest.mark.parametrize("name", ["otlp", "sentry_sdk.integrations.otlp:OTLPIntegration"])
+    def test_it_is_refused_where_nothing_personal_may_be_sent(self, build, name):
+        assert build([name]) == ([], [("integrations", name, self.REASON)])
+        assert build([name], sends_user_info=True) == ([True], [])
+
+    def test_it_is_refused_once_whatever_turns_it_on(self, build):
+        arguments = {"otlp": {"collector_url": "http://localhost:4318"}}
+        assert build(["otlp"], arguments) == ([], [("integrations", "otlp", self.REASON)])
+        assert build([], arguments) == ([], [("integration.otlp", "", self.REASON)])
+
+    def test_without_its_exporter_it_is_taken(self, build):
+        for off in ("false", "off", False):
+            assert build(["otlp"], {"otlp": {"setup_otlp_traces_exporter": off}}) == ([False], [])
+
+    def test_it_is_refused_before_its_library_is_looked_for(self):
+        _, (wrong,) = integrations.build_all(["otlp"], {}, sends_user_info=False)
+        assert str(wrong.error) == self.REASON
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ({}, False),
+        ({"send_default_pii": True}, True),
+        ({"data_collection": {}}, True),
+        ({"data_collection": {"user_info": False}, "send_default_pii": True}, False),
+        ({"data_collection": {"user_info": True}}, True),
+    ],
+)
+def test_personal_data_may_be_sent_where_options_say_so(values, expected):
+    assert integrations.may_send_user_info(values) is expected

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sentry_paste.redaction.names import Names, Rule
+from sentry_paste.redaction.names import Names, Rule, environ_key, is_environ
 
 SECRET_HEADERS = [
     "Authorization", "Proxy-Authorization", "Cookie", "Set-Cookie", "X-Api-Key", "X-ApiKey",
@@ -16,7 +16,18 @@ SECRET_HEADERS = [
     "X-Azure-ClientIP", "X-Azure-SocketIP", "X-Envoy-External-Address", "Remote-Addr", "X-Remote-User",
     "X-Forwarded-User", "X-Forwarded-Email", "X-User-Name", "X-User-Id", "From",
     "X-MS-CLIENT-PRINCIPAL-NAME", "X-SSL-Client-Cert", "X-Goog-Authenticated-User-Email",
-    "Tailscale-User-Login", "X-Remote-Ip",
+    "Tailscale-User-Login", "X-Remote-Ip", "X-ARR-ClientCert", "X-Amzn-Mtls-Clientcert",
+    "X-Amzn-Mtls-Clientcert-Serial-Number", "X-Amzn-Mtls-Clientcert-Subject", "X-Authentik-Username",
+    "X-Authentik-Groups", "X-Authentik-Meta-Outpost", "X-Pomerium-Claim-Email", "X-Pomerium-Jwt-Assertion",
+    "X-Consumer-Username", "X-Consumer-Custom-Id", "X-Credential-Identifier", "X-Authenticated-Userid",
+    "IV-Creds", "IV-User", "IV-Groups", "SM-UserDN", "SM_USER", "SM-ServerSessionID", "Jenkins-Crumb",
+    "X-MSISDN", "X-UP-Calling-Line-Id", "X-Proxied-For", "X-Original-Proxied-For", "Proxied-For",
+    "X-Forward-For", "CF-Access-Client-Id", "CF-Access-Client-Secret", "Cf-Access-Authenticated-User-Email",
+    "X-MS-CLIENT-PRINCIPAL", "X-MS-TOKEN-AAD-ACCESS-TOKEN", "X-Goog-IAP-JWT-Assertion",
+    "Tailscale-User-Profile-Pic", "Remote-Groups", "Remote-Name", "X-Auth-Request-Email",
+    "X-Forwarded-Client-Cert", "X-SSL-Client-Serial", "Ssl-Client-Verify", "X-Client-Cert", "Client-Cert",
+    "Client-Cert-Chain", "X-TLS-Client-Subject", "X-Endpoint-API-UserInfo", "X-Vouch-IdP-Claims-Name",
+    "X-WEBAUTH-NAME", "CAS-displayName", "Shib-Session-Index", "AJP_displayName", "X-Ticket", "X-MFA-Code",
 ]  # fmt: skip
 
 ORDINARY_HEADERS = [
@@ -25,7 +36,7 @@ ORDINARY_HEADERS = [
     "X-Requested-With", "Traceparent", "Sentry-Trace", "Baggage", "Range", "If-None-Match", "DNT",
     "Priority", "Upgrade-Insecure-Requests", "Sec-Fetch-Mode", "Sec-Fetch-User", "Sec-Ch-Ua",
     "X-Forwarded-Proto", "X-Forwarded-Host", "X-Forwarded-Port", "X-Forwarded-Prefix", "X-Monkey",
-    "X-Author", "X-Correlation-Id", "X-Inside", "X-Trivia", "X-Shipping",
+    "X-Author", "X-Correlation-Id", "X-Inside", "X-Trivia", "X-Shipping", "X-Original-User-Agent",
     "Access-Control-Request-Method",
 ]  # fmt: skip
 
@@ -44,14 +55,19 @@ def test_header_is_ordinary(name):
     names = Names()
     assert not names.is_header(name)
     assert not names.is_environ("HTTP_" + name.upper().replace("-", "_"))
-    assert names.key_rule("HTTP_" + name.upper().replace("-", "_")) in (Rule.KEEP, Rule.PARAMETERS)
+    shown = (Rule.KEEP, Rule.PARAMETERS, Rule.BAGGAGE, Rule.BY_VALUE)
+    assert names.key_rule("HTTP_" + name.upper().replace("-", "_")) in shown
 
 
 @pytest.mark.parametrize(
     "key",
     ["REMOTE_ADDR", "REMOTE_USER", "SSL_CLIENT_S_DN", "OIDC_CLAIM_sub", "repoze.who.identity",
      "beaker.session", "webob._parsed_cookies", "AUTH_USER", "HTTP_COOKIE", "zope.user", "x_forwarded_for",
-     "ip_address", "password", "http.request.header.cookie"],
+     "ip_address", "password", "http.request.header.cookie", "eppn", "persistent-id", "Shib-Session-ID",
+     "AJP_displayName", "MELLON_NAME_ID", "MELLON_mail", "CAS_USER", "HTTPS_DN", "CERT_SUBJECT",
+     "UNMAPPED_REMOTE_USER", "CLIENT_IP", "REDIRECT_REMOTE_ADDR", "REDIRECT_REDIRECT_REMOTE_USER",
+     "REDIRECT_HTTP_AUTHORIZATION", "REDIRECT_SSL_CLIENT_S_DN", "REDIRECT_eppn", "SM_USERDN",
+     "PHP_AUTH_PW", "REMOTE_USER_EMAIL"],
 )  # fmt: skip
 def test_key_of_a_mapping_is_secret(key):
     assert Names().key_rule(key) is Rule.SECRET
@@ -64,6 +80,91 @@ def test_key_of_a_mapping_is_secret(key):
 )  # fmt: skip
 def test_key_of_a_mapping_is_ordinary(key):
     assert Names().key_rule(key) is Rule.KEEP
+
+
+@pytest.mark.parametrize("key", ["mail", "uid", "cn", "sn", "displayName", "givenName", "affiliation"])
+def test_attribute_of_shibboleth_is_secret_in_an_environ_alone(key):
+    assert Names().is_environ(key)
+    assert Names().key_rule(key) is Rule.IN_ENVIRON
+    assert is_environ({key: 1, "REQUEST_METHOD": "'GET'"})
+    assert not is_environ({key: 1})
+
+
+class TestHeaderOfNoKnownKind:
+    @pytest.mark.parametrize(
+        "value",
+        [
+            "q8fh23fh28hf2", "Bearer abcDEFghiJKLmnoPQR", "eyJhbGciOiJIUzI1NiJ9.e30.x", "203.0.113.7",
+            "203.0.113.7:4711", "2001:db8::77", "[2001:db8::77]:443", "::ffff:203.0.113.7", "alice@example.com",
+            "Alice <alice@example.com>", "alice%40example.com", "alice@EXAMPLE", "aa:bb:cc:dd:ee:ff",
+            "-----BEGIN CERTIFICATE-----", "MIIBxTCCAW4CCQCkE2QT7rOZ", "CN=Alice,O=Example", "+41791234567",
+            "771a43a4-1926-42f0-b136-d5159a501700", "x" * 2000, "'q8fh23fh28hf2'", "4/0AX4XfWhf3b9aP-Xk",
+            "4111111111111111", "client=203.0.113.7; proto=https",
+        ],
+    )  # fmt: skip
+    def test_value_tells(self, value):
+        assert Names().is_secret_header("X-Acme", value)
+        assert Names().is_unknown_header("HTTP_X_ACME")
+        assert Names.is_secret_header_value(value)
+
+    @pytest.mark.parametrize(
+        "value",
+        [
+            "", "yes", "42", "1700000000", "1700000000000", "2026-11-22T10:15:30Z", "20261122T101530Z",
+            "XMLHttpRequest", "text/html,*/*;q=0.8", "de-CH,en;q=0.5", "Chrome/120.0.0.0", "1.2.3", "10:15:30",
+            "/shop/basket/17?page=3", "https://www.example.com/shop/basket", "gzip, br", "127.0.0.1", "::1",
+            "eu-central-1", "web-12.example.com:8080", "Wed, 21 Oct 2026 07:28:00 GMT", "stale-while-revalidate",
+            "ECDHE-RSA-AES128-GCM-SHA256", "ip-10-0-3-14.eu-west-1.compute.internal", "checkout-production",
+            "InternationalizationSupport", "a=1; b=2", "TLSv1.3",
+        ],
+    )  # fmt: skip
+    def test_ordinary_value_stays(self, value):
+        assert not Names().is_secret_header("X-Acme", value)
+
+    @pytest.mark.parametrize(
+        "name",
+        ["X-Request-Id", "X-Correlation-ID", "X-Amzn-Trace-Id", "X-Cloud-Trace-Context", "X-B3-TraceId",
+         "X-Datadog-Trace-Id", "CF-Ray", "Traceparent", "If-None-Match", "X-Amz-Cf-Id", "X-Vercel-Id",
+         "User-Agent", "Sec-Ch-Ua-Full-Version-List", "Content-Md5"],
+    )  # fmt: skip
+    def test_id_by_which_a_request_is_found_again_stays(self, name):
+        assert not Names().is_secret_header(name, "771a43a4192642f0b136d5159a501700")
+
+    def test_header_without_an_x_is_looked_at_too(self):
+        assert Names().is_secret_header("Acme-Thing", "q8fh23fh28hf2")
+        assert not Names().is_secret_header("Acme-Thing", "green")
+
+    def test_option_wins_over_the_value(self):
+        names = Names(kept_headers=["X-Acme-*"])
+        assert not names.is_secret_header("X-Acme-Id", "q8fh23fh28hf2")
+        assert not names.is_unknown_header("HTTP_X_ACME_ID")
+        assert names.key_rule("HTTP_X_ACME_ID") is Rule.KEEP
+
+    @pytest.mark.parametrize("key", ["SERVER_NAME", "HTTPS", "PATH_INFO", "acme", "X_ACME"])
+    def test_key_of_no_header_is_none(self, key):
+        assert not Names().is_unknown_header(key)
+
+    @given(st.text(alphabet="aA0.:-@/=+%, \n\xfc", max_size=3000))
+    def test_any_value_has_an_answer(self, value):
+        Names.is_secret_header_value(value)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["code", "ticket", "assertion", "client_assertion", "device_code", "deviceCode", "auth_code", "nonce",
+     "passcode", "mfa", "mfa_code", "cvv", "cvc", "sessid", "PHPSESSID", "otp", "pin", "pass"],
+)  # fmt: skip
+def test_parameter_is_secret(name):
+    assert Names().is_parameter(name)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["country_code", "postcode", "zip_code", "error_code", "language_code", "codes", "barcode", "encode",
+     "ticket_id", "ticket_number", "state", "page", "process_id", "passenger", "spin", "compass"],
+)  # fmt: skip
+def test_parameter_is_ordinary(name):
+    assert not Names().is_parameter(name)
 
 
 @pytest.mark.parametrize(
@@ -122,3 +223,12 @@ def test_names_that_clients_make_up_are_not_remembered_for_ever():
         names.secret_variables({f"name{number}": 1})
     assert len(names.plain_keys) < 10_000
     assert len(names.plain_variables) < 10_000
+
+
+@pytest.mark.parametrize(
+    ("name", "key"),
+    [("remote_addr", "REMOTE_ADDR"), ("http_x_foo", "HTTP_X_FOO"), ("displayname", "displayName"),
+     ("eppn", "eppn"), ("wsgi.input", "wsgi.input"), ("repoze.who.identity", "repoze.who.identity")],
+)  # fmt: skip
+def test_key_of_the_environ_that_gunicorn_has_put_into_lower_case(name, key):
+    assert environ_key(name) == key

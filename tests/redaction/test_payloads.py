@@ -13,6 +13,7 @@ from sentry_paste.redaction.payloads import (
     Kept,
     clean_event,
     clean_item,
+    clean_profile,
     strip_event,
     strip_item,
 )
@@ -276,3 +277,69 @@ def test_no_value_survives_wherever_it_stands(found, value):
         {"x": [found, value, {"k": value, value: [value]}, f"..{value}.."]}, extra={"y": [found, value]}
     )
     assert value not in str(cleaned(event, HTTP_COOKIE=f"sid={value}"))
+
+
+class TestStreamedSpan:
+    def cleaned(self, name, attributes=None, is_segment=False, **strings):
+        names = Names()
+        item = {"name": name, "is_segment": is_segment, "attributes": attributes or {}, "span_id": "1"}
+        clean_item(item, Matcher(values.of_request(strings, names)), names)
+        return item
+
+    def test_name_of_a_span_is_a_text(self):
+        item = self.cleaned("SELECT 'alice.liddell'", REMOTE_USER="alice.liddell")
+        assert item["name"] == f"SELECT '{FILTERED}'"
+        assert self.cleaned('x {"password": "abc"}')["name"] == f'x {{"password": "{FILTERED}"}}'
+
+    @pytest.mark.parametrize("name", ["GET /shop/production", "/shop/production", "shop.production"])
+    def test_name_of_a_segment_is_a_path(self, name):
+        attributes = {"sentry.segment.name": name}
+        item = self.cleaned(name, attributes, is_segment=True, HTTP_COOKIE="page=production")
+        assert item["name"] == item["attributes"]["sentry.segment.name"] == name
+
+    def test_name_of_a_segment_that_is_a_sentence_is_a_text(self):
+        item = self.cleaned("login of alice.liddell", is_segment=True, REMOTE_USER="alice.liddell")
+        assert item["name"] == f"login of {FILTERED}"
+
+    def test_operation_is_not_changed_by_a_word_of_a_client_s(self):
+        attributes = {"sentry.op": "template.render", "n": "render it: template"}
+        item = self.cleaned("x", attributes, HTTP_COOKIE="a=template")
+        assert item["attributes"] == {"sentry.op": "template.render", "n": f"render it: {FILTERED}"}
+
+
+class TestProfile:
+    def test_names_of_threads_that_the_app_gives_go(self):
+        names = {"1": "MainThread", "2": "Thread-3 (work)", "3": "ThreadPoolExecutor-0_1", "4": "waitress-0"}
+        more = {"5": "worker of alice", "6": "alice-3", "7": f"Thread-3 ({SECRET}!)"}
+        threads = {number: {"name": name} for number, name in {**names, **more}.items()}
+        profile = {"profile": {"frames": [], "thread_metadata": threads}}
+        clean_profile(profile)
+        found = {number: thread["name"] for number, thread in threads.items()}
+        assert found == {**names, "5": "Thread 5", "6": "Thread 6", "7": "Thread 7"}
+
+    @pytest.mark.parametrize("profile", [{}, {"profile": None}, {"profile": {"thread_metadata": {"1": {}}}}])
+    def test_profile_without_names_is_left_alone(self, profile):
+        before = copy.deepcopy(profile)
+        clean_profile(profile)
+        assert profile == before
+
+    def test_chunk_of_a_continuous_profile(self):
+        profiler = pytest.importorskip("sentry_sdk.profiler.continuous_profiler")
+        import threading
+
+        from sentry_paste.redaction import Redaction
+
+        options = {"send_default_pii": False, "release": None, "environment": None, "dist": None}
+        options.update(in_app_exclude=[], in_app_include=[], project_root=None)
+        Redaction(Names()).made(options)
+        done = threading.Event()
+        thread = threading.Thread(target=done.wait, name="worker of alice")
+        thread.start()
+        try:
+            for pii in (False, True):
+                told = {**options, "send_default_pii": pii}
+                chunk = profiler.ProfileChunk().to_json("1", told, {"name": "x"})
+                assert ("alice" in str(chunk)) is pii
+        finally:
+            done.set()
+            thread.join()

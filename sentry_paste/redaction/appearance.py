@@ -1,0 +1,146 @@
+"""What a value looks like, where its name tells nothing: a token, an address, a person, a certificate."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from urllib.parse import unquote
+
+# What is longer was not written by hand: it is secret unseen.
+_LONGEST = 1024
+
+# Every pattern is run over that much at most, and each repetition is bounded or of one class.
+_RUN = re.compile("[A-Za-z0-9]{12,}")
+_BASE64 = re.compile("[A-Za-z0-9+/_=~-]{20,}")
+# Words in humps, an acronym at the beginning: one way only to match each text.
+_WORDS = re.compile("[A-Z]{0,6}[a-z]{1,20}(?:[A-Z][a-z]{2,20}){0,20}|[A-Z]{1,20}")
+_DATE = re.compile(r"\d{8}T\d{6,9}Z?|\d{1,15}")
+_UUID = re.compile("[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
+_MAIL = re.compile(r"[\w.%+'-]@[\w-]{0,63}(?:[A-Za-z]|\.[A-Za-z])")
+# Not the version in Chrome/120.0.0.0.
+_IPV4 = re.compile(r"(?<![\w.])(?<![^/]/)\d{1,3}(?:\.\d{1,3}){3}(?![\w.]\d)")
+_IPV6 = re.compile("[0-9A-Fa-f:.]{3,}")
+_PART = re.compile(r"[^\s\"'\[\]()<>,;|]{4,}")
+_MAC = re.compile("(?<![0-9A-Fa-f])[0-9A-Fa-f]{2}(?:[:-][0-9A-Fa-f]{2}){5}(?![0-9A-Fa-f])")
+_PHONE = re.compile(r"(?<!\w)\+\d{8,15}(?!\d)")
+_DN = re.compile(r"(?:^|[,/;\s'\"])(?:CN|UID|DC|OU|emailAddress|SERIALNUMBER)\s?=", re.IGNORECASE)
+
+
+def looks_secret(value: str) -> bool:
+    """Tell whether a value looks like a secret or like a person's.
+
+    That is a token (see ``looks_random``), an IP address that is not this machine's own, the address of a
+    network card, an e-mail address, a phone number in E.164, a certificate, or the distinguished name of one.
+    Also what is longer than 1,024 characters.
+
+    Args:
+        value: of a header, say; raw, percent-encoded, or as Python shows it.
+    """
+    if len(value) < 4:
+        return False
+    if len(value) > _LONGEST:
+        return True
+    text = unquote(value) if "%" in value else value
+    return (
+        looks_random(text)
+        or "-----BEGIN" in text
+        or ("@" in text and bool(_MAIL.search(text)))
+        or ("=" in text and bool(_DN.search(text)))
+        or ("+" in text and bool(_PHONE.search(text)))
+        or _has_address(text)
+    )
+
+
+def looks_random(value: str) -> bool:
+    """Tell whether there is something in a value that was thrown by dice: a key, an id, a signature.
+
+    Twelve letters and digits in a row, or twenty of base64's alphabet, are, unless they are a date, a number
+    of less than 16 digits, or words (``XMLHttpRequest``). UUIDs are.
+
+    Args:
+        value: any.
+    """
+    if len(value) > _LONGEST:
+        return True
+    return (
+        any(_is_random(run) for run in _RUN.findall(value))
+        or bool(_UUID.search(value))
+        or any(_is_base64(run) for run in _BASE64.findall(value))
+    )
+
+
+def is_one_random_text(value: str) -> bool:
+    """Tell whether all of a value is random, and it is no sentence, program or list with such a thing in it.
+
+    Args:
+        value: raw, or as Python shows it.
+    """
+    return not value.isspace() and len(value.split(None, 1)) == 1 and looks_random(value)
+
+
+def _is_random(run: str) -> bool:
+    if _DATE.fullmatch(run):
+        return False
+    return not run.isalpha() or (len(run) > 15 and not _WORDS.fullmatch(run))
+
+
+def _is_base64(run: str) -> bool:
+    """Tell whether a run is mixed as only base64 is, and not as a path or a name with dashes."""
+    if run.startswith("/") or run.isalpha():
+        return False
+    has_digits = any(map(str.isdigit, run))
+    parts = re.split("[-_/+=~]", run)
+    mixed = sum(bool(part) and not _WORDS.fullmatch(part) and not part.isdigit() for part in parts)
+    return has_digits and run.lower() != run and run.upper() != run and mixed * 2 > len(parts)
+
+
+def without_secret_parts(text: str) -> str:
+    """Return a line without those of its parts that look secret; paths are none.
+
+    Args:
+        text: parts of it are separated by blanks, quotes, brackets, commas or bars.
+    """
+    return _PART.sub(lambda part: part[0] if _is_harmless(part[0]) else "[Filtered]", text)
+
+
+def _is_harmless(part: str) -> bool:
+    return part[:1] == "/" or "://" in part or not looks_secret(part)
+
+
+def without_addresses(text: str) -> str:
+    """Return a text without IP addresses, but for those of this machine itself.
+
+    Args:
+        text: any.
+    """
+    if text.count(".") > 2:
+        text = _IPV4.sub(_unless_own, text)
+    return _IPV6.sub(_unless_own, text) if text.count(":") > 1 else text
+
+
+def _unless_own(found: re.Match[str]) -> str:
+    # With a port, as Forwarded and gevent have it.
+    text = found[0]
+    ends = ":" if text.endswith(":") else ""
+    return f"[Filtered]{ends}" if _is_of_a_client(text.rstrip(":.")) or _is_of_a_client(text) else text
+
+
+def _has_address(text: str) -> bool:
+    found = _IPV4.findall(text) if text.count(".") > 2 else []
+    if text.count(":") > 1:
+        if _MAC.search(text):
+            return True
+        found += [part for part in _IPV6.findall(text) if part.count(":") > 1]
+    elif text.count("-") > 4 and _MAC.search(text):
+        return True
+    return any(map(_is_of_a_client, found))
+
+
+def _is_of_a_client(text: str) -> bool:
+    try:
+        # Not ip_address(), which tries the one and then the other.
+        text = text.strip(".")
+        address = ipaddress.IPv6Address(text) if ":" in text else ipaddress.IPv4Address(text)
+    except ValueError:
+        return False
+    return not (address.is_loopback or address.is_unspecified)

@@ -1,0 +1,94 @@
+"""What is secret within the value of a header that is shown: user info in URLs, members of baggage."""
+
+from __future__ import annotations
+
+import re
+
+from sentry_paste.redaction.appearance import looks_secret
+from sentry_paste.redaction.names import FILTERED, Names
+from sentry_paste.redaction.parameters import clean_query
+
+# RFC 3986 section 3.2.1. Up to the last @ of the authority, as browsers read it.
+_USER_INFO = re.compile(r"(?<=://)[^\s/?#\\<>\"']*@")
+# In any text only what has a password, and one that is not masked already: git@ is nobody.
+_PASSWORD = re.compile(r"(?<=://)[^\s/?#\\<>\"'@:]*:(?!\*+@)[^\s/?#\\<>\"']*@")
+
+
+def clean_header(name: str, value: str, names: Names) -> str:
+    """Return the value of a header that is not secret as a whole.
+
+    Args:
+        name: in any spelling.
+        value: raw, or as Python shows it.
+        names: which names are secret.
+    """
+    if "=" not in value and "@" not in value:
+        return value
+    if name.lower().endswith("baggage"):
+        return clean_baggage(value, names)
+    if "?" in value or names.has_parameters(name):
+        value = clean_query(value, names)
+    return without_user_info(value)
+
+
+def without_user_info(text: str) -> str:
+    """Return a text without user names and passwords in URLs: ``https://[Filtered]@host/``.
+
+    Args:
+        text: any.
+    """
+    return _USER_INFO.sub(f"{FILTERED}@", text) if "@" in text and "://" in text else text
+
+
+def without_passwords(text: str) -> str:
+    """Return a text without user names and passwords in URLs that have both.
+
+    Args:
+        text: any.
+    """
+    return _PASSWORD.sub(f"{FILTERED}@", text) if "@" in text and "://" in text else text
+
+
+def user_infos(text: str) -> list[str]:
+    """Return user names with passwords of the URLs in a text: ``user:password``, percent-encoded as they are.
+
+    Args:
+        text: any.
+    """
+    return [found[:-1] for found in _USER_INFO.findall(text)] if "@" in text and "://" in text else []
+
+
+def clean_baggage(text: str, names: Names) -> str:
+    """Return W3C baggage without the values of members that are secret.
+
+    Those whose keys would be secret as a header's name, or whose values look so. Members of Sentry's own
+    (``sentry-trace_id``) say how a trace is sampled, and stay. See https://www.w3.org/TR/baggage/
+
+    Args:
+        text: raw, or as Python shows it.
+        names: which names are secret.
+    """
+    members = text.split(",")
+    for index, member in enumerate(members):
+        key, equals, value = member.partition("=")
+        if equals and _is_secret(key, value, names):
+            quote = value[-1:] if index + 1 == len(members) and value[-1:] in ("'", '"', "]") else ""
+            members[index] = f"{key}={FILTERED}{quote}"
+    return ",".join(members)
+
+
+def secret_baggage(text: str, names: Names) -> list[str]:
+    """Return the values of those members.
+
+    Args:
+        text: raw.
+        names: which names are secret.
+    """
+    pairs = (member.partition("=") for member in text.split(","))
+    # What comes after a semicolon are properties.
+    return [value.partition(";")[0].strip() for key, _, value in pairs if _is_secret(key, value, names)]
+
+
+def _is_secret(key: str, value: str, names: Names) -> bool:
+    key = key.strip(" \t'\"[b")
+    return bool(value) and not key.startswith("sentry-") and (names.is_header(key) or looks_secret(value))

@@ -1,0 +1,89 @@
+"""What is to become of one member of a mapping, by the rule of its key."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from sentry_paste.redaction.appearance import is_one_random_text, looks_secret
+from sentry_paste.redaction.headers import clean_baggage, clean_header, without_user_info
+from sentry_paste.redaction.names import FILTERED, Names, Rule
+from sentry_paste.redaction.parameters import clean_query
+
+# Counts and measures: a number under such a name is no secret, whatever it counts.
+_MEASURES = ("tokens", "count", "size", "limit", "length", "timeout", "age", "ttl", "total")
+
+# What a likely secret cannot be: as a frame's variable it is shown, as elsewhere it is.
+_TRIVIAL = re.compile(r"None|True|False|-?\d{1,5}|''|\[\]|\(\)|\{\}")
+# What stands for a short secret that is not there.
+_NO_SCALARS = frozenset({"", "''", "b''", "None", "True", "False"})
+_TYPE = re.compile(r"<([\w.]+)")
+
+
+def cleaned_member(key: str, value: Any, names: Names, is_environ: bool = False) -> Any:
+    """Return what is sent in place of a value; ``FILTERED`` where it is secret as a whole.
+
+    Args:
+        key: as the mapping has it.
+        value: as the SDK has serialised it.
+        names: which names are secret.
+        is_environ: whether the mapping is a WSGI environ.
+    """
+    if value is None or value == FILTERED:
+        return value
+    rule = names.key_rule(key)
+    if rule is Rule.TYPE_ONLY:
+        found = _TYPE.match(value) if type(value) is str else None
+        return f"<{found[1]}>" if found else FILTERED
+    if is_secret(rule, key, value, is_environ):
+        return FILTERED
+    if type(value) is not str:
+        return value
+    if rule is Rule.PARAMETERS:
+        return without_user_info(clean_query(value, names))
+    if rule is Rule.BAGGAGE:
+        return clean_baggage(value, names)
+    return clean_header(key, value, names) if rule is Rule.BY_VALUE else value
+
+
+def is_secret(rule: Rule, key: str, value: Any, is_environ: bool = False) -> bool:
+    """Tell whether a value is secret as a whole.
+
+    Args:
+        rule: of the key.
+        key: of the mapping.
+        value: as the SDK has serialised it.
+        is_environ: whether the mapping is a WSGI environ.
+    """
+    if rule is Rule.SECRET:
+        return True
+    if rule is Rule.LIKELY:
+        return not (is_trivial(value) or _is_measure(key, value))
+    if rule is Rule.IF_SCALAR:
+        return type(value) in (str, int) and value not in _NO_SCALARS
+    if rule is Rule.IF_RANDOM:
+        return type(value) is str and is_one_random_text(value)
+    if rule is Rule.IN_ENVIRON:
+        return is_environ
+    return rule is Rule.BY_VALUE and any(map(looks_secret, _texts_of(value)))
+
+
+def is_trivial(value: Any) -> bool:
+    """Tell whether a value is one that no secret is: nothing, a truth, a small number.
+
+    Args:
+        value: as the SDK has serialised it.
+    """
+    return not value or value is True or (type(value) is str and bool(_TRIVIAL.fullmatch(value)))
+
+
+def _is_measure(key: str, value: Any) -> bool:
+    number = value if type(value) is str else repr(value)
+    return key.lower().endswith(_MEASURES) and number.replace(".", "", 1).isdigit()
+
+
+def _texts_of(value: Any) -> list[str]:
+    """Return a text, or those of a list, as OpenTelemetry has the values of headers."""
+    if type(value) is str:
+        return [value]
+    return [text for text in value if type(text) is str] if type(value) is list else []
