@@ -74,14 +74,6 @@ class Matcher:
         self._is_weak = any(len(seed) < shortest for seed in seeds)
         self._seeds = Finder(() if self._is_weak else seeds)
 
-    def may_have(self, text: str) -> bool:
-        """Tell whether a secret may be in a text.
-
-        Args:
-            text: any.
-        """
-        return bool(text and self._secrets)
-
     def clean(self, text: str, is_url: bool = False) -> str:
         """Return a text without the secrets that are in it.
 

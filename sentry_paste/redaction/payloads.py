@@ -192,11 +192,12 @@ def clean_profile(profile: dict[str, Any]) -> None:
             thread["name"] = f"Thread {number}"
 
 
-def strip_event(event: dict[str, Any]) -> None:
-    """Leave of an event what cannot hold a secret: for when redaction fails.
+def strip_event(event: dict[str, Any], reason: str) -> None:
+    """Leave of an event what cannot hold a secret: for when redaction fails, or would take too long.
 
     Args:
         event: it is changed.
+        reason: for it, which a tag will say.
     """
     for key in (
         "request",
@@ -204,6 +205,7 @@ def strip_event(event: dict[str, Any]) -> None:
         "extra",
         "tags",
         "user",
+        "logger",
         "logentry",
         "message",
         "fingerprint",
@@ -222,7 +224,7 @@ def strip_event(event: dict[str, Any]) -> None:
         if not event[kind]["values"]:
             del event[kind]
     event.pop("stacktrace", None)
-    event["tags"] = {"sentry_paste.redaction": "failed"}
+    event["tags"] = {"sentry_paste.redaction": reason}
 
 
 def _stripped(entry: dict[str, Any]) -> dict[str, Any]:
@@ -237,14 +239,15 @@ def _stripped(entry: dict[str, Any]) -> dict[str, Any]:
     return {**plain, "value": FILTERED, "stacktrace": {"frames": frames}}
 
 
-def strip_item(item: dict[str, Any]) -> None:
+def strip_item(item: dict[str, Any], reason: str) -> None:
     """Leave of a log item, a metric or a span what cannot hold a secret: for when redaction fails.
 
     Args:
         item: it is changed.
+        reason: for it, which an attribute will say.
     """
     for key in set(item) - _NOT_OF_REQUESTS_ITEM:
-        item[key] = {"sentry_paste.redaction": "failed"} if key == "attributes" else FILTERED
+        item[key] = {"sentry_paste.redaction": reason} if key == "attributes" else FILTERED
 
 
 def _add_stacks(walk: Walk, found: Any, path: Path) -> None:

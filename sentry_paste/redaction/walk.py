@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any, Union
 
 from sentry_paste.redaction.headers import clean_header, without_passwords
-from sentry_paste.redaction.matcher import NO_SECRETS, Matcher
+from sentry_paste.redaction.matcher import Matcher
 from sentry_paste.redaction.members import cleaned_member, is_trivial
 from sentry_paste.redaction.names import FILTERED, Names, Rule, is_environ
 from sentry_paste.redaction.texts import clean_text
@@ -227,9 +227,6 @@ class Walk:
         self._walk()
         texts = [text for text in self._texts if type(text) is str]
         urls = [holder[key] for holder, key in self._urls]
-        # Most payloads have no secret: that is one question for all of it.
-        if matcher and not matcher.may_have("\n".join([*texts, *urls])):
-            matcher = NO_SECRETS
         changed = matcher.clean_all(texts)
         for text in texts:
             if "=" in text or ":" in text:
@@ -260,11 +257,10 @@ def _change(node: Any, changed: Mapping[str, str], renamed: Mapping[str, str]) -
     if type(node) is dict and renamed and not renamed.keys().isdisjoint(node):
         members = list(node.items())
         node.clear()
-        for key, value in members:
+        for number, (key, value) in enumerate(members):
             name = renamed.get(key, key)
-            while name in node:  # two secrets are still two keys
-                name += "'"
-            node[name] = value
+            # Two secrets are still two keys; of many, none is compared with all the others.
+            node[name if name not in node else f"{name} {number}"] = value
     entries: Any = node.items() if type(node) is dict else enumerate(node)
     for key, value in entries:
         if type(value) is str and value in changed:

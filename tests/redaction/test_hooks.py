@@ -539,3 +539,44 @@ def test_table_of_the_documentation_is_that_of_a_run():
     if f"sentry-sdk {sentry_sdk.VERSION}" not in " ".join(page.split()):
         pytest.skip("the table is of another sentry-sdk")
     assert canaries.table_text() in page
+
+
+class TestTooManySecrets:
+    """More values than are sought: what may hold one of them does not leave."""
+
+    QUERY = "&".join(f"token={number:08}x" for number in range(5000))
+
+    def test_error_goes_without_variables_and_request(self, captured):
+        def app(environ, start_response):
+            seen = environ["QUERY_STRING"]
+            raise LookupError(seen)
+
+        call(SentryMiddleware(app), environ_of(QUERY_STRING=self.QUERY))
+        (event,) = captured.errors
+        assert event["tags"] == {"sentry_paste.redaction": "too many secrets"}
+        assert event["exception"]["values"][-1]["type"] == "LookupError"
+        assert "00000001x" not in json.dumps(event)
+
+    def test_span_goes_without_texts(self):
+        if "stream" not in LIFECYCLES:
+            pytest.skip("this sentry-sdk streams no spans")
+
+        def app(environ, start_response):
+            with sentry_sdk.traces.start_span(name=f"see {environ['QUERY_STRING'][:20]}"):
+                start_response("200 OK", [])
+            return []
+
+        sent = sent_by_filter(app, environ_of(QUERY_STRING=self.QUERY), lifecycle="stream")
+        assert b"00000001x" not in sent
+        assert b"too many secrets" in sent
+
+
+def test_many_keys_that_are_secret_stay_apart(captured):
+    def app(environ, start_response):
+        sentry_sdk.get_isolation_scope().set_extra("seen", {f"{SECRET} {number}": number for number in range(8)})
+        raise LookupError
+
+    call(SentryMiddleware(app), environ_of(HTTP_COOKIE=f"sid={SECRET}"))
+    seen = captured.errors[0]["extra"]["seen"]
+    assert sorted(seen.values()) == list(range(8))
+    assert SECRET not in json.dumps(seen)

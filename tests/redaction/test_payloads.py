@@ -227,7 +227,7 @@ class TestStripped:
         event.update(breadcrumbs={"values": [SECRET]}, spans=[{"description": SECRET}], extra={"a": SECRET})
         event.update(transaction=SECRET, event_id="1", level="error")
         event["exception"]["values"][0]["value"] = SECRET
-        strip_event(event)
+        strip_event(event, "failed")
         assert SECRET not in str(event)
         assert event["exception"]["values"][0]["type"] == "E"
         assert event["exception"]["values"][0]["stacktrace"]["frames"] == [
@@ -238,7 +238,7 @@ class TestStripped:
 
     def test_item_keeps_its_kind(self):
         item = {"severity_text": "info", "body": SECRET, "trace_id": "1", "attributes": {"a": SECRET}}
-        strip_item(item)
+        strip_item(item, "failed")
         assert item == {
             "severity_text": "info",
             "body": FILTERED,
@@ -267,7 +267,7 @@ def test_event_of_a_wrong_shape_is_cleaned_or_refused_but_never_half(event):
     try:
         cleaned(event)
     except (AttributeError, TypeError):
-        strip_event(event)
+        strip_event(event, "failed")
 
 
 @given(JSON, st.text(alphabet="abcdef0123456789", min_size=12, max_size=12))
