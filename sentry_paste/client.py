@@ -19,7 +19,7 @@ from sentry_paste.config.errors import ConfigError, Problem
 from sentry_paste.config.settings import Settings
 from sentry_paste.forks import renew_when_forked
 from sentry_paste.hooks import with_guards
-from sentry_paste.redaction import Names, Redaction
+from sentry_paste.redaction import Names, Patterns, Redaction
 from sentry_paste.serverlogs import drop_told_twice
 from sentry_paste.spool.delivery import DeliveringTransport, delivering
 from sentry_paste.spool.transport import SpoolTransport, Terms
@@ -175,7 +175,7 @@ class Registry:
             options.update(_through_the_spool(settings, options))
         if sdk.sleep_is_everyones():
             _let_none_sleep(settings, options)
-        redaction = Redaction(secret_names(settings))
+        redaction = Redaction(secret_names(settings), Patterns(settings.redact_patterns))
         try:
             with warnings.catch_warnings():
                 # send_default_pii and other options are deprecated for Python code; whoever has an ini

@@ -113,6 +113,6 @@ def look_at_trace(captures: Captures, data: RequestData) -> None:
 def _redaction(client: Any, data: RequestData) -> Redaction:
     if isinstance(client, GuardedClient):
         return client.redaction
-    redaction = Redaction(data.plan.secret_names)
+    redaction = Redaction(data.plan.secret_names, data.plan.patterns)
     redaction.made(client.options)
     return redaction

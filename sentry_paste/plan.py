@@ -9,7 +9,7 @@ from sentry_paste import sdk
 from sentry_paste.client import GuardedClient, secret_names
 from sentry_paste.config import Settings
 from sentry_paste.errorpage import ErrorPage
-from sentry_paste.redaction import Redaction
+from sentry_paste.redaction import Patterns, Redaction
 from sentry_paste.request import path_of
 from sentry_paste.rules import PathRules
 
@@ -51,6 +51,7 @@ class Plan:
         "error_page",
         "ignored",
         "names",
+        "patterns",
         "secret_names",
         "settings",
     )
@@ -74,6 +75,7 @@ class Plan:
         self.secret_names = (
             client.redaction.names if isinstance(client, GuardedClient) else secret_names(settings)
         )
+        self.patterns = Patterns(settings.redact_patterns)
 
     def is_ignored(self, path: str) -> bool:
         """Tell whether requests of a path are not measured.
@@ -167,10 +169,12 @@ class Plan:
         Args:
             client: that is active.
         """
-        if isinstance(client, GuardedClient) or sdk.sends_user_info(client.options):
+        if isinstance(client, GuardedClient):
+            return client
+        if sdk.sends_user_info(client.options) and not self.patterns:
             return client
         if self._hooked[0] is not client:
-            redaction = Redaction(self.secret_names)
+            redaction = Redaction(self.secret_names, self.patterns)
             redaction.made(client.options)
             self._hooked = (client, redaction.with_hooks(client.options))
         return sdk.with_options(client, **self._hooked[1])

@@ -11,6 +11,7 @@ import re
 import socket
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import Any
 
 from paste.deploy.converters import asbool
@@ -224,6 +225,27 @@ def choice(values: Iterable[str]) -> Kind:
         return words[text.lower()]
 
     return Kind("choice", "one of " + ", ".join(words.values()), parse)
+
+
+def choices(values: Iterable[str]) -> Kind:
+    """Return the kind of an option that takes some of a few words, in any order.
+
+    Args:
+        values: the words, in lower case; case does not matter in the ini.
+    """
+    known = tuple(values)
+    expected = f"some of {', '.join(known)}, by line, comma or blank"
+
+    def parse(text: str) -> frozenset[str]:
+        names = [name.lower() for name in split_names(text)]
+        for name in names:
+            if name not in known:
+                nearest = get_close_matches(name, known, n=1, cutoff=0.4)
+                hint = f"; did you mean {nearest[0]}?" if nearest else ""
+                raise ValueError(f"expected {expected}, not {name!r}{hint}")
+        return frozenset(names)
+
+    return Kind("names", expected, parse)
 
 
 def duration(bare: str, result: str = "seconds", *, whole: bool = False) -> Kind:

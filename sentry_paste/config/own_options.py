@@ -24,6 +24,8 @@ def _positive(text: str) -> float:
     return number
 
 
+#: What ``redact_patterns`` takes, as ``redaction.patterns`` calls it.
+PATTERNS = ("email", "credit_card", "iban", "jwt", "phone")
 SPOOL_ITEMS = kinds.Kind("kinds", f"all, none, or some of: {', '.join(_KINDS)}", _spool_items)
 POSITIVE_NUMBER = kinds.Kind("number", "a number, more than 0", _positive)
 
@@ -190,6 +192,14 @@ OWN_OPTIONS = (
         default_text="none",
         help="Keys of the WSGI environ whose values do not leave without send_default_pii, beside the usual "
         "ones: names or globs.",
+    ),
+    Option(
+        "redact_patterns",
+        kinds.choices(PATTERNS),
+        default=frozenset(),
+        default_text="none",
+        help="What is replaced by its shape in everything that is sent, with send_default_pii too: "
+        f"{', '.join(PATTERNS)}.",
     ),
     Option(
         "event_id_header",

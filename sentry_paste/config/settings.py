@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -54,6 +54,7 @@ class Settings:
         keep_headers: names or globs of headers that are no secrets.
         redact_params: names or globs of secret query parameters and form fields, beside the usual ones.
         redact_environ: names or globs of secret keys of the environ, beside the usual ones.
+        redact_patterns: what is replaced by its shape, by the names of ``redaction.patterns``.
         event_id_header: header of error responses, None for none.
         error_page: whether a crash is answered with a page, or the path of its template.
         user_feedback: whether that page has Sentry's crash-report dialog.
@@ -86,6 +87,7 @@ class Settings:
     keep_headers: Sequence[str]
     redact_params: Sequence[str]
     redact_environ: Sequence[str]
+    redact_patterns: Collection[str]
     event_id_header: str | None
     error_page: bool | str
     user_feedback: bool

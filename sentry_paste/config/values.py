@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from sentry_paste import sdk
+from sentry_paste.config import kinds
 from sentry_paste.config.aliases import plain_dsn
 from sentry_paste.config.errors import NotInstalledError
+from sentry_paste.config.own_options import PATTERNS
 
 # How long git may take to tell the commit, seconds. It reads two files.
 _GIT_SECONDS = 5.0
@@ -101,8 +103,20 @@ def template(path: Any) -> None:
             raise ValueError(f"{path} cannot be read: {reason}") from None
 
 
+def patterns(names: Any) -> None:
+    """Look whether there are such patterns; text has been looked at already.
+
+    Args:
+        names: of ``redact_patterns``.
+
+    Raises:
+        ValueError: there is no such pattern.
+    """
+    kinds.choices(PATTERNS).parse(" ".join(names))
+
+
 #: What is looked at besides, so that it is told with all other mistakes.
-LOOKED_AT: Mapping[str, Callable[[Any], None]] = {"error_page": template}
+LOOKED_AT: Mapping[str, Callable[[Any], None]] = {"error_page": template, "redact_patterns": patterns}
 
 #: What makes the value of which option, in this order.
 DERIVED: Mapping[str, Callable[[dict[str, Any], str], None]] = {
@@ -115,5 +129,5 @@ DERIVED: Mapping[str, Callable[[dict[str, Any], str], None]] = {
 OF_THE_CLIENT = frozenset(
     {"dsn_file", "ignore_exceptions", "ignore_loggers", "tags"}
     | {"spool_dir", "spool_items", "spool_max_age", "spool_max_size", "spool_rate", "spool_fsync"}
-    | {"keep_headers", "redact_environ", "redact_headers", "redact_params"}
+    | {"keep_headers", "redact_environ", "redact_headers", "redact_params", "redact_patterns"}
 )

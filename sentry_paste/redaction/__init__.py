@@ -6,9 +6,10 @@
 """
 
 from sentry_paste.redaction import values
-from sentry_paste.redaction.forms import Secret
 from sentry_paste.redaction.hooks import HasSecrets, Redaction
 from sentry_paste.redaction.matcher import Matcher
 from sentry_paste.redaction.names import Names
+from sentry_paste.redaction.needles import Secret
+from sentry_paste.redaction.patterns import Patterns
 
-__all__ = ["HasSecrets", "Matcher", "Names", "Redaction", "Secret", "values"]
+__all__ = ["HasSecrets", "Matcher", "Names", "Patterns", "Redaction", "Secret", "values"]

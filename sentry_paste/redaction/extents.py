@@ -7,8 +7,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator
 from operator import attrgetter
 
-from sentry_paste.redaction.forms import ADDRESS, ANYWHERE, WORD
-from sentry_paste.redaction.needles import HEAD, Needle
+from sentry_paste.redaction.needles import ADDRESS, ANYWHERE, HEAD, WORD, Needle
 from sentry_paste.redaction.views import Allowance, View, decoded
 
 # A text that was cut within a value shows its beginning; so much of it tells.

@@ -121,9 +121,11 @@ class Finder:
                 tries += 1
                 for shift in _SHIFTS[blocks[numbers[index]]]:
                     start = index * _BLOCK - shift
-                    lengths = anchors.get(text[start : start + _ANCHOR]) if start >= 0 else None
-                    if lengths and any(text[start : start + length] in keys for length in lengths):
-                        found.add(start)
+                    if start >= 0:
+                        for length in anchors.get(text[start : start + _ANCHOR], ()):
+                            if text[start : start + length] in keys:
+                                found.add(start)
+                                break
             if len(found) > most or tries > most * 2:
                 raise TooMuchError
         return found

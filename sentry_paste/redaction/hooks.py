@@ -15,9 +15,10 @@ from sentry_paste import sdk
 from sentry_paste.redaction import values
 from sentry_paste.redaction.accesslogs import is_access_logger
 from sentry_paste.redaction.environs import environs_in, frames_from, frames_of
-from sentry_paste.redaction.forms import Secret
 from sentry_paste.redaction.matcher import NO_SECRETS, Matcher
 from sentry_paste.redaction.names import Names
+from sentry_paste.redaction.needles import Secret
+from sentry_paste.redaction.patterns import NO_PATTERNS, Patterns
 from sentry_paste.redaction.payloads import (
     Kept,
     clean_event,
@@ -27,6 +28,7 @@ from sentry_paste.redaction.payloads import (
     strip_item,
 )
 from sentry_paste.redaction.sizes import keep_event_small, keep_item_small
+from sentry_paste.redaction.texts import clean_text
 from sentry_paste.sdk.profiles import clean_profiles
 from sentry_paste.telling import tell
 
@@ -49,13 +51,15 @@ class Redaction:
 
     Args:
         names: which names are secret.
+        patterns: what is replaced by its shape, also where personal data is sent.
 
     Attributes:
         options: the client's, once it is made.
     """
 
-    def __init__(self, names: Names) -> None:
+    def __init__(self, names: Names, patterns: Patterns = NO_PATTERNS) -> None:
         self.names = names
+        self.patterns = patterns
         self.options: Mapping[str, Any] = {}
 
     def with_hooks(self, options: Mapping[str, Any]) -> dict[str, Any]:
@@ -88,33 +92,57 @@ class Redaction:
         clean_profiles(_clean_profile)
 
     def clean_event(self, event: Any, hint: Any) -> Any:
-        """Take the secrets of its request out of an event or a transaction.
+        """Take its request's secrets, and what the ini's patterns find, out of an event or a transaction.
 
         Args:
             event: as the SDK has serialised it; it is changed.
             hint: of the SDK; its attachments are changed too.
         """
+        event = self._without_secrets(event, hint)
+        if self.patterns:
+            try:
+                self.patterns.clean_event(event)
+                _clean_attachments(hint, self.patterns.clean_file)
+            except Exception:
+                tell("an event is sent without variables and request")
+                hint["attachments"] = []
+                return _stripped(event, "failed")
+        return event
+
+    def _without_secrets(self, event: Any, hint: Any) -> Any:
         _keep_small(keep_event_small, event)
         if sdk.sends_user_info(self.options):
             return event
         try:
             matcher = self._known_matcher() or self._matcher_nearby(hint)
+            if matcher.is_beyond:
+                hint["attachments"] = []
+                return _stripped(event, "too many secrets")
             clean_event(event, matcher, self.names, Kept(*sdk.set_by_app()))
         except Exception:
             tell("an event is sent without variables and request")
             hint["attachments"] = []
-            return _stripped(event)
-        attachments = [_cleaned_or_none(found, matcher) for found in hint.get("attachments") or ()]
-        hint["attachments"] = [found for found in attachments if found is not None]
+            return _stripped(event, "failed")
+        _clean_attachments(hint, lambda text: clean_text(matcher.clean(text), self.names))
         return event
 
     def clean_item(self, item: Any, _hint: Any) -> Any:
-        """Take the secrets of its request out of a log item, a metric or a streamed span.
+        """Take its request's secrets, and what the ini's patterns find, out of a log item, metric or span.
 
         Args:
             item: as the SDK has it before it is queued; it is changed.
             _hint: of the SDK.
         """
+        item = self._item_without_secrets(item)
+        if self.patterns:
+            try:
+                self.patterns.clean_item(item)
+            except Exception:
+                tell("an item is sent without its texts")
+                strip_item(item, "failed")
+        return item
+
+    def _item_without_secrets(self, item: Any) -> Any:
         _keep_small(keep_item_small, item)
         if sdk.sends_user_info(self.options):
             return item
@@ -122,10 +150,13 @@ class Redaction:
             matcher = self._known_matcher()
             if matcher is None:
                 matcher = self._matcher_nearby({}) if _is_of_a_thread(item) else NO_SECRETS
-            clean_item(item, matcher, self.names)
+            if matcher.is_beyond:
+                strip_item(item, "too many secrets")
+            else:
+                clean_item(item, matcher, self.names)
         except Exception:
             tell("an item is sent without its texts")
-            strip_item(item)
+            strip_item(item, "failed")
         return item
 
     def _known_matcher(self) -> Matcher | None:
@@ -186,35 +217,40 @@ def _before(clean: Callable[[Any, Any], Any], hook: Callable[[Any, Any], Any] | 
     return functools.update_wrapper(call, hook)
 
 
-def _stripped(event: dict[str, Any]) -> dict[str, Any]:
+def _stripped(event: dict[str, Any], reason: str) -> dict[str, Any]:
     try:
-        strip_event(event)
+        strip_event(event, reason)
     except Exception:  # an event of no shape that there is: that it was one is all that is told
         plain = ("event_id", "timestamp", "level", "platform", "release", "environment", "sdk", "type")
         event = {key: value for key, value in event.items() if key in plain}
-        event["tags"] = {"sentry_paste.redaction": "failed"}
+        event["tags"] = {"sentry_paste.redaction": reason}
     return event
 
 
-def _cleaned_or_none(attachment: Any, matcher: Matcher) -> Any:
+def _clean_attachments(hint: Any, clean: Callable[[str], str]) -> None:
+    attachments = [_cleaned_or_none(found, clean) for found in hint.get("attachments") or ()]
+    hint["attachments"] = [found for found in attachments if found is not None]
+
+
+def _cleaned_or_none(attachment: Any, clean: Callable[[str], str]) -> Any:
     try:
-        return _cleaned(attachment, matcher)
+        return _cleaned(attachment, clean)
     except Exception:  # a file that is gone, bytes that are none
         tell("an attachment is lost")
         return None
 
 
-def _cleaned(attachment: Any, matcher: Matcher) -> Any:
+def _cleaned(attachment: Any, clean: Callable[[str], str]) -> Any:
     """Return an attachment without secrets; what is in a file is read, as the SDK would when it sends it."""
-    if not matcher or not isinstance(attachment, Attachment):
+    if not isinstance(attachment, Attachment):
         return attachment
     content: Any = attachment.bytes() if callable(attachment.bytes) else attachment.bytes
     if content is None:
         content = Path(str(attachment.path)).read_bytes()
-    cleaned = matcher.clean(content.decode("utf-8", "surrogateescape"))
+    cleaned = clean(content.decode("utf-8", "surrogateescape"))
     return Attachment(
         bytes=cleaned.encode("utf-8", "surrogateescape"),
-        filename=matcher.clean(str(attachment.filename)),
+        filename=clean(str(attachment.filename)),
         content_type=attachment.content_type,
         add_to_transactions=attachment.add_to_transactions,
     )

@@ -8,9 +8,8 @@ from itertools import accumulate
 
 from sentry_paste.redaction.extents import Heads, Span
 from sentry_paste.redaction.finder import Finder
-from sentry_paste.redaction.forms import WHOLE, Secret
 from sentry_paste.redaction.names import FILTERED
-from sentry_paste.redaction.needles import Needle, is_unreserved, needles_of, seed_of
+from sentry_paste.redaction.needles import WHOLE, Needle, Secret, is_unreserved, needles_of, seed_of
 from sentry_paste.redaction.views import Allowance, TooMuchError, View, decoded, has_escapes
 
 #: More values than these are no browser's doing: what may hold one of them must not be sent.

@@ -60,7 +60,9 @@ def is_secret(rule: Rule, key: str, value: Any, is_environ: bool = False) -> boo
     if rule is Rule.LIKELY:
         return not (is_trivial(value) or _is_measure(key, value))
     if rule is Rule.IF_SCALAR:
-        return type(value) in (str, int) and value not in _NO_SCALARS
+        # In a list, as parse_qs has a parameter.
+        found = value if type(value) is list else [value]
+        return any(type(one) in (str, int) and one not in _NO_SCALARS for one in found)
     if rule is Rule.IF_RANDOM:
         return type(value) is str and is_one_random_text(value)
     if rule is Rule.IN_ENVIRON:

@@ -1,4 +1,4 @@
-"""What is sought in text for a secret value: itself, what it means, and what is in its base64 and hex.
+"""Secret values, and what is sought in text for each: itself, what it means, what is in its base64 and hex.
 
 A value is not quoted, escaped or encoded in all the ways there are: text is decoded instead (``views``), so
 that a value has few needles, whatever it is made of.
@@ -10,10 +10,10 @@ import binascii
 import ipaddress
 import re
 from collections.abc import Iterator
+from enum import IntEnum
 from typing import Any, NamedTuple
 from urllib.parse import unquote, unquote_plus
 
-from sentry_paste.redaction.forms import ADDRESS, ANYWHERE, PAIR, Secret, Where
 from sentry_paste.redaction.views import Allowance, decoded
 
 #: Of a longer value so much is compared in other forms than its own.
@@ -31,6 +31,42 @@ _UNRESERVED = re.compile(r"[A-Za-z0-9_.~-]*")
 _RUNS = re.compile("[A-Za-z0-9_.~-]+")
 _PERCENT = re.compile("%[0-9A-Fa-f]{2}")
 _WITHOUT_SIGNS = re.compile("[+/]")
+
+
+class Where(IntEnum):
+    """Where in text a value is sought."""
+
+    #: Anywhere.
+    ANYWHERE = 0
+    #: Where neither a letter nor a digit stands beside it; not in URLs.
+    WORD = 1
+    #: As a word, where no other part of an address stands beside it.
+    ADDRESS = 2
+    #: Where it is all of a text.
+    WHOLE = 3
+    #: As the value in name=value.
+    PAIR = 4
+
+    # An enum's own is Python code, and each secret is put into sets.
+    __hash__ = int.__hash__
+
+
+# To ask the class for a member is Python code too, in Python 3.11.
+ANYWHERE, WORD, ADDRESS, WHOLE, PAIR = Where
+
+
+class Secret(NamedTuple):
+    """A value to be sought.
+
+    Attributes:
+        text: as it would stand in text.
+        where: in what places.
+        kept: how many characters at its beginning stay: the name and the equals sign of a pair.
+    """
+
+    text: str
+    where: Where
+    kept: int = 0
 
 
 class Needle(NamedTuple):

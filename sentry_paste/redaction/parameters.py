@@ -1,48 +1,109 @@
-"""Secret parameters of query strings, URLs and forms."""
+"""Secret parameters of query strings, URLs and forms, also of a URL or of JSON that is itself a parameter.
+
+What is encoded in a parameter (``?next=%2Freset%3Ftoken%3D...``) is not decoded: its separators are looked
+for as they stand, with the level that they are encoded at. So what is replaced is replaced in place, the
+rest stays byte for byte, and no depth makes it look twice at the same text. One pattern leaps to words that
+secret parameters have in their names, and only there the name is asked about.
+"""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from typing import NamedTuple
+from urllib.parse import unquote, unquote_plus
 
-from sentry_paste.redaction.names import FILTERED, Names
+from sentry_sdk.scrubber import DEFAULT_DENYLIST, DEFAULT_PII_DENYLIST
 
-_SEPARATORS = re.compile(r"([&;?#\s'\"<>])")
+from sentry_paste.redaction.bounds import Bounds, Search
+from sentry_paste.redaction.names import FILTERED, Names, normal
+
+# How deep a URL in a URL in a URL is followed: %3D is one level, %253D two.
+_DEPTH = 6
+_TOO_DEEP = "%" + "25" * _DEPTH
+# So many names are looked at in one text. No form has more; what is beyond goes as a whole.
+_MOST = 500
+_LONGEST_NAME = 80
+
+# A percent sign at any of the levels.
+_P = rf"%(?:25){{0,{_DEPTH - 1}}}"
+# Names that is_parameter holds to be secret have one of these in them, or are the ini's own. A search leaps
+# to the letters that a word may begin with, so a word begins here with its rarest letter: token with its k.
+_USUAL = frozenset(normal(name) for name in (*DEFAULT_DENYLIST, *DEFAULT_PII_DENYLIST))
+_HINT = (
+    "p(?:ass|wd|w(?![a-z])|in(?![a-z])|(?<=otp)|(?<=dpop)|(?<=real_ip)|_address(?<=ip_address))"
+    "|s(?:ecret|aml|ess|id(?![a-z])|so|ig|rf(?<=[cx]srf)|sertion|ymfony|tate)"
+    "|k(?:ey|en(?<=token)|ie(?<=cookie)|et(?<=ticket))"
+    "|c(?:redential|ode|v[vc]|(?<=oidc)|(?<=hmac)|e(?<=nonce))"
+    "|jwt|bearer|uth(?<=auth)|fa(?<=mfa)|forwarded_for|_addr(?<=remote_addr)"
+)
+# A letter, a digit or a dash that somebody has encoded, as no browser does: such a name is read the slow way.
+_DISGUISED = re.compile(rf"{_P}(?:[46][1-9a-f]|[57][0-9a]|3[0-9]|2d|2e|5f)")
+_RUN = r"[\w.~\[\]-]"
+# A search first leaps to such words, and to what can follow a name: that takes little time where nothing is.
+# A group that is matched ahead is not given back piece by piece; a long name that nothing follows is passed
+# over.
+_FOLLOWS = rf"(?=[=:\\\"']|\s[=:]|{_P}(?:3[da]|5[bcdf]|2[27de]|20|[89a-f]))(?P<may>)"
+_HINTED_NAME = re.compile(rf"(?:{_HINT})(?=({_RUN}{{0,{_LONGEST_NAME}}}))\1(?:{_FOLLOWS}|(?<={_RUN}{{20}}))")
+_ANY_NAME = re.compile(
+    rf"(?=({_RUN}{{1,{_LONGEST_NAME}}}))\1(?:{_FOLLOWS.replace('|20', '')}|(?<={_RUN}{{8}}))"
+)
+#: What of a name is encoded; what a quote behind a name is.
+ENCODED_END = rf"(?:{_P}(?:5b|5d|2d|2e|5f|[89a-f][0-9a-f]){_RUN}{{0,40}}){{0,12}}"
+_BACKSLASHES = rf"(?:\\|{_P}5c){{0,16}}"
+_QUOTE = rf"(?:[\"']|{_P}2[27])"
+QUOTE = rf"(?P<quote>{_BACKSLASHES}{_QUOTE})"
+_SEPARATOR = re.compile(rf"{ENCODED_END}{QUOTE}?(?:\s|{_P}20)?(?P<sign>=|:|{_P}3[da])")
+# What can stand before a name, and is not of one: a separator, a quote, a bracket, encoded or not.
+_EDGE = re.compile(rf"[^\w.~\[\]%-]|{_P}(?:2[0-9a-cf]|3[a-f]|5c|7[b-d]|60|0[ad])", re.IGNORECASE)
+_BACKWARDS = re.compile(rf"{_RUN}*")
+_VALUE_QUOTE = re.compile(rf"(?:\s|\+|{_P}20)?({_BACKSLASHES})({_QUOTE})", re.IGNORECASE)
+_BRACKET = re.compile(rf"(?:\s|\+|{_P}20)?(?:[\[{{]|{_P}[57]b)", re.IGNORECASE)
+_BACKSLASH = re.compile(rf"\\|{_P}5c", re.IGNORECASE)
+_ESCAPED = re.compile(rf"(?:\\|{_P}5c)+\Z", re.IGNORECASE)
+_NOTHING = frozenset({"null", "true", "false", "none"})
+_OF_PATH = re.compile("[/?&;#]")
+
+# User and password in scheme://user:password@host (RFC 3986 section 3.2.1), where that is encoded.
+_USER_INFO = re.compile(
+    rf"({_P}3a(?:{_P}2f){{2}})[\w.~!+-]{{0,100}}{_P}3a"
+    rf"(?:[\w.~!$*()+-]|{_P}(?!25|40|2f|3f|23|22|26)[0-9a-f]{{2}}){{1,100}}(?={_P}40)",
+    re.IGNORECASE,
+)
+
+
+class Found(NamedTuple):
+    """Where a secret value stands.
+
+    Attributes:
+        name: of the parameter, decoded; None where more is hidden than one parameter.
+        start: of the value.
+        end: of the value.
+        level: how many times it is percent-encoded.
+    """
+
+    name: str | None
+    start: int
+    end: int
+    level: int
 
 
 def clean_query(text: str, names: Names) -> str:
     """Return a query string, or a URL, without the values of secret parameters.
 
+    Those of its fragment count as well, where OAuth's implicit flow has the token (RFC 6749 section 4.2.2),
+    and those of a path's segments.
+
     Args:
         text: raw, as it came, or as Python shows it.
         names: which are secret.
     """
-    if "=" not in text:
+    if "40" in text and "%" in text:
+        text = _USER_INFO.sub(rf"\1{FILTERED}", text)
+    if "=" not in text and "%" not in text and ":" not in text:
         return text
-    before, mark, query = text.partition("?")
-    if not mark or "=" in before:
-        # No URL before it: the question mark, if any, is of a value.
-        before, mark, query = "", "", text
-    if not before and query[:2] in ("b'", 'b"'):
-        before, query = query[:1], query[1:]
-    opening = query[:1] if query[:1] in ("'", '"') else text[:1] if text[:1] in ("'", '"') else ""
-    closing = opening if opening and query.endswith(opening) and len(text) > 1 else ""
-    query, hash_, fragment = query[: len(query) - len(closing)].partition("#")
-    parts = query.split("&")
-    for index, part in enumerate(parts):
-        parts[index] = _clean_part(part, names)
-    return "".join([before, mark, "&".join(parts), hash_, fragment, closing])
-
-
-def _clean_part(part: str, names: Names) -> str:
-    """Return what stands between two ampersands without a secret; a semicolon may be of the value."""
-    done: list[str] = []
-    pieces = part.split(";")
-    for index, piece in enumerate(pieces):
-        name, equals, value = piece.partition("=")
-        if equals and (value or index + 1 < len(pieces)) and names.is_parameter(name.lstrip("'\"")):
-            return ";".join([*done, f"{name}={FILTERED}"])
-        done.append(piece)
-    return part
+    text = _without_deep(text, is_prose=False)
+    return _without(text, _find(text, names, False, Bounds(_MOST, len(text))))
 
 
 def clean_parameters(text: str, names: Names) -> str:
@@ -52,31 +113,204 @@ def clean_parameters(text: str, names: Names) -> str:
         text: any.
         names: which are secret.
     """
-    if "=" not in text:
+    if "=" not in text and "%" not in text:
         return text
-    # Split at single characters: nothing that a client sends makes it look twice.
-    parts = _SEPARATORS.split(text)
-    for index in range(0, len(parts), 2):
-        name, equals, value = parts[index].partition("=")
-        if equals and value and names.is_parameter(name):
-            parts[index] = f"{name}={FILTERED}"
-    return "".join(parts)
+    text = _without_deep(text, is_prose=True)
+    return _without(text, _find(text, names, True, Bounds(_MOST, len(text))))
 
 
-def secret_parameters(text: str, names: Names) -> list[tuple[str, str]]:
-    """Return names and raw values of the secret parameters of a query string or a URL.
+def secret_parameters(text: str, names: Names, bounds: Bounds | None = None) -> list[tuple[str, str]]:
+    """Return names and values of the secret parameters of a query string or a URL.
+
+    A value is there as it stands, and decoded as often as it is nested. Where a part of it could be a
+    parameter of its own (some split at semicolons), it is there without that too.
 
     Args:
         text: raw, as it came.
         names: which are secret.
+        bounds: how much may be looked at; exceeded where there is more, or what is nested too deep.
     """
-    found = []
-    query = text.partition("?")[2] or text
-    # The value up to an ampersand, and what it is for those who split at semicolons, or at a fragment.
-    parts = [*query.split("&"), *query.partition("#")[0].split("&"), *_SEPARATORS.split(text)[::2]]
-    for part in dict.fromkeys(parts):
-        for piece in (part, *part.split(";")) if ";" in part else (part,):
-            name, _, value = piece.partition("=")
-            if value and names.is_parameter(name):
-                found.append((name, value))
-    return list(dict.fromkeys(found))
+    bounds = bounds or Bounds(_MOST, len(text))
+    bounds.are_exceeded |= _TOO_DEEP in text
+    found: dict[tuple[str, str], None] = {}
+    for name, start, end, level in _find(text, names, False, bounds):
+        value = text[start:end]
+        if name is None:
+            bounds.are_exceeded = True
+            continue
+        # To the next ampersand, and what it is for those who split at semicolons.
+        for shown in (value, value.partition(";")[0]) if ";" in value else (value,):
+            found[name, shown] = None
+            for _ in range(level):
+                shown = unquote_plus(shown)
+                found[name, shown] = None
+        if text[end : end + 1] == "#" and level == 0:
+            # A client that does not encode it; so much of it is compared as tells.
+            longer = text.find("&", start, end + _LONGEST_NAME)
+            found[name, text[start : longer if longer >= 0 else end + _LONGEST_NAME]] = None
+    return [(name, value) for name, value in found if value]
+
+
+def _without(text: str, found: Iterator[Found]) -> str:
+    parts, done = [], 0
+    for _, start, end, _ in found:
+        if end > start and text[start:end] != FILTERED:
+            parts += [text[done:start], FILTERED]
+            done = end
+    return "".join([*parts, text[done:]]) if parts else text
+
+
+def _find(text: str, names: Names, is_prose: bool, bounds: Bounds) -> Iterator[Found]:
+    """Yield where secret values stand, from left to right.
+
+    Args:
+        text: any.
+        names: which are secret.
+        is_prose: whether there is something else around it, so that blanks, quotes and angle brackets end it.
+        bounds: how many names may be looked at; the rest is yielded as one.
+    """
+    lower = lower_case(text)
+    is_slow = _has_own(names) or ("%" in text and bool(_DISGUISED.search(lower)))
+    pattern = _ANY_NAME if is_slow else _HINTED_NAME
+    limit = len(text) if is_prose else len(text) - _closing(text)
+    # The slow way takes four times as long.
+    if not bounds.may_read(len(text) if is_slow else len(text) // 4):
+        yield Found(None, 0, limit, 0)
+        return
+    path_end = 0 if is_prose else _end_of_path(text)
+    search = Search(pattern, lower)
+    for hit in search:
+        if hit["may"] is None:
+            continue
+        if not bounds.step():
+            yield Found(None, hit.start(), limit, 0)
+            return
+        found = _SEPARATOR.match(lower, hit.end())
+        if found is None:
+            continue
+        sign = found["sign"]
+        is_colon = sign[-1] in ":aA"
+        # JSON's names are quoted; what is no parameter, but the text of a mapping, is not looked at here.
+        if is_colon and (not found["quote"] or (is_prose and sign == ":")):
+            continue
+        name = name_at(text, hit.start(), found.start("quote" if found["quote"] else "sign"))
+        if not names.is_parameter(name):
+            continue
+        start, level = found.end(), len(sign) // 2
+        if is_colon:
+            start, end = json_value(text, start, level, limit)
+        else:
+            if start < path_end and not level:
+                behind = _OF_PATH.search(text, start, limit)
+                end = behind.start() if behind else limit
+            else:
+                end = end_of_value(text, start, level, limit, is_prose)
+        if end > start:
+            yield Found(name, start, end, level)
+            search.position = end
+
+
+def lower_case(text: str) -> str:
+    """Return a text in lower case, in which everything stands where it stood.
+
+    Args:
+        text: any.
+    """
+    lower = text.lower()
+    # The only letter whose lower case is two characters (Unicode's SpecialCasing.txt).
+    return lower if len(lower) == len(text) else text.replace("\u0130", "I").lower()
+
+
+def name_at(text: str, begin: int, end: int) -> str:
+    """Return a name, decoded, of which a word begins here."""
+    window = text[max(begin - _LONGEST_NAME, 0) : begin]
+    name = text[begin:end].rstrip()
+    if "%" not in window and "%" not in name:
+        # A pattern that is matched backwards looks at each letter once.
+        found = _BACKWARDS.match(window[::-1])
+        return window[len(window) - (found.end() if found else 0) :] + name
+    name = _EDGE.split(window + name)[-1]
+    for _ in range(_DEPTH):
+        if "%" not in name:
+            break
+        name = unquote(name)
+    return name.rstrip("\\")
+
+
+def end_of_value(text: str, start: int, level: int, limit: int, is_prose: bool) -> int:
+    """Return where the value of name=value ends that is percent-encoded so many times."""
+    found = _ENDS[is_prose][min(level, _DEPTH)].search(text, start, limit)
+    return found.start() if found else limit
+
+
+def _ends(level: int, is_prose: bool) -> re.Pattern[str]:
+    raw = r"&#\s'\"<>" if is_prose else "&#"
+    # One class at the beginning, so that a search leaps to what is in it.
+    return re.compile(rf"[{raw}%](?:(?<!%)|(?<=%)(?:25){{0,{level - 1}}}2[236])" if level else f"[{raw}]")
+
+
+_ENDS = {is_prose: [_ends(level, is_prose) for level in range(_DEPTH + 1)] for is_prose in (False, True)}
+# Of a number or another plain value in JSON.
+_PLAIN_ENDS = [
+    re.compile(
+        r"[,}\]&#\s]" + (rf"|%(?:25){{0,{level - 1}}}(?:2c|7d|5d|20|26)" if level else ""), re.IGNORECASE
+    )
+    for level in range(_DEPTH + 1)
+]
+
+
+def json_value(text: str, start: int, level: int, limit: int) -> tuple[int, int]:
+    """Return where the value of a member begins and ends, in JSON that is a parameter."""
+    quoted = _VALUE_QUOTE.match(text, start, limit)
+    if quoted is None:
+        if _BRACKET.match(text, start, limit):
+            # All of it, and what else is in the parameter.
+            return start, end_of_value(text, start, 0, limit, is_prose=False)
+        found = _PLAIN_ENDS[min(level, _DEPTH)].search(text, start, limit)
+        end = found.start() if found else limit
+        return (start, start) if text[start:end].lower() in _NOTHING else (start, end)
+    begin, quote = quoted.end(), quoted[2]
+    before = len(_BACKSLASH.findall(quoted[1]))
+    at = text.find(quote, begin, limit)
+    for _ in range(100):
+        if at < 0:
+            break
+        escaped = _ESCAPED.search(text[max(at - 80, begin) : at])
+        run = len(_BACKSLASH.findall(escaped[0])) if escaped else 0
+        if run <= before or (before and (run - before) % (2 * (before + 1)) == 0):
+            return begin, at - (len(escaped[0]) if escaped and run >= before else 0)
+        at = text.find(quote, at + 1, limit)
+    return begin, end_of_value(text, begin, 0, limit, is_prose=False)
+
+
+def _without_deep(text: str, is_prose: bool) -> str:
+    """Return text without the values that are encoded deeper than they are followed."""
+    at = text.find(_TOO_DEEP)
+    parts, done = [], 0
+    while at >= 0:
+        start = max(done - 1, *(text.rfind(mark, done, at) for mark in "=&?# \n'\"")) + 1
+        end = end_of_value(text, at, 0, len(text) - (0 if is_prose else _closing(text)), is_prose)
+        parts += [text[done:start], FILTERED]
+        done = end
+        at = text.find(_TOO_DEEP, end)
+    return "".join([*parts, text[done:]]) if parts else text
+
+
+def _has_own(names: Names) -> bool:
+    """Tell whether there are names in the ini, of which the usual words say nothing."""
+    return names._parameters.pattern != "(?!)" or len(names._exact) > len(_USUAL)
+
+
+def _closing(text: str) -> int:
+    """Return how long the quote is that ends what Python shows of a text."""
+    opening = text[1:2] if text[:1] == "b" else text[:1]
+    return 1 if opening in ("'", '"') and opening and len(text) > 1 and text.endswith(opening) else 0
+
+
+def _end_of_path(text: str) -> int:
+    """Return where the path of a URL ends; of a query string, which has none, the beginning."""
+    start = text[:3].lstrip("b'\"")[:1]
+    at = text.find("?")
+    if start == "/" or "://" in text[:40]:
+        return at if at >= 0 else text.find("#") if "#" in text else len(text)
+    return 0

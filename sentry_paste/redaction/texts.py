@@ -1,66 +1,504 @@
 """What text itself says is secret.
 
 Fields of a form that was not parsed, members of mappings that were shown as text,
-cookies that a response will set. Their values are not known, as those of the
-request are; only where they stand.
+headers, lines of a configuration, elements of XML, cookies that a response will set.
+Their values are not known, as those of the request are; only where they stand.
+
+One pattern leaps to the words that secret names have in them, where something follows that gives a name its
+value. What that is decides how far the value goes. Text that has more such places than anybody writes is
+hidden from there on.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from bisect import bisect_right
+from collections.abc import Iterable
+from itertools import accumulate
+from typing import NamedTuple, Optional
 
+from sentry_paste.redaction.appearance import looks_random
+from sentry_paste.redaction.bounds import Bounds, Search
+from sentry_paste.redaction.headers import without_passwords
 from sentry_paste.redaction.names import FILTERED, Names, Rule
-from sentry_paste.redaction.parameters import clean_parameters
-
-
-def _finder(pattern: str) -> Callable[[str], bool]:
-    """Return what tells whether text has something in it, in whatever case.
-
-    A search that ignores case tries each place; one that does not leaps to where a match may begin. Beyond
-    ASCII there are letters that are the same as others in any case, and are not their lower case.
-    """
-    lower, any_case = re.compile(pattern), re.compile(pattern, re.IGNORECASE)
-    return lambda text: bool(lower.search(text.lower()) if text.isascii() else any_case.search(text))
-
-
-# Every repetition is bounded or of one class: no text makes these look twice at a place for long.
-_NAME = r"[\w%.\[\]-]{0,40}"
-_says_fields = _finder(
-    rf"(?:passw|passphrase|secret){_NAME}="
-    rf"|(?:^|[?&'\"\s]){_NAME}(?:pwd|token|csrf|xsrf|jwt|api_?key){_NAME}=[^&]{{1,200}}&"
-    rf"|[?&]{_NAME}(?:pwd|token|csrf|xsrf|jwt|api_?key)"
+from sentry_paste.redaction.parameters import (
+    ENCODED_END,
+    QUOTE,
+    end_of_value,
+    json_value,
+    lower_case,
+    name_at,
 )
-_SET_COOKIE = re.compile(r"""(set-cookie\W{1,8}(?:b['"])?)[^'"\r\n;\\<>]+""", re.IGNORECASE)
-_COOKIE_OBJECT = re.compile(r"(<(?:SimpleCookie|BaseCookie|Morsel): )[^>]+")
-# A member of a mapping or of an object, as Python and JSON show it; its value is quoted.
-_MEMBER = re.compile(r"""(?<![\w.-])([\w.-]{1,60})(\\?['"]?\s?[:=]\s?b?)(\\?['"])""")
-_says_members = _finder("passw|passphrase|secret|token|credential|api_?key|private_?key|csrf|authoriz")
+
+# So many places are looked at in one text, so many quotes and brackets in one value.
+_MOST, _MOST_TOGETHER = 500, 2000
+_MOST_MARKS = 2000
+# How far the end of an element may be, and how much of a value is looked at to tell whether it is secret.
+_NEAR = 16_384
+_SEEN = 256
+
+# Words in names that are secret in any text, and those that are so in a URL or a form. A search leaps to the
+# letters that a word may begin with, so a word begins here with the rarest letter that it has: token with its
+# k, authorization with its z.
+_P = "%(?:25){0,5}"
+_WORDS = (
+    "p(?:assw|assphrase|asscode|wd|in(?![a-z])|(?<=otp)(?![a-z]))"
+    "|s(?:ecret|rf(?<=[cx]srf)|ignature|aml|ess(?:ion)?[_-]?id)"
+    "|k(?:en(?<=token)|ie(?<=cookie)|ey(?:(?<=[_-]key)|(?<=apikey)|(?<=accesskey)|(?<=privatekey)|(?<=authkey)))"
+    "|c(?:redential|v[vc](?![a-z]))|jwt|z(?<=authoriz)"
+)
+_OF_URLS = "(?:key|sid|sig|auth|oauth|session|sso|hmac|pass|pw|code|ticket|assertion|dpop|nonce)"
+_IN_URL = "|".join(rf"{mark}{_OF_URLS}" for mark in (r"\?", "&", "#", "%3f", "%26"))
+# Of Pydantic's messages, http.cookies' objects and curl's arguments.
+_OTHERS = (
+    r"value(?<=input_value)|<(?:simplecookie|basecookie|morsel)|-(?:u(?<=\W-u)|-user|-proxy-user)(?=[ =,'\"])"
+)
+# A search leaps to these words, and to what can follow a name: that takes little time where nothing is.
+# A group that is matched ahead is not given back piece by piece; a long name that nothing follows is passed
+# over.
+_ATTRIBUTE = r"\s(?=[\w:.-]{1,40}=\")"
+_FOLLOWS = (
+    rf"(?=[=:,>;)\]\r\n\\\"']|\s[=:%]|{_P}(?:3[da]|5[bcdf]|2[27de]|[89a-f])|{_ATTRIBUTE}|(?<=-u)\s|(?<=-user)\s)"
+    "(?P<may>)"
+)
+_RUN = r"[\w.~\[\]-]"
+_NAMED = re.compile(
+    rf"(?:{_WORDS}|{_IN_URL}|{_OTHERS})(?=({_RUN}{{0,80}}))\1(?:{_FOLLOWS}|(?<={_RUN}{{20}}))"
+)
+_SIGN = re.compile(
+    rf"{ENCODED_END}{QUOTE}?(?:[ \t](?=[=:%]))?"
+    rf"(?P<sign>=>|[=:,>;)\]]|{_P}3[da]|\r?\n|\\{{1,8}}[rn]|{_ATTRIBUTE}|(?<=-u)[\s'\"]|(?<=-user)[\s'\"])"
+)
+
+# These are secret also as plain words and short numbers; the others could be anything of that name.
+_STRONG = re.compile("passw|passphrase|passcode|secret|pwd|(?:^|_)(?:pin|otp|cvv|cvc|pass)(?:$|_)")
+_COUNTS = re.compile(r"(?:tokens|count|size|limit|length|timeout|age|ttl|total|s)\Z", re.IGNORECASE)
+
+_SPACE = re.compile(r"\s{0,80}")
+# What stands between a name and its value, and how a value begins.
+_PREFIX = re.compile(r"[ \t]?(?:[A-Za-z_][\w.]{0,40}\()?(?:[bBuUrRfF]{1,2}(?=\\{0,15}[\"']))?")
+_QUOTE = re.compile(r"(\\{0,15})([\"'])")
+# A run of backslashes is taken whole, also where there is no quote behind it.
+_MARK = re.compile(r"(\\+)([\"'])?|([\"'])|[\[\](){}]")
+_SCALAR = re.compile(r"[^\s,;)\]}&'\"<>\\]{1,4000}")
+_TOKEN = re.compile(rf"[^\s'\"<>]{{1,{_SEEN}}}")
+_END_OF_LINE = {
+    "": re.compile(r"[\r\n<>]|\\[rn]"),
+    "'": re.compile(r"[\r\n<>']|\\[rn]"),
+    '"': re.compile(r'[\r\n<>"]|\\[rn]'),
+}
+_NOT_PLAIN = re.compile(
+    r"(?:ur[li]|path|file|field|label|policy|required|enabled|expir\w{1,5}|changed|_at|hint|name|type)\Z",
+    re.IGNORECASE,
+)
+_NUMBER = re.compile(r"-?[0-9][0-9_.]{0,40}")
+_NO_VALUE = frozenset({"null", "none", "true", "false", "undefined", "nil", "", "..."})
+_SCHEME = re.compile(
+    "(?:basic|bearer|digest|negotiate|ntlm|token|apikey|api-key|aws4-[a-z0-9-]{1,40}|hawk|hoba|mutual|oauth|gnap|dpop"
+    "|privatetoken|scram-[a-z0-9-]{1,20}|sharedkey|sharedkeylite|sharedaccesssignature|vapid|signature|hmac[a-z0-9-]{0,20}"
+    r"|googlelogin|mac|jwt|key|session)[\s=]",
+    re.IGNORECASE,
+)
+_END_OF_PART = re.compile(r"(?:\r?\n|\\{1,8}r?\\{0,8}n)--")
+_NEW_LINE = r"(?:\r?\n|\\{1,8}r\\{1,8}n|\\{1,8}n)"
+_HEAD_OF_PART = re.compile(rf"(?:[^\r\n\\]{{0,200}}{_NEW_LINE}){{1,5}}?{_NEW_LINE}")
+_TAG = re.compile(r"[^<>]{0,500}?(/?)>")
+_CURL = re.compile(r"--?[\w-]{1,20}['\"]?[,=\s]\s?['\"]?(?:[^\s:'\"]{1,200}:)?([^\s'\"]{1,400})")
+_INPUT = re.compile(r"['\"]input['\"]:\s?")
+_SECRET_RULES = (Rule.LIKELY, Rule.SECRET, Rule.IF_SCALAR)
 
 
-def clean_text(text: str, names: Names) -> str:
+class _Place(NamedTuple):
+    """Where a name has its value.
+
+    Attributes:
+        name: as it stands.
+        begin: of the name.
+        quote: behind the name, with backslashes before it, empty where there is none.
+        sign: what gives the name its value.
+        end: of the sign.
+    """
+
+    name: str
+    begin: int
+    quote: str
+    sign: str
+    end: int
+
+
+_Span = Optional[tuple[int, int]]
+
+
+def clean_text(text: str, names: Names, bounds: Bounds | None = None) -> str:
     """Return a text without the values that it says are secret.
 
     Args:
-        text: with an equals sign or a colon: without, it says nothing.
+        text: any; a whole attachment too.
+        names: which names are secret.
+        bounds: how many places may be looked at, where several texts share that.
+    """
+    parts: list[str] = []
+    done = 0
+    lower = lower_case(text)
+    search = Search(_NAMED, lower)
+    for hit in search:
+        if hit["may"] is None:
+            continue
+        bounds = bounds or Bounds(_MOST, 0)
+        if not bounds.step():
+            return "".join([*parts, text[done : hit.start()], FILTERED])
+        sign = _SIGN.match(lower, hit.end())
+        span = _span_of(text, hit.start(), sign, names) if sign else None
+        if span is not None and done <= span[0] < span[1] and not text.startswith(FILTERED, span[0]):
+            parts += [text[done : span[0]], FILTERED]
+            done = search.position = span[1]
+    return without_passwords("".join([*parts, text[done:]]) if parts else text)
+
+
+def clean_texts(texts: Iterable[str], names: Names) -> dict[str, str]:
+    """Return what becomes of those texts that say of something in them that it is secret.
+
+    Most say nothing: that is one search through all of them.
+
+    Args:
+        texts: of one payload, which share how many places may be looked at.
         names: which names are secret.
     """
-    if "=" in text and _says_fields(text):
-        text = clean_parameters(text, names)
-    if "ookie" in text or "<Morsel" in text:
-        text = _SET_COOKIE.sub(rf"\1{FILTERED}", text)
-        text = _COOKIE_OBJECT.sub(rf"\1{FILTERED}", text)
-    return _clean_members(text, names) if _says_members(text) else text
+    listed = list(texts)
+    together = "\n".join(listed)
+    search = Search(_NAMED, lower_case(together))
+    ends: list[int] = []
+    found = set()
+    for hit in search:
+        ends = ends or list(accumulate(len(text) + 1 for text in listed))
+        index = bisect_right(ends, hit.start())
+        found.add(listed[index])
+        search.position = max(ends[index], hit.end())
+        if hit.end() > ends[index]:  # it goes over into the next
+            found.update(listed[index + 1 : index + 2])
+    if "://" in together and "@" in together:
+        found.update(text for text in listed if "@" in text and "://" in text)
+    bounds = Bounds(_MOST_TOGETHER, 0)
+    cleaned = {text: clean_text(text, names, bounds) for text in listed if text in found} if found else {}
+    return {text: changed for text, changed in cleaned.items() if changed != text}
 
 
-def _clean_members(text: str, names: Names) -> str:
-    parts, done = [], 0
-    for found in _MEMBER.finditer(text):
-        if found.start() < done or names.key_rule(found[1]) not in (Rule.LIKELY, Rule.SECRET):
-            continue
-        end = text.find(found[3], found.end())
-        end = len(text) if end < 0 else end
-        if end > found.end():
-            parts += [text[done : found.end()], FILTERED]
-            done = end
-    return "".join([*parts, text[done:]]) if parts else text
+def _span_of(text: str, word_at: int, hit: re.Match[str], names: Names) -> _Span:
+    """Return where the value stands of what was found, None where there is none or it is no secret."""
+    sign = hit["sign"]
+    first = text[word_at]
+    if first == "-":
+        found = _CURL.match(text, word_at, word_at + _SEEN)
+        return found.span(1) if found and "curl" in text[max(word_at - _SEEN, 0) : word_at] else None
+    if first == "<":
+        end = text.find(">", hit.end())
+        return hit.end() + 1, end if end >= 0 else len(text)
+    if first in "vV" and sign == "=":
+        return _input(text, word_at, hit.end(), names)
+    quote = hit["quote"] or ""
+    end_of_name = hit.start("quote" if quote else "sign")
+    if not quote and text[end_of_name - 1].isspace():
+        end_of_name -= 1
+    name = name_at(text, word_at, end_of_name)
+    begin = end_of_name - len(name)
+    place = _Place(name, begin, quote, sign, hit.end())
+    if sign[0] == "%" or sign == "=":
+        return _field(text, place, names)
+    if names.key_rule(name) not in _SECRET_RULES:
+        return None
+    if sign in (":", "=>"):
+        return _member(text, place)
+    if sign[0] in ",)]":
+        return _in_pair(text, place) or _of_location(text, place)
+    return (
+        _element(text, place) if text[begin - 1 : begin] in ("<", ":") and not quote else _part(text, place)
+    )
+
+
+def _field(text: str, place: _Place, names: Names) -> _Span:
+    """Return the value of name=value: in a URL, a form, a configuration, a call, an attribute."""
+    start, name = place.end, place.name
+    if place.sign != "=":
+        return _encoded_field(text, place) if names.is_parameter(name) else None
+    is_key = names.key_rule(name) in _SECRET_RULES
+    if text[start : start + 1] == "=" or not (is_key or names.is_parameter(name)):
+        return None
+    if not place.quote:
+        end = end_of_value(text, start, 0, min(start + _SEEN, len(text)), is_prose=True)
+        if end > start and (
+            text[place.begin - 1 : place.begin] in ("?", "&", "#") or text[end : end + 1] == "&"
+        ):
+            return (start, end_of_value(text, start, 0, len(text), is_prose=True))
+    if not is_key:
+        return None
+    closed = _closed_value(text, start)
+    if closed is not None:
+        return closed
+    if place.quote or text[start : start + 1].isspace() or text[start - 2].isspace():
+        return _plain(text, place)
+    token = text[start:end].rstrip(",;)]}")
+    if _is_nothing(token) or not (_is_strong(name) or _is_odd(token)):
+        return None
+    return start, start + len(token) if len(token) < _SEEN - 8 else end_of_value(
+        text, start, 0, len(text), True
+    )
+
+
+def _encoded_field(text: str, place: _Place) -> _Span:
+    """Return a value whose equals sign or colon is percent-encoded: in a URL in a URL, or in JSON in one."""
+    level = len(place.sign) // 2
+    if place.sign[-1] == "a":
+        return json_value(text, place.end, level, len(text)) if place.quote else None
+    return place.end, end_of_value(text, place.end, level, len(text), is_prose=True)
+
+
+def _member(text: str, place: _Place) -> _Span:
+    """Return the value of name: value, in a mapping, a header or a line of a configuration."""
+    start = place.end
+    if "uthoriz" in place.name.lower():
+        return _credential(text, place)
+    if "ookie" in place.name.lower():
+        return _cookies(text, place)
+    closed = _closed_value(text, start)
+    if closed is not None:
+        return closed
+    if not place.quote:
+        return _plain(text, place)
+    begin = _after_space(text, start)
+    found = _SCALAR.match(text, begin)
+    if found is None or _is_nothing(found[0]) or not _is_secret_scalar(place.name, found[0]):
+        return None
+    return found.span()
+
+
+def _is_secret_scalar(name: str, value: str) -> bool:
+    """Tell whether a number, or a plain word in a mapping, is secret under a name."""
+    if _is_strong(name):
+        return True
+    if _NUMBER.fullmatch(value):
+        return len(value) > 5 and not _COUNTS.search(name)
+    return _is_odd(value)
+
+
+def _plain(text: str, place: _Place) -> _Span:
+    """Return a value that nothing encloses: where it is all of a line, or looks like nothing but a secret."""
+    begin = _after_space(text, place.end)
+    found = _TOKEN.match(text, begin)
+    if found is None or "\n" in text[place.end : begin]:
+        return None
+    token = found[0].split("\\n", 1)[0].split("\\r", 1)[0].rstrip(",;)]}")
+    if not token or _is_nothing(token.rstrip(".")) or _NOT_PLAIN.search(place.name):
+        return None
+    end = begin + len(token)
+    if _is_odd(token):
+        is_secret = _is_strong(place.name) or not _COUNTS.search(place.name)
+    else:
+        # A word is one where it is the only one, in a line that begins with the name.
+        line = text[max(place.begin - 80, 0) : place.begin].rpartition("\n")[2]
+        is_secret = _is_strong(place.name) and _ends_line(text, end) and not line.strip(" \t-{'\"")
+    if not is_secret:
+        return None
+    return begin, end if len(token) < _SEEN - 8 else end_of_value(text, begin, 0, len(text), is_prose=True)
+
+
+def _ends_line(text: str, end: int) -> bool:
+    rest = text[end : end + 8].lstrip(" \t,;")
+    return not rest or rest.startswith(("\r", "\n", "\\n", "\\r", "'", '"'))
+
+
+def _closed_value(text: str, start: int) -> _Span:
+    """Return a value in quotes, without them, or a list or a mapping; None where it is something else."""
+    prefix = _PREFIX.match(text, start)
+    begin = prefix.end() if prefix else start
+    quote = _QUOTE.match(text, begin)
+    if quote:
+        end = _end_of_quoted(text, quote.end(), quote[2], len(quote[1]))
+        return quote.end(), end
+    if text[begin : begin + 1] in ("[", "(", "{") and text[begin : begin + 1]:
+        return begin, _end_of_brackets(text, begin)
+    return None
+
+
+def _end_of_quoted(text: str, start: int, quote: str, before: int) -> int:
+    """Return where a text in quotes ends, whose opening quote has so many backslashes before it.
+
+    A quote in it has one more, as Python and JSON write it, and twice as many where that is in a text again;
+    or it is doubled, as in SQL.
+    """
+    at = floor = start
+    for _ in range(_MOST_MARKS):
+        at = text.find(quote, at)
+        if at < 0:
+            break
+        segment = text[floor:at]
+        run = len(segment) - len(segment.rstrip("\\"))
+        if run < before:
+            return at - run  # of the text around it
+        if _closes(run, before):
+            if before or not text.startswith(quote, at + 1):
+                return at - before
+            at += 1
+        at += 1
+        floor = at
+    return len(text)
+
+
+def _closes(run: int, before: int) -> bool:
+    """Tell whether a quote with so many backslashes before it ends a text whose opening quote had so many.
+
+    Two backslashes where there were none are one at the end of the value, or an escaped quote in a text that
+    is in another kind of quotes again: then more is hidden rather than less.
+    """
+    return run <= before or (before > 0 and (run - before) % (2 * (before + 1)) == 0)
+
+
+def _end_of_brackets(text: str, start: int) -> int:
+    """Return where a list or a mapping ends."""
+    depth, quote, before = 0, "", 0
+    for count, found in enumerate(_MARK.finditer(text, start)):
+        if count > _MOST_MARKS:
+            break
+        mark = found[2] or found[3]
+        if mark:
+            run = len(found[1] or "")
+            if not quote:
+                quote, before = mark, run
+            elif mark == quote and _closes(run, before):
+                quote = ""
+        elif not quote and not found[1]:
+            depth += 1 if found[0] in "[({" else -1
+            if depth == 0:
+                return found.end()
+    return len(text)
+
+
+def _credential(text: str, place: _Place) -> _Span:
+    """Return what stands in an Authorization header, quoted or up to the end of its line."""
+    closed = _closed_value(text, place.end)
+    if closed is not None:
+        return closed
+    begin = _after_space(text, place.end)
+    token = _TOKEN.match(text, begin)
+    if token and (_SCHEME.match(text, begin) or (_ends_line(text, token.end()) and _is_odd(token[0]))):
+        return begin, _end_of_line(text, place, begin)
+    return None
+
+
+def _cookies(text: str, place: _Place) -> _Span:
+    """Return the value of Cookie and Set-Cookie, whose attributes stay."""
+    closed = _closed_value(text, place.end)
+    if closed is not None:
+        return _first_cookie(text, place, closed)
+    begin = _after_space(text, place.end)
+    if "=" not in text[begin : begin + _SEEN]:
+        return None
+    return _first_cookie(text, place, (begin, _end_of_line(text, place, begin)))
+
+
+def _first_cookie(text: str, place: _Place, span: tuple[int, int]) -> tuple[int, int]:
+    if "set" not in place.name[:4].lower() or text[span[0] : span[0] + 1] in ("[", "(", "{"):
+        return span
+    semicolon = text.find(";", *span)
+    return span[0], semicolon if semicolon >= 0 else span[1]
+
+
+def _end_of_line(text: str, place: _Place, begin: int) -> int:
+    """Return where a header ends: with its line, or the quotes around both."""
+    before = text[place.begin - 1 : place.begin]
+    found = _END_OF_LINE[before if before in ("'", '"') else ""].search(text, begin)
+    return found.start() if found else len(text)
+
+
+def _in_pair(text: str, place: _Place) -> _Span:
+    """Return the second of two, as headers and multidicts have them: ('password', '...')."""
+    opening = place.begin - len(place.quote) - 1
+    before = text[max(opening - 1, 0) : opening + 1]
+    if place.sign != "," or not place.quote or not before.rstrip("b").endswith(("(", "[")):
+        return None
+    start = _after_space(text, place.end)
+    found = _NUMBER.match(text, start)
+    span = found.span() if found else _closed_value(text, start)
+    if span is None or text[span[0] : span[0] + 1] in ("[", "(", "{"):
+        return span
+    if "ookie" in place.name:
+        return _first_cookie(text, place, span)
+    # Of three and more it is a list of names. One that is so long is a value.
+    behind = text[span[1] : span[1] + 20].lstrip("\\'\"")
+    is_value = span[1] - span[0] > _SEEN or behind[:1] in (")", "]", "") or behind.startswith((",)", ", )"))
+    return span if is_value else None
+
+
+def _of_location(text: str, place: _Place) -> _Span:
+    """Return what Pydantic's errors() have as the input of a field: 'loc': ('password',), 'input': '...'."""
+    if "loc" not in text[max(place.begin - 80, 0) : place.begin] or not place.quote:
+        return None
+    found = _INPUT.search(text, place.end, place.end + 600)
+    return _closed_value(text, found.end()) if found else None
+
+
+def _input(text: str, begin: int, start: int, names: Names) -> _Span:
+    """Return what Pydantic's message has as the input of a field, whose name is in the line before."""
+    lines = re.split(r"\n|\\{1,8}n", text[max(begin - 600, 0) : begin])
+    if len(lines) < 2:
+        return None
+    name = lines[-2].strip().rpartition(".")[2]
+    if not name or names.key_rule(name[:100]) not in _SECRET_RULES:
+        return None
+    end = text.find(", input_type=", start, start + 4000)
+    if end < 0:
+        line = _END_OF_LINE[""].search(text, start)
+        end = max(line.start() if line else len(text), (_closed_value(text, start) or (0, 0))[1])
+    return start, end
+
+
+def _element(text: str, place: _Place) -> _Span:
+    """Return the content of an element of XML; a placeholder for one (<password>) has none."""
+    start = place.end
+    if place.sign != ">":
+        tag = _TAG.match(text, start)
+        if tag is None or tag[1]:
+            return None
+        start = tag.end()
+    qualified = text[
+        max(text.rfind("<", max(place.begin - 60, 0), place.begin), 0) + 1 : place.begin + len(place.name)
+    ]
+    end = text.find(f"</{qualified}", start, start + _NEAR)
+    if end >= 0:
+        return start, end
+    found = _TOKEN.match(text, start)
+    return found.span() if found and _is_odd(found[0]) else None
+
+
+def _part(text: str, place: _Place) -> _Span:
+    """Return the value of a field in multipart/form-data (RFC 7578)."""
+    before = text[max(place.begin - len(place.quote) - 5, 0) : place.begin - len(place.quote)]
+    if not place.quote or before.lower() != "name=":
+        return None
+    head = _HEAD_OF_PART.match(text, place.end - (len(place.sign) if place.sign != ";" else 0))
+    if head is None:
+        return None
+    found = _END_OF_PART.search(text, head.end(), head.end() + _NEAR)
+    return head.end(), found.start() if found else len(text)
+
+
+def _after_space(text: str, start: int) -> int:
+    found = _SPACE.match(text, start)
+    return found.end() if found else start
+
+
+def _is_strong(name: str) -> bool:
+    return bool(_STRONG.search(name.lower()))
+
+
+def _is_nothing(value: str) -> bool:
+    return value.rstrip(",;)]}").lower() in _NO_VALUE
+
+
+def _is_odd(value: str) -> bool:
+    """Tell whether a value is no word of a sentence, nor a short number."""
+    if len(value) < 6 or value.startswith(("(", "[", "{", "<", "%s", "%(", "$")):
+        return False
+    has_digits = any(map(str.isdigit, value[:200]))
+    if has_digits and any(map(str.isalpha, value[:200])):
+        return True
+    return value[:200].isdigit() or looks_random(value)

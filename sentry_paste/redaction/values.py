@@ -3,21 +3,41 @@
 A random value is sought anywhere. One that could be a word, a path or a URL
 is sought as a whole word and not in URLs, so that a cookie ``page=production`` does
 not blank half of an event; one that is short only where it is all of a text.
+
+Of a value its parts and its other spellings are sought too, where they are long and odd enough: ``parts``
+says what they are. Whatever a client sends, it takes a bounded number of steps and gives a bounded number
+of values; where that is not enough, the result says so, and nothing that comes from elsewhere is believed.
 """
 
 from __future__ import annotations
 
-import base64
 import binascii
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 from urllib.parse import unquote_plus
 
-from sentry_paste.redaction.forms import ADDRESS, ANYWHERE, PAIR, WHOLE, WORD, Secret, Where
+from sentry_paste.redaction import parts
+from sentry_paste.redaction.bounds import Bounds
+from sentry_paste.redaction.headers import secret_baggage
 from sentry_paste.redaction.names import USER_KEYS, Names
+from sentry_paste.redaction.needles import ADDRESS, ANYWHERE, PAIR, WHOLE, WORD, Secret, Where
 from sentry_paste.redaction.parameters import secret_parameters
 
+#: So many values a request can have; of one that has more, ``of_request`` returns more than these.
+MOST = 2000
+# So many cookies, addresses, parameters and parts are looked at, and so much text for parts.
+_STEPS = 3000
+_PARTED = 65_536
+_MOST_ADDRESSES = 400
+# Who has a longer name? And more members in a baggage than W3C has a server take?
+_LONGEST_NAME = 100
+_MOST_MEMBERS = 200
+# So much of a value tells whether it is a certificate's.
+_BEGINNING = 1000
+
+# No token or ticket is shorter that tells something of a person.
+_READABLE = 24
 # What is shorter is too likely to be found by chance.
 _LONG = 8
 _SHORT = 4
@@ -27,13 +47,27 @@ _SHORT = 4
 _WORD = re.compile("[A-Z]+|[A-Z]?[a-z]+(?:[A-Z][a-z][a-z]+)*")
 _BETWEEN_WORDS = re.compile("[-_./:,; +]")
 _DIGIT = re.compile("[0-9]")
+_LETTER = re.compile(r"[^\W\d_]")
 _LONGEST_WORD = 15
 _PATH = re.compile(r"/|[a-z][a-z0-9+.-]*://", re.IGNORECASE)
+_BASE64 = re.compile("[A-Za-z0-9+/]+={0,2}")
 # Dates, times, versions and short numbers.
 _DATE = re.compile(r"[\d\W]{1,11}|(?=\d+\D)[\d:.TZ+ -]{1,32}")
-_PARTS = re.compile(r"[\s,;=\"]+")
-_LIKE_AN_ADDRESS = re.compile("(?=.*[.:])[0-9A-Fa-f.:]{3,45}")
+# A part that stands for nothing by itself: words with a number, a number, a time in milliseconds.
+_PLAIN_PART = re.compile(
+    # A word begins with a sign or a capital, so that none is tried in two ways.
+    r"(?:[A-Z]?[a-z]{2,15}|[A-Z]{2,15})(?:[-_.][A-Z]?[a-z]{2,15}|[A-Z][a-z]{2,15}){0,3}[-_.]?\d{1,3}"
+    r"|1\d{12}|\d{1,11}|b64unicode"
+)
+_HAS_PARTS = re.compile(r"[^\w-]|--")
+_LIST = re.compile(r"[\s,;=\"]+")
+_LIKE_AN_ADDRESS = re.compile("(?=.{0,45}[.:])[0-9A-Fa-f.:]{3,45}")
 _ADDRESSES = re.compile(r"[\s,;=\"\[\]]+")
+# A distinguished name, or what Envoy says of a client's certificate.
+_SUBJECT = re.compile(r"(?:^|[,/;\s\"])(?:CN|UID|E|emailAddress)\s?=|\A(?:By|Hash|URI|DNS)=", re.IGNORECASE)
+# Of an Authorization header: name=value, as RFC 9110 section 11.2 has them, and AWS' Signature Version 4.
+_CREDENTIAL = re.compile(r"(?<![A-Za-z_])([A-Za-z_]{1,40})\s?=\s?(?:\"([^\"]{0,4000})\"|([^\s,;\"]{0,4000}))")
+_USER_INFO = re.compile(r"://([^\s/?#:@'\"<>]{1,200})(?::([^\s/?#'\"<>]{1,300}))?@")
 
 # What stands for nothing, and who is many: not sought, or only where it is all of a text.
 _NOTHING = frozenset(
@@ -53,23 +87,53 @@ _OCTAL = re.compile(r"\\([0-3][0-7][0-7]|.)")
 _NAMED = ("userid", "user", "login", "username", "email", "name", "id", "mail", "password", "cn", "eppn")
 
 
+def _bounds() -> Bounds:
+    return Bounds(_STEPS, _PARTED)
+
+
 def of_request(strings: Mapping[str, str], names: Names) -> set[Secret]:
-    """Return what is secret in a request as it came; ``expanded`` gives the forms that it can have.
+    """Return what is secret in a request as it came.
 
     Args:
         strings: the texts of a WSGI environ.
         names: which names are secret.
+
+    Returns:
+        The values; more than ``MOST`` where there may be others that were not looked at.
     """
-    found: set[Secret] = set()
     if not strings:
-        return found
-    for key, value in strings.items():
-        # Most entries are neither secret nor have parameters.
-        if value and ("=" in value or names.is_environ(key)):
-            found.update(_of_entry(key, value, names))
+        return set()
+    bounds = _bounds()
+    found: set[Secret] = set()
+    for secret in _of_strings(strings, names, bounds):
+        found.add(secret)
+        if len(found) > MOST or bounds.are_exceeded:
+            break
+    if bounds.are_exceeded and len(found) <= MOST:
+        found.update(Secret(f"\0{number}", WHOLE) for number in range(MOST + 1))
     # The server's own address is in every URL, also of a client on the same machine.
     own = {strings.get("SERVER_NAME", ""), strings.get("HTTP_HOST", "").partition(":")[0]}
     return {secret for secret in found if secret.where is not ADDRESS or secret.text not in own}
+
+
+def _of_strings(strings: Mapping[str, str], names: Names, bounds: Bounds) -> Iterator[Secret]:
+    for key, value in strings.items():
+        if bounds.are_exceeded:
+            return
+        # Most entries are neither secret nor have parameters.
+        if value and ("=" in value or names.is_environ(key)):
+            yield from _of_entry(key, value, names, bounds)
+        elif _is_secret_by_value(key, value, names):
+            yield from _of_secret(value, bounds)
+        if "@" in value and "://" in value:
+            yield from _of_user_info(value, bounds)
+        if key == "HTTP_BAGGAGE":
+            yield from _of_baggage(value, names, bounds)
+
+
+def _is_secret_by_value(key: str, value: str, names: Names) -> bool:
+    """Tell whether a header that nobody has heard of has a value that looks secret."""
+    return key.startswith("HTTP_") and names.is_unknown_header(key) and names.is_secret_header_value(value)
 
 
 def of_environ(environ: Mapping[str, Any], names: Names) -> tuple[str, ...]:
@@ -116,8 +180,9 @@ def of_cookies(texts: Iterable[str]) -> Iterator[Secret]:
     Args:
         texts: values of ``Set-Cookie``.
     """
+    bounds = _bounds()
     for text in texts:
-        yield from _cookies(text.partition(";")[0])
+        yield from _cookies(text.partition(";")[0], bounds)
 
 
 def _texts_of(value: Any) -> Iterator[str]:
@@ -129,58 +194,103 @@ def _texts_of(value: Any) -> Iterator[str]:
                 yield member
 
 
-def _of_entry(key: str, value: str, names: Names) -> Iterator[Secret]:
+def _of_entry(key: str, value: str, names: Names, bounds: Bounds) -> Iterator[Secret]:
     if "=" in value and (names.has_parameters(key) or "?" in value or (key == "PATH_INFO" and ";" in value)):
-        yield from _parameters(value, names)
+        yield from _parameters(value, names, bounds)
     if not names.is_environ(key):
+        if _is_secret_by_value(key, value, names):
+            yield from _of_secret(value, bounds)
         return
     if key == "HTTP_COOKIE":
-        yield from _cookies(value)
+        yield from _cookies(value, bounds)
         yield from _whole_cookie(value)
     elif key in ("HTTP_AUTHORIZATION", "HTTP_PROXY_AUTHORIZATION"):
-        yield from _credentials(value)
+        yield from _credentials(value, bounds)
     elif names.tells_addresses(key):
-        yield from _addresses(value)  # which may be none: "unknown", "localhost"
+        yield from _addresses(value, bounds)  # which may be none: "unknown", "localhost"
     elif key == "REMOTE_HOST" and _LIKE_AN_ADDRESS.fullmatch(value):
         # RFC 3875 section 4.1.9 lets it be the address where the name is not known, as waitress has it.
-        yield from _addresses(value)
+        yield from _addresses(value, bounds)
+    elif _is_subject(value, bounds):
+        yield from _certificate(value, bounds)
     elif key in USER_KEYS or key in ("AUTH_USER", "REMOTE_HOST"):
         yield from _person(value)
     elif names.is_personal_header(key):
         words = set(key.lower().split("_"))
         if not _is_words(value) or (words & _WHO and not words & _WHAT):
             yield from _person(value)
+        if len(value) > _LONGEST_NAME:
+            # Nobody's name: a certificate, say, whose lines are looked at one by one.
+            yield from _parted(value, bounds)
     else:
-        yield from _value(value)
-        for part in _PARTS.split(value)[:100]:
+        yield from _of_secret(value, bounds)
+
+
+def _of_secret(value: str, bounds: Bounds) -> Iterator[Secret]:
+    """Yield how a secret header's value is sought, and what stands in it as in a list."""
+    if _is_subject(value, bounds):
+        yield from _certificate(value, bounds)
+        return
+    yield from _parted(value, bounds)
+    if _LIST.search(value):
+        for part in bounds.first(dict.fromkeys(_LIST.split(value, bounds.steps + 1))):
             if part != value and len(part) >= _LONG:
                 yield from _value(part)
 
 
-def _parameters(text: str, names: Names) -> Iterator[Secret]:
-    for name, raw in secret_parameters(text, names):
+def _of_user_info(text: str, bounds: Bounds) -> Iterator[Secret]:
+    """Yield who is in the URLs of a text, with what password (RFC 3986 section 3.2.1)."""
+    if not bounds.may_read(len(text)):
+        return
+    for found in bounds.first(_USER_INFO.finditer(text)):
+        yield from _person(parts.decoded(found[1]))
+        for shown in dict.fromkeys((found[2] or "", parts.decoded(found[2] or ""))):
+            yield from _value(shown)
+
+
+def _of_baggage(text: str, names: Names, bounds: Bounds) -> Iterator[Secret]:
+    """Yield the values of those members of W3C baggage that are secret."""
+    if text.count(",") > _MOST_MEMBERS:
+        bounds.are_exceeded = True
+        return
+    for value in bounds.first(secret_baggage(text, names)):
+        for shown in dict.fromkeys((value, parts.decoded(value))):
+            yield from _person(shown)
+
+
+def _parameters(text: str, names: Names, bounds: Bounds) -> Iterator[Secret]:
+    for name, raw in secret_parameters(text, names, bounds):
         yield Secret(f"{name}={raw}", PAIR, len(name) + 1)
-        decoded = unquote_plus(raw)
-        if decoded != raw:
-            yield Secret(f"{name}={decoded}", PAIR, len(name) + 1)
-        yield from _value(raw)
+        shown = unquote_plus(raw)
+        if shown != raw:
+            yield Secret(f"{name}={shown}", PAIR, len(name) + 1)
+        yield from _parted(raw, bounds)
 
 
-def _cookies(text: str) -> Iterator[Secret]:
-    for name, value in _pairs(text):
-        yield from _value(value or name)
+def _cookies(text: str, bounds: Bounds) -> Iterator[Secret]:
+    if '"' in text:
+        pairs = bounds.first(dict.fromkeys(_quoted_pairs(text, bounds.steps + 1)))
+    else:
+        # Those too short to be sought are not looked at, however many there are.
+        pairs = bounds.first(pair for pair in dict.fromkeys(text.split(";")) if len(pair) > _SHORT)
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        value = value.strip() if equals else ""
+        yield from _parted(value or name.strip(), bounds)
         if value.startswith('"'):
             plain = value.strip('"')
-            yield from _value(plain)
+            yield from _parted(plain, bounds)
             if "\\" in plain:
                 # As http.cookies has it: an octal number of a character, or the character.
-                yield from _value(_OCTAL.sub(lambda e: chr(int(e[1], 8)) if len(e[1]) == 3 else e[1], plain))
+                yield from _parted(
+                    _OCTAL.sub(lambda e: chr(int(e[1], 8)) if len(e[1]) == 3 else e[1], plain), bounds
+                )
 
 
-def _pairs(text: str) -> Iterator[tuple[str, str]]:
-    """Yield names and values of cookies; a quoted value may hold semicolons."""
+def _quoted_pairs(text: str, most: int) -> Iterator[str]:
+    """Yield cookies; a quoted value may hold semicolons."""
     start = 0
-    while start < len(text):
+    while start < len(text) and most > 0:
         end = text.find(";", start)
         end = len(text) if end < 0 else end
         quote_at = text.find('="', start, end)
@@ -188,41 +298,67 @@ def _pairs(text: str) -> Iterator[tuple[str, str]]:
         if closing >= end:
             end = text.find(";", closing)
             end = len(text) if end < 0 else end
-        name, equals, value = text[start:end].partition("=")
-        yield name.strip(), value.strip() if equals else ""
+        if end - start > _SHORT:
+            most -= 1
+            yield text[start:end]
         start = end + 1
 
 
 def _whole_cookie(text: str) -> Iterator[Secret]:
     # One of a short value would be a parameter's lang=en.
-    if len(text) >= _LONG and (";" in text or any(_cookies(text))):
+    if len(text) >= _LONG and (";" in text or any(True for _ in _cookies(text, _bounds()))):
         yield Secret(text, ANYWHERE)
 
 
-def _credentials(text: str) -> Iterator[Secret]:
+def _credentials(text: str, bounds: Bounds) -> Iterator[Secret]:
     scheme, _, credential = text.partition(" ")
     credential = credential.strip()
     yield from _value(text)
-    yield from _value(credential)
+    yield from _parted(credential, bounds)
+    if scheme.lower() in ("basic", "apikey"):
+        yield from _user_and_password(credential)
     if scheme.lower() == "basic":
-        try:
-            decoded = base64.b64decode(credential, validate=False)
-        except (binascii.Error, ValueError):
-            return
-        for charset in ("utf-8", "latin-1"):
-            user, colon, password = decoded.decode(charset, "replace").partition(":")
-            yield from _value(user + colon + password)
-            yield from _person(user)
-            if colon:
-                yield from _value(password)
-    else:
-        for part in _PARTS.split(credential)[:100]:
+        return
+    if ":" in credential and "=" not in credential:
+        # ApiKey user:key
+        user, _, key = credential.partition(":")
+        yield from _person(user)
+        yield from _value(key)
+    pairs = bounds.first(_CREDENTIAL.finditer(credential))
+    for found in pairs:
+        name, value = found[1], found[2] or found[3] or ""
+        if name.lower() in ("username", "user", "login"):
+            yield from _person(value)
+        elif name.lower() == "credential":
+            # AWS' access key id stands before the date, the region and the service.
+            yield from _value(value.partition("/")[0])
+        elif name.lower() not in ("realm", "uri", "algorithm", "qop", "signedheaders"):
+            yield from _value(value)
+    if not pairs:
+        for part in bounds.first(_LIST.split(credential, bounds.steps + 1)):
             if len(part) >= _LONG and part != credential:
                 yield from _value(part)
 
 
-def _addresses(text: str) -> Iterator[Secret]:
-    for part in _ADDRESSES.split(text)[:1000]:
+def _user_and_password(credential: str) -> Iterator[Secret]:
+    try:
+        raw = binascii.a2b_base64(credential[: parts.LONGEST])
+    except (binascii.Error, ValueError):
+        return
+    for charset in ("utf-8", "latin-1"):
+        user, colon, password = raw.decode(charset, "replace").partition(":")
+        yield from _value(user + colon + password)
+        for shown in dict.fromkeys((user, parts.decoded(user))):
+            yield from _person(shown)
+        if colon:
+            for shown in dict.fromkeys((password, parts.decoded(password))):
+                yield from _value(shown)
+
+
+def _addresses(text: str, bounds: Bounds) -> Iterator[Secret]:
+    found = _ADDRESSES.split(text, _MOST_ADDRESSES)
+    bounds.are_exceeded |= len(found) > _MOST_ADDRESSES
+    for part in bounds.first(dict.fromkeys(found)):
         # With a port, as Forwarded has it.
         for shown in (part, part.rpartition(":")[0]):
             if _LIKE_AN_ADDRESS.fullmatch(shown.partition("%")[0]):
@@ -231,14 +367,109 @@ def _addresses(text: str) -> Iterator[Secret]:
         yield from _value(text)
 
 
+def _is_subject(text: str, bounds: Bounds) -> bool:
+    """Tell whether a value is a distinguished name, or Envoy's of a certificate; also percent-encoded."""
+    beginning = text[:_BEGINNING]
+    if "=" in beginning and _SUBJECT.search(beginning):
+        return True
+    if "%3D" not in beginning or not bounds.may_read(len(beginning)):
+        return False
+    return bool(_SUBJECT.search(parts.decoded(beginning)))
+
+
+def _certificate(text: str, bounds: Bounds) -> Iterator[Secret]:
+    """Yield who a certificate is of: of a distinguished name what is a person's."""
+    yield from _value(text)
+    for shown in dict.fromkeys((text, parts.decoded(text))):
+        if bounds.may_read(len(shown)):
+            for part in bounds.first(parts.subject_of(shown)):
+                yield from _person(part)
+
+
 def _person(text: str) -> Iterator[Secret]:
-    if text in _NOTHING:
+    yield from _name(text)
+    if "@" in text or "\\" in text:
+        for account in _accounts(text[: parts.LONGEST]):
+            yield from _name(account)
+
+
+def _name(text: str) -> Iterator[Secret]:
+    """Yield how somebody's name is sought."""
+    if not text or text in _NOTHING:
         return
-    if any(char.isdigit() or char == "@" for char in text) or len(text) > _LONGEST_WORD:
-        yield from _value(text)
+    if len(text) > _LONGEST_WORD or "@" in text or _DIGIT.search(text):
+        where = _where(text)
+        if where is None and len(text) >= _SHORT and _LETTER.search(text):
+            where = WORD
+        if where is not None:
+            yield Secret(text, where)
     else:
         where = WORD if len(text) >= _SHORT and text.lower() not in _ROLES else WHOLE
         yield Secret(text, where)
+
+
+def _accounts(text: str) -> Iterator[str]:
+    r"""Yield the account of ``CORP\alice``, ``alice@REALM`` and ``alice.liddell@example.com``."""
+    account = text.rpartition("\\")[2]
+    if account != text:
+        yield account
+    account, _, domain = account.rpartition("@")
+    if text != text.lower() and account:
+        yield text.lower()
+    # A mailbox that is a short word (info, sales) is not sought as one; an account of Kerberos is.
+    if (domain.isupper() and account.isalnum()) or (
+        len(account) > _SHORT and (not _is_words(account) or len(account) >= _LONG)
+    ):
+        yield account
+
+
+def _parted(text: str, bounds: Bounds) -> Iterator[Secret]:
+    """Yield how a value is sought, with its spellings and its parts."""
+    where = _where(text)
+    if where is None:
+        return
+    yield Secret(text, where)
+    if len(text) < _LONG or not bounds.may_read(min(len(text), parts.LONGEST)):
+        return
+    plain = parts.decoded(text) if "%" in text else text
+    if plain != text:
+        yield from _value(plain)
+        where = _where(plain)
+    if where is not ANYWHERE:
+        return  # a word, a date or a URL has no parts that are secret by themselves
+    for spelled in parts.spellings(plain):
+        if spelled != text:
+            yield from _value(spelled)
+    yield from _inner(plain, bounds)
+
+
+def _inner(text: str, bounds: Bounds) -> Iterator[Secret]:
+    """Yield what a random value is made of."""
+    has_parts = _HAS_PARTS.search(text)
+    if len(text) >= _READABLE:
+        for part in parts.glued(text):
+            yield from _value(part)
+        for user in parts.ticket_users(text):
+            yield from _person(user)
+        for name, member in bounds.first(parts.members(text)):
+            if parts.tells_who(name):
+                yield from _person(member)
+            elif _is_odd(member):
+                yield Secret(member, ANYWHERE)
+    if not has_parts:
+        return
+    found = parts.split(text)
+    for part in bounds.first(dict.fromkeys(found)):
+        if _is_odd(part):
+            yield Secret(part, ANYWHERE)
+            for spelled in parts.spellings(part):
+                if spelled != part and len(spelled) >= _LONG:
+                    yield Secret(spelled, ANYWHERE)
+
+
+def _is_odd(text: str) -> bool:
+    """Tell whether a part of a value tells one request from others, by itself."""
+    return len(text) >= _LONG and _where(text) is ANYWHERE and not _PLAIN_PART.fullmatch(text)
 
 
 def _value(text: str) -> Iterator[Secret]:
@@ -251,12 +482,21 @@ def _value(text: str) -> Iterator[Secret]:
 def _where(text: str) -> Where | None:
     if text in _NOTHING:
         return None
-    if ("/" in text and _PATH.match(text)) or _is_words(text) or _DATE.fullmatch(text):
+    if (
+        ("/" in text and _PATH.match(text) and not _is_base64(text))
+        or _is_words(text)
+        or _DATE.fullmatch(text)
+    ):
         return WORD if len(text) >= _LONG else None
     if len(text) >= _LONG:
         return ANYWHERE
-    mixed = any(map(str.isdigit, text)) and any(map(str.isalpha, text))
-    return WORD if mixed and len(text) > _SHORT else None
+    return WORD if len(text) > _SHORT and _DIGIT.search(text) and _LETTER.search(text) else None
+
+
+def _is_base64(text: str) -> bool:
+    """Tell whether what begins as a path is base64 that happens to begin with a slash."""
+    is_long = len(text) >= 40 and text.count("/") * 24 <= len(text) + 24
+    return is_long and bool(_DIGIT.search(text)) and bool(_BASE64.fullmatch(text))
 
 
 def _is_words(text: str) -> bool:

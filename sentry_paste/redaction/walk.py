@@ -6,11 +6,11 @@ import re
 from collections.abc import Mapping
 from typing import Any, Union
 
-from sentry_paste.redaction.headers import clean_header, without_passwords
+from sentry_paste.redaction.headers import clean_header
 from sentry_paste.redaction.matcher import Matcher
 from sentry_paste.redaction.members import cleaned_member, is_trivial
 from sentry_paste.redaction.names import FILTERED, Names, Rule, is_environ
-from sentry_paste.redaction.texts import clean_text
+from sentry_paste.redaction.texts import clean_texts
 
 # What Sentry's protocol says of spans, breadcrumbs, traces and mechanisms: no request has a say in it, and an
 # event without it would be refused.
@@ -228,12 +228,11 @@ class Walk:
         texts = [text for text in self._texts if type(text) is str]
         urls = [holder[key] for holder, key in self._urls]
         changed = matcher.clean_all(texts)
-        for text in texts:
-            if "=" in text or ":" in text:
-                before = changed.get(text, text)
-                cleaned = without_passwords(clean_text(before, self._names))
-                if cleaned != before:
-                    changed[text] = cleaned
+        said = clean_texts([changed.get(text, text) for text in texts] if changed else texts, self._names)
+        for text in texts if said else ():
+            before = changed.get(text, text)
+            if before in said:
+                changed[text] = said[before]
         # Keys are no places for words: what an event is made of has such names.
         renamed = matcher.clean_all(changed, is_url=True)
         self._remark(renamed)

@@ -211,13 +211,13 @@ def test_a_cookie_that_was_made_up_is_refused(proxied):
         proxied.get("/", headers={"Cookie": fine}, status=200)
 
 
-def test_a_header_full_of_cookies_takes_no_time(inbox):
+def test_a_header_full_of_cookies_takes_no_square_of_time(inbox):
     app = inbox("spool_dir = spool", environ=PROXIED).app
     header = f"{cookie_name('x' * 16)}={'0' * 64}; " * 2500  # 240 kB, more than servers take
     begun = time.process_time()
     environ = {**PROXIED, "REQUEST_METHOD": "GET", "PATH_INFO": "/", "QUERY_STRING": "&token=" * 30_000}
     list(app({**environ, "HTTP_COOKIE": header}, lambda status, headers: None))
-    assert time.process_time() - begun < 0.2
+    assert time.process_time() - begun < 5  # what takes time with the square of it takes minutes
 
 
 @given(st.text(alphabet="token=&%+;x0 ", max_size=40))

@@ -12,9 +12,9 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from sentry_paste.redaction import values
-from sentry_paste.redaction.forms import Secret, Where
 from sentry_paste.redaction.matcher import Matcher
 from sentry_paste.redaction.names import FILTERED, Names
+from sentry_paste.redaction.needles import Secret, Where
 from sentry_paste.redaction.views import Allowance
 
 RANDOM = st.text(alphabet=string.ascii_letters + string.digits + "-_+/=.", min_size=8, max_size=300).filter(
@@ -51,7 +51,7 @@ class TestAnywhere:
     @given(st.text(min_size=8, max_size=60).filter(lambda text: text.strip() == text and "\x00" not in text))
     def test_no_form_of_a_value_survives(self, value):
         assume(not value.isspace() and value not in values._NOTHING)
-        assume(len(set(value)) > 5)
+        assume(len(set(value)) > 5 and value not in FILTERED)
         # A server gives what came as latin-1.
         matcher = matcher_of(HTTP_X_API_KEY=value.encode("utf-8", "replace").decode("latin-1"))
         value = value.encode("utf-8", "replace").decode()

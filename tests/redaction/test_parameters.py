@@ -1,11 +1,17 @@
 """Which parameters are secret, and what becomes of them in queries, URLs and forms."""
 
+import json
+from urllib.parse import quote, unquote, urlencode
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sentry_sdk.scrubber import DEFAULT_DENYLIST, DEFAULT_PII_DENYLIST
 
+from sentry_paste.redaction import names
+from sentry_paste.redaction.bounds import Bounds, Search
 from sentry_paste.redaction.names import FILTERED, Names, Rule
-from sentry_paste.redaction.parameters import clean_parameters
+from sentry_paste.redaction.parameters import clean_parameters, clean_query, lower_case, secret_parameters
 
 SECRET_PARAMETERS = [
     "token", "access_token", "accessToken", "csrf_token", "password", "newPassword", "passwd", "pwd",
@@ -15,7 +21,7 @@ SECRET_PARAMETERS = [
 
 ORDINARY_PARAMETERS = [
     "page", "q", "lang", "theme", "author", "keyword", "keywords", "monkey", "size", "side", "inside",
-    "sort", "order", "next", "redirect", "code", "state", "id", "name", "limit",
+    "sort", "order", "next", "redirect", "state", "id", "name", "limit",
 ]  # fmt: skip
 
 
@@ -32,9 +38,11 @@ def test_parameter_is_ordinary(name):
 
 
 def test_parameter_is_added_by_name_or_glob():
-    names = Names(parameters=["code", "x_*"])
-    assert clean_parameters("code=1&x_a=2&y=3", names) == f"code={FILTERED}&x_a={FILTERED}&y=3"
-    assert names.key_rule("code") is Rule.SECRET
+    own = Names(parameters=["colour", "x_*"])
+    for clean in (clean_parameters, clean_query):
+        assert clean("colour=1&x_a=2&y=3", own) == f"colour={FILTERED}&x_a={FILTERED}&y=3"
+        assert clean("next=%2F%3Fcolour%3D1%26y%3D3", own) == f"next=%2F%3Fcolour%3D{FILTERED}%26y%3D3"
+    assert own.key_rule("colour") is Rule.SECRET
 
 
 @given(st.text())
@@ -47,3 +55,171 @@ def test_text_without_secret_parameters_stays(text):
 def test_ordinary_parameters_stay(pairs):
     query = "&".join(f"{name}={value}" for name, value in pairs)
     assert clean_parameters(query, Names()) == query
+
+
+NAMES = Names()
+
+
+def nested(levels, inner="/reset?token=k7-0123456789&page=3", name="next"):
+    """A URL in a URL in a URL; each is percent-encoded once more."""
+    for _ in range(levels):
+        inner = f"/login?{urlencode({name: inner})}&lang=en"
+    return inner
+
+
+class TestNested:
+    @pytest.mark.parametrize("levels", range(6))
+    def test_parameter_of_a_url_in_a_url_goes_in_place(self, levels):
+        url = nested(levels)
+        value = "k7-0123456789"
+        assert clean_query(url, NAMES) == url.replace(value, FILTERED)
+        assert clean_query(url.partition("?")[2], NAMES) == url.partition("?")[2].replace(value, FILTERED)
+        text = f"GET {url} HTTP/1.1"
+        assert clean_parameters(text, NAMES) == text.replace(value, FILTERED)
+
+    @pytest.mark.parametrize("levels", range(6))
+    def test_nested_value_is_given_as_it_stands_and_decoded(self, levels):
+        found = dict.fromkeys(secret_parameters(nested(levels, "/?token=a%2Fb%3Dc-12345"), NAMES))
+        raw = "a%2Fb%3Dc-12345"
+        for _ in range(levels):
+            raw = quote(raw, safe="")
+        assert ("token", raw) in found
+        assert ("token", "a%2Fb%3Dc-12345") in found
+
+    def test_what_is_nested_deeper_than_anything_is_hidden_with_the_parameter_that_holds_it(self):
+        url = nested(9)
+        assert clean_query(url, NAMES) == f"/login?next={FILTERED}&lang=en"
+        bounds = Bounds(100, 1000)
+        secret_parameters(url, NAMES, bounds)
+        assert bounds.are_exceeded
+
+    @pytest.mark.parametrize(
+        ("query", "expected"),
+        [
+            ('{"password":"%s","page":3}', '{"password":"{}","page":3}'),
+            ('{"page": 3, "password": "%s"}', '{"page": 3, "password": "{}"}'),
+            ('{"user":{"api_key":"%s"}}', '{"user":{"api_key":"{}"}}'),
+            ('{"password":"a\\"%s"}', '{"password":"{}"}'),
+            ('{"password":48151,"page":"%s"}', '{"password":{},"page":"%s"}'),
+        ],
+    )
+    @pytest.mark.parametrize("levels", range(4))
+    def test_member_of_json_in_a_parameter_goes_in_place(self, query, expected, levels):
+        marker = "FILTERED"
+        found, cleaned = query % "hunter2", expected.replace("%s", "hunter2").replace("{}", marker)
+        for _ in range(levels):
+            found, cleaned = quote(found, safe=""), quote(cleaned, safe="")
+        text = f"filter={found}&page=3"
+        assert clean_query(text, NAMES) == f"filter={cleaned.replace(marker, FILTERED)}&page=3"
+
+    def test_list_in_json_takes_what_else_is_in_the_parameter_with_it(self):
+        text = f"filter={quote(json.dumps({'password': ['hunter2', 'hunter3'], 'x': 1}))}&page=3"
+        cleaned = clean_query(text, NAMES)
+        assert "hunter" not in unquote(cleaned)
+        assert cleaned.endswith(f"{FILTERED}&page=3")
+
+    @pytest.mark.parametrize("value", ["null", "true", "false"])
+    def test_nothing_in_json_stays(self, value):
+        text = "filter=" + quote('{"password": ' + value + "}", safe="") + "&page=3"
+        assert clean_query(text, NAMES) == text
+
+    def test_user_and_password_of_a_nested_url_go(self):
+        url = "/go?to=https%3A%2F%2Falice%3Ahunter2%40shop.example%2Fx&page=3"
+        assert clean_query(url, NAMES) == f"/go?to=https%3A%2F%2F{FILTERED}%40shop.example%2Fx&page=3"
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("https://x/cb#access_token=abc&state_of=1", "https://x/cb#access_token={}&state_of=1"),
+        ("/a;jsessionid=abc/b;v=1?page=3", "/a;jsessionid={}/b;v=1?page=3"),
+        ("/a;jsessionid=abc?page=3", "/a;jsessionid={}?page=3"),
+        ("/a?page=3?token=abc&lang=en", "/a?page=3?token={}&lang=en"),
+        ("page=3;token=abc", "page=3;token={}"),
+        ("token=ab;cd&page=3", "token={}&page=3"),
+        ("token=ab?cd=/ef&page=3", "token={}&page=3"),
+        ("%74oken=abc&page=3", "%74oken={}&page=3"),
+        ("t%6Fken=abc&page=3", "t%6Fken={}&page=3"),
+        ("token%C3%A9=abc&page=3", "token%C3%A9={}&page=3"),
+        ("%C3%A9token=abc&page=3", "%C3%A9token={}&page=3"),
+        ("user%5Bpin%5D=1234&page=3", "user%5Bpin%5D={}&page=3"),
+        ("'page=3&token=abc'", "'page=3&token={}'"),
+        ("b'token=abc&page=3'", "b'token={}&page=3'"),
+        ("\u0130=1&token=abc", "\u0130=1&token={}"),
+        ("token=", "token="),
+    ],
+)
+def test_every_place_of_a_parameter_in_a_url(url, expected):
+    assert clean_query(url, NAMES) == expected.format(FILTERED)
+
+
+@pytest.mark.parametrize("name", [name for name in SECRET_PARAMETERS if NAMES.is_parameter(name)])
+def test_search_leaps_to_every_name_that_is_secret(name):
+    assert clean_query(f"a=1&{name}=x&b=2", NAMES) == f"a=1&{name}={FILTERED}&b=2"
+    assert clean_query(f"a=1&{name.upper()}=x&b=2", NAMES) == f"a=1&{name.upper()}={FILTERED}&b=2"
+
+
+def test_search_leaps_to_every_name_that_the_sdk_s_lists_have():
+    for name in (*DEFAULT_DENYLIST, *DEFAULT_PII_DENYLIST):
+        assert clean_query(f"a=1&{name}=x", NAMES) == f"a=1&{name}={FILTERED}"
+
+
+CODES = ["device_code", "otp_code", "SAMLResponse", "oidc_state", "client_assertion", "mykey", "sessionstate"]
+
+
+@pytest.mark.parametrize("word", sorted([*names._SECRET_WORDS, *names._CODES, *CODES]))
+def test_search_leaps_to_every_word_that_is_secret(word):
+    for name in (word, word.upper(), f"x_{word}"):
+        if NAMES.is_parameter(name):
+            assert clean_query(f"a=1&{name}=x", NAMES) == f"a=1&{name}={FILTERED}"
+
+
+@given(st.text(alphabet="tokenpaswrd=&%253D26?#;/'\"{}:[]\\ \u0130", max_size=200))
+def test_any_text_is_cleaned_and_a_clean_one_stays(text):
+    cleaned = clean_query(text, NAMES)
+    assert clean_query(cleaned, NAMES) == cleaned
+    clean_parameters(text, NAMES)
+    secret_parameters(text, NAMES)
+
+
+@given(st.text(max_size=60))
+def test_lower_case_keeps_every_place(text):
+    assert len(lower_case(text + "\u0130")) == len(text) + 1
+
+
+class TestLinear:
+    """What a client sends does not make it look twice: steps are counted, not timed."""
+
+    @pytest.fixture
+    def steps(self, monkeypatch):
+        counted = []
+
+        class Counted(Search):
+            def __iter__(self):
+                for hit in super().__iter__():
+                    counted.append(hit)
+                    yield hit
+
+        monkeypatch.setattr("sentry_paste.redaction.parameters.Search", Counted)
+        return counted
+
+    @pytest.mark.parametrize(
+        "piece", ["token=1&", "?a=", "a=token", "monkey=1&", '"token":"', "%253Dtoken%253D"]
+    )
+    def test_names_are_looked_at_once_and_not_for_ever(self, steps, piece):
+        clean_query(piece * 10_000, NAMES)
+        assert len(steps) <= 501
+
+    def test_text_that_is_longer_than_may_be_read_is_not(self, steps):
+        bounds = Bounds(500, 1000)
+        assert secret_parameters("token=abc&" * 1000, NAMES, bounds) == []
+        assert bounds.are_exceeded
+        assert steps == []
+
+    def test_rest_of_too_many_is_hidden(self):
+        cleaned = clean_query("&".join(f"monkey{number}=1" for number in range(2000)), NAMES)
+        assert cleaned.endswith(FILTERED)
+        assert "monkey1999" not in cleaned
+        bounds = Bounds(500, 100_000)
+        secret_parameters("&".join(f"monkey{number}=1" for number in range(2000)), NAMES, bounds)
+        assert bounds.are_exceeded

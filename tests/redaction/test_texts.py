@@ -1,11 +1,18 @@
 """What text itself says is secret."""
 
+import json
+from types import SimpleNamespace
+from urllib.parse import parse_qs
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sentry_paste.redaction.bounds import Bounds, Search
 from sentry_paste.redaction.names import FILTERED, Names
-from sentry_paste.redaction.texts import clean_text
+from sentry_paste.redaction.texts import clean_text, clean_texts
+
+NAMES = Names()
 
 
 @pytest.mark.parametrize(
@@ -49,3 +56,280 @@ def test_other_text_stays(text):
 @given(st.text(alphabet="abp=&?/%:;'\" \\", max_size=60))
 def test_text_without_a_secret_name_stays(text):
     assert clean_text(text, Names()) == text
+
+
+KEYS = [
+    "pwd", "session_id", "sessionid", "jwt", "cookie", "signature", "access_key", "auth_key", "api-key",
+    "apiKey", "privateKey", "sessionId", "X-Csrf-Token", "proxy-authorization", "pin", "otp", "cvv",
+]  # fmt: skip
+PIECES = [
+    "password=", "{'password': [", "<password>", 'name="password"', "('token', ", "token: a ", "pin=1 ",
+    "input_value=", "curl -u a ", "authorization: ", "cookie: a ", "'loc': ('pin',), ", "?key=1&",
+]  # fmt: skip
+
+
+class TestMappings:
+    """Text that was made of a mapping, by whatever made it."""
+
+    @pytest.mark.parametrize(
+        ("text", "expected"),
+        [
+            ("{'password': ['hunter2'], 'page': ['3']}", "{'password': {}, 'page': ['3']}"),
+            ("{'password': ('hunter2', 1), 'page': 3}", "{'password': {}, 'page': 3}"),
+            ("{b'password': [b'hunter2']}", "{b'password': {}}"),
+            ("<QueryDict: {'password': ['hunter2']}>", "<QueryDict: {'password': {}}>"),
+            ("ImmutableMultiDict([('password', 'hunter2')])", "ImmutableMultiDict([('password', '{}')])"),
+            ("MultiDict([('password', ['hunter2', 'x'])])", "MultiDict([('password', {})])"),
+            ('[["password", "hunter2"], ["page", "3"]]', '[["password", "{}"], ["page", "3"]]'),
+            ("[(b'password', b'hunter2')]", "[(b'password', b'{}')]"),
+            ('["X-Api-Key", "hunter2"]', '["X-Api-Key", "{}"]'),
+            ('{"password": ["hunter2", "x]"], "page": 3}', '{"password": {}, "page": 3}'),
+            ('{"password": {"value": "hunter2", "b": "}"}, "page": 3}', '{"password": {}, "page": 3}'),
+            ('{"pin": 1234, "page": 3}', '{"pin": {}, "page": 3}'),
+            ('{"otp":123456,"cvv":123}', '{"otp":{},"cvv":{}}'),
+            ('{"session_id": 48151623}', '{"session_id": {}}'),
+            ("{'password': SecretStr('hunter2')}", "{'password': SecretStr('{}')}"),
+            ("User(name='x', password='hunter2', pin=1234)", "User(name='x', password='{}', pin={})"),
+            ('{:password=>"hunter2", :page=>3}', '{:password=>"{}", :page=>3}'),
+            ("{'password': 'hun", "{'password': '{}"),
+            ("{'password': ['hun", "{'password': {}"),
+        ],
+    )
+    def test_value_goes(self, text, expected):
+        assert clean_text(text, NAMES) == expected.replace("{}", FILTERED)
+
+    @pytest.mark.parametrize(
+        "key",
+        KEYS,
+    )
+    def test_every_key_that_counts_elsewhere(self, key):
+        for made in (repr, json.dumps):
+            text = made({key: "hunter2", "page": "3"})
+            assert clean_text(text, NAMES) == text.replace("hunter2", FILTERED)
+
+    @given(st.text(max_size=40), st.sampled_from([repr, json.dumps, str]), st.integers(0, 3))
+    def test_whatever_the_value_is(self, value, made, times):
+        # As a text in a text in a text, with a quote in it of every kind.
+        value = f"q'\"\\{value}q8fh23fh28hf2"
+        text = made({"a": "b", "password": value, "page": "3"})
+        for _ in range(times):
+            text = made(text) if made is not str else json.dumps(text)
+        cleaned = clean_text(text, NAMES)
+        assert "q8fh23fh28hf2" not in cleaned
+        assert "'" in cleaned or '"' in cleaned
+        assert (
+            cleaned.replace("\\", "").replace('"', "'").endswith(f"{FILTERED}', 'page': '3'}}" + "'" * times)
+        )
+
+    @given(st.lists(st.text(max_size=20), min_size=1, max_size=3), st.sampled_from([repr, json.dumps]))
+    def test_whatever_is_in_the_list(self, found, made):
+        text = made({"password": [f"{value}q8fh23fh28hf2" for value in found], "page": "3"})
+        cleaned = clean_text(text, NAMES)
+        assert cleaned.replace('"', "'") == f"{{'password': {FILTERED}, 'page': '3'}}"
+
+    def test_what_is_clean_stays_clean(self):
+        text = clean_text("password=hunter2&pin=1 {'token': 'abc', 'pwd': ['x']} Cookie: a=b", NAMES)
+        assert clean_text(text, NAMES) == text
+
+    def test_parsed_form(self):
+        text = repr(parse_qs("password=hunter2&page=3"))
+        assert clean_text(text, NAMES) == f"{{'password': {FILTERED}, 'page': ['3']}}"
+
+    def test_namespace(self):
+        text = repr(SimpleNamespace(password="hunter2", page=3))
+        assert clean_text(text, NAMES) == f"namespace(password='{FILTERED}', page=3)"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("password: hunter2", "password: {}"),
+        ("db:\n  password: hunter\n  port: 5432", "db:\n  password: {}\n  port: 5432"),
+        ("[db]\npassword = hunter\nport = 5432", "[db]\npassword = {}\nport = 5432"),
+        ("HOME=/root\nDB_PASSWORD=hunter\nLANG=C", "HOME=/root\nDB_PASSWORD={}\nLANG=C"),
+        ("api_key=hunter2x", "api_key={}"),
+        ("wrong password: hunter2x for alice", "wrong password: {} for alice"),
+        ("UPDATE u SET password='it''s hunter2' WHERE id=1", "UPDATE u SET password='{}' WHERE id=1"),
+        ('<user id="1" password="hunter2"/>', '<user id="1" password="{}"/>'),
+        (
+            "<user><password>hunter2</password><id>1</id></user>",
+            "<user><password>{}</password><id>1</id></user>",
+        ),
+        ('<ns:Password a="b">hunter2</ns:Password>', '<ns:Password a="b">{}</ns:Password>'),
+        ("<token><value>hunter2</value></token>", "<token>{}</token>"),
+        ("Authorization: Bearer hunter2", "Authorization: {}"),
+        ("GET /\r\nAuthorization: Basic aHVudGVyMg==\r\nHost: x", "GET /\r\nAuthorization: {}\r\nHost: x"),
+        ('Authorization: Digest username="hunter2", uri="/"', "Authorization: {}"),
+        ("b'Authorization: Bearer hunter2\\r\\nHost: x'", "b'Authorization: {}\\r\\nHost: x'"),
+        ("Cookie: a=hunter2; b=hunter2\r\nHost: x", "Cookie: {}\r\nHost: x"),
+        ('Cookie: a="hunter2"; b=hunter2\nHost: x', "Cookie: {}\nHost: x"),
+        ("Set-Cookie: a=hunter2; Path=/", "Set-Cookie: {}; Path=/"),
+        ("{'Set-Cookie': 'a=hunter2; Path=/'}", "{{'Set-Cookie': '{}; Path=/'}}"),
+        ("X-Api-Key: hunter2", "X-Api-Key: {}"),
+        ("curl -u alice:hunter2 https://x/", "curl -u alice:{} https://x/"),
+        ("curl --user alice:hunter2 https://x/", "curl --user alice:{} https://x/"),
+        ("['curl', '-u', 'alice:hunter2']", "['curl', '-u', 'alice:{}']"),
+        ("curl -H 'Authorization: Bearer hunter2' https://x/", "curl -H 'Authorization: {}' https://x/"),
+        ("postgres://alice:hunter2@host/db", "postgres://{}@host/db"),
+        ("GET /?next=%2Freset%3Ftoken%3Dhunter2%26x HTTP", "GET /?next=%2Freset%3Ftoken%3D{}%26x HTTP"),
+        ("/x?filter=%7B%22pin%22%3A%22hunter2%22%7D done", "/x?filter=%7B%22pin%22%3A%22{}%22%7D done"),
+        ("/x?key=hunter2&page=3", "/x?key={}&page=3"),
+    ],
+)
+def test_value_goes_from_every_kind_of_text(text, expected):
+    assert clean_text(text, NAMES) == expected.format(FILTERED)
+
+
+class TestForms:
+    BODY = (
+        '--b\r\nContent-Disposition: form-data; name="password"\r\n{more}\r\nhunter2\r\n'
+        '--b\r\nContent-Disposition: form-data; name="page"\r\n\r\n3\r\n--b--\r\n'
+    )
+
+    @pytest.mark.parametrize("more", ["", "Content-Type: text/plain\r\n"])
+    @pytest.mark.parametrize("made", [str, repr, lambda text: repr(text.encode()), json.dumps])
+    def test_field_of_multipart(self, made, more):
+        text = made(self.BODY.format(more=more))
+        assert clean_text(text, NAMES) == text.replace("hunter2", FILTERED)
+
+    def test_field_with_the_name_of_a_file(self):
+        text = self.BODY.format(more="").replace('"password"', '"password"; filename="x"')
+        assert clean_text(text, NAMES) == text.replace("hunter2", FILTERED)
+
+
+class TestPydantic:
+    MESSAGE = (
+        "1 validation error for Login\n{field}\n  String should have at least 8 characters "
+        "[type=string_too_short, input_value={value}, input_type=str]\n    For further information visit x"
+    )
+
+    @pytest.mark.parametrize("value", ["'hunter2'", "{'a': 'hunter2'}", "['hunter2', 5]", "48151"])
+    @pytest.mark.parametrize("field", ["password", "user.password", "users.0.api_key"])
+    @pytest.mark.parametrize("made", [str, repr])
+    def test_input_of_a_secret_field_goes(self, made, field, value):
+        text = made(self.MESSAGE.format(field=field, value=value))
+        expected = self.MESSAGE.format(field=field, value=FILTERED)
+        assert clean_text(text, NAMES).strip("'\"") == made(expected).strip("'\"")
+
+    def test_input_of_another_field_stays(self):
+        text = self.MESSAGE.format(field="colour", value="'green'")
+        assert clean_text(text, NAMES) == text
+
+    def test_secret_member_of_an_input_goes(self):
+        text = self.MESSAGE.format(field="page", value="{'password': 'hunter2', 'x': 1}")
+        assert clean_text(text, NAMES) == text.replace("hunter2", FILTERED)
+
+    def test_errors_as_mappings(self):
+        for text in (
+            "{'type': 'x', 'loc': ('body', 'password'), 'msg': 'y', 'input': 'hunter2'}",
+            '{"type":"x","loc":["body","password"],"msg":"y","input":"hunter2","ctx":{}}',
+        ):
+            assert clean_text(text, NAMES) == text.replace("hunter2", FILTERED)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"password":null, "token": None, "pin": ""}',
+        "password: the field is required",
+        "token: expected ')'",
+        "the password is wrong: try again",
+        "ValueError: password: must be at least 8 characters",
+        "SyntaxError: unexpected token: EOF",
+        "unexpected token: line 12",
+        "invalid token: foo",
+        "x == password == y",
+        "def f(token: str, password: str) -> None",
+        "Field(password=None, token=None)",
+        "{'max_tokens': 5, 'token_count': 12345, 'tokens': 3}",
+        "fields ['password', 'username', 'email'] are required",
+        "KeyError: 'password'",
+        "usage: login <user> <password> [--page]",
+        "shipping: standard, spin=5, pinned: yes",
+        '{"shipping": "standard", "spin": "round", "monkey": "x", "code": "green"}',
+        "password_reset_url: https://x/reset",
+        "http://x/?next=%2Fshop%3Fpage%3D3&filter=%7B%22colour%22%3A%22green%22%7D",
+        "1:2:3 a=b, c: d; e=>f <g h='i'>j</g>",
+        "tar -u files; sort --user x",
+        "Cookie: none",
+        "Authorization: required",
+        "contact info@example.com or see https://x/@alice",
+    ],
+)
+def test_innocent_text_stays(text):
+    assert clean_text(text, NAMES) == text
+
+
+class TestLinear:
+    """What a client sends does not make it look twice: steps are counted, not timed."""
+
+    @pytest.fixture
+    def steps(self, monkeypatch):
+        counted = []
+
+        class Counted(Search):
+            def __iter__(self):
+                for hit in super().__iter__():
+                    counted.append(hit)
+                    yield hit
+
+        monkeypatch.setattr("sentry_paste.redaction.texts.Search", Counted)
+        return counted
+
+    @pytest.mark.parametrize(
+        "piece",
+        PIECES,
+    )
+    def test_places_are_looked_at_once_and_not_for_ever(self, steps, piece):
+        clean_text(piece * 10_000, NAMES)
+        assert len(steps) <= 501
+
+    def test_rest_of_too_many_is_hidden(self):
+        cleaned = clean_text("pin: a b\n" * 600 + "password: hunter2", NAMES)
+        assert cleaned.endswith(FILTERED)
+        assert "hunter2" not in cleaned
+
+    def test_several_texts_can_share_the_number(self):
+        bounds = Bounds(2, 0)
+        assert clean_text("password=a1&pin=1", NAMES, bounds) == f"password={FILTERED}&pin={FILTERED}"
+        assert clean_text("x=1 password=a1", NAMES, bounds) == f"x=1 {FILTERED}"
+
+    def test_value_of_too_many_quotes_goes_to_the_end(self):
+        assert (
+            clean_text("{'password': '" + "\\'" * 5000 + "', 'a': 1}", NAMES) == f"{{'password': '{FILTERED}"
+        )
+
+
+@given(st.text(alphabet="pasword=:'\"\\[](){}<>,;&?% \n\r-uin_value\u0130", max_size=200))
+def test_any_text_is_cleaned(text):
+    clean_text(f"{text}password: {text}", NAMES)
+
+
+class TestTogether:
+    TEXTS = (
+        "green",
+        "a: b",
+        "password=hunter2",
+        "('token', 'hunter2')",
+        "http://a:hunter2@x/",
+        "pin",
+        "=1",
+        "",
+    )
+
+    @given(st.permutations(TEXTS))
+    def test_texts_are_cleaned_as_each_is(self, texts):
+        each = {text: clean_text(text, NAMES) for text in texts}
+        expected = {text: cleaned for text, cleaned in each.items() if cleaned != text}
+        assert clean_texts(texts, NAMES) == expected
+        assert len(expected) == 3
+
+    @given(st.lists(st.text(alphabet="pin=1: \u0130\n'", max_size=12)))
+    def test_any_texts_are_cleaned_as_each_is(self, texts):
+        each = {text: clean_text(text, NAMES) for text in texts}
+        assert clean_texts(texts, NAMES) == {text: clean for text, clean in each.items() if clean != text}
+
+    def test_they_share_how_many_places_are_looked_at(self):
+        texts = [f"{number} " + "pin: a b\n" * 100 + "password: hunter2" for number in range(100)]
+        cleaned = clean_texts(texts, NAMES)
+        assert not any("hunter2" in cleaned[text] for text in texts)

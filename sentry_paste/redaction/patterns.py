@@ -1,0 +1,206 @@
+"""What the ini names to be replaced by its shape, whoever put it there, in all that is sent."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterable, Mapping
+from itertools import accumulate
+from typing import Any
+
+from sentry_paste.redaction.names import FILTERED
+from sentry_paste.redaction.shapes import MAY_HAVE, NAMES, Searched, TooManyError, spans_in
+
+# What the protocol says of events, spans, traces and items; ids among them may be any digits.
+# https://develop.sentry.dev/sdk/data-model/event-payloads/
+_OF_EVENTS = frozenset(
+    {"check_in_id", "debug_meta", "dist", "environment", "event_id", "level", "measurements", "modules"}
+    | {"monitor_config", "monitor_slug", "platform", "release", "sdk", "start_timestamp", "timestamp"}
+    | {"transaction_info", "type"}
+)
+# And breadcrumbs.
+_OF_SPANS = frozenset({"parent_span_id", "segment_id", "span_id", "start_timestamp", "timestamp", "trace_id"})
+_OF_TRACES = frozenset(
+    {"environment", "org_id", "public_key", "release", "replay_id", "sample_rand", "sample_rate", "trace_id"}
+)
+_OF_ITEMS = frozenset(
+    {"end_timestamp", "level", "severity_number", "severity_text", "status", "time_unix_nano", "type", "unit"}
+    | {"value"}
+    | _OF_SPANS
+)
+_OF_ATTRIBUTES = frozenset(
+    {"sentry.dist", "sentry.environment", "sentry.profiler_id", "sentry.release", "sentry.replay_id"}
+    | {"sentry.sdk.name", "sentry.sdk.version", "sentry.segment.id", "sentry.trace.parent_span_id"}
+)
+_NOTHING: frozenset[str] = frozenset()
+
+
+class Patterns:
+    """What is looked for in all that is sent.
+
+    Args:
+        names: of ``NAMES``, in any order.
+
+    Raises:
+        ValueError: there is no such pattern.
+    """
+
+    def __init__(self, names: Iterable[str] = ()) -> None:
+        names = set(names)
+        if not names.issubset(NAMES):
+            raise ValueError(f"expected some of {', '.join(NAMES)}, not {min(names.difference(NAMES))!r}")
+        self._names = [name for name in NAMES if name in names]
+        # An integer of JSON is no text, and may be the number of a card.
+        self._integers = range(10**12, 10**19) if "credit_card" in names else range(0)
+
+    def __bool__(self) -> bool:
+        return bool(self._names)
+
+    def clean(self, text: str) -> str:
+        """Return a text without what is looked for.
+
+        Args:
+            text: any.
+        """
+        return self.clean_all([text]).get(text, text)
+
+    def clean_file(self, text: str) -> str:
+        """Return the text of a file without what is looked for; what has a null character in it is no text.
+
+        Args:
+            text: decoded somehow.
+        """
+        return text if "\0" in text else self.clean(text)
+
+    def clean_all(self, texts: Iterable[str]) -> dict[str, str]:
+        """Return what becomes of texts, of those that change.
+
+        Args:
+            texts: any; nothing is found across two of them.
+        """
+        listed = list(dict.fromkeys(texts))
+        searched = Searched("\n" + "\n".join(listed))
+        try:
+            spans = sorted(spans_in(self._names, searched))
+        except TooManyError:
+            return {text: FILTERED for text in listed if MAY_HAVE.search(text)}
+        if not spans:
+            return {}
+        starts = list(accumulate((len(text) + 1 for text in listed), initial=1))
+        cleaned: dict[str, str] = {}
+        index = 0
+        while index < len(spans):
+            at = bisect_right(starts, spans[index][0]) - 1
+            begin = index
+            while index < len(spans) and spans[index][0] < starts[at + 1]:
+                index += 1
+            cleaned[listed[at]] = _without(listed[at], starts[at], spans[begin:index])
+        return cleaned
+
+    def clean_event(self, event: dict[str, Any]) -> None:
+        """Take what is looked for out of an event or a transaction, but for what the protocol says of it.
+
+        Args:
+            event: as the SDK has serialised it; it is changed.
+        """
+        kept = {id(event): _OF_EVENTS}
+        contexts = event.get("contexts")
+        trace = contexts.get("trace") if isinstance(contexts, dict) else None
+        if isinstance(trace, dict):
+            kept[id(trace)] = _OF_SPANS
+            kept[id(trace.get("dynamic_sampling_context"))] = _OF_TRACES
+        breadcrumbs = event.get("breadcrumbs")
+        crumbs = breadcrumbs.get("values") if isinstance(breadcrumbs, dict) else None
+        for entry in (*_listed(event.get("spans")), *_listed(crumbs)):
+            kept[id(entry)] = _OF_SPANS
+        self._clean_tree(event, kept)
+
+    def clean_item(self, item: dict[str, Any]) -> None:
+        """Take what is looked for out of a log item, a metric or a streamed span.
+
+        Args:
+            item: as the SDK has it before it is queued; it is changed, but not what it shares with others.
+        """
+        kept = {id(item): _OF_ITEMS}
+        attributes = item.get("attributes")
+        if isinstance(attributes, dict):
+            attributes = item["attributes"] = {key: _plain(value) for key, value in attributes.items()}
+            kept[id(attributes)] = _OF_ATTRIBUTES
+        self._clean_tree(item, kept)
+
+    def _clean_tree(self, root: Any, kept: Mapping[int, frozenset[str]]) -> None:
+        """Clean all texts and keys of a tree.
+
+        Args:
+            root: of it; what it holds is changed.
+            kept: which keys' values stay, by the identity of a mapping.
+        """
+        nodes: list[Any] = [root]
+        texts: set[str] = set()
+        for node in nodes:  # which grows
+            if isinstance(node, dict):
+                texts.update(key for key in node if isinstance(key, str))
+            stay = kept.get(id(node), _NOTHING)
+            for key, value in _entries(node):
+                if isinstance(value, str):
+                    texts.add(value)
+                elif isinstance(value, (dict, list)):
+                    if key not in stay:
+                        nodes.append(value)
+                elif type(value) is int and value in self._integers:
+                    texts.add(str(value))
+        cleaned = self.clean_all(texts)
+        if cleaned:
+            for node in nodes:
+                self._change(node, cleaned, kept.get(id(node), _NOTHING))
+
+    def _change(self, node: Any, cleaned: Mapping[str, str], stay: frozenset[str]) -> None:
+        for key, value in list(_entries(node)):
+            if isinstance(value, str):
+                if value in cleaned and key not in stay:
+                    node[key] = cleaned[value]
+            elif type(value) is int and value in self._integers and key not in stay:
+                node[key] = cleaned.get(str(value), value)
+        if isinstance(node, dict) and not cleaned.keys().isdisjoint(node):
+            members = list(node.items())
+            node.clear()
+            numbers: dict[str, int] = {}
+            for key, value in members:
+                node[_new_key(node, cleaned.get(key, key), numbers)] = value
+
+
+#: Where the ini asks for none.
+NO_PATTERNS = Patterns()
+
+
+def _without(text: str, offset: int, spans: Iterable[tuple[int, int]]) -> str:
+    """Return a text without some of its spans, which are in order, may overlap, and count from elsewhere."""
+    parts, done = [], 0
+    for start, end in spans:
+        if start - offset >= done:
+            parts += [text[done : start - offset], FILTERED]
+        done = max(done, end - offset)
+    return "".join([*parts, text[done:]])
+
+
+def _listed(found: Any) -> list[Any]:
+    return found if isinstance(found, list) else []
+
+
+def _entries(node: Any) -> Iterable[tuple[Any, Any]]:
+    return node.items() if isinstance(node, dict) else enumerate(node)
+
+
+def _new_key(node: Mapping[str, Any], key: str, numbers: dict[str, int]) -> str:
+    """Return a key that a mapping does not have yet: two that are hidden are still two."""
+    name = key
+    while name in node:
+        numbers[key] = numbers.get(key, 1) + 1
+        name = f"{key} {numbers[key]}"
+    return name
+
+
+def _plain(value: Any) -> Any:
+    """Return an attribute as it will be sent: ``sentry_sdk.utils.format_attribute``."""
+    if value is None or isinstance(value, (str, bool, int, float)):
+        return value
+    return list(value) if isinstance(value, (list, tuple)) else repr(value)

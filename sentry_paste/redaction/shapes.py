@@ -1,0 +1,593 @@
+"""Values that are personal by their shape: addresses, numbers of cards and accounts, tokens, telephones.
+
+Nothing here knows the request: what has such a shape is replaced wherever it stands, where the ini asks for
+it with ``redact_patterns``. Numbers have to be right (their length, their prefix, their check digits), so
+that ids, times and amounts stay.
+
+A search takes time in proportion to its text. Regular expressions find candidates: no repetition overlaps
+with what follows it, and most begin with a literal, which a search leaps to. Whether a candidate is right is
+looked at in Python, for so many of them and no more: beyond that, texts that may have one are hidden whole.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from collections.abc import Callable, Collection, Iterator, Mapping
+from typing import AnyStr
+
+# How many candidates of a payload are looked at: some, and one more for so many characters.
+_CANDIDATES = 1000
+_CHARACTERS = 400
+# In how many characters an @ and other beginnings may be: a look is quick there, but not free.
+_CHARACTERS_OF_MARK = 50
+
+# What stands before a value in encoded text and may end with a letter or a digit all the same, and how it
+# begins: in URLs, in strings as Python and JSON show them, and of colours on a terminal.
+_ESCAPES = {
+    b"%": rb"%(?:25)?[0-9A-Fa-f]{2}",
+    b"\\": rb"\\(?:u[0-9A-Fa-f]{4}|x[0-9A-Fa-f]{2}|[abfnrtv])",
+    b"[": rb"\[[0-9;]{1,8}m",
+}
+_ENDS_ESCAPE = re.compile(rb"(?:%s)\Z" % b"|".join(_ESCAPES.values()))
+_LONGEST_ESCAPE = 10
+
+_SEPARATORS = b" +-\xa0"
+# Spaces that do not break, hyphens, and the dash that some have in their place.
+_ODD_SEPARATORS = {
+    "\u2007": "\xa0",
+    "\u202f": "\xa0",
+    "\u2010": "-",
+    "\u2011": "-",
+    "\u2012": "-",
+    "\u2013": "-",
+}
+
+
+def _shape_of(code: int) -> int:
+    character = bytes([code])
+    if character.isdigit():
+        return ord("0")
+    if character.isalpha():
+        return ord("A" if character.isupper() else "a")
+    return ord("-") if character in _SEPARATORS else code
+
+
+_SHAPE = bytes(map(_shape_of, range(256)))
+_WITHOUT_DIGITS = bytes(ord("0") if bytes([code]).isdigit() else code for code in range(256))
+
+
+class Searched:
+    """Text in the forms that searches want it in; a place in one is the same place in all.
+
+    Args:
+        text: it begins with a line's end.
+
+    Attributes:
+        text: the same.
+        data: a byte for each character, where what is beyond Latin-1 is a question mark.
+    """
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        if not text.isascii():
+            for odd, plain in _ODD_SEPARATORS.items():
+                text = text.replace(odd, plain)
+        self.data = text.encode("latin-1", "replace")
+        self._shape = b""
+
+    @property
+    def shape(self) -> bytes:
+        """The data with ``0`` for digits, ``A`` and ``a`` for letters, ``-`` for what separates groups."""
+        if not self._shape:
+            self._shape = self.data.translate(_SHAPE)
+        return self._shape
+
+
+# Where a candidate begins and ends, and whether it is right.
+_Candidate = tuple[int, int, bool]
+
+
+def _begins(data: bytes, start: int) -> bool:
+    """Tell whether a value can begin at a place: before it is no letter or digit that is not of an escape."""
+    if not start or not data[start - 1 : start].isalnum():
+        return True
+    return _ENDS_ESCAPE.search(data, max(0, start - _LONGEST_ESCAPE), start) is not None
+
+
+def _is_of_more(data: bytes, start: int, end: int) -> bool:
+    """Tell whether digits are a part of a decimal, or of an id or a range with dashes."""
+    before, after = data[max(0, start - 2) : start], data[end : end + 2]
+    return (before[1:] in (b".", b"-") and before[:1].isdigit()) or (
+        after[:1] in (b".", b"-") and after[1:].isdigit()
+    )
+
+
+class TooManyError(Exception):
+    """More of a text may be of a shape than is looked at."""
+
+
+def _refuse_too_many(text: AnyStr, mark: AnyStr) -> None:
+    """Refuse text in which every few characters something may begin.
+
+    Raises:
+        TooManyError: it is such a text.
+    """
+    if text.count(mark) > _CANDIDATES + len(text) // _CHARACTERS_OF_MARK:
+        raise TooManyError
+
+
+# --- Numbers of cards: prefixes and lengths as the brands publish them, the check digit of ISO/IEC 7812-1.
+
+_BRANDS = (
+    ("Visa", "4", (13, 16, 19)),
+    ("Mastercard", "5[1-5]|222[1-9]|22[3-9]|2[3-6]|27[01]|2720", (16,)),
+    ("American Express", "3[47]", (15,)),
+    ("Diners Club", "30[0-5]|3[689]", (14, 16, 17, 18, 19)),
+    ("Discover", "6011|64[4-9]|65", (16, 17, 18, 19)),
+    ("JCB", "352[89]|35[3-8]", (16, 17, 18, 19)),
+    ("UnionPay", "62", (16, 17, 18, 19)),
+    ("Maestro", "50|5[6-8]|6", (16, 17, 18, 19)),
+)
+_PREFIXES = {
+    length: re.compile("|".join(prefix for _, prefix, lengths in _BRANDS if length in lengths).encode())
+    for length in range(13, 20)
+}
+# A digit that counts twice, and the sum of the two that it becomes.
+_TWICE = bytes((0, 2, 4, 6, 8, 1, 3, 5, 7, 9)[code - 48] if 48 <= code < 58 else 0 for code in range(256))
+
+# A shape in which digits that a card may begin with are ``2``, letters ``a``, and all but them ``-``.
+_CARD_SHAPE = bytes(
+    ord("2" if chr(code) in "23456" else "0" if chr(code).isdigit() else "a" if chr(code).isalpha() else "-")
+    if code < 128
+    else ord("-")
+    for code in range(256)
+)
+_CARD = re.compile(rb"-2[02]{12,18}(?![02a])")
+# Behind an escape; of a URL in a URL on its own, which is quicker than something optional.
+_ESCAPED_CARDS = {
+    mark: re.compile(escape + rb"([2-6][0-9]{12,18})(?![0-9A-Za-z])")
+    for mark, escape in {**_ESCAPES, b"%": rb"%[0-9A-Fa-f]{2}", b"%25": rb"%25[0-9A-Fa-f]{2}"}.items()
+}
+
+# In groups, as they stand in a shape, ``_`` being the separator: all but the last digit of the first group,
+# and what follows. A search begins with the rest, which it leaps to.
+_LAYOUTS = (
+    (rb"000", rb"0_0000_0000_0", rb"0{0,3}(?!0)(?:_0000(?!0)){0,6}(?:_0{1,3}(?!0))?"),
+    (rb"000", rb"0_000000_0000", rb"0?"),
+    (rb"000", rb"0_000_000_000", rb""),
+    (rb"00000", rb"0_0000000000000", rb""),
+)
+
+
+def _grouped(separator: bytes) -> Iterator[tuple[bytes, int, re.Pattern[bytes]]]:
+    """Yield what a search of groups begins with, how many digits are before that, and the search."""
+    for before, literal, after in _LAYOUTS:
+        parts = (part.replace(b"_", separator) for part in (literal, before + literal, after))
+        pattern = rb"%s(?<=%s)%s(?![0Aa])" % tuple(parts)
+        yield literal.replace(b"_", separator), len(before), re.compile(pattern)
+
+
+_GROUPED_CARDS = {separator: tuple(_grouped(separator)) for separator in (b"-", b"%00")}
+
+
+def _cards(searched: Searched) -> Iterator[_Candidate]:
+    data, shape = searched.data, searched.shape
+    if b"0000000000000" in shape:
+        for found in _CARD.finditer(data.translate(_CARD_SHAPE)):
+            yield found.start() + 1, found.end(), _is_whole_card(data, found.start() + 1, found.end())
+        for mark, pattern in _ESCAPED_CARDS.items():
+            for found in pattern.finditer(data) if mark in data else ():
+                yield found.start(1), found.end(), _is_whole_card(data, *found.span(1))
+    separators = [b"-", *([b"%00"] if b"%20" in data else [])] if b"0000" in shape else []
+    for separator in separators:
+        for literal, before, pattern in _GROUPED_CARDS[separator]:
+            if literal in shape:
+                yield from _grouped_cards(data, shape, pattern, before)
+
+
+def _is_whole_card(data: bytes, start: int, end: int) -> bool:
+    return _is_card(data[start:end]) and not _is_of_more(data, start, end)
+
+
+def _grouped_cards(
+    data: bytes, shape: bytes, pattern: re.Pattern[bytes], before: int
+) -> Iterator[_Candidate]:
+    found = pattern.search(shape)
+    while found:
+        start = found.start() - before
+        groups, separator = _groups(data[start : found.end()])
+        end = start + len(separator.join(groups))
+        if _begins(data, start) and not _is_of_more(data, start, end):
+            first, last = _card_among(groups)
+            begin = start + len(separator.join([*groups[:first], b""]))
+            yield begin, start + len(separator.join(groups[:last])), last > 0
+        else:
+            yield start, end, False
+        found = pattern.search(shape, end)
+
+
+_SEPARATOR = re.compile(rb"%20|[^0-9A-Za-z]")
+_WORD = re.compile(rb"[0-9A-Za-z]*")
+
+
+def _groups(text: bytes) -> tuple[list[bytes], bytes]:
+    """Return the groups that a text begins with, all with the same separator between them, and that."""
+    odd = _SEPARATOR.search(text)
+    separator = odd[0] if odd else b" "
+    groups = text.split(separator)
+    for index, group in enumerate(() if b"".join(groups).isalnum() else groups):
+        if not group.isalnum():
+            word = _WORD.match(group)
+            return [*groups[:index], word[0] if word else b""], separator
+    return groups, separator
+
+
+def _card_among(groups: list[bytes]) -> tuple[int, int]:
+    """Return the first group of a card, and the first after it; twice 0 where there is none."""
+    if len(groups) > 5 and len(groups[5]) == 4:
+        # A row of numbers that have four digits each, unless it is a row of cards.
+        cards = (b"".join(groups[at : at + 4]) for at in range(0, len(groups) - 3, 4))
+        return (0, len(groups)) if len(groups) % 4 < 2 and all(map(_is_card, cards)) else (0, 0)
+    # There may be a group more: behind it its code or when it ends, before it a year.
+    for first, last in ((0, 5), (0, 4), (0, 3), (0, 2), (1, 5)):
+        if last <= len(groups) and _is_card(b"".join(groups[first:last])):
+            return first, last
+    return 0, 0
+
+
+def _is_card(digits: bytes) -> bool:
+    prefixes = _PREFIXES.get(len(digits))
+    if prefixes is None or not prefixes.match(digits):
+        return False
+    once, twice = digits[-1::-2], digits[-2::-2]
+    if (sum(once) - 48 * len(once) + sum(twice.translate(_TWICE))) % 10:
+        return False
+    # Cards of 13 digits have nearly died out; numbers of articles (EAN), whose check digit counts others
+    # three times, have not.
+    return len(digits) > 13 or (sum(once) + 3 * sum(twice) - 48 * 25) % 10 != 0
+
+
+# --- Numbers of bank accounts, ISO 13616: what the registry (release 101) says of their lengths.
+
+_IBAN_LENGTHS = {
+    country.encode(): length
+    for length, countries in {
+        15: "NO",
+        16: "BE",
+        18: "DK FI FK FO GL NL SD",
+        19: "MK SI",
+        20: "AT BA EE KZ LT LU MN XK",
+        21: "CH HR LI LV",
+        22: "BG BH CR DE GB GE IE ME RS VA",
+        23: "AE GI IL IQ OM SO TL",
+        24: "AD CZ ES MD PK RO SA SE SK TN VG",
+        25: "LY PT ST",
+        26: "IS TR",
+        27: "BI DJ FR GR IT MC MR SM",
+        28: "AL AZ BY CY DO GT HN HU LB NI PL SV",
+        29: "BR EG PS QA UA",
+        30: "JO KW MU YE",
+        31: "MT SC",
+        32: "LC",
+        33: "RU",
+    }.items()
+    for country in countries.split()
+}
+_FOLDED = _SHAPE.replace(b"a", b"A")
+_IBAN = rb"(AA00(?:[A0]{11,30}|(?:(?:-|%00)[A0]{4}){2,7}(?:(?:-|%00)[A0]{1,3})?)(?![0A]))"
+# At the beginning of a word, and behind what ``_ESCAPES`` has, as it stands in a shape without lower case.
+_IBANS = {
+    b"": re.compile(_IBAN.replace(b"AA00", rb"AA00(?<![0A].{4})")),
+    b"%": re.compile(rb"%[0A]{2,4}?" + _IBAN),
+    b"\\": re.compile(rb"\\A[0A]{0,4}?" + _IBAN),
+    b"[": re.compile(rb"\[[0;]{1,8}A" + _IBAN),
+}
+_NUMBERS = {code: b"%d" % int(chr(code), 36) for code in b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"}
+
+
+def _ibans(searched: Searched) -> Iterator[_Candidate]:
+    data = searched.data
+    view = data.translate(_FOLDED)
+    if b"A" in view and b"AA00" in view:
+        for mark, pattern in _IBANS.items():
+            if mark in data:
+                yield from _ibans_in(data, view, pattern)
+
+
+def _ibans_in(data: bytes, view: bytes, pattern: re.Pattern[bytes]) -> Iterator[_Candidate]:
+    found = pattern.search(view)
+    while found:
+        start, end = found.span(1)
+        length = _iban_length(data[start:end])
+        # What comes next may look like a part of it, and be one itself.
+        yield start, start + length, bool(length)
+        found = pattern.search(view, start + (length or 4))
+
+
+def _iban_length(text: bytes) -> int:
+    """Return how long the number is that a text begins with, separators included; 0 where there is none."""
+    length = _IBAN_LENGTHS.get(text[:2].upper(), 0)
+    if not length:
+        return 0
+    groups, separator = _groups(text)
+    if len(groups) > 1:
+        # In lower case it is written without spaces; what has groups of such letters is a dump.
+        groups = groups[: -(-length // 4)] if text[:1].isupper() else []
+    number = b"".join(groups)
+    if len(number) != length or not (number.isupper() or number.islower()):
+        return 0
+    number = number.upper()
+    # ISO 7064, MOD 97-10.
+    account, check = number[4:], number[:4]
+    if not account.isdigit():
+        account = _with_numbers(account)
+    if int(account + _with_numbers(check)) % 97 != 1:
+        return 0
+    return len(separator.join(groups))
+
+
+def _with_numbers(text: bytes) -> bytes:
+    """Return digits and letters with numbers for letters, 10 for A."""
+    return b"".join([_NUMBERS[code] for code in text])
+
+
+# --- Tokens: JWS and JWE in their compact form, RFC 7515 section 7.1 and RFC 7516 section 7.1.
+
+_PART = rb"[0-9A-Za-z_-]*"
+# A header, which begins with {" as base64 has it; behind it and claims the rest may have been cut off.
+_JWT = re.compile(
+    rb"eyJ[0-9A-Za-z_-]{10,}(\.(?:eyJP(?:\.P(?:\.P\.P)?)?|P\.P(?:\.P\.P)?))?".replace(b"P", _PART)
+)
+# A longer header is not decoded.
+_LONGEST_HEADER = 16_384
+
+
+def _jwts(searched: Searched) -> Iterator[_Candidate]:
+    if "eyJ" in searched.text:
+        for found in _JWT.finditer(searched.data):
+            yield (
+                found.start(),
+                found.end(),
+                found.start(1) > 0 and _is_header(searched.data[found.start() : found.start(1)]),
+            )
+
+
+def _is_header(text: bytes) -> bool:
+    if len(text) > _LONGEST_HEADER:
+        return True
+    try:
+        header = base64.urlsafe_b64decode(text + b"=" * (-len(text) % 4))
+    except binascii.Error:
+        return False
+    return b'"alg"' in header
+
+
+# --- E-mail addresses: what people have of RFC 5321 section 4.1.2, without quoted names and address literals.
+
+# Letters of other scripts, RFC 6531 and RFC 5890; without their punctuation.
+_BEYOND_ASCII = (
+    "\u00c0-\u1fff\u2c00-\u2dff\u3040-\ud7ff\uf900-\ufdff\ufe70-\ufefe\uff66-\uffdc\U00010000-\U000effff"
+)
+_LETTER = f"0-9A-Za-z{_BEYOND_ASCII}"
+_TOP = rf"xn--[0-9A-Za-z-]{{2,59}}|[A-Za-z]{{2,24}}|[{_BEYOND_ASCII}]{{2,24}}"
+# A version (package@1.2.3) or a scale (image@2x.png).
+_NO_DOMAIN = r"(?!v?[0-9]{1,9}\.[0-9]|[0-9.]{1,9}x\.)"
+_AT = re.compile(rf"@{_NO_DOMAIN}((?:[{_LETTER}][{_LETTER}_-]{{0,62}}\.){{1,8}})({_TOP})(?![0-9A-Za-z])")
+_ENCODED = "(?:%(?:25)?[89A-Fa-f][0-9A-Fa-f])"  # of a letter beyond ASCII
+_ENCODED_DOMAIN = (
+    rf"{_NO_DOMAIN}((?:(?=[{_LETTER}%])[{_LETTER}_-]{{0,63}}(?:{_ENCODED}[{_LETTER}_-]{{0,63}}){{0,20}}\.){{1,8}})"
+    rf"({_TOP}|{_ENCODED}{{2,72}})(?![0-9A-Za-z])"
+)
+# What an address has in its middle: as it is, in a URL, in a URL in a URL.
+_MIDDLES = {
+    "@": _AT,
+    "%40": re.compile("%40" + _ENCODED_DOMAIN),
+    "%2540": re.compile("%2540" + _ENCODED_DOMAIN),
+}
+_NAME_BACKWARDS = re.compile(rf"[{_LETTER}._%+-]*")
+# Most names are shorter.
+_USUAL_NAME = 128
+# A longer one is hidden as it is.
+_LONGEST_NAME = 4096
+# An escape in a name that stands for what is not of a name, so that the name begins behind it.
+_ENDS_BEFORE_NAME = re.compile(r".*%(?:25)*(?!2[5BbDdEe]|5[Ff]|[89A-Fa-f])[0-9A-Fa-f]{2}", re.DOTALL)
+_ENDS_BACKSLASH_ESCAPE = re.compile(r"u[0-9A-Fa-f]{4}|x[0-9A-Fa-f]{2}|[abfnrtv]")
+_ENDS_COLOUR = re.compile(r"[0-9]{1,3}m")
+_BEFORE_NAME = re.compile(r"(?:[.+-]|%(?![89A-Fa-f][0-9A-Fa-f]))*")
+_PLACEHOLDER = re.compile(r"%[a-z]")
+# Ends of files and of systemd's units, which are no top-level domains.
+_NO_TOP = frozenset(
+    {"avif", "bmp", "cfg", "class", "cjs", "conf", "css", "csv", "dll", "doc", "docx", "ejs", "exe", "gif"}
+    | {"gz", "htm", "html", "ico", "ini", "jar", "jpeg", "jpg", "js", "json", "jsx", "less", "lock", "log"}
+    | {"map", "mjs", "pdf", "php", "png", "rb", "rst", "scss", "sql", "svg", "tar", "tgz", "tiff", "tmp"}
+    | {"toml", "ts", "tsx", "ttf", "txt", "vue", "wasm", "webp", "whl", "woff", "xls", "xlsx", "xml", "yaml"}
+    | {"yml", "device", "mount", "path", "scope", "service", "slice", "socket", "swap", "target", "timer"}
+)
+# Domains of which a file may be called: alice@example.com.csv.
+_BEFORE_END_OF_FILE = re.compile(
+    rf"(?:[{_LETTER}_-]{{1,63}}\.){{1,8}}?"
+    r"(?:com|org|net|edu|gov|info|io|eu|at|au|be|br|ca|ch|cn|cz|de|dk|es|fi|fr|in|it|jp|nl|no|nz|pl|pt|ru|se|uk|us)"
+    r"(?![0-9A-Za-z])"
+)
+# Whose mail nobody reads: git@github.com:name/repository.
+_NOBODY = frozenset({"git", "hg"})
+
+
+def _emails(searched: Searched) -> Iterator[_Candidate]:
+    text = searched.text
+    for mark, pattern in _MIDDLES.items():
+        if mark not in text:
+            continue
+        _refuse_too_many(text, mark)
+        done = 0
+        for found in pattern.finditer(text):
+            end = _end_of_domain(text, found)
+            start = _start_of_name(text, done, found.start()) if end else found.start()
+            yield start, end, start < found.start()
+            done = found.end()
+
+
+def _end_of_domain(text: str, found: re.Match[str]) -> int:
+    """Return where a domain ends, 0 where it is none."""
+    if found[2].lower() not in _NO_TOP:
+        return found.end()
+    shorter = _BEFORE_END_OF_FILE.match(text, found.start(1), found.end(1))
+    return shorter.end() if shorter else 0
+
+
+def _start_of_name(text: str, lowest: int, end: int) -> int:
+    """Return where the name before an @ begins; where the @ is, if there is none."""
+    low = max(lowest, end - _USUAL_NAME)
+    name = _name_before(text, low, end)
+    if len(name) == end - low:
+        name = _name_before(text, lowest, end)
+    start = end - len(name)
+    before = text[start - 1 : start]
+    if _PLACEHOLDER.fullmatch(name) or (before == ")" and len(name) == 1) or name in _NOBODY:
+        return end
+    if "%" in name and len(name) < _LONGEST_NAME:
+        escape = _ENDS_BEFORE_NAME.match(name)
+        start += escape.end() if escape else 0
+    elif before == "\\":
+        escape = _ENDS_BACKSLASH_ESCAPE.match(name)
+        start += escape.end() if escape else 0
+    elif before in "[;" and (escape := _ENDS_COLOUR.match(name)):
+        start += escape.end()
+    found = _BEFORE_NAME.match(text, start, end)
+    return found.end() if found else end
+
+
+def _name_before(text: str, low: int, end: int) -> str:
+    found = _NAME_BACKWARDS.match(text[low:end][::-1])
+    return text[end - found.end() : end] if found else ""
+
+
+# --- Telephone numbers: E.164 with its plus sign, North American ones as they are written there, RFC 3966.
+
+_COUNTRIES = re.compile(
+    rb"1|7|2[07]|3[0-469]|4[013-9]|5[1-8]|6[0-6]|8[1246]|9[0-58]"
+    rb"|21[1-368]|22\d|23\d|24\d|25[0-8]|26\d|29[017-9]"
+    rb"|35\d|37[0-8]|38[0-35-79]|42[013]|50\d|59\d|67[02-9]|68[0-35-9]|69[0-2]"
+    rb"|80[08]|85[02356]|87[08]|88[0-368]|96[0-8]|97[0-79]|99[2-68]"
+)
+_SPACE = rb"[ ./\xa0-]"
+_MANY_DIGITS = rb"(?=(?:[ ./()\xa0-]{0,2}[0-9]){8})"
+_INTERNATIONAL = re.compile(
+    rb"\+(?=[1-9])" + _MANY_DIGITS + rb"[0-9]{1,15}(?:(?:_?\(|\)_?|_)[0-9]{1,12}){0,7}".replace(b"_", _SPACE)
+)
+_ENCODED_SPACE = rb"(?:%20|%2[Ff]|[+./-])"
+_ENCODED_INTERNATIONAL = re.compile(
+    rb"%2[Bb](?=(?:%2[089Ff]|[0-9+./()-]){8})([1-9][0-9]{0,14}(?:(?:_?(?:%28|\()|(?:%29|\))_?|_)[0-9]{1,12}){0,7})".replace(
+        b"_", _ENCODED_SPACE
+    )
+)
+_GROUPS = re.compile(rb"((?:%2[089Ff]|[^0-9])*)([0-9]+)")
+# The digits that a number has at least and at most.
+_FEWEST, _MOST = 8, 15
+# Of its groups with one digit: +33 1 23 45 67 89.
+_MOST_SINGLES = 2
+# Where numbers have six digits, which look like an amount with a sign elsewhere: the Faroe Islands, Andorra.
+_IN_THREES = (b"298", b"376")
+_AMERICAN_AREA = re.compile(rb"1[^0-9]*[2-9]")
+# Of digits that are all ``0``, behind what an area ends with.
+_AMERICAN = re.compile(rb"000-0000(?:(?<=[-) +].{8})|(?<=%00.{8}))(?![0-9A-Za-z])")
+_AREA = re.compile(
+    rb"(?:1[ .-])?(?:\([2-9][0-9]{2}\)[ +]?|[2-9][0-9]{2}-)\Z|%28[2-9][0-9]{2}%29(?:%20|\+)?\Z"
+)
+_TEL = re.compile(rb"tel(?::|%3a)(?:\+|%2b)?\(?[0-9](?:[().-]{0,2}[0-9]){3,18}")
+
+
+def _phones(searched: Searched) -> Iterator[_Candidate]:
+    data = searched.data
+    digits = data.translate(_WITHOUT_DIGITS)
+    if b"+" in data and b"+0" in digits:
+        _refuse_too_many(digits, b"+0")
+        for found in _INTERNATIONAL.finditer(data):
+            yield _international(data, found.start(), found.end(), found[0][1:])
+    if b"%2B" in data or b"%2b" in data:
+        for found in _ENCODED_INTERNATIONAL.finditer(data):
+            yield _international(data, found.start(), found.end(), found[1])
+    if b"-" in data and b"000-0000" in digits:
+        for found in _AMERICAN.finditer(digits):
+            yield _american(data, found.start(), found.end())
+    if b"tel" in data or b"Tel" in data or b"TEL" in data:
+        lower = data.lower()
+        _refuse_too_many(lower, b"tel:")
+        for found in _TEL.finditer(lower):
+            yield found.start(), found.end(), _begins(data, found.start())
+
+
+def _international(data: bytes, start: int, end: int, text: bytes) -> _Candidate:
+    if not _begins(data, start) or data[start - 1 : start] == b"+":
+        return start, end, False
+    ends_in_word = data[end : end + 1].isalnum() and data[end : end + 1] != b"x"
+    length = _length_of_number(text, ends_in_word)
+    return start, end - len(text) + length, bool(length)
+
+
+def _length_of_number(text: bytes, ends_in_word: bool) -> int:
+    """Return how much of digits in groups is a telephone number with its country, 0 where nothing is."""
+    groups = _GROUPS.findall(text)[: -1 if ends_in_word else None]
+    country = _COUNTRIES.match(groups[0][1]) if groups else None
+    if country is None:
+        return 0
+    # Those have one length, so that a number behind them is known to be another.
+    exactly = 11 if country[0] in (b"1", b"7") else 0
+    count = length = used = best = 0
+    singles = dots = 0
+    for index, (separator, digits) in enumerate(groups):
+        singles += len(digits) == 1 and index > 0 and b"(" not in separator
+        dots += b"." in separator
+        if singles > _MOST_SINGLES or count + len(digits) > (exactly or _MOST):
+            break
+        count, length = count + len(digits), length + len(separator) + len(digits)
+        # With one dot it is a number with decimals.
+        if count >= (exactly or _FEWEST) and dots != 1:
+            best, used = length, index
+    if country[0] == b"1" and not _AMERICAN_AREA.match(text):
+        return 0
+    is_amount = used == 2 and all(
+        len(digits) == 3 and separator in (b" ", b".", b"\xa0") for separator, digits in groups[1:3]
+    )
+    return 0 if is_amount and country[0] not in _IN_THREES else best
+
+
+def _american(data: bytes, start: int, end: int) -> _Candidate:
+    area = _AREA.search(data, max(0, start - 14), start)
+    begin = area.start() if area else start
+    return begin, end, area is not None and _begins(data, begin) and not _is_of_more(data, begin, end)
+
+
+_SEARCHES: Mapping[str, Callable[[Searched], Iterator[_Candidate]]] = {
+    "email": _emails,
+    "credit_card": _cards,
+    "iban": _ibans,
+    "jwt": _jwts,
+    "phone": _phones,
+}
+# What a text has at least for any of them.
+MAY_HAVE = re.compile("[@0-9]|eyJ")
+#: The names that ``redact_patterns`` takes.
+NAMES = tuple(_SEARCHES)
+
+
+def spans_in(names: Collection[str], searched: Searched) -> Iterator[tuple[int, int]]:
+    """Yield where in a text values of some shapes are.
+
+    Args:
+        names: of the shapes.
+        searched: the text.
+
+    Raises:
+        TooManyError: more may be one than are looked at.
+    """
+    left = _CANDIDATES + len(searched.text) // _CHARACTERS
+    for name in names:
+        for start, end, is_right in _SEARCHES[name](searched):
+            left -= 1
+            if left < 0:
+                raise TooManyError
+            if is_right:
+                yield start, end
