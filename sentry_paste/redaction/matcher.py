@@ -9,7 +9,17 @@ from itertools import accumulate
 from sentry_paste.redaction.extents import Heads, Span
 from sentry_paste.redaction.finder import Finder
 from sentry_paste.redaction.names import FILTERED
-from sentry_paste.redaction.needles import WHOLE, Needle, Secret, is_unreserved, needles_of, seed_of
+from sentry_paste.redaction.needles import (
+    ADDRESS,
+    ANYWHERE,
+    WHOLE,
+    Needle,
+    Secret,
+    is_unreserved,
+    needles_of,
+    seed_of,
+    signs_of,
+)
 from sentry_paste.redaction.views import Allowance, TooMuchError, View, decoded, has_escapes
 
 #: More values than these are no browser's doing: what may hold one of them must not be sent.
@@ -26,6 +36,13 @@ _LEVELS = 3
 # With less in common with all its forms, a value is sought in whatever has escapes; pieces that are shorter
 # still are everywhere, and the more there are of them, the more so.
 _SHORT_SEED, _SHORT_SEED_OF_MANY, _MANY = 4, 7, 64
+
+# Of so many values it is looked at which is a part of which, from so many characters on.
+_FEW, _SHORTEST_PART = 40, 8
+
+_ENCODED = frozenset({ANYWHERE, ADDRESS})
+# So short a text has none of them most of the time, and it is a waste to make them ready.
+_SHORT = 8192
 
 _ELLIPSES = ("...", "…")
 # A text that is nothing but a secret that was shown.
@@ -49,21 +66,37 @@ class Matcher:
         self._secrets = list(secrets)
         self.is_beyond = len(self._secrets) > MOST_SECRETS
         self._is_ready = False
+        self._signs: list[str] | None = None
 
     def __bool__(self) -> bool:
         return bool(self._secrets)
+
+    def _may_be_in(self, text: str) -> bool:
+        """Tell whether a short text may have a secret, without making anything ready."""
+        if self._signs is None:
+            self._signs = [*_ELLIPSES]
+            for secret in self._secrets:
+                self._signs += {secret.text} if secret.where is WHOLE else signs_of(secret) or {""}
+        return any(sign in text for sign in self._signs)
+
+    def _parts(self) -> list[str]:
+        """Return the values that are sought encoded, and that others may have in them."""
+        if len(self._secrets) > _FEW:
+            return []
+        return [text for text, where, _ in self._secrets if where in _ENCODED and len(text) >= _SHORTEST_PART]
 
     def _make_ready(self) -> None:
         self._is_ready = True
         # Where it is all of a text.
         self._whole: set[str] = set()
         needles: list[Needle] = []
+        texts = self._parts()
         for secret in self._secrets:
             if secret.where is WHOLE:
                 text = secret.text
                 self._whole |= {text, f"'{text}'", f'"{text}"', f"b'{text}'"}
             else:
-                needles += needles_of(secret)
+                needles += needles_of(secret, not _has_another(secret.text, texts))
         self._heads = Heads(needles)
         self._finder = Finder(self._heads.texts)
         escapable = {found.text for found in needles if not (found.is_run or is_unreserved(found.text))}
@@ -93,9 +126,12 @@ class Matcher:
             return {}
         if self.is_beyond:
             return dict.fromkeys(texts, FILTERED)
-        if not self._is_ready:
-            self._make_ready()
         listed = list(texts)
+        if not self._is_ready:
+            together = "\n".join(listed)
+            if len(together) < _SHORT and not self._may_be_in(together):
+                return {}
+            self._make_ready()
         changed = {} if is_url else dict.fromkeys(self._whole.intersection(listed), FILTERED)
         for text, spans in self._found(listed, is_url):
             if spans is not None:
@@ -176,6 +212,11 @@ class Matcher:
             joined.add_to(candidates[index], spans)
 
 
+def _has_another(text: str, parts: list[str]) -> bool:
+    """Tell whether one of a few values is a part of another: then it is found wherever that is encoded."""
+    return text.isascii() and any(part in text and part != text for part in parts)
+
+
 #: Of a request that has none.
 NO_SECRETS = Matcher(())
 
@@ -186,8 +227,15 @@ class _Joined:
     def __init__(self, texts: list[str]) -> None:
         self.texts = texts
         self.text = "\n".join(texts)
-        self._ends = list(accumulate(len(text) + 1 for text in texts))
+        # Made with the first place: most texts have none.
+        self._made_ends: list[int] = []
         self.spans: dict[int, list[Span]] = {}
+
+    @property
+    def _ends(self) -> list[int]:
+        if not self._made_ends:
+            self._made_ends = list(accumulate(len(text) + 1 for text in self.texts))
+        return self._made_ends
 
     def indexes_of(self, places: Iterable[int]) -> list[int]:
         """Return which texts have something at one of these places."""
@@ -196,10 +244,11 @@ class _Joined:
 
     def add(self, spans: Iterable[Span]) -> None:
         """Add spans of the whole; one that has no end goes on to the end of its text."""
+        ends = self._ends
         for start, end in spans:
-            index = bisect_right(self._ends, start)
+            index = bisect_right(ends, start)
             size = len(self.texts[index])
-            before = self._ends[index] - size - 1
+            before = ends[index] - size - 1
             last = size if end < 0 else min(end - before, size)
             self.spans.setdefault(index, []).append((start - before, last))
 

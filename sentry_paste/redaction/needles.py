@@ -23,6 +23,12 @@ HEAD = 64
 
 # What is shorter is no text that is sought encoded.
 _SHORTEST_ENCODED = 8
+# Three places in base64, and hex of either case.
+_PLAIN_FORMS = 5
+# A shorter piece of base64 is in a text by chance.
+_SHORTEST_CORE = 7
+# What is shorter is in every text.
+_SHORTEST_SIGN = 3
 # So much of a value is in its needles for base64 and hex.
 _ENCODED = 12
 
@@ -30,7 +36,7 @@ _ENCODED = 12
 _UNRESERVED = re.compile(r"[A-Za-z0-9_.~-]*")
 _RUNS = re.compile("[A-Za-z0-9_.~-]+")
 _PERCENT = re.compile("%[0-9A-Fa-f]{2}")
-_WITHOUT_SIGNS = re.compile("[+/]")
+_SIGNS = re.compile("[+/]")
 
 
 class Where(IntEnum):
@@ -87,11 +93,12 @@ class Needle(NamedTuple):
     is_run: bool = False
 
 
-def needles_of(secret: Secret) -> Iterator[Needle]:
+def needles_of(secret: Secret, is_encoded: bool = True) -> Iterator[Needle]:
     """Yield what is to be sought for a value.
 
     Args:
         secret: as a request has it.
+        is_encoded: whether it is sought in base64 and hex too.
     """
     text, where, kept = secret
     if where is ADDRESS:
@@ -105,9 +112,37 @@ def needles_of(secret: Secret) -> Iterator[Needle]:
         if not is_unreserved(text):
             for form in _meanings(text):
                 yield Needle(form, where, kept if form.startswith(text[:kept]) else 0, len(text) > LONGEST)
-    if where is not PAIR and len(text) >= _SHORTEST_ENCODED:
+    if is_encoded and where is not PAIR and len(text) >= _SHORTEST_ENCODED:
         for core in _encoded(text[: LONGEST // 4]):
             yield Needle(core, ANYWHERE, is_run=True)
+
+
+def signs_of(secret: Secret) -> set[str] | None:
+    """Return texts of which one is in every text that has a value in any form; None where none is known.
+
+    They are much cheaper than needles.
+
+    Args:
+        secret: as a request has it.
+    """
+    text = secret.text
+    head = text[:HEAD]
+    if _UNRESERVED.fullmatch(head):
+        found = {head}
+    elif "\\" in head or "&" in head:
+        return None  # it may be escaped itself: what of it stays is not known
+    elif secret.where is ADDRESS:
+        if "." in head:
+            return None  # an IPv4 address within one of IPv6 has a notation without any part of the others
+        longest = max((group.lstrip("0") for group in head.split(":")), key=len)
+        found = {longest.lower(), longest.upper()}
+    else:
+        found = {seed_of(text)}
+    if min(map(len, found)) < _SHORTEST_SIGN:
+        return None
+    if secret.where is not PAIR and len(text) >= _SHORTEST_ENCODED:
+        found |= _encoded(text[: LONGEST // 4])
+    return found
 
 
 def is_unreserved(text: str) -> bool:
@@ -169,27 +204,39 @@ def _native(text: str) -> set[str]:
 
 def _encoded(text: str) -> set[str]:
     """Return what is in a value's base64, wherever in it the value begins, and in its hex."""
-    forms = [text]
-    if not text.isascii():
-        forms += [native for native in _native(text) if len(native) >= _SHORTEST_ENCODED]
-    elif "%" in text:
-        forms.append(unquote(text))
-    found = set()
+    found: set[str] = set()
+    if text.isascii():
+        forms = [text, unquote(text)] if "%" in text else [text]
+    else:
+        forms = [text, *(native for native in _native(text) if len(native) >= _SHORTEST_ENCODED)]
     for form in forms:
-        raw = form.encode("utf-8", "replace")[:_ENCODED]
-        if len(raw) < _SHORTEST_ENCODED:
-            continue
-        for before, cut in ((b"", 0), (b"\0", 2), (b"\0\0", 3)):
-            whole = len(raw) + len(before)
-            core = binascii.b2a_base64(before + raw)[cut : whole * 8 // 6].decode()
-            found.add(core)
-            if "+" in core or "/" in core:
+        raw = form[:_ENCODED].encode("utf-8", "replace")[:_ENCODED]
+        if len(raw) >= _SHORTEST_ENCODED:
+            cores = _cores(raw)
+            found.update(cores)
+            together = "".join(cores)
+            if "+" in together or "/" in together:
                 # Other signs in the alphabet for URLs (RFC 4648 section 5), more of them in a URL.
-                piece = max(_WITHOUT_SIGNS.split(core), key=len)
-                found |= {core.replace("+", "-").replace("/", "_"), piece if len(piece) > 6 else ""}
-        as_hex = raw[:_SHORTEST_ENCODED].hex()
-        found |= {as_hex, as_hex.upper()}
-    return found
+                for core in cores:
+                    found |= {core.replace("+", "-").replace("/", "_"), max(_SIGNS.split(core), key=len)}
+            as_hex = raw[:_SHORTEST_ENCODED].hex()
+            found |= {as_hex, as_hex.upper()}
+    return {core for core in found if len(core) >= _SHORTEST_CORE} if len(found) > _PLAIN_FORMS else found
+
+
+def _cores(raw: bytes) -> tuple[str, str, str]:
+    """Return what the base64 of some bytes is, whatever stands before and behind them."""
+    size = len(raw)
+    padding = -(1 + size) % 3, -(2 + size) % 3, -size % 3
+    # One call for all three places at which they may begin.
+    first, second, third = raw + b"\0" * padding[2], b"\0" + raw + b"\0" * padding[0], b"\0\0" + raw
+    encoded = binascii.b2a_base64(first + second + third + b"\0" * padding[1], newline=False).decode()
+    at, then = len(first) // 3 * 4, (len(first) + len(second)) // 3 * 4
+    return (
+        encoded[: size * 8 // 6],
+        encoded[at + 2 : at + (size + 1) * 8 // 6],
+        encoded[then + 3 : then + (size + 2) * 8 // 6],
+    )
 
 
 def _notations(text: str) -> set[str]:

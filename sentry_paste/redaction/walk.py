@@ -234,12 +234,11 @@ class Walk:
             if before in said:
                 changed[text] = said[before]
         # Keys are no places for words: what an event is made of has such names.
-        renamed = matcher.clean_all(changed, is_url=True)
+        renamed = matcher.clean_all([*changed, *urls], is_url=True)
         self._remark(renamed)
-        changed_urls = matcher.clean_all(urls, is_url=True)
-        if changed_urls:
+        if renamed:
             for holder, key in self._urls:
-                holder[key] = changed_urls.get(holder[key], holder[key])
+                holder[key] = renamed.get(holder[key], holder[key])
         if not changed:
             return
         for holder, key in self._members:
