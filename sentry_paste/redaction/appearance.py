@@ -14,6 +14,9 @@ _RUN = re.compile("[A-Za-z0-9]{12,}")
 _BASE64 = re.compile("[A-Za-z0-9+/_=~-]{20,}")
 # Words in humps, an acronym at the beginning: one way only to match each text.
 _WORDS = re.compile("[A-Z]{0,6}[a-z]{1,20}(?:[A-Z][a-z]{2,20}){0,20}|[A-Z]{1,20}")
+_DIGIT = re.compile("[0-9]")
+_SIGN = re.compile("[-_/+=~]")
+_PARTS = 24
 _DATE = re.compile(r"\d{8}T\d{6,9}Z?|\d{1,15}")
 _UUID = re.compile("[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 _MAIL = re.compile(r"[\w.%+'-]@[\w-]{0,63}(?:[A-Za-z]|\.[A-Za-z])")
@@ -86,12 +89,12 @@ def _is_random(run: str) -> bool:
 
 def _is_base64(run: str) -> bool:
     """Tell whether a run is mixed as only base64 is, and not as a path or a name with dashes."""
-    if run.startswith("/") or run.isalpha():
+    if run[0] == "/" or run.lower() == run or run.upper() == run or not _DIGIT.search(run):
         return False
-    has_digits = any(map(str.isdigit, run))
-    parts = re.split("[-_/+=~]", run)
+    # Its first parts tell.
+    parts = _SIGN.split(run, _PARTS)[:_PARTS]
     mixed = sum(bool(part) and not _WORDS.fullmatch(part) and not part.isdigit() for part in parts)
-    return has_digits and run.lower() != run and run.upper() != run and mixed * 2 > len(parts)
+    return mixed * 2 > len(parts)
 
 
 def without_secret_parts(text: str) -> str:

@@ -1,0 +1,290 @@
+"""What the worst requests cost beside the SDK's middleware: ``python -m benchmarks.hostile``.
+
+Each request crashes an app that holds what it was sent in its variables; all are within the limits of
+gunicorn (100 headers of 8,190 bytes) or waitress (256 KB of headers), bodies apart. The SDK's middleware
+and the filter take turns; CPU is of the whole process with all its threads, memory is what Python had at the
+most (tracemalloc), both beyond an ordinary request. ``--quick`` takes a minute.
+"""
+
+from __future__ import annotations
+
+import base64
+import gc
+import io
+import json
+import random
+import statistics
+import sys
+import time
+import tracemalloc
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from typing import Any, NamedTuple
+from urllib.parse import quote
+
+import sentry_sdk
+from sentry_sdk.integrations.wsgi import SentryWsgiMiddleware
+from sentry_sdk.transport import Transport
+
+from benchmarks import work
+from sentry_paste import SentryMiddleware
+
+#: Goals: CPU in milliseconds and memory in megabytes over the SDK's middleware, and CPU for each MB that the
+#: SDK's event has.
+MOST_MS, MOST_MB, MOST_MS_PER_MB = 60, 10, 40
+
+
+class Case(NamedTuple):
+    """A request.
+
+    Attributes:
+        name: in words.
+        headers: of the environ.
+        body: what is posted.
+        app: that crashes.
+    """
+
+    name: str
+    headers: dict[str, str]
+    body: bytes
+    app: work.App
+
+    def size(self) -> int:
+        """Return how many bytes it is."""
+        return len(self.body) + sum(map(len, self.headers.values()))
+
+
+class Serialised(Transport):
+    """A transport that makes of an envelope what would be sent, and drops it."""
+
+    sent = 0
+
+    def capture_envelope(self, envelope: Any) -> None:
+        """Serialise an envelope.
+
+        Args:
+            envelope: of the SDK.
+        """
+        Serialised.sent = max(Serialised.sent, len(envelope.serialize()))
+
+
+def crashing(environ: dict[str, Any], _start_response: Callable[..., Any]) -> list[bytes]:
+    """Crash while a body is parsed, as most apps would."""
+    body = environ["wsgi.input"].read()
+    text = body.decode("latin-1")
+    json.loads(text[:0])
+    return [text.encode()]
+
+
+def parsing(environ: dict[str, Any], _start_response: Callable[..., Any]) -> list[bytes]:
+    """Crash in a parser that keeps in each of its frames what is left."""
+    text = environ["wsgi.input"].read().decode("latin-1")
+
+    def parse(rest: str, depth: int) -> None:
+        if depth > 90:
+            raise ValueError(depth)
+        parse(rest[1000:], depth + 1)
+
+    parse(text, 0)
+    return []
+
+
+def showing(environ: dict[str, Any], _start_response: Callable[..., Any]) -> list[bytes]:
+    """Crash with the headers at hand in many forms."""
+    headers = {key: value for key, value in environ.items() if key.startswith("HTTP_")}
+    quoted = {key: quote(value, errors="replace") for key, value in headers.items()}
+    shown = [repr(value) for value in headers.values()]
+    encoded = base64.b64encode(repr(headers).encode())
+    as_json = json.dumps(headers)
+    raise LookupError(len(quoted), len(shown), len(encoded), len(as_json))
+
+
+def healthy(_environ: dict[str, Any], start_response: Callable[..., Any]) -> list[bytes]:
+    """Answer."""
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    return [b"fine"]
+
+
+def cases() -> Iterator[Case]:
+    """Yield the requests; the same ones each time."""
+    dice = random.Random(14)
+
+    def thrown(characters: str, count: int) -> str:
+        return "".join(dice.choices(characters, k=count))
+
+    letters = "abcdefghijklmnopqrstuvwxyz0123456789"
+    latin = {f"HTTP_X_KEY_{i}": f"{i}in{chr(0xFC) * 8000}q9" for i in range(95)}
+    many = "; ".join(f"c{i}={thrown(letters, 16)}" for i in range(1000))
+    short = "; ".join(f"c{i}=a{i:04}b" for i in range(1000))
+    rest = thrown("abcdefgh=;% ", 100_000)
+    key = "a" * 64 + "1" + "b" * 8000
+    yield Case("95 headers of 8,000 latin-1 characters, POST", latin, b"", crashing)
+    yield Case("the same, shown in many forms", latin, b"", showing)
+    yield Case("the same, healthy and sampled", latin, b"", healthy)
+    yield Case(
+        "a long cookie, a million of its first character",
+        {"HTTP_COOKIE": f"sid={key}"},
+        b"a" * 10**6,
+        crashing,
+    )
+    yield Case(
+        "a cookie of 240 kB, a body of the same",
+        {"HTTP_COOKIE": "sid=" + "k7" * 120_000},
+        b"k7" * 500_000,
+        crashing,
+    )
+    yield Case(
+        "90 frames with the rest of 100 kB", {"HTTP_COOKIE": f"sid={rest[:8000]}"}, rest.encode(), parsing
+    )
+    yield Case(
+        "70 cookies, a body of words", {"HTTP_COOKIE": many[:1500]}, b"no such basket " * 70_000, crashing
+    )
+    yield Case("1,000 cookies, a body of them", {"HTTP_COOKIE": many}, many.encode() * 40, crashing)
+    yield Case("1,000 cookies, 90 frames of them", {"HTTP_COOKIE": many}, many.encode() * 5, parsing)
+    yield Case(
+        "1,000 short cookies, a body of their beginnings",
+        {"HTTP_COOKIE": short},
+        b"a000 " * 200_000,
+        crashing,
+    )
+    yield Case("1,000 short cookies, 90 frames of them", {"HTTP_COOKIE": short}, short.encode() * 10, parsing)
+    alike = "&".join(f"token={'k7' * 30}{i}" for i in range(900))
+    yield Case("900 tokens that begin alike", {"QUERY_STRING": alike}, b"k7" * 50_000, parsing)
+    escaped = {"HTTP_COOKIE": "sid=ab$cdefg$1"}
+    for what, unit in (("percent", b"cdefg%41"), ("backslashes", b"cdefg\\a"), ("entities", b"cdefg&amp;")):
+        yield Case(f"90 frames of escapes: {what}", escaped, unit * 12_000, parsing)
+    yield Case("90 frames of ellipses", {"HTTP_COOKIE": "sid=abcdefg2hijkl"}, b"abcdefg2..." * 9000, parsing)
+    yield Case("90 frames of a user's name", {"REMOTE_USER": "alice"}, b"alice " * 16_000, parsing)
+    yield Case("90 frames of forms", escaped, b"password=a&" * 9000, parsing)
+    yield Case("90 frames of mappings", escaped, b"{'password': ['" * 7000, parsing)
+    yield Case("90 frames of nested URLs", escaped, b"?next=%2Freset%3Ftoken%3D" * 4000, parsing)
+    addresses = ", ".join(f"10.{i % 250}.{i // 250}.7" for i in range(1000))
+    yield Case("1,000 addresses", {"HTTP_X_FORWARDED_FOR": addresses}, addresses.encode() * 8, parsing)
+    nested = "a=" + "%25" * 2000 + "3Ftoken%3D"
+    yield Case("a query nested 2,000 times", {"QUERY_STRING": nested}, nested.encode() * 15, parsing)
+
+
+def environ_of(case: Case) -> dict[str, Any]:
+    """Return the environ of a case."""
+    environ = work.environ_of_request()
+    environ.update(case.headers, REQUEST_METHOD="POST", CONTENT_LENGTH=str(len(case.body)))
+    environ["wsgi.input"] = io.BytesIO(case.body)
+    return environ
+
+
+def by_the_filter(app: work.App) -> work.App:
+    """Return an app in the filter."""
+    work.forget_clients()
+    return SentryMiddleware(app, transport=Serialised(), release="1", traces_sample_rate=1.0)
+
+
+def by_the_sdk(app: work.App) -> work.App:
+    """Return an app in the SDK's middleware."""
+    work.forget_clients()
+    sentry_sdk.init(transport=Serialised(), release="1", traces_sample_rate=1.0)
+    return SentryWsgiMiddleware(app)
+
+
+MIDDLEWARES = {"SDK": by_the_sdk, "filter": by_the_filter}
+
+
+def request(app: work.App, environ: dict[str, Any]) -> None:
+    """Make one request, whatever comes of it."""
+    with suppress(Exception):
+        body = app(environ, work.start_response)
+        list(body)
+        getattr(body, "close", lambda: None)()
+    sentry_sdk.flush()
+
+
+def cpu_ms(middleware: Callable[[work.App], work.App], case: Case, ordinary: Case) -> float:
+    """Return the CPU that a request takes beyond an ordinary one, in milliseconds."""
+    app = middleware(case.app)
+    request(app, environ_of(ordinary))
+    taken = []
+    for one in (ordinary, case):
+        environ = environ_of(one)
+        gc.collect()
+        begun = time.process_time()
+        request(app, environ)
+        taken.append(time.process_time() - begun)
+    return (taken[1] - taken[0]) * 1000
+
+
+def peak_mb(middleware: Callable[[work.App], work.App], case: Case) -> float:
+    """Return how much memory a request has at the most, in megabytes."""
+    app = middleware(case.app)
+    request(app, environ_of(case._replace(headers={}, body=b"")))
+    environ = environ_of(case)
+    gc.collect()
+    tracemalloc.start()
+    request(app, environ)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    return peak / 1e6
+
+
+class Cost(NamedTuple):
+    """What a request costs the SDK's middleware and the filter, and how much is sent.
+
+    Attributes:
+        ms: CPU, of each.
+        mb: memory, of each.
+        sent: how much each sends, in megabytes.
+    """
+
+    ms: list[float]
+    mb: list[float]
+    sent: list[float]
+
+    @property
+    def more_ms(self) -> float:
+        """Return how much more CPU the filter takes."""
+        return self.ms[1] - self.ms[0]
+
+    @property
+    def more_mb(self) -> float:
+        """Return how much more memory the filter takes."""
+        return self.mb[1] - self.mb[0]
+
+    @property
+    def bound_ms(self) -> float:
+        """Return how much more CPU the filter may take."""
+        return MOST_MS + MOST_MS_PER_MB * self.sent[0]
+
+
+def cost(case: Case, rounds: int) -> Cost:
+    """Measure what a request costs."""
+    ordinary = case._replace(headers={}, body=b"[]")
+    times: dict[str, list[float]] = {name: [] for name in MIDDLEWARES}
+    for _ in range(rounds):
+        for name, middleware in MIDDLEWARES.items():
+            times[name].append(cpu_ms(middleware, case, ordinary))
+    peaks, sent = [], []
+    for middleware in MIDDLEWARES.values():
+        Serialised.sent = 0
+        peaks.append(peak_mb(middleware, case))
+        sent.append(Serialised.sent / 1e6)
+    return Cost([statistics.median(times[name]) for name in MIDDLEWARES], peaks, sent)
+
+
+def main() -> None:
+    """Print the table."""
+    rounds = 3 if "--quick" in sys.argv else 9
+    print(f"median of {rounds}; CPU in ms, memory and what is sent in MB\n")
+    columns = ("SDK", "filter", "more", "bound", "memory", "filter", "sent", "filter")
+    print(f"{'':50}" + "".join(f"{column:>8}" for column in columns))
+    missed = 0
+    for case in cases():
+        found = cost(case, rounds)
+        is_missed = found.more_ms > found.bound_ms or found.more_mb > MOST_MB
+        missed += is_missed
+        figures = [*found.ms, found.more_ms, found.bound_ms, *found.mb, *found.sent]
+        shown = "".join(f"{figure:8.1f}" for figure in figures)
+        print(f"{case.name:50}{shown}{'  missed' if is_missed else ''}", flush=True)
+    goal = f"{MOST_MS} ms and {MOST_MS_PER_MB} ms for each MB of the SDK's event, or {MOST_MB} MB"
+    print(f"\n{missed} beyond {goal}")
+
+
+if __name__ == "__main__":
+    main()
