@@ -77,7 +77,7 @@ class Matcher:
             self._signs = [*_ELLIPSES]
             for secret in self._secrets:
                 self._signs += {secret.text} if secret.where is WHOLE else signs_of(secret) or {""}
-        return any(sign in text for sign in self._signs)
+        return any(map(text.__contains__, self._signs))
 
     def _parts(self) -> list[str]:
         """Return the values that are sought encoded, and that others may have in them."""

@@ -23,8 +23,10 @@ HEAD = 64
 
 # What is shorter is no text that is sought encoded.
 _SHORTEST_ENCODED = 8
-# Three places in base64, and hex of either case.
-_PLAIN_FORMS = 5
+# By how many bytes there are beyond threes: what fills them up, and stands before the next one or two.
+_PADDED = tuple(
+    (b"\0" * (-size % 3 + 1), b"\0" * (-(size + 1) % 3 + 2), b"\0" * (-(size + 2) % 3)) for size in range(3)
+)
 # A shorter piece of base64 is in a text by chance.
 _SHORTEST_CORE = 7
 # What is shorter is in every text.
@@ -204,38 +206,38 @@ def _native(text: str) -> set[str]:
 
 def _encoded(text: str) -> set[str]:
     """Return what is in a value's base64, wherever in it the value begins, and in its hex."""
-    found: set[str] = set()
     if text.isascii():
         forms = [text, unquote(text)] if "%" in text else [text]
     else:
         forms = [text, *(native for native in _native(text) if len(native) >= _SHORTEST_ENCODED)]
+    found: set[str] = set()
     for form in forms:
         raw = form[:_ENCODED].encode("utf-8", "replace")[:_ENCODED]
         if len(raw) >= _SHORTEST_ENCODED:
-            cores = _cores(raw)
-            found.update(cores)
-            together = "".join(cores)
-            if "+" in together or "/" in together:
-                # Other signs in the alphabet for URLs (RFC 4648 section 5), more of them in a URL.
-                for core in cores:
-                    found |= {core.replace("+", "-").replace("/", "_"), max(_SIGNS.split(core), key=len)}
             as_hex = raw[:_SHORTEST_ENCODED].hex()
-            found |= {as_hex, as_hex.upper()}
-    return {core for core in found if len(core) >= _SHORTEST_CORE} if len(found) > _PLAIN_FORMS else found
+            found.update(_cores(raw), (as_hex, as_hex.upper()))
+    with_signs = [core for core in found if "+" in core or "/" in core]
+    for core in with_signs:
+        # Other signs in the alphabet for URLs (RFC 4648 section 5), more of them in a URL.
+        piece = max(_SIGNS.split(core), key=len)
+        found.add(core.replace("+", "-").replace("/", "_"))
+        if len(piece) >= _SHORTEST_CORE:
+            found.add(piece)
+    return found
 
 
 def _cores(raw: bytes) -> tuple[str, str, str]:
     """Return what the base64 of some bytes is, whatever stands before and behind them."""
+    # One call for all three places at which they may begin, each with what it takes to be whole.
     size = len(raw)
-    padding = -(1 + size) % 3, -(2 + size) % 3, -size % 3
-    # One call for all three places at which they may begin.
-    first, second, third = raw + b"\0" * padding[2], b"\0" + raw + b"\0" * padding[0], b"\0\0" + raw
-    encoded = binascii.b2a_base64(first + second + third + b"\0" * padding[1], newline=False).decode()
-    at, then = len(first) // 3 * 4, (len(first) + len(second)) // 3 * 4
+    first, second, third = _PADDED[size % 3]
+    encoded = binascii.b2a_base64(raw + first + raw + second + raw + third, newline=False).decode()
+    then = (size + 2) // 3 * 4
+    last = then + (size + 3) // 3 * 4
     return (
-        encoded[: size * 8 // 6],
-        encoded[at + 2 : at + (size + 1) * 8 // 6],
-        encoded[then + 3 : then + (size + 2) * 8 // 6],
+        encoded[: size * 4 // 3],
+        encoded[then + 2 : then + (size + 1) * 4 // 3],
+        encoded[last + 3 : last + (size + 2) * 4 // 3],
     )
 
 

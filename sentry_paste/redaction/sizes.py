@@ -100,10 +100,13 @@ def keep_item_small(item: dict[str, Any]) -> None:
 
 def _estimate(payload: dict[str, Any]) -> int:
     """Return about how many characters a payload has, fast."""
-    dumps = marshal.dumps
     try:
-        return sum([len(part) if type(part) is str else len(dumps(part, 2)) for part in _parts(payload)])
-    except ValueError:  # something that marshal does not know
+        return len(marshal.dumps(payload, 2))
+    except ValueError:  # something that marshal does not know, as a profile
+        pass
+    try:
+        return sum(len(marshal.dumps(part, 2)) for part in _parts(payload))
+    except ValueError:
         return _size_of(payload)
 
 
