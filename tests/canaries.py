@@ -96,7 +96,8 @@ def _options(lifecycle, pii):
 
 def sent_by_filter(app, environ, lifecycle="static", pii=False, after=None, **options):
     """Return all that the filter sends of a request, as a receiver gets it."""
-    with sentry_sdk.isolation_scope(), capture_envelopes() as captured:
+    with sentry_sdk.isolation_scope(), capture_envelopes() as captured, warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # of profiles, which streamed spans have otherwise
         call(SentryMiddleware(app, **{**_options(lifecycle, pii), **options}), environ)
         for client in registry.clients():
             if after is not None:
@@ -156,7 +157,9 @@ def outcome(run, seed=0, send=sent_by_filter, **options):
         planted.sign_in(planted.environ)
         options["after"] = lambda: AFTERWARDS[run.channel](planted.environ, [])
     sent = send(app, planted.environ, run.lifecycle, **{**OPTIONS.get(run.channel, {}), **options})
-    is_open = run.channel in _WITHOUT_FORMS | HIDES_ALL or shows(sent, FORMS[run.form](INNOCENT))
+    # Of a text that was cut there is too little to be sure, where dozens of secrets are cut beside it.
+    is_open = run.channel in _WITHOUT_FORMS | HIDES_ALL or run.form.startswith("cut")
+    is_open = is_open or shows(sent, FORMS[run.form](INNOCENT))
     # A tag says so where all texts have gone, so that there is nothing to look for.
     is_open &= b'"sentry_paste.redaction":' not in sent
     forms = FORMS if run.channel in _WITHOUT_FORMS else dict.fromkeys(("raw", run.form))
@@ -203,9 +206,8 @@ def channels_table():
 
 
 def forms_table():
-    """Return how many secrets leave in each form, as messages and as local variables."""
-    chosen = ("messages", "local variables by value")
-    planted = len(Planted(0).secrets) * len(chosen)
+    """Return how many secrets leave in each form, through messages."""
+    planted = len(Planted(0).secrets)
 
     def row(form):
         figures = _figures(

@@ -250,10 +250,15 @@ def _of_user_info(text: str, bounds: Bounds) -> Iterator[Secret]:
 
 def _of_baggage(text: str, names: Names, bounds: Bounds) -> Iterator[Secret]:
     """Yield the values of those members of W3C baggage that are secret."""
-    if text.count(",") > _MOST_MEMBERS:
+    members = [
+        member
+        for member in text.split(",")
+        if not member.lstrip().startswith("sentry-") and not member.rstrip().endswith("=")
+    ]
+    if len(members) > _MOST_MEMBERS:
         bounds.are_exceeded = True
         return
-    for value in bounds.first(secret_baggage(text, names)):
+    for value in bounds.first(secret_baggage(",".join(members), names)):
         for shown in dict.fromkeys((value, parts.decoded(value))):
             yield from _person(shown)
 
