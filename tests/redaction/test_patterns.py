@@ -23,6 +23,7 @@ from wsgi import call, environ_of
 ALL = Patterns(NAMES)
 STREAMS = hasattr(sentry_sdk, "traces")
 LOGS = hasattr(sentry_sdk, "logger")
+WITH_LOGS = {"enable_logs": True} if LOGS else {}
 CARD, MAIL, IBAN, PHONE = (
     "4111111111111111",
     "alice@example.com",
@@ -511,7 +512,7 @@ class TestChannels:
         call(
             SentryMiddleware(
                 everything, redact_patterns="email credit_card iban jwt phone", send_default_pii=pii,
-                traces_sample_rate=1.0, enable_logs=True, **options,
+                traces_sample_rate=1.0, **WITH_LOGS, **options,
             ),
             environ_of("/a", REMOTE_USER=MAIL, HTTP_X_PAGE=CARD, QUERY_STRING=f"a={IBAN}&t={JWT}"),
         )  # fmt: skip
@@ -545,7 +546,7 @@ class TestChannels:
 
         monkeypatch.setattr(Patterns, "clean_all", fail)
         call(
-            SentryMiddleware(everything, redact_patterns="email", send_default_pii=pii, enable_logs=True),
+            SentryMiddleware(everything, redact_patterns="email", send_default_pii=pii, **WITH_LOGS),
             environ_of("/a"),
         )
         sent = _bytes_sent(captured)
