@@ -73,11 +73,14 @@ class Matcher:
 
     def _may_be_in(self, text: str) -> bool:
         """Tell whether a short text may have a secret, without making anything ready."""
-        if self._signs is None:
-            self._signs = [*_ELLIPSES]
+        signs = self._signs
+        if signs is None:
+            signs = [*_ELLIPSES]
             for secret in self._secrets:
-                self._signs += {secret.text} if secret.where is WHOLE else signs_of(secret) or {""}
-        return any(map(text.__contains__, self._signs))
+                signs += {secret.text} if secret.where is WHOLE else signs_of(secret) or {""}
+            # Other threads of the request's may be here too.
+            self._signs = signs
+        return any(map(text.__contains__, signs))
 
     def _parts(self) -> list[str]:
         """Return the values that are sought encoded, and that others may have in them."""
@@ -86,15 +89,14 @@ class Matcher:
         return [text for text, where, _ in self._secrets if where in _ENCODED and len(text) >= _SHORTEST_PART]
 
     def _make_ready(self) -> None:
-        self._is_ready = True
         # Where it is all of a text.
-        self._whole: set[str] = set()
+        whole: set[str] = set()
         needles: list[Needle] = []
         texts = self._parts()
         for secret in self._secrets:
             if secret.where is WHOLE:
                 text = secret.text
-                self._whole |= {text, f"'{text}'", f'"{text}"', f"b'{text}'"}
+                whole |= {text, f"'{text}'", f'"{text}"', f"b'{text}'"}
             else:
                 needles += needles_of(secret, not _has_another(secret.text, texts))
         self._heads = Heads(needles)
@@ -105,6 +107,9 @@ class Matcher:
         # Whether there is one of which no piece is in all its forms.
         self._is_weak = any(len(seed) < shortest for seed in seeds)
         self._seeds = Finder(() if self._is_weak else seeds)
+        self._whole = whole
+        # At last: another thread of the request's may ask.
+        self._is_ready = True
 
     def clean(self, text: str, is_url: bool = False) -> str:
         """Return a text without the secrets that are in it.

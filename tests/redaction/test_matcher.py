@@ -4,6 +4,9 @@ import base64
 import html
 import json
 import string
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import quote, quote_plus
 from xml.sax import saxutils
 
@@ -336,6 +339,30 @@ class TestLinear:
         matcher = Matcher(Secret(f"value-{number:08}", Where.ANYWHERE) for number in range(10_000))
         assert matcher.is_beyond
         assert matcher.clean("anything") == FILTERED
+
+
+class TestThreads:
+    """What a request has to redact in several threads at once is redacted in all of them."""
+
+    def test_threads_that_ask_at_once(self):
+        secrets = [Secret(f"k7-{number:08}", Where.ANYWHERE) for number in range(1500)]
+        texts = [f"see k7-{number:08}" for number in range(0, 1500, 100)]
+        interval = sys.getswitchinterval()
+        sys.setswitchinterval(1e-5)
+        try:
+            for _ in range(5):
+                matcher = Matcher(secrets)
+                start = threading.Barrier(8)
+
+                def ask(matcher=matcher, start=start):
+                    start.wait()
+                    return [matcher.clean(text) for text in texts]
+
+                with ThreadPoolExecutor(8) as pool:
+                    found = [future.result() for future in [pool.submit(ask) for _ in range(8)]]
+                assert found == [[f"see {FILTERED}"] * len(texts)] * 8
+        finally:
+            sys.setswitchinterval(interval)
 
 
 class TestMany:
