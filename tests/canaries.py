@@ -194,42 +194,33 @@ def _figures(of):
     return [of(send, lifecycle) for send in (sent_by_filter, sent_by_sdk) for lifecycle in LIFECYCLES]
 
 
-def channels_table():
-    """Return how many secrets leave through each channel, as they are."""
-    planted = len(Planted(0).secrets)
+def _row_of_channel(what):
+    return (what, len(Planted(0).secrets), *_figures(lambda send, life: len(leaks(what, 0, life, send))))
 
-    def row(what):
-        figures = _figures(lambda send, lifecycle: len(leaks(what, 0, lifecycle, send)))
-        return (what, planted, *figures)
 
+def _row_of_form(form):
+    figures = _figures(lambda send, life: len(leaks("messages", 0, life, send, form)))
+    return (form, len(Planted(0).secrets), *figures)
+
+
+def _row_of_shape(shape):
+    figures = _figures(lambda send, life: len(leaked_by_name(shape, send, life)))
+    return (shape, len(NAMES) * len(VALUES), *figures)
+
+
+#: The tables of ``docs/privacy.rst``: what each row is of, and what makes one. How many secrets leave through
+#: each channel, in each form through messages, and how many values in text that only names tell are secret.
+TABLES = {
     # How much of a profile is taken is a matter of time.
-    return _table("channel", [row(what) for what in CHANNELS if not OPTIONS.get(what)])
-
-
-def forms_table():
-    """Return how many secrets leave in each form, through messages."""
-    planted = len(Planted(0).secrets)
-
-    def row(form):
-        figures = _figures(lambda send, lifecycle: len(leaks("messages", 0, lifecycle, send, form)))
-        return (form, planted, *figures)
-
-    return _table("form", map(row, FORMS))
-
-
-def names_table():
-    """Return how many values leave that only names tell are secret, by how text has them."""
-
-    def row(shape):
-        figures = _figures(lambda send, lifecycle: len(leaked_by_name(shape, send, lifecycle)))
-        return (shape, len(NAMES) * len(VALUES), *figures)
-
-    return _table("text", map(row, SHAPES))
+    "channel": ([what for what in CHANNELS if not OPTIONS.get(what)], _row_of_channel),
+    "form": (list(FORMS), _row_of_form),
+    "text": (list(SHAPES), _row_of_shape),
+}
 
 
 def tables():
     """Return the tables of ``docs/privacy.rst``."""
-    return [channels_table(), forms_table(), names_table()]
+    return [_table(head, map(make, of)) for head, (of, make) in TABLES.items()]
 
 
 def _run_all(frameworks, is_sdk):
