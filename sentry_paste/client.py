@@ -190,6 +190,8 @@ class Registry:
         renew_when_forked(client)
         sdk.upload_in_background(client)
         redaction.made(client.options)
+        if redaction.is_on:
+            sdk.clean_span_headers(client)
         client.redaction = redaction
         client.tags, client.contexts = settings.tags, settings.contexts
         for name in settings.ignore_loggers:

@@ -13,7 +13,9 @@ from sentry_paste.redaction.views import Allowance, View, decoded
 # A text that was cut within a value shows its beginning; so much of it tells.
 _TOLD = 6
 _CLOSERS = "'\").…>]"
-_ELLIPSIS = re.compile(r"\.{3,}|…")
+_ELLIPSIS = re.compile(
+    r"\.{3,}|…|\\{1,8}u2026|\\{1,8}xe2\\{1,8}x80\\{1,8}xa6|%(?:25)?[eE]2%(?:25)?80%(?:25)?[aA]6|&hellip;|&#8230;"
+)
 # What may be left of a value behind a cut in its middle.
 _LEFT = re.compile(r"[\w.~%+/=-]*")
 # A text that was cut was seldom escaped by more than this.

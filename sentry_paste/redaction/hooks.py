@@ -91,6 +91,11 @@ class Redaction:
         self.names.deny(getattr(options.get("event_scrubber"), "denylist", ()))
         clean_profiles(_clean_profile)
 
+    @property
+    def is_on(self) -> bool:
+        """Tell whether anything is taken out of what the client sends."""
+        return bool(self.patterns) or not sdk.sends_user_info(self.options)
+
     def clean_event(self, event: Any, hint: Any) -> Any:
         """Take its request's secrets, and what the ini's patterns find, out of an event or a transaction.
 

@@ -44,7 +44,8 @@ _ENCODED = frozenset({ANYWHERE, ADDRESS})
 # So short a text has none of them most of the time, and it is a waste to make them ready.
 _SHORT = 8192
 
-_ELLIPSES = ("...", "…")
+# As they are, and the ends of what they are escaped as.
+_ELLIPSES = ("...", "…", "u2026", "xa6", "80%A6", "80%a6", "hellip;", "#8230;")
 # A text that is nothing but a secret that was shown.
 _QUOTED = frozenset(f"{mark}{quote}{FILTERED}{quote}" for quote in "'\"" for mark in ("", "b"))
 

@@ -241,6 +241,19 @@ def _cores(raw: bytes) -> tuple[str, str, str]:
     )
 
 
+def is_address(text: str) -> bool:
+    """Tell whether a text is an IP address.
+
+    Args:
+        text: without a port.
+    """
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
 def _notations(text: str) -> set[str]:
     """Return an address in all notations; none of what is no address, nor of this machine's own."""
     try:

@@ -25,7 +25,7 @@ _MEMBERS = 200
 
 # Where the formats of libraries and clients put something between two parts. A dash or an underscore is
 # part of base64's URL alphabet; two dashes are what Rails has before a signature.
-_SEPARATORS = re.compile(r"[.:;,|!~$&=\s\"'{}\[\]()<>?#\\@]+|--")
+_SEPARATORS = re.compile(r"[.:;,|!~$&=\s\"'{}\[\]()<>?#\\@]+")
 _SLASHED = re.compile(r"[/\\]+")
 _BASE64 = re.compile(r"[A-Za-z0-9+/_-]{16,}={0,2}")
 _SIGNED = re.compile("[.:]|--")
@@ -155,6 +155,8 @@ def split(text: str) -> list[str]:
             found += _SLASHED.split(part)
         elif part:
             found.append(part)
+            # Two dashes part a signature from what is signed, or are in it.
+            found += part.split("--") if "--" in part else ()
     return found if len(found) > 1 or found[:1] != [text] else []
 
 

@@ -82,6 +82,7 @@ _QUOTE = re.compile(r"(\\{0,15})([\"'])")
 _MARK = re.compile(r"(\\+)([\"'])?|([\"'])|[\[\](){}]")
 _SCALAR = re.compile(r"[^\s,;)\]}&'\"<>\\]{1,4000}")
 _TOKEN = re.compile(rf"[^\s'\"<>]{{1,{_SEEN}}}")
+_UP_TO_A_SPACE = re.compile(rf"[^\s<>\\]{{1,{_SEEN}}}")
 _END_OF_LINE = {
     "": re.compile(r"[\r\n<>]|\\[rn]"),
     "'": re.compile(r"[\r\n<>']|\\[rn]"),
@@ -92,7 +93,14 @@ _NOT_PLAIN = re.compile(
     re.IGNORECASE,
 )
 _NUMBER = re.compile(r"-?[0-9][0-9_.]{0,40}")
-_NO_VALUE = frozenset({"null", "none", "true", "false", "undefined", "nil", "", "..."})
+_NO_VALUE = frozenset(
+    {"null", "none", "true", "false", "undefined", "nil", "", "..."}
+    | {"expired", "invalid", "missing", "required", "wrong", "incorrect", "empty", "unset"}
+)
+# Where a value will be, in a template, a query or a shell.
+_PLACEHOLDER = re.compile(r"%s|%\(\w{1,60}\)s|\{\w{0,60}\}?|\$\{\w{1,60}\}?|\$\d{1,2}|\?")
+_FIELD = re.compile(r"\{\w{1,60}\}")
+_CODE = re.compile(r"[A-Za-z_][A-Za-z_.]{0,60}[\[(]")
 _SCHEME = re.compile(
     "(?:basic|bearer|digest|negotiate|ntlm|token|apikey|api-key|aws4-[a-z0-9-]{1,40}|hawk|hoba|mutual|oauth|gnap|dpop"
     "|privatetoken|scram-[a-z0-9-]{1,20}|sharedkey|sharedkeylite|sharedaccesssignature|vapid|signature|hmac[a-z0-9-]{0,20}"
@@ -257,8 +265,9 @@ def _member(text: str, place: _Place) -> _Span:
     start = place.end
     if "uthoriz" in place.name.lower():
         return _credential(text, place)
-    if "ookie" in place.name.lower():
-        return _cookies(text, place)
+    cookies = _cookies(text, place) if "ookie" in place.name.lower() else None
+    if cookies is not None:
+        return cookies
     closed = _closed_value(text, start)
     if closed is not None:
         return closed
@@ -298,7 +307,10 @@ def _plain(text: str, place: _Place) -> _Span:
         is_secret = _is_strong(place.name) and _ends_line(text, end) and not line.strip(" \t-{'\"")
     if not is_secret:
         return None
-    return begin, end if len(token) < _SEEN - 8 else end_of_value(text, begin, 0, len(text), is_prose=True)
+    if text[end : end + 1] in ("'", '"') and text[end + 1 : end + 2].isalnum():
+        rest = _UP_TO_A_SPACE.match(text, end)  # the quote is of the value
+        end = rest.end() if rest else end
+    return begin, end if end - begin < _SEEN - 8 else end_of_value(text, begin, 0, len(text), is_prose=True)
 
 
 def _ends_line(text: str, end: int) -> bool:
@@ -314,7 +326,7 @@ def _closed_value(text: str, start: int) -> _Span:
     if quote:
         end = _end_of_quoted(text, quote.end(), quote[2], len(quote[1]))
         return quote.end(), end
-    if text[begin : begin + 1] in ("[", "(", "{") and text[begin : begin + 1]:
+    if text[begin : begin + 1] in ("[", "(", "{") and begin < len(text) and not _FIELD.match(text, begin):
         return begin, _end_of_brackets(text, begin)
     return None
 
@@ -491,12 +503,12 @@ def _is_strong(name: str) -> bool:
 
 
 def _is_nothing(value: str) -> bool:
-    return value.rstrip(",;)]}").lower() in _NO_VALUE
+    return bool(_PLACEHOLDER.fullmatch(value)) or value.rstrip(",;)]}").lower() in _NO_VALUE
 
 
 def _is_odd(value: str) -> bool:
     """Tell whether a value is no word of a sentence, nor a short number."""
-    if len(value) < 6 or value.startswith(("(", "[", "{", "<", "%s", "%(", "$")):
+    if len(value) < 6 or value.startswith(("(", "[", "{", "<", "%s", "%(", "$")) or _CODE.match(value):
         return False
     has_digits = any(map(str.isdigit, value[:200]))
     if has_digits and any(map(str.isalpha, value[:200])):

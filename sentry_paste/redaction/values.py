@@ -18,10 +18,11 @@ from typing import Any
 from urllib.parse import unquote_plus
 
 from sentry_paste.redaction import parts
+from sentry_paste.redaction.appearance import looks_random
 from sentry_paste.redaction.bounds import Bounds
 from sentry_paste.redaction.headers import secret_baggage
 from sentry_paste.redaction.names import USER_KEYS, Names
-from sentry_paste.redaction.needles import ADDRESS, ANYWHERE, PAIR, WHOLE, WORD, Secret, Where
+from sentry_paste.redaction.needles import ADDRESS, ANYWHERE, PAIR, WHOLE, WORD, Secret, Where, is_address
 from sentry_paste.redaction.parameters import secret_parameters
 
 #: So many values a request can have; of one that has more, ``of_request`` returns more than these.
@@ -59,6 +60,7 @@ _PLAIN_PART = re.compile(
     r"(?:[A-Z]?[a-z]{2,15}|[A-Z]{2,15})(?:[-_.][A-Z]?[a-z]{2,15}|[A-Z][a-z]{2,15}){0,3}[-_.]?\d{1,3}"
     r"|1\d{12}|\d{1,11}|b64unicode"
 )
+_URL_PARTS = re.compile("[/!?#&=;:]")
 _HAS_PARTS = re.compile(r"[^\w-]|--")
 _LIST = re.compile(r"[\s,;=\"]+")
 _LIKE_AN_ADDRESS = re.compile("(?=.{0,45}[.:])[0-9A-Fa-f.:]{3,45}")
@@ -399,6 +401,9 @@ def _person(text: str) -> Iterator[Secret]:
 
 
 def _name(text: str) -> Iterator[Secret]:
+    if _LIKE_AN_ADDRESS.fullmatch(text) and is_address(text):
+        yield Secret(text, ADDRESS)
+        return
     """Yield how somebody's name is sought."""
     if not text or text in _NOTHING:
         return
@@ -430,6 +435,9 @@ def _accounts(text: str) -> Iterator[str]:
 
 def _parted(text: str, bounds: Bounds) -> Iterator[Secret]:
     """Yield how a value is sought, with its spellings and its parts."""
+    if _LIKE_AN_ADDRESS.fullmatch(text) and is_address(text):
+        yield Secret(text, ADDRESS)
+        return
     where = _where(text)
     if where is None:
         return
@@ -441,7 +449,11 @@ def _parted(text: str, bounds: Bounds) -> Iterator[Secret]:
         yield from _value(plain)
         where = _where(plain)
     if where is not ANYWHERE:
-        return  # a word, a date or a URL has no parts that are secret by themselves
+        # A word or a date has no parts that are secret by themselves; a URL may have.
+        for part in bounds.first(dict.fromkeys(_URL_PARTS.split(plain))) if "/" in plain else ():
+            if _is_odd(part) and looks_random(part):
+                yield Secret(part, ANYWHERE)
+        return
     for spelled in parts.spellings(plain):
         if spelled != text:
             yield from _value(spelled)
@@ -479,6 +491,9 @@ def _is_odd(text: str) -> bool:
 
 def _value(text: str) -> Iterator[Secret]:
     """Yield how a value is sought; one that is too common is not."""
+    if _LIKE_AN_ADDRESS.fullmatch(text) and is_address(text):
+        yield Secret(text, ADDRESS)
+        return
     where = _where(text)
     if where is not None:
         yield Secret(text, where)

@@ -191,7 +191,9 @@ class Walk:
     def _pair(self, node: list[Any], path: Path) -> None:
         """Look at a list of two as at a name and a value, as headers and forms are held."""
         name = node[0].lstrip("b").strip("'\"")
-        rule = self._names.key_rule(name) if len(name) < 100 else Rule.KEEP
+        if len(name) >= 100 or " " in name:
+            return  # a text, and no name
+        rule = self._names.key_rule(name)
         if rule is Rule.SECRET and is_trivial(node[1]):
             return
         cleaned = cleaned_member(name, node[1], self._names)
@@ -229,12 +231,15 @@ class Walk:
         urls = [holder[key] for holder, key in self._urls]
         changed = matcher.clean_all(texts)
         said = clean_texts([changed.get(text, text) for text in texts] if changed else texts, self._names)
-        for text in texts if said else ():
-            before = changed.get(text, text)
-            if before in said:
-                changed[text] = said[before]
+        saying = [text for text in texts if changed.get(text, text) in said] if said else []
+        for text in saying:
+            changed[text] = said[changed.get(text, text)]
         # Keys are no places for words: what an event is made of has such names.
         renamed = matcher.clean_all([*changed, *urls], is_url=True)
+        for text in saying:
+            # What it says is secret is so in a key, too.
+            name = renamed.get(text, text)
+            renamed[text] = clean_texts([name], self._names).get(name, name)
         self._remark(renamed)
         if renamed:
             for holder, key in self._urls:

@@ -84,6 +84,7 @@ from sentry_paste.sdk.tracing import (
     trace_so_far,
 )
 from sentry_paste.sdk.transports import (
+    clean_span_headers,
     dialog_address,
     dsn_address,
     watch_transport,
@@ -104,6 +105,7 @@ __all__ = [
     "bind_client",
     "bound",
     "can_begin_late",
+    "clean_span_headers",
     "client_options",
     "close_spotlight",
     "count_discarded",

@@ -24,11 +24,6 @@ MOST_OF_A_HUNDRED = 3
 
 # Harm that is known. What stays in the place of a value is no value.
 TAKEN_FOR_SECRETS = {
-    "token = tokens[0]": "an index behind a name",
-    "password=%s": "a place for a value",
-    "password=%(password)s": "a place for a value",
-    "password: {password}": "a place for a value",
-    "otp: expired": "a sentence",
     '{"password_required": true, "password_changed_at": "2026-11-22T10:15:30Z"}': "a date",
 }
 
@@ -77,7 +72,6 @@ def test_text_stays(text):
     assert found.texts > 50
 
 
-@pytest.mark.xfail(strict=True, reason="a sentence is taken for the name of what stands behind it")
 def test_list_of_two_sentences_stays():
     messages = ["Your session token has expired.", "Log in again."]
     assert count(reported(carry(messages), "/")).changed == {}
