@@ -191,7 +191,7 @@ class Registry:
         sdk.upload_in_background(client)
         redaction.made(client.options)
         if redaction.is_on:
-            sdk.clean_span_headers(client)
+            sdk.clean_span_headers(client, redaction.clean_header)
         client.redaction = redaction
         client.tags, client.contexts = settings.tags, settings.contexts
         for name in settings.ignore_loggers:

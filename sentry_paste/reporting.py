@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from contextlib import suppress
 from typing import Any
 
 import sentry_sdk
@@ -88,7 +89,8 @@ class RequestData(HasSecrets):
         self._seen = None
         if environ is not None:
             self._remote_user = _name_of_user(environ)
-            self._users = values.of_environ(environ, self._plan.secret_names)
+            with suppress(Exception):  # a mapping of the app's
+                self._users = values.of_environ(environ, self._plan.secret_names)
             self._added = self._added_to(environ)
             self._name_left = framework_name(environ) or self._name_left
 

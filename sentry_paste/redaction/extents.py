@@ -21,6 +21,8 @@ _LEFT = re.compile(r"[\w.~%+/=-]*")
 # A text that was cut was seldom escaped by more than this.
 _WINDOW = 3 * HEAD
 
+# So many characters are compared as fast as a place is looked at.
+_COMPARED = 4096
 _where = attrgetter("where")
 
 # Greater than any text that begins alike.
@@ -41,6 +43,9 @@ _ESCAPE_BEFORE = re.compile(
 #: Where something that goes begins and ends in a text; it goes up to the end of the text if that is -1. It is
 #: a plain tuple: a hostile text has many, and the garbage collector lets plain ones be.
 Span = tuple[int, int]
+
+# The same, and from where on something else may begin: near the end of a value, for that may go on behind it.
+_Extent = tuple[int, int, int]
 
 
 class Heads:
@@ -92,43 +97,50 @@ class Heads:
         """
         done = 0
         for place in places:
-            if place + HEAD <= done:
+            if place < done:
                 continue  # it is in what goes anyway
             allowance.spend(1)
             found = self._at(text, place, is_url, allowance)
             if found is not None:
-                yield found
-                done = max(done, found[1])
+                start, end, then = found
+                yield start, end
+                done = max(done, then)
 
-    def _at(self, text: str, start: int, is_url: bool, allowance: Allowance) -> Span | None:
+    def _at(self, text: str, start: int, is_url: bool, allowance: Allowance) -> _Extent | None:
         beginning = text[start : start + HEAD]
         place = bisect_right(self.texts, beginning) - 1
         shown = self.texts[place] if place >= 0 else ""
         steps = 0
         while shown:
             if beginning.startswith(shown):
-                found = self._extent(shown, text, start, is_url)
+                found = self._extent(shown, text, start, is_url, allowance)
                 if found is not None:
                     return found
             shown = self._parents.get(shown, "")
             steps += 1
-        allowance.spend(steps // 8)
+        allowance.spend(steps // 4)
         return None
 
-    def _extent(self, head: str, text: str, start: int, is_url: bool) -> Span | None:
-        if head in self._long:
-            near = _longest(self._long[head], text, start)
+    def _extent(self, head: str, text: str, start: int, is_url: bool, allowance: Allowance) -> _Extent | None:
+        long = self._long.get(head)
+        if long and _is_within_word(text, start):
+            # Before anything is compared that would be refused then.
+            long = [needle for needle in long if needle.where is ANYWHERE]
+        if long:
+            near = _longest(long, text, start)
             if near is not None:
                 needle, size = near
+                allowance.spend(size // _COMPARED)
                 if not (needle.where is WORD and is_url) and _stands(needle, text, start, start + size, True):
                     is_open = needle.is_cut and size == len(needle.text)
-                    return start + needle.kept, -1 if is_open else start + size
+                    return start + needle.kept, -1 if is_open else start + size, start + size - HEAD
         end = start + len(head)
         for needle in self._short.get(head, ()):
             if needle.is_run:
-                return _run_around(text, start)
+                first, last = _run_around(text, start)
+                return first, last, last
             if not (needle.where is WORD and is_url) and _stands(needle, text, start, end, False):
-                return start + needle.kept, -1 if needle.is_cut else end
+                return start + needle.kept, -1 if needle.is_cut else end, end - HEAD
         return None
 
     def cut_spans(self, text: str, allowance: Allowance) -> Iterator[Span]:

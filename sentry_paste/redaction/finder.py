@@ -34,8 +34,8 @@ _WORDS = re.compile(
     r"\\(?:x[0-9A-Fa-f]{2}|u[0-9A-Fa-f]{4}|[0-3][0-7]{2}|[nrtabfv0])|%[0-9A-Fa-f]{2}|([^\W_]+)"
 )
 _WORD = re.compile(r"[^\W_]+")
-# Where a text can be parted without parting an escape.
-_GAP = re.compile("[ \n]")
+# Where a text can be parted: an escape begins with such a character, and has none in it.
+_GAP = re.compile(r"[\W_]")
 # So many words are sought one by one; more, while going through a text that is no longer than this for each
 # place that it may have.
 _FEW_WORDS = 16

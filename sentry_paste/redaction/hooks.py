@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from sentry_paste.redaction.payloads import (
     clean_event,
     clean_item,
     clean_profile,
+    clean_sampling_context,
     strip_event,
     strip_item,
 )
@@ -103,7 +104,28 @@ class Redaction:
             event: as the SDK has serialised it; it is changed.
             hint: of the SDK; its attachments are changed too.
         """
-        event = self._without_secrets(event, hint)
+        is_small = _keep_small(keep_event_small, event)
+        event = self._without_patterns(self._without_secrets(event, hint), hint)
+        if not is_small:
+            _keep_small(keep_event_small, event)  # what is replaced may be longer than it was
+        return event
+
+    def clean_header(self, trace: dict[str, Any], names: Collection[Any]) -> dict[str, Any]:
+        """Return what the header of an envelope of streamed spans may say of their trace.
+
+        Args:
+            trace: the dynamic sampling context of their segment.
+            names: of the spans, without secrets.
+        """
+        kept = clean_sampling_context(dict(trace))
+        if kept.get("transaction") not in names:
+            kept.pop("transaction", None)
+        for name in ("release", "environment"):
+            if kept.get(name) != self.options.get(name):
+                kept.pop(name, None)
+        return kept
+
+    def _without_patterns(self, event: Any, hint: Any) -> Any:
         if self.patterns:
             try:
                 self.patterns.clean_event(event)
@@ -115,7 +137,6 @@ class Redaction:
         return event
 
     def _without_secrets(self, event: Any, hint: Any) -> Any:
-        _keep_small(keep_event_small, event)
         if sdk.sends_user_info(self.options):
             return event
         try:
@@ -205,11 +226,12 @@ def _clean_profile(profile: dict[str, Any], options: Mapping[str, Any]) -> None:
         clean_profile(profile)
 
 
-def _keep_small(cut: Callable[[Any], None], payload: Any) -> None:
+def _keep_small(cut: Callable[[Any], Any], payload: Any) -> Any:
     try:
-        cut(payload)
+        return cut(payload)
     except Exception:  # a payload of no shape that there is: what is too big, Sentry refuses
         tell("an event or an item may be too big")
+        return None
 
 
 def _before(clean: Callable[[Any, Any], Any], hook: Callable[[Any, Any], Any] | None) -> Any:
@@ -256,6 +278,6 @@ def _cleaned(attachment: Any, clean: Callable[[str], str]) -> Any:
     return Attachment(
         bytes=cleaned.encode("utf-8", "surrogateescape"),
         filename=clean(str(attachment.filename)),
-        content_type=attachment.content_type,
+        content_type=clean(attachment.content_type) if attachment.content_type else None,
         add_to_transactions=attachment.add_to_transactions,
     )

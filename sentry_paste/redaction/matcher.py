@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from bisect import bisect_right
 from collections.abc import Collection, Iterable, Iterator
 from itertools import accumulate
@@ -27,7 +28,7 @@ MOST_SECRETS = 2000
 
 # How many places of a text are looked at: so many, and one more for so many characters. Ordinary text has
 # far fewer; one that is made of the beginnings of secrets goes whole.
-_PLACES, _CHARACTERS = 500, 64
+_PLACES, _CHARACTERS = 500, 96
 # Where the texts of a payload have more, those that are longer go.
 _LONG = 1000
 
@@ -161,6 +162,13 @@ class Matcher:
 
     def _look(self, texts: list[str], is_url: bool) -> list[tuple[str, list[Span] | None]]:
         joined = _Joined(texts)
+        if joined.is_wide():
+            # One character beyond those of Latin-1 makes four bytes of each.
+            del joined
+            narrow = [text for text in texts if text.isascii()]
+            return self._look(narrow, is_url) + self._look(
+                [text for text in texts if not text.isascii()], is_url
+            )
         allowance = Allowance(_PLACES + len(joined.text) // _CHARACTERS)
         places = self._finder.starts(joined.text, allowance.left)
         if places:
@@ -236,6 +244,11 @@ class _Joined:
         # Made with the first place: most texts have none.
         self._made_ends: list[int] = []
         self.spans: dict[int, list[Span]] = {}
+
+    def is_wide(self) -> bool:
+        """Tell whether the whole takes much more memory than its texts do for themselves."""
+        size = len(self.text)
+        return size > _SHORT and sys.getsizeof(self.text) > 3 * size and any(map(str.isascii, self.texts))
 
     @property
     def _ends(self) -> list[int]:

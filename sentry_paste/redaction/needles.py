@@ -264,4 +264,7 @@ def _notations(text: str) -> set[str]:
         return set()
     mapped = getattr(found, "ipv4_mapped", None)
     shown = {text, str(found), found.exploded, *([str(mapped)] if mapped else [])}
+    if found.version == 6:
+        # As Java writes it, and with an IPv4 address as hex.
+        shown.add(":".join(format(int(group, 16), "x") for group in found.exploded.split(":")))
     return shown | {form.upper() for form in shown}

@@ -35,7 +35,28 @@ _NOT_OF_REQUESTS_ITEM = frozenset(
         "span_id",
         "parent_span_id",
     }
-    | {"severity_number", "severity_text", "level", "type", "status", "is_segment", "unit", "value", "kind"}
+    | {"severity_number", "severity_text", "level", "type", "status", "is_segment", "value", "kind"}
+)
+# Members of the dynamic sampling context, and what they look like; the last three are texts.
+_NUMBER = re.compile(r"[0-9]{1,20}(?:\.[0-9]{1,20})?(?:e-?[0-9]{1,3})?")
+_SAMPLING = {
+    "trace_id": re.compile("[0-9a-f]{32}"),
+    "replay_id": re.compile("[0-9a-f]{32}"),
+    "public_key": re.compile("[0-9A-Za-z]{1,64}"),
+    "org_id": re.compile("[0-9]{1,20}"),
+    "sample_rate": _NUMBER,
+    "sample_rand": _NUMBER,
+    "sampled": re.compile("true|false", re.IGNORECASE),
+    "release": re.compile(".{1,250}"),
+    "environment": re.compile(".{1,64}"),
+    "transaction": re.compile(".{1,1000}", re.DOTALL),
+}
+# What is no secret of a request's, though its words may be.
+_OF_THE_SDK = ("sentry.environment", "sentry.release", "sentry.dist", "sentry.sdk.name", "sentry.sdk.version")
+_STATUSES = frozenset(
+    {"ok", "cancelled", "unknown", "invalid_argument", "deadline_exceeded", "not_found", "already_exists"}
+    | {"permission_denied", "resource_exhausted", "failed_precondition", "aborted", "out_of_range", "error"}
+    | {"unimplemented", "internal_error", "unavailable", "data_loss", "unauthenticated", "unknown_error"}
 )
 # Of exceptions and threads: code, which a walk over it would only make slower.
 _CODE = frozenset({"stacktrace", "type", "module", "thread_id"})
@@ -129,6 +150,8 @@ def clean_item(item: dict[str, Any], matcher: Matcher, names: Names) -> None:
     for key, value in list(item.items()):
         if key == "name":
             _add_name_of_item(walk, item)
+        elif key == "unit":
+            walk.add_label(item, key)
         elif key not in _NOT_OF_REQUESTS_ITEM and key != "attributes":
             walk.add_member(item, key, value, None)
     walk.finish(matcher)
@@ -139,10 +162,12 @@ def clean_item(item: dict[str, Any], matcher: Matcher, names: Names) -> None:
 def _add_attributes(walk: Walk, attributes: dict[str, Any], names: Names) -> dict[str, str]:
     """Add attributes; return those that are no ordinary text, taken out of them until the walk is over."""
     apart: dict[str, str] = {}
-    for name in (*_URLS, *_LABELS, *_NAMES_OF_SEGMENTS):
+    for name in (*_URLS, *_LABELS, *_NAMES_OF_SEGMENTS, *_OF_THE_SDK):
         if type(attributes.get(name)) is not str:
             continue
         apart[name] = attributes.pop(name)
+        if name in _OF_THE_SDK:
+            continue
         if name in _URLS:
             apart[name] = without_user_info(clean_query(apart[name], names))
             walk.add_url(apart, name)
@@ -214,8 +239,13 @@ def strip_event(event: dict[str, Any], reason: str) -> None:
         event.pop(key, None)
     contexts = event.pop("contexts", None)
     trace = contexts.get("trace") if isinstance(contexts, dict) else None
-    plain = ("trace_id", "span_id", "parent_span_id", "op", "status", "origin")
+    plain = ("trace_id", "span_id", "parent_span_id")
     event["contexts"] = {"trace": {key: value for key, value in items_of(trace) if key in plain}}
+    # The app may have made up an operation of anything.
+    for key, known in (("op", {"http.server"}), ("status", _STATUSES)):
+        value = dict(items_of(trace)).get(key)
+        if value in known:
+            event["contexts"]["trace"][key] = value
     event["transaction"] = FILTERED
     if "spans" in event:
         event["spans"] = []
@@ -289,7 +319,30 @@ def _add_request(walk: Walk, request: Any, names: Names) -> None:
 def _add_urls(walk: Walk, event: dict[str, Any]) -> None:
     _add_name(walk, event, "transaction")
     trace = dict(items_of(event.get("contexts"))).get("trace")
-    _add_name(walk, dict(items_of(trace)).get("dynamic_sampling_context"), "transaction")
+    context = dict(items_of(trace)).get("dynamic_sampling_context")
+    if isinstance(context, dict):
+        clean_sampling_context(context)
+        _add_name(walk, context, "transaction")
+        for name in ("release", "environment"):
+            walk.add_url(context, name)
+
+
+def clean_sampling_context(context: dict[str, Any]) -> dict[str, Any]:
+    """Leave of a dynamic sampling context what it is made of; the client's baggage may say anything else.
+
+    https://develop.sentry.dev/sdk/telemetry/traces/dynamic-sampling-context/
+
+    Args:
+        context: it is changed.
+
+    Returns:
+        The same.
+    """
+    for name, value in list(context.items()):
+        shape = _SAMPLING.get(name)
+        if shape is None or not shape.fullmatch(str(value)):
+            del context[name]
+    return context
 
 
 def _plain(value: Any) -> Any:

@@ -18,6 +18,8 @@ MOST = 900_000
 
 # Up to this size nothing is measured: JSON has at most six characters for one.
 _SURELY_SMALL = MOST // 6
+# Two characters can become a remark of a hundred.
+_CANNOT_GROW = MOST // 50
 # No text is cut to less: what is left of it would tell nothing.
 _LEAST = 256
 _ELLIPSIS = "..."
@@ -31,7 +33,18 @@ _KEPT = frozenset(
 )
 _LISTS = frozenset({"exception", "threads", "spans", "breadcrumbs"})
 # What is left out of an event in the end, in this order.
-_OPTIONAL = ("extra", "breadcrumbs", "spans", "modules", "contexts", "request", "threads", "tags", "logentry")
+_OPTIONAL = (
+    "extra",
+    "breadcrumbs",
+    "spans",
+    "modules",
+    "contexts",
+    "request",
+    "threads",
+    "tags",
+    "logentry",
+    "user",
+)
 
 # Where something stands in an event: where what holds it stands, and its key there.
 _Path = Union[tuple["_Path", Any], None]
@@ -53,14 +66,22 @@ class _Text(NamedTuple):
     path: _Path
 
 
-def keep_event_small(event: dict[str, Any]) -> None:
+def keep_event_small(event: dict[str, Any]) -> bool:
     """Cut of an event or a transaction what is beyond the size that Sentry takes.
 
     Args:
         event: as the SDK has serialised it; it is changed if it is too big.
+
+    Returns:
+        Whether it is so small that no redaction makes it too big.
     """
-    if _estimate(event) <= _SURELY_SMALL:
-        return
+    size = _estimate(event)
+    if size > _SURELY_SMALL:
+        _keep_small(event)
+    return size <= _CANNOT_GROW
+
+
+def _keep_small(event: dict[str, Any]) -> None:
     excess = _size_of(event) - MOST
     if excess <= 0:
         return

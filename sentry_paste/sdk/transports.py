@@ -299,8 +299,8 @@ def watch_transport(transport: Any, answered: Callable[[Any], None], lost: Calla
     return True
 
 
-def clean_span_headers(client: Any) -> None:
-    """Have the header of a client's envelopes of streamed spans name no transaction but one of the spans'.
+def clean_span_headers(client: Any, clean: Callable[[dict[str, Any], set[Any]], dict[str, Any]]) -> None:
+    """Have a function see the header ``trace`` of a client's envelopes of streamed spans.
 
     It is made of the segment, or came with the request's baggage, and goes past every hook.
     Checked with sentry-sdk 2.75.0. ``span_batcher._capture_func`` takes each envelope. Missing: no spans are
@@ -308,6 +308,7 @@ def clean_span_headers(client: Any) -> None:
 
     Args:
         client: one that streams spans, or not.
+        clean: takes the header and the names of the spans, and returns what it may say.
     """
     batcher = getattr(client, "span_batcher", None)
     capture = getattr(batcher, "_capture_func", None)
@@ -316,9 +317,11 @@ def clean_span_headers(client: Any) -> None:
 
     def capture_cleaned(envelope: Any) -> Any:
         trace = envelope.headers.get("trace")
-        if isinstance(trace, dict) and trace.get("transaction") not in _names_of_spans(envelope):
-            trace = {key: value for key, value in trace.items() if key != "transaction"}
-            envelope.headers["trace"] = trace
+        if trace is not None:
+            try:
+                envelope.headers["trace"] = clean(trace, _names_of_spans(envelope))
+            except Exception:  # of no shape that there is: spans are worth more than their header
+                del envelope.headers["trace"]
         return capture(envelope)
 
     batcher._capture_func = capture_cleaned

@@ -425,3 +425,95 @@ def test_many_keys_that_are_secret_stay_apart(captured):
     seen = captured.errors[0]["extra"]["seen"]
     assert sorted(seen.values()) == list(range(8))
     assert SECRET not in json.dumps(seen)
+
+
+class TestSamplingContext:
+    """What the header of an envelope says of a trace is what that is made of, and nothing that a client says."""
+
+    BAGGAGE = (
+        "sentry-trace_id=0123456789abcdef0123456789abcdef,sentry-sampled=true,sentry-sample_rate=1.0,"
+        f"sentry-public_key=key,sentry-release={SECRET},sentry-user_id=alice,sentry-transaction=%2Fx%2F{SECRET},"
+        f"sentry-environment={SECRET}"
+    )
+
+    @pytest.mark.parametrize("lifecycle", LIFECYCLES)
+    def test_client_s_baggage(self, lifecycle):
+        def app(environ, start_response):
+            start_response("200 OK", [])
+            return []
+
+        environ = environ_of(
+            HTTP_COOKIE=f"sid={SECRET}",
+            HTTP_BAGGAGE=self.BAGGAGE,
+            HTTP_SENTRY_TRACE="0123456789abcdef0123456789abcdef-0123456789abcdef-1",
+        )
+        sent = sent_by_filter(app, environ, lifecycle=lifecycle)
+        assert SECRET.encode() not in sent
+        assert b"alice" not in sent
+        assert b"0123456789abcdef0123456789abcdef" in sent
+
+    @pytest.mark.parametrize("lifecycle", LIFECYCLES)
+    def test_name_that_an_error_has_frozen(self, lifecycle):
+        def app(environ, start_response):
+            sentry_sdk.get_current_scope().set_transaction_name(f"Reset for {environ['REMOTE_USER']}")
+            sentry_sdk.capture_message("one")
+            start_response("200 OK", [])
+            return []
+
+        sent = sent_by_filter(app, environ_of(REMOTE_USER="alice.l@example.com"), lifecycle=lifecycle)
+        assert b"alice.l" not in sent
+
+
+def test_event_is_small_when_it_is_clean(captured):
+    def walk(pairs, depth):
+        here = [pairs[depth:], "x"]
+        if depth > 80:
+            raise ValueError(len(here))
+        walk(pairs, depth + 1)
+
+    def app(environ, start_response):
+        walk([["pwd", "x"]] * 200, 0)
+
+    call(SentryMiddleware(app), environ_of())
+    for number in range(100):
+        sentry_sdk.add_breadcrumb(message=" [10 " + "1::2 " * 1600, data={"n": number})
+    assert len(json.dumps(captured.errors[0])) < 1_000_000
+
+
+def test_breadcrumbs_that_grow_are_cut(captured):
+    def app(environ, start_response):
+        for _ in range(100):
+            sentry_sdk.add_breadcrumb(message="198.51.100.7 - - [10/Oct/2026] " + "1::2 " * 1600)
+        raise LookupError
+
+    call(SentryMiddleware(app), environ_of())
+    assert len(json.dumps(captured.errors[0])) < 1_000_000
+
+
+@pytest.mark.skipif(not hasattr(sentry_sdk, "metrics"), reason="this sentry-sdk has no metrics")
+def test_client_changes_nothing_that_is_the_sdk_s():
+    def app(environ, start_response):
+        sentry_sdk.metrics.count("shop.orders", 1, unit=SECRET)
+        start_response("200 OK", [])
+        return []
+
+    environ = environ_of(HTTP_COOKIE=f"a=production; b=sentry.python; c={SECRET}")
+    sent = sent_by_filter(app, environ, environment="production")
+    assert SECRET.encode() not in sent
+    assert b'"production"' in sent
+    assert b"sentry.python" in sent
+
+
+def test_identity_that_raises_loses_no_session(captured):
+    class Identity(dict):
+        def items(self):
+            raise RuntimeError("not now")
+
+    def app(environ, start_response):
+        environ["repoze.who.identity"] = Identity(userid="alice")
+        start_response("200 OK", [])
+        return []
+
+    call(SentryMiddleware(app, release="1", traces_sample_rate=1.0), environ_of())
+    sentry_sdk.flush()
+    assert len(captured.transactions) == 1

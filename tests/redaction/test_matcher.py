@@ -308,6 +308,8 @@ class TestLinear:
             ({"HTTP_COOKIE": "; ".join(f"c{n}={'a1' * n}" for n in range(4, 90))}, "a1" * 100_000),
             ({"HTTP_COOKIE": "; ".join(f"c{n}=a{n:03}b" for n in range(900))}, "a001b " * 30_000),
             ({"REMOTE_USER": "alice"}, "alice " * 30_000),
+            ({"HTTP_COOKIE": "sid=" + "U" * 40}, "a" * 180_000 + "V" * 80),
+            ({"HTTP_COOKIE": "sid=/" + "a1b2c3d4" * 5000}, "x/" + "a1b2c3d4" * 20_000),
             ({"HTTP_COOKIE": "sid=ab$cd$1"}, "%41a" * 50_000),
             ({"HTTP_COOKIE": "sid=ab$cd$1"}, "\\a" * 100_000),
             ({"HTTP_COOKIE": "sid=ab$cd$1"}, "&amp;" * 40_000),
