@@ -68,6 +68,8 @@ def asked(app: Callable[..., Any], path: str, tag: str = "") -> tuple[dict[str, 
         "REMOTE_ADDR": "127.0.0.1",
         "SERVER_PROTOCOL": "HTTP/1.1",
         "HTTP_CONNECTION": "keep-alive",
+        "HTTP_HOST": "127.0.0.1",
+        "HTTP_SEC_FETCH_SITE": "none",
     }
     environ["PATH_INFO"], _, environ["QUERY_STRING"] = path.partition("?")
     if tag:

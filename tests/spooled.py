@@ -3,7 +3,12 @@
 from sentry_sdk.envelope import Envelope, Item, PayloadRef
 
 #: Of a browser on this machine, which WebTest is not: what the inbox answers without its token.
-LOOPBACK = {"REMOTE_ADDR": "127.0.0.1", "SERVER_PROTOCOL": "HTTP/1.1", "HTTP_CONNECTION": "keep-alive"}
+LOOPBACK = {
+    "REMOTE_ADDR": "127.0.0.1",
+    "SERVER_PROTOCOL": "HTTP/1.1",
+    "HTTP_CONNECTION": "keep-alive",
+    "HTTP_SEC_FETCH_SITE": "none",
+}
 
 SCRIPT = "<script>alert(1)</script>"
 TRACE = "0af7651916cd43dd8448eb211c80319c"

@@ -1,16 +1,26 @@
 """Who may look: browsers on this machine, those that the ini names, and whoever has the token.
 
-What the inbox shows is what an app knows of its users. Without the token a request is answered where all
-of this holds. The address of the connection is loopback, or one of ``allow``. The Host header names this
-machine: a page on the web may have its own name point to 127.0.0.1 and have the visitor's browser fetch from
-there (DNS rebinding), but it cannot make the browser send another Host than its own. And nothing says that it
-was passed on: behind a proxy on this machine the whole world has a loopback address, and with nginx's plain
-``proxy_pass`` a loopback Host.
+What the inbox shows is what an app knows of its users. Where the ini sets a token, every request needs it.
+Otherwise a request is answered without the token where all of this holds:
 
-So the headers of proxies count, whatever they say, and the connection has to be as a browser makes it. A
-browser says ``Connection: keep-alive``, which is of its own connection and not passed on (RFC 9110, 7.6.1):
-nginx speaks HTTP/1.0 and says ``close``, from 1.29.7 on HTTP/1.1 and says nothing, as HAProxy and the
-proxies written in Go do.
+- The address of the connection is loopback, or one of ``allow``.
+- The Host header names this machine, and the port that the server listens on. A page on the web may have its
+  own name point to 127.0.0.1 and have the visitor's browser fetch from there (DNS rebinding), but it cannot
+  make the browser send another Host than its own. A proxy that passes on the Host it was asked for passes on
+  its own port, or none.
+- Nothing says that it was passed on: behind a proxy on this machine the whole world has a loopback address,
+  and with nginx's plain ``proxy_pass`` a loopback Host. So the headers of proxies count, whatever they say,
+  and a server that removes them, as waitress does by default, leaves nothing to tell it by.
+- The connection is as a browser makes it. A browser says ``Connection: keep-alive``, which is of its own
+  connection and not passed on (RFC 9110, 7.6.1): nginx speaks HTTP/1.0 and says ``close``, from 1.29.7 on
+  HTTP/1.1 and says nothing, as HAProxy and the proxies written in Go do.
+- A browser says that somebody opened the address, or that the inbox's own origin leads there
+  (``Sec-Fetch-Site``). An HTTP client of an app on this machine, which a stranger may have fetch an address
+  of their choice (SSRF), does not say it.
+
+All of it but the address of the connection is text that a client writes. A proxy that is set to keep
+connections alive and adds no header cannot be told from a browser here, where it asks for the server's own
+address, as nginx does by default, or passes on a Host with its port. The ini's token is for that.
 """
 
 from __future__ import annotations
@@ -33,7 +43,8 @@ _ADDED_ON_THE_WAY = re.compile(
 )
 _MOST_SHOWN = 60
 
-_PORT = re.compile(r":\d+$")
+_PORT = re.compile(r":(\d+)\Z", re.ASCII)
+_USUAL_PORTS = {"http": "80", "https": "443"}
 
 
 def doubt(environ: Mapping[str, Any], settings: InboxSettings) -> str:
@@ -43,6 +54,8 @@ def doubt(environ: Mapping[str, Any], settings: InboxSettings) -> str:
         environ: of the request.
         settings: of the inbox.
     """
+    if settings.inbox_token:
+        return "inbox_token is set in its section of the ini, so every request needs it"
     sender = _text(environ.get("REMOTE_ADDR"))
     address = _address(sender)
     if address is None or not _is_allowed(address, settings):
@@ -52,13 +65,20 @@ def doubt(environ: Mapping[str, Any], settings: InboxSettings) -> str:
     if not (_is_loopback_name(host) or host in settings.allow_hosts):
         host = host[:_MOST_SHOWN] or "(none)"
         return f"the host {host} is not this machine's; see allow_hosts in its section of the ini"
+    if not _names_own_port(environ):
+        return "the port in its address is not the one that the server listens on"
     name = next((key for key in environ if _ADDED_ON_THE_WAY.match(key)), None)
     if name is not None:
         header = name[len("HTTP_") :].replace("_", "-").title()
         return f"its header {header[:_MOST_SHOWN]} says that a proxy has passed it on"
+    if _may_have_lost_headers(environ):
+        return (
+            "waitress removes what proxies add, so one may have passed it on; "
+            "clear_untrusted_proxy_headers = false in [server:main] keeps it"
+        )
     if not _is_connection_of_a_browser(environ):
         return "its connection is none of a browser's, so a proxy may have passed it on"
-    return ""
+    return _doubt_of_origin(environ, host)
 
 
 def is_of_another_site(environ: Mapping[str, Any]) -> bool:
@@ -72,6 +92,33 @@ def is_of_another_site(environ: Mapping[str, Any]) -> bool:
     """
     site, mode = environ.get("HTTP_SEC_FETCH_SITE"), environ.get("HTTP_SEC_FETCH_MODE")
     return site in ("cross-site", "same-site") and mode != "navigate"
+
+
+def _doubt_of_origin(environ: Mapping[str, Any], host: str) -> str:
+    """Return what speaks against a person at a browser who opened an address, or a page of this origin."""
+    site = environ.get("HTTP_SEC_FETCH_SITE")
+    if site in ("none", "same-origin"):
+        return ""
+    if site is not None:
+        return "a page of another site or port leads here; open the address yourself"
+    # Browsers send it to URLs that are potentially trustworthy only: of https, and of loopback
+    # (https://www.w3.org/TR/fetch-metadata/ 2, https://www.w3.org/TR/secure-contexts/ 3.1).
+    if environ.get("wsgi.url_scheme") == "http" and not _is_loopback_name(host):
+        return ""
+    return "it has no Sec-Fetch-Site, as a browser's has, so a program may have sent it"
+
+
+def _may_have_lost_headers(environ: Mapping[str, Any]) -> bool:
+    """Tell whether the server is waitress and removes what proxies add, as it does unless told not to.
+
+    https://docs.pylonsproject.org/projects/waitress/en/stable/arguments.html
+    """
+    # A method of the connection, which knows the server and its settings (waitress 2.0 and later).
+    method = environ.get("waitress.client_disconnected")
+    if method is None and environ.get("SERVER_SOFTWARE") != "waitress":
+        return False
+    server = getattr(getattr(method, "__self__", None), "server", None)
+    return getattr(getattr(server, "adj", None), "clear_untrusted_proxy_headers", True) is not False
 
 
 def _is_connection_of_a_browser(environ: Mapping[str, Any]) -> bool:
@@ -104,6 +151,12 @@ def _host(environ: Mapping[str, Any]) -> str:
     """Return the Host header's name, lower case, without the port, the brackets and the last dot."""
     host = _PORT.sub("", _text(environ.get("HTTP_HOST")).strip().lower())
     return host.strip("[]") if host.startswith("[") else host.rstrip(".")
+
+
+def _names_own_port(environ: Mapping[str, Any]) -> bool:
+    found = _PORT.search(_text(environ.get("HTTP_HOST")).strip())
+    port = found[1] if found else _USUAL_PORTS.get(_text(environ.get("wsgi.url_scheme")))
+    return port is not None and port == environ.get("SERVER_PORT")
 
 
 def _is_loopback_name(host: str) -> bool:

@@ -41,7 +41,8 @@ _REFUSAL = """\
 The inbox does not answer this request without its token: {reason}.
 
 The server's log has an address that ends in ?token=... Put that end onto the address of the inbox and open it
-once: the browser keeps it in a cookie. Or set a token of your own: inbox_token in its section of the ini.
+once: the browser keeps it in a cookie. A token of your own is inbox_token in its section of the ini; then
+every request needs it.
 """
 
 # What may stand in a query string as it is (RFC 3986, section 3.4), and what is quoted already.
@@ -67,9 +68,8 @@ class Inbox:
         self._has_warned = False
 
     def announce(self) -> None:
-        """Log the address to open where the inbox is not looked at from this machine."""
-        address = self._address(self.tokens.current())
-        inform("the inbox (its token is only needed through a proxy or from another machine): %s", address)
+        """Log the address with the token."""
+        inform("the inbox, with its token: %s", self._address(self.tokens.current()))
 
     def _address(self, token: str) -> str:
         return f"{self.settings.address or '/'}?{PARAMETER}={token}"

@@ -47,7 +47,8 @@ class InboxSettings:
         allow: networks besides loopback whose addresses are answered without the token.
         allow_hosts: names besides those of loopback that the Host header may have without the token, lower
             case.
-        inbox_token: what other requests are answered with; empty where one is to be made.
+        inbox_token: what every request needs; empty where one is to be made, for requests that are not
+            plainly a browser's on this machine.
         address: where it is, as far as the ini says: a URL, or a path; it ends with a slash.
     """
 

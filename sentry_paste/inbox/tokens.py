@@ -1,8 +1,8 @@
-"""The token of an inbox, for requests that are not plainly from this machine.
+"""The token of an inbox, for requests that are not plainly a browser's on this machine.
 
-It is the ini's (``inbox_token``), or one that is made and kept in a file of the spool's directory, which all
-workers of a server share and which outlives a restart. As in Jupyter, whoever opens the address with the
-token gets a cookie for it; the address in the browser is without it from then on.
+It is the ini's (``inbox_token``), which every request needs, or one that is made and kept in a file of the
+spool's directory, which all workers of a server share and which outlives a restart. As in Jupyter, whoever
+opens the address with the token gets a cookie for it; the address in the browser is without it from then on.
 """
 
 from __future__ import annotations

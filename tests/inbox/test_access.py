@@ -9,11 +9,12 @@ BROWSER = {name: value for name, value in LOOPBACK.items() if name != "REMOTE_AD
 
 @pytest.fixture
 def ask(inbox):
-    """The status that a request gets, from an address and with a Host header."""
+    """The status that a request gets, from an address and with a Host header, of a server at port 6543."""
 
-    def ask(remote="127.0.0.1", host="localhost", options="", path="/", **environ):
+    def ask(remote="127.0.0.1", host="localhost:6543", options="", path="/", **environ):
         app = inbox(f"spool_dir = spool\n{options}", environ={})
-        environ = {name: value for name, value in {**BROWSER, **environ}.items() if value is not None}
+        environ = {"SERVER_PORT": "6543", **BROWSER, **environ}
+        environ = {name: value for name, value in environ.items() if value is not None}
         if remote is not None:
             environ["REMOTE_ADDR"] = remote
         return app.get(path, headers={"Host": host}, extra_environ=environ, expect_errors=True).status_int
@@ -51,14 +52,13 @@ def test_a_network_that_allow_names_is_answered(ask):
 @pytest.mark.parametrize(
     "host",
     [
-        "localhost",
         "localhost:6543",
-        "LOCALHOST",
-        "localhost.",
-        "127.0.0.1:80",
-        "127.1.2.3",
-        "[::1]:8080",
-        "dev.localhost",
+        "LOCALHOST:6543",
+        "localhost.:6543",
+        "127.0.0.1:6543",
+        "127.1.2.3:6543",
+        "[::1]:6543",
+        "dev.localhost:6543",
     ],
 )
 def test_hosts_of_loopback_are_answered(ask, host):
@@ -69,7 +69,6 @@ def test_hosts_of_loopback_are_answered(ask, host):
     "host",
     [
         "evil.example",
-        "evil.example:6543",
         "localhost.evil.example",
         "127.0.0.1.evil.example",
         "127.0.0.1%evil.example",
@@ -80,12 +79,55 @@ def test_hosts_of_loopback_are_answered(ask, host):
     ],
 )
 def test_a_name_that_was_made_to_lead_here_is_refused(ask, host):
+    assert ask(host=f"{host}:6543") == 403
+    assert ask(host=host, SERVER_PORT="80") == 403
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "localhost",  # nginx's $host has no port
+        "localhost:80",
+        "localhost:443",
+        "localhost:65430",
+        "localhost:06543",
+        "localhost:",
+        "localhost:6543:",
+        "127.0.0.1",
+        "[::1]",
+        "[::6543]",
+    ],
+)
+def test_a_port_that_is_not_the_server_s_is_refused(ask, host):
     assert ask(host=host) == 403
+
+
+@pytest.mark.parametrize(
+    ("scheme", "host", "port", "status"),
+    [
+        ("http", "localhost", "80", 200),
+        ("http", "localhost:80", "80", 200),
+        ("http", "[::1]", "80", 200),
+        ("https", "localhost", "443", 200),
+        ("https", "localhost", "80", 403),
+        ("http", "localhost", "443", 403),
+        ("http", "localhost", "", 403),
+        ("http", "localhost:6543", None, 403),
+    ],
+)
+def test_a_host_without_a_port_is_at_the_usual_one(inbox, scheme, host, port, status):
+    app = inbox("spool_dir = spool").app
+    environ = {**LOOPBACK, "REQUEST_METHOD": "GET", "PATH_INFO": "/", "wsgi.url_scheme": scheme}
+    environ.update({"HTTP_HOST": host} if port is None else {"HTTP_HOST": host, "SERVER_PORT": port})
+    started = []
+    list(app(environ, lambda status, headers: started.append(status)))
+    assert started[0][:3] == str(status)
 
 
 def test_a_host_that_allow_hosts_names_is_answered(ask):
     assert ask(host="devbox:6543", options="allow_hosts = devbox") == 200
-    assert ask(host="other", options="allow_hosts = devbox") == 403
+    assert ask(host="devbox", options="allow_hosts = devbox") == 403
+    assert ask(host="other:6543", options="allow_hosts = devbox") == 403
 
 
 # What says that a request was passed on: by proxies, load balancers and content delivery networks, as their
@@ -118,8 +160,8 @@ def test_what_was_passed_on_is_refused_whatever_it_says(ask, header, value):
 @pytest.mark.parametrize("header", SIGNS.split())
 def test_neither_allow_nor_allow_hosts_is_for_what_was_passed_on(ask, header):
     options = "allow = 192.0.2.0/24\nallow_hosts = devbox"
-    assert ask("192.0.2.9", host="devbox", options=options) == 200
-    assert ask("192.0.2.9", host="devbox", options=options, **{key_of(header): "192.0.2.9"}) == 403
+    assert ask("192.0.2.9", host="devbox:6543", options=options) == 200
+    assert ask("192.0.2.9", host="devbox:6543", options=options, **{key_of(header): "192.0.2.9"}) == 403
 
 
 # Of Chromium, Firefox and Safari, of their extensions, and of scripts.
@@ -172,10 +214,24 @@ def test_connection_of_a_browser_is_answered(ask, protocol, connection):
     assert ask(SERVER_PROTOCOL=protocol, HTTP_CONNECTION=connection) == 200
 
 
+@pytest.mark.parametrize("site", [None, "", "same-origin, none", "None", "cross-site", "same-site"])
+@pytest.mark.parametrize("host", ["localhost:6543", "127.0.0.1:6543", "[::1]:6543", "dev.localhost:6543"])
+def test_what_nobody_at_a_browser_has_opened_is_refused(ask, host, site):
+    assert ask(host=host, HTTP_SEC_FETCH_SITE=site) == 403
+
+
+def test_browsers_do_not_say_how_a_plain_http_address_was_opened(ask):
+    options = "allow_hosts = devbox"
+    assert ask(host="devbox:6543", options=options, HTTP_SEC_FETCH_SITE=None) == 200
+    assert ask(host="devbox:6543", options=options, HTTP_SEC_FETCH_SITE="cross-site") == 403
+    https = {"wsgi.url_scheme": "https", "SERVER_PORT": "443"}
+    assert ask(host="devbox", options=options, **https) == 200
+    assert ask(host="devbox", options=options, HTTP_SEC_FETCH_SITE=None, **https) == 403
+
+
 @pytest.mark.parametrize("site", ["cross-site", "same-site"])
-def test_a_page_of_another_site_may_link_here_and_not_load_from_here(ask, site):
-    assert ask(HTTP_SEC_FETCH_SITE=site, HTTP_SEC_FETCH_MODE="navigate") == 200
-    for mode in ("no-cors", "cors", "websocket"):
+def test_a_page_of_another_site_neither_leads_here_nor_loads_from_here(ask, site):
+    for mode in ("navigate", "no-cors", "cors", "websocket"):
         assert ask(HTTP_SEC_FETCH_SITE=site, HTTP_SEC_FETCH_MODE=mode, path="/?q=secret") == 403
 
 

@@ -49,25 +49,45 @@ DOUBTFUL = {
     "a connection of a newer nginx": {"HTTP_CONNECTION": ""},
     "the host": {"HTTP_HOST": "errors.example"},
     "the address": {"REMOTE_ADDR": "198.51.100.7"},
+    "the port": {"HTTP_HOST": "localhost:8080"},
+    "a program": {"HTTP_SEC_FETCH_SITE": ""},
+    "a link of another site": {"HTTP_SEC_FETCH_SITE": "cross-site", "HTTP_SEC_FETCH_MODE": "navigate"},
 }
 
 
 @pytest.mark.parametrize("more", DOUBTFUL.values(), ids=DOUBTFUL)
-def test_each_doubt_is_removed_by_the_token(inbox, spool, more, titles):
+def test_each_doubt_is_removed_by_the_token(inbox, spool, logged, more, titles):
     keep(spool, error_event())
-    app = inbox(f"spool_dir = spool\ninbox_token = {TOKEN}", environ={**LOOPBACK, **more})
+    app = inbox("spool_dir = spool", environ={**LOOPBACK, **more})
     assert "OrderError" not in app.get("/", status=403).text
-    response = app.get(f"/?token={TOKEN}", status=303)
+    response = app.get(f"/?token={logged()[0]}", status=303)
     assert titles(response.follow()) == ["OrderError"]
     assert titles(app.get("/")) == ["OrderError"]
     app.reset()
     app.get("/", status=403)
 
 
-def test_this_machine_needs_none(inbox):
-    app = inbox(f"spool_dir = spool\ninbox_token = {TOKEN}")
+def test_a_browser_on_this_machine_needs_none(inbox):
+    app = inbox("spool_dir = spool")
     assert "Set-Cookie" not in app.get("/", status=200).headers
     assert "Set-Cookie" not in app.get("/?token=wrong", status=200).headers
+
+
+@pytest.mark.parametrize("path", ["/", "/list", "/static/inbox.css", "/nowhere"])
+def test_every_request_needs_the_one_of_the_ini(inbox, path):
+    app = inbox(f"spool_dir = spool\ninbox_token = {TOKEN}")
+    assert "inbox_token is set" in app.get(path, status=403).text
+    app.get(f"{path}?token=wrong-but-long-enough", status=403)
+    app.get(f"{path}?token={TOKEN}", status=303)
+    app.get(path, status=404 if path == "/nowhere" else 200)
+
+
+@pytest.mark.parametrize("more", [{"REMOTE_ADDR": "192.0.2.7"}, {"HTTP_HOST": "devbox"}])
+def test_neither_allow_nor_allow_hosts_is_stronger_than_the_one_of_the_ini(inbox, more):
+    options = "spool_dir = spool\nallow = 192.0.2.0/24\nallow_hosts = devbox"
+    environ = {**LOOPBACK, **more}
+    inbox(options, environ=environ).get("/", status=200)
+    inbox(f"{options}\ninbox_token = {TOKEN}", environ=environ).get("/", status=403)
 
 
 @pytest.mark.parametrize("path", ["/", "/list", f"/envelope/{ERROR_ID}", "/static/inbox.css", "/nowhere"])
@@ -494,20 +514,20 @@ SERVED = """
 [app:main]
 use = egg:sentry_paste#inbox
 spool_dir = spool
-inbox_token = {token}
 [server:main]
 use = egg:{server}
 host = 127.0.0.1
 port = {port}
 """
+KEEPS_HEADERS = "waitress#main\nclear_untrusted_proxy_headers = false"
 
 
-@pytest.fixture(params=["waitress#main", "gunicorn#main"])
+@pytest.fixture(params=[KEEPS_HEADERS, "gunicorn#main"], ids=["waitress", "gunicorn"])
 def served(request, tmp_path):
     """The port of an inbox under a real server."""
     port = free_port()
     ini = tmp_path / "served.ini"
-    ini.write_text(SERVED.format(token=TOKEN, server=request.param, port=port))
+    ini.write_text(SERVED.format(server=request.param, port=port))
     command = [sys.executable, "-c", "import sys; from pyramid.scripts.pserve import main; sys.exit(main())"]
     process = subprocess.Popen(
         [*command, str(ini)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=tmp_path
@@ -531,13 +551,70 @@ def raw(port, request):
         return found.recv(100).split(b" ")[1]
 
 
-def test_real_servers_say_what_the_inbox_has_to_know(served):
-    host = f"Host: 127.0.0.1:{served}\n"
-    assert raw(served, f"GET / HTTP/1.1\n{host}Connection: keep-alive\n\n") == b"200"
-    # As nginx passes requests on, before 1.29.7 and from then on.
-    assert raw(served, f"GET / HTTP/1.0\n{host}Connection: close\n\n") == b"403"
-    assert raw(served, f"GET / HTTP/1.1\n{host}\n") == b"403"
-    # And Apache; waitress takes X-Forwarded-For away.
-    passed = "X-Forwarded-For: 198.51.100.7\nX-Forwarded-Server: errors.example\n"
-    assert raw(served, f"GET / HTTP/1.1\n{host}{passed}Connection: Keep-Alive\n\n") == b"403"
-    assert raw(served, f"GET /?token={TOKEN} HTTP/1.0\n{host}Connection: close\n\n") == b"303"
+#: What Chromium sends where an address is typed.
+OPENED = "Connection: keep-alive\nSec-Fetch-Site: none\nSec-Fetch-Mode: navigate\nSec-Fetch-Dest: document\n"
+#: What waitress removes before any app sees it, unless it is told not to.
+REMOVED = (
+    "X-Forwarded-For: 198.51.100.7\nX-Forwarded-Proto: https\nX-Forwarded-Host: errors.example\n"
+    "X-Forwarded-Port: 443\nX-Forwarded-By: 127.0.0.1\nForwarded: for=198.51.100.7\n"
+)
+OF_REQUESTS = "User-Agent: python-requests/2.32.3\nAccept: */*\nConnection: keep-alive\n"
+BY_ADDRESS = "Host: 127.0.0.1:{port}"
+
+PASSED_ON = {
+    "nginx before 1.29.7": f"GET / HTTP/1.0\n{BY_ADDRESS}\nConnection: close\nSec-Fetch-Site: none\n",
+    "nginx from 1.29.7 on": f"GET / HTTP/1.1\n{BY_ADDRESS}\nSec-Fetch-Site: none\n",
+    "Apache": f"GET / HTTP/1.1\n{BY_ADDRESS}\n{OPENED}X-Forwarded-Server: errors.example\n",
+    # proxy_http_version 1.1; proxy_set_header Connection keep-alive; and without a Host, or with $host.
+    "nginx that keeps alive and tells, by address": f"GET / HTTP/1.1\n{BY_ADDRESS}\n{OPENED}{REMOVED}",
+    "nginx that keeps alive": f"GET / HTTP/1.1\nHost: localhost\n{OPENED}",
+    "nginx that keeps alive and tells": f"GET / HTTP/1.1\nHost: localhost\n{OPENED}{REMOVED}",
+    "nginx that keeps alive, with $http_host": f"GET / HTTP/1.1\nHost: localhost:80\n{OPENED}{REMOVED}",
+    "nginx that keeps alive, for curl": "GET / HTTP/1.1\nHost: localhost\nConnection: keep-alive\n",
+    "requests by name": f"GET / HTTP/1.1\nHost: localhost:{{port}}\n{OF_REQUESTS}",
+    "requests by address": f"GET / HTTP/1.1\n{BY_ADDRESS}\n{OF_REQUESTS}",
+    "a browser that follows a redirect": (
+        "GET / HTTP/1.1\nHost: localhost:{port}\nConnection: keep-alive\n"
+        "Sec-Fetch-Site: cross-site\nSec-Fetch-Mode: navigate\n"
+    ),
+}
+
+
+def opened_at(host, site="none"):
+    return f"GET / HTTP/1.1\nHost: {host}\n{OPENED}\n".replace("Site: none", f"Site: {site}")
+
+
+def test_real_servers_say_what_the_inbox_has_to_know(served, tmp_path):
+    for host in ("127.0.0.1", "localhost"):
+        for site in ("none", "same-origin"):
+            assert raw(served, opened_at(f"{host}:{served}", site)) == b"200"
+    refused_and_opened_by_token(served, tmp_path)
+
+
+@pytest.mark.parametrize(
+    "served",
+    [
+        "waitress#main",
+        "waitress#main\nident = another",
+        "waitress#main\ntrusted_proxy = 127.0.0.1\ntrusted_proxy_headers = x-forwarded-for",
+    ],
+    ids=["by default", "under another name", "with a trusted proxy"],
+    indirect=True,
+)
+def test_a_server_that_removes_what_proxies_add_needs_the_token(served, tmp_path):
+    assert raw(served, opened_at(f"localhost:{served}")) == b"403"
+    refused_and_opened_by_token(served, tmp_path)
+
+
+def test_an_older_waitress_may_have_removed_what_proxies_add(inbox):
+    inbox("spool_dir = spool", environ={**LOOPBACK, "SERVER_SOFTWARE": "waitress"}).get("/", status=403)
+    inbox("spool_dir = spool", environ={**LOOPBACK, "SERVER_SOFTWARE": "another"}).get("/", status=200)
+
+
+def refused_and_opened_by_token(port, folder):
+    found = {name: raw(port, request.format(port=port) + "\n") for name, request in PASSED_ON.items()}
+    assert found == dict.fromkeys(PASSED_ON, b"403")
+    token = (folder / "spool" / ".inbox-token").read_text().strip()
+    for request in PASSED_ON.values():
+        asked = request.replace("GET / ", f"GET /?token={token} ").format(port=port)
+        assert raw(port, asked + "\n") == b"303"
