@@ -130,7 +130,8 @@ def signs_of(secret: Secret) -> set[str] | None:
     text = secret.text
     head = text[:HEAD]
     if _UNRESERVED.fullmatch(head):
-        found = {head}
+        # With an IPv4 address as hex, one of IPv6 has nothing in it but this that is known.
+        found = {head, "ffff", "FFFF"} if secret.where is ADDRESS else {head}
     elif "\\" in head or "&" in head:
         return None  # it may be escaped itself: what of it stays is not known
     elif secret.where is ADDRESS:
@@ -267,4 +268,7 @@ def _notations(text: str) -> set[str]:
     if found.version == 6:
         # As Java writes it, and with an IPv4 address as hex.
         shown.add(":".join(format(int(group, 16), "x") for group in found.exploded.split(":")))
+    four = mapped or (found if found.version == 4 else None)
+    if four:
+        shown.add("::ffff:{:x}:{:x}".format(*divmod(int(four), 65_536)))
     return shown | {form.upper() for form in shown}

@@ -4,7 +4,8 @@ PyJWT decodes a token, itsdangerous and Django split a signed cookie, ``uuid.UUI
 writes a whole certificate's subject into one variable. Each part is then in frames and messages by itself.
 
 Everything here takes one value, of which no more than ``LONGEST`` characters are looked at, and takes time
-that grows with them. Nothing is unpickled.
+that grows with them. Where that leaves out what could be secret, the bounds of the request are exceeded.
+Nothing is unpickled.
 """
 
 from __future__ import annotations
@@ -17,18 +18,21 @@ from collections.abc import Iterator
 from typing import Any
 from urllib.parse import unquote
 
-#: So much of a value is looked at for its parts.
+from sentry_paste.redaction.bounds import Bounds
+
+#: So much of a value is looked at for its parts. Servers take headers of 8 KB, browsers cookies of 4 KB.
 LONGEST = 16_384
-# How much a compressed session may come to, and how many of its members are looked at.
-_INFLATED = 16_384
-_MEMBERS = 200
+# How much a compressed session may come to: ten times the longest cookie.
+_INFLATED = 40_000
+# So many of the groups and roles that a token lists are looked at.
+_GROUPS = 50
 
 # Where the formats of libraries and clients put something between two parts. A dash or an underscore is
 # part of base64's URL alphabet; two dashes are what Rails has before a signature.
 _SEPARATORS = re.compile(r"[.:;,|!~$&=\s\"'{}\[\]()<>?#\\@]+")
 _SLASHED = re.compile(r"[/\\]+")
 _BASE64 = re.compile(r"[A-Za-z0-9+/_-]{16,}={0,2}")
-_SIGNED = re.compile("[.:]|--")
+_SIGNED = re.compile("[.:]")
 _PLAIN_BASE64 = re.compile("[A-Za-z0-9+/_-]+={0,2}")
 _ENCODED = re.compile("%[0-9A-Fa-f]{2}")
 _HEX = re.compile("[0-9A-Fa-f]{16,128}")
@@ -38,8 +42,10 @@ _UUID = re.compile(
 
 # beaker.session.SignedCookie: an HMAC of SHA-1, then the id of the session.
 _BEAKER = re.compile("([0-9a-f]{40})([0-9a-f]{32,40}|[A-Za-z0-9_-]{22,64})")
+# Where JSON begins, and not a signature with a bracket in it by chance.
+_OPENING = re.compile(rb"\{[\s\"}]|\[[\s\[{\"\d\]tfn-]")
 # AuthTkt (mod_auth_tkt, paste.auth, pyramid.authentication): digest, time, user!tokens!data.
-_TICKET = re.compile("((?:[0-9a-f]{32}){1,4})([0-9a-f]{8})([^!]{1,200})!")
+_TICKET = re.compile("((?:[0-9a-f]{32}){1,4})([0-9a-f]{8})([^!]{1,1000})!")
 # How long a signature is that comes before its payload (webob.cookies.SignedSerializer), by its hash.
 _DIGESTS = (0, 20, 32, 48, 64)
 
@@ -47,6 +53,7 @@ _DIGESTS = (0, 20, 32, 48, 64)
 # Microsoft Entra, Keycloak and the frameworks' sessions.
 _IDENTITY = frozenset(
     {"sub", "email", "mail", "preferred_username", "username", "user", "userid", "user_id", "uid", "login"}
+    | {"emailaddress", "nameidentifier", "objectidentifier", "surname", "givenname"}
     | {"name", "given_name", "family_name", "middle_name", "nickname", "unique_name", "upn", "oid", "puid"}
     | {
         "jti",
@@ -92,15 +99,38 @@ _COMMON = frozenset(
     | {"_auth_user_backend"}
 )
 
+# What somebody may do says little of who it is: Entra lists 200 groups by their ids, Keycloak all roles.
+_MEMBERSHIPS = frozenset(
+    {"group", "groups", "groupsid", "role", "roles", "wids", "memberof", "ismemberof", "authorities"}
+    | {"permission", "permissions", "scope", "scopes", "scp", "entitlement", "entitlements", "amr", "aud"}
+)
+
 # Of a distinguished name (RFC 4514, and OpenSSL's names): what is a person's, not an organisation's.
+_PERSONAL = (
+    r"(?:cn|commonname|uid|userid|e|email|emailaddress|mail|sn|surname|gn|givenname|upn|serialnumber"
+    r"|(?:oid\.)?1\.2\.840\.113549\.1\.9\.1)\s?=\s?"
+)
+# A quoted value (RFC 2253) ends with the quote, which the next one would have too: none is looked at twice.
 _PERSONAL_RDN = re.compile(
-    r"(?:^|[,/;+\s\"])(cn|commonname|uid|userid|e|email|emailaddress|mail|sn|surname|gn|givenname|upn|serialnumber"
-    r"|oid\.1\.2\.840\.113549\.1\.9\.1|1\.2\.840\.113549\.1\.9\.1)\s?=\s?"
-    r"([^,/+;=\"\\]{1,200}(?:\\.[^,/+;=\"\\]{0,200}){0,8})",
+    rf"(?:^|[,/;+\s\"]){_PERSONAL}(?:\"([^\"\\]*(?:\\.[^\"\\]*)*)\"|([^,/+;=\"\\]*(?:\\.[^,/+;=\"\\]*)*))",
     re.IGNORECASE,
 )
+# With slashes a comma is a part of the value.
+_SLASHED_RDN = re.compile(rf"/{_PERSONAL}([^/]+)", re.IGNORECASE)
+# A byte as nginx and RFC 4514 write it, and as mod_ssl does; or a character that would be a separator.
+_ESCAPED = re.compile(r"\\(?:x?([0-9A-Fa-f]{2})|(.))", re.DOTALL)
+_ESCAPED_BYTE = re.compile(r"\\x([0-9A-Fa-f]{2})")
 # Envoy's X-Forwarded-Client-Cert: what it says of the client, but for the subject.
-_CLIENT_CERT = re.compile(r"(?:^|[;,])\s?(hash|uri|dns)=\"?([^;,\"]{1,2000})", re.IGNORECASE)
+_CLIENT_CERT = re.compile(r"(?:^|[;,])\s?(hash|uri|dns)=\"?([^;,\"]+)", re.IGNORECASE)
+
+# An encoded word (RFC 2047), and a value with its character set (RFC 8187).
+_ENCODED_WORD = re.compile(
+    r"=\?([\w.:-]{1,40})(?:\*[\w-]{1,20})?\?([bq])\?([^?\s]*)\?=(?:\s+(?==\?))?", re.IGNORECASE
+)
+_QUOTED_BYTE = re.compile("=([0-9A-Fa-f]{2})")
+_EXTENDED = re.compile(r"(utf-8|iso-8859-\d{1,2}|us-ascii|windows-1252)'[\w-]{0,20}'(\S*)", re.IGNORECASE)
+# No client chooses the codec: some take more time than others.
+_CHARSETS = {"utf-8": "utf-8", "utf8": "utf-8", "windows-1252": "cp1252", "cp1252": "cp1252"}
 
 Leaf = tuple[str, str]
 _Member = tuple[str, Any]
@@ -142,12 +172,33 @@ def spellings(text: str) -> Iterator[str]:
         yield text.lower()
 
 
-def split(text: str) -> list[str]:
+def readings(text: str) -> Iterator[str]:
+    """Yield what somebody's name means that is not plain text (RFC 2047, RFC 8187, mod_ssl's bytes).
+
+    Args:
+        text: of which no more than ``LONGEST`` characters are read.
+    """
+    text = text[:LONGEST]
+    if "=?" in text:
+        plain = _ENCODED_WORD.sub(_decoded_word, text)
+        if plain != text:
+            yield plain
+    extended = _EXTENDED.fullmatch(text) if "'" in text else None
+    if extended:
+        yield unquote(extended[2], _charset(extended[1]))
+    if "\\x" in text:
+        yield from _without_nulls(_ESCAPED_BYTE.sub(lambda found: chr(int(found[1], 16)), text))
+
+
+def split(text: str, bounds: Bounds) -> list[str]:
     """Return what stands between the separators of a value; nothing of one that has none.
 
     Args:
         text: any.
+        bounds: exceeded where there are parts that were not looked at.
     """
+    if len(text) > LONGEST and _SEPARATORS.search(text.rstrip("="), LONGEST):
+        bounds.are_exceeded = True
     found: list[str] = []
     for part in _SEPARATORS.split(text[:LONGEST]):
         # A slash is also a letter of base64.
@@ -190,50 +241,93 @@ def ticket_users(text: str) -> Iterator[str]:
             yield _bytes_of(found[3]).decode("utf-8", "replace")
 
 
-def members(text: str) -> Iterator[Leaf]:
+def members(text: str, bounds: Bounds) -> Iterator[Leaf]:
     """Yield names and texts of what a token or a signed session holds, where it can be read.
 
     Args:
         text: a JWT (RFC 7519), what itsdangerous, Flask, Django's ``signing.dumps``, Rails and
             ``webob.cookies`` make, or JSON.
+        bounds: exceeded where it holds more than is looked at.
     """
+    is_cut = len(text) > LONGEST
     text = text[:LONGEST]
     if text[:1] in ("{", "["):
         payload = text.encode("utf-8", "replace")
-        yield from _leaves(_json_of(payload))
+        yield from _leaves(_json_of(payload, is_cut, bounds), bounds)
         return
     is_packed = text[:1] == "."
     pieces = _SIGNED.split(text.lstrip("."), maxsplit=6)
+    if len(pieces) == 1:
+        # Rails; elsewhere two dashes are a part of the payload.
+        pieces = text.rsplit("--", 1)
     if len(pieces) == 1 and len(text) < 40 and not text.startswith("eyJ"):
         return
     # The header of a JWT says nothing of anybody.
     payload_at = (
         1 if len(pieces) > 2 and text.startswith("eyJ") and "." in text and len(pieces[1]) > 20 else 0
     )
+    if is_cut and len(pieces) < 3 and text.startswith("eyJ"):
+        payload_at = len(pieces) - 1
     for piece in dict.fromkeys((pieces[payload_at], pieces[0])):
         if len(piece) < 8 or not _is_base64(piece):
             continue
         raw = _bytes_of(piece)
         if is_packed:
-            raw = _inflated(raw)
+            raw = _inflated(raw, is_cut, bounds)
         for length in _DIGESTS:
-            if raw[length : length + 1] in (b"{", b"["):
-                yield from _leaves(_json_of(raw[length:]))
-                return
+            if _OPENING.match(raw, length):
+                found = _json_of(raw[length:], is_cut, bounds)
+                if found is not None:
+                    yield from _leaves(found, bounds)
+                    return
 
 
-def subject_of(text: str) -> Iterator[str]:
+def subject_of(text: str, bounds: Bounds) -> Iterator[str]:
     """Yield what the subject of a certificate says of a person.
 
     Args:
         text: a distinguished name, as in RFC 4514 or with OpenSSL's slashes; or Envoy's header with one.
+        bounds: exceeded where it is longer than what is looked at.
     """
+    bounds.are_exceeded |= len(text) > LONGEST
     text = text[:LONGEST]
-    for found in _PERSONAL_RDN.finditer(text):
-        yield re.sub(r"\\(.)", r"\1", found[2]).strip()
+    # Envoy's header has a quoted value within a quoted one.
+    for shown in dict.fromkeys((text, text.replace('\\"', '"'))):
+        for found in _PERSONAL_RDN.finditer(shown):
+            yield from _unescaped(found[1] or found[2] or "")
+    if text[:1] == "/":
+        for found in _SLASHED_RDN.finditer(text):
+            yield from _unescaped(found[1])
     if "=" in text and ";" in text:
         for found in _CLIENT_CERT.finditer(text):
             yield found[2].strip()
+
+
+def _unescaped(text: str) -> Iterator[str]:
+    # Bytes become characters as in any other text of an environ (PEP 3333).
+    plain = _ESCAPED.sub(lambda found: chr(int(found[1], 16)) if found[1] else found[2], text).strip()
+    if plain:
+        yield from _without_nulls(plain)
+
+
+def _without_nulls(text: str) -> Iterator[str]:
+    """Yield a text, and what it is where its characters had two bytes each (a BMPString)."""
+    yield text
+    if "\0" in text:
+        yield text.replace("\0", "")
+
+
+def _decoded_word(found: re.Match[str]) -> str:
+    if found[2] in "bB":
+        raw = _bytes_of(found[3])
+    else:
+        plain = _QUOTED_BYTE.sub(lambda byte: chr(int(byte[1], 16)), found[3].replace("_", " "))
+        raw = plain.encode("latin-1", "replace")
+    return raw.decode(_charset(found[1]), "replace")
+
+
+def _charset(name: str) -> str:
+    return _CHARSETS.get(name.lower(), "latin-1")
 
 
 def _is_base64(text: str) -> bool:
@@ -248,37 +342,51 @@ def _bytes_of(text: str) -> bytes:
         return b""
 
 
-def _inflated(raw: bytes) -> bytes:
+def _inflated(raw: bytes, is_cut: bool, bounds: Bounds) -> bytes:
     try:
-        return zlib.decompressobj().decompress(raw, _INFLATED)
+        packed = zlib.decompressobj()
+        found = packed.decompress(raw, _INFLATED)
     except zlib.error:
         return b""
+    bounds.are_exceeded |= is_cut or len(found) >= _INFLATED
+    return found if bounds.may_read(len(found)) else b""
 
 
-def _json_of(raw: bytes) -> Any:
+def _json_of(raw: bytes, is_cut: bool, bounds: Bounds) -> Any:
     # A number stays the text that it is: to read a long one takes time that grows with its square. What a
-    # signature was glued behind, or what was cut, is not read.
+    # signature was glued behind is not read.
     try:
         return json.loads(raw.decode("utf-8"), parse_int=str, parse_float=str, parse_constant=str)
-    except (ValueError, RecursionError):
-        return None
+    except ValueError:
+        bounds.are_exceeded |= is_cut
+    except RecursionError:
+        bounds.are_exceeded = True
+    return None
 
 
-def _leaves(found: Any) -> Iterator[Leaf]:
+def _leaves(found: Any, bounds: Bounds) -> Iterator[Leaf]:
     stack: list[_Member] = [("", found)]
-    for _ in range(_MEMBERS):
-        if not stack:
-            return
+    while stack and bounds.step():
         name, node = stack.pop()
-        inner: list[_Member] | None = None
         if isinstance(node, dict):
-            inner = [(key.lower(), value) for key, value in list(node.items())[:_MEMBERS]]
+            named = [(key.lower(), value) for key, value in node.items()]
+            if isinstance(node.get("typ"), str) and "val" in node:
+                # A claim of Azure App Service, in X-MS-CLIENT-PRINCIPAL.
+                named.append((node["typ"].lower(), node["val"]))
         elif isinstance(node, list):
-            inner = [(name, value) for value in node[:_MEMBERS]]
-        elif isinstance(node, str) and name not in _COMMON:
-            yield name, node
-        if inner:
-            stack += inner
+            named = [(name, value) for value in node]
+            if len(node) > _GROUPS and _last_of(name) in _MEMBERSHIPS:
+                named = [one for at, one in enumerate(named) if at < _GROUPS or not isinstance(one[1], str)]
+        else:
+            if isinstance(node, str) and name not in _COMMON:
+                yield name, node
+            continue
+        stack += [one for one in named if isinstance(one[1], (str, dict, list))]
+
+
+def _last_of(name: str) -> str:
+    """Return a claim's name without what makes it unique: a URL, or a prefix as Amazon Cognito has it."""
+    return re.split("[/:]", name)[-1] if "/" in name or ":" in name else name
 
 
 def tells_who(name: str) -> bool:
@@ -287,4 +395,4 @@ def tells_who(name: str) -> bool:
     Args:
         name: in lower case.
     """
-    return name in _IDENTITY
+    return name in _IDENTITY or _last_of(name) in _IDENTITY

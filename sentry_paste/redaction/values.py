@@ -15,7 +15,7 @@ import binascii
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
-from urllib.parse import unquote_plus
+from urllib.parse import unquote, unquote_plus
 
 from sentry_paste.redaction import parts
 from sentry_paste.redaction.appearance import looks_random
@@ -35,7 +35,7 @@ _MOST_ADDRESSES = 400
 _LONGEST_NAME = 100
 _MOST_MEMBERS = 200
 # So much of a value tells whether it is a certificate's.
-_BEGINNING = 1000
+_BEGINNING = 4000
 
 # No token or ticket is shorter that tells something of a person.
 _READABLE = 24
@@ -67,9 +67,21 @@ _LIKE_AN_ADDRESS = re.compile("(?=.{0,45}[.:])[0-9A-Fa-f.:]{3,45}")
 _ADDRESSES = re.compile(r"[\s,;=\"\[\]]+")
 # A distinguished name, or what Envoy says of a client's certificate.
 _SUBJECT = re.compile(r"(?:^|[,/;\s\"])(?:CN|UID|E|emailAddress)\s?=|\A(?:By|Hash|URI|DNS)=", re.IGNORECASE)
-# Of an Authorization header: name=value, as RFC 9110 section 11.2 has them, and AWS' Signature Version 4.
-_CREDENTIAL = re.compile(r"(?<![A-Za-z_])([A-Za-z_]{1,40})\s?=\s?(?:\"([^\"]{0,4000})\"|([^\s,;\"]{0,4000}))")
-_USER_INFO = re.compile(r"://([^\s/?#:@'\"<>]{1,200})(?::([^\s/?#'\"<>]{1,300}))?@")
+# Of an Authorization header: name=value, as RFC 9110 section 11.2 has them, and AWS' Signature Version 4. A
+# quoted value ends with the quote, which the next one has too: nothing is looked at twice.
+_CREDENTIAL = re.compile(r"(?<![\w*.-])([\w*.-]+)\s?=\s?(?:\"([^\"]*)\"|([^\s,;\"=][^\s,;\"]*))")
+_NO_USER = re.compile(r"[\s=,;\"]")
+# Neither a user nor a password has a slash, so that each is looked at once.
+_USER_INFO = re.compile(r"://([^\s/?#:@'\"<>]*)(?::([^\s/?#'\"<>]+))?@")
+# Where a URL within a URL has them: the slashes, the longest of which tells how often it is encoded.
+_DEPTH = 6
+_P = rf"%(?:25){{0,{_DEPTH - 1}}}"
+_ENCODED_AUTHORITY = re.compile(rf"(?::|{_P}3a)(/|{_P}2f)(/|{_P}2f)", re.IGNORECASE)
+_ENDS_OF_AUTHORITY = [
+    re.compile(rf"[\s/?#&'\"<>]|%{'25' * (level - 1)}(?:2f|3f|23)", re.IGNORECASE)
+    for level in range(1, _DEPTH + 1)
+]
+_AT = re.compile("@|40")
 
 # What stands for nothing, and who is many: not sought, or only where it is all of a text.
 _NOTHING = frozenset(
@@ -129,6 +141,8 @@ def _of_strings(strings: Mapping[str, str], names: Names, bounds: Bounds) -> Ite
             yield from _of_secret(value, bounds)
         if "@" in value and "://" in value:
             yield from _of_user_info(value, bounds)
+        if "%" in value and ("40" in value or "@" in value):
+            yield from _of_encoded_user_info(value, bounds)
         if key == "HTTP_BAGGAGE":
             yield from _of_baggage(value, names, bounds)
 
@@ -245,9 +259,32 @@ def _of_user_info(text: str, bounds: Bounds) -> Iterator[Secret]:
     if not bounds.may_read(len(text)):
         return
     for found in bounds.first(_USER_INFO.finditer(text)):
-        yield from _person(parts.decoded(found[1]))
-        for shown in dict.fromkeys((found[2] or "", parts.decoded(found[2] or ""))):
-            yield from _value(shown)
+        yield from _user(found[1], found[2] or "")
+
+
+def _of_encoded_user_info(text: str, bounds: Bounds) -> Iterator[Secret]:
+    """Yield who is in the URLs that are parameters of a URL, and percent-encoded."""
+    for found in bounds.first(_ENCODED_AUTHORITY.finditer(text)):
+        # Of one whose slashes are not encoded all the rest can be.
+        level = max(len(found[1]) // 2, len(found[2]) // 2, 1)
+        start, end = found.end(), _ENDS_OF_AUTHORITY[level - 1].search(text, found.end())
+        authority = text[start : end.start() if end else len(text)]
+        if not _AT.search(authority):
+            continue
+        if not bounds.may_read(len(authority)):
+            return
+        for _ in range(level):
+            authority = unquote(authority)
+        info, at, _ = authority.rpartition("@")
+        if at:
+            user, _, password = info.partition(":")
+            yield from _user(user, password)
+
+
+def _user(user: str, password: str) -> Iterator[Secret]:
+    yield from _person(parts.decoded(user))
+    for shown in dict.fromkeys((password, parts.decoded(password))):
+        yield from _value(shown)
 
 
 def _of_baggage(text: str, names: Names, bounds: Bounds) -> Iterator[Secret]:
@@ -275,19 +312,19 @@ def _parameters(text: str, names: Names, bounds: Bounds) -> Iterator[Secret]:
 
 
 def _cookies(text: str, bounds: Bounds) -> Iterator[Secret]:
+    # Those too short to be sought are not looked at, however many there are.
+    pairs = dict.fromkeys(pair for pair in dict.fromkeys(text.split(";")) if len(pair) > _SHORT)
     if '"' in text:
-        pairs = bounds.first(dict.fromkeys(_quoted_pairs(text, bounds.steps + 1)))
-    else:
-        # Those too short to be sought are not looked at, however many there are.
-        pairs = bounds.first(pair for pair in dict.fromkeys(text.split(";")) if len(pair) > _SHORT)
-    for pair in pairs:
+        # Some take a semicolon between quotes for a part of the value (RFC 2109), and some do not (RFC 6265).
+        pairs.update(dict.fromkeys(_quoted_pairs(text, bounds.steps + 1)))
+    for pair in bounds.first(pairs):
         name, equals, value = pair.partition("=")
         value = value.strip() if equals else ""
         yield from _parted(value or name.strip(), bounds)
         if value.startswith('"'):
             plain = value.strip('"')
             yield from _parted(plain, bounds)
-            if "\\" in plain:
+            if "\\" in plain and bounds.may_read(len(plain)):
                 # As http.cookies has it: an octal number of a character, or the character.
                 yield from _parted(
                     _OCTAL.sub(lambda e: chr(int(e[1], 8)) if len(e[1]) == 3 else e[1], plain), bounds
@@ -318,22 +355,24 @@ def _whole_cookie(text: str) -> Iterator[Secret]:
 
 
 def _credentials(text: str, bounds: Bounds) -> Iterator[Secret]:
-    scheme, _, credential = text.partition(" ")
+    scheme, _, credential = text.replace("\t", " ").strip().partition(" ")
+    if not credential:
+        scheme, credential = "", scheme  # as some APIs have it
     credential = credential.strip()
     yield from _value(text)
     yield from _parted(credential, bounds)
     if scheme.lower() in ("basic", "apikey"):
-        yield from _user_and_password(credential)
+        yield from _user_and_password(credential, bounds)
     if scheme.lower() == "basic":
         return
-    if ":" in credential and "=" not in credential:
+    user, colon, key = credential.partition(":")
+    if colon and not _NO_USER.search(user):
         # ApiKey user:key
-        user, _, key = credential.partition(":")
         yield from _person(user)
         yield from _value(key)
     pairs = bounds.first(_CREDENTIAL.finditer(credential))
     for found in pairs:
-        name, value = found[1], found[2] or found[3] or ""
+        name, value = found[1].rstrip("*"), found[2] or found[3] or ""
         if name.lower() in ("username", "user", "login"):
             yield from _person(value)
         elif name.lower() == "credential":
@@ -347,7 +386,8 @@ def _credentials(text: str, bounds: Bounds) -> Iterator[Secret]:
                 yield from _value(part)
 
 
-def _user_and_password(credential: str) -> Iterator[Secret]:
+def _user_and_password(credential: str, bounds: Bounds) -> Iterator[Secret]:
+    bounds.are_exceeded |= len(credential) > parts.LONGEST
     try:
         raw = binascii.a2b_base64(credential[: parts.LONGEST])
     except (binascii.Error, ValueError):
@@ -370,6 +410,9 @@ def _addresses(text: str, bounds: Bounds) -> Iterator[Secret]:
         for shown in (part, part.rpartition(":")[0]):
             if _LIKE_AN_ADDRESS.fullmatch(shown.partition("%")[0]):
                 yield Secret(shown.partition("%")[0], ADDRESS)
+        if part[:1] == "_" and _is_odd(part):
+            # What a proxy calls a client that it does not name (RFC 7239 section 6.3).
+            yield Secret(part, ANYWHERE)
     if "," in text:
         yield from _value(text)
 
@@ -386,25 +429,27 @@ def _is_subject(text: str, bounds: Bounds) -> bool:
 
 def _certificate(text: str, bounds: Bounds) -> Iterator[Secret]:
     """Yield who a certificate is of: of a distinguished name what is a person's."""
+    bounds.are_exceeded |= len(text) > parts.LONGEST
     yield from _value(text)
     for shown in dict.fromkeys((text, parts.decoded(text))):
         if bounds.may_read(len(shown)):
-            for part in bounds.first(parts.subject_of(shown)):
+            for part in bounds.first(parts.subject_of(shown, bounds)):
                 yield from _person(part)
 
 
 def _person(text: str) -> Iterator[Secret]:
-    yield from _name(text)
-    if "@" in text or "\\" in text:
-        for account in _accounts(text[: parts.LONGEST]):
-            yield from _name(account)
+    for shown in (text, *parts.readings(text)):
+        yield from _name(shown)
+        if "@" in shown or "\\" in shown:
+            for account in _accounts(shown[: parts.LONGEST]):
+                yield from _name(account)
 
 
 def _name(text: str) -> Iterator[Secret]:
+    """Yield how somebody's name is sought."""
     if _LIKE_AN_ADDRESS.fullmatch(text) and is_address(text):
         yield Secret(text, ADDRESS)
         return
-    """Yield how somebody's name is sought."""
     if not text or text in _NOTHING:
         return
     if len(text) > _LONGEST_WORD or "@" in text or _DIGIT.search(text):
@@ -445,6 +490,7 @@ def _parted(text: str, bounds: Bounds) -> Iterator[Secret]:
     if len(text) < _LONG or not bounds.may_read(min(len(text), parts.LONGEST)):
         return
     plain = parts.decoded(text) if "%" in text else text
+    bounds.are_exceeded |= plain != text and len(text) > parts.LONGEST
     if plain != text:
         yield from _value(plain)
         where = _where(plain)
@@ -468,14 +514,14 @@ def _inner(text: str, bounds: Bounds) -> Iterator[Secret]:
             yield from _value(part)
         for user in parts.ticket_users(text):
             yield from _person(user)
-        for name, member in bounds.first(parts.members(text)):
+        for name, member in parts.members(text, bounds):
             if parts.tells_who(name):
                 yield from _person(member)
             elif _is_odd(member):
                 yield Secret(member, ANYWHERE)
     if not has_parts:
         return
-    found = parts.split(text)
+    found = parts.split(text, bounds)
     for part in bounds.first(dict.fromkeys(found)):
         if _is_odd(part):
             yield Secret(part, ANYWHERE)

@@ -114,6 +114,17 @@ def of(**strings):
     return {secret.text: secret.where for secret in of_request(strings, Names())}
 
 
+def is_beyond(**strings):
+    """Tell whether it is said that there are more values than were looked at."""
+    return len(of_request(strings, Names())) > MOST
+
+
+def flask(session):
+    """Return a compressed session as Flask signs it."""
+    packed = base64.urlsafe_b64encode(zlib.compress(json.dumps(session).encode())).decode().rstrip("=")
+    return f".{packed}.aBcDeF.q8fh23fh28hf2q8fh23fh28hf2abc"
+
+
 def jwt(claims):
     parts = [json.dumps({"alg": "HS256", "typ": "JWT"}), json.dumps(claims)]
     made = [base64.urlsafe_b64encode(part.encode()).decode().rstrip("=") for part in parts]
@@ -299,6 +310,167 @@ class TestParts:
             assert {"k7-0123456789", "token=k7-0123456789"} <= set(found)
 
 
+class TestReadings:
+    """One text that is read in several ways by several programs."""
+
+    @pytest.mark.parametrize("cookie", ['x="a; sid=correcthorse; y="b"', 'a="1;sid=correcthorse;b=2"'])
+    def test_cookie_between_quotes_of_others(self, cookie):
+        assert "correcthorse" in of(HTTP_COOKIE=cookie)
+
+    def test_quoted_cookie_with_semicolons(self):
+        assert "correct;horse-22" in of(HTTP_COOKIE='a=1; sid="correct;horse-22"; b=2')
+
+    @pytest.mark.parametrize("depth", range(1, 6))
+    @pytest.mark.parametrize("key", ["QUERY_STRING", "REQUEST_URI", "HTTP_REFERER", "HTTP_X_SOURCE"])
+    @pytest.mark.parametrize("password", ["hunter22", "correcthorse", "p/w?r:d@22"])
+    def test_user_of_an_encoded_url(self, key, depth, password):
+        url = f"https://margarete:{quote(password, safe='')}@host.example/x"
+        for _ in range(depth):
+            url = quote(url, safe="")
+        found = of(**{key: f"/login?next={url}&page=3"})
+        assert {"margarete", password} <= set(found)
+        assert found["margarete"] is Where.WORD
+
+    @pytest.mark.parametrize(
+        "url",
+        [
+            "https://margarete%3Ahunter22%40host.example/",
+            "https:%2f%2fmargarete:hunter22%40host.example%2f",
+            "https%3A//margarete:hunter22@host.example",
+            "https%3A%2F%2Fmargarete:hunter22@host.example#x",
+        ],
+    )
+    def test_user_of_a_url_that_is_encoded_in_part(self, url):
+        assert {"margarete", "hunter22"} <= set(of(QUERY_STRING=f"a=1&next={url}"))
+
+    @pytest.mark.parametrize(
+        "query",
+        [
+            "next=https%3A%2F%2Fexample.com%2Fshop&mail=info%40example.com",
+            "next=https%3A%2F%2Fexample.com%2F%40shop%3Fpage%3D3",
+            "next=https%3A%2F%2Fexample.com%3A8080&t=12%3A40",
+            "q=a%3A%2F%2Fb+c+%40d",
+        ],
+    )
+    def test_url_without_a_user(self, query):
+        assert not {"example.com", "shop", "example.com/"} & set(of(QUERY_STRING=query))
+
+    @pytest.mark.parametrize("length", [201, 301, 5000])
+    def test_user_and_password_of_any_length(self, length):
+        user, password = "alice" + "x" * length, "hunter22" + "x" * length
+        assert {user, password} <= set(of(HTTP_REFERER=f"https://{user}:{password}@host.example/"))
+        assert password in of(HTTP_REFERER=f"https://:{password}@host.example/")
+        assert {user, password} <= set(of(QUERY_STRING=f"u=https%3A%2F%2F{user}%3A{password}%40host.example"))
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "J\\xC3\\xBCrgen M\\xC3\\xBCller",  # mod_ssl
+            "J\\C3\\BCrgen M\\c3\\bcller",  # nginx, RFC 4514
+            '"J\\C3\\BCrgen M\\C3\\BCller"',
+            "J\\xFCrgen M\\xFCller",
+            "\\x00J\\x00\\xFC\\x00r\\x00g\\x00e\\x00n\\x00 \\x00M\\x00\\xFC\\x00l\\x00l\\x00e\\x00r",
+            "J\xc3\xbcrgen M\xc3\xbcller",
+        ],
+    )
+    @pytest.mark.parametrize(
+        "form", ["CN={},O=x", "O=x, CN = {}", "/O=x/CN={}/C=CH", 'Hash=1;Subject="CN={}"']
+    )
+    def test_letters_of_a_distinguished_name(self, text, form):
+        assert "J\xfcrgen M\xfcller" in sought(SSL_CLIENT_S_DN=form.format(text))
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "CN=Liddell\\, Alice,O=x",
+            'CN="Liddell, Alice",O=x',
+            'O=x, CN = "Liddell, Alice"',
+            "/O=x/CN=Liddell, Alice/C=GB",
+            "CN=Liddell\\2C Alice,O=x",
+            'Hash=1;Subject="CN=\\"Liddell, Alice\\",O=x";URI=y',
+            "CN%3D%22Liddell%2C%20Alice%22%2CO%3Dx",
+        ],
+    )
+    def test_comma_in_a_distinguished_name(self, text):
+        assert "Liddell, Alice" in of(SSL_CLIENT_S_DN=text)
+
+    def test_name_in_a_certificate_of_any_length(self):
+        name = "Alice " * 100 + "Liddell"
+        assert name in of(SSL_CLIENT_S_DN=f"O=x,CN={name}")
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "Digest username*=UTF-8''J%C3%A4nson%20Liddell, realm=\"x\"",
+            "Digest realm=\"x\", username*=iso-8859-1'en'J%E4nson%20Liddell",
+            'Digest username="J\xe4nson Liddell"',
+        ],
+    )
+    def test_user_of_digest_in_other_letters(self, text):
+        assert "J\xe4nson Liddell" in of(HTTP_AUTHORIZATION=text)
+
+    @pytest.mark.parametrize(
+        "text", ["margarete:q8fh23fh28hf2", "Key margarete:q8fh23fh28hf2==", "Key  margarete:q"]
+    )
+    def test_user_before_a_key(self, text):
+        assert of(HTTP_AUTHORIZATION=text)["margarete"] is Where.WORD
+
+    def test_credentials_after_a_tab(self):
+        assert "margarete" in of(HTTP_AUTHORIZATION="Basic\tbWFyZ2FyZXRlOmh1bnRlcjIy")
+
+    def test_token_without_a_scheme(self):
+        assert "alice-7" in of(HTTP_AUTHORIZATION=jwt({"sub": "alice-7"}))
+
+    def test_quoted_credential_of_any_length(self):
+        key = "q8fh" * 2000
+        assert key in of(HTTP_AUTHORIZATION=f'Custom x-key2="{key}", b=1')
+
+    @pytest.mark.parametrize(
+        "key", ["REMOTE_USER", "HTTP_X_REMOTE_USER", "HTTP_X_FORWARDED_USER", "HTTP_X_USER_NAME"]
+    )
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "=?utf-8?q?J=C3=A4nson_Liddell?=",
+            "=?UTF-8?Q?J=C3=A4nson_?= =?utf-8?q?Liddell?=",
+            "=?iso-8859-1?Q?J=E4nson_Liddell?=",
+            "=?utf-8*en?b?SsOkbnNvbiBMaWRkZWxs?=",
+            "=?utf-8?B?SsOkbnNvbg?= Liddell",
+            "UTF-8''J%C3%A4nson%20Liddell",
+            "J\\xC3\\xA4nson Liddell",
+        ],
+    )
+    def test_user_in_other_letters(self, key, text):
+        assert "J\xe4nson Liddell" in sought(**{key: text})
+
+    @pytest.mark.parametrize(
+        "text", ["=?", "=?a?b?", "=?x?b?!!?=", "=?idna?q?a?=", "=?punycode?b?QQ?=", "''", "\\x"]
+    )
+    def test_nonsense_in_the_name_of_a_user_is_no_error(self, text):
+        assert len(of(REMOTE_USER=text)) < 4
+
+    def test_apostrophes_in_the_name_of_a_user(self):
+        assert set(of(REMOTE_USER="O'Brien'x")) == {"O'Brien'x"}
+
+    def test_certificate_of_many_units(self):
+        assert "alice-7" in of(HTTP_X_CLIENT_CERT_DN="OU=" + ",OU=".join(["unit"] * 300) + ",CN=alice-7")
+
+    def test_claims_of_azure_and_of_wsfederation(self):
+        claims = "http://schemas.xmlsoap.org/ws/2005/05/identity/claims/"
+        principal = {"claims": [{"typ": f"{claims}emailaddress", "val": "alice@example.com"}]}
+        text = base64.b64encode(json.dumps(principal).encode()).decode()
+        assert "alice@example.com" in of(HTTP_X_MS_CLIENT_PRINCIPAL=text)
+        assert "alice-7" in of(HTTP_AUTHORIZATION=f"Bearer {jwt({claims + 'name': 'alice-7'})}")
+        assert "alice-7" in of(HTTP_AUTHORIZATION=f"Bearer {jwt({'cognito:username': 'alice-7'})}")
+
+    def test_bracket_in_a_signature_is_no_payload(self):
+        signed = b"s" * 20 + b"{" + b"s" * 11 + json.dumps([1, {"userid": "48151623"}]).encode()
+        assert "48151623" in of(HTTP_COOKIE="session=" + base64.urlsafe_b64encode(signed).decode())
+
+    def test_client_that_a_proxy_does_not_name(self):
+        assert "_q8fh23fh28hf2" in of(HTTP_FORWARDED="for=_q8fh23fh28hf2;proto=http")
+
+
 class TestInnocent:
     """What is no secret by itself is not sought because a secret is made of it."""
 
@@ -339,6 +511,12 @@ class TestBounds:
         "accounts": {f"HTTP_X_USER_{n}": "CORP\\" * 1600 for n in range(100)},
         "baggage": {"HTTP_BAGGAGE": "userid=a," * 30_000},
         "pairs": {"HTTP_AUTHORIZATION": "Digest " + "a=b," * 60_000},
+        "user info": {"QUERY_STRING": "a=" + "http%3A%2F%2Fb%3Ac%40h&x=" * 9000},
+        "compressed": {f"HTTP_X_KEY_{n}": flask({"x": "y" * 15_000, "n": n}) for n in range(100)},
+        "in quotes": {"HTTP_COOKIE": ";".join(f'a="b{n:06}z;c={n:06}z"' for n in range(13_000))},
+        "escaped": {"HTTP_COOKIE": 'a="' + "\\101" * 60_000 + '"'},
+        "quoted names": {f"HTTP_X_{n}_CLIENT_CERT": 'CN="a,b",' * 900 for n in range(100)},
+        "encoded words": {f"HTTP_X_USER_{n}": "=?utf-8?q?a=41?= " * 400 for n in range(100)},
     }
 
     @pytest.mark.parametrize("what", HEADERS)
@@ -350,7 +528,11 @@ class TestBounds:
         assert len(steps) <= 3000
 
     @pytest.mark.parametrize(
-        "what", ["many cookies", "many parts", "parameters", "pairs", "addresses", "users", "baggage"]
+        "what",
+        [
+            *("many cookies", "many parts", "parameters", "pairs", "addresses", "users", "baggage"),
+            *("user info", "compressed", "in quotes", "escaped", "quoted names", "encoded words"),
+        ],
     )
     def test_of_more_it_is_said_that_there_are_more(self, what):
         assert len(of_request(self.HEADERS[what], Names())) > MOST
@@ -359,6 +541,96 @@ class TestBounds:
         cookies = "; ".join(f"name{n}=value-{n}.{n * 7919:x}abc{n}.{n * 104729:x}" for n in range(100))
         assert len(of_request({"HTTP_COOKIE": cookies}, Names())) < 600
 
-    def test_bomb_in_a_session_is_not_inflated(self):
+    def test_bomb_in_a_session_is_not_inflated(self, monkeypatch):
+        read, may_read = [], Bounds.may_read
+        monkeypatch.setattr(Bounds, "may_read", lambda own, size: read.append(size) or may_read(own, size))
         bomb = base64.urlsafe_b64encode(zlib.compress(b"[" + b"[]," * 4_000_000)).decode()
-        assert len(of_request({"HTTP_COOKIE": f"session=.{bomb}.abc.def"}, Names())) < 20
+        assert is_beyond(HTTP_COOKIE=f"session=.{bomb}.abc.def")
+        assert sum(read) < 100_000
+
+    @pytest.mark.parametrize("length", [12_500, 14_000, 60_000])
+    def test_token_that_is_too_long_to_be_read(self, length):
+        claims = {"sub": "alice-7", "x": "y" * length}
+        assert is_beyond(HTTP_AUTHORIZATION=f"Bearer {jwt(claims)}")
+        assert is_beyond(HTTP_COOKIE=f"sid={jwt(claims)}")
+
+    @pytest.mark.parametrize("length", [41_000, 400_000])
+    def test_session_that_inflates_to_more_than_is_read(self, length):
+        assert is_beyond(HTTP_COOKIE="session=" + flask({"_user_id": "alice-7", "x": "y" * length}))
+
+    def test_json_that_is_too_long_to_be_read(self):
+        assert is_beyond(HTTP_COOKIE="user=" + quote(json.dumps({"x": ["yz"] * 4000, "sub": "alice-7"})))
+        assert is_beyond(HTTP_X_SESSION=json.dumps({"x": "y" * 17_000, "sub": "alice-7"}))
+
+    def test_json_that_is_nested_too_deep_to_be_read(self):
+        assert is_beyond(HTTP_X_SESSION='{"a":' + "[" * 8000 + "]" * 8000 + ',"sub":"alice-7"}')
+
+    def test_token_of_more_members_than_are_looked_at(self):
+        assert is_beyond(HTTP_X_TOKEN="." + flask({f"k{n}": "v" for n in range(3100)}).lstrip("."))
+
+    def test_parts_behind_what_is_looked_at(self):
+        assert is_beyond(HTTP_COOKIE="sid=" + "ab." * 6000 + "q8fh23fh28hf2")
+        assert is_beyond(HTTP_COOKIE="sid=" + "ab%2E" * 4000 + "q8fh23fh28hf2")
+
+    def test_long_ticket_without_parts_is_no_secret_too_many(self):
+        # Kerberos' are of up to 48,000 bytes.
+        assert not is_beyond(HTTP_AUTHORIZATION="Negotiate YII" + "Q4x/" * 12_000 + "==")
+
+    def test_distinguished_name_longer_than_is_looked_at(self):
+        assert is_beyond(SSL_CLIENT_S_DN="CN=a," + "OU=b," * 4000 + "UID=alice-7")
+
+    def test_credentials_longer_than_are_decoded(self):
+        text = base64.b64encode(b"a" * 13_000 + b":hunter22").decode()
+        assert is_beyond(HTTP_AUTHORIZATION=f"Basic {text}")
+
+    @pytest.mark.parametrize(
+        "key", ["groups", "roles", "wids", "https://shop.example/roles", "cognito:groups"]
+    )
+    @pytest.mark.parametrize("count", [1, 200, 260])
+    def test_token_of_many_groups_says_who_it_is_of(self, key, count):
+        groups = [str(uuid.UUID(int=number * 7919)) for number in range(count)]
+        for claims in ({"sub": "alice-7", key: groups}, {key: groups, "email": "alice-7"}):
+            found = of(HTTP_AUTHORIZATION=f"Bearer {jwt(claims)}")
+            assert found["alice-7"] is Where.WORD
+            assert len(found) < 200
+
+    def test_two_dashes_in_a_payload(self):
+        for number in range(2000):
+            cookie = flask({"_user_id": "alice-7", "n": [n * number for n in range(50)]})
+            if "--" in cookie:
+                break
+        assert "--" in cookie
+        assert "alice-7" in of(HTTP_COOKIE=f"session={cookie}")
+
+    def test_two_dashes_before_a_signature(self):
+        text = base64.b64encode(json.dumps({"user_id": "alice-7"}).encode()).decode()
+        assert "alice-7" in of(HTTP_COOKIE=f"_session={quote(text)}--{'0123456789abcdef' * 3}")
+
+    def test_group_that_says_who_is_in_it(self):
+        groups = [*(f"group-{n}" for n in range(100)), {"owner": {"email": "alice@example.com"}}]
+        assert "alice@example.com" in of(HTTP_AUTHORIZATION=f"Bearer {jwt({'groups': groups})}")
+
+    @pytest.mark.parametrize("is_first", [True, False])
+    @pytest.mark.parametrize("count", [250, 800])
+    def test_token_of_many_members_says_who_it_is_of(self, is_first, count):
+        many = {f"k{n}": "v" for n in range(count)}
+        claims = {"sub": "alice-7", **many} if is_first else {**many, "sub": "alice-7"}
+        assert "alice-7" in of(HTTP_AUTHORIZATION=f"Bearer {jwt(claims)}")
+
+    def test_session_that_inflates_to_ten_times_its_length(self):
+        assert "alice-7" in of(HTTP_COOKIE="session=" + flask({"_user_id": "alice-7", "x": "y" * 30_000}))
+
+    def test_tokens_of_the_longest_headers_that_servers_take(self):
+        groups = [str(uuid.uuid5(uuid.NAMESPACE_DNS, str(number))) for number in range(140)]
+        token = jwt({"oid": "alice-7", "groups": groups})
+        assert 7000 < len(token) < 8190
+        session = flask({"_user_id": "margarete-4711", "basket": [f"lamp-{n}" for n in range(500)]})
+        assert len(session) < 4096
+        found = of(
+            HTTP_AUTHORIZATION=f"Bearer {token}",
+            HTTP_X_FORWARDED_ACCESS_TOKEN=token,
+            HTTP_COOKIE=f"session={session}; id={token[:3800]}; lang=en",
+            QUERY_STRING="mail=alice%40example.com&next=" + quote("https://shop.example/?q=" + "a" * 2000),
+        )
+        assert {"alice-7", "margarete-4711"} <= set(found)
+        assert len(found) < 1000
