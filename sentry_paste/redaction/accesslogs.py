@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from functools import lru_cache
+from itertools import islice
 from typing import Any
 
 from sentry_paste.redaction.appearance import without_addresses, without_secret_parts
@@ -25,7 +26,26 @@ _LAST_PARTS = frozenset({"access", "access_log", "accesslog"})
 
 # The host, the identity and the user of the common log format, before the date. Users may have spaces.
 # https://httpd.apache.org/docs/current/logs.html#common
-_COMMON = re.compile(r"(\s?\S{1,300}) (\S{1,300}) (\S.{0,300}?) (?=\[\d\d)")
+# Three words before a bracket are no line of an access log: what has neither a dot nor a colon is a host
+# where the identity is missing, as it always is.
+_COMMON = re.compile(
+    r"(?P<host>\s?(?:-|(?=[^\s.:]{0,300}[.:])[\w.:%,/\[\]-]{1,300}|[\w-]{1,100}(?= - )))"
+    r" (?P<identity>\S{1,300}) (?P<user>\S.{0,300}?)"
+    r" (?=\[(?:\d\d?/[A-Z][a-z]{2}/\d{4}|\d{4}-\d\d-\d\d)[:T ]\d)"
+)
+
+# A key of a line that is JSON, what Python shows of a mapping, or key=value. A query string has none: before
+# its names are no blanks.
+_KEY = re.compile(
+    r"(?<![^\s{,|\[])(?:(?P<quote>[\"'])(?P<quoted>[A-Za-z_][\w.-]{0,60})(?P=quote)\s?:|(?P<plain>[A-Za-z_][\w.-]{0,60})=)\s?"
+)
+_QUOTED = re.compile(r"(\\?[\"'])(?:[^\"'\\]|\\[^\"']|(?!\1)\\?[\"'])*")
+# Where a value ends that is in no quotes, if not before the next key.
+_END = re.compile(r"[\"|{}\[\]]")
+_CLOSING = {"{": "}", "[": "]"}
+# Under which a line has the user or the client, beside the names of headers: gunicorn's own.
+_PERSONAL_KEYS = frozenset({"u", "h", "client"})
+_MOST_KEYS = 100
 
 # https://docs.gunicorn.org/en/stable/settings.html#access-log-format
 _ATOMS = {"h": "REMOTE_ADDR", "u": "REMOTE_USER", "q": "QUERY_STRING", "f": "HTTP_REFERER"}
@@ -40,9 +60,47 @@ _FIELD = re.compile(r"\{(\w{1,100})\}")
 
 # The end of a longer line goes: servers take requests of that size by default, and it bounds the work.
 _LONGEST_LINE = 8192
+# At each of them an address could begin; the largest line in JSON has fewer.
+_MOST_COLONS = 200
+
+# So much text of lines is looked at in one payload: hundreds of ordinary lines, a few of the longest.
+_MOST_TEXT = 8 * _LONGEST_LINE
+
+# Of a log item, of which there are a hundred at once: parameters, and the message that they are in.
+_MOST_TEXT_OF_ITEM = 3 * _LONGEST_LINE
 
 # What is shorter is in a text by chance.
 _LONG = 4
+
+
+class Lines:
+    """The lines of access logs in one payload, which share an allowance: what is beyond it goes as a whole.
+
+    Args:
+        names: which names are secret.
+        most: how much text of them is looked at.
+    """
+
+    def __init__(self, names: Names, most: int = _MOST_TEXT) -> None:
+        self._names = names
+        self._left = most
+        # A message is often the same text as its template, or as its only parameter.
+        self._cleaned: dict[tuple[str, bool], str] = {}
+
+    def clean(self, text: str, is_told: bool = False) -> str:
+        """Return a line, or a part of it, as ``clean_line`` does, or ``FILTERED``.
+
+        Args:
+            text: any.
+            is_told: whether names have told what else in it is secret.
+        """
+        cleaned = self._cleaned.get((text, is_told))
+        if cleaned is None:
+            if self._left <= 0:
+                return FILTERED
+            self._left -= min(len(text), _LONGEST_LINE)
+            cleaned = self._cleaned[text, is_told] = clean_line(text, self._names, is_told)
+        return cleaned
 
 
 def clean_log_item(item: dict[str, Any], names: Names) -> None:
@@ -52,14 +110,14 @@ def clean_log_item(item: dict[str, Any], names: Names) -> None:
         item: of the SDK, with attributes that are plain values; it is changed.
         names: which names are secret.
     """
-    attributes, body = item["attributes"], item.get("body")
+    attributes, body, lines = item["attributes"], item.get("body"), Lines(names, _MOST_TEXT_OF_ITEM)
     is_access = isinstance(body, str) and _is_access(attributes.get("logger.name"), body)
     # After the third dot.
     parameters = {key.split(".", 3)[3]: key for key in attributes if key.startswith(_PARAMETER)}
     before: dict[str, Any] = {}
     if is_access or not all(map(str.isdigit, parameters)):
         before = {name: attributes[key] for name, key in parameters.items()}
-        after = _cleaned(before, names, is_access)
+        after = _cleaned(before, names, lines if is_access else None)
         for name, key in parameters.items():
             attributes[key] = after[name]
         if before != after and type(body) is str:
@@ -67,10 +125,10 @@ def clean_log_item(item: dict[str, Any], names: Names) -> None:
     if is_access and isinstance(body, str):
         # With names, they have told what is secret: an id of the request stays.
         is_told = not all(map(str.isdigit, before))
-        body = clean_line(body, names, is_told)
+        body = lines.clean(body, is_told)
         for key, value in attributes.items():
             if type(value) is str and key != "logger.name" and not (is_told and key.startswith(_PARAMETER)):
-                attributes[key] = clean_line(value, names, is_told)
+                attributes[key] = lines.clean(value, is_told)
     if type(body) is str:
         item["body"] = body
 
@@ -87,35 +145,37 @@ def clean_logentry(event: dict[str, Any], names: Names) -> None:
         return
     template, text, params = entry.get("message"), entry.get("formatted"), entry.get("params")
     shown = text if type(text) is str else template
-    is_access = type(shown) is str and _is_access(event.get("logger"), shown)
+    lines = Lines(names) if type(shown) is str and _is_access(event.get("logger"), shown) else None
     if isinstance(params, dict) and type(text) is str:
         before = {str(name): value for name, value in params.items()}
-        after = _cleaned(before, names, is_access)
+        after = _cleaned(before, names, lines)
         if before != after:
             entry["params"], entry["formatted"] = after, _made_again(template, text, before, after)
-    if is_access:
+    if lines is not None:
         for key in ("message", "formatted"):
             if type(entry.get(key)) is str:
-                entry[key] = clean_line(entry[key], names)
+                entry[key] = lines.clean(entry[key])
         if isinstance(params, list):
-            entry["params"] = [clean_line(p, names) if type(p) is str else p for p in params]
+            entry["params"] = [lines.clean(p) if type(p) is str else p for p in params]
 
 
-def clean_breadcrumb(crumb: dict[str, Any], names: Names) -> None:
+def clean_breadcrumb(crumb: dict[str, Any], names: Names, lines: Lines | None = None) -> None:
     """Do the same to a breadcrumb that was made of a line of an access log: there is only the text.
 
     Args:
         crumb: it is changed.
         names: which names are secret.
+        lines: of all breadcrumbs of its event.
     """
     message = crumb.get("message")
     if type(message) is str and _is_access(crumb.get("category"), message):
-        crumb["message"] = clean_line(message, names)
+        lines = lines or Lines(names)
+        crumb["message"] = lines.clean(message)
         data = crumb.get("data")
         if isinstance(data, dict):
             for key, value in data.items():
                 if type(value) is str:
-                    data[key] = clean_line(value, names)
+                    data[key] = lines.clean(value)
 
 
 def is_access_logger(name: Any) -> bool:
@@ -137,12 +197,52 @@ def clean_line(text: str, names: Names, is_told: bool = False) -> str:
     """
     if len(text) > _LONGEST_LINE:
         text = text[:_LONGEST_LINE] + FILTERED
+    if text.count(":") > _MOST_COLONS:
+        text = ":".join(text.split(":", _MOST_COLONS)[:-1]) + FILTERED
     found = _COMMON.match(text)
     if found:
-        host, identity, user = (part if part.strip() == "-" else FILTERED for part in found.groups())
+        host, identity, user = (
+            part if part.strip() == "-" else FILTERED for part in found.group("host", "identity", "user")
+        )
         text = f"{host} {identity} {user} {text[found.end() :]}"
+    text = _without_people(text, names)
     text = without_addresses(clean_parameters(without_user_info(text), names))
     return text if is_told else without_secret_parts(text)
+
+
+def _without_people(text: str, names: Names) -> str:
+    """Return a line without the values of keys that are personal, if it is JSON or of key=value.
+
+    The rule is that of parameters by name: what would be secret as a header, and how servers call the user.
+    """
+    if '":' not in text and "':" not in text and "=" not in text:
+        return text
+    keys = list(islice(_KEY.finditer(text), _MOST_KEYS + 1))
+    parts, done = [], 0
+    for key, following in zip(keys, [*keys[1:], None]):
+        start, limit = key.end(), following.start() if following else len(text)
+        if start < done or not _is_personal(key["quoted"] or key["plain"], names):
+            continue
+        quoted = _QUOTED.match(text, start)
+        if quoted:
+            start, end = quoted.end(1), quoted.end()
+        elif text[start : start + 1] in _CLOSING:
+            closing = text.find(_CLOSING[text[start]], start)
+            end = closing + 1 if closing >= 0 else len(text)
+        else:
+            found = _END.search(text, start, limit)
+            end = start + len(text[start : found.start() if found else limit].rstrip(" ,"))
+        if text[start:end] not in ("", "-", "null", "None", FILTERED):
+            parts += [text[done:start], FILTERED]
+            done = end
+    if len(keys) > _MOST_KEYS:
+        last = max(keys[-1].start(), done)
+        return "".join([*parts, text[done:last], FILTERED])
+    return "".join([*parts, text[done:]])
+
+
+def _is_personal(key: str, names: Names) -> bool:
+    return key.lower() in _PERSONAL_KEYS or names.is_header(key)
 
 
 @lru_cache(maxsize=256)
@@ -159,24 +259,25 @@ def _is_access(logger: Any, text: str) -> bool:
     return is_access_logger(logger) or (" [" in text and bool(_COMMON.match(text)))
 
 
-def _cleaned(parameters: Mapping[str, Any], names: Names, is_access: bool) -> dict[str, Any]:
+def _cleaned(parameters: Mapping[str, Any], names: Names, lines: Lines | None) -> dict[str, Any]:
+    """Return parameters without what is secret; of an access log where there are lines."""
     cleaned = {}
     for name, value in parameters.items():
         cleaned[name] = value
         if value in ("", "-", None, FILTERED):
             continue
-        cleaned[name] = _cleaned_parameter(name, value, names, is_access)
+        cleaned[name] = _cleaned_parameter(name, value, names, lines)
     return cleaned
 
 
-def _cleaned_parameter(name: str, value: Any, names: Names, is_access: bool) -> Any:
+def _cleaned_parameter(name: str, value: Any, names: Names, lines: Lines | None) -> Any:
     atom = _ATOM.fullmatch(name) if name[:1] == "{" else None
     if atom and atom[2] == "e":
         return cleaned_member(environ_key(atom[1]), value, names, is_environ=True)
     if atom:
         key = ("http.request.header." if atom[2] == "i" else "http.response.header.") + atom[1]
         return cleaned_member(key, value, names)
-    if not is_access or type(value) is not str:
+    if lines is None or type(value) is not str:
         return cleaned_member(name, value, names)
     if name in _ATOMS:
         value = cleaned_member(_ATOMS[name], value, names)
@@ -184,7 +285,7 @@ def _cleaned_parameter(name: str, value: Any, names: Names, is_access: bool) -> 
         return FILTERED
     else:
         value = cleaned_member(name, value, names)
-    return value if value == FILTERED else clean_line(value, names, is_told=True)
+    return value if value == FILTERED else lines.clean(value, is_told=True)
 
 
 def _made_again(template: Any, text: str, before: dict[str, Any], after: dict[str, Any]) -> str:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from collections.abc import Callable
 from urllib.parse import unquote
+
+_FILTERED = "[Filtered]"
 
 # What is longer was not written by hand: it is secret unseen.
 _LONGEST = 1024
@@ -22,8 +25,18 @@ _UUID = re.compile("[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 _MAIL = re.compile(r"[\w.%+'-]@[\w-]{0,63}(?:[A-Za-z]|\.[A-Za-z])")
 # Not the version in Chrome/120.0.0.0.
 _IPV4 = re.compile(r"(?<![\w.])(?<![^/]/)\d{1,3}(?:\.\d{1,3}){3}(?![\w.]\d)")
-_IPV6 = re.compile("[0-9A-Fa-f:.]{3,}")
+# Six groups, or some and what stands for the others: a time has fewer (RFC 4291 section 2.2).
+_IPV6 = re.compile(
+    "(?<![0-9A-Fa-f])(?:(?:[0-9A-Fa-f]{1,4}:){6,7}|(?:[0-9A-Fa-f]{1,4}:){1,7}:|::)[0-9A-Fa-f:.]*"
+)
 _PART = re.compile(r"[^\s\"'\[\]()<>,;|]{4,}")
+# An IPv6 address that ends with an IPv4 one, and a port.
+_LONGEST_ADDRESS = 45 + len(":65535")
+# So many parts of a line are looked at, which takes microseconds each; no line of a server has more.
+_MOST_PARTS = 100
+_MOST_ADDRESSES = 50
+# An authentication scheme (RFC 6750), also as a subprotocol before the token.
+_BEARER = re.compile(r"\bbearer[\s,:.]{1,9}[^\s,:.]", re.IGNORECASE)
 _MAC = re.compile("(?<![0-9A-Fa-f])[0-9A-Fa-f]{2}(?:[:-][0-9A-Fa-f]{2}){5}(?![0-9A-Fa-f])")
 _PHONE = re.compile(r"(?<!\w)\+\d{8,15}(?!\d)")
 _DN = re.compile(r"(?:^|[,/;\s'\"])(?:CN|UID|DC|OU|emailAddress|SERIALNUMBER)\s?=", re.IGNORECASE)
@@ -32,9 +45,9 @@ _DN = re.compile(r"(?:^|[,/;\s'\"])(?:CN|UID|DC|OU|emailAddress|SERIALNUMBER)\s?
 def looks_secret(value: str) -> bool:
     """Tell whether a value looks like a secret or like a person's.
 
-    That is a token (see ``looks_random``), an IP address that is not this machine's own, the address of a
-    network card, an e-mail address, a phone number in E.164, a certificate, or the distinguished name of one.
-    Also what is longer than 1,024 characters.
+    That is a token (see ``looks_random``) or whatever follows the word "bearer", an IP address that is not
+    this machine's own, the address of a network card, an e-mail address, a phone number in E.164, a
+    certificate, or the distinguished name of one. Also what is longer than 1,024 characters.
 
     Args:
         value: of a header, say; raw, percent-encoded, or as Python shows it.
@@ -47,6 +60,7 @@ def looks_secret(value: str) -> bool:
     return (
         looks_random(text)
         or "-----BEGIN" in text
+        or (("earer" in text or "EARER" in text) and bool(_BEARER.search(text)))
         or ("@" in text and bool(_MAIL.search(text)))
         or ("=" in text and bool(_DN.search(text)))
         or ("+" in text and bool(_PHONE.search(text)))
@@ -103,7 +117,11 @@ def without_secret_parts(text: str) -> str:
     Args:
         text: parts of it are separated by blanks, quotes, brackets, commas or bars.
     """
-    return _PART.sub(lambda part: part[0] if _is_harmless(part[0]) else "[Filtered]", text)
+    return _replaced(_PART, text, _unless_harmless, _MOST_PARTS)
+
+
+def _unless_harmless(part: str) -> str:
+    return part if _is_harmless(part) else _FILTERED
 
 
 def _is_harmless(part: str) -> bool:
@@ -117,15 +135,33 @@ def without_addresses(text: str) -> str:
         text: any.
     """
     if text.count(".") > 2:
-        text = _IPV4.sub(_unless_own, text)
-    return _IPV6.sub(_unless_own, text) if text.count(":") > 1 else text
+        text = _replaced(_IPV4, text, _unless_own, _MOST_ADDRESSES)
+    return _replaced(_IPV6, text, _unless_own, _MOST_ADDRESSES) if text.count(":") > 1 else text
 
 
-def _unless_own(found: re.Match[str]) -> str:
-    # With a port, as Forwarded and gevent have it.
-    text = found[0]
+def _replaced(pattern: re.Pattern[str], text: str, replace: Callable[[str], str], most: int) -> str:
+    """Return a text with its parts replaced; behind so many of them, the rest of the text goes.
+
+    Args:
+        pattern: of a part.
+        text: any.
+        replace: what stands for a part.
+        most: how many parts are looked at.
+    """
+    parts: list[str] = []
+    done = 0
+    for found in pattern.finditer(text):
+        if not most:
+            return "".join([*parts, text[done : found.start()], _FILTERED])
+        most -= 1
+        parts += [text[done : found.start()], replace(found[0])]
+        done = found.end()
+    return "".join([*parts, text[done:]]) if parts else text
+
+
+def _unless_own(text: str) -> str:
     ends = ":" if text.endswith(":") else ""
-    return f"[Filtered]{ends}" if _is_of_a_client(text.rstrip(":.")) or _is_of_a_client(text) else text
+    return f"{_FILTERED}{ends}" if _is_of_a_client(text) else text
 
 
 def _has_address(text: str) -> bool:
@@ -133,16 +169,27 @@ def _has_address(text: str) -> bool:
     if text.count(":") > 1:
         if _MAC.search(text):
             return True
-        found += [part for part in _IPV6.findall(text) if part.count(":") > 1]
+        found += _IPV6.findall(text)
     elif text.count("-") > 4 and _MAC.search(text):
         return True
-    return any(map(_is_of_a_client, found))
+    # A value that has so many addresses is nothing else.
+    return len(found) > _MOST_ADDRESSES or any(map(_is_of_a_client, found))
 
 
 def _is_of_a_client(text: str) -> bool:
+    # With a port, as Forwarded and gevent have it.
+    plain = text.rstrip(":.")
+    return _is_address_of_a_client(plain) or (plain != text and _is_address_of_a_client(text))
+
+
+def _is_address_of_a_client(text: str) -> bool:
+    text = text.strip(".")
+    if len(text) > _LONGEST_ADDRESS:
+        return False
+    if text.count(":") == 8 and "::" not in text:
+        text = text.rpartition(":")[0]  # with a port, though in no brackets
     try:
         # Not ip_address(), which tries the one and then the other.
-        text = text.strip(".")
         address = ipaddress.IPv6Address(text) if ":" in text else ipaddress.IPv4Address(text)
     except ValueError:
         return False

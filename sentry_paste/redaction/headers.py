@@ -13,6 +13,17 @@ _USER_INFO = re.compile(r"(?<=://)[^\s/?#\\<>\"']*@")
 # In any text only what has a password, and one that is not masked already: git@ is nobody.
 _PASSWORD = re.compile(r"(?<=://)[^\s/?#\\<>\"'@:]*:(?!\*+@)[^\s/?#\\<>\"']*@")
 
+# The limits of W3C's baggage.
+_MOST_MEMBERS = 180
+_LONGEST_BAGGAGE = 8192
+
+# What Sentry's SDKs say of a trace; anything else of that beginning a client has made up.
+# https://develop.sentry.dev/sdk/telemetry/traces/dynamic-sampling-context/
+_OF_TRACES = frozenset(
+    {"sentry-trace_id", "sentry-public_key", "sentry-org_id", "sentry-release", "sentry-environment"}
+    | {"sentry-transaction", "sentry-sample_rate", "sentry-sample_rand", "sentry-sampled", "sentry-replay_id"}
+)
+
 
 def clean_header(name: str, value: str, names: Names) -> str:
     """Return the value of a header that is not secret as a whole.
@@ -63,11 +74,14 @@ def clean_baggage(text: str, names: Names) -> str:
 
     Those whose keys would be secret as a header's name, or whose values look so. Members of Sentry's own
     (``sentry-trace_id``) say how a trace is sampled, and stay. See https://www.w3.org/TR/baggage/
+    What exceeds its limits goes as a whole.
 
     Args:
         text: raw, or as Python shows it.
         names: which names are secret.
     """
+    if len(text) > _LONGEST_BAGGAGE or text.count(",") >= _MOST_MEMBERS:
+        return FILTERED
     members = text.split(",")
     for index, member in enumerate(members):
         key, equals, value = member.partition("=")
@@ -91,4 +105,6 @@ def secret_baggage(text: str, names: Names) -> list[str]:
 
 def _is_secret(key: str, value: str, names: Names) -> bool:
     key = key.strip(" \t'\"[b")
-    return bool(value) and not key.startswith("sentry-") and (names.is_header(key) or looks_secret(value))
+    if key.startswith("sentry-"):
+        return bool(value) and key not in _OF_TRACES
+    return bool(value) and (names.is_header(key) or looks_secret(value))

@@ -12,6 +12,7 @@ from sentry_paste.redaction.parameters import clean_query
 
 # Counts and measures: a number under such a name is no secret, whatever it counts.
 _MEASURES = ("tokens", "count", "size", "limit", "length", "timeout", "age", "ttl", "total")
+_LONGEST_MEASURE = 40
 
 # What a likely secret cannot be: as a frame's variable it is shown, as elsewhere it is.
 _TRIVIAL = re.compile(r"None|True|False|-?\d{1,5}|''|\[\]|\(\)|\{\}")
@@ -80,8 +81,10 @@ def is_trivial(value: Any) -> bool:
 
 
 def _is_measure(key: str, value: Any) -> bool:
-    number = value if type(value) is str else repr(value)
-    return key.lower().endswith(_MEASURES) and number.replace(".", "", 1).isdigit()
+    if type(value) not in (str, int, float) or not key.lower().endswith(_MEASURES):
+        return False
+    number = str(value)
+    return len(number) <= _LONGEST_MEASURE and number.replace(".", "", 1).isdigit()
 
 
 def _texts_of(value: Any) -> list[str]:

@@ -1,14 +1,15 @@
 """Which names say that what they stand for is secret: headers, parameters, keys of the environ, other keys.
 
 A name is looked at in one spelling, lower case with underscores, so that
-``X-Api-Key``, ``HTTP_X_API_KEY`` and ``xApiKey`` are one.
+``X-Api-Key``, ``HTTP_X_API_KEY`` and ``xApiKey`` are one. A name of more than
+200 characters is secret whatever it says.
 """
 
 from __future__ import annotations
 
 import fnmatch
 import re
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from enum import IntEnum
 from functools import lru_cache
 from typing import Any, TypeVar
@@ -92,6 +93,9 @@ _KNOWN_HEADERS = _ORDINARY_HEADERS | {
     "x_original_url", "x_powered_by", "x_queue_start", "x_request_start", "x_requested_with",
     "x_github_delivery", "x_rewrite_url", "x_wap_profile",
 }  # fmt: skip
+# A script has no other header for a token when it opens a WebSocket, so subprotocols may hold one.
+# https://developer.mozilla.org/docs/Web/API/WebSocket/WebSocket
+_TOLD_BY_VALUE = frozenset({"sec_websocket_protocol", "sec_web_socket_protocol"})
 _KNOWN_PREFIXES = ("accept_", "access_control_", "content_", "if_", "sec_", "x_b3_", "x_datadog_",
                    "x_newrelic_", "x_instana_", "uber_trace_")  # fmt: skip
 # The ids by which a request is found again in the logs of several services.
@@ -150,7 +154,11 @@ _HEADER_PREFIXES = ("HTTP_", "http.request.header.", "http.response.header.")
 
 # How many names are remembered with what they say.
 _REMEMBERED = 4096
-_LONGEST_NAME = 100
+# Nobody gives such long names. To look at one, only to forget what it says, takes time at each place where it
+# stands, so it is secret unseen, and options that keep headers do not match it.
+_LONGEST_NAME = 200
+# Of all keys of a mapping that is remembered.
+_LONGEST_KEYS = 1000
 
 _HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _NO_WORD = re.compile(r"[^a-z0-9]+")
@@ -191,9 +199,13 @@ def normal(name: str) -> str:
     return _NO_WORD.sub("_", _HUMP.sub("_", name).lower())
 
 
-def _normal_glob(glob: str) -> str:
-    """Return a glob in that spelling; its wildcards stay."""
-    return _NO_GLOB.sub("_", _HUMP.sub("_", glob).lower())
+def _normal_globs(globs: Iterable[str]) -> Iterator[str]:
+    """Yield globs in that spelling; their wildcards stay.
+
+    Also as the environ spells them, which knows no humps: ``HTTP_SEC_WEBSOCKET_PROTOCOL``.
+    """
+    for glob in globs:
+        yield from {_NO_GLOB.sub("_", spelled.lower()) for spelled in (glob, _HUMP.sub("_", glob))}
 
 
 class Names:
@@ -213,12 +225,11 @@ class Names:
         environ: Sequence[str] = (),
         kept_headers: Sequence[str] = (),
     ) -> None:
-        self._headers = _globs(map(_normal_glob, headers))
-        self._kept_headers = _globs(map(_normal_glob, kept_headers))
-        self._parameters = _globs(map(_normal_glob, parameters))
+        self._headers = _globs(_normal_globs(headers))
+        self._kept_headers = _globs(_normal_globs(kept_headers))
+        self._parameters = _globs(_normal_globs(parameters))
         self._environ = _globs(environ)
         self._exact = frozenset(normal(name) for name in (*DEFAULT_DENYLIST, *DEFAULT_PII_DENYLIST))
-        self.is_own_environ = self._environ.match
         #: Whether the ini names keys of the environ.
         self.has_own_environ = bool(environ)
         self._remember()
@@ -239,14 +250,18 @@ class Names:
         self._of_keys.clear()
 
     def _remember(self) -> None:
-        self.key_rule = _remembering(self._key_rule)
-        self.is_parameter = _remembering(self._is_parameter)
-        self.is_header = _remembering(self._is_header)
-        self.is_environ = _remembering(self._is_environ)
-        self.is_unknown_header = _remembering(self._is_unknown_header)
-        self.is_personal_header = _remembering(_is_personal_header)
-        self.has_parameters = _remembering(_has_parameters)
-        self._has_no_kind = _remembering(self._is_of_no_kind)
+        self.key_rule = _remembering(self._key_rule, Rule.SECRET)
+        self.is_parameter = _remembering(self._is_parameter, True)
+        self.is_header = _remembering(self._is_header, True)
+        self.is_environ = _remembering(self._is_environ, True)
+        self.is_own_environ = _remembering(self._is_own_environ, False)
+        self.tells_addresses = _remembering(_tells_addresses, False)
+        # What is secret already is of no other kind.
+        self.is_unknown_header = _remembering(self._is_unknown_header, False)
+        self.is_personal_header = _remembering(_is_personal_header, False)
+        self.has_parameters = _remembering(_has_parameters, False)
+        self._has_no_kind = _remembering(self._is_of_no_kind, False)
+        self._is_secret_variable = _remembering(self._is_variable, True)
 
     def _is_header(self, name: str) -> bool:
         """Tell whether a header is secret, in any spelling."""
@@ -288,6 +303,8 @@ class Names:
 
     def _is_of_no_kind(self, name: str) -> bool:
         name = normal(name)
+        if name in _TOLD_BY_VALUE:
+            return not self._kept_headers.match(name)
         return not (
             name in _KNOWN_HEADERS
             or name.startswith(_KNOWN_PREFIXES)
@@ -296,13 +313,9 @@ class Names:
             or self._kept_headers.match(name)
         )
 
-    def tells_addresses(self, key: str) -> bool:
-        """Tell whether a secret key of the environ is one for addresses.
-
-        Args:
-            key: as the environ has it.
-        """
-        return key == "REMOTE_ADDR" or _has_words_of_addresses(key)
+    def _is_own_environ(self, key: str) -> bool:
+        """Tell whether the ini names a key of the environ."""
+        return bool(self._environ.match(key))
 
     def _is_parameter(self, name: str) -> bool:
         """Tell whether a parameter of a query or a form is secret; decoded or percent-encoded."""
@@ -344,7 +357,7 @@ class Names:
             found = _unknown(mapping, self.plain_keys, self.key_rule)
             if len(self._of_keys) > _REMEMBERED // 16:
                 self._of_keys.clear()
-            if sum(map(len, map(str, keys))) < _LONGEST_NAME * 10:
+            if sum(map(len, map(str, keys))) < _LONGEST_KEYS:
                 self._of_keys[keys] = found
         return found
 
@@ -354,7 +367,7 @@ class Names:
         Args:
             variables: of a frame.
         """
-        return _unknown(variables, self.plain_variables, self._is_variable)
+        return _unknown(variables, self.plain_variables, self._is_secret_variable)
 
     def _key_rule(self, key: str) -> Rule:
         """Return what is to become of the value of a key, in whatever mapping it stands."""
@@ -435,8 +448,10 @@ def _is_personal_header(name: str) -> bool:
     return name in _PERSONAL_HEADERS or bool(words & (_ADDRESS_WORDS | _PERSON_WORDS))
 
 
-@lru_cache(maxsize=256)
-def _has_words_of_addresses(key: str) -> bool:
+def _tells_addresses(key: str) -> bool:
+    """Tell whether a secret key of the environ is one for addresses."""
+    if key == "REMOTE_ADDR":
+        return True
     words = set(normal(key).split("_"))
     return bool(words & {"forwarded", "ip", "addr", "address"}) and not words & _PERSON_WORDS
 
@@ -446,10 +461,15 @@ def _reads_as_header(key: str) -> bool:
     return key[:1].isupper() or key.lower().startswith(("x-", "cf-", "sec-", "proxy-", "set-", "true-"))
 
 
-def _remembering(function: Callable[[str], Value]) -> Callable[[str], Value]:
-    """Return a function of a name that remembers what it said, of names that are not too long to keep."""
+def _remembering(function: Callable[[str], Value], of_long_names: Value) -> Callable[[str], Value]:
+    """Return a function of a name that remembers what it said.
+
+    Args:
+        function: of a name.
+        of_long_names: what it says of names that are too long to look at.
+    """
     remembered = lru_cache(maxsize=_REMEMBERED)(function)
-    return lambda name: remembered(name) if len(name) <= _LONGEST_NAME else function(name)
+    return lambda name: remembered(name) if len(name) <= _LONGEST_NAME else of_long_names
 
 
 def _says_secret(name: str, words: set[str]) -> bool:

@@ -24,6 +24,8 @@ _TOO_DEEP = "%" + "25" * _DEPTH
 # So many names are looked at in one text. No form has more; what is beyond goes as a whole.
 _MOST = 500
 _LONGEST_NAME = 80
+# So much of a longer one is read, which is more than any name is long that is not held to be secret.
+_LONGEST_SEEN = 400
 
 # A percent sign at any of the levels.
 _P = rf"%(?:25){{0,{_DEPTH - 1}}}"
@@ -43,24 +45,29 @@ _RUN = r"[\w.~\[\]-]"
 # A search first leaps to such words, and to what can follow a name: that takes little time where nothing is.
 # A group that is matched ahead is not given back piece by piece; a long name that nothing follows is passed
 # over.
-_FOLLOWS = rf"(?=[=:\\\"']|\s[=:]|{_P}(?:3[da]|5[bcdf]|2[27de]|20|[89a-f]))(?P<may>)"
+_FOLLOWS = rf"(?=[=:\\\"']|\s+[=:]|{_P}(?:3[da]|5[bcdf]|2[27de]|20|[89a-f]))(?P<may>)"
 _HINTED_NAME = re.compile(rf"(?:{_HINT})(?=({_RUN}{{0,{_LONGEST_NAME}}}))\1(?:{_FOLLOWS}|(?<={_RUN}{{20}}))")
 _ANY_NAME = re.compile(
     rf"(?=({_RUN}{{1,{_LONGEST_NAME}}}))\1(?:{_FOLLOWS.replace('|20', '')}|(?<={_RUN}{{8}}))"
 )
-#: What of a name is encoded; what a quote behind a name is.
-ENCODED_END = rf"(?:{_P}(?:5b|5d|2d|2e|5f|[89a-f][0-9a-f]){_RUN}{{0,40}}){{0,12}}"
-_BACKSLASHES = rf"(?:\\|{_P}5c){{0,16}}"
+# What is neither of a name, nor a character of one that is encoded.
+_NO_NAME = re.compile(rf"[^\w.~\[\]%-]|%(?!(?:25){{0,{_DEPTH - 1}}}(?:5b|5d|2d|2e|5f|[89a-f][0-9a-f]))")
+_BACKSLASHES = rf"\\*(?:{_P}5c){{0,64}}"
 _QUOTE = rf"(?:[\"']|{_P}2[27])"
+#: What a quote behind a name is.
 QUOTE = rf"(?P<quote>{_BACKSLASHES}{_QUOTE})"
-_SEPARATOR = re.compile(rf"{ENCODED_END}{QUOTE}?(?:\s|{_P}20)?(?P<sign>=|:|{_P}3[da])")
+_SEPARATOR = re.compile(rf"{QUOTE}?\s*(?:{_P}20){{0,40}}(?P<sign>=|:|{_P}3[da])")
 # What can stand before a name, and is not of one: a separator, a quote, a bracket, encoded or not.
-_EDGE = re.compile(rf"[^\w.~\[\]%-]|{_P}(?:2[0-9a-cf]|3[a-f]|5c|7[b-d]|60|0[ad])", re.IGNORECASE)
+_EDGE = re.compile(rf"[^\w.~\[\]%-]|{_P}(?:2[0-46-9a-cf]|3[a-f]|5c|7[b-d]|60|0[ad])", re.IGNORECASE)
 _BACKWARDS = re.compile(rf"{_RUN}*")
-_VALUE_QUOTE = re.compile(rf"(?:\s|\+|{_P}20)?({_BACKSLASHES})({_QUOTE})", re.IGNORECASE)
-_BRACKET = re.compile(rf"(?:\s|\+|{_P}20)?(?:[\[{{]|{_P}[57]b)", re.IGNORECASE)
-_BACKSLASH = re.compile(rf"\\|{_P}5c", re.IGNORECASE)
-_ESCAPED = re.compile(rf"(?:\\|{_P}5c)+\Z", re.IGNORECASE)
+_SPACES = re.compile(rf"[\s+]*(?:{_P}20){{0,40}}")
+_VALUE_QUOTE = re.compile(rf"({_BACKSLASHES})({_QUOTE})", re.IGNORECASE)
+_BRACKET = re.compile(rf"[\[{{]|{_P}[57]b", re.IGNORECASE)
+# The other way round, so that a match begins at the end of the run and looks at nothing before it.
+_BACKSLASHES_BEFORE = re.compile(rf"(?:\\|c5(?:52){{0,{_DEPTH - 1}}}%)*", re.IGNORECASE)
+# So many quotes in a value of JSON are looked at, and so much before each; then it goes as a whole.
+_MOST_QUOTES = 100
+_MOST_BACKSLASHES = 256
 _NOTHING = frozenset({"null", "true", "false", "none"})
 _OF_PATH = re.compile("[/?&;#]")
 
@@ -88,7 +95,7 @@ class Found(NamedTuple):
     level: int
 
 
-def clean_query(text: str, names: Names) -> str:
+def clean_query(text: str, names: Names, bounds: Bounds | None = None) -> str:
     """Return a query string, or a URL, without the values of secret parameters.
 
     Those of its fragment count as well, where OAuth's implicit flow has the token (RFC 6749 section 4.2.2),
@@ -97,13 +104,14 @@ def clean_query(text: str, names: Names) -> str:
     Args:
         text: raw, as it came, or as Python shows it.
         names: which are secret.
+        bounds: how much may be looked at, where several texts share that.
     """
     if "40" in text and "%" in text:
         text = _USER_INFO.sub(rf"\1{FILTERED}", text)
     if "=" not in text and "%" not in text and ":" not in text:
         return text
     text = _without_deep(text, is_prose=False)
-    return _without(text, _find(text, names, False, Bounds(_MOST, len(text))))
+    return _without(text, _find(text, names, False, bounds or Bounds(_MOST, len(text))))
 
 
 def clean_parameters(text: str, names: Names) -> str:
@@ -180,12 +188,14 @@ def _find(text: str, names: Names, is_prose: bool, bounds: Bounds) -> Iterator[F
     path_end = 0 if is_prose else _end_of_path(text)
     search = Search(pattern, lower)
     for hit in search:
-        if hit["may"] is None:
+        if hit["may"] is None and not is_cut(hit):
             continue
         if not bounds.step():
             yield Found(None, hit.start(), limit, 0)
             return
-        found = _SEPARATOR.match(lower, hit.end())
+        # A name is looked at once, however long it is.
+        search.position = end_of_name = end_of_run(lower, hit.end())
+        found = _SEPARATOR.match(lower, end_of_name)
         if found is None:
             continue
         sign = found["sign"]
@@ -193,7 +203,7 @@ def _find(text: str, names: Names, is_prose: bool, bounds: Bounds) -> Iterator[F
         # JSON's names are quoted; what is no parameter, but the text of a mapping, is not looked at here.
         if is_colon and (not found["quote"] or (is_prose and sign == ":")):
             continue
-        name = name_at(text, hit.start(), found.start("quote" if found["quote"] else "sign"))
+        name = name_at(text, hit.start(), end_of_name)
         if not names.is_parameter(name):
             continue
         start, level = found.end(), len(sign) // 2
@@ -205,7 +215,7 @@ def _find(text: str, names: Names, is_prose: bool, bounds: Bounds) -> Iterator[F
                 end = behind.start() if behind else limit
             else:
                 end = end_of_value(text, start, level, limit, is_prose)
-        if end > start:
+        if end > start and text[start:end] != "=":  # nor what fills up Base64
             yield Found(name, start, end, level)
             search.position = end
 
@@ -221,10 +231,30 @@ def lower_case(text: str) -> str:
     return lower if len(lower) == len(text) else text.replace("\u0130", "I").lower()
 
 
+def is_cut(hit: re.Match[str]) -> bool:
+    """Tell whether a name that was found is longer than a pattern looks at.
+
+    Args:
+        hit: of a pattern whose first group is what follows the word that it leaps to.
+    """
+    return len(hit[1]) >= _LONGEST_NAME
+
+
+def end_of_run(lower: str, start: int) -> int:
+    """Return where a name ends, some of which may be percent-encoded: ``user%5Btoken%5D``.
+
+    Args:
+        lower: a text in lower case.
+        start: somewhere in the name.
+    """
+    found = _NO_NAME.search(lower, start)
+    return found.start() if found else len(lower)
+
+
 def name_at(text: str, begin: int, end: int) -> str:
     """Return a name, decoded, of which a word begins here."""
     window = text[max(begin - _LONGEST_NAME, 0) : begin]
-    name = text[begin:end].rstrip()
+    name = text[begin : min(end, begin + _LONGEST_SEEN)].rstrip()
     if "%" not in window and "%" not in name:
         # A pattern that is matched backwards looks at each letter once.
         found = _BACKWARDS.match(window[::-1])
@@ -261,6 +291,8 @@ _PLAIN_ENDS = [
 
 def json_value(text: str, start: int, level: int, limit: int) -> tuple[int, int]:
     """Return where the value of a member begins and ends, in JSON that is a parameter."""
+    spaces = _SPACES.match(text, start, limit)
+    start = spaces.end() if spaces else start
     quoted = _VALUE_QUOTE.match(text, start, limit)
     if quoted is None:
         if _BRACKET.match(text, start, limit):
@@ -270,17 +302,30 @@ def json_value(text: str, start: int, level: int, limit: int) -> tuple[int, int]
         end = found.start() if found else limit
         return (start, start) if text[start:end].lower() in _NOTHING else (start, end)
     begin, quote = quoted.end(), quoted[2]
-    before = len(_BACKSLASH.findall(quoted[1]))
-    at = text.find(quote, begin, limit)
-    for _ in range(100):
+    before = _count_backslashes(quoted[1])
+    seen, at = begin, text.find(quote, begin, limit)
+    for _ in range(_MOST_QUOTES):
         if at < 0:
             break
-        escaped = _ESCAPED.search(text[max(at - 80, begin) : at])
-        run = len(_BACKSLASH.findall(escaped[0])) if escaped else 0
-        if run <= before or (before and (run - before) % (2 * (before + 1)) == 0):
-            return begin, at - (len(escaped[0]) if escaped and run >= before else 0)
-        at = text.find(quote, at + 1, limit)
-    return begin, end_of_value(text, begin, 0, limit, is_prose=False)
+        # An ampersand ends the parameter, whatever JSON says.
+        end = end_of_value(text, seen, 0, at, is_prose=False)
+        if end < at:
+            return begin, end
+        window = text[max(at - _MOST_BACKSLASHES, begin) : at][::-1]
+        escaped = _BACKSLASHES_BEFORE.match(window)
+        length = escaped.end() if escaped else 0
+        run = _count_backslashes(window[:length])
+        is_whole = length < _MOST_BACKSLASHES - len(_TOO_DEEP)
+        if is_whole and (run <= before or (before and (run - before) % (2 * (before + 1)) == 0)):
+            return begin, at - (length if run >= before else 0)
+        seen = at + 1
+        at = text.find(quote, seen, limit)
+    return begin, end_of_value(text, seen, 0, limit, is_prose=False)
+
+
+def _count_backslashes(run: str) -> int:
+    """Tell how many backslashes there are in a run of them, each raw or percent-encoded."""
+    return run.count("\\") + run.count("%")
 
 
 def _without_deep(text: str, is_prose: bool) -> str:

@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from sentry_paste.redaction.accesslogs import clean_breadcrumb, clean_log_item, clean_logentry
+from sentry_paste.redaction.accesslogs import Lines, clean_breadcrumb, clean_log_item, clean_logentry
 from sentry_paste.redaction.headers import without_user_info
 from sentry_paste.redaction.matcher import Matcher
 from sentry_paste.redaction.names import FILTERED, Names
@@ -102,7 +102,7 @@ def clean_event(event: dict[str, Any], matcher: Matcher, names: Names, kept: Kep
         names: which names are secret.
         kept: what stays, secret or not.
     """
-    walk = Walk(event, names)
+    walk, lines = Walk(event, names), Lines(names)
     clean_logentry(event, names)
     for key, value in list(event.items()):
         if key in ("exception", "threads"):
@@ -119,7 +119,7 @@ def clean_event(event: dict[str, Any], matcher: Matcher, names: Names, kept: Kep
             inner: Path = (None, key) if key == "spans" else ((None, key), "values")
             for index, entry in enumerate(_values(value)):
                 if key == "breadcrumbs":
-                    clean_breadcrumb(entry, names)
+                    clean_breadcrumb(entry, names, lines)
                 walk.add_protocol(entry, (inner, index))
         elif key not in _NOT_OF_REQUESTS:
             walk.add_member(event, key, value, (None, key))

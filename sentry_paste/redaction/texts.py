@@ -22,9 +22,10 @@ from sentry_paste.redaction.bounds import Bounds, Search
 from sentry_paste.redaction.headers import without_passwords
 from sentry_paste.redaction.names import FILTERED, Names, Rule
 from sentry_paste.redaction.parameters import (
-    ENCODED_END,
     QUOTE,
+    end_of_run,
     end_of_value,
+    is_cut,
     json_value,
     lower_case,
     name_at,
@@ -36,6 +37,8 @@ _MOST_MARKS = 2000
 # How far the end of an element may be, and how much of a value is looked at to tell whether it is secret.
 _NEAR = 16_384
 _SEEN = 256
+# How much is searched for the ends of elements, of all texts together.
+_MOST_LOOKED_FOR = 1_000_000
 
 # Words in names that are secret in any text, and those that are so in a URL or a form. A search leaps to the
 # letters that a word may begin with, so a word begins here with the rarest letter that it has: token with its
@@ -56,28 +59,31 @@ _OTHERS = (
 # A search leaps to these words, and to what can follow a name: that takes little time where nothing is.
 # A group that is matched ahead is not given back piece by piece; a long name that nothing follows is passed
 # over.
-_ATTRIBUTE = r"\s(?=[\w:.-]{1,40}=\")"
+_ATTRIBUTE = r"\s(?=[\w:.-]{1,40}=\\{0,15}[\"'])"
+# Arguments of a command line, whose value is the next one.
+_ARGUMENT = r"(?:(?<=-password)|(?<=-passwd)|(?<=-secret)|(?<=-token)|(?<=-key))\s"
 _FOLLOWS = (
-    rf"(?=[=:,>;)\]\r\n\\\"']|\s[=:%]|{_P}(?:3[da]|5[bcdf]|2[27de]|[89a-f])|{_ATTRIBUTE}|(?<=-u)\s|(?<=-user)\s)"
+    rf"(?=[=:,>;)\]\r\n\\\"']|\s+[=:%]|{_P}(?:3[da]|5[bcdf]|2[27de]|[89a-f])|{_ATTRIBUTE}|(?<=-u)\s|(?<=-user)\s|{_ARGUMENT})"
     "(?P<may>)"
 )
 _RUN = r"[\w.~\[\]-]"
 _NAMED = re.compile(
-    rf"(?:{_WORDS}|{_IN_URL}|{_OTHERS})(?=({_RUN}{{0,80}}))\1(?:{_FOLLOWS}|(?<={_RUN}{{20}}))"
+    rf"(?:{_WORDS}|{_IN_URL}|{_OTHERS})(?=({_RUN}{{0,80}}))\1(?:{_FOLLOWS}|(?<={_RUN}{{12}}))"
 )
 _SIGN = re.compile(
-    rf"{ENCODED_END}{QUOTE}?(?:[ \t](?=[=:%]))?"
-    rf"(?P<sign>=>|[=:,>;)\]]|{_P}3[da]|\r?\n|\\{{1,8}}[rn]|{_ATTRIBUTE}|(?<=-u)[\s'\"]|(?<=-user)[\s'\"])"
+    rf"{QUOTE}?(?:\s+(?=[=:%]))?"
+    rf"(?P<sign>=>|[=:,>;)\]}}]|\s?/>|{_P}3[da]|\r?\n|\\{{1,64}}[rn]|{_ATTRIBUTE}"
+    rf"|(?<=-u)[\s'\"]|(?<=-user)[\s'\"]|{_ARGUMENT})"
 )
 
 # These are secret also as plain words and short numbers; the others could be anything of that name.
-_STRONG = re.compile("passw|passphrase|passcode|secret|pwd|(?:^|_)(?:pin|otp|cvv|cvc|pass)(?:$|_)")
+_STRONG = re.compile("passw|passphrase|passcode|secret|pwd|(?:^|_)(?:pin|otp|cvv|cvc|pass)(?:$|_)|^x-")
 _COUNTS = re.compile(r"(?:tokens|count|size|limit|length|timeout|age|ttl|total|s)\Z", re.IGNORECASE)
 
-_SPACE = re.compile(r"\s{0,80}")
+_SPACE = re.compile(r"\s*")
 # What stands between a name and its value, and how a value begins.
-_PREFIX = re.compile(r"[ \t]?(?:[A-Za-z_][\w.]{0,40}\()?(?:[bBuUrRfF]{1,2}(?=\\{0,15}[\"']))?")
-_QUOTE = re.compile(r"(\\{0,15})([\"'])")
+_PREFIX = re.compile(r"[ \t]*(?:[A-Za-z_][\w.]{0,40}\()?(?:[bBuUrRfF]{1,2}(?=\\*[\"']))?")
+_QUOTE = re.compile(r"(\\*)([\"'])")
 # A run of backslashes is taken whole, also where there is no quote behind it.
 _MARK = re.compile(r"(\\+)([\"'])?|([\"'])|[\[\](){}]")
 _SCALAR = re.compile(r"[^\s,;)\]}&'\"<>\\]{1,4000}")
@@ -97,6 +103,11 @@ _NO_VALUE = frozenset(
     {"null", "none", "true", "false", "undefined", "nil", "", "..."}
     | {"expired", "invalid", "missing", "required", "wrong", "incorrect", "empty", "unset"}
 )
+# What is said of an argument.
+_OF_ARGUMENTS = frozenset(
+    {"option", "options", "argument", "arguments", "parameter", "flag", "instead", "first", "is", "and", "or"}
+    | {"twice", "too", "again", "both", "given", "set", "here", "there", "wrongly"}
+)
 # Where a value will be, in a template, a query or a shell.
 _PLACEHOLDER = re.compile(r"%s|%\(\w{1,60}\)s|\{\w{0,60}\}?|\$\{\w{1,60}\}?|\$\d{1,2}|\?")
 _FIELD = re.compile(r"\{\w{1,60}\}")
@@ -107,11 +118,21 @@ _SCHEME = re.compile(
     r"|googlelogin|mac|jwt|key|session)[\s=]",
     re.IGNORECASE,
 )
-_END_OF_PART = re.compile(r"(?:\r?\n|\\{1,8}r?\\{0,8}n)--")
-_NEW_LINE = r"(?:\r?\n|\\{1,8}r\\{1,8}n|\\{1,8}n)"
+_BOUNDARY = re.compile(r"(?:\n|(?<=\\)n)--")
+_NEW_LINE = r"(?:\r?\n|\\{1,64}r\\{1,64}n|\\{1,64}n)"
 _HEAD_OF_PART = re.compile(rf"(?:[^\r\n\\]{{0,200}}{_NEW_LINE}){{1,5}}?{_NEW_LINE}")
 _TAG = re.compile(r"[^<>]{0,500}?(/?)>")
 _CURL = re.compile(r"--?[\w-]{1,20}['\"]?[,=\s]\s?['\"]?(?:[^\s:'\"]{1,200}:)?([^\s'\"]{1,400})")
+# What makes a pair of two members, or of two attributes: {"name": "password", "value": "..."}.
+_NAMING = re.compile(
+    r"(?:name|key|field|param|parameter|header)\\{0,15}[\"']\s{0,4}:\s{0,4}b?\\{0,15}[\"']\Z", re.IGNORECASE
+)
+_VALUE = re.compile(r"[^{}]{0,200}?[\"']value\\{0,15}[\"']\s{0,4}:", re.IGNORECASE)
+_VALUE_ATTRIBUTE = re.compile(r"[^<>]{0,400}?\svalue=(?=\\{0,15}[\"'])", re.IGNORECASE)
+_VALUE_OF_NAME = re.compile(
+    r"(?:\bvalue=|[\"']value\\{0,15}[\"']\s{0,4}:\s{0,4})(?=\\{0,15}[\"'])", re.IGNORECASE
+)
+_BEGINS_LINE = re.compile(r"(?:(?:\A|[\r\n]|\\[rn]|\Ab)[ \t{'\"-]*|-H\s?['\"]|-header[\s=]['\"])\Z")
 _INPUT = re.compile(r"['\"]input['\"]:\s?")
 _SECRET_RULES = (Rule.LIKELY, Rule.SECRET, Rule.IF_SCALAR)
 
@@ -150,16 +171,21 @@ def clean_text(text: str, names: Names, bounds: Bounds | None = None) -> str:
     lower = lower_case(text)
     search = Search(_NAMED, lower)
     for hit in search:
-        if hit["may"] is None:
+        if hit["may"] is None and not is_cut(hit):
             continue
-        bounds = bounds or Bounds(_MOST, 0)
+        bounds = bounds or _bounds(_MOST)
         if not bounds.step():
             return "".join([*parts, text[done : hit.start()], FILTERED])
-        sign = _SIGN.match(lower, hit.end())
-        span = _span_of(text, hit.start(), sign, names) if sign else None
-        if span is not None and done <= span[0] < span[1] and not text.startswith(FILTERED, span[0]):
-            parts += [text[done : span[0]], FILTERED]
-            done = search.position = span[1]
+        # A name is looked at once, however long it is.
+        search.position = end_of_name = max(end_of_run(lower, hit.end()), hit.end())
+        sign = _SIGN.match(lower, end_of_name)
+        span = _span_of(text, hit.start(), end_of_name, sign, names, bounds) if sign else None
+        if span is not None and done <= span[0] < span[1]:
+            # So is a value, also one that is clean.
+            search.position = max(search.position, span[1])
+            if text[slice(*span)] != FILTERED:
+                parts += [text[done : span[0]], FILTERED]
+                done = span[1]
     return without_passwords("".join([*parts, text[done:]]) if parts else text)
 
 
@@ -186,12 +212,18 @@ def clean_texts(texts: Iterable[str], names: Names) -> dict[str, str]:
             found.update(listed[index + 1 : index + 2])
     if "://" in together and "@" in together:
         found.update(text for text in listed if "@" in text and "://" in text)
-    bounds = Bounds(_MOST_TOGETHER, 0)
+    bounds = _bounds(_MOST_TOGETHER)
     cleaned = {text: clean_text(text, names, bounds) for text in listed if text in found} if found else {}
     return {text: changed for text, changed in cleaned.items() if changed != text}
 
 
-def _span_of(text: str, word_at: int, hit: re.Match[str], names: Names) -> _Span:
+def _bounds(places: int) -> Bounds:
+    return Bounds(places, _MOST_LOOKED_FOR)
+
+
+def _span_of(
+    text: str, word_at: int, end_of_name: int, hit: re.Match[str], names: Names, bounds: Bounds
+) -> _Span:
     """Return where the value stands of what was found, None where there is none or it is no secret."""
     sign = hit["sign"]
     first = text[word_at]
@@ -204,11 +236,10 @@ def _span_of(text: str, word_at: int, hit: re.Match[str], names: Names) -> _Span
     if first in "vV" and sign == "=":
         return _input(text, word_at, hit.end(), names)
     quote = hit["quote"] or ""
-    end_of_name = hit.start("quote" if quote else "sign")
-    if not quote and text[end_of_name - 1].isspace():
-        end_of_name -= 1
     name = name_at(text, word_at, end_of_name)
     begin = end_of_name - len(name)
+    if text[begin - 1 : begin] == "\\" and name[:1] in "nrt" and names.key_rule(name[1:]) in _SECRET_RULES:
+        name, begin = name[1:], begin + 1  # of the escape before it
     place = _Place(name, begin, quote, sign, hit.end())
     if sign[0] == "%" or sign == "=":
         return _field(text, place, names)
@@ -216,11 +247,13 @@ def _span_of(text: str, word_at: int, hit: re.Match[str], names: Names) -> _Span
         return None
     if sign in (":", "=>"):
         return _member(text, place)
-    if sign[0] in ",)]":
-        return _in_pair(text, place) or _of_location(text, place)
-    return (
-        _element(text, place) if text[begin - 1 : begin] in ("<", ":") and not quote else _part(text, place)
-    )
+    if sign[0] in ",)]}":
+        return _in_pair(text, place) or _of_location(text, place) or _in_member(text, place)
+    if text[begin - 1 : begin] in ("<", ":") and not quote:
+        return _element(text, place, bounds)
+    if sign.isspace() and name.startswith("--") and not quote:
+        return _argument(text, place)
+    return _part(text, place) or _attribute(text, place)
 
 
 def _field(text: str, place: _Place, names: Names) -> _Span:
@@ -268,12 +301,12 @@ def _member(text: str, place: _Place) -> _Span:
     cookies = _cookies(text, place) if "ookie" in place.name.lower() else None
     if cookies is not None:
         return cookies
-    closed = _closed_value(text, start)
+    begin = _after_space(text, start)
+    closed = _closed_value(text, begin if place.quote else start)
     if closed is not None:
         return closed
     if not place.quote:
         return _plain(text, place)
-    begin = _after_space(text, start)
     found = _SCALAR.match(text, begin)
     if found is None or _is_nothing(found[0]) or not _is_secret_scalar(place.name, found[0]):
         return None
@@ -295,7 +328,7 @@ def _plain(text: str, place: _Place) -> _Span:
     found = _TOKEN.match(text, begin)
     if found is None or "\n" in text[place.end : begin]:
         return None
-    token = found[0].split("\\n", 1)[0].split("\\r", 1)[0].rstrip(",;)]}")
+    token = found[0].split("\\n", 1)[0].split("\\r", 1)[0].rstrip("\\").rstrip(",;)]}")
     if not token or _is_nothing(token.rstrip(".")) or _NOT_PLAIN.search(place.name):
         return None
     end = begin + len(token)
@@ -303,8 +336,8 @@ def _plain(text: str, place: _Place) -> _Span:
         is_secret = _is_strong(place.name) or not _COUNTS.search(place.name)
     else:
         # A word is one where it is the only one, in a line that begins with the name.
-        line = text[max(place.begin - 80, 0) : place.begin].rpartition("\n")[2]
-        is_secret = _is_strong(place.name) and _ends_line(text, end) and not line.strip(" \t-{'\"")
+        before = text[max(place.begin - 80, 0) : place.begin]
+        is_secret = _is_strong(place.name) and _ends_line(text, end) and bool(_BEGINS_LINE.search(before))
     if not is_secret:
         return None
     if text[end : end + 1] in ("'", '"') and text[end + 1 : end + 2].isalnum():
@@ -315,23 +348,26 @@ def _plain(text: str, place: _Place) -> _Span:
 
 def _ends_line(text: str, end: int) -> bool:
     rest = text[end : end + 8].lstrip(" \t,;")
-    return not rest or rest.startswith(("\r", "\n", "\\n", "\\r", "'", '"'))
+    if rest[:1] == "\\":
+        rest = rest.lstrip("\\")  # of a line's end, or a quote, in a text that is shown
+        return rest[:1] in ("", "n", "r", "'", '"')
+    return not rest or rest.startswith(("\r", "\n", "'", '"'))
 
 
-def _closed_value(text: str, start: int) -> _Span:
+def _closed_value(text: str, start: int, limit: int | None = None) -> _Span:
     """Return a value in quotes, without them, or a list or a mapping; None where it is something else."""
     prefix = _PREFIX.match(text, start)
     begin = prefix.end() if prefix else start
     quote = _QUOTE.match(text, begin)
     if quote:
-        end = _end_of_quoted(text, quote.end(), quote[2], len(quote[1]))
+        end = _end_of_quoted(text, quote.end(), limit, quote[2], len(quote[1]))
         return quote.end(), end
     if text[begin : begin + 1] in ("[", "(", "{") and begin < len(text) and not _FIELD.match(text, begin):
         return begin, _end_of_brackets(text, begin)
     return None
 
 
-def _end_of_quoted(text: str, start: int, quote: str, before: int) -> int:
+def _end_of_quoted(text: str, start: int, limit: int | None, quote: str, before: int) -> int:
     """Return where a text in quotes ends, whose opening quote has so many backslashes before it.
 
     A quote in it has one more, as Python and JSON write it, and twice as many where that is in a text again;
@@ -339,7 +375,7 @@ def _end_of_quoted(text: str, start: int, quote: str, before: int) -> int:
     """
     at = floor = start
     for _ in range(_MOST_MARKS):
-        at = text.find(quote, at)
+        at = text.find(quote, at, limit)
         if at < 0:
             break
         segment = text[floor:at]
@@ -352,7 +388,7 @@ def _end_of_quoted(text: str, start: int, quote: str, before: int) -> int:
             at += 1
         at += 1
         floor = at
-    return len(text)
+    return len(text) if limit is None else limit
 
 
 def _closes(run: int, before: int) -> bool:
@@ -392,48 +428,60 @@ def _credential(text: str, place: _Place) -> _Span:
     begin = _after_space(text, place.end)
     token = _TOKEN.match(text, begin)
     if token and (_SCHEME.match(text, begin) or (_ends_line(text, token.end()) and _is_odd(token[0]))):
-        return begin, _end_of_line(text, place, begin)
+        return begin, _end_of_line(text, place, begin, len(text))
     return None
 
 
 def _cookies(text: str, place: _Place) -> _Span:
     """Return the value of Cookie and Set-Cookie, whose attributes stay."""
-    closed = _closed_value(text, place.end)
+    limit = _end_of_cookie(text, place)
+    closed = _closed_value(text, place.end, limit)
     if closed is not None:
-        return _first_cookie(text, place, closed)
+        return closed
     begin = _after_space(text, place.end)
     if "=" not in text[begin : begin + _SEEN]:
         return None
-    return _first_cookie(text, place, (begin, _end_of_line(text, place, begin)))
+    return begin, _end_of_line(text, place, begin, len(text) if limit is None else limit)
 
 
-def _first_cookie(text: str, place: _Place, span: tuple[int, int]) -> tuple[int, int]:
-    if "set" not in place.name[:4].lower() or text[span[0] : span[0] + 1] in ("[", "(", "{"):
-        return span
-    semicolon = text.find(";", *span)
-    return span[0], semicolon if semicolon >= 0 else span[1]
+def _end_of_cookie(text: str, place: _Place) -> int | None:
+    """Return where the attributes of Set-Cookie begin, if they do.
+
+    What is behind is not looked at: the next place would do that again.
+    """
+    if not _is_set_cookie(place):
+        return None
+    begin = _after_space(text, place.end)
+    semicolon = text.find(";", begin, begin + _NEAR)
+    return semicolon if semicolon >= 0 else None
 
 
-def _end_of_line(text: str, place: _Place, begin: int) -> int:
+def _is_set_cookie(place: _Place) -> bool:
+    return "set" in place.name[:4].lower()
+
+
+def _end_of_line(text: str, place: _Place, begin: int, limit: int) -> int:
     """Return where a header ends: with its line, or the quotes around both."""
     before = text[place.begin - 1 : place.begin]
-    found = _END_OF_LINE[before if before in ("'", '"') else ""].search(text, begin)
-    return found.start() if found else len(text)
+    found = _END_OF_LINE[before if before in ("'", '"') else ""].search(text, begin, limit)
+    return found.start() if found else limit
 
 
 def _in_pair(text: str, place: _Place) -> _Span:
     """Return the second of two, as headers and multidicts have them: ('password', '...')."""
     opening = place.begin - len(place.quote) - 1
     before = text[max(opening - 1, 0) : opening + 1]
+    if place.sign == "," and place.quote and place.name.startswith("--"):
+        return _closed_value(text, place.end)  # ['--password', '...']
     if place.sign != "," or not place.quote or not before.rstrip("b").endswith(("(", "[")):
         return None
     start = _after_space(text, place.end)
     found = _NUMBER.match(text, start)
-    span = found.span() if found else _closed_value(text, start)
+    span = found.span() if found else _closed_value(text, start, _end_of_cookie(text, place))
     if span is None or text[span[0] : span[0] + 1] in ("[", "(", "{"):
         return span
     if "ookie" in place.name:
-        return _first_cookie(text, place, span)
+        return span
     # Of three and more it is a list of names. One that is so long is a value.
     behind = text[span[1] : span[1] + 20].lstrip("\\'\"")
     is_value = span[1] - span[0] > _SEEN or behind[:1] in (")", "]", "") or behind.startswith((",)", ", )"))
@@ -446,6 +494,68 @@ def _of_location(text: str, place: _Place) -> _Span:
         return None
     found = _INPUT.search(text, place.end, place.end + 600)
     return _closed_value(text, found.end()) if found else None
+
+
+def _in_member(text: str, place: _Place) -> _Span:
+    """Return the value of a pair that is a mapping: {"name": "password", "value": "..."}."""
+    if not place.quote or not _NAMING.search(text[max(place.begin - 60, 0) : place.begin]):
+        return None
+    found = _VALUE.match(text, place.end) if place.sign == "," else None
+    if found is None:
+        return _value_before(text, place)
+    begin = _after_space(text, found.end())
+    closed = _closed_value(text, begin)
+    if closed is not None:
+        return closed
+    scalar = _SCALAR.match(text, begin)
+    if scalar is None or _is_nothing(scalar[0]) or not _is_secret_scalar(place.name, scalar[0]):
+        return None
+    return scalar.span()
+
+
+def _attribute(text: str, place: _Place) -> _Span:
+    """Return the value of a field of HTML: <input name="password" value="...">."""
+    before = text[max(place.begin - len(place.quote) - 5, 0) : place.begin - len(place.quote)]
+    if not place.quote or before.lower() != "name=":
+        return None
+    found = _VALUE_ATTRIBUTE.match(text, place.end - 1) if place.sign.isspace() else None
+    return _closed_value(text, found.end()) if found else _value_before(text, place)
+
+
+def _value_before(text: str, place: _Place) -> _Span:
+    """Return the value of such a pair where it stands before the name."""
+    start = max(place.begin - _SEEN, 0)
+    window = text[start : place.begin]
+    window = window[max(map(window.rfind, "<>{}")) + 1 :]
+    found = _VALUE_OF_NAME.search(window)
+    span = _closed_value(window, found.end()) if found else None
+    if span is None or span[1] >= len(window):
+        return None
+    start = place.begin - len(window)
+    return start + span[0], start + span[1]
+
+
+def _argument(text: str, place: _Place) -> _Span:
+    """Return the value of an argument of a command line: --password ..."""
+    begin = _after_space(text, place.end)
+    closed = _closed_value(text, begin) if text[begin : begin + 1] in ("'", '"') else None
+    if closed is not None:
+        return closed
+    found = _TOKEN.match(text, begin)
+    if found is None or found[0].startswith("-"):
+        return None
+    token = found[0].rstrip(",;)]}")
+    end = begin + len(token)
+    if _is_nothing(token) or not (_is_odd(token) or _is_argument(text, place, token, end)):
+        return None
+    return begin, end if len(token) < _SEEN - 8 else end_of_value(text, begin, 0, len(text), is_prose=True)
+
+
+def _is_argument(text: str, place: _Place, word: str, end: int) -> bool:
+    """Tell whether a plain word is an argument: the last one, or before another option."""
+    if not _is_strong(place.name) or word.isupper() or word.lower() in _OF_ARGUMENTS:
+        return False
+    return _ends_line(text, end) or text[end : end + 3].lstrip().startswith("-")
 
 
 def _input(text: str, begin: int, start: int, names: Names) -> _Span:
@@ -463,7 +573,7 @@ def _input(text: str, begin: int, start: int, names: Names) -> _Span:
     return start, end
 
 
-def _element(text: str, place: _Place) -> _Span:
+def _element(text: str, place: _Place, bounds: Bounds) -> _Span:
     """Return the content of an element of XML; a placeholder for one (<password>) has none."""
     start = place.end
     if place.sign != ">":
@@ -475,6 +585,8 @@ def _element(text: str, place: _Place) -> _Span:
         max(text.rfind("<", max(place.begin - 60, 0), place.begin), 0) + 1 : place.begin + len(place.name)
     ]
     end = text.find(f"</{qualified}", start, start + _NEAR)
+    if not bounds.may_read((end if end >= 0 else min(start + _NEAR, len(text))) - start):
+        return start, len(text)
     if end >= 0:
         return start, end
     found = _TOKEN.match(text, start)
@@ -489,8 +601,17 @@ def _part(text: str, place: _Place) -> _Span:
     head = _HEAD_OF_PART.match(text, place.end - (len(place.sign) if place.sign != ";" else 0))
     if head is None:
         return None
-    found = _END_OF_PART.search(text, head.end(), head.end() + _NEAR)
-    return head.end(), found.start() if found else len(text)
+    found = _BOUNDARY.search(text, head.end(), head.end() + _NEAR)
+    if found is None:
+        return head.end(), len(text)
+    # The line's end before it, as it is or as Python and JSON show it.
+    value = text[head.end() : found.start()]
+    if found[0][0] == "\n":
+        value = value[:-1] if value.endswith("\r") else value
+    else:
+        value = value.rstrip("\\")
+        value = value[:-1].rstrip("\\") if value.endswith("\\r") else value
+    return head.end(), head.end() + len(value)
 
 
 def _after_space(text: str, start: int) -> int:

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sentry_paste.redaction import Matcher, Names
-from sentry_paste.redaction.accesslogs import clean_breadcrumb, clean_line, is_access_logger
+from sentry_paste.redaction import Matcher, Names, accesslogs, appearance
+from sentry_paste.redaction.accesslogs import Lines, clean_breadcrumb, clean_line, is_access_logger
+from sentry_paste.redaction.appearance import looks_secret, without_addresses
 from sentry_paste.redaction.names import FILTERED
 from sentry_paste.redaction.payloads import clean_event, clean_item
 
@@ -184,6 +185,172 @@ class TestOtherServers:
     @pytest.mark.parametrize("name", ["app", "shop.accessories", "wsgi_app", None, 5, "x" * 500])
     def test_logger_of_an_app_is_none(self, name):
         assert not is_access_logger(name)
+
+
+class TestLineThatOnlyReadsLikeOne:
+    @pytest.mark.parametrize(
+        "line",
+        [
+            "unknown field ignored:  [10 1.1.1:1:--,", " unknown field ignored [10 items]",
+            "page not found [2026-11-22 10:15:30] /a", "tasks are done [22/Nov/2026:10:15:30] by alice",
+            "a b c [10, 11, 12]", "took 1.5 of 2.0 [10 ms]", "12:30 rows of [2026-11-22]", "x - y [17]",
+        ],
+    )  # fmt: skip
+    def test_it_is_of_another_logger(self, line):
+        crumb = {"category": "shop", "message": line}
+        clean_breadcrumb(crumb, Names())
+        assert crumb["message"] == line
+
+    @pytest.mark.parametrize(
+        "host",
+        ["203.0.113.7", "2001:db8::7", "[2001:db8::7]:4711", "203.0.113.7:4711", "www.example.com", "web1",
+         "-", "localhost", "198.51.100.4,203.0.113.7", "unix:", " 203.0.113.7", "fe80::1%eth0"],
+    )  # fmt: skip
+    @pytest.mark.parametrize(
+        "date", ["22/Nov/2026:10:15:30 +0100", "22/Nov/2026 10:15:30", "2026-11-22T10:15:30Z"]
+    )
+    def test_line_begins_with_a_host(self, host, date):
+        crumb = {"category": "shop", "message": f'{host} - alice [{date}] "GET / HTTP/1.1" 200'}
+        clean_breadcrumb(crumb, Names())
+        shown = host if host == "-" else FILTERED
+        assert crumb["message"] == f'{shown} - {FILTERED} [{date}] "GET / HTTP/1.1" 200'
+
+
+class TestLineOfKeysAndValues:
+    @pytest.mark.parametrize(
+        ("line", "expected"),
+        [
+            ('{"ip": "203.0.113.7", "user": "alice", "s": 200}', '{"ip": "*", "user": "*", "s": 200}'),
+            ('{"remote_user":"a\\"b, c","status":200}', '{"remote_user":"*","status":200}'),
+            ('{"user": 17, "status": 200}', '{"user": *, "status": 200}'),
+            ('{"user": {"name": "alice"}, "status": 200}', '{"user": *, "status": 200}'),
+            ("{'u': 'alice', 'status': 200}", "{'u': '*', 'status': 200}"),
+            ("user=alice liddell status=200", "user=* status=200"),
+            ("status=200 remote_user=alice", "status=200 remote_user=*"),
+            ('user="alice liddell" status=200', 'user="*" status=200'),
+            ("status=200,username=alice,bytes=5", "status=200,username=*,bytes=5"),
+            ("u=alice|s=200|remote_addr=203.0.113.7", "u=*|s=200|remote_addr=*"),
+            ('client=web1.example.com "GET / HTTP/1.1"', 'client=* "GET / HTTP/1.1"'),
+            ('{"time": "10:15:30", "email": "a@example.com"', '{"time": "10:15:30", "email": "*"'),
+        ],
+    )
+    @pytest.mark.parametrize("logger", ["gunicorn.access", "uvicorn.access", "wsgi"])
+    def test_person_goes(self, logger, line, expected):
+        expected = expected.replace("*", FILTERED)
+        assert clean_line(line, Names()) == expected
+        assert cleaned({"body": line, "attributes": {"logger.name": logger}})["body"] == expected
+
+    @pytest.mark.parametrize(
+        "line",
+        [
+            '{"user": "-", "status": 200, "user_agent": "Mozilla/5.0 (X11; Linux x86_64; rv=1)"}',
+            '{"user": null, "host": "www.example.com", "path": "/a?user=5&u=6"}', "user=- status=200 bytes=5",
+            '"GET /a;u=5?user=5&page=3 HTTP/1.1" 200 5', '{"user": "", "method": "GET", "time": "10:15:30"}',
+        ],
+    )  # fmt: skip
+    def test_ordinary_line_stays(self, line):
+        assert clean_line(line, Names()) == line
+
+    @pytest.mark.parametrize("sign", ["k=1 ", '"k":"1",', "u=a ", "user=", '"u":'])
+    def test_line_of_more_keys_than_are_looked_at_loses_the_others(self, sign):
+        assert "alice" not in clean_line(sign * 500 + "user=alice", Names())
+
+    def test_line_that_gunicorn_has_formatted_before(self):
+        atoms = {"h": PERSONAL["address"], "u": PERSONAL["user"], "s": 200}
+        for format_ in ('{"h": "%(h)s", "user": "%(u)s", "status": %(s)s}', "h=%(h)s u=%(u)s s=%(s)s"):
+            item = cleaned({"body": format_ % atoms, "attributes": {"logger.name": "gunicorn.access"}})
+            assert {what for what, text in PERSONAL.items() if text in str(item)} == set()
+            assert "200" in item["body"]
+
+
+class TestAllowance:
+    LINE = '203.0.113.7 - alice [22/Nov/2026:10:15:30 +0100] "GET /{} HTTP/1.1" 200 5'
+
+    @pytest.fixture
+    def looked_at(self, monkeypatch):
+        """The lines that are looked at one by one."""
+        seen = []
+
+        def clean_line(text, names, is_told=False):
+            seen.append(text)
+            return text.replace("203.0.113.7", FILTERED).replace("alice", FILTERED)
+
+        monkeypatch.setattr(accesslogs, "clean_line", clean_line)
+        return seen
+
+    def test_all_breadcrumbs_of_an_event_share_it(self, looked_at):
+        names = Names()
+        lines = Lines(names)
+        crumbs = [{"message": self.LINE.format(str(number) * 4000)} for number in range(100)]
+        for crumb in crumbs:
+            clean_breadcrumb(crumb, names, lines)
+        assert 5 < len(looked_at) < 20
+        assert crumbs[-1]["message"] == FILTERED
+        assert "alice" not in str(crumbs)
+
+    def test_ordinary_breadcrumbs_are_all_looked_at(self, looked_at):
+        names = Names()
+        lines = Lines(names)
+        crumbs = [{"message": self.LINE.format(number)} for number in range(100)]
+        for crumb in crumbs:
+            clean_breadcrumb(crumb, names, lines)
+        assert len(looked_at) == 100
+        assert FILTERED not in [crumb["message"] for crumb in crumbs]
+
+    def test_text_that_is_there_twice_is_looked_at_once(self, looked_at):
+        line = self.LINE.format("x" * 4000)
+        attributes = {"logger.name": "wsgi", "sentry.message.template": line, "some": line, "other": line}
+        item = cleaned({"body": line, "attributes": attributes})
+        assert looked_at == [line]
+        assert "alice" not in str(item)
+
+    def test_item_of_many_texts_loses_the_last(self, looked_at):
+        attributes = {f"a{number}": self.LINE.format(str(number) * 8000) for number in range(50)}
+        item = cleaned({"body": "x", "attributes": {"logger.name": "wsgi", **attributes}})
+        assert len(looked_at) < 6
+        assert "alice" not in str(item)
+
+    @pytest.mark.parametrize(
+        "unit", ["1.2.3.4 ", "1::2 ", "1.1.1:1:--,", "a:b:c:d:e:f:1 ", "aB3-x9 ", "a::b,"]
+    )
+    def test_line_of_nothing_but_parts_is_looked_at_to_a_bound(self, monkeypatch, unit):
+        calls = {"_is_of_a_client": 0, "looks_secret": 0}
+
+        def counted(name):
+            function = getattr(appearance, name)
+
+            def count(text):
+                calls[name] += 1
+                return function(text)
+
+            return count
+
+        for name in calls:
+            monkeypatch.setattr(appearance, name, counted(name))
+        line = clean_line(unit * (8000 // len(unit)) + "203.0.113.77", Names())
+        assert max(calls.values()) < 1000
+        assert "203.0.113.77" not in line
+
+
+class TestAddresses:
+    @pytest.mark.parametrize(
+        ("text", "expected"),
+        [
+            ("ip:2001:db8::1", "ip:*"), ("[2001:db8::1]:443", "[*]:443"), ("2001:db8::7:", "*:"),
+            ("1:2:3:4:5:6:7:8", "*"), ("1:2:3:4:5:6:7:8:443", "*"), ("2001:db8::", "*:"), ("at ::2.", "at *"),
+            ("2001:db8::1,203.0.113.7", "*,*"), ("fe80::1%eth0", "*%eth0"),
+        ],
+    )  # fmt: skip
+    def test_address_goes(self, text, expected):
+        assert without_addresses(text) == expected.replace("*", FILTERED)
+        assert looks_secret(text)
+
+    @pytest.mark.parametrize(
+        "text",
+        ["10:15:30", "2026-11-22T10:15:30:123", "::1", "[::1]:80", "::", "a:b:c", "1:2:3:4:5", "x" * 900],
+    )
+    def test_what_is_no_client_s_stays(self, text):
+        assert without_addresses(text) == text
 
 
 class TestParametersOfAnyLogger:

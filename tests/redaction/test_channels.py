@@ -277,6 +277,26 @@ class TestHeaders:
         headers, _ = self.headers_of(sent(self.crash, HTTP_X_REQUEST_ID=number))
         assert headers["X-Request-Id"] == number
 
+    def test_token_among_the_subprotocols_of_a_websocket(self, sent):
+        def crash(environ):
+            held, token = dict(environ), environ["HTTP_SEC_WEBSOCKET_PROTOCOL"].partition(", ")[2]
+            raise ValueError(f"refused {token}", len(held))
+
+        captured = sent(
+            crash, HTTP_SEC_WEBSOCKET_PROTOCOL=f"bearer, {SECRET}", HTTP_SEC_WEBSOCKET_VERSION="13"
+        )
+        headers, _ = self.headers_of(captured)
+        assert headers["Sec-Websocket-Protocol"] == FILTERED
+        assert headers["Sec-Websocket-Version"] == "13"
+        assert SECRET not in text_of(captured)
+
+    def test_header_whose_name_is_too_long_goes_unseen(self, sent):
+        captured = sent(self.crash, "keep_headers = X-*", **{"HTTP_X_" + "A_" * 200: "green"})
+        headers, variables = self.headers_of(captured)
+        (value,) = (value for name, value in headers.items() if name.startswith("X-A"))
+        (held,) = (value for name, value in variables["held"].items() if name.startswith("HTTP_X_A"))
+        assert value == held == FILTERED
+
     @pytest.mark.parametrize("name", ["Referer", "Origin", "Destination", "X-Original-Url"])
     def test_user_info_of_a_url_goes(self, sent, name):
         key = "HTTP_" + name.upper().replace("-", "_")
@@ -364,6 +384,18 @@ class TestAccessLogs:
         text = text_of(captured)
         for secret in ("203.0.113.77", USER, SECRET, "token=abc"):
             assert secret not in text
+
+    @pytest.mark.skipif(not HAS_LOGS, reason="this sentry-sdk has no log items")
+    def test_line_that_is_json_already(self, ini, captured):
+        ini(apps.by_path, "enable_logs = true")
+        logger = logging.getLogger("gunicorn.access")
+        logger.setLevel(logging.INFO)
+        logger.info('{"client": "203.0.113.77", "user": "%s", "status": 200}' % USER)  # noqa: UP031
+        for client in registry.clients():
+            client.flush()
+        (item,) = (item for payload in captured.payloads("log") for item in payload["items"])
+        assert item["body"] == f'{{"client": "{FILTERED}", "user": "{FILTERED}", "status": 200}}'
+        assert USER not in text_of(captured)
 
     def test_breadcrumb_of_a_server_s_own_error(self, ini, captured):
         ini(apps.by_path)

@@ -130,6 +130,34 @@ class TestHeaderOfNoKnownKind:
     def test_id_by_which_a_request_is_found_again_stays(self, name):
         assert not Names().is_secret_header(name, "771a43a4192642f0b136d5159a501700")
 
+    @pytest.mark.parametrize(
+        "value",
+        ["bearer, q8fh23fh28hf2", "bearer, abc", "Bearer,abc", "BEARER abc", "graphql-ws, bearer, abc",
+         "base64url.bearer.authorization.k8s.io.QWxhZGRpbjpvcGVuIHNlc2FtZQ, base64.binary.k8s.io"],
+    )  # fmt: skip
+    def test_subprotocol_of_a_websocket_may_be_a_token(self, value):
+        names = Names()
+        assert names.is_secret_header("Sec-WebSocket-Protocol", value)
+        assert names.is_unknown_header("HTTP_SEC_WEBSOCKET_PROTOCOL")
+        assert names.key_rule("HTTP_SEC_WEBSOCKET_PROTOCOL") is Rule.BY_VALUE
+
+    @pytest.mark.parametrize(
+        "value", ["chat", "graphql-transport-ws", "soap, wamp", "v12.stomp, v11.stomp", "bearer"]
+    )
+    def test_subprotocol_that_is_a_name_stays(self, value):
+        assert not Names().is_secret_header("Sec-WebSocket-Protocol", value)
+
+    def test_subprotocol_stays_by_option(self):
+        names = Names(kept_headers=["Sec-WebSocket-Protocol"])
+        for name in ("Sec-WebSocket-Protocol", "Sec-Websocket-Protocol", "HTTP_SEC_WEBSOCKET_PROTOCOL"):
+            assert not names.is_secret_header(name, "bearer, q8fh23fh28hf2")
+
+    @pytest.mark.parametrize(
+        "name", ["Sec-WebSocket-Version", "Sec-WebSocket-Extensions", "Sec-Ch-Ua-Model", "Sec-Gpc"]
+    )
+    def test_other_headers_of_browsers_stay(self, name):
+        assert not Names().is_secret_header(name, "q8fh23fh28hf2")
+
     def test_header_without_an_x_is_looked_at_too(self):
         assert Names().is_secret_header("Acme-Thing", "q8fh23fh28hf2")
         assert not Names().is_secret_header("Acme-Thing", "green")
@@ -196,6 +224,13 @@ class TestOptions:
         assert names.key_rule("HTTP_IDEMPOTENCY_KEY") is Rule.KEEP
         assert names.is_header("X-Api-Key")
 
+    def test_header_with_humps_is_the_one_of_the_environ(self):
+        names = Names(headers=["X-TenantName"], kept_headers=["Sec-WebSocket-Key"])
+        for name in ("X-TenantName", "X-Tenantname", "HTTP_X_TENANTNAME", "x-tenant-name"):
+            assert names.is_header(name)
+        for name in ("Sec-WebSocket-Key", "Sec-Websocket-Key", "HTTP_SEC_WEBSOCKET_KEY"):
+            assert not names.is_header(name)
+
     def test_key_of_the_environ_is_added_by_name_or_glob(self):
         names = Names(environ=["myapp.tenant", "MYAPP_*"])
         assert names.is_environ("myapp.tenant")
@@ -207,6 +242,55 @@ class TestOptions:
         assert names.key_rule("iban") is Rule.KEEP
         names.deny(["IBAN"])
         assert names.key_rule("iban") is Rule.SECRET
+
+
+class Unread(str):
+    """A name that only its length may be asked of."""
+
+    __hash__ = None
+
+    def _read(self, *args):
+        raise AssertionError("somebody reads a name that is too long")
+
+    __contains__ = __iter__ = __getitem__ = startswith = endswith = lower = split = replace = rpartition = (
+        _read
+    )
+
+
+class TestNameThatIsTooLong:
+    LONG = "HTTP_" + "x_" * 4000
+
+    @pytest.mark.parametrize("rule", ["is_header", "is_parameter", "is_environ"])
+    def test_it_is_secret_unseen(self, rule):
+        assert getattr(Names(), rule)(Unread(self.LONG)) is True
+
+    def test_its_value_is_secret_under_any_key(self):
+        assert Names().key_rule(Unread(self.LONG)) is Rule.SECRET
+        assert Names().is_secret_header(Unread(self.LONG), "green")
+
+    @pytest.mark.parametrize(
+        "rule",
+        ["is_unknown_header", "is_personal_header", "has_parameters", "tells_addresses", "is_own_environ"],
+    )
+    def test_it_is_of_no_other_kind(self, rule):
+        assert getattr(Names(environ=["*"]), rule)(Unread(self.LONG)) is False
+
+    def test_option_that_keeps_headers_does_not_match_it(self):
+        names = Names(kept_headers=["*"])
+        assert names.is_header(Unread(self.LONG))
+        assert names.key_rule(self.LONG) is Rule.SECRET
+        assert not names.is_header("HTTP_COOKIE")
+
+    def test_longest_ordinary_name(self):
+        assert Names().key_rule("a" * 200) is Rule.KEEP
+        assert Names().key_rule("a" * 201) is Rule.SECRET
+
+    def test_it_is_not_remembered(self):
+        names = Names()
+        mapping = {self.LONG: 1, "colour": "green"}
+        assert names.secret_keys(mapping) == names.secret_variables(mapping) == [self.LONG]
+        assert self.LONG not in names.plain_keys | names.plain_variables
+        assert not names._of_keys
 
 
 @given(st.text(), st.text())

@@ -1,6 +1,7 @@
 """Which parameters are secret, and what becomes of them in queries, URLs and forms."""
 
 import json
+import time
 from urllib.parse import quote, unquote, urlencode
 
 import pytest
@@ -8,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sentry_sdk.scrubber import DEFAULT_DENYLIST, DEFAULT_PII_DENYLIST
 
-from sentry_paste.redaction import names
+from sentry_paste.redaction import names, parameters
 from sentry_paste.redaction.bounds import Bounds, Search
+from sentry_paste.redaction.headers import clean_baggage
 from sentry_paste.redaction.names import FILTERED, Names, Rule
 from sentry_paste.redaction.parameters import clean_parameters, clean_query, lower_case, secret_parameters
 
@@ -118,6 +120,30 @@ class TestNested:
         assert "hunter" not in unquote(cleaned)
         assert cleaned.endswith(f"{FILTERED}&page=3")
 
+    def test_ampersand_ends_a_value_in_json_that_nothing_closes(self):
+        text = 'filter={"password":"hunter2\\"hunter3&page=3&x="y"'
+        assert clean_query(text, NAMES) == f'filter={{"password":"{FILTERED}&page=3&x="y"'
+
+    @pytest.mark.parametrize("levels", range(5))
+    def test_name_in_brackets(self, levels):
+        url = nested(levels, "/reset?user%5Btoken%5D%5B0%5D=k7-0123456789&page=3")
+        assert clean_query(url, NAMES) == url.replace("k7-0123456789", FILTERED)
+
+    def test_spaces_around_a_colon_in_json(self):
+        text = 'filter={"password"   :   "hunter2"}&page=3'
+        for found in (text, text.replace(" ", "%20"), quote(text, safe="=&")):
+            assert "hunter2" not in clean_query(found, NAMES)
+            assert clean_query(found, NAMES).endswith("&page=3")
+
+    @pytest.mark.parametrize("levels", range(3))
+    def test_spaces_before_a_number_in_json(self, levels):
+        text = '{"pin":  1234, "page": 3}'
+        expected = text.replace("1234", "FILTERED")
+        for _ in range(levels):
+            text, expected = quote(text, safe=""), quote(expected, safe="")
+        cleaned = clean_query(f"filter={text}&page=3", NAMES)
+        assert cleaned == f"filter={expected.replace('FILTERED', FILTERED)}&page=3"
+
     @pytest.mark.parametrize("value", ["null", "true", "false"])
     def test_nothing_in_json_stays(self, value):
         text = "filter=" + quote('{"password": ' + value + "}", safe="") + "&page=3"
@@ -151,6 +177,29 @@ class TestNested:
 )
 def test_every_place_of_a_parameter_in_a_url(url, expected):
     assert clean_query(url, NAMES) == expected.format(FILTERED)
+
+
+@pytest.mark.parametrize("own", [NAMES, Names(parameters=["colour"])])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "token" + "a" * 90,
+        "token" + "a" * 900,
+        "token" + "[0]" * 40,
+        "token" + "%5B0%5D" * 7,
+        "token" + "%5B0%5D" * 70,
+        "a" * 90 + "_token",
+        "%5B" * 20 + "token",
+    ],
+)
+def test_name_may_be_of_any_length(name, own):
+    assert clean_query(f"a=1&{name}=hunter2&b=2", own) == f"a=1&{name}={FILTERED}&b=2"
+    assert clean_query(f"/?{name}=hunter2#b", own) == f"/?{name}={FILTERED}#b"
+
+
+def test_end_of_base64_is_no_value():
+    text = "data=" + "pin-key_sso." * 12 + "==&page=3"
+    assert clean_query(text, NAMES) == text
 
 
 @pytest.mark.parametrize("name", [name for name in SECRET_PARAMETERS if NAMES.is_parameter(name)])
@@ -210,6 +259,48 @@ class TestLinear:
         clean_query(piece * 10_000, NAMES)
         assert len(steps) <= 501
 
+    @pytest.mark.parametrize(
+        "piece",
+        [
+            "token%5b",
+            "token=&",
+            "token" + "[0]" * 100,
+            "%3ftoken%3d%2522",
+            'token%22%3a%22\\"',
+            "".join(
+                f"token%22%3A{'%5c' * count}{mark}&" for count in range(17) for mark in ("%22", "%2527", '"')
+            ),
+            "".join(f"token%22%3A{'%5c' * count}%22{'%5c' * count}" for count in range(17)),
+            "".join(f"token%22%3A%{'25' * count}22" for count in range(6)),
+        ],
+    )
+    def test_rest_of_a_text_is_not_searched_for_each_name(self, piece):
+        # Milliseconds where it is linear, so that this is no matter of how fast a machine is.
+        text = (piece * 3000)[:1_000_000] + "x" * 3_000_000 + ("%5c" * 13 + "x" + "%5c" * 13 + "%22") * 900
+        began = time.process_time()
+        clean_query(text, NAMES)
+        clean_parameters(text, NAMES)
+        assert time.process_time() - began < 5
+
+    def test_several_texts_can_share_the_number(self):
+        bounds = Bounds(2, 1000)
+        assert clean_query("token=a1&pin=1", NAMES, bounds) == f"token={FILTERED}&pin={FILTERED}"
+        assert clean_query("x=1&token=a1", NAMES, bounds) == f"x=1&to{FILTERED}"
+
+    def test_what_is_before_a_quote_is_looked_at_once(self, monkeypatch):
+        windows = []
+
+        class Counted:
+            def match(self, window):
+                windows.append(window)
+                return backwards.match(window)
+
+        backwards = parameters._BACKSLASHES_BEFORE
+        monkeypatch.setattr(parameters, "_BACKSLASHES_BEFORE", Counted())
+        clean_query('filter={"token":"' + '\\"' * 10_000 + "&page=3", NAMES)
+        assert len(windows) == 100
+        assert max(map(len, windows)) <= 256
+
     def test_text_that_is_longer_than_may_be_read_is_not(self, steps):
         bounds = Bounds(500, 1000)
         assert secret_parameters("token=abc&" * 1000, NAMES, bounds) == []
@@ -223,3 +314,18 @@ class TestLinear:
         bounds = Bounds(500, 100_000)
         secret_parameters("&".join(f"monkey{number}=1" for number in range(2000)), NAMES, bounds)
         assert bounds.are_exceeded
+
+
+class TestBaggage:
+    """W3C's baggage has 180 members at most, of 8,192 bytes together."""
+
+    def test_members_within_the_limits_are_kept(self):
+        text = ",".join(f"colour{number}=green" for number in range(180))
+        assert clean_baggage(text, NAMES) == text
+
+    @pytest.mark.parametrize(
+        "text",
+        ["a=b," * 200_000, ",".join(["a=b"] * 181), "colour=" + "a" * 8192, "k=1.1.1:1:-----," * 50_000],
+    )
+    def test_what_exceeds_them_goes_as_a_whole(self, text):
+        assert clean_baggage(text, NAMES) == FILTERED

@@ -1,6 +1,7 @@
 """What text itself says is secret."""
 
 import json
+import time
 from types import SimpleNamespace
 from urllib.parse import parse_qs
 
@@ -127,6 +128,13 @@ class TestMappings:
         cleaned = clean_text(text, NAMES)
         assert cleaned.replace('"', "'") == f"{{'password': {FILTERED}, 'page': '3'}}"
 
+    @pytest.mark.parametrize("times", range(8))
+    def test_however_deep_in_other_texts(self, times):
+        text = json.dumps({"password": "hunter2", "page": "3"})
+        for _ in range(times):
+            text = json.dumps({"a": text})
+        assert clean_text(text, NAMES) == text.replace("hunter2", FILTERED)
+
     def test_what_is_clean_stays_clean(self):
         text = clean_text("password=hunter2&pin=1 {'token': 'abc', 'pwd': ['x']} Cookie: a=b", NAMES)
         assert clean_text(text, NAMES) == text
@@ -166,6 +174,8 @@ class TestMappings:
         ("Set-Cookie: a=hunter2; Path=/", "Set-Cookie: {}; Path=/"),
         ("{'Set-Cookie': 'a=hunter2; Path=/'}", "{{'Set-Cookie': '{}; Path=/'}}"),
         ("X-Api-Key: hunter2", "X-Api-Key: {}"),
+        ("Host: x\r\nX-Api-Key: zebracrossing\r\nA: b", "Host: x\r\nX-Api-Key: {}\r\nA: b"),
+        ("curl -H 'X-Api-Key: zebracrossing' http://x", "curl -H 'X-Api-Key: {}' http://x"),
         ("curl -u alice:hunter2 https://x/", "curl -u alice:{} https://x/"),
         ("curl --user alice:hunter2 https://x/", "curl --user alice:{} https://x/"),
         ("['curl', '-u', 'alice:hunter2']", "['curl', '-u', 'alice:{}']"),
@@ -178,6 +188,121 @@ class TestMappings:
 )
 def test_value_goes_from_every_kind_of_text(text, expected):
     assert clean_text(text, NAMES) == expected.format(FILTERED)
+
+
+SECRETS = ["Zq8r7t6y5u4i", "zebracrossing"]
+
+
+@pytest.mark.parametrize("secret", SECRETS)
+class TestSpaces:
+    """Whoever aligns values writes more than one space."""
+
+    @pytest.mark.parametrize("space", [" ", "  ", "\t\t ", " " * 100])
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "[db]\nport{} = 5432\npassword{}= SECRET\nx = 1",
+            "password{}: SECRET\nx: 1",
+            "password:{}SECRET\nx: 1",
+            "password ={}SECRET\nx = 1",
+            '{{"password"{}: "SECRET", "x": 1}}',
+            '{{"password":{}"SECRET", "x": 1}}',
+            "password{}={}'SECRET'",
+        ],
+    )
+    def test_value_goes_with_any_space_around_the_sign(self, text, space, secret):
+        text = text.replace("{}", space).replace("{{", "{").replace("}}", "}").replace("SECRET", secret)
+        assert clean_text(text, NAMES) == text.replace(secret, FILTERED)
+
+    def test_member_over_several_lines(self, secret):
+        text = f'{{"password"\n:\n"{secret}"}}'
+        assert clean_text(text, NAMES) == text.replace(secret, FILTERED)
+
+
+@pytest.mark.parametrize("secret", SECRETS)
+class TestShownText:
+    """A configuration in a text that Python or JSON shows, where a line's end is two characters."""
+
+    CONFIGURATION = "user: bob\npassword: {0}\n  secret: {0}\npage: 3\r\npin: {0}\r\n"
+
+    @pytest.mark.parametrize(
+        "made", [repr, json.dumps, lambda text: repr(text.encode()), lambda text: repr([text])]
+    )
+    @pytest.mark.parametrize("times", [1, 2])
+    def test_lines_end_where_they_did(self, made, times, secret):
+        text = self.CONFIGURATION.format(secret)
+        for _ in range(times):
+            text = made(text)
+        assert clean_text(text, NAMES) == text.replace(secret, FILTERED)
+
+    def test_first_line(self, secret):
+        for text in (f"'password: {secret}\\nx: 1'", f"b'password: {secret}\\nx: 1'"):
+            assert clean_text(text, NAMES) == text.replace(secret, FILTERED)
+
+
+@pytest.mark.parametrize("secret", [*SECRETS, "s"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        '<input name="csrf_token" value="{}">',
+        '<input type="hidden" name="csrf_token" id="a" value="{}"/>',
+        "<input name='csrf_token' value='{}'>",
+        '<input value="{}" name="csrf_token" />',
+        '<input value="{}" name="csrf_token">',
+        '{"name": "password", "value": "{}"}',
+        "[{'name': 'page', 'value': '3'}, {'name': 'password', 'value': '{}'}]",
+        "[{'key': b'X-Api-Key', 'value': b'{}'}]",
+        '{"name":"password","type":"string","value":"{}"}',
+        '{"value": "{}", "name": "password"}',
+        '[{"value": "3", "name": "page"}, {"value": "{}", "name": "password", "x": 1}]',
+    ],
+)
+def test_value_of_what_has_the_name_as_a_value(text, secret):
+    for made in (str, repr, json.dumps):
+        found = made(text.replace("{}", secret))
+        assert clean_text(found, NAMES) == made(text.replace("{}", FILTERED))
+
+
+@pytest.mark.parametrize("secret", SECRETS)
+@pytest.mark.parametrize(
+    "text",
+    [
+        "backup --password {} --verbose",
+        "backup --verbose --db-password {}",
+        "backup --password '{}' /srv",
+        'backup --password "{}" /srv',
+        "backup --password={} /srv",
+        "['backup', '--password', '{}']",
+        "['backup', '--api-key', '{}', '/srv']",
+        '["backup", "--auth-token", "{}"]',
+        "backup --client-secret  {}",
+    ],
+)
+def test_value_of_an_argument_of_a_command(text, secret):
+    text = text.replace("{}", secret)
+    assert clean_text(text, NAMES) == text.replace(secret, FILTERED)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "token" + "a" * 90,
+        "token" + "a" * 900,
+        "token" + "[0]" * 40,
+        "token" + "%5B0%5D" * 7,
+        "token" + "%5B0%5D" * 70,
+        "a" * 90 + "_token",
+        "user%5Btoken%5D" + "%5B%5D" * 20,
+    ],
+)
+def test_name_may_be_of_any_length(name):
+    assert clean_text(f"GET /?a=1&{name}=hunter2&b=2 x", NAMES) == f"GET /?a=1&{name}={FILTERED}&b=2 x"
+    assert clean_text(f"{{'{name}': 'hunter2', 'b': 2}}", NAMES) == f"{{'{name}': '{FILTERED}', 'b': 2}}"
+
+
+def test_value_that_begins_as_if_it_were_hidden_goes():
+    assert clean_text(f"/?token={FILTERED}hunter2&b=2", NAMES) == f"/?token={FILTERED}&b=2"
+    assert clean_text(f"'token': '{FILTERED}hunter2'", NAMES) == f"'token': '{FILTERED}'"
 
 
 class TestForms:
@@ -253,6 +378,20 @@ class TestPydantic:
         "tar -u files; sort --user x",
         "Cookie: none",
         "Authorization: required",
+        "usage: backup [--password PASSWORD] [--token TOKEN] [--api-key API_KEY]",
+        "the --password option is required",
+        "use --password instead",
+        "argument --password: expected one argument",
+        "the password  is wrong.  Try again",
+        "token    user    page\nnone     alice   3",
+        "password\n========\ngreen",
+        '{"name": "max_tokens", "value": 4096}',
+        '{"name": "password", "value": null}',
+        '{"value": "green", "name": "colour"}',
+        '<input name="password" type="password">',
+        '<input name="colour" value="green"><input name="password">',
+        '[{"name": "password"}, {"name": "colour", "value": "green"}]',
+        "/?data=" + "pin-key_sso." * 12 + "==&page=3",
         "contact info@example.com or see https://x/@alice",
     ],
 )
@@ -283,6 +422,34 @@ class TestLinear:
     def test_places_are_looked_at_once_and_not_for_ever(self, steps, piece):
         clean_text(piece * 10_000, NAMES)
         assert len(steps) <= 501
+
+    @pytest.mark.parametrize(
+        "piece",
+        [
+            "set-cookie:a=b;",
+            "set-cookie:a=b;c ",
+            "set-cookie:'a;",
+            "".join("set-cookie:" + "\\" * count + "'a;" for count in range(400)),
+            f"?token={FILTERED}",
+            "<x:passwdd>" + "d" * 440,
+            "token%5b",
+            "token" + " " * 80,
+            'name="password"\r\n\r\n' + "\\" * 1000,
+            'token%22%3a%22\\"',
+            "jwt" * 300 + " ",
+            "{'value': 'a', 'name': 'password' ",
+        ],
+    )
+    def test_rest_of_a_text_is_not_searched_for_each_place(self, piece):
+        # Milliseconds where it is linear, so that this is no matter of how fast a machine is.
+        began = time.process_time()
+        clean_texts([(piece * 3000)[:1_000_000] + "x" * 3_000_000], NAMES)
+        assert time.process_time() - began < 5
+
+    def test_elements_share_how_far_is_looked_for_their_ends(self):
+        cleaned = clean_text(("<passwd>" + "d " * 220) * 1990 + "<password>hunter2</password>", NAMES)
+        assert cleaned.endswith(FILTERED)
+        assert "hunter2" not in cleaned
 
     def test_rest_of_too_many_is_hidden(self):
         cleaned = clean_text("pin: a b\n" * 600 + "password: hunter2", NAMES)
