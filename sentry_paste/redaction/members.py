@@ -6,6 +6,7 @@ import re
 from typing import Any
 
 from sentry_paste.redaction.appearance import is_one_random_text, looks_secret
+from sentry_paste.redaction.bounds import Bounds
 from sentry_paste.redaction.headers import clean_baggage, clean_header, without_user_info
 from sentry_paste.redaction.names import FILTERED, Names, Rule
 from sentry_paste.redaction.parameters import clean_query
@@ -21,7 +22,9 @@ _NO_SCALARS = frozenset({"", "''", "b''", "None", "True", "False"})
 _TYPE = re.compile(r"<([\w.]+)")
 
 
-def cleaned_member(key: str, value: Any, names: Names, is_environ: bool = False) -> Any:
+def cleaned_member(
+    key: str, value: Any, names: Names, is_environ: bool = False, bounds: Bounds | None = None
+) -> Any:
     """Return what is sent in place of a value; ``FILTERED`` where it is secret as a whole.
 
     Args:
@@ -29,6 +32,7 @@ def cleaned_member(key: str, value: Any, names: Names, is_environ: bool = False)
         value: as the SDK has serialised it.
         names: which names are secret.
         is_environ: whether the mapping is a WSGI environ.
+        bounds: how much may be looked at, where several members share that.
     """
     if value is None or value == FILTERED:
         return value
@@ -41,7 +45,7 @@ def cleaned_member(key: str, value: Any, names: Names, is_environ: bool = False)
     if type(value) is not str:
         return value
     if rule is Rule.PARAMETERS:
-        return without_user_info(clean_query(value, names))
+        return without_user_info(clean_query(value, names, bounds))
     if rule is Rule.BAGGAGE:
         return clean_baggage(value, names)
     return clean_header(key, value, names) if rule is Rule.BY_VALUE else value

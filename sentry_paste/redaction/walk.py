@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, Union
 
+from sentry_paste.redaction.bounds import Bounds
 from sentry_paste.redaction.headers import clean_header
 from sentry_paste.redaction.matcher import Matcher
 from sentry_paste.redaction.members import cleaned_member, is_trivial
@@ -26,6 +27,9 @@ _PLAIN_LABEL = re.compile(r"[a-z_]{1,15}(?:\.[a-z_]{1,15}){0,5}")
 
 _REMARK = [["!config", "s"]]
 
+# More parameters than these are no app's doing: what is behind them goes.
+_MOST_PARAMETERS, _MOST_TEXT = 2000, 4_000_000
+
 # Where something stands in an event: where what holds it stands, and its key there.
 Path = Union[tuple["Path", Any], None]
 
@@ -43,6 +47,8 @@ class Walk:
         self._names = names
         self._texts: set[Any] = set()
         self._are_plain_variables = names.plain_variables.issuperset
+        # How much of all its queries and URLs is looked at.
+        self._bounds = Bounds(_MOST_PARAMETERS, _MOST_TEXT)
         # Those that hold nothing to go into, and the others.
         self._leaves: list[Any] = []
         self._branches: list[Any] = []
@@ -176,12 +182,12 @@ class Walk:
         for key in keys:
             value = node[key]
             if type(value) is not str:
-                cleaned = cleaned_member(key, value, self._names, in_environ)
+                cleaned = cleaned_member(key, value, self._names, in_environ, self._bounds)
             else:
                 # Each frame that holds the environ has the same texts.
                 cleaned = self._cleaned.get((key, value, in_environ))
                 if cleaned is None:
-                    cleaned = cleaned_member(key, value, self._names, in_environ)
+                    cleaned = cleaned_member(key, value, self._names, in_environ, self._bounds)
                     self._cleaned[key, value, in_environ] = cleaned
             if cleaned is FILTERED and value != FILTERED:
                 self._replace(node, key, (path, key))
@@ -196,7 +202,7 @@ class Walk:
         rule = self._names.key_rule(name)
         if rule is Rule.SECRET and is_trivial(node[1]):
             return
-        cleaned = cleaned_member(name, node[1], self._names)
+        cleaned = cleaned_member(name, node[1], self._names, bounds=self._bounds)
         if cleaned is FILTERED and node[1] != FILTERED:
             self._replace(node, 1, (path, 1))
         else:

@@ -428,7 +428,7 @@ def test_many_keys_that_are_secret_stay_apart(captured):
 
 
 class TestSamplingContext:
-    """What the header of an envelope says of a trace is what that is made of, and nothing that a client says."""
+    """The header of an envelope says what a trace is made of, and nothing that a client has made up."""
 
     BAGGAGE = (
         "sentry-trace_id=0123456789abcdef0123456789abcdef,sentry-sampled=true,sentry-sample_rate=1.0,"

@@ -95,7 +95,8 @@ class TestHeaderOfNoKnownKind:
         "value",
         [
             "q8fh23fh28hf2", "Bearer abcDEFghiJKLmnoPQR", "eyJhbGciOiJIUzI1NiJ9.e30.x", "203.0.113.7",
-            "203.0.113.7:4711", "2001:db8::77", "[2001:db8::77]:443", "::ffff:203.0.113.7", "alice@example.com",
+            "203.0.113.7:4711", "2001:db8::77", "[2001:db8::77]:443", "::ffff:203.0.113.7",
+            "alice@example.com",
             "Alice <alice@example.com>", "alice%40example.com", "alice@EXAMPLE", "aa:bb:cc:dd:ee:ff",
             "-----BEGIN CERTIFICATE-----", "MIIBxTCCAW4CCQCkE2QT7rOZ", "CN=Alice,O=Example", "+41791234567",
             "771a43a4-1926-42f0-b136-d5159a501700", "x" * 2000, "'q8fh23fh28hf2'", "4/0AX4XfWhf3b9aP-Xk",
@@ -111,10 +112,10 @@ class TestHeaderOfNoKnownKind:
         "value",
         [
             "", "yes", "42", "1700000000", "1700000000000", "2026-11-22T10:15:30Z", "20261122T101530Z",
-            "XMLHttpRequest", "text/html,*/*;q=0.8", "de-CH,en;q=0.5", "Chrome/120.0.0.0", "1.2.3", "10:15:30",
-            "/shop/basket/17?page=3", "https://www.example.com/shop/basket", "gzip, br", "127.0.0.1", "::1",
-            "eu-central-1", "web-12.example.com:8080", "Wed, 21 Oct 2026 07:28:00 GMT", "stale-while-revalidate",
-            "ECDHE-RSA-AES128-GCM-SHA256", "ip-10-0-3-14.eu-west-1.compute.internal", "checkout-production",
+            "XMLHttpRequest", "text/html,*/*;q=0.8", "de-CH,en;q=0.5", "Chrome/120.0.0.0", "1.2.3",
+            "10:15:30", "/shop/basket/17?page=3", "https://www.example.com/shop/basket", "gzip, br", "127.0.0.1", "::1",
+            "eu-central-1", "web-12.example.com:8080", "Wed, 21 Oct 2026 07:28:00 GMT",
+            "stale-while-revalidate", "ECDHE-RSA-AES128-GCM-SHA256", "ip-10-0-3-14.eu-west-1.compute.internal", "checkout-production",
             "InternationalizationSupport", "a=1; b=2", "TLSv1.3",
         ],
     )  # fmt: skip
