@@ -113,9 +113,11 @@ class TestHeaderOfNoKnownKind:
         [
             "", "yes", "42", "1700000000", "1700000000000", "2026-11-22T10:15:30Z", "20261122T101530Z",
             "XMLHttpRequest", "text/html,*/*;q=0.8", "de-CH,en;q=0.5", "Chrome/120.0.0.0", "1.2.3",
-            "10:15:30", "/shop/basket/17?page=3", "https://www.example.com/shop/basket", "gzip, br", "127.0.0.1", "::1",
+            "10:15:30", "/shop/basket/17?page=3", "https://www.example.com/shop/basket", "gzip, br",
+            "127.0.0.1", "::1",
             "eu-central-1", "web-12.example.com:8080", "Wed, 21 Oct 2026 07:28:00 GMT",
-            "stale-while-revalidate", "ECDHE-RSA-AES128-GCM-SHA256", "ip-10-0-3-14.eu-west-1.compute.internal", "checkout-production",
+            "stale-while-revalidate", "ECDHE-RSA-AES128-GCM-SHA256",
+            "ip-10-0-3-14.eu-west-1.compute.internal", "checkout-production",
             "InternationalizationSupport", "a=1; b=2", "TLSv1.3",
         ],
     )  # fmt: skip
