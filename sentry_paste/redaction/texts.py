@@ -12,6 +12,7 @@ hidden from there on.
 from __future__ import annotations
 
 import re
+import sys
 from bisect import bisect_right
 from collections.abc import Iterable
 from itertools import accumulate
@@ -133,6 +134,9 @@ _VALUE_OF_NAME = re.compile(
     r"(?:\bvalue=|[\"']value\\{0,15}[\"']\s{0,4}:\s{0,4})(?=\\{0,15}[\"'])", re.IGNORECASE
 )
 _BEGINS_LINE = re.compile(r"(?:(?:\A|[\r\n]|\\[rn]|\Ab)[ \t{'\"-]*|-H\s?['\"]|-header[\s=]['\"])\Z")
+# An emoji takes four bytes, and so does every other character of a text that has one.
+_ASTRAL = re.compile("[\U00010000-\U0010ffff]")
+_MUCH = 100_000
 _INPUT = re.compile(r"['\"]input['\"]:\s?")
 _SECRET_RULES = (Rule.LIKELY, Rule.SECRET, Rule.IF_SCALAR)
 
@@ -199,7 +203,7 @@ def clean_texts(texts: Iterable[str], names: Names) -> dict[str, str]:
         names: which names are secret.
     """
     listed = list(texts)
-    together = "\n".join(listed)
+    together = _joined(listed)
     search = Search(_NAMED, lower_case(together))
     ends: list[int] = []
     found = set()
@@ -215,6 +219,16 @@ def clean_texts(texts: Iterable[str], names: Names) -> dict[str, str]:
     bounds = _bounds(_MOST_TOGETHER)
     cleaned = {text: clean_text(text, names, bounds) for text in listed if text in found} if found else {}
     return {text: changed for text, changed in cleaned.items() if changed != text}
+
+
+def _joined(texts: list[str]) -> str:
+    """Return texts as one, with a question mark for what would make four bytes of each character."""
+    together = "\n".join(texts)
+    size = len(together)
+    if size < _MUCH or sys.getsizeof(together) < 3 * size:
+        return together
+    del together
+    return "\n".join([text if text.isascii() else _ASTRAL.sub("?", text) for text in texts])
 
 
 def _bounds(places: int) -> Bounds:

@@ -2,6 +2,7 @@
 
 import json
 import time
+import tracemalloc
 from types import SimpleNamespace
 from urllib.parse import parse_qs
 
@@ -500,3 +501,19 @@ class TestTogether:
         texts = [f"{number} " + "pin: a b\n" * 100 + "password: hunter2" for number in range(100)]
         cleaned = clean_texts(texts, NAMES)
         assert not any("hunter2" in cleaned[text] for text in texts)
+
+
+def test_emoji_takes_no_memory_for_all_other_characters():
+    texts = ["\U0001f600" + "no such basket " * 60_000, "and more: " * 1000]
+    tracemalloc.start()
+    try:
+        assert clean_texts(texts, Names()) == {}
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 6 * sum(map(len, texts))
+
+
+def test_secret_behind_an_emoji_goes():
+    text = "\U0001f600" + "no such basket " * 10_000 + "password='hunter2-and-more'\U0001f600"
+    assert "hunter2" not in clean_texts([text], Names())[text]
