@@ -12,6 +12,7 @@ import base64
 import gc
 import io
 import json
+import logging
 import random
 import statistics
 import sys
@@ -28,6 +29,11 @@ from sentry_sdk.transport import Transport
 
 from benchmarks import work
 from sentry_paste import SentryMiddleware
+
+# Whose records are breadcrumbs and nothing else.
+log = logging.getLogger("benchmarks.hostile")
+log.propagate = False
+log.addHandler(logging.NullHandler())
 
 #: Goals: CPU in milliseconds and memory in megabytes over the SDK's middleware, and CPU for each MB that the
 #: SDK's event has.
@@ -99,6 +105,25 @@ def showing(environ: dict[str, Any], _start_response: Callable[..., Any]) -> lis
     raise LookupError(len(quoted), len(shown), len(encoded), len(as_json))
 
 
+def reading(environ: dict[str, Any], _start_response: Callable[..., Any]) -> list[bytes]:
+    """Crash with a parsed body at hand."""
+    data = json.loads(environ["wsgi.input"].read())
+    raise ValueError(len(data))
+
+
+def holding(environ: dict[str, Any], _start_response: Callable[..., Any]) -> list[bytes]:
+    """Crash with a body's text at hand."""
+    text = environ["wsgi.input"].read().decode()
+    raise ValueError(len(text))
+
+
+def logging_all(environ: dict[str, Any], _start_response: Callable[..., Any]) -> list[bytes]:
+    """Log what is in a body, and crash."""
+    for line in json.loads(environ["wsgi.input"].read()):
+        log.warning("unknown field ignored: %s", line)
+    raise ValueError("no such field")
+
+
 def healthy(_environ: dict[str, Any], start_response: Callable[..., Any]) -> list[bytes]:
     """Answer."""
     start_response("200 OK", [("Content-Type", "text/plain")])
@@ -162,6 +187,32 @@ def cases() -> Iterator[Case]:
     yield Case("1,000 addresses", {"HTTP_X_FORWARDED_FOR": addresses}, addresses.encode() * 8, parsing)
     nested = "a=" + "%25" * 2000 + "3Ftoken%3D"
     yield Case("a query nested 2,000 times", {"QUERY_STRING": nested}, nested.encode() * 15, parsing)
+    yield from _of_reviews()
+
+
+def _of_reviews() -> Iterator[Case]:
+    """Yield what reviewers have made up."""
+    names = {f"HTTP_X{i}_" + "a_" * 4000: "q1" for i in range(95)}
+    yield Case("95 headers with names of 8,000 characters", names, b"", healthy)
+    yield Case("the same, crashing", names, b"", crashing)
+    cookies = b"set-cookie:a=b;" * 2000 + b"x" * 850_000
+    yield Case("a body that sets cookies", {}, cookies, crashing)
+    path = "/" + "q8f3h2k9" * 3 + "." + "w7e5r4t6" * 5 + "abcdef"
+    text = ("x" + path * 13_600)[:870_000].encode()
+    yield Case(
+        "a path of 250 kB as a cookie", {"HTTP_COOKIE": f"sid={(path * 4000)[:250_000]}"}, text, crashing
+    )
+    yield Case("one run of base64", {"HTTP_COOKIE": "sid=" + "U" * 40}, b"a" * 880_000 + b"V" * 80, crashing)
+    lines = [f" [10 {i}" + "1.1.1:1:--," * 740 for i in range(100)]
+    yield Case("100 log lines like those of access logs", {}, json.dumps(lines).encode(), logging_all)
+    baggage = json.dumps({"baggage": "k=1.1.1:1:-----," * 52_000})
+    yield Case("baggage in JSON", {}, baggage.encode(), reading)
+    marks = [f"%{'25' * n}2{x}" for n in range(6) for x in "27"]
+    value = "".join("token%22%3A" + "%5c" * b + mark + "&" for b in range(17) for mark in marks)
+    value += "".join("%5c" * 13 + "x" + "%5c" * 13 + mark for mark in marks for _ in range(9))
+    urls = [[{"url": f"{value}{i}-{j}"} for i in range(9)] for j in range(5)]
+    yield Case("quotes in URLs in JSON", {}, json.dumps(urls).encode(), reading)
+    yield Case("a body with one emoji", {}, ("x" * 860_000 + chr(0x1F600)).encode(), holding)
 
 
 def environ_of(case: Case) -> dict[str, Any]:
