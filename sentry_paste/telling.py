@@ -8,6 +8,7 @@ logged is lost, and nothing else.
 from __future__ import annotations
 
 import logging
+import sys
 import threading
 from contextlib import suppress
 
@@ -37,6 +38,19 @@ def inform(message: str, *args: object) -> None:
         args: for it.
     """
     _log(logging.INFO, message, args)
+
+
+def announce(message: str) -> None:
+    """Log what has to be seen at a start; print it to standard error where that level is not logged.
+
+    Args:
+        message: in full.
+    """
+    with suppress(Exception):
+        if log.isEnabledFor(logging.INFO) and log.hasHandlers():
+            inform("%s", message)
+        else:
+            print(f"{LOGGER}: {message}", file=sys.stderr)
 
 
 def warn(message: str, *args: object, exc_info: bool = False) -> None:

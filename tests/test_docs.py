@@ -51,7 +51,8 @@ def test_reference_is_the_table(built):
 
 
 @pytest.mark.parametrize(("page", "text"), INIS, ids=[f"{page}-{n}" for n, (page, _) in enumerate(INIS)])
-def test_every_ini_loads(tmp_path, captured, page, text):
+def test_every_ini_loads(tmp_path, captured, monkeypatch, page, text):
+    monkeypatch.setenv("INBOX_TOKEN", "of-the-environment-1234")
     ini = tmp_path / "docs.ini"
     if ":main]" in text:  # a whole file
         ini.write_text(text.replace("use = egg:myapp", "paste.app_factory = apps:make_app"))

@@ -77,7 +77,7 @@ def doubt(environ: Mapping[str, Any], settings: InboxSettings) -> str:
             "clear_untrusted_proxy_headers = false in [server:main] keeps it"
         )
     if not _is_connection_of_a_browser(environ):
-        return "its connection is none of a browser's, so a proxy may have passed it on"
+        return "it does not say Connection: keep-alive, as browsers do; a program or a proxy may have sent it"
     return _doubt_of_origin(environ, host)
 
 

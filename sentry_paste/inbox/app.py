@@ -17,7 +17,7 @@ from sentry_paste.inbox.rendering import STATIC, Templates
 from sentry_paste.inbox.settings import InboxSettings
 from sentry_paste.inbox.tokens import PARAMETER, Tokens, cookie, take_token
 from sentry_paste.spool import Spool
-from sentry_paste.telling import inform, warn
+from sentry_paste.telling import announce, warn
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
@@ -69,10 +69,12 @@ class Inbox:
 
     def announce(self) -> None:
         """Log the address with the token."""
-        inform("the inbox, with its token: %s", self._address(self.tokens.current()))
+        announce(f"the inbox, with its token: {self._address(self.tokens.current())}")
 
     def _address(self, token: str) -> str:
-        return f"{self.settings.address or '/'}?{PARAMETER}={token}"
+        # Who has set one knows it; a log is read by others.
+        shown = "(inbox_token)" if self.settings.inbox_token else token
+        return f"{self.settings.address or '/'}?{PARAMETER}={shown}"
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer a request (PEP 3333).
