@@ -88,7 +88,12 @@ def app_of(planted, what, start=True, form="raw", framework="WSGI"):
 
 
 def _options(lifecycle, pii):
-    options = {"traces_sample_rate": 1.0, "release": "1", "send_default_pii": pii}
+    options = {
+        "traces_sample_rate": 1.0,
+        "release": "1",
+        "send_default_pii": pii,
+        "max_value_length": 100_000,
+    }
     if STREAMS:
         options |= {"enable_logs": True, "trace_lifecycle": lifecycle}
     return options

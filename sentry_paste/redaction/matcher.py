@@ -28,7 +28,7 @@ MOST_SECRETS = 2000
 
 # How many places of a text are looked at: so many, and one more for so many characters. Ordinary text has
 # far fewer; one that is made of the beginnings of secrets goes whole.
-_PLACES, _CHARACTERS = 500, 96
+_PLACES, _CHARACTERS = 1000, 96
 # Where the texts of a payload have more, those that are longer go.
 _LONG = 1000
 
