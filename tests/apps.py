@@ -167,3 +167,19 @@ def make_app(global_conf, app="by_path", **local_conf):
 def make_crashing_factory(global_conf, **local_conf):
     """A ``paste.app_factory`` that crashes."""
     raise LookupError("the app's factory crashed")
+
+
+def set_up_django():
+    """Set Django up, which a process does once, with the settings that ``test_frameworks`` has."""
+    import django
+    from django.conf import settings
+
+    if not settings.configured:
+        settings.configure(
+            ROOT_URLCONF="test_frameworks",
+            ALLOWED_HOSTS=["*"],
+            SECRET_KEY="test",
+            DEBUG_PROPAGATE_EXCEPTIONS=True,
+            LOGGING_CONFIG=None,
+        )
+        django.setup()

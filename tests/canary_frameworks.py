@@ -5,6 +5,8 @@
 import importlib.util
 import sys
 
+from apps import set_up_django
+
 PATH = "/shop/basket"
 
 
@@ -118,22 +120,6 @@ def _falcon(do):
 
 
 _DO = []
-
-
-def set_up_django():
-    """Set Django up, which a process does once, with the settings that ``test_frameworks`` has."""
-    import django
-    from django.conf import settings
-
-    if not settings.configured:
-        settings.configure(
-            ROOT_URLCONF="test_frameworks",
-            ALLOWED_HOSTS=["*"],
-            SECRET_KEY="test",
-            DEBUG_PROPAGATE_EXCEPTIONS=True,
-            LOGGING_CONFIG=None,
-        )
-        django.setup()
 
 
 def _django(do):

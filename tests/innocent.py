@@ -394,9 +394,10 @@ def _flask():
 
 def _django():
     import django
-    from canary_frameworks import set_up_django
     from django.core.handlers.wsgi import WSGIHandler
     from django.test.utils import override_settings
+
+    from apps import set_up_django
 
     set_up_django()
     assert django

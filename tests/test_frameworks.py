@@ -3,6 +3,8 @@
 import pytest
 from webtest import TestApp
 
+from apps import set_up_django
+
 INI = """
     [filter:sentry]
     use = egg:sentry_paste
@@ -90,19 +92,9 @@ def make_falcon(global_conf):
 
 
 def make_django(global_conf):
-    import django
-    from django.conf import settings
     from django.core.handlers.wsgi import WSGIHandler
 
-    if not settings.configured:
-        settings.configure(
-            ROOT_URLCONF="test_frameworks",
-            ALLOWED_HOSTS=["*"],
-            SECRET_KEY="test",
-            DEBUG_PROPAGATE_EXCEPTIONS=True,
-            LOGGING_CONFIG=None,
-        )
-        django.setup()
+    set_up_django()
     return WSGIHandler()
 
 

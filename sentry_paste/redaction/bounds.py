@@ -10,6 +10,39 @@ from typing import TypeVar
 Item = TypeVar("Item")
 
 
+class TooMuchError(Exception):
+    """More is to be undone, or looked at, than a text of its length is given time for."""
+
+
+class Allowance:
+    """What may be spent on a text.
+
+    Args:
+        places: how many places of it may be looked at.
+
+    Attributes:
+        left: how many of them are left.
+    """
+
+    __slots__ = ("left",)
+
+    def __init__(self, places: int) -> None:
+        self.left = places
+
+    def spend(self, places: int) -> None:
+        """Take something away.
+
+        Args:
+            places: how much.
+
+        Raises:
+            TooMuchError: there is not that much left.
+        """
+        self.left -= places
+        if self.left < 0:
+            raise TooMuchError
+
+
 class Bounds:
     """A number of steps, and of characters, that are shared by all that is looked at of one request.
 

@@ -7,8 +7,9 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator
 from operator import attrgetter
 
+from sentry_paste.redaction.bounds import Allowance
 from sentry_paste.redaction.needles import ADDRESS, ANYWHERE, HEAD, WORD, Needle
-from sentry_paste.redaction.views import Allowance, View, decoded
+from sentry_paste.redaction.views import View, decoded
 
 # A text that was cut within a value shows its beginning; so much of it tells.
 _TOLD = 6

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping
 from itertools import compress
 from typing import Any
 
-from sentry_paste.redaction.views import TooMuchError
+from sentry_paste.redaction.bounds import TooMuchError
 
 #: So many characters of a key are sought.
 KEY = 16

@@ -7,6 +7,7 @@ from bisect import bisect_right
 from collections.abc import Collection, Iterable, Iterator
 from itertools import accumulate
 
+from sentry_paste.redaction.bounds import Allowance, TooMuchError
 from sentry_paste.redaction.extents import Heads, Span
 from sentry_paste.redaction.finder import Finder
 from sentry_paste.redaction.names import FILTERED
@@ -21,10 +22,8 @@ from sentry_paste.redaction.needles import (
     seed_of,
     signs_of,
 )
-from sentry_paste.redaction.views import Allowance, TooMuchError, View, decoded, has_escapes
-
-#: More values than these are no browser's doing: what may hold one of them must not be sent.
-MOST_SECRETS = 2000
+from sentry_paste.redaction.values import MOST
+from sentry_paste.redaction.views import View, decoded, has_escapes
 
 # How many places of a text are looked at: so many, and one more for so many characters. Ordinary text has
 # far fewer; one that is made of the beginnings of secrets goes whole.
@@ -66,7 +65,7 @@ class Matcher:
 
     def __init__(self, secrets: Iterable[Secret]) -> None:
         self._secrets = list(secrets)
-        self.is_beyond = len(self._secrets) > MOST_SECRETS
+        self.is_beyond = len(self._secrets) > MOST
         self._is_ready = False
         self._signs: list[str] | None = None
 

@@ -14,7 +14,8 @@ from enum import IntEnum
 from typing import Any, NamedTuple
 from urllib.parse import unquote, unquote_plus
 
-from sentry_paste.redaction.views import Allowance, decoded
+from sentry_paste.redaction.bounds import Allowance
+from sentry_paste.redaction.views import decoded
 
 #: Of a longer value so much is compared in other forms than its own.
 LONGEST = 1024

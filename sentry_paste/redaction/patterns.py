@@ -7,8 +7,9 @@ from collections.abc import Iterable, Mapping
 from itertools import accumulate
 from typing import Any
 
+from sentry_paste.redaction.bounds import TooMuchError
 from sentry_paste.redaction.names import FILTERED
-from sentry_paste.redaction.shapes import MAY_HAVE, NAMES, Searched, TooManyError, spans_in
+from sentry_paste.redaction.shapes import MAY_HAVE, NAMES, Searched, spans_in
 
 # What the protocol says of events, spans, traces and items; ids among them may be any digits.
 # https://develop.sentry.dev/sdk/data-model/event-payloads/
@@ -81,7 +82,7 @@ class Patterns:
         searched = Searched("\n" + "\n".join(listed))
         try:
             spans = sorted(spans_in(self._names, searched))
-        except TooManyError:
+        except TooMuchError:
             return {text: FILTERED for text in listed if MAY_HAVE.search(text)}
         if not spans:
             return {}

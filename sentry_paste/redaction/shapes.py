@@ -17,6 +17,8 @@ import re
 from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import AnyStr
 
+from sentry_paste.redaction.bounds import TooMuchError
+
 # How many candidates of a payload are looked at: some, and one more for so many characters.
 _CANDIDATES = 1000
 _CHARACTERS = 400
@@ -104,18 +106,14 @@ def _is_of_more(data: bytes, start: int, end: int) -> bool:
     )
 
 
-class TooManyError(Exception):
-    """More of a text may be of a shape than is looked at."""
-
-
 def _refuse_too_many(text: AnyStr, mark: AnyStr) -> None:
     """Refuse text in which every few characters something may begin.
 
     Raises:
-        TooManyError: it is such a text.
+        TooMuchError: it is such a text.
     """
     if text.count(mark) > _CANDIDATES + len(text) // _CHARACTERS_OF_MARK:
-        raise TooManyError
+        raise TooMuchError
 
 
 # --- Numbers of cards: prefixes and lengths as the brands publish them, the check digit of ISO/IEC 7812-1.
@@ -581,13 +579,13 @@ def spans_in(names: Collection[str], searched: Searched) -> Iterator[tuple[int, 
         searched: the text.
 
     Raises:
-        TooManyError: more may be one than are looked at.
+        TooMuchError: more may be one than are looked at.
     """
     left = _CANDIDATES + len(searched.text) // _CHARACTERS
     for name in names:
         for start, end, is_right in _SEARCHES[name](searched):
             left -= 1
             if left < 0:
-                raise TooManyError
+                raise TooMuchError
             if is_right:
                 yield start, end

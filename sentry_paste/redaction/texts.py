@@ -20,6 +20,7 @@ from typing import NamedTuple, Optional
 
 from sentry_paste.redaction.appearance import looks_random
 from sentry_paste.redaction.bounds import Bounds, Search
+from sentry_paste.redaction.enclosed import after_space, closed_value
 from sentry_paste.redaction.headers import without_passwords
 from sentry_paste.redaction.names import FILTERED, Names, Rule
 from sentry_paste.redaction.parameters import (
@@ -34,7 +35,6 @@ from sentry_paste.redaction.parameters import (
 
 # So many places are looked at in one text, so many quotes and brackets in one value.
 _MOST, _MOST_TOGETHER = 500, 2000
-_MOST_MARKS = 2000
 # How far the end of an element may be, and how much of a value is looked at to tell whether it is secret.
 _NEAR = 16_384
 _SEEN = 256
@@ -81,12 +81,6 @@ _SIGN = re.compile(
 _STRONG = re.compile("passw|passphrase|passcode|secret|pwd|(?:^|_)(?:pin|otp|cvv|cvc|pass)(?:$|_)|^x-")
 _COUNTS = re.compile(r"(?:tokens|count|size|limit|length|timeout|age|ttl|total|s)\Z", re.IGNORECASE)
 
-_SPACE = re.compile(r"\s*")
-# What stands between a name and its value, and how a value begins.
-_PREFIX = re.compile(r"[ \t]*(?:[A-Za-z_][\w.]{0,40}\()?(?:[bBuUrRfF]{1,2}(?=\\*[\"']))?")
-_QUOTE = re.compile(r"(\\*)([\"'])")
-# A run of backslashes is taken whole, also where there is no quote behind it.
-_MARK = re.compile(r"(\\+)([\"'])?|([\"'])|[\[\](){}]")
 _SCALAR = re.compile(r"[^\s,;)\]}&'\"<>\\]{1,4000}")
 _TOKEN = re.compile(rf"[^\s'\"<>]{{1,{_SEEN}}}")
 _UP_TO_A_SPACE = re.compile(rf"[^\s<>\\]{{1,{_SEEN}}}")
@@ -111,7 +105,6 @@ _OF_ARGUMENTS = frozenset(
 )
 # Where a value will be, in a template, a query or a shell.
 _PLACEHOLDER = re.compile(r"%s|%\(\w{1,60}\)s|\{\w{0,60}\}?|\$\{\w{1,60}\}?|\$\d{1,2}|\?")
-_FIELD = re.compile(r"\{\w{1,60}\}")
 _CODE = re.compile(r"[A-Za-z_][A-Za-z_.]{0,60}[\[(]")
 _SCHEME = re.compile(
     "(?:basic|bearer|digest|negotiate|ntlm|token|apikey|api-key|aws4-[a-z0-9-]{1,40}|hawk|hoba|mutual|oauth|gnap|dpop"
@@ -286,7 +279,7 @@ def _field(text: str, place: _Place, names: Names) -> _Span:
             return (start, end_of_value(text, start, 0, len(text), is_prose=True))
     if not is_key:
         return None
-    closed = _closed_value(text, start)
+    closed = closed_value(text, start)
     if closed is not None:
         return closed
     if place.quote or text[start : start + 1].isspace() or text[start - 2].isspace():
@@ -315,8 +308,8 @@ def _member(text: str, place: _Place) -> _Span:
     cookies = _cookies(text, place) if "ookie" in place.name.lower() else None
     if cookies is not None:
         return cookies
-    begin = _after_space(text, start)
-    closed = _closed_value(text, begin if place.quote else start)
+    begin = after_space(text, start)
+    closed = closed_value(text, begin if place.quote else start)
     if closed is not None:
         return closed
     if not place.quote:
@@ -338,7 +331,7 @@ def _is_secret_scalar(name: str, value: str) -> bool:
 
 def _plain(text: str, place: _Place) -> _Span:
     """Return a value that nothing encloses: where it is all of a line, or looks like nothing but a secret."""
-    begin = _after_space(text, place.end)
+    begin = after_space(text, place.end)
     found = _TOKEN.match(text, begin)
     if found is None or "\n" in text[place.end : begin]:
         return None
@@ -368,78 +361,12 @@ def _ends_line(text: str, end: int) -> bool:
     return not rest or rest.startswith(("\r", "\n", "'", '"'))
 
 
-def _closed_value(text: str, start: int, limit: int | None = None) -> _Span:
-    """Return a value in quotes, without them, or a list or a mapping; None where it is something else."""
-    prefix = _PREFIX.match(text, start)
-    begin = prefix.end() if prefix else start
-    quote = _QUOTE.match(text, begin)
-    if quote:
-        end = _end_of_quoted(text, quote.end(), limit, quote[2], len(quote[1]))
-        return quote.end(), end
-    if text[begin : begin + 1] in ("[", "(", "{") and begin < len(text) and not _FIELD.match(text, begin):
-        return begin, _end_of_brackets(text, begin)
-    return None
-
-
-def _end_of_quoted(text: str, start: int, limit: int | None, quote: str, before: int) -> int:
-    """Return where a text in quotes ends, whose opening quote has so many backslashes before it.
-
-    A quote in it has one more, as Python and JSON write it, and twice as many where that is in a text again;
-    or it is doubled, as in SQL.
-    """
-    at = floor = start
-    for _ in range(_MOST_MARKS):
-        at = text.find(quote, at, limit)
-        if at < 0:
-            break
-        segment = text[floor:at]
-        run = len(segment) - len(segment.rstrip("\\"))
-        if run < before:
-            return at - run  # of the text around it
-        if _closes(run, before):
-            if before or not text.startswith(quote, at + 1):
-                return at - before
-            at += 1
-        at += 1
-        floor = at
-    return len(text) if limit is None else limit
-
-
-def _closes(run: int, before: int) -> bool:
-    """Tell whether a quote with so many backslashes before it ends a text whose opening quote had so many.
-
-    Two backslashes where there were none are one at the end of the value, or an escaped quote in a text that
-    is in another kind of quotes again: then more is hidden rather than less.
-    """
-    return run <= before or (before > 0 and (run - before) % (2 * (before + 1)) == 0)
-
-
-def _end_of_brackets(text: str, start: int) -> int:
-    """Return where a list or a mapping ends."""
-    depth, quote, before = 0, "", 0
-    for count, found in enumerate(_MARK.finditer(text, start)):
-        if count > _MOST_MARKS:
-            break
-        mark = found[2] or found[3]
-        if mark:
-            run = len(found[1] or "")
-            if not quote:
-                quote, before = mark, run
-            elif mark == quote and _closes(run, before):
-                quote = ""
-        elif not quote and not found[1]:
-            depth += 1 if found[0] in "[({" else -1
-            if depth == 0:
-                return found.end()
-    return len(text)
-
-
 def _credential(text: str, place: _Place) -> _Span:
     """Return what stands in an Authorization header, quoted or up to the end of its line."""
-    closed = _closed_value(text, place.end)
+    closed = closed_value(text, place.end)
     if closed is not None:
         return closed
-    begin = _after_space(text, place.end)
+    begin = after_space(text, place.end)
     token = _TOKEN.match(text, begin)
     if token and (_SCHEME.match(text, begin) or (_ends_line(text, token.end()) and _is_odd(token[0]))):
         return begin, _end_of_line(text, place, begin, len(text))
@@ -449,10 +376,10 @@ def _credential(text: str, place: _Place) -> _Span:
 def _cookies(text: str, place: _Place) -> _Span:
     """Return the value of Cookie and Set-Cookie, whose attributes stay."""
     limit = _end_of_cookie(text, place)
-    closed = _closed_value(text, place.end, limit)
+    closed = closed_value(text, place.end, limit)
     if closed is not None:
         return closed
-    begin = _after_space(text, place.end)
+    begin = after_space(text, place.end)
     if "=" not in text[begin : begin + _SEEN]:
         return None
     return begin, _end_of_line(text, place, begin, len(text) if limit is None else limit)
@@ -465,7 +392,7 @@ def _end_of_cookie(text: str, place: _Place) -> int | None:
     """
     if not _is_set_cookie(place):
         return None
-    begin = _after_space(text, place.end)
+    begin = after_space(text, place.end)
     semicolon = text.find(";", begin, begin + _NEAR)
     return semicolon if semicolon >= 0 else None
 
@@ -486,12 +413,12 @@ def _in_pair(text: str, place: _Place) -> _Span:
     opening = place.begin - len(place.quote) - 1
     before = text[max(opening - 1, 0) : opening + 1]
     if place.sign == "," and place.quote and place.name.startswith("--"):
-        return _closed_value(text, place.end)  # ['--password', '...']
+        return closed_value(text, place.end)  # ['--password', '...']
     if place.sign != "," or not place.quote or not before.rstrip("b").endswith(("(", "[")):
         return None
-    start = _after_space(text, place.end)
+    start = after_space(text, place.end)
     found = _NUMBER.match(text, start)
-    span = found.span() if found else _closed_value(text, start, _end_of_cookie(text, place))
+    span = found.span() if found else closed_value(text, start, _end_of_cookie(text, place))
     if span is None or text[span[0] : span[0] + 1] in ("[", "(", "{"):
         return span
     if "ookie" in place.name:
@@ -507,7 +434,7 @@ def _of_location(text: str, place: _Place) -> _Span:
     if "loc" not in text[max(place.begin - 80, 0) : place.begin] or not place.quote:
         return None
     found = _INPUT.search(text, place.end, place.end + 600)
-    return _closed_value(text, found.end()) if found else None
+    return closed_value(text, found.end()) if found else None
 
 
 def _in_member(text: str, place: _Place) -> _Span:
@@ -517,8 +444,8 @@ def _in_member(text: str, place: _Place) -> _Span:
     found = _VALUE.match(text, place.end) if place.sign == "," else None
     if found is None:
         return _value_before(text, place)
-    begin = _after_space(text, found.end())
-    closed = _closed_value(text, begin)
+    begin = after_space(text, found.end())
+    closed = closed_value(text, begin)
     if closed is not None:
         return closed
     scalar = _SCALAR.match(text, begin)
@@ -533,7 +460,7 @@ def _attribute(text: str, place: _Place) -> _Span:
     if not place.quote or before.lower() != "name=":
         return None
     found = _VALUE_ATTRIBUTE.match(text, place.end - 1) if place.sign.isspace() else None
-    return _closed_value(text, found.end()) if found else _value_before(text, place)
+    return closed_value(text, found.end()) if found else _value_before(text, place)
 
 
 def _value_before(text: str, place: _Place) -> _Span:
@@ -542,7 +469,7 @@ def _value_before(text: str, place: _Place) -> _Span:
     window = text[start : place.begin]
     window = window[max(map(window.rfind, "<>{}")) + 1 :]
     found = _VALUE_OF_NAME.search(window)
-    span = _closed_value(window, found.end()) if found else None
+    span = closed_value(window, found.end()) if found else None
     if span is None or span[1] >= len(window):
         return None
     start = place.begin - len(window)
@@ -551,8 +478,8 @@ def _value_before(text: str, place: _Place) -> _Span:
 
 def _argument(text: str, place: _Place) -> _Span:
     """Return the value of an argument of a command line: --password ..."""
-    begin = _after_space(text, place.end)
-    closed = _closed_value(text, begin) if text[begin : begin + 1] in ("'", '"') else None
+    begin = after_space(text, place.end)
+    closed = closed_value(text, begin) if text[begin : begin + 1] in ("'", '"') else None
     if closed is not None:
         return closed
     found = _TOKEN.match(text, begin)
@@ -583,7 +510,7 @@ def _input(text: str, begin: int, start: int, names: Names) -> _Span:
     end = text.find(", input_type=", start, start + 4000)
     if end < 0:
         line = _END_OF_LINE[""].search(text, start)
-        end = max(line.start() if line else len(text), (_closed_value(text, start) or (0, 0))[1])
+        end = max(line.start() if line else len(text), (closed_value(text, start) or (0, 0))[1])
     return start, end
 
 
@@ -626,11 +553,6 @@ def _part(text: str, place: _Place) -> _Span:
         value = value.rstrip("\\")
         value = value[:-1].rstrip("\\") if value.endswith("\\r") else value
     return head.end(), head.end() + len(value)
-
-
-def _after_space(text: str, start: int) -> int:
-    found = _SPACE.match(text, start)
-    return found.end() if found else start
 
 
 def _is_strong(name: str) -> bool:

@@ -10,6 +10,8 @@ from itertools import accumulate
 from typing import NamedTuple
 from urllib.parse import unquote_to_bytes
 
+from sentry_paste.redaction.bounds import Allowance
+
 # Percent-encoding (RFC 3986), the escapes of Python, JSON and C, and the references of HTML and XML.
 # Each kind begins with a character of its own, so that the search leaps from one to the next.
 _ESCAPE = re.compile(
@@ -20,39 +22,6 @@ _ESCAPE = re.compile(
 # To undo so many takes no longer than to look at one place.
 _ESCAPES = 6
 _LETTERS = {"n": "\n", "r": "\r", "t": "\t", "a": "\a", "b": "\b", "f": "\f", "v": "\v", "0": "\0"}
-
-
-class TooMuchError(Exception):
-    """More is to be undone, or looked at, than a text of its length is given time for."""
-
-
-class Allowance:
-    """What may be spent on a text.
-
-    Args:
-        places: how many places of it may be looked at.
-
-    Attributes:
-        left: how many of them are left.
-    """
-
-    __slots__ = ("left",)
-
-    def __init__(self, places: int) -> None:
-        self.left = places
-
-    def spend(self, places: int) -> None:
-        """Take something away.
-
-        Args:
-            places: how much.
-
-        Raises:
-            TooMuchError: there is not that much left.
-        """
-        self.left -= places
-        if self.left < 0:
-            raise TooMuchError
 
 
 class View(NamedTuple):

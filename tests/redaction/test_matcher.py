@@ -15,10 +15,10 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from sentry_paste.redaction import values
+from sentry_paste.redaction.bounds import Allowance
 from sentry_paste.redaction.matcher import Matcher
 from sentry_paste.redaction.names import FILTERED, Names
 from sentry_paste.redaction.needles import Secret, Where
-from sentry_paste.redaction.views import Allowance
 
 RANDOM = st.text(alphabet=string.ascii_letters + string.digits + "-_+/=.", min_size=8, max_size=300).filter(
     lambda text: text.strip("=+/.-_") == text and text not in values._NOTHING
