@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sentry_paste import SentryMiddleware
+from sentry_paste.redaction import Names, Redaction
 from sentry_paste.redaction.sizes import MOST, keep_event_small, keep_item_small
 from sentry_paste.testing import capture_envelopes
 
@@ -162,3 +163,12 @@ def test_error_of_a_big_request_arrives(pii):
     (event,) = captured.errors
     assert size_of(event) < 1_000_000
     assert event["exception"]["values"][-1]["type"] == "ValueError"
+
+
+def test_event_is_cut_again_where_redaction_has_made_it_longer():
+    rows = [{"pwd": f"xyz{number}"} for number in range(40_000)]
+    event = {"event_id": "0" * 32, "extra": {"rows": rows}}
+    assert size_of(event) < 1_000_000
+    cleaned = Redaction(Names()).clean_event(event, {})
+    assert "xyz1" not in json.dumps(cleaned)
+    assert size_of(cleaned) < 1_000_000

@@ -1,0 +1,48 @@
+"""How far a secret goes, and that no place of a text is looked at for long."""
+
+import pytest
+
+from sentry_paste.redaction import Secret, extents
+from sentry_paste.redaction.bounds import Allowance, TooMuchError
+from sentry_paste.redaction.extents import Heads
+from sentry_paste.redaction.matcher import Matcher
+from sentry_paste.redaction.names import FILTERED
+from sentry_paste.redaction.needles import ANYWHERE, WORD, Needle
+
+LONG = "/" + "a1b2c3d4" * 20_000
+
+
+def spans(needles, text, places, is_url=False, allowance=None):
+    return list(Heads(needles).spans(text, places, is_url, allowance or Allowance(1000)))
+
+
+def test_value_that_begins_within_another_goes_to_its_own_end():
+    matcher = Matcher([Secret("abcdefgh12345678", ANYWHERE), Secret("12345678zzzzzzzz", ANYWHERE)])
+    assert matcher.clean("see abcdefgh12345678zzzzzzzz!") == f"see {FILTERED}!"
+
+
+def test_long_value_goes_as_far_as_it_is_there():
+    text = f"see {LONG[:5000]}!"
+    assert spans([Needle(LONG, ANYWHERE)], text, [4]) == [(4, 5004)]
+
+
+def test_nothing_is_compared_that_a_letter_before_it_rules_out(monkeypatch):
+    compared = []
+    monkeypatch.setattr(extents, "_longest", lambda *_: compared.append(1))
+    assert spans([Needle(LONG, WORD)], f"x{LONG}", [1]) == []
+    assert compared == []
+
+
+def test_long_comparison_is_paid_for():
+    with pytest.raises(TooMuchError):
+        spans([Needle(LONG, WORD)], LONG, [0] * 40, is_url=True, allowance=Allowance(500))
+
+
+def test_base64_around_a_place_is_looked_at_once(monkeypatch):
+    looked = []
+    around = extents._run_around
+    monkeypatch.setattr(extents, "_run_around", lambda *args: looked.append(1) or around(*args))
+    text = "A" * 1000 + "V" * 500
+    found = spans([Needle("V" * 10, ANYWHERE, is_run=True)], text, list(range(1000, 1490)))
+    assert found == [(0, 1500)]
+    assert looked == [1]
