@@ -212,6 +212,29 @@ def _of_reviews() -> Iterator[Case]:
     value += "".join("%5c" * 13 + "x" + "%5c" * 13 + mark for mark in marks for _ in range(9))
     urls = [[{"url": f"{value}{i}-{j}"} for i in range(9)] for j in range(5)]
     yield Case("quotes in URLs in JSON", {}, json.dumps(urls).encode(), reading)
+    cut = (b"abcdefg2..." + b"x" * 79) * 9500
+    yield Case("ellipses with much behind them", {"HTTP_COOKIE": "sid=abcdefg2hijkl"}, cut, holding)
+    names = iter(range(10**6))
+    rows = [
+        [
+            {f"X-{n}": "?" + "&".join(f"pass{next(names)}=" for _ in range(100)) for n in range(10)}
+            for _ in "abcdefghi"
+        ]
+        for _ in range(9)
+    ]
+    yield Case("queries in headers in JSON", {}, json.dumps(rows).encode(), reading)
+    units = [
+        [
+            'password="hunter22"\n' + "".join(f"name='passw{next(names)}' a='b' " for _ in range(200))
+            for _ in range(9)
+        ]
+        for _ in range(9)
+    ]
+    yield Case("names of fields in JSON", {}, json.dumps(units).encode(), reading)
+    many = {f"HTTP_A{number}": "1" for number in range(12_000)}
+    yield Case("12,000 headers", many, b"[]", crashing)
+    levels = b"cdefg%24" + b"%25252541xxxxxx" * 56_000
+    yield Case("escapes of escapes", {"HTTP_COOKIE": "sid=ab$cdefg$1"}, levels, holding)
     yield Case("a body with one emoji", {}, ("x" * 860_000 + chr(0x1F600)).encode(), holding)
 
 

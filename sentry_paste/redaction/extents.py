@@ -17,8 +17,9 @@ _CLOSERS = "'\").…>]"
 _ELLIPSIS = re.compile(
     r"\.{3,}|…|\\{1,8}u2026|\\{1,8}xe2\\{1,8}x80\\{1,8}xa6|%(?:25)?[eE]2%(?:25)?80%(?:25)?[aA]6|&hellip;|&#8230;"
 )
-# What may be left of a value behind a cut in its middle.
-_LEFT = re.compile(r"[\w.~%+/=-]*")
+# What may be left of a value behind a cut in its middle; where there is more, all of the text goes.
+_MOST_LEFT = 512
+_LEFT = re.compile(rf"[\w.~%+/=-]{{0,{_MOST_LEFT}}}")
 # A text that was cut was seldom escaped by more than this.
 _WINDOW = 3 * HEAD
 
@@ -157,7 +158,10 @@ class Heads:
         if self._together is None:
             self._together = "\n".join(self.texts)
         price = 1 + len(self._together) // 8192
+        done = 0
         for found in _ELLIPSIS.finditer(text):
+            if found.start() < done:
+                continue
             allowance.spend(price)
             first = max(found.start() - _WINDOW, 0)
             window = text[first : found.start()].rstrip(_CLOSERS)
@@ -166,7 +170,10 @@ class Heads:
                 rest = text[found.end() : found.end() + len(_CLOSERS)]
                 is_end = found.end() + len(rest) == len(text) and not rest.strip(_CLOSERS)
                 left = _LEFT.match(text, found.end())
-                yield first + start, len(text) if is_end or left is None else left.end()
+                done = len(text)
+                if not is_end and left is not None and left.end() - left.start() < _MOST_LEFT:
+                    done = left.end()
+                yield first + start, done
 
     def _cut_start(self, window: str, allowance: Allowance) -> int | None:
         """Return where at the end of a text the beginning of a secret begins, None where none does."""
@@ -176,6 +183,7 @@ class Heads:
         views: list[View] = []
         text = window
         while len(views) < 2:
+            allowance.spend(4)  # a view of so little costs more than its escapes
             view = decoded(text, allowance)
             if view is None:
                 return None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from sentry_paste.redaction.appearance import looks_secret
+from sentry_paste.redaction.bounds import Bounds
 from sentry_paste.redaction.names import FILTERED, Names
 from sentry_paste.redaction.parameters import clean_query
 
@@ -25,20 +26,21 @@ _OF_TRACES = frozenset(
 )
 
 
-def clean_header(name: str, value: str, names: Names) -> str:
+def clean_header(name: str, value: str, names: Names, bounds: Bounds | None = None) -> str:
     """Return the value of a header that is not secret as a whole.
 
     Args:
         name: in any spelling.
         value: raw, or as Python shows it.
         names: which names are secret.
+        bounds: how much may be looked at, where several headers share that.
     """
     if "=" not in value and "@" not in value:
         return value
     if name.lower().endswith("baggage"):
         return clean_baggage(value, names)
     if "?" in value or names.has_parameters(name):
-        value = clean_query(value, names)
+        value = clean_query(value, names, bounds)
     return without_user_info(value)
 
 

@@ -215,7 +215,7 @@ class Matcher:
             if view is None:
                 break
             text = view.text
-            views.insert(0, view)
+            views.insert(0, view._replace(text=""))  # only its places are needed from here on
             places = self._finder.starts(text, allowance.left)
             inner.add(
                 (_start(views, start), _end(views, end))

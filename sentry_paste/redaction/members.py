@@ -48,7 +48,7 @@ def cleaned_member(
         return without_user_info(clean_query(value, names, bounds))
     if rule is Rule.BAGGAGE:
         return clean_baggage(value, names)
-    return clean_header(key, value, names) if rule is Rule.BY_VALUE else value
+    return clean_header(key, value, names, bounds) if rule is Rule.BY_VALUE else value
 
 
 def is_secret(rule: Rule, key: str, value: Any, is_environ: bool = False) -> bool:

@@ -52,15 +52,17 @@ _ANY_NAME = re.compile(
 )
 # What is neither of a name, nor a character of one that is encoded.
 _NO_NAME = re.compile(rf"[^\w.~\[\]%-]|%(?!(?:25){{0,{_DEPTH - 1}}}(?:5b|5d|2d|2e|5f|[89a-f][0-9a-f]))")
-_BACKSLASHES = rf"\\*(?:{_P}5c){{0,64}}"
+_BACKSLASHES = rf"\\*(?:{_P}5c)*"
 _QUOTE = rf"(?:[\"']|{_P}2[27])"
 #: What a quote behind a name is.
 QUOTE = rf"(?P<quote>{_BACKSLASHES}{_QUOTE})"
-_SEPARATOR = re.compile(rf"{QUOTE}?\s*(?:{_P}20){{0,40}}(?P<sign>=|:|{_P}3[da])")
+# Blanks, as JSON and forms have them.
+_BLANKS = rf"(?:[\s+]|{_P}(?:20|0[9ad]))*"
+_SEPARATOR = re.compile(rf"{QUOTE}?{_BLANKS}(?P<sign>=|:|{_P}3[da])")
 # What can stand before a name, and is not of one: a separator, a quote, a bracket, encoded or not.
 _EDGE = re.compile(rf"[^\w.~\[\]%-]|{_P}(?:2[0-46-9a-cf]|3[a-f]|5c|7[b-d]|60|0[ad])", re.IGNORECASE)
 _BACKWARDS = re.compile(rf"{_RUN}*")
-_SPACES = re.compile(rf"[\s+]*(?:{_P}20){{0,40}}")
+_SPACES = re.compile(_BLANKS, re.IGNORECASE)
 _VALUE_QUOTE = re.compile(rf"({_BACKSLASHES})({_QUOTE})", re.IGNORECASE)
 _BRACKET = re.compile(rf"[\[{{]|{_P}[57]b", re.IGNORECASE)
 # The other way round, so that a match begins at the end of the run and looks at nothing before it.

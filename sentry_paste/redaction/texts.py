@@ -38,6 +38,7 @@ _MOST, _MOST_TOGETHER = 500, 2000
 # How far the end of an element may be, and how much of a value is looked at to tell whether it is secret.
 _NEAR = 16_384
 _SEEN = 256
+_FAR = 4096
 # How much is searched for the ends of elements, of all texts together.
 _MOST_LOOKED_FOR = 1_000_000
 
@@ -81,9 +82,9 @@ _SIGN = re.compile(
 _STRONG = re.compile("passw|passphrase|passcode|secret|pwd|(?:^|_)(?:pin|otp|cvv|cvc|pass)(?:$|_)|^x-")
 _COUNTS = re.compile(r"(?:tokens|count|size|limit|length|timeout|age|ttl|total|s)\Z", re.IGNORECASE)
 
-_SCALAR = re.compile(r"[^\s,;)\]}&'\"<>\\]{1,4000}")
+_SCALAR = re.compile(r"[^\s,;)\]}&'\"<>\\]+")
 _TOKEN = re.compile(rf"[^\s'\"<>]{{1,{_SEEN}}}")
-_UP_TO_A_SPACE = re.compile(rf"[^\s<>\\]{{1,{_SEEN}}}")
+_UP_TO_A_SPACE = re.compile(r"[^\s<>\\]+")
 _END_OF_LINE = {
     "": re.compile(r"[\r\n<>]|\\[rn]"),
     "'": re.compile(r"[\r\n<>']|\\[rn]"),
@@ -114,18 +115,16 @@ _SCHEME = re.compile(
 )
 _BOUNDARY = re.compile(r"(?:\n|(?<=\\)n)--")
 _NEW_LINE = r"(?:\r?\n|\\{1,64}r\\{1,64}n|\\{1,64}n)"
-_HEAD_OF_PART = re.compile(rf"(?:[^\r\n\\]{{0,200}}{_NEW_LINE}){{1,5}}?{_NEW_LINE}")
+_HEAD_OF_PART = re.compile(rf"(?:[^\r\n\\]{{0,1000}}{_NEW_LINE}){{1,5}}?{_NEW_LINE}")
 _TAG = re.compile(r"[^<>]{0,500}?(/?)>")
-_CURL = re.compile(r"--?[\w-]{1,20}['\"]?[,=\s]\s?['\"]?(?:[^\s:'\"]{1,200}:)?([^\s'\"]{1,400})")
+_CURL = re.compile(r"--?[\w-]{1,20}['\"]?[,=\s]\s?['\"]?(?:[^\s:'\"]{1,200}:)?([^\s'\"]+)")
 # What makes a pair of two members, or of two attributes: {"name": "password", "value": "..."}.
 _NAMING = re.compile(
     r"(?:name|key|field|param|parameter|header)\\{0,15}[\"']\s{0,4}:\s{0,4}b?\\{0,15}[\"']\Z", re.IGNORECASE
 )
-_VALUE = re.compile(r"[^{}]{0,200}?[\"']value\\{0,15}[\"']\s{0,4}:", re.IGNORECASE)
-_VALUE_ATTRIBUTE = re.compile(r"[^<>]{0,400}?\svalue=(?=\\{0,15}[\"'])", re.IGNORECASE)
-_VALUE_OF_NAME = re.compile(
-    r"(?:\bvalue=|[\"']value\\{0,15}[\"']\s{0,4}:\s{0,4})(?=\\{0,15}[\"'])", re.IGNORECASE
-)
+_VALUE = re.compile(r"[^{}]{0,1000}?[\"']value\\*[\"']\s{0,4}:", re.IGNORECASE)
+_VALUE_ATTRIBUTE = re.compile(r"[^<>]{0,1000}?\svalue=(?=\\*[\"'])", re.IGNORECASE)
+_VALUE_OF_NAME = re.compile(r"(?:\bvalue=|[\"']value\\*[\"']\s{0,4}:\s{0,4})(?=\\*[\"'])", re.IGNORECASE)
 _BEGINS_LINE = re.compile(r"(?:(?:\A|[\r\n]|\\[rn]|\Ab)[ \t{'\"-]*|-H\s?['\"]|-header[\s=]['\"])\Z")
 # An emoji takes four bytes, and so does every other character of a text that has one.
 _ASTRAL = re.compile("[\U00010000-\U0010ffff]")
@@ -235,7 +234,7 @@ def _span_of(
     sign = hit["sign"]
     first = text[word_at]
     if first == "-":
-        found = _CURL.match(text, word_at, word_at + _SEEN)
+        found = _CURL.match(text, word_at)
         return found.span(1) if found and "curl" in text[max(word_at - _SEEN, 0) : word_at] else None
     if first == "<":
         end = text.find(">", hit.end())
@@ -349,7 +348,7 @@ def _plain(text: str, place: _Place) -> _Span:
         return None
     if text[end : end + 1] in ("'", '"') and text[end + 1 : end + 2].isalnum():
         rest = _UP_TO_A_SPACE.match(text, end)  # the quote is of the value
-        end = rest.end() if rest else end
+        return begin, rest.end() if rest else end
     return begin, end if end - begin < _SEEN - 8 else end_of_value(text, begin, 0, len(text), is_prose=True)
 
 
@@ -443,7 +442,7 @@ def _in_member(text: str, place: _Place) -> _Span:
         return None
     found = _VALUE.match(text, place.end) if place.sign == "," else None
     if found is None:
-        return _value_before(text, place)
+        return _value_before(text, place, "{")
     begin = after_space(text, found.end())
     closed = closed_value(text, begin)
     if closed is not None:
@@ -460,15 +459,21 @@ def _attribute(text: str, place: _Place) -> _Span:
     if not place.quote or before.lower() != "name=":
         return None
     found = _VALUE_ATTRIBUTE.match(text, place.end - 1) if place.sign.isspace() else None
-    return closed_value(text, found.end()) if found else _value_before(text, place)
+    return closed_value(text, found.end()) if found else _value_before(text, place, "<")
 
 
-def _value_before(text: str, place: _Place) -> _Span:
-    """Return the value of such a pair where it stands before the name."""
-    start = max(place.begin - _SEEN, 0)
-    window = text[start : place.begin]
-    window = window[max(map(window.rfind, "<>{}")) + 1 :]
-    found = _VALUE_OF_NAME.search(window)
+def _value_before(text: str, place: _Place, opening: str) -> _Span:
+    """Return the value of such a pair where it stands before the name, behind what opens the pair."""
+    for size in (_SEEN, _FAR):
+        window = text[max(place.begin - size, 0) : place.begin]
+        begin = max(map(window.rfind, "<>{}")) + 1
+        if begin or len(window) == place.begin:
+            break
+    else:
+        # What opens it is out of sight: a mapping with a long value, or no tag at all.
+        return (place.begin - _FAR, place.begin) if opening == "{" else None
+    window = window[begin:]
+    found = _VALUE_OF_NAME.search(window) if "value" in window.lower() else None
     span = closed_value(window, found.end()) if found else None
     if span is None or span[1] >= len(window):
         return None
@@ -530,8 +535,19 @@ def _element(text: str, place: _Place, bounds: Bounds) -> _Span:
         return start, len(text)
     if end >= 0:
         return start, end
+    if text.startswith("<![CDATA[", start):
+        end = text.find("]]>", start, start + _NEAR)
+        return start, end if end >= 0 else len(text)
+    following = text.find("<", start, start + _NEAR)
+    if following >= 0 and text.startswith("</", following):
+        return start, following  # cut within its own end, or another's
+    if following < 0 and text[-8:].rstrip("'\"").endswith(("...", "\u2026")):
+        return start, len(text)
     found = _TOKEN.match(text, start)
-    return found.span() if found and _is_odd(found[0]) else None
+    if found is None or not _is_odd(found[0]):
+        return None
+    rest = _UP_TO_A_SPACE.match(text, start)
+    return start, rest.end() if rest else found.end()
 
 
 def _part(text: str, place: _Place) -> _Span:

@@ -36,6 +36,8 @@ _LONGEST_NAME = 100
 _MOST_MEMBERS = 200
 # So much of a value tells whether it is a certificate's.
 _BEGINNING = 4000
+# A request of more headers than any server takes by default, but for one that bounds their bytes only.
+_MOST_STRINGS = 2000
 
 # No token or ticket is shorter that tells something of a person.
 _READABLE = 24
@@ -115,8 +117,8 @@ def of_request(strings: Mapping[str, str], names: Names) -> set[Secret]:
     Returns:
         The values; more than ``MOST`` where there may be others that were not looked at.
     """
-    if not strings:
-        return set()
+    if len(strings) > _MOST_STRINGS:
+        return set(_more_than_are_sought())
     bounds = _bounds()
     found: set[Secret] = set()
     for secret in _of_strings(strings, names, bounds):
@@ -124,10 +126,15 @@ def of_request(strings: Mapping[str, str], names: Names) -> set[Secret]:
         if len(found) > MOST or bounds.are_exceeded:
             break
     if bounds.are_exceeded and len(found) <= MOST:
-        found.update(Secret(f"\0{number}", WHOLE) for number in range(MOST + 1))
+        found.update(_more_than_are_sought())
     # The server's own address is in every URL, also of a client on the same machine.
     own = {strings.get("SERVER_NAME", ""), strings.get("HTTP_HOST", "").partition(":")[0]}
     return {secret for secret in found if secret.where is not ADDRESS or secret.text not in own}
+
+
+def _more_than_are_sought() -> Iterator[Secret]:
+    """Yield so many values that none is sought and nothing is sent that could hold one."""
+    return (Secret(f"\0{number}", WHOLE) for number in range(MOST + 1))
 
 
 def _of_strings(strings: Mapping[str, str], names: Names, bounds: Bounds) -> Iterator[Secret]:
@@ -199,6 +206,8 @@ def of_cookies(texts: Iterable[str]) -> Iterator[Secret]:
     bounds = _bounds()
     for text in texts:
         yield from _cookies(text.partition(";")[0], bounds)
+    if bounds.are_exceeded:
+        yield from _more_than_are_sought()
 
 
 def _texts_of(value: Any) -> Iterator[str]:
@@ -422,6 +431,8 @@ def _is_subject(text: str, bounds: Bounds) -> bool:
     beginning = text[:_BEGINNING]
     if "=" in beginning and _SUBJECT.search(beginning):
         return True
+    if len(text) > _BEGINNING and "CN=" in text[_BEGINNING:-2]:
+        return True  # base64 ends with a sign of equality, and has none within
     if "%3D" not in beginning or not bounds.may_read(len(beginning)):
         return False
     return bool(_SUBJECT.search(parts.decoded(beginning)))

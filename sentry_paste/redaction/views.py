@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import json
 import re
+from array import array
 from bisect import bisect_left, bisect_right
 from itertools import accumulate
 from typing import NamedTuple
@@ -29,13 +30,14 @@ class View(NamedTuple):
 
     Attributes:
         text: as it reads.
-        starts: where in it each piece begins, those that were escapes at odd places; and its length.
+        starts: where in it each piece begins, those that were escapes at odd places; and its length. Arrays
+            take a ninth of what lists do.
         origins: where in the text before each piece begins; and its length.
     """
 
     text: str
-    starts: list[int]
-    origins: list[int]
+    starts: array[int]
+    origins: array[int]
 
     def start(self, place: int) -> int:
         """Return where in the text before something begins.
@@ -88,7 +90,7 @@ def decoded(text: str, allowance: Allowance) -> View | None:
     if not count:
         return None
     allowance.spend(-(-count // _ESCAPES))
-    origins = [0, *accumulate(map(len, pieces))]
+    origins = _places(pieces)
     meanings: dict[str, str] = {}
     for index in range(1, len(pieces), 2):
         escape = pieces[index]
@@ -96,7 +98,12 @@ def decoded(text: str, allowance: Allowance) -> View | None:
         if meaning is None:
             meaning = meanings[escape] = _meaning(escape)
         pieces[index] = meaning
-    return View("".join(pieces), [0, *accumulate(map(len, pieces))], origins)
+    return View("".join(pieces), _places(pieces), origins)
+
+
+def _places(pieces: list[str]) -> array[int]:
+    """Return where each piece of a text begins, and its length."""
+    return array("I", accumulate(map(len, pieces), initial=0))
 
 
 def _meaning(escape: str) -> str:

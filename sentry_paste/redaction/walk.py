@@ -27,6 +27,9 @@ _PLAIN_LABEL = re.compile(r"[a-z_]{1,15}(?:\.[a-z_]{1,15}){0,5}")
 
 _REMARK = [["!config", "s"]]
 
+# What is longer is no name of a pair.
+_LONGEST_NAME = 200
+
 # More parameters than these are no app's doing: what is behind them goes.
 _MOST_PARAMETERS, _MOST_TEXT = 2000, 4_000_000
 
@@ -125,7 +128,7 @@ class Walk:
             if value != FILTERED and self._names.is_secret_header(str(name), text):
                 self._replace(headers, name, (path, name))
             elif type(value) is str:
-                headers[name] = clean_header(str(name), value, self._names)
+                headers[name] = clean_header(str(name), value, self._names, self._bounds)
                 self._urls.append((headers, name))
 
     def add(self, node: Any, path: Path, by_name: bool = True) -> None:
@@ -197,7 +200,7 @@ class Walk:
     def _pair(self, node: list[Any], path: Path) -> None:
         """Look at a list of two as at a name and a value, as headers and forms are held."""
         name = node[0].lstrip("b").strip("'\"")
-        if len(name) >= 100 or " " in name:
+        if len(name) > _LONGEST_NAME or " " in name:
             return  # a text, and no name
         rule = self._names.key_rule(name)
         if rule is Rule.SECRET and is_trivial(node[1]):
@@ -242,10 +245,10 @@ class Walk:
             changed[text] = said[changed.get(text, text)]
         # Keys are no places for words: what an event is made of has such names.
         renamed = matcher.clean_all([*changed, *urls], is_url=True)
-        for text in saying:
-            # What it says is secret is so in a key, too.
-            name = renamed.get(text, text)
-            renamed[text] = clean_texts([name], self._names).get(name, name)
+        # What a text says is secret is so in a key, too.
+        named = {text: renamed.get(text, text) for text in saying}
+        said = clean_texts(named.values(), self._names) if named else {}
+        renamed.update((text, said.get(name, name)) for text, name in named.items())
         self._remark(renamed)
         if renamed:
             for holder, key in self._urls:
