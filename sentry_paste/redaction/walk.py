@@ -49,6 +49,8 @@ class Walk:
         self._event = event
         self._names = names
         self._texts: set[Any] = set()
+        # Keys of mappings, which are texts too.
+        self._keys: set[Any] = set()
         self._are_plain_variables = names.plain_variables.issuperset
         # How much of all its queries and URLs is looked at.
         self._bounds = Bounds(_MOST_PARAMETERS, _MOST_TEXT)
@@ -143,7 +145,7 @@ class Walk:
 
     def _walk(self) -> None:
         """Go through the trees: replace by name what is secret, collect the texts."""
-        add, update, leaves, branches = self._texts.add, self._texts.update, self._leaves, self._branches
+        add, update, leaves, branches = self._texts.add, self._keys.update, self._leaves, self._branches
         are_plain, stack = self._names.plain_keys.issuperset, self._stack
         while stack:
             node, path, by_name = stack.pop()
@@ -177,7 +179,7 @@ class Walk:
             node = stack.pop()
             if type(node) is dict:
                 self._branches.append(node)
-                self._texts.update(node)
+                self._keys.update(node)
                 stack.extend(node.values())
 
     def _by_name(self, node: Any, keys: list[str], path: Path) -> None:
@@ -236,19 +238,17 @@ class Walk:
     def finish(self, matcher: Matcher) -> None:
         """Replace what is secret in all that was added."""
         self._walk()
-        texts = [text for text in self._texts if type(text) is str]
+        texts = [text for text in self._texts | self._keys if type(text) is str]
         urls = [holder[key] for holder, key in self._urls]
         changed = matcher.clean_all(texts)
         said = clean_texts([changed.get(text, text) for text in texts] if changed else texts, self._names)
-        saying = [text for text in texts if changed.get(text, text) in said] if said else []
-        for text in saying:
-            changed[text] = said[changed.get(text, text)]
+        saying = {text: shown for text in texts if (shown := changed.get(text, text)) in said} if said else {}
+        for text, shown in saying.items():
+            changed[text] = said[shown]
         # Keys are no places for words: what an event is made of has such names.
-        renamed = matcher.clean_all([*changed, *urls], is_url=True)
-        # What a text says is secret is so in a key, too.
-        named = {text: renamed.get(text, text) for text in saying}
-        said = clean_texts(named.values(), self._names) if named else {}
-        renamed.update((text, said.get(name, name)) for text, name in named.items())
+        renamed = matcher.clean_all([*(changed.keys() & self._keys), *urls], is_url=True)
+        in_keys = {text: shown for text, shown in saying.items() if text in self._keys}
+        renamed.update(self._said_in_keys(in_keys, said, renamed))
         self._remark(renamed)
         if renamed:
             for holder, key in self._urls:
@@ -263,6 +263,22 @@ class Walk:
         for node in self._leaves:
             if not is_same(node.values() if type(node) is dict else node) or not is_same(node):
                 _change(node, changed, renamed)
+
+    def _said_in_keys(
+        self, saying: dict[str, str], said: dict[str, str], renamed: dict[str, str]
+    ) -> dict[str, str]:
+        """Return what becomes of texts in keys, where what they say is secret is so too.
+
+        Args:
+            saying: what they are without their words that are secrets.
+            said: what became of that.
+            renamed: what they are without other secrets.
+        """
+        names = {text: renamed.get(text, text) for text in saying}
+        # Most have no secret but what they say: that is known.
+        unknown = [name for text, name in names.items() if name != saying[text]]
+        again = {**said, **clean_texts(unknown, self._names)} if unknown else said
+        return {text: again.get(name, name) for text, name in names.items()}
 
 
 def _change(node: Any, changed: Mapping[str, str], renamed: Mapping[str, str]) -> None:
