@@ -39,6 +39,7 @@ setup(
             "Django",
             "falcon",
             "Flask",
+            "gevent",
             "gunicorn",
             "hypothesis",
             "Mako",

@@ -42,6 +42,7 @@ class SentryMiddleware:
         self.client = registry.client_for(settings)
         self.plan = Plan(settings, self.client)
         zope.listen()
+        sdk.carry_scopes()
 
     def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Any:
         """Call the application, in a context and in scopes of the request's own.

@@ -21,7 +21,7 @@ from sentry_paste.sdk.events import (
     set_by_app,
 )
 from sentry_paste.sdk.forks import begin_again
-from sentry_paste.sdk.greenthreads import hanging_options, sleep_is_everyones, sleeping_options
+from sentry_paste.sdk.greenthreads import carry_scopes, hanging_options, sleep_is_everyones, sleeping_options
 from sentry_paste.sdk.options import (
     active_client,
     active_integrations,
@@ -105,6 +105,7 @@ __all__ = [
     "bind_client",
     "bound",
     "can_begin_late",
+    "carry_scopes",
     "clean_span_headers",
     "client_options",
     "close_spotlight",

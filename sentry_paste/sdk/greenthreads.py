@@ -1,12 +1,17 @@
-"""Which threads of the SDK's must not run where threads are green and ``time.sleep`` is not."""
+"""Green threads of gevent and eventlet: a request's have its scopes, and the SDK's must not sleep."""
 
 from __future__ import annotations
 
+import functools
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextvars import Context
 from typing import Any
 
 import sentry_sdk.sessions
+from sentry_sdk.scope import use_isolation_scope, use_scope
+
+from sentry_paste.sdk.scopes import enter_forks, request_scopes
 
 # The thread of the SDK's monitor sleeps by ``time.sleep`` in every 2.x version, the one that sends sessions
 # up to 2.32. Those of the profilers do as well, which are on only where the ini says so.
@@ -43,3 +48,99 @@ def hanging_options(options: Mapping[str, Any]) -> Iterator[str]:
         options: of a client, those that were given.
     """
     yield from (name for name in (*_SLEEPING, *_PROFILING) if options.get(name))
+
+
+# What stands in place of functions of theirs.
+_replacements: set[Any] = set()
+
+
+def carry_scopes() -> None:
+    """Have what a request starts in green threads go on in forks of its scopes, as the SDK does for threads.
+
+    That is for what gevent and eventlet start themselves, and for their pools of real threads. Neither is
+    imported for it, and what is imported later is left alone. To call it again does nothing more.
+    """
+    gevent, pool = _imported("gevent.greenlet", "Greenlet"), _imported("gevent.threadpool", "ThreadPool")
+    if hasattr(gevent, "add_spawn_callback"):
+        gevent.add_spawn_callback(_give_scopes)
+    _replace(pool, "spawn", _spawning)
+    # Eventlet has nothing to be called back by.
+    _replace(_imported("eventlet.greenthread", "GreenThread"), "__init__", _beginning)
+    _replace(sys.modules.get("eventlet.greenthread"), "_spawn_n", _spawning_raw)
+    _replace(sys.modules.get("eventlet.tpool"), "execute", _executing)
+
+
+def _imported(module: str, name: str) -> Any:
+    return getattr(sys.modules.get(module), name, None)
+
+
+def _replace(holder: Any, name: str, wrapped: Callable[[Any], Any]) -> None:
+    function = None if holder is None else getattr(holder, name, None)
+    if function is not None and function not in _replacements:
+        replacement = functools.wraps(function)(wrapped(function))
+        _replacements.add(replacement)
+        setattr(holder, name, replacement)
+
+
+def _give_scopes(green: Any) -> None:
+    """Give scopes to a greenlet that has not begun.
+
+    Args:
+        green: has the context in which it will run, None for an empty one, as ``gr_context``.
+    """
+    try:
+        scopes = request_scopes()
+        if scopes is not None:
+            context = green.gr_context
+            if context is None:
+                green.gr_context = context = Context()
+            context.run(enter_forks, *scopes)
+    except Exception:  # noqa: S110
+        # One that has begun, a greenlet of before 1.0: it goes on without.
+        pass
+
+
+def _in_scopes(function: Any) -> Any:
+    """Return a function that is called in forks of the request's scopes.
+
+    Args:
+        function: of the app; outside of requests it is returned as it is.
+    """
+    try:
+        scopes = request_scopes()
+    except Exception:
+        scopes = None
+    if scopes is None:
+        return function
+    isolation, current = scopes
+
+    def call(*args: Any, **kwargs: Any) -> Any:
+        with use_isolation_scope(isolation), use_scope(current):
+            return function(*args, **kwargs)
+
+    return call
+
+
+def _spawning(spawn: Any) -> Any:
+    return lambda pool, function, *args, **kwargs: spawn(pool, _in_scopes(function), *args, **kwargs)
+
+
+def _executing(execute: Any) -> Any:
+    return lambda function, *args, **kwargs: execute(_in_scopes(function), *args, **kwargs)
+
+
+def _beginning(init: Any) -> Any:
+    def begin(self: Any, *args: Any, **kwargs: Any) -> None:
+        init(self, *args, **kwargs)
+        _give_scopes(self)
+
+    return begin
+
+
+def _spawning_raw(spawn: Any) -> Any:
+    def begin(*args: Any, **kwargs: Any) -> Any:
+        timer, green = spawn(*args, **kwargs)
+        _give_scopes(green)
+        return timer, green
+
+    return begin

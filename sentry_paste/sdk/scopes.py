@@ -282,6 +282,34 @@ def request_data() -> Any:
     return scope._request.data
 
 
+# Whether this is what a request has started.
+_is_started: ContextVar[bool] = ContextVar("sentry_paste_is_started", default=False)
+
+
+def enter_forks(isolation: Scope, current: Scope) -> None:
+    """Set the scopes of what a request has started, in a context of its own.
+
+    Args:
+        isolation: a fork of the request's.
+        current: the same.
+    """
+    Scope.set_isolation_scope(isolation)
+    Scope.set_current_scope(current)
+    _is_started.set(True)
+
+
+def request_scopes() -> tuple[Scope, Scope] | None:
+    """Return forks of the current request's scopes, for what it starts; None outside of requests."""
+    if not (wsgi_middleware_applied.get(False) or _is_started.get() or _current_request() is not None):
+        return None
+    isolation, current = sentry_sdk.get_isolation_scope(), sentry_sdk.get_current_scope()
+    forks = isolation.fork(), current.fork()
+    for scope, fork in zip((isolation, current), forks):
+        # 2.18 has forks without a client.
+        bind_client(fork, getattr(scope, "client", None))
+    return forks
+
+
 def note_inner_request(environ: Mapping[str, Any]) -> None:
     """Tell the current request that there is another within it.
 
