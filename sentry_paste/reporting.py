@@ -115,7 +115,7 @@ class RequestData(HasSecrets):
         if self._matcher is None or sought != self._sought:
             self._sought = sought
             found = self._secrets.union(values.of_users(users), values.of_cookies(sought[1]))
-            for strings in (added, *self.inner):
+            for strings in filter(None, (added, *self.inner)):
                 found |= values.of_request(strings, names)
             self._matcher = Matcher(found)
         return self._matcher

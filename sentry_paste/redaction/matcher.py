@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from bisect import bisect_right
 from collections.abc import Collection, Iterable, Iterator
-from itertools import accumulate
+from itertools import accumulate, chain
 
 from sentry_paste.redaction.bounds import Allowance, TooMuchError
 from sentry_paste.redaction.extents import Heads, Span
@@ -44,8 +44,10 @@ _ENCODED = frozenset({ANYWHERE, ADDRESS})
 # So short a text has none of them most of the time, and it is a waste to make them ready.
 _SHORT = 8192
 
-# As they are, and the ends of what they are escaped as.
-_ELLIPSES = ("...", "…", "u2026", "xa6", "80%A6", "80%a6", "hellip;", "#8230;")
+# As they are, and the ends of what they are escaped as, by what begins the escape.
+_PLAIN_ELLIPSES = ("...", "…")
+_ESCAPED_ELLIPSES = {"\\": ("u2026", "xa6"), "%": ("80%A6", "80%a6"), "&": ("hellip;", "#8230;")}
+_ELLIPSES = (*_PLAIN_ELLIPSES, *chain.from_iterable(_ESCAPED_ELLIPSES.values()))
 # A text that is nothing but a secret that was shown.
 _QUOTED = frozenset(f"{mark}{quote}{FILTERED}{quote}" for quote in "'\"" for mark in ("", "b"))
 
@@ -128,7 +130,7 @@ class Matcher:
             texts: any.
             is_url: whether they are paths or URLs, where words are no secrets.
         """
-        if not self._secrets:
+        if not (self._secrets and texts):
             return {}
         if self.is_beyond:
             return dict.fromkeys(texts, FILTERED)
@@ -172,7 +174,7 @@ class Matcher:
         places = self._finder.starts(joined.text, allowance.left)
         if places:
             joined.add(self._heads.spans(joined.text, places, is_url, allowance))
-        if any(ellipsis in joined.text for ellipsis in _ELLIPSES):
+        if _has_ellipsis(joined.text):
             for index, text in enumerate(texts):
                 if any(ellipsis in text for ellipsis in _ELLIPSES):
                     joined.add_to(index, self._heads.cut_spans(text, allowance))
@@ -223,6 +225,15 @@ class Matcher:
             )
         for index, spans in inner.spans.items():
             joined.add_to(candidates[index], spans)
+
+
+def _has_ellipsis(text: str) -> bool:
+    """Tell whether something in a text may have been cut."""
+    if any(map(text.__contains__, _PLAIN_ELLIPSES)):
+        return True
+    return any(
+        begin in text and any(map(text.__contains__, ends)) for begin, ends in _ESCAPED_ELLIPSES.items()
+    )
 
 
 def _has_another(text: str, parts: list[str]) -> bool:

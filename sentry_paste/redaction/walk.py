@@ -239,14 +239,14 @@ class Walk:
         """Replace what is secret in all that was added."""
         self._walk()
         texts = [text for text in self._texts | self._keys if type(text) is str]
-        urls = [holder[key] for holder, key in self._urls]
-        changed = matcher.clean_all(texts)
+        urls = {holder[key] for holder, key in self._urls}
+        changed = matcher.clean_all([*texts, *urls.difference(texts)])
         said = clean_texts([changed.get(text, text) for text in texts] if changed else texts, self._names)
         saying = {text: shown for text in texts if (shown := changed.get(text, text)) in said} if said else {}
         for text, shown in saying.items():
             changed[text] = said[shown]
-        # Keys are no places for words: what an event is made of has such names.
-        renamed = matcher.clean_all([*(changed.keys() & self._keys), *urls], is_url=True)
+        # Keys and URLs are no places for words: what an event is made of has such names.
+        renamed = matcher.clean_all(changed.keys() & (self._keys | urls), is_url=True)
         in_keys = {text: shown for text, shown in saying.items() if text in self._keys}
         renamed.update(self._said_in_keys(in_keys, said, renamed))
         self._remark(renamed)
