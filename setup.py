@@ -39,7 +39,8 @@ setup(
             "Django",
             "falcon",
             "Flask",
-            "gevent",
+            # What it needs on Python 3.9 brings a setuptools without pkg_resources, which Pyramid imports there.
+            "gevent; python_version >= '3.10'",
             "gunicorn",
             "hypothesis",
             "Mako",

@@ -13,6 +13,7 @@ from itertools import islice
 from typing import Any
 
 from sentry_paste.redaction.appearance import without_addresses, without_secret_parts
+from sentry_paste.redaction.enclosed import closed_value
 from sentry_paste.redaction.headers import without_user_info
 from sentry_paste.redaction.members import cleaned_member
 from sentry_paste.redaction.names import FILTERED, Names, environ_key
@@ -35,11 +36,11 @@ _COMMON = re.compile(
 )
 
 # A key of a line that is JSON, what Python shows of a mapping, or key=value. A query string has none: before
-# its names are no blanks.
+# its names are no blanks. In JSON in JSON quotes have backslashes.
 _KEY = re.compile(
-    r"(?<![^\s{,|\[])(?:(?P<quote>[\"'])(?P<quoted>[A-Za-z_][\w.-]{0,60})(?P=quote)\s?:|(?P<plain>[A-Za-z_][\w.-]{0,60})=)\s?"
+    r"(?<![^\s{,|\[])(?:(?P<quote>\\{0,15}[\"'])(?P<quoted>[A-Za-z_][\w.-]{0,60})(?P=quote)\s?:|(?P<plain>[A-Za-z_][\w.-]{0,60})=)\s?"
 )
-_QUOTED = re.compile(r"(\\?[\"'])(?:[^\"'\\]|\\[^\"']|(?!\1)\\?[\"'])*")
+_OPENING = re.compile(r"\\{0,15}[\"']|[\[{]")
 # Where a value ends that is in no quotes, if not before the next key.
 _END = re.compile(r"[\"|{}\[\]]")
 _CLOSING = {"{": "}", "[": "]"}
@@ -223,9 +224,9 @@ def _without_people(text: str, names: Names) -> str:
         start, limit = key.end(), following.start() if following else len(text)
         if start < done or not _is_personal(key["quoted"] or key["plain"], names):
             continue
-        quoted = _QUOTED.match(text, start)
-        if quoted:
-            start, end = quoted.end(1), quoted.end()
+        closed = closed_value(text, start) if _OPENING.match(text, start) else None
+        if closed is not None:
+            start, end = closed
         elif text[start : start + 1] in _CLOSING:
             closing = text.find(_CLOSING[text[start]], start)
             end = closing + 1 if closing >= 0 else len(text)

@@ -11,6 +11,9 @@ _PREFIX = re.compile(r"[ \t]*(?:[A-Za-z_][\w.]{0,40}\()?(?:[bBuUrRfF]{1,2}(?=\\*
 _QUOTE = re.compile(r"(\\*)([\"'])")
 # A run of backslashes is taken whole, also where there is no quote behind it.
 _MARK = re.compile(r"(\\+)([\"'])?|([\"'])|[\[\](){}]")
+# Of an expression in SQL what is in no quotes or brackets; and so many parts are looked at.
+_PLAIN_SQL = re.compile(r"[^'\"(),\\]*")
+_MOST_IN_EXPRESSION = 50
 _FIELD = re.compile(r"\{\w{1,60}\}")
 
 
@@ -87,6 +90,52 @@ def _end_of_brackets(text: str, start: int) -> int:
             if depth == 0:
                 return found.end()
     return len(text)
+
+
+def values_of_row(text: str, start: int, most: int) -> list[tuple[int, int]] | None:
+    """Return where in SQL the values of a row stand, with their quotes.
+
+    Args:
+        text: any.
+        start: where the first one begins.
+        most: of so many.
+
+    Returns:
+        Beginnings and ends; None where it is not certain where each ends.
+    """
+    found: list[tuple[int, int]] = []
+    at = start
+    for _ in range(most):
+        begin = after_space(text, at)
+        end = _end_of_expression(text, begin)
+        if end is None:
+            return None
+        found.append((begin, end))
+        if text[end : end + 1] != ",":
+            break
+        at = end + 1
+    return found if len(found) == most else None
+
+
+def _end_of_expression(text: str, start: int) -> int | None:
+    """Return where an expression of SQL ends: at a comma, a bracket, the end of the text."""
+    at = start
+    for _ in range(_MOST_IN_EXPRESSION):
+        plain = _PLAIN_SQL.match(text, at)
+        at = plain.end() if plain else at
+        if text[at : at + 1] in (",", ")", ""):
+            return at
+        closed = closed_value(text, at)
+        if closed is None:
+            return None
+        if closed[0] == at:
+            at = closed[1]
+            continue
+        # The closing quote has as many backslashes as the opening one.
+        at = min(closed[1] + closed[0] - at, len(text))
+        if text[at : at + 1].isalnum():
+            return None
+    return None
 
 
 def after_space(text: str, start: int) -> int:

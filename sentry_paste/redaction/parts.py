@@ -24,8 +24,9 @@ from sentry_paste.redaction.bounds import Bounds
 LONGEST = 16_384
 # How much a compressed session may come to: ten times the longest cookie.
 _INFLATED = 40_000
-# So many of the groups and roles that a token lists are looked at.
-_GROUPS = 50
+# So many of the groups and roles that a token lists are looked at: more ids than are in a header of 8 KB.
+# Of others those are that have an address of a person.
+_GROUPS = 150
 
 # Where the formats of libraries and clients put something between two parts. A dash or an underscore is
 # part of base64's URL alphabet; two dashes are what Rails has before a signature.
@@ -376,12 +377,17 @@ def _leaves(found: Any, bounds: Bounds) -> Iterator[Leaf]:
         elif isinstance(node, list):
             named = [(name, value) for value in node]
             if len(node) > _GROUPS and _last_of(name) in _MEMBERSHIPS:
-                named = [one for at, one in enumerate(named) if at < _GROUPS or not isinstance(one[1], str)]
+                named = [one for at, one in enumerate(named) if at < _GROUPS or _is_personal(one[1])]
         else:
             if isinstance(node, str) and name not in _COMMON:
                 yield name, node
             continue
         stack += [one for one in named if isinstance(one[1], (str, dict, list))]
+
+
+def _is_personal(group: Any) -> bool:
+    """Tell whether a group that is one of many may be somebody: alice@example.com, CN=alice."""
+    return not isinstance(group, str) or "@" in group or "=" in group
 
 
 def _last_of(name: str) -> str:

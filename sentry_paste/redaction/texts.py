@@ -15,12 +15,13 @@ import re
 import sys
 from bisect import bisect_right
 from collections.abc import Iterable
-from itertools import accumulate
+from itertools import accumulate, islice
 from typing import NamedTuple, Optional
 
 from sentry_paste.redaction.appearance import looks_random
 from sentry_paste.redaction.bounds import Bounds, Search
-from sentry_paste.redaction.enclosed import after_space, closed_value
+from sentry_paste.redaction.enclosed import after_space, closed_value, values_of_row
+from sentry_paste.redaction.escaped import READERS
 from sentry_paste.redaction.headers import without_passwords
 from sentry_paste.redaction.names import FILTERED, Names, Rule
 from sentry_paste.redaction.parameters import (
@@ -48,12 +49,12 @@ _MOST_LOOKED_FOR = 1_000_000
 _P = "%(?:25){0,5}"
 _WORDS = (
     "p(?:assw|assphrase|asscode|wd|in(?![a-z])|(?<=otp)(?![a-z]))"
-    "|s(?:ecret|rf(?<=[cx]srf)|ignature|aml|ess(?:ion)?[_-]?id)"
+    "|s(?:e(?:cret|ss(?:ion)?[_-]?id)|rf(?<=[cx]srf)|ignature|aml)"
     "|k(?:en(?<=token)|ie(?<=cookie)|ey(?:(?<=[_-]key)|(?<=apikey)|(?<=accesskey)|(?<=privatekey)|(?<=authkey)))"
     "|c(?:redential|v[vc](?![a-z]))|jwt|z(?<=authoriz)"
 )
 _OF_URLS = "(?:key|sid|sig|auth|oauth|session|sso|hmac|pass|pw|code|ticket|assertion|dpop|nonce)"
-_IN_URL = "|".join(rf"{mark}{_OF_URLS}" for mark in (r"\?", "&", "#", "%3f", "%26"))
+_IN_URL = "|".join(rf"{mark}{_OF_URLS}" for mark in (r"\?", "&", "#", "%(?:3f|26)"))
 # Of Pydantic's messages, http.cookies' objects and curl's arguments.
 _OTHERS = (
     r"value(?<=input_value)|<(?:simplecookie|basecookie|morsel)|-(?:u(?<=\W-u)|-user|-proxy-user)(?=[ =,'\"])"
@@ -61,11 +62,14 @@ _OTHERS = (
 # A search leaps to these words, and to what can follow a name: that takes little time where nothing is.
 # A group that is matched ahead is not given back piece by piece; a long name that nothing follows is passed
 # over.
-_ATTRIBUTE = r"\s(?=[\w:.-]{1,40}=\\{0,15}[\"'])"
+_ATTRIBUTE = r"\s(?=[\w:.-]{1,40}=(?:&|\\{0,15}(?:[\"']|(?<=\\)[ux])))"
 # Arguments of a command line, whose value is the next one.
-_ARGUMENT = r"(?:(?<=-password)|(?<=-passwd)|(?<=-secret)|(?<=-token)|(?<=-key))\s"
+_ARGUMENT = (
+    r"(?:(?<=-password)|(?<=-passwd)|(?<=-pwd)|(?<=-passphrase)|(?<=-passcode)|(?<=-secret)|(?<=-token)|(?<=-key)"
+    r"|(?<=-pin)|(?<=-otp)|(?<=-jwt)|(?<=-cookie)|(?<=-signature)|(?<=-credentials)|(?<=-session-id))\s"
+)
 _FOLLOWS = (
-    rf"(?=[=:,>;)\]\r\n\\\"']|\s+[=:%]|{_P}(?:3[da]|5[bcdf]|2[27de]|[89a-f])|{_ATTRIBUTE}|(?<=-u)\s|(?<=-user)\s|{_ARGUMENT})"
+    rf"(?=[=:,>;)\]\r\n\\\"'`&+]|\s+[=:%&\\]|{_P}(?:3[dae]|5[bcdf]|2[027de]|[89a-f])|{_ATTRIBUTE}|(?<=-u)\s|(?<=-user)\s|{_ARGUMENT})"
     "(?P<may>)"
 )
 _RUN = r"[\w.~\[\]-]"
@@ -73,7 +77,7 @@ _NAMED = re.compile(
     rf"(?:{_WORDS}|{_IN_URL}|{_OTHERS})(?=({_RUN}{{0,80}}))\1(?:{_FOLLOWS}|(?<={_RUN}{{12}}))"
 )
 _SIGN = re.compile(
-    rf"{QUOTE}?(?:\s+(?=[=:%]))?"
+    rf"(?:{QUOTE}|`)?(?:\s+(?=[=:%]))?"
     rf"(?P<sign>=>|[=:,>;)\]}}]|\s?/>|{_P}3[da]|\r?\n|\\{{1,64}}[rn]|{_ATTRIBUTE}"
     rf"|(?<=-u)[\s'\"]|(?<=-user)[\s'\"]|{_ARGUMENT})"
 )
@@ -99,10 +103,23 @@ _NO_VALUE = frozenset(
     {"null", "none", "true", "false", "undefined", "nil", "", "..."}
     | {"expired", "invalid", "missing", "required", "wrong", "incorrect", "empty", "unset"}
 )
-# What is said of an argument.
+# What is said of an argument: words that follow one in a sentence.
 _OF_ARGUMENTS = frozenset(
-    {"option", "options", "argument", "arguments", "parameter", "flag", "instead", "first", "is", "and", "or"}
-    | {"twice", "too", "again", "both", "given", "set", "here", "there", "wrongly"}
+    re.findall(
+        r"\w+",
+        """
+        a after again also an and are argument arguments as at because been before both but by can cannot
+        could did do does first flag flags for from given had has have here if in instead into is it may
+        must no not of on only option options or parameter parameters requires set should so switch than
+        that the then there this to too twice unless until value via was were when where which while will
+        with without would wrongly
+        """,
+    )
+)
+# What stands for an argument in a description of a command.
+_OF_USAGE = re.compile(r"[\[({|].*|\$[A-Za-z_]\w{0,60}|\.{3}|\u2026")
+_METAVARS = frozenset(
+    {"VALUE", "STRING", "STR", "TEXT", "FILE", "PATH", "NAME", "PASS", "PW", "PWD", "X", "XXX"}
 )
 # Where a value will be, in a template, a query or a shell.
 _PLACEHOLDER = re.compile(r"%s|%\(\w{1,60}\)s|\{\w{0,60}\}?|\$\{\w{1,60}\}?|\$\d{1,2}|\?")
@@ -118,6 +135,27 @@ _NEW_LINE = r"(?:\r?\n|\\{1,64}r\\{1,64}n|\\{1,64}n)"
 _HEAD_OF_PART = re.compile(rf"(?:[^\r\n\\]{{0,1000}}{_NEW_LINE}){{1,5}}?{_NEW_LINE}")
 _TAG = re.compile(r"[^<>]{0,500}?(/?)>")
 _CURL = re.compile(r"--?[\w-]{1,20}['\"]?[,=\s]\s?['\"]?(?:[^\s:'\"]{1,200}:)?([^\s'\"]+)")
+# RFC 3986 section 3.2.1, as far as it has a password that is not masked already: git@ is nobody.
+_USER_INFO = re.compile(r"(?<=://)[^\s/?#\\<>\"'@:]*:(?!\*+@)[^\s/?#\\<>\"']*(?=@)")
+# Such that a text ends in. Digits are a port, and so is its name; in brackets is an address of IPv6.
+_CUT_USER_INFO = re.compile(
+    r"://([^\s/?#\\<>\"'@:\[{]*:(?![0-9]{0,5}(?:\.\.\.|\u2026)?[\\'\")\]}>,]{0,9}$|port\b|\$?\{)[^\s/?#\\<>\"'@]*)(?=\\?['\")\]}>]{0,8}$)",
+    re.MULTILINE,
+)
+_ELLIPSIS = re.compile("(?:\\.\\.\\.|\u2026)\\\\?['\")\\]}>]{0,8}\\Z")
+_LONGEST_ELLIPSIS = 16
+# What is shorter and has no ellipsis was not cut by the SDK (``max_value_length``).
+_SHORTEST_CUT = 1000
+# Where SQL has its columns and its values, and what of these is no placeholder and nothing else's name.
+_INTO = re.compile(r"\binto\s[^()=;]{1,200}\Z", re.IGNORECASE)
+_VALUES = re.compile(
+    r"(?:\s|\\{1,8}[nrt]){0,50}(?:(?:overriding|output)\s[\w.,\s]{1,100}?)?(?:values(?:\s|\\{1,8}[nrt]){0,50}\(|(select)\s)",
+    re.IGNORECASE,
+)
+_AROUND_COLUMNS = " \t\r\n`\"'[]\\"
+_MAY_BE_LITERAL = re.compile("[\"']|(?<![\\w$@:?])[0-9]")
+_LITERAL_SELECTED = re.compile(r"\w{0,40}\(?\\{0,15}'|[0-9]")
+_NEXT_ROW = re.compile(r"\)\s{0,50},\s{0,50}\(")
 # What makes a pair of two members, or of two attributes: {"name": "password", "value": "..."}.
 _NAMING = re.compile(
     r"(?:name|key|field|param|parameter|header)\\{0,15}[\"']\s{0,4}:\s{0,4}b?\\{0,15}[\"']\Z", re.IGNORECASE
@@ -162,16 +200,32 @@ def clean_text(text: str, names: Names, bounds: Bounds | None = None) -> str:
         names: which names are secret.
         bounds: how many places may be looked at, where several texts share that.
     """
-    parts: list[str] = []
+    return _clean(text, names, bounds or _bounds(_MOST), _bounds(_MOST))
+
+
+def _clean(text: str, names: Names, bounds: Bounds, of_readings: Bounds) -> str:
+    cleaned = without_passwords(_without(text, _spans(text, names, bounds)))
+    for read in READERS:
+        reading = read(cleaned)
+        if reading is not None:
+            found = [*_spans(reading.text, names, of_readings), *_user_infos(reading.text)]
+            places = reading.place_in_text
+            cleaned = _without(cleaned, [(places(start), places(end)) for start, end in sorted(found)])
+    cut = _cut_user_info(cleaned)
+    return _without(cleaned, [cut]) if cut else cleaned
+
+
+def _spans(text: str, names: Names, bounds: Bounds) -> list[tuple[int, int]]:
+    """Return where in a text its secret values stand, from left to right."""
+    spans: list[tuple[int, int]] = []
     done = 0
     lower = lower_case(text)
     search = Search(_NAMED, lower)
     for hit in search:
         if hit["may"] is None and not is_cut(hit):
             continue
-        bounds = bounds or _bounds(_MOST)
         if not bounds.step():
-            return "".join([*parts, text[done : hit.start()], FILTERED])
+            return [*spans, (hit.start(), len(text))]
         # A name is looked at once, however long it is.
         search.position = end_of_name = max(end_of_run(lower, hit.end()), hit.end())
         sign = _SIGN.match(lower, end_of_name)
@@ -180,9 +234,43 @@ def clean_text(text: str, names: Names, bounds: Bounds | None = None) -> str:
             # So is a value, also one that is clean.
             search.position = max(search.position, span[1])
             if text[slice(*span)] != FILTERED:
-                parts += [text[done : span[0]], FILTERED]
+                spans.append(span)
                 done = span[1]
-    return without_passwords("".join([*parts, text[done:]]) if parts else text)
+    return spans
+
+
+def _without(text: str, spans: Iterable[tuple[int, int]]) -> str:
+    """Return a text without some parts of it, which are in order, but may overlap."""
+    parts: list[str] = []
+    done = 0
+    for start, end in spans:
+        if end > done and text[start:end] != FILTERED:
+            if start >= done:
+                parts += [text[done:start], FILTERED]
+            done = end
+    return "".join([*parts, text[done:]]) if parts else text
+
+
+def _user_infos(text: str) -> list[tuple[int, int]]:
+    """Return where users and passwords of URLs stand, also the one at whose @ a text was cut."""
+    if "://" not in text:
+        return []
+    cut = _cut_user_info(text)
+    hits = _USER_INFO.finditer(text) if "@" in text else iter(())
+    found = [hit.span() for hit in islice(hits, _MOST)]
+    if (beyond := next(hits, None)) is not None:
+        return [*found, (beyond.start(), len(text))]
+    return [*found, cut] if cut else found
+
+
+def _cut_user_info(text: str) -> _Span:
+    """Return where user and password of a URL stand that a text was cut in, before their @."""
+    if "://" not in text:
+        return None
+    if len(text) < _SHORTEST_CUT and not _was_cut(text):
+        return None
+    found = _CUT_USER_INFO.match(text, text.rindex("://"))
+    return found.span(1) if found and "\n" not in text[found.end() :] else None
 
 
 def clean_texts(texts: Iterable[str], names: Names) -> dict[str, str]:
@@ -206,11 +294,19 @@ def clean_texts(texts: Iterable[str], names: Names) -> dict[str, str]:
         search.position = max(ends[index], hit.end())
         if hit.end() > ends[index]:  # it goes over into the next
             found.update(listed[index + 1 : index + 2])
-    if "://" in together and "@" in together:
-        found.update(text for text in listed if "@" in text and "://" in text)
-    bounds = _bounds(_MOST_TOGETHER)
-    cleaned = {text: clean_text(text, names, bounds) for text in listed if text in found} if found else {}
+    if "@" in together and ("://" in together or ":\\/\\/" in together):
+        found.update(text for text in listed if "@" in text and ("://" in text or ":\\/\\/" in text))
+    if "://" in together and _CUT_USER_INFO.search(together):
+        found.update(text for text in listed if "://" in text and _cut_user_info(text))
+    if not found:
+        return {}
+    bounds, of_readings = _bounds(_MOST_TOGETHER), _bounds(_MOST_TOGETHER)
+    cleaned = {text: _clean(text, names, bounds, of_readings) for text in listed if text in found}
     return {text: changed for text, changed in cleaned.items() if changed != text}
+
+
+def _was_cut(text: str) -> bool:
+    return bool(_ELLIPSIS.search(text[-_LONGEST_ELLIPSIS:]))
 
 
 def _joined(texts: list[str]) -> str:
@@ -249,17 +345,22 @@ def _span_of(
     place = _Place(name, begin, quote, sign, hit.end())
     if sign[0] == "%" or sign == "=":
         return _field(text, place, names)
-    if names.key_rule(name) not in _SECRET_RULES:
+    if names.key_rule(name.lstrip("-")) not in _SECRET_RULES:
         return None
     if sign in (":", "=>"):
         return _member(text, place)
     if sign[0] in ",)]}":
-        return _in_pair(text, place) or _of_location(text, place) or _in_member(text, place)
+        return (
+            _of_column(text, place, names, bounds)
+            or _in_pair(text, place)
+            or _of_location(text, place)
+            or _in_member(text, place)
+        )
     if text[begin - 1 : begin] in ("<", ":") and not quote:
         return _element(text, place, bounds)
-    if sign.isspace() and name.startswith("--") and not quote:
+    if sign.isspace() and name.startswith("-") and not quote:
         return _argument(text, place)
-    return _part(text, place) or _attribute(text, place)
+    return _part(text, place) or _attribute(text, place) or _of_column(text, place, names, bounds)
 
 
 def _field(text: str, place: _Place, names: Names) -> _Span:
@@ -267,7 +368,7 @@ def _field(text: str, place: _Place, names: Names) -> _Span:
     start, name = place.end, place.name
     if place.sign != "=":
         return _encoded_field(text, place) if names.is_parameter(name) else None
-    is_key = names.key_rule(name) in _SECRET_RULES
+    is_key = names.key_rule(name.lstrip("-")) in _SECRET_RULES
     if text[start : start + 1] == "=" or not (is_key or names.is_parameter(name)):
         return None
     if not place.quote:
@@ -284,7 +385,8 @@ def _field(text: str, place: _Place, names: Names) -> _Span:
     if place.quote or text[start : start + 1].isspace() or text[start - 2].isspace():
         return _plain(text, place)
     token = text[start:end].rstrip(",;)]}")
-    if _is_nothing(token) or not (_is_strong(name) or _is_odd(token)):
+    is_argument = name.startswith("-") and not _is_of_usage(name, token)
+    if _is_nothing(token) or not (_is_strong(name) or _is_odd(token) or is_argument):
         return None
     return start, start + len(token) if len(token) < _SEEN - 8 else end_of_value(
         text, start, 0, len(text), True
@@ -428,6 +530,33 @@ def _in_pair(text: str, place: _Place) -> _Span:
     return span if is_value else None
 
 
+def _of_column(text: str, place: _Place, names: Names, bounds: Bounds) -> _Span:
+    """Return the values of columns of a statement in SQL: INSERT INTO users (name, password) VALUES (...)."""
+    low = max(place.begin - _FAR, 0)
+    opening = text.rfind("(", low, place.begin)
+    before = text[max(opening - _SEEN, 0) : opening] if opening >= 0 else ""
+    if "into" not in before.lower() or not _INTO.search(before):
+        return None
+    closing = text.find(")", place.begin, place.begin + _FAR)
+    values = _VALUES.match(text, closing + 1) if closing >= 0 else None
+    if values is None:
+        return None
+    columns = [column.strip(_AROUND_COLUMNS) for column in text[opening + 1 : closing].split(",")]
+    secret = [at for at, column in enumerate(columns) if names.key_rule(column) in _SECRET_RULES]
+    begin = values.end()
+    if not secret or not (len(text) > begin + _NEAR or _MAY_BE_LITERAL.search(text, begin)):
+        return None
+    found = values_of_row(text, begin, secret[-1] + 1)
+    if found is None or not bounds.may_read(found[-1][1] - opening):
+        return begin, len(text)
+    literal = _LITERAL_SELECTED.match if values[1] else _MAY_BE_LITERAL.search
+    shown = [found[at] for at in secret if literal(text, *found[at])]
+    if not shown:
+        return None
+    is_last = values[1] or not _NEXT_ROW.search(text, found[-1][1], found[-1][1] + _FAR)
+    return shown[0][0], shown[-1][1] if is_last else len(text)
+
+
 def _of_location(text: str, place: _Place) -> _Span:
     """Return what Pydantic's errors() have as the input of a field: 'loc': ('password',), 'input': '...'."""
     if "loc" not in text[max(place.begin - 80, 0) : place.begin] or not place.quote:
@@ -492,16 +621,19 @@ def _argument(text: str, place: _Place) -> _Span:
         return None
     token = found[0].rstrip(",;)]}")
     end = begin + len(token)
-    if _is_nothing(token) or not (_is_odd(token) or _is_argument(text, place, token, end)):
+    if _is_nothing(token) or not (_is_odd(token) or not _is_of_usage(place.name, token)):
         return None
     return begin, end if len(token) < _SEEN - 8 else end_of_value(text, begin, 0, len(text), is_prose=True)
 
 
-def _is_argument(text: str, place: _Place, word: str, end: int) -> bool:
-    """Tell whether a plain word is an argument: the last one, or before another option."""
-    if not _is_strong(place.name) or word.isupper() or word.lower() in _OF_ARGUMENTS:
+def _is_of_usage(name: str, word: str) -> bool:
+    """Tell whether a word behind an argument is of a sentence, or stands for a value: --password PASSWORD."""
+    if _OF_USAGE.fullmatch(word) or word.rstrip(".:!?'").lower() in _OF_ARGUMENTS:
+        return True
+    if not word.isupper() or not word.replace("_", "").replace("-", "").isalpha():
         return False
-    return _ends_line(text, end) or text[end : end + 3].lstrip().startswith("-")
+    plain = word.replace("_", "-").lower()
+    return word in _METAVARS or plain in name.lower() or name.lower().lstrip("-") in plain
 
 
 def _input(text: str, begin: int, start: int, names: Names) -> _Span:
@@ -530,6 +662,8 @@ def _element(text: str, place: _Place, bounds: Bounds) -> _Span:
     qualified = text[
         max(text.rfind("<", max(place.begin - 60, 0), place.begin), 0) + 1 : place.begin + len(place.name)
     ]
+    if qualified[0] == "/":
+        return None  # the end of one
     end = text.find(f"</{qualified}", start, start + _NEAR)
     if not bounds.may_read((end if end >= 0 else min(start + _NEAR, len(text))) - start):
         return start, len(text)
@@ -541,7 +675,9 @@ def _element(text: str, place: _Place, bounds: Bounds) -> _Span:
     following = text.find("<", start, start + _NEAR)
     if following >= 0 and text.startswith("</", following):
         return start, following  # cut within its own end, or another's
-    if following < 0 and text[-8:].rstrip("'\"").endswith(("...", "\u2026")):
+    left = len(text) - following
+    is_near = left <= (_LONGEST_ELLIPSIS if len(text) < _SHORTEST_CUT else _NEAR)
+    if (following < 0 or is_near) and _was_cut(text):
         return start, len(text)
     found = _TOKEN.match(text, start)
     if found is None or not _is_odd(found[0]):

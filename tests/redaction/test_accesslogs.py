@@ -1,7 +1,9 @@
 """What servers log of requests: names of gunicorn's, the common log format, parameters by name."""
 
 import datetime
+import json
 import logging
+import time
 from types import SimpleNamespace
 
 import pytest
@@ -254,6 +256,41 @@ class TestLineOfKeysAndValues:
     @pytest.mark.parametrize("sign", ["k=1 ", '"k":"1",', "u=a ", "user=", '"u":'])
     def test_line_of_more_keys_than_are_looked_at_loses_the_others(self, sign):
         assert "alice" not in clean_line(sign * 500 + "user=alice", Names())
+
+    NESTED = (
+        '{"request": {"headers": {"x-api-key": "*", "accept": ["a", "b"]}, "m": "GET"}, '
+        '"user": {"n": {"k": 1, "t": "}"}, "z": ["a]", ["*"]], "y": "*"}, "uri": "/a?token=*", "status": 200}'
+    )
+
+    @pytest.mark.parametrize("times", [0, 1, 2])
+    def test_objects_in_objects(self, times):
+        line = self.NESTED.replace("*", "swordfish")
+        for _ in range(times):
+            line = json.dumps({"line": line})
+        cleaned_line = clean_line(line, Names())
+        assert "swordfish" not in cleaned_line
+        assert cleaned_line.count(FILTERED) == 3
+        for kept in ("accept", "GET", "uri", "status", "200"):
+            assert kept in cleaned_line
+
+    def test_mapping_as_python_shows_it(self):
+        line = repr(json.loads(self.NESTED.replace("*", "swordfish")))
+        assert clean_line(line, Names()) == line.replace(
+            line[line.index("{'n'") : line.index(", 'uri'")], FILTERED
+        ).replace("swordfish", FILTERED)
+
+    @pytest.mark.parametrize("end", ["", ', "t": {"a": "swordfish"}, "z": "sword', ', "z": "}}"'])
+    def test_object_that_was_cut(self, end):
+        assert "sword" not in clean_line(
+            f'{{"status": 200, "user": {{"n": {{"k": 1}}, "a": "swordfish{end}', Names()
+        )
+
+    @pytest.mark.parametrize("piece", ['"user": {', '"user": "', '\\"', '{"u":[', '"u":\\"', "u='"])
+    def test_time_grows_with_the_line(self, piece):
+        began = time.process_time()
+        for _ in range(10):
+            clean_line((piece * 8192)[:8192], Names())
+        assert time.process_time() - began < 2
 
     def test_line_that_gunicorn_has_formatted_before(self):
         atoms = {"h": PERSONAL["address"], "u": PERSONAL["user"], "s": 200}

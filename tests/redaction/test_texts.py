@@ -284,6 +284,206 @@ def test_value_of_an_argument_of_a_command(text, secret):
     assert clean_text(text, NAMES) == text.replace(secret, FILTERED)
 
 
+class TestArguments:
+    """A word behind an argument whose name is secret is its value, if it is not of a sentence."""
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "run --api-key {} now",
+            "run --password {} /srv",
+            "run --token={} now",
+            "run --access-key={}",
+            "run --db-passphrase {} x",
+            "run --auth-token {}, then",
+            "run --client-secret '{} b' x",
+            "run --pin {} x",
+            "run --session-id {} x",
+            "java -jar x.jar -password {} x",
+        ],
+    )
+    @pytest.mark.parametrize("secret", ["swordfish", "hunter2word", "abc", "SWORDFISH", "1234"])
+    def test_value_goes(self, text, secret):
+        cleaned = clean_text(text.format(secret), NAMES)
+        assert secret not in cleaned
+        assert cleaned.startswith(text.partition("{")[0].rstrip("'"))
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "--password-file /etc/x",
+            "run --token",
+            "run --token --verbose",
+            "use --password to log in",
+            "the --token option is needed, --pin is not",
+            "pass --api-key or --token with the command",
+            "usage: x --password PASSWORD --token TOKEN --db-password DB_PASSWORD",
+            "usage: x --api-key=KEY --secret VALUE",
+            "usage: x --password <password> --token [token] --pin {1234,none}",
+            "run --token $TOKEN --password ${PASSWORD}",
+            "run --token=$TOKEN",
+            "--token: expected one argument",
+            "--token (see the page of help)",
+            "run --sort-key name --primary-key id --max-tokens 5",
+            "well-known -password is missing",
+        ],
+    )
+    def test_innocent_text_stays(self, text):
+        assert clean_text(text, NAMES) == text
+
+
+class TestCut:
+    """The SDK cuts long texts and ends them with dots, before what ends a value."""
+
+    @pytest.mark.parametrize("end", ["...", "\u2026", "...'", '..."', "...')", "...'}"])
+    @pytest.mark.parametrize(
+        "text",
+        ["https://bob:{}", "see postgresql://bob:{}", "redis://:{}", "https://bob%40x:{}", "x://b:1{}"],
+    )
+    def test_password_of_a_url_goes(self, text, end):
+        text = text.format("s3cr3t%21pa") + end
+        assert "s3cr3t" not in clean_text(text, NAMES)
+        assert "s3cr3t" not in clean_texts(["a", text, "b"], NAMES)[text]
+
+    def test_text_of_the_greatest_length_has_no_dots(self):
+        text = "colour " * 150 + "https://bob:s3cr3tpa"
+        assert clean_text(text, NAMES) == text.replace("bob:s3cr3tpa", FILTERED)
+        assert clean_texts([text], NAMES)[text] == text.replace("bob:s3cr3tpa", FILTERED)
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "https://host:8080...",
+            "http://localhost:80",
+            "see 'https://host:8080...'",
+            "http://[::1]:80...",
+            "http://[2001:db8::1]:80...",
+            "http://host:port...",
+            "http://{host}:{port}...",
+            "https://example.com/a:b...",
+            "https://example.com...",
+            "https://host:80, and more: ...",
+            "https://host:name\nmore...",
+            "colour " * 150 + "http://localhost:80",
+        ],
+    )
+    def test_innocent_url_stays(self, text):
+        assert clean_text(text, NAMES) == text
+        assert clean_texts([text], NAMES) == {}
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            '"password": "two {}',
+            "'password': 'two {}",
+            "{{'password': ['two', 'two {}",
+            '{{\\"password\\": \\"two {}',
+            "<password>two {}",
+            "<password>two {}</pass",
+            "<password>two {}<",
+            "<password><![CDATA[two {}",
+            "password='two {}",
+            "INSERT INTO users (name, password) VALUES ('bob', 'two {}",
+        ],
+    )
+    def test_value_goes_to_the_end(self, text):
+        for end in ("...", "\u2026"):
+            cut = text.format("swordfish") + end
+            assert "swordfish" not in clean_text(cut, NAMES)
+            assert "swordfish" not in clean_texts([cut], NAMES)[cut]
+
+    def test_element_with_others_in_it(self):
+        text = "colour " * 150 + "<password>two <b> swordfish..."
+        assert "swordfish" not in clean_text(text, NAMES)
+
+
+class TestColumns:
+    """Values that stand where a statement in SQL has a column with a secret name."""
+
+    @pytest.mark.parametrize(
+        ("text", "expected"),
+        [
+            ("(name, password) VALUES ('bob', 'a b')", "(name, password) VALUES ('bob', {})"),
+            ("(password, name) VALUES ('a', 'bob')", "(password, name) VALUES ({}, 'bob')"),
+            ("(name, pin) values (1, 1234) RETURNING id", "(name, pin) values (1, {}) RETURNING id"),
+            ("(\"name\", \"password\") VALUES ('b', 'a')", '("name", "password") VALUES (\'b\', {})'),
+            ('(`name`, `password`) VALUES ("b", "a")', '(`name`, `password`) VALUES ("b", {})'),
+            ("(name, [password]) VALUES (N'b', N'a')", "(name, [password]) VALUES (N'b', {})"),
+            (
+                "(\n name,\n password\n)\nVALUES (\n 'b',\n 'a'\n)",
+                "(\n name,\n password\n)\nVALUES (\n 'b',\n {})",
+            ),
+            (
+                "(name, password) VALUES (f('x', 2), crypt('a', g(1)))",
+                "(name, password) VALUES (f('x', 2), {})",
+            ),
+            ("(name, token, a, pin) VALUES ('b', 'a', 4, '1')", "(name, token, a, pin) VALUES ('b', {})"),
+            ("(name, password) VALUES ('it''s, (b)', 'a')", "(name, password) VALUES ('it''s, (b)', {})"),
+            ("(a, password) SELECT 'x', 'a' WHERE 1", "(a, password) SELECT 'x', {}"),
+            (
+                "(a, password) VALUES ('x', %(p)s), ('x', 'a')",
+                "(a, password) VALUES ('x', %(p)s), ('x', 'a')",
+            ),
+            ("(a, password) VALUES ('x', 'a'), ('y', 'b')", "(a, password) VALUES ('x', {}"),
+        ],
+    )
+    def test_value_goes(self, text, expected):
+        assert clean_text(f"INSERT INTO users {text}", NAMES) == f"INSERT INTO users {expected}".replace(
+            "{}", FILTERED
+        )
+
+    @pytest.mark.parametrize("made", [repr, json.dumps])
+    def test_statement_that_is_shown(self, made):
+        text = made("INSERT INTO u (\"name\", password) VALUES ('bob', 'swordfish')")
+        cleaned = clean_text(text, NAMES)
+        assert "swordfish" not in cleaned
+        assert "bob" in cleaned
+
+    def test_value_whose_end_is_not_certain(self):
+        assert "swordfish" not in clean_text(
+            "INSERT INTO u (name, password) VALUES ('C:\\', 'swordfish')", NAMES
+        )
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "INSERT INTO users (name, password) VALUES (%s, %s)",
+            "INSERT INTO users (name, password) VALUES (?, ?), (?, ?)",
+            "INSERT INTO users (name, password) VALUES (:name, :password)",
+            "INSERT INTO users (name, password) VALUES ($1, $2) RETURNING users.id",
+            "INSERT INTO users (name, password) VALUES (%(name)s, %(password)s)",
+            "INSERT INTO users (name, password) VALUES ('bob', NULL)",
+            "INSERT INTO users (name, password) VALUES (?1, @p2)",
+            "INSERT INTO `users` (`name`, `password`) VALUES (%s, DEFAULT)",
+            'INSERT INTO "users" ("name", "password") VALUES (%s, %s...',
+            "INSERT INTO users (name, password) SELECT name, password FROM old WHERE id = 'x'",
+            "INSERT INTO users (name, colour) VALUES ('bob', 'green')",
+            "SELECT password, name FROM users WHERE id IN (1, 2) AND name = 'x'",
+            "the `token` is missing",
+            "UPDATE `users` SET `password` = ? WHERE id = 1",
+        ],
+    )
+    def test_innocent_statement_stays(self, text):
+        assert clean_text(text, NAMES) == text
+
+    @pytest.mark.parametrize(
+        "piece",
+        ["into x (pin) values (", "into x (pin) values (?,", "into x (pin,", "(pin", "into x (pin) select "],
+    )
+    def test_time_grows_with_the_text(self, piece):
+        began = time.process_time()
+        clean_texts(
+            [(piece * 100_000)[:1_000_000], f"into x ({'pin,' * 900}a) values ({'?,' * 900}?)" * 150], NAMES
+        )
+        assert time.process_time() - began < 5
+
+    def test_name_in_backticks(self):
+        assert (
+            clean_text("UPDATE `u` SET `password` = 'a'", NAMES)
+            == f"UPDATE `u` SET `password` = '{FILTERED}'"
+        )
+
+
 @pytest.mark.parametrize(
     "name",
     [

@@ -1,0 +1,109 @@
+"""Text as it reads without its escapes: of HTML, of strings in JSON and JavaScript, of URLs.
+
+What stands somewhere in the reading stands somewhere in the text too, so that it can be replaced there and
+the rest stays byte for byte.
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from itertools import accumulate
+
+# Characters of ASCII, as HTML has them (https://html.spec.whatwg.org/#character-references), and what was
+# escaped again, also as Go's JSON has an ampersand. Only what gives a text its structure has a name here.
+_HTML = re.compile(
+    r"(&(?:amp;){0,5}(?:lt|gt|quot|apos|#0{0,4}[0-9]{2,3}|#[xX]0{0,4}[2-7][0-9a-fA-F]);"
+    # RFC 8259 section 7, ECMAScript's strings, nginx's and Apache's logs. A run of backslashes is looked at
+    # once.
+    r"|\\(?<!\\\\)\\*(?:u0026(?:lt|gt|quot|apos|#[0-9]{2,3});|(?:u00|x)[2-7][0-9a-fA-F]|/))"
+)
+# RFC 3986 section 2.1, also in a URL in a URL.
+_URL = re.compile("(%(?:25){0,5}[2-7][0-9a-fA-F])")
+_TAG_IN_URL = re.compile("%(?:25){0,5}3[cC]")
+_NAMED = {"lt": "<", "gt": ">", "quot": '"', "apos": "'"}
+_QUOTES = ("'", '"')
+
+
+class Reading:
+    """What a text reads without its escapes.
+
+    Args:
+        text: any.
+        escape: a pattern whose only group is all of it.
+
+    Attributes:
+        text: the reading. A quote that was escaped several times has backslashes, as in JSON in JSON.
+    """
+
+    __slots__ = ("_places", "_raw", "_read", "text")
+
+    def __init__(self, text: str, escape: re.Pattern[str]) -> None:
+        self._raw = pieces = escape.split(text)
+        # The same few again and again.
+        meanings = {piece: _meaning(piece) for piece in set(pieces[1::2])}
+        self._read = pieces.copy()
+        self._read[1::2] = map(meanings.__getitem__, pieces[1::2])
+        self.text = "".join(self._read)
+        self._places: tuple[list[int], ...] = ()
+
+    def place_in_text(self, place: int) -> int:
+        """Return where in the text something stands.
+
+        Args:
+            place: in the reading.
+        """
+        self._places = self._places or tuple(
+            list(accumulate(map(len, pieces), initial=0)) for pieces in (self._read, self._raw)
+        )
+        read, raw = self._places
+        index = bisect_right(read, place) - 1
+        if index >= len(self._raw):
+            return raw[-1]
+        # Of an escape it is the beginning.
+        return raw[index] + (0 if index % 2 else place - read[index])
+
+
+def read_markup(text: str) -> Reading | None:
+    """Return what a text reads without the escapes of HTML and of strings, None where it has none.
+
+    Args:
+        text: any.
+    """
+    if "&" in text or "\\u00" in text or "\\x" in text or "\\/" in text:
+        return Reading(text, _HTML) if _HTML.search(text) else None
+    return None
+
+
+def read_url(text: str) -> Reading | None:
+    """Return what a text with tags in a URL or a form reads without percent-encoding, None where it has none.
+
+    Args:
+        text: any.
+    """
+    # Other parameters of URLs are found as they stand. A plus sign is a blank in a form.
+    return Reading(text.replace("+", " "), _URL) if "%" in text and _TAG_IN_URL.search(text) else None
+
+
+#: Every way to read a text.
+READERS = (read_markup, read_url)
+
+
+def _meaning(escape: str) -> str:
+    """Return the character that an escape stands for."""
+    if escape[0] == "%":
+        level, code = escape.count("25", 0, len(escape) - 2), int(escape[-2:], 16)
+    elif escape[-1] == ";":
+        level, name = escape.count("amp;"), re.split("[&;]|u0026", escape)[-2]
+        if name in _NAMED:
+            code = ord(_NAMED[name])
+        else:
+            code = int(name[2:], 16) if name[1] in "xX" else int(name[1:])
+    elif escape[-1] == "/":
+        return "/"
+    else:
+        found = escape.rstrip("0123456789abcdefABCDEFux")
+        code = int(escape[-2:], 16)
+        return "\\" * (len(found) - 1) + chr(code) if chr(code) in _QUOTES else chr(code)
+    character = chr(code)
+    return "\\" * (2**level - 1) + character if character in _QUOTES else character
