@@ -39,7 +39,7 @@ setup(
             "Django",
             "falcon",
             "Flask",
-            # What it needs on Python 3.9 brings a setuptools without pkg_resources, which Pyramid imports there.
+            # On Python 3.9 it brings a setuptools without pkg_resources, which Pyramid imports there.
             "gevent; python_version >= '3.10'",
             "gunicorn",
             "hypothesis",
