@@ -18,7 +18,8 @@ setup(
     packages=find_packages(include=["sentry_paste", "sentry_paste.*"]),
     include_package_data=False,
     package_data={
-        "sentry_paste": ["py.typed", "templates/*.dbtmako"],
+        "sentry_paste": ["py.typed"],
+        "sentry_paste.debugtoolbar": ["*.dbtmako"],
         "sentry_paste.example": ["templates/*.jinja2", "static/*"],
         "sentry_paste.inbox": ["templates/*.jinja2", "static/*"],
     },
@@ -83,7 +84,7 @@ setup(
             "inbox = sentry_paste.inbox:main",
         ],
         "console_scripts": [
-            "sentry-paste = sentry_paste.cli:main",
+            "sentry-paste = sentry_paste.cli.main:main",
         ],
     },
     keywords="sentry wsgi pastedeploy pyramid pylons turbogears zope openstack errors tracing",

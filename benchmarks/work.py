@@ -16,7 +16,7 @@ from sentry_sdk.transport import Transport
 
 from benchmarks.redact import ENVIRON
 from sentry_paste import SentryMiddleware
-from sentry_paste.client import registry
+from sentry_paste.client.registry import registry
 
 App = Callable[[dict[str, Any], Callable[..., Any]], Any]
 

@@ -2,7 +2,7 @@
 
 import sys
 
-from sentry_paste.cli import main
+from sentry_paste.cli.main import main
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -8,12 +8,12 @@ from typing import Any
 import sentry_sdk
 
 from sentry_paste import sdk
-from sentry_paste.client import registry
+from sentry_paste.client.registry import registry
 from sentry_paste.config import ConfigError, Settings, read_ini
 from sentry_paste.config.errors import Problem
-from sentry_paste.errors import is_error
 from sentry_paste.middleware import Application, SentryMiddleware
-from sentry_paste.telling import tell
+from sentry_paste.sdk.failures import tell
+from sentry_paste.wsgi.errors import is_error
 
 # How long a crash at start-up may be held up while it is sent: the process is about to end.
 _FLUSH_SECONDS = 2.0

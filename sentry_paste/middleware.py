@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from sentry_paste import sdk, tracemeta, zope
-from sentry_paste.body import wrap
-from sentry_paste.client import registry
+from sentry_paste import sdk
+from sentry_paste.client.registry import registry
 from sentry_paste.config import Settings, read_keywords
-from sentry_paste.lifecycle import Lifecycle
-from sentry_paste.plan import Plan
+from sentry_paste.request import trace_meta, zope
+from sentry_paste.request.body import wrap
+from sentry_paste.request.lifecycle import Lifecycle
+from sentry_paste.request.plan import Plan
 
 StartResponse = Callable[..., Any]
 Application = Callable[[dict[str, Any], StartResponse], Any]
@@ -65,7 +66,7 @@ class SentryMiddleware:
         lifecycle = Lifecycle(self.plan)
         if not lifecycle.open(environ, client):
             return self.app(environ, start_response)
-        environ[tracemeta.KEY] = tracemeta.TRACE_META
+        environ[trace_meta.KEY] = trace_meta.TRACE_META
         try:
             body = lifecycle.run(self.app, environ, lifecycle.watch(start_response))
         except BaseException as error:

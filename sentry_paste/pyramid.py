@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sentry_paste.client import registry
+from sentry_paste.client.registry import registry
 from sentry_paste.config import Settings, read_ini
 from sentry_paste.config.sources import PREFIX
 from sentry_paste.middleware import SentryMiddleware

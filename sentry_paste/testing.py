@@ -22,7 +22,7 @@ import sentry_sdk
 from sentry_sdk.envelope import Envelope
 from sentry_sdk.transport import Transport
 
-from sentry_paste.client import registry
+from sentry_paste.client.registry import registry
 
 
 class CapturedEnvelopes(list[Envelope]):

@@ -16,12 +16,12 @@ import sentry_sdk
 from sentry_sdk.integrations.wsgi import SentryWsgiMiddleware
 
 from sentry_paste import SentryMiddleware
-from sentry_paste.client import registry
+from sentry_paste.client.registry import registry
 from sentry_paste.config.options import options as table
 from sentry_paste.testing import CapturedEnvelopes, MemoryTransport, capture_envelopes
 
 import apps
-from wsgi import call, environ_of
+from wsgi_calls import call, environ_of
 
 BEHAVIOURS = []
 

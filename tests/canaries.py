@@ -25,10 +25,10 @@ from canary_request import FORMS, INNOCENT, Planted, shows
 from sentry_sdk.integrations.wsgi import SentryWsgiMiddleware
 
 from sentry_paste import SentryMiddleware
-from sentry_paste.client import registry
+from sentry_paste.client.registry import registry
 from sentry_paste.testing import CapturedEnvelopes, MemoryTransport, capture_envelopes
 
-from wsgi import call
+from wsgi_calls import call
 
 LIFECYCLES = ["static", *(["stream"] if STREAMS else [])]
 

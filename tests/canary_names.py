@@ -9,7 +9,7 @@ from urllib.parse import quote, urlencode
 
 from canary_request import windows
 
-from wsgi import environ_of
+from wsgi_calls import environ_of
 
 NAMES = (
     "password", "new_password", "pwd", "secret", "client_secret", "token", "access_token", "csrf_token",

@@ -17,7 +17,7 @@ from itertools import accumulate
 from urllib.parse import quote, quote_plus, urlencode
 from xml.sax import saxutils
 
-from wsgi import environ_of
+from wsgi_calls import environ_of
 
 #: So many characters in a row of a secret are one that has left; in hexadecimal twice as many, for events are
 #: full of ids.

@@ -9,7 +9,7 @@ from hypothesis import settings
 from paste.deploy import loadapp
 from sentry_sdk.scope import Scope
 
-from sentry_paste.client import registry
+from sentry_paste.client.registry import registry
 from sentry_paste.testing import CapturedEnvelopes, capture_envelopes
 
 import receiver as receiver_module

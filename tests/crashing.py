@@ -18,7 +18,7 @@ import sentry_sdk
 from paste.deploy import loadapp
 
 import servers
-from wsgi import call, environ_of
+from wsgi_calls import call, environ_of
 
 INI = """
     [pipeline:main]

@@ -21,7 +21,7 @@ from pyramid.request import Request
 from pyramid.response import Response
 from webtest import TestApp
 
-from sentry_paste import captures
+from sentry_paste.debugtoolbar import captures
 
 HOSTILE = "</td><script>alert(1)</script> ${1/0}"
 

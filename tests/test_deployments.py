@@ -17,7 +17,7 @@ from conftest import assert_valid_for_sentry
 from test_more_servers import INSTALLED, WEB_USER, install, is_root, provide, system_python
 from test_servers import until
 
-from sentry_paste.cli import main
+from sentry_paste.cli.main import main
 from sentry_paste.spool import Spool
 
 import pages

@@ -8,7 +8,7 @@ from paste.deploy import loadapp
 from webtest import TestApp
 
 from sentry_paste import ConfigError, SentryMiddleware, filter_factory
-from sentry_paste.client import registry
+from sentry_paste.client.registry import registry
 
 import apps
 

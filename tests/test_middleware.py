@@ -15,7 +15,7 @@ from sentry_paste import SentryMiddleware
 
 import apps
 from transparency import compare, some_environ
-from wsgi import call, environ_of
+from wsgi_calls import call, environ_of
 
 
 @pytest.fixture

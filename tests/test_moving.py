@@ -10,7 +10,7 @@ from paste.deploy import loadapp
 from webtest import TestApp
 
 from sentry_paste import SentryMiddleware
-from sentry_paste.cli import main
+from sentry_paste.cli.main import main
 from sentry_paste.config.aliases import ALIASES
 
 import pages

@@ -50,7 +50,7 @@ def test_every_python_block_runs(monkeypatch, tmp_path):
     names = {"application": lambda environ, start_response: []}
     exec(compile(middleware, "README.rst", "exec"), names)
     assert names["application"].settings.sdk["traces_sample_rate"] == 0.1
-    sentry_paste.client.registry.reset()
+    sentry_paste.client.registry.registry.reset()
 
     def crash(environ, start_response):
         return 1 / 0

@@ -14,7 +14,7 @@ from test_deployments import ask
 from test_more_servers import complaint, provide
 from test_servers import until
 
-from sentry_paste.cli import main
+from sentry_paste.cli.main import main
 
 import pages
 import servers

@@ -381,8 +381,8 @@ def test_stream_whose_client_went_away_is_closed_once(left):
     ]
 
 
-# Where this fails, sentry_paste.errors does not know how the server tells it. wsgiref's error comes out of a
-# frame of ``socket``, gevent's out of one of ``gevent._socket3``. uWSGI prints what the app raises, and a
+# Where this fails, sentry_paste.wsgi.errors does not know how the server says it. wsgiref raises its error in
+# a frame of ``socket``, gevent in one of ``gevent._socket3``. uWSGI prints what the app raises, and a
 # "write error" of its own, by sys.excepthook, from which the SDK reports it. mod_wsgi 5 begins with
 # "mod_wsgi request", no longer with "Apache/mod_wsgi". The transactions of such uploads are marked as failed.
 def test_client_that_goes_away_is_no_error(left):

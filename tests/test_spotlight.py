@@ -14,7 +14,7 @@ import sentry_sdk
 from webtest import TestApp
 
 from sentry_paste import SentryMiddleware
-from sentry_paste.client import registry
+from sentry_paste.client.registry import registry
 
 import servers
 from receiver import serve
@@ -157,10 +157,10 @@ def test_spotlight_gets_what_sentry_gets(load, receiver):
 def test_end_of_the_process_uploads_what_is_left(receiver, tmp_path):
     receiver.seconds = 0.2
     program = (
-        "from sentry_paste import SentryMiddleware; import test_spotlight, wsgi\n"
+        "from sentry_paste import SentryMiddleware; import test_spotlight, wsgi_calls\n"
         f"options = dict(spotlight={receiver.spotlight!r}, release='1', traces_sample_rate=1.0)\n"
         "app = SentryMiddleware(test_spotlight.make_app({}), **options)\n"
-        "wsgi.call(app, wsgi.environ_of('/logged'))\n"
+        "wsgi_calls.call(app, wsgi_calls.environ_of('/logged'))\n"
     )
     ended = subprocess.run(
         [sys.executable, "-c", program], env=servers.environment(), capture_output=True, timeout=30

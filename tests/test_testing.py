@@ -5,11 +5,11 @@ import sentry_sdk
 from webtest import TestApp
 
 from sentry_paste import SentryMiddleware, filter_factory
-from sentry_paste.client import registry
+from sentry_paste.client.registry import registry
 from sentry_paste.testing import capture_envelopes
 
 import apps
-from wsgi import call, environ_of
+from wsgi_calls import call, environ_of
 
 
 def test_app_without_a_dsn_is_captured():

@@ -13,7 +13,7 @@ from sentry_paste import SentryMiddleware
 from sentry_paste.testing import capture_envelopes
 
 import apps
-from wsgi import call, environ_of
+from wsgi_calls import call, environ_of
 
 STATUSES = ["200 OK", "204 No Content", "404 Not Found", "500 Oops", "nonsense", "", "99", "302 Found"]
 SHAPES = ["list", "tuple", "generator", "iterable", "sized", "iterator", "file", "bytes", "subclass", "none"]

@@ -8,10 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-
-from sentry_paste.config.sources import Given
-from sentry_paste.telling import warn
+from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
@@ -63,27 +60,6 @@ NO_LONGER = frozenset(
 _RAVEN_DSN = re.compile(r"(?:[a-z_]+\+)*(?P<dsn>https?://[^?\s]+)(?P<query>\?\S*)?")
 
 
-def without_aliases(given: Mapping[str, Given], source: str = "") -> dict[str, Given]:
-    """Return the options under the names that they have here.
-
-    Args:
-        given: options by name. One that is given under both names keeps the newer one's value.
-        source: the file and section, for the warnings.
-    """
-    found: dict[str, Given] = {}
-    for name, item in given.items():
-        alias = ALIASES.get(name)
-        if name in NO_LONGER:
-            warn("%s is an option of raven's that has no counterpart; remove it", _place(source, item))
-        elif alias is None:
-            found[name] = item
-        else:
-            warn("%s is %s's name for %s; write that", _place(source, item), alias.writer, alias.option)
-            if alias.option not in given and isinstance(item.value, str):
-                found[alias.option] = replace(item, name=alias.option, value=alias.convert(item.value))
-    return found
-
-
 def plain_dsn(text: str) -> str:
     """Return a DSN without raven's transport and options: ``requests+https://key@host/1?verify_ssl=0``.
 
@@ -92,22 +68,3 @@ def plain_dsn(text: str) -> str:
     """
     match = _RAVEN_DSN.fullmatch(text)
     return text if match is None else match["dsn"]
-
-
-def tell_of_dsn(item: Given, text: str, source: str = "") -> None:
-    """Tell what of a DSN is raven's.
-
-    Args:
-        item: the option.
-        text: the DSN, its variables replaced.
-        source: the file and section, for the warnings.
-    """
-    if plain_dsn(text) != text:
-        warn("%s is in raven's form; write https://KEY@HOST/PROJECT alone", _place(source, item))
-        if re.search(r"verify_ssl=(0|false)", text, re.IGNORECASE):
-            warn("%s: certificates are always verified; name yours with ca_certs", _place(source, item))
-
-
-def _place(source: str, item: Given) -> str:
-    line = f" line {item.line}" if item.line else ""
-    return f"{source}{line}: {item.written}" if source else item.written

@@ -38,6 +38,27 @@ class Kind:
     is_path: bool = False
 
 
+@dataclass(frozen=True)
+class Option:
+    """An option of the filter.
+
+    Attributes:
+        name: as it is written in the ini; capital parts are the user's own, as in ``tags.NAME``.
+        kind: what its text is turned into.
+        default: the value where the ini does not say it.
+        help: what it does, in a sentence or two.
+        default_text: the default in words, where the value does not say it.
+        is_sdk: whether it is an option of ``sentry_sdk.init``.
+    """
+
+    name: str
+    kind: Kind
+    default: Any = None
+    help: str = ""
+    default_text: str = ""
+    is_sdk: bool = False
+
+
 # What a tag may be, in Sentry's ingestion: https://develop.sentry.dev/sdk/data-model/event-payloads/
 TAG_NAME = re.compile(r"[A-Za-z0-9_.:-]{1,200}")
 

@@ -10,7 +10,8 @@ from typing import Any
 from sentry_paste import sdk
 from sentry_paste.config import kinds
 from sentry_paste.config.errors import shown
-from sentry_paste.config.options import Option, options
+from sentry_paste.config.kinds import Option
+from sentry_paste.config.options import options
 from sentry_paste.config.sources import Given
 
 # Names that say that a value is one: those of a context's or a tag's key.

@@ -9,43 +9,20 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 from types import MappingProxyType
 from typing import Any
 
 from sentry_paste import sdk
 from sentry_paste.config import kinds, references
-from sentry_paste.config.kinds import Kind
-
-
-@dataclass(frozen=True)
-class Option:
-    """An option of the filter.
-
-    Attributes:
-        name: as it is written in the ini; capital parts are the user's own, as in ``tags.NAME``.
-        kind: what its text is turned into.
-        default: the value where the ini does not say it.
-        help: what it does, in a sentence or two.
-        default_text: the default in words, where the value does not say it.
-        is_sdk: whether it is an option of ``sentry_sdk.init``.
-    """
-
-    name: str
-    kind: Kind
-    default: Any = None
-    help: str = ""
-    default_text: str = ""
-    is_sdk: bool = False
+from sentry_paste.config.kinds import Kind, Option
+from sentry_paste.config.own_options import OWN_OPTIONS
+from sentry_paste.config.sdk_options import SDK_HELP, SDK_KINDS
 
 
 @lru_cache(maxsize=1)
 def options() -> Mapping[str, Option]:
     """Return the table: every option of the filter and of the installed SDK, by name."""
-    from sentry_paste.config.own_options import OWN_OPTIONS
-    from sentry_paste.config.sdk_options import SDK_HELP, SDK_KINDS
-
     table = {option.name: option for option in OWN_OPTIONS}
     for name, annotation, default in sdk.client_options():
         kind = SDK_KINDS.get(name) or derive_kind(name, annotation, default)

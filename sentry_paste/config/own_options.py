@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from sentry_paste.config import kinds, references, texts
-from sentry_paste.config.kinds import duration
-from sentry_paste.config.options import Option
+from sentry_paste.config.kinds import Option, duration
 
 _KINDS = ("error", "feedback", "checkin", "session", "transaction", "profile", "span", "log", "metric")
 

@@ -13,9 +13,10 @@ from types import MappingProxyType
 from typing import Any
 
 from sentry_paste.config import integrations, values
-from sentry_paste.config.aliases import plain_dsn, tell_of_dsn, without_aliases
+from sentry_paste.config.aliases import plain_dsn
 from sentry_paste.config.errors import ConfigError, NotInstalledError, Problem
 from sentry_paste.config.families import assemble, family_of, parse_member
+from sentry_paste.config.kinds import Option
 from sentry_paste.config.mistakes import (
     COMMENT,
     reason_of,
@@ -24,12 +25,21 @@ from sentry_paste.config.mistakes import (
     unknown,
     without_secrets,
 )
-from sentry_paste.config.options import Option, options
+from sentry_paste.config.options import options
 from sentry_paste.config.references import Reference
 from sentry_paste.config.settings import Origin, Settings
-from sentry_paste.config.sources import Gathered, Given, add_variables, from_keywords, gather, next_source
+from sentry_paste.config.sources import (
+    Gathered,
+    Given,
+    add_variables,
+    from_keywords,
+    gather,
+    next_source,
+    tell_of_dsn,
+    without_aliases,
+)
 from sentry_paste.config.variables import expand
-from sentry_paste.telling import warn
+from sentry_paste.sdk.failures import warn
 
 
 def read_ini(

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from sentry_paste import sdk
-from sentry_paste.config.options import Option, options
+from sentry_paste.config.kinds import Option
+from sentry_paste.config.options import options
 
 _WIDTH = 100
 

@@ -7,15 +7,17 @@ in ``[DEFAULT]``, the ``SENTRY_*`` variables that the SDK reads, the default.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from sentry_paste.config.aliases import ALIASES, NO_LONGER, plain_dsn
 from sentry_paste.config.errors import Problem
 from sentry_paste.config.families import family_of
 from sentry_paste.config.inifile import IniFile, Section
 from sentry_paste.config.options import options
-from sentry_paste.telling import warn
+from sentry_paste.sdk.failures import warn
 
 #: What an option's name can begin with: in ``[DEFAULT]`` where it must, in a section where it may.
 PREFIX = "sentry."
@@ -180,11 +182,6 @@ def _from_above(
 
 
 def _is_option(name: str) -> bool:
-    from sentry_paste.config.aliases import (  # which need what is given, that is, this module
-        ALIASES,
-        NO_LONGER,
-    )
-
     return name in options() or family_of(name) is not None or name in ALIASES or name in NO_LONGER
 
 
@@ -232,3 +229,43 @@ def add_variables(given: dict[str, Given]) -> None:
     for name, variable in VARIABLES.items():
         if name not in given and name in options() and _holds(name, variable, given):
             given[name] = Given(name, variable, os.environ[variable], "environment")
+
+
+def without_aliases(given: Mapping[str, Given], source: str = "") -> dict[str, Given]:
+    """Return the options under the names that they have here.
+
+    Args:
+        given: options by name. One that is given under both names keeps the newer one's value.
+        source: the file and section, for the warnings.
+    """
+    found: dict[str, Given] = {}
+    for name, item in given.items():
+        alias = ALIASES.get(name)
+        if name in NO_LONGER:
+            warn("%s is an option of raven's that has no counterpart; remove it", _place(source, item))
+        elif alias is None:
+            found[name] = item
+        else:
+            warn("%s is %s's name for %s; write that", _place(source, item), alias.writer, alias.option)
+            if alias.option not in given and isinstance(item.value, str):
+                found[alias.option] = replace(item, name=alias.option, value=alias.convert(item.value))
+    return found
+
+
+def tell_of_dsn(item: Given, text: str, source: str = "") -> None:
+    """Tell what of a DSN is raven's.
+
+    Args:
+        item: the option.
+        text: the DSN, its variables replaced.
+        source: the file and section, for the warnings.
+    """
+    if plain_dsn(text) != text:
+        warn("%s is in raven's form; write https://KEY@HOST/PROJECT alone", _place(source, item))
+        if re.search(r"verify_ssl=(0|false)", text, re.IGNORECASE):
+            warn("%s: certificates are always verified; name yours with ca_certs", _place(source, item))
+
+
+def _place(source: str, item: Given) -> str:
+    line = f" line {item.line}" if item.line else ""
+    return f"{source}{line}: {item.written}" if source else item.written

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from sentry_paste.telling import warn
+from sentry_paste.sdk.failures import warn
 
 _VARIABLE = re.compile(
     r"\$(?:(?P<dollar>\$)|\{(?P<name>[A-Za-z_]\w*)(?::(?P<form>[-?])(?P<word>[^}]*))?\}|(?P<bad>\{))",

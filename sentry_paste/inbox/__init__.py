@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from sentry_paste import sdk
 from sentry_paste.inbox.settings import read_settings
-from sentry_paste.telling import LOGGER
+from sentry_paste.sdk.failures import LOGGER
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication

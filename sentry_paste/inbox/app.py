@@ -16,8 +16,8 @@ from sentry_paste.inbox.index import Index
 from sentry_paste.inbox.rendering import STATIC, Templates
 from sentry_paste.inbox.settings import InboxSettings
 from sentry_paste.inbox.tokens import PARAMETER, Tokens, cookie, take_token
+from sentry_paste.sdk.failures import announce, warn
 from sentry_paste.spool import Spool
-from sentry_paste.telling import announce, warn
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment

@@ -18,7 +18,7 @@ from typing import Any
 from sentry_sdk.envelope import Envelope
 from sentry_sdk.transport import Transport
 
-from sentry_paste.forks import renew_when_forked
+from sentry_paste.sdk.renewal import renew_when_forked
 from sentry_paste.sdk.transports import Attempt, host_and_project, transport_class
 from sentry_paste.spool.backlog import Backlog, Result
 from sentry_paste.spool.backoff import LONGEST_LIVE, Backoff

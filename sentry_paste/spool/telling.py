@@ -6,7 +6,7 @@ import time
 from collections import Counter
 from pathlib import Path
 
-from sentry_paste.telling import warn
+from sentry_paste.sdk.failures import warn
 
 # Seconds between two warnings of what happens again and again.
 _TELL_AGAIN = 60.0

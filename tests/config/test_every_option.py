@@ -7,7 +7,7 @@ import pytest
 import sentry_sdk
 
 from sentry_paste import ConfigError, sdk
-from sentry_paste.client import registry
+from sentry_paste.client.registry import registry
 from sentry_paste.config import kinds, references
 from sentry_paste.config.options import options
 

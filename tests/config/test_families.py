@@ -7,7 +7,7 @@ from sentry_paste import ConfigError, SentryMiddleware
 from sentry_paste.config import read_ini
 from sentry_paste.config.families import DATA_COLLECTION
 
-from wsgi import call
+from wsgi_calls import call
 
 STREAMS = hasattr(sentry_sdk, "traces")
 

@@ -10,7 +10,7 @@ from sentry_sdk.integrations import logging as sdk_logging
 from sentry_paste import ConfigError, SentryMiddleware
 from sentry_paste.config import read_ini
 
-from wsgi import call
+from wsgi_calls import call
 
 
 def read(base="", **options):

@@ -3,8 +3,8 @@
 import pytest
 
 from sentry_paste import ConfigError
-from sentry_paste.check import check
-from sentry_paste.checktext import report_text
+from sentry_paste.cli.check.report import check
+from sentry_paste.cli.check.text import report_text
 from sentry_paste.inbox import main
 from sentry_paste.spool import Spool
 

@@ -16,7 +16,7 @@ from sentry_paste.redaction.appearance import looks_secret, without_addresses
 from sentry_paste.redaction.names import FILTERED
 from sentry_paste.redaction.payloads import clean_event, clean_item
 
-from wsgi import environ_of
+from wsgi_calls import environ_of
 
 COMMON = '%(h)s %(l)s %(u)s %(t)s "%(r)s" %(s)s %(b)s "%(f)s" "%(a)s"'
 PERSONAL = {

@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from sentry_paste import SentryMiddleware
 from sentry_paste.testing import CapturedEnvelopes, MemoryTransport
 
-from wsgi import call, environ_of
+from wsgi_calls import call, environ_of
 
 DOCS = Path(__file__).parent.parent.parent / "docs"
 PAGE = (DOCS / "privacy.rst").read_text(encoding="utf-8")

@@ -10,7 +10,7 @@ import pytest
 import sentry_sdk
 from webtest import TestApp
 
-from sentry_paste.client import registry
+from sentry_paste.client.registry import registry
 from sentry_paste.redaction.names import FILTERED
 
 import apps

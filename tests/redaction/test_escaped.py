@@ -15,7 +15,7 @@ from sentry_paste.redaction.names import FILTERED, Names
 from sentry_paste.redaction.texts import clean_text, clean_texts
 from sentry_paste.testing import capture_envelopes
 
-from wsgi import call, environ_of
+from wsgi_calls import call, environ_of
 
 NAMES = Names()
 

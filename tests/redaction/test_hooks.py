@@ -12,12 +12,12 @@ from canary_request import Planted
 from webtest import TestApp
 
 from sentry_paste import SentryMiddleware
-from sentry_paste.client import registry
+from sentry_paste.client.registry import registry
 from sentry_paste.redaction import Matcher
 from sentry_paste.redaction.names import FILTERED
 from sentry_paste.testing import capture_envelopes
 
-from wsgi import call, environ_of
+from wsgi_calls import call, environ_of
 
 SECRET = "q8fh23fh28hf2"
 

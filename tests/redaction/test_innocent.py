@@ -16,7 +16,7 @@ from sentry_paste import SentryMiddleware
 from sentry_paste.redaction.names import FILTERED
 from sentry_paste.testing import capture_envelopes
 
-from wsgi import call, environ_of
+from wsgi_calls import call, environ_of
 
 PAGE = (Path(__file__).parent.parent.parent / "docs" / "privacy.rst").read_text(encoding="utf-8")
 #: Of a hundred texts that hold no secret, so many may be taken for one.

@@ -13,12 +13,12 @@ from shapes import CONTEXTS, Ordinary, Personal
 from webtest import TestApp
 
 from sentry_paste import ConfigError, SentryMiddleware
-from sentry_paste.client import registry
+from sentry_paste.client.registry import registry
 from sentry_paste.config.own_options import PATTERNS
 from sentry_paste.redaction.names import FILTERED
 from sentry_paste.redaction.patterns import NAMES, Patterns
 
-from wsgi import call, environ_of
+from wsgi_calls import call, environ_of
 
 ALL = Patterns(NAMES)
 STREAMS = hasattr(sentry_sdk, "traces")

@@ -12,7 +12,7 @@ from sentry_paste.redaction import Names, Redaction
 from sentry_paste.redaction.sizes import MOST, keep_event_small, keep_item_small
 from sentry_paste.testing import capture_envelopes
 
-from wsgi import call
+from wsgi_calls import call
 
 
 def event_of(frames, **more):

@@ -17,14 +17,14 @@ import pytest
 from sentry_sdk.envelope import Envelope
 
 import sentry_paste
-from sentry_paste.cli import main
-from sentry_paste.console import age_text, state_text
-from sentry_paste.progress import Meter, bar, progress_text
+from sentry_paste.cli.main import main
+from sentry_paste.cli.progress import Meter, bar, progress_text
+from sentry_paste.cli.spool.contents import age_text, state_text
+from sentry_paste.cli.spool.courier import Courier
+from sentry_paste.cli.spool.sending import MOST_WAIT, Progress, Sending
+from sentry_paste.cli.spool.survey import survey
 from sentry_paste.spool import Spool
 from sentry_paste.spool.backlog import Result
-from sentry_paste.spool.commands.courier import Courier
-from sentry_paste.spool.commands.sending import MOST_WAIT, Progress, Sending
-from sentry_paste.spool.commands.survey import survey
 from sentry_paste.spool.destinations import note_destination
 from sentry_paste.spool.names import destination_of
 from sentry_paste.spool.owner import Owner, current
@@ -403,7 +403,7 @@ import sys, time
 sys.path[:0] = [{tests!r}]
 from sentry_paste import SentryMiddleware
 import apps
-from wsgi import call, environ_of
+from wsgi_calls import call, environ_of
 options = dict(dsn={dsn!r}, spool_dir={spool!r}, auto_session_tracking=False)
 app = SentryMiddleware(apps.by_path, **options)
 for _ in range(40):

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sentry_sdk.envelope import Envelope, Item
 
-from sentry_paste.client import registry
+from sentry_paste.client.registry import registry
 from sentry_paste.spool import Spool
 from sentry_paste.spool import backlog as backlog_module
 from sentry_paste.spool.bounds import Bounds
@@ -21,7 +21,7 @@ from sentry_paste.spool.telling import Teller
 
 import faulty
 from faulty import Answer
-from wsgi import call, environ_of
+from wsgi_calls import call, environ_of
 
 INI = """
     [pipeline:main]

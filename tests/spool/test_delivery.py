@@ -17,7 +17,7 @@ import sentry_sdk
 from sentry_sdk.envelope import Envelope, Item
 from webtest import TestApp
 
-from sentry_paste.client import registry
+from sentry_paste.client.registry import registry
 from sentry_paste.spool import Spool, delivery
 from sentry_paste.spool import backlog as backlog_module
 from sentry_paste.spool.bounds import Bounds
@@ -943,7 +943,7 @@ FORKING = """
 import os, sys, time
 import sentry_sdk
 from paste.deploy import loadapp
-from wsgi import call, environ_of
+from wsgi_calls import call, environ_of
 
 app = loadapp("config:" + sys.argv[1])
 for number in range(10):

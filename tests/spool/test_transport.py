@@ -9,7 +9,7 @@ from sentry_paste import SentryMiddleware
 from sentry_paste.spool import Spool, read_contents
 
 import apps
-from wsgi import call, environ_of
+from wsgi_calls import call, environ_of
 
 
 @pytest.fixture

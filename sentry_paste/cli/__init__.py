@@ -1,0 +1,1 @@
+"""The command line: ``sentry-paste check``, ``send-test``, ``sample`` and ``spool``."""

@@ -1,0 +1,266 @@
+"""What ``check`` found, as text for a terminal."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+
+from sentry_paste.cli.check.effective import Value
+from sentry_paste.cli.check.placement import meant_as_sentry
+from sentry_paste.cli.check.report import Filter, Report
+from sentry_paste.cli.check.structure import INCLUDES, SCRIPT, Layer, Structure
+from sentry_paste.cli.terminal import clean, wrapped
+
+# How wide the column of values gets; a longer value pushes its origin out.
+_VALUE_WIDTH = 44
+# How narrow the one of names is, and how wide it gets.
+_NAME_WIDTH = 22, 40
+
+_COLOURS = {"bold": "1", "red": "31", "green": "32", "yellow": "33", "faint": "2"}
+_OF_SEVERITY = {"high": "red", "medium": "yellow", "low": "bold"}
+
+_STARTED_FIRST = (
+    "Sentry is started before the app is made: what the app reports while it starts is sent, and so is an "
+    "exception that ends the process."
+)
+_START_UP = {
+    "composite": "A crash of the app's factory is reported: Sentry is started first, and loads the app.",
+    "filter-with": _STARTED_FIRST,
+    SCRIPT: "CKAN reads this file by itself: Sentry stands where your wsgi.py puts it around the app, with "
+    "these options. A crash of CKAN's factory is not reported.",
+    INCLUDES: "Sentry is started where the app's configuration includes it: what goes wrong before "
+    "is not reported, and an exception that ends the process after it is.",
+    "other composite": "Whether a crash of the app's factory is reported depends on {placed_in}.",
+}
+_READS_ITSELF = (
+    "CKAN reads this file by itself, without PasteDeploy: a filter in it does nothing. Your wsgi.py puts "
+    "SentryMiddleware around the app (the documentation shows it under A plain WSGI script, CKAN); its "
+    "options can stand here:"
+)
+_APP_ALONE = (
+    "The app stands alone: with nowhere to report to there is no filter, unless the app or another filter "
+    "has started a Sentry client by then."
+)
+
+
+def report_text(report: Report, *, colour: bool = False) -> str:
+    """Return a report for reading.
+
+    Args:
+        report: of an ini.
+        colour: whether the text has ANSI colours.
+    """
+    return "\n".join(_Text(colour).report(report)).rstrip()
+
+
+class _Text:
+    def __init__(self, colour: bool) -> None:
+        self._colour = colour
+
+    def _paint(self, text: str, colour: str) -> str:
+        return f"\x1b[{_COLOURS[colour]}m{text}\x1b[0m" if self._colour else text
+
+    def _title(self, text: str) -> str:
+        return self._paint(text, "bold")
+
+    def report(self, report: Report) -> Iterator[str]:
+        yield self._title(f"{clean(report.path)}, {report.name}")
+        yield ""
+        yield from self._structure(report)
+        if not report.structure.root.has_sentry:
+            yield from self._no_sentry(report)
+        for found in report.filters:
+            yield from self._filter(found, report.structure)
+        yield from self._warnings(report)
+
+    def _structure(self, report: Report) -> Iterator[str]:
+        yield self._title("From the outermost to the app")
+        rows = list(_Rows(report.structure.path).of("", report.structure.root, 0, False))
+        width = max(len(name) for _, name, _ in rows)
+        for state, name, rest in rows:
+            colour = {"SENTRY": "green", "no Sentry": "red", "outside": "yellow"}.get(state, "faint")
+            yield f"  {self._paint(f'{state:<9}', colour)}  {name:<{width}}  {clean(rest)}".rstrip()
+        # What was meant to be ours is told below, and does matter.
+        meant = None if report.structure.root.has_sentry else meant_as_sentry(report.structure)
+        layers = [layer for _, layer in report.structure.root.walk() if layer is not meant]
+        missing = dict.fromkeys(layer.missing for layer in layers if layer.missing)
+        if missing:
+            names = ", ".join(missing)
+            are = "is" if len(missing) == 1 else "are"
+            yield from wrapped(f"{names} {are} not installed here. That does not matter for this check.")
+        yield ""
+
+    def _no_sentry(self, report: Report) -> Iterator[str]:
+        if report.structure.is_inbox:
+            yield from wrapped("There is only the inbox here, which needs no Sentry around it.", "")
+            yield ""
+            return
+        if report.structure.reads_itself:
+            yield self._paint("Sentry is not there", "red") + ": nothing is reported."
+            yield ""
+            yield from wrapped(_READS_ITSELF, "")
+            yield from ("", f"  [{report.structure.section}]", "  sentry.dsn = ${SENTRY_DSN}", "")
+            return
+        section = report.structure.outermost
+        filters = [name.partition(":")[2] for name in report.unused if name.startswith("filter:")]
+        yield self._paint("Sentry is not there", "red") + ": nothing is reported. Write"
+        yield ""
+        meant = None if filters else meant_as_sentry(report.structure)
+        if meant is not None:
+            yield from _in_place_of(meant)
+            return
+        taken = any(layer.section == "filter:sentry" for _, layer in report.structure.root.walk())
+        name = filters[0] if filters else "sentry_paste" if taken else "sentry"
+        if not filters:
+            yield from (f"  [filter:{name}]", "  use = egg:sentry_paste", "  dsn = ${SENTRY_DSN}", "")
+        is_pipeline = section.startswith("pipeline:")
+        yield f"  [{section}]"
+        yield f"  pipeline = {name} ..." if is_pipeline else f"  filter-with = {name}"
+        yield ""
+        if filters:
+            yield from wrapped(f"[filter:{name}] is in the file, but nothing here uses it.", "")
+        if is_pipeline:
+            yield from wrapped(f"In the last line, {name} stands before what [{section}] has already.", "")
+        else:
+            yield from wrapped(f"The last line is added to what [{section}] has already.", "")
+        yield ""
+
+    def _filter(self, found: Filter, structure: Structure) -> Iterator[str]:
+        if found.mistake:
+            yield self._paint(f"{found.title} stops the start", "red")
+            yield from (f"  {clean(line)}" for line in str(found.mistake).splitlines())
+            yield ""
+            return
+        yield self._title(f"{found.title} at start-up")
+        yield from self._start_up(found, structure)
+        yield ""
+        yield self._title(f"{found.title} options")
+        yield from _table(found.values)
+        if found.reached:
+            yield "  The DSN's host can be reached from here."
+        yield ""
+        yield self._title(f"{found.title} integrations")
+        yield from wrapped(_integrations(found))
+        yield ""
+
+    def _start_up(self, found: Filter, structure: Structure) -> Iterator[str]:
+        layer = found.layer
+        told = _START_UP.get(layer.placed) if found.reports else _APP_ALONE
+        if structure.is_inside_sentry(layer):
+            told = "It stands inside another Sentry: see there."
+        if told:
+            yield from wrapped(told.format(placed_in=f"[{layer.placed_in}]"))
+            return
+        told = (
+            f"A crash of the app's factory is not reported: [{layer.placed_in}] makes the app before Sentry."
+        )
+        if structure.is_caught(layer):
+            yield from wrapped(told)
+            return
+        yield from wrapped(f"{told} To start Sentry first, write")
+        yield ""
+        yield from (f"    {line}".rstrip() for line in _started_first(layer))
+
+    def _warnings(self, report: Report) -> Iterator[str]:
+        if not report.warnings:
+            if report.filters and not any(found.mistake for found in report.filters):
+                yield self._paint("No warnings.", "green")
+            return
+        count = len(report.warnings)
+        yield self._title("1 warning" if count == 1 else f"{count} warnings")
+        for warning in report.warnings:
+            label = self._paint(f"{warning.severity:<6}", _OF_SEVERITY[warning.severity])
+            first, *more = wrapped(clean(warning.text), " " * 10)
+            yield f"  {label}  {first.strip()}"
+            yield from more
+
+
+class _Rows:
+    """State, name and the rest of a line for everything in an ini.
+
+    Args:
+        path: of the ini; what stands in another one is told with that one's name.
+    """
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._told: set[tuple[bool, str, str]] = set()
+
+    def of(self, key: str, layer: Layer, depth: int, covered: bool) -> Iterator[tuple[str, str, str]]:
+        """Yield the rows of a layer and of all in it; a composite that is told already is not told again.
+
+        Args:
+            key: what it is mounted at, in a composite.
+            layer: what is told.
+            depth: in how many composites it stands.
+            covered: whether Sentry stands around it.
+        """
+        if key and layer.kind in ("filter", "sentry"):
+            yield "", "  " * depth + clean(key), ""
+            key, depth = "", depth + 1
+        identity = (covered, layer.path, layer.section)
+        again = layer.kind == "composite" and identity in self._told
+        self._told.add(identity)
+        name = "  " * depth + (f"{key}  {layer.name}" if key else layer.name)
+        rest = [
+            layer.spec if layer.spec != layer.name else "",
+            os.path.basename(layer.path) if layer.path != self._path else "",
+            "as above" if again else "",
+        ]
+        yield _state(layer, covered), clean(name), ", ".join(filter(None, rest))
+        for inner_key, inner in () if again else layer.inner:
+            inner_depth = depth + 1 if layer.kind == "composite" else depth
+            yield from self.of(inner_key, inner, inner_depth, covered or layer.is_sentry)
+
+
+def _state(layer: Layer, covered: bool) -> str:
+    if layer.is_sentry:
+        return "SENTRY"
+    if covered:
+        return "covered"
+    return "outside" if layer.has_sentry else "no Sentry"
+
+
+def _table(values: Sequence[Value]) -> Iterator[str]:
+    least, most = _NAME_WIDTH
+    width = max([least, *(len(value.name) for value in values if len(value.name) <= most)])
+    for value in values:
+        yield f"  {clean(value.name):<{width}}  {clean(value.text):<{_VALUE_WIDTH}}  {value.origin}"
+
+
+def _integrations(found: Filter) -> str:
+    if found.integrations is None:
+        return "None: with nowhere to report to, there is no client. The app's own is used where it has one."
+    return ", ".join(found.integrations) or "None."
+
+
+def _in_place_of(meant: Layer) -> Iterator[str]:
+    """Yield what makes ours of a filter that is not."""
+    if meant.section:
+        yield f"  [{clean(meant.section)}]"
+    yield f"  {'use = ' if meant.section else ''}egg:sentry_paste"
+    yield ""
+    yield from wrapped(f"in place of {clean(meant.spec)}, which is another filter.", "")
+    yield ""
+
+
+def _started_first(layer: Layer) -> Iterator[str]:
+    """Yield the lines that have Sentry started before the app."""
+    if layer.placed == "filter-app":
+        name = layer.placed_in.partition(":")[2]
+        app = layer.inner[0][1]
+        yield f"[composite:{name}]             in place of [{layer.placed_in}]"
+        yield f"app = {_reference(app)}".ljust(30) + " in place of next"
+        return
+    # Not filter-with, with which PasteDeploy takes a pipeline for a filter (_FilterWith.invoke).
+    name = layer.placed_in.partition(":")[2]
+    yield f"[composite:{name}]".ljust(30) + f" in place of [{layer.placed_in}]"
+    yield "use = egg:sentry_paste".ljust(30) + " and the options of the filter"
+    yield f"app = {name}-app"
+    yield ""
+    yield f"[pipeline:{name}-app]"
+    yield f"pipeline = {' '.join(word for word in layer.pipeline if word != layer.name)}"
+
+
+def _reference(layer: Layer) -> str:
+    return layer.placed_in.partition(":")[2] if layer.placed_in else layer.name

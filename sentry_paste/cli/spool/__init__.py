@@ -1,0 +1,1 @@
+"""``sentry-paste spool``: lists, shows, sends and deletes what waits in a spool directory."""

@@ -1,0 +1,1 @@
+"""From settings to clients of the SDK."""

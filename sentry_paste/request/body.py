@@ -1,0 +1,228 @@
+"""Response bodies: what the server gets in place of what the app returned.
+
+A list stays a list with a length, a file wrapper stays what it is, and anything
+else is iterated in the request's context. The request is finished when the body
+has been sent, once: in ``close()``, which PEP 3333 has every server call; at
+exhaustion, where nothing of the app's is left to run; or when a body that was
+never closed is collected, at the latest with the next request.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from functools import partial
+from time import monotonic
+from types import GeneratorType
+from typing import Any
+
+from sentry_paste.request.contexts import is_context_in_use
+from sentry_paste.request.lifecycle import NEVER, Lifecycle
+
+
+def wrap(body: Any, lifecycle: Lifecycle, file_wrapper: Any) -> Any:
+    """Return what the server is to get for an app's body.
+
+    Args:
+        body: what the app returned.
+        lifecycle: of the request.
+        file_wrapper: ``wsgi.file_wrapper`` of the environ as the server made it, or None.
+    """
+    cls = type(body)
+    if cls is list or cls is tuple or _is_plain_list(body):
+        return ListBody(body, lifecycle)
+    if isinstance(body, (bytes, str)) or (file_wrapper is not None and is_file(body, file_wrapper)):
+        # Servers send these as a whole: gunicorn, waitress and wsgiref ask for their wrapper's class,
+        # uWSGI for the very object, to use sendfile.
+        lifecycle.finish()
+        return body
+    if hasattr(cls, "__len__"):
+        return SizedBody(body, lifecycle)
+    if lifecycle.has_error_page:
+        return PagedBody(body, lifecycle)
+    # Generators and the like have no attributes that anybody could look for.
+    return (Stream if cls.__module__ == "builtins" else Body)(body, lifecycle)
+
+
+def is_file(body: Any, file_wrapper: Any) -> bool:
+    """Tell whether a server would send a body as a file.
+
+    Args:
+        body: what the app returned.
+        file_wrapper: the server's ``wsgi.file_wrapper``.
+    """
+    try:
+        return isinstance(body, file_wrapper)
+    except TypeError:
+        # uWSGI's and mod_wsgi's are functions; what they return has one of these.
+        return hasattr(body, "fileno") or hasattr(body, "filelike")
+
+
+def _is_plain_list(body: Any) -> bool:
+    """Tell whether a body is of a subclass that is iterated as a list is, with no ``close()`` of its own."""
+    return (
+        isinstance(body, (list, tuple))
+        and type(body).__iter__ in (list.__iter__, tuple.__iter__)
+        and not hasattr(body, "close")
+    )
+
+
+class ListBody(list[Any]):
+    """The chunks of a list or tuple; finishes the request when it is closed.
+
+    Args:
+        chunks: the app's list.
+        lifecycle: of the request.
+    """
+
+    __slots__ = ("_lifecycle",)
+
+    def __init__(self, chunks: Iterable[Any], lifecycle: Lifecycle) -> None:
+        super().__init__(chunks)
+        self._lifecycle = lifecycle
+
+    def close(self) -> None:
+        """Finish the request: its last byte has been sent."""
+        self._lifecycle.finish()
+
+    def __del__(self) -> None:
+        self._lifecycle.abandon()
+
+
+class Stream:
+    """An iterable of the app's, iterated in the request's context.
+
+    It has no ``__getattr__``, which would make each look at a slot three times as slow.
+
+    Args:
+        body: what the app returned.
+        lifecycle: of the request.
+    """
+
+    __slots__ = ("_body", "_due", "_iterator", "_lifecycle", "_run")
+
+    def __init__(self, body: Any, lifecycle: Lifecycle) -> None:
+        self._body = body
+        self._lifecycle = lifecycle
+        self._run = lifecycle.run
+        # When something is due; not before the first chunk, which is not kept waiting for it.
+        self._due = NEVER
+        self._iterator: Any = None
+
+    def __iter__(self) -> Iterator[Any]:
+        # Each time anew: what the app returned may be an iterable that begins again.
+        try:
+            self._iterator = self._lifecycle.run(iter, self._body)
+        except BaseException as error:
+            self._lifecycle.capture(error)
+            raise
+        return self
+
+    def __next__(self) -> Any:
+        if self._iterator is None:
+            iter(self)
+        if self._due < NEVER and monotonic() > self._due:
+            self._due = self._lifecycle.do_what_is_due()
+        try:
+            try:
+                chunk = self._run(next, self._iterator)
+                if self._due is NEVER:
+                    self._due = self._lifecycle.due
+                return chunk
+            except RuntimeError as error:
+                if not is_context_in_use(error):
+                    raise
+            return self._lifecycle.run_anyway(partial(next, self._iterator))
+        except StopIteration:
+            self._end()
+            raise
+        except BaseException as error:
+            self._failed(error)
+            raise
+
+    def _failed(self, error: BaseException) -> None:
+        self._lifecycle.capture(error)
+        self._end()
+
+    def _end(self) -> None:
+        """Finish, unless the app's ``close()`` is still to run, with what it may raise."""
+        if type(self._body) is GeneratorType or not hasattr(self._body, "close"):
+            self._lifecycle.finish()
+
+    def close(self) -> None:
+        """Close the app's body, where it can be closed, and finish the request."""
+        try:
+            close = getattr(self._body, "close", None)
+            if close is not None:
+                self._lifecycle.run_anyway(close)
+        except BaseException as error:
+            self._lifecycle.capture(error)
+            raise
+        finally:
+            self._lifecycle.finish()
+
+    def __del__(self) -> None:
+        self._lifecycle.abandon()
+
+
+class Body(Stream):
+    """A ``Stream`` with the attributes of what the app returned: an outer middleware may look for them."""
+
+    __slots__ = ()
+
+    def __getattr__(self, name: str) -> Any:
+        if name in Stream.__slots__:  # a copy has nothing yet
+            raise AttributeError(name)
+        return getattr(self._body, name)
+
+
+class PagedBody(Body):
+    """A ``Body`` that ends as the error page where it fails before its first byte."""
+
+    __slots__ = ("_has_begun", "_page")
+
+    def __init__(self, body: Any, lifecycle: Lifecycle) -> None:
+        super().__init__(body, lifecycle)
+        self._has_begun = False
+        self._page: Iterator[bytes] | None = None
+
+    def __iter__(self) -> Iterator[Any]:
+        try:
+            return super().__iter__()
+        except Exception as error:
+            self._page = self._page_for(error)
+            if self._page is None:
+                raise
+            return self
+
+    def __next__(self) -> Any:
+        if self._page is not None:
+            return next(self._page)
+        try:
+            chunk = super().__next__()
+        except StopIteration:
+            raise
+        except BaseException:
+            if self._page is None:
+                raise
+            return next(self._page)
+        # An empty chunk sends no headers (PEP 3333).
+        self._has_begun = self._has_begun or bool(chunk)
+        return chunk
+
+    def _failed(self, error: BaseException) -> None:
+        self._lifecycle.capture(error)
+        self._page = self._page_for(error)
+        self._end()
+
+    def _page_for(self, error: BaseException) -> Iterator[bytes] | None:
+        page = None if self._has_begun else self._lifecycle.page_for(error)
+        return None if page is None else iter(page)
+
+
+class SizedBody(Body):
+    """A ``Body`` whose length the server can ask for."""
+
+    __slots__ = ()
+
+    def __len__(self) -> int:
+        return len(self._body)

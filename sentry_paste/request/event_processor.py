@@ -1,0 +1,249 @@
+"""What every event of a request is given: the request, its name, its user."""
+
+from __future__ import annotations
+
+from collections import deque
+from contextlib import suppress
+from typing import Any
+
+import sentry_sdk
+
+from sentry_paste import sdk
+from sentry_paste.redaction import HasSecrets, Matcher, Secret, values
+from sentry_paste.redaction.names import NOTED_USER
+from sentry_paste.request.plan import Plan
+from sentry_paste.request.retries import is_retried
+from sentry_paste.wsgi.environ import METHOD, address_of, headers_of, native, path_of, url_of
+from sentry_paste.wsgi.forwarded import Forwarded
+from sentry_paste.wsgi.naming import CUSTOM, URL, default_name, framework_name
+
+#: The first entry of a fingerprint that is to be completed by the transaction's name.
+FAILED_STATUS = "failed-status"
+
+
+class RequestData(HasSecrets):
+    """The event processor of a request.
+
+    Args:
+        strings: the snapshot of the environ.
+        environ: until the request is over, for what the app's framework leaves there; let go of then, so
+            that no event processor keeps a request's objects alive. None if it is over.
+        name: of a rule of the ini, None where none matches.
+        plan: of the filter.
+        name_left: what a framework calls the request, None where it does not say.
+
+    Attributes:
+        response_headers: None while the response has not started.
+        inner: the texts of the environs of requests within this one.
+    """
+
+    __slots__ = (
+        "_added",
+        "_environ",
+        "_matcher",
+        "_name_left",
+        "_plan",
+        "_remote_user",
+        "_secrets",
+        "_seen",
+        "_sought",
+        "_users",
+        "inner",
+        "reported",
+        "response_headers",
+        "rule",
+        "strings",
+    )
+
+    def __init__(
+        self,
+        strings: dict[str, str],
+        environ: dict[str, Any] | None,
+        name: str | None,
+        plan: Plan,
+        name_left: tuple[str, str] | None,
+    ) -> None:
+        self.strings = strings
+        self._environ = environ
+        #: The name that a rule of the ini gives, None where none matches.
+        self.rule = name
+        self._plan = plan
+        self._name_left = name_left
+        self._remote_user: Any = None
+        #: Whether an error has been captured in the request.
+        self.reported = False
+        # Made with the first error: a healthy request has none.
+        self._seen: deque[BaseException] | None = None
+        self._users: tuple[str, ...] = ()
+        self.response_headers: Any = None
+        self.inner: list[dict[str, str]] = []
+        self._added: dict[str, str] = {}
+        # Made with the first event.
+        self._matcher: Matcher | None = None
+        self._secrets: set[Secret] = set()
+        self._sought: Any = None
+
+    def close(self) -> None:
+        """Keep what the app has left in the environ; let go of that, and of all errors with their frames."""
+        environ, self._environ = self._environ, None
+        self._seen = None
+        if environ is not None:
+            self._remote_user = _name_of_user(environ)
+            with suppress(Exception):  # a mapping of the app's
+                self._users = values.of_environ(environ, self._plan.secret_names)
+            self._added = self._added_to(environ)
+            self._name_left = framework_name(environ) or self._name_left
+
+    def started(self, headers: Any, name_left: tuple[str, str] | None) -> None:
+        """Note the start of the response.
+
+        Args:
+            headers: of the response.
+            name_left: what a framework calls the request.
+        """
+        self.response_headers, self._name_left = headers, name_left or self._name_left
+
+    def matcher(self) -> Matcher:
+        """Return the secrets of the request as it came, its user's names and its response's cookies."""
+        names, environ = self._plan.secret_names, self._environ
+        users, added = self._users, self._added
+        if environ is not None:
+            users, added = values.of_environ(environ, names), self._added_to(environ)
+        sought = (users, tuple(values.cookies_of(self.response_headers)), added, len(self.inner))
+        if self._matcher is None:
+            self._secrets = values.of_request(self.strings, names)
+        if self._matcher is None or sought != self._sought:
+            self._sought = sought
+            found = self._secrets.union(values.of_users(users), values.of_cookies(sought[1]))
+            for strings in filter(None, (added, *self.inner)):
+                found |= values.of_request(strings, names)
+            self._matcher = Matcher(found)
+        return self._matcher
+
+    def _added_to(self, environ: dict[str, Any]) -> dict[str, str]:
+        """Return the headers that somebody has put into the environ since: keystone's middleware, say."""
+        before = self.strings.get
+        return {
+            key: value
+            for key, value in environ.items()
+            if value is not before(key)
+            and isinstance(value, str)
+            and key.startswith("HTTP_")
+            and value != before(key)
+        }
+
+    @property
+    def plan(self) -> Plan:
+        """Return the plan of the filter that the request goes through."""
+        return self._plan
+
+    def forwarded(self) -> Forwarded:
+        """Return what trusted proxies say."""
+        return Forwarded(self.strings, self._plan.settings.trusted_proxy_count)
+
+    def better_name(self) -> tuple[str, str] | None:
+        """Return a name with its source, from a rule or a framework, None where the path is all there is."""
+        if self.rule is not None:
+            return self.rule, CUSTOM
+        return (framework_name(self._environ) if self._environ is not None else None) or self._name_left
+
+    def process(self, event: Any, hint: Any) -> Any:
+        """Add name, request and, where the client may send it, the user to an event.
+
+        Args:
+            event: of the SDK.
+            hint: of the SDK.
+        """
+        exc_info = (hint or {}).get("exc_info")
+        if exc_info and self._is_repeated(exc_info[1]):
+            return None
+        if exc_info or event.get("level") in ("error", "fatal"):
+            self.reported = True
+        # What goes wrong below leaves what was set above: an event with half its request is worth more
+        # than none.
+        _drop_context_of_pyramid(event)
+        self._add_name(event)
+        self._add_request(event)
+        if sdk.sends_user_info(sentry_sdk.get_client().options):
+            self._add_user(event)
+        return event
+
+    def _is_repeated(self, error: BaseException) -> bool:
+        """Tell whether an error is to be reported later, or has been: the SDK knows the last one only."""
+        if (
+            self._environ is not None
+            and "retry.attempts" in self._environ
+            and is_retried(self._environ, error)
+        ):
+            return True
+        if self._seen is None:
+            self._seen = deque(maxlen=8)  # a few: a stream can raise and catch for hours
+        if any(seen is error for seen in self._seen):
+            return True
+        self._seen.append(error)
+        return False
+
+    def _add_name(self, event: Any) -> None:
+        found = self.better_name()
+        source = (event.get("transaction_info") or {}).get("source")
+        # A rule wins over what an integration says, and that over what we find ourselves.
+        if found is not None and (found[1] == CUSTOM or (source in (None, URL) and self._is_default(event))):
+            event["transaction"], event["transaction_info"] = found[0], {"source": found[1]}
+        fingerprint = event.get("fingerprint")
+        if isinstance(fingerprint, list) and fingerprint[:1] == [FAILED_STATUS]:
+            event["fingerprint"] = [*fingerprint, str(event.get("transaction"))]
+
+    def _is_default(self, event: Any) -> bool:
+        return event.get("transaction") in (None, default_name(self.strings, path_of(self.strings)))
+
+    def _add_request(self, event: Any) -> None:
+        strings, options = self.strings, sentry_sdk.get_client().options
+        request = event.setdefault("request", {})
+        request["url"] = url_of(strings, self.forwarded())
+        method = strings.get("REQUEST_METHOD", "").upper()
+        if METHOD.fullmatch(method):
+            request["method"] = method
+        names = ["SERVER_NAME", "SERVER_PORT"] + (["REMOTE_ADDR"] if sdk.sends_user_info(options) else [])
+        request["env"] = {name: native(strings[name]) for name in names if name in strings}
+        request["headers"] = sdk.filter_headers(headers_of(strings))
+        query = strings.get("QUERY_STRING", "")
+        if query:
+            request["query_string"] = sdk.filter_query(native(query), options)
+
+    def _add_user(self, event: Any) -> None:
+        user = event.get("user") or {}
+        address = address_of(self.strings, self.forwarded())
+        name = self._remote_user if self._environ is None else _name_of_user(self._environ)
+        if address:
+            user.setdefault("ip_address", address)
+        if isinstance(name, str) and name:
+            user.setdefault("username", native(name))
+        if user:
+            event["user"] = user
+
+
+def _name_of_user(environ: dict[str, Any]) -> Any:
+    noted = environ.get(NOTED_USER) or {}
+    return environ.get("REMOTE_USER") or noted.get("username")
+
+
+def _drop_context_of_pyramid(event: Any) -> None:
+    """Drop the HTTPNotFound that Pyramid's exception tween puts into the context of every crash.
+
+    It looks for an exception view, and raises the crash again while it handles that there is none
+    (``pyramid.tweens._error_handler``): the app has raised one error, not two.
+    """
+    values = (event.get("exception") or {}).get("values")
+    if not isinstance(values, list) or len(values) < 2:
+        return
+    kept = [value for value in values if not _is_of_the_tween(value)]
+    if kept:
+        event["exception"]["values"] = kept
+
+
+def _is_of_the_tween(value: Any) -> bool:
+    if not isinstance(value, dict) or value.get("type") not in ("HTTPNotFound", "PredicateMismatch"):
+        return False
+    frames = (value.get("stacktrace") or {}).get("frames") or [{}]
+    last = frames[-1]
+    return last.get("function") == "invoke_exception_view" and str(last.get("module")).startswith("pyramid.")

@@ -1,0 +1,292 @@
+"""The shared scope and transaction wrapper: what one request opens, captures and finishes.
+
+Each request has a context of its own (``contextvars``), in which the app, its
+body and its ``close()`` run. That keeps the scopes of requests apart wherever and
+in whatever order their bodies are iterated, and needs no clearing up. Nothing
+here raises into the app.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextvars import Context, copy_context
+from functools import partial
+from typing import Any
+
+import sentry_sdk
+
+from sentry_paste import sdk
+from sentry_paste.client.abandoned import finish_abandoned, finish_or_leave
+from sentry_paste.client.server_logs import note_reported
+from sentry_paste.request.contexts import run_anyway
+from sentry_paste.request.error_page import STATUS
+from sentry_paste.request.opening import Opening
+from sentry_paste.request.plan import Plan
+from sentry_paste.sdk.failures import report, tell
+from sentry_paste.wsgi.environ import path_of
+from sentry_paste.wsgi.errors import is_error
+
+# Their frames are left out of stack traces: they tell nothing, and their variables hold the environ.
+_OUR_MODULES = frozenset(
+    {__name__, "sentry_paste.request.body", "sentry_paste.request.contexts", "sentry_paste.middleware"}
+)
+
+#: A time by ``time.monotonic`` that does not come.
+NEVER = float("inf")
+_SOON = 0.0
+
+
+class Lifecycle:
+    """One request, from its first line of app code to the end of its body.
+
+    Args:
+        plan: of the filter.
+
+    Attributes:
+        run: calls a function of the app's, with arguments, in the request's context.
+        due: when there is something to do between two chunks, by ``time.monotonic``.
+    """
+
+    __slots__ = (
+        "_context",
+        "_cut_at",
+        "_error",
+        "_finished",
+        "_of_the_client",
+        "_opening",
+        "_plan",
+        "_start_response",
+        "_wrote",
+        "due",
+        "run",
+    )
+
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
+        self._error: BaseException | None = None
+        self._of_the_client: BaseException | None = None
+        self._finished = False
+        self._wrote = False
+        self.due = NEVER
+
+    def open(self, environ: dict[str, Any], client: Any) -> bool:
+        """Enter a context of the request's own; tell whether that went well.
+
+        Args:
+            environ: as the server made it.
+            client: that captures.
+        """
+        finish_abandoned()
+        plan = self._plan
+        try:
+            facts = plan.facts(client)
+            if facts.last_seen is not None and facts.last_seen.get(None) is not None:
+                sdk.forget_error(client)
+            self._opening = Opening(plan, facts, environ)
+            self._context: Context = copy_context()
+            # The method of the context itself: no frame of ours between the server's and the app's.
+            self.run: Callable[..., Any] = self._context.run
+            if facts.traces:
+                sdk.start_monitor(client)
+                self.due, self._cut_at = _SOON, time.monotonic() + plan.settings.max_transaction_duration
+            self.run(self._opening.enter)
+        except Exception:
+            tell("a request goes unreported")
+            return False
+        return True
+
+    @property
+    def has_error_page(self) -> bool:
+        """Whether a crash is answered with a page of the ini's."""
+        return self._plan.error_page is not None
+
+    def run_anyway(self, function: Callable[[], Any]) -> Any:
+        """Call a function in the request's context, or in a copy while the context is in use.
+
+        Args:
+            function: takes nothing.
+
+        Raises:
+            BaseException: what the function raises.
+        """
+        return run_anyway(self._context, function)
+
+    def watch(self, start_response: Callable[..., Any]) -> Callable[..., Any]:
+        """Return a ``start_response`` that notes the status.
+
+        Args:
+            start_response: the server's.
+        """
+        self._start_response: Any = start_response
+        return self._note_start if self._plan.settings.event_id_header is None else self._start_with_id
+
+    def _start_with_id(self, *args: Any, **kwargs: Any) -> Any:
+        """Start a response with the id of the event that tells why it is one of an error."""
+        try:
+            args, kwargs = self._with_id(*args, **kwargs)
+        except Exception:  # a start_response that is called wrongly: the server says so
+            tell("an error response has no event id")
+        return self._note_start(*args, **kwargs)
+
+    def _with_id(self, *args: Any, **kwargs: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        names = ("status", "response_headers", "exc_info")
+        given = {**dict(zip(names, args)), **kwargs}
+        status, header = _status_code(given["status"]), self._plan.settings.event_id_header
+        if status is None or status < 400:
+            return args, kwargs
+        exc_info = given.get("exc_info")
+        if exc_info and status >= 500 and self._captures_handled(exc_info[1]):
+            # Captured once the server has taken the response, when its headers and status are known.
+            identity: str | None = self._opening.ids().promise_next()
+        else:
+            identity = self._opening.event_id(status)
+        if identity is None or not isinstance(given["response_headers"], list):
+            return args, kwargs
+        # The app's own list is the app's.
+        headers = [*given["response_headers"], (header, identity)]
+        if len(args) > 1:
+            return (args[0], headers, *args[2:]), kwargs
+        return args, {**kwargs, "response_headers": headers}
+
+    def _note_start(self, *args: Any, **kwargs: Any) -> Any:
+        # Whatever way the app calls it, the server's is called the same way: what it accepts is its affair.
+        write = self._start_response(*args, **kwargs)
+        try:
+            status = _status_code(args[0] if args else kwargs.get("status"))
+            headers = args[1] if len(args) > 1 else kwargs.get("response_headers")
+            self._opening.note_start(status, headers)
+            exc_info = args[2] if len(args) > 2 else kwargs.get("exc_info")
+            if exc_info and status is not None and status >= 500:
+                self._capture_handled(exc_info[1])
+        except Exception:
+            tell("a response goes unnoted")
+        return partial(self._write, write)
+
+    def _write(self, write: Callable[[bytes], Any], data: bytes) -> Any:
+        """Write as the server does; where the connection fails there, it is the client's, who went away."""
+        self._wrote = True
+        try:
+            return write(data)
+        except BaseException as error:
+            if isinstance(error, OSError) or type(error).__name__ == "ClientDisconnected":
+                self._of_the_client = error
+            raise
+
+    def _capture_handled(self, error: BaseException) -> None:
+        """Report what the app hands to ``start_response``: the hook of PEP 3333 for error pages."""
+        if self._captures_handled(error):
+            self._error = error
+            self.run_anyway(lambda: self._capture(error, handled=True))
+
+    def _captures_handled(self, error: BaseException) -> bool:
+        return bool(self._plan.settings.capture_start_response_errors) and self._is_news(error)
+
+    def capture(self, error: BaseException) -> None:
+        """Report what the app raised, once, and note that the request failed.
+
+        Args:
+            error: as it was caught; its traceback begins with the frame that caught it.
+        """
+        try:
+            if self._is_news(error):
+                self._error = error
+                self.run_anyway(lambda: self._capture(error, handled=False))
+                note_reported(error)
+            # What is raised into the server it may log, in its own context (waitress and gunicorn do).
+            sdk.remember_error(sentry_sdk.get_client(), error)
+        except Exception:
+            tell("an error goes unreported")
+
+    def _is_news(self, error: BaseException) -> bool:
+        if error is self._of_the_client or error is self._error:
+            return False
+        return is_error(error, self._opening.strings.get("SERVER_PORT", ""))
+
+    def _capture(self, error: BaseException, handled: bool) -> None:
+        traceback = error.__traceback__
+        while traceback is not None and traceback.tb_frame.f_globals.get("__name__") in _OUR_MODULES:
+            traceback = traceback.tb_next
+        mechanism = {"type": "wsgi", "handled": handled}
+        event, hint = sdk.exception_event(error, traceback, sentry_sdk.get_client(), mechanism)
+        identity = self._opening.ids().take()
+        if identity is not None:
+            event["event_id"] = identity
+        sentry_sdk.capture_event(event, hint=hint)
+
+    def page_for(self, error: BaseException) -> list[bytes] | None:
+        """Answer a crash with the ini's error page; None where it has none, or where a response has begun.
+
+        The error is captured already; as no server gets to see it, it is logged.
+
+        Args:
+            error: what the app raised, as it was caught.
+        """
+        page = self._plan.error_page
+        if page is None or self._wrote or not isinstance(error, Exception) or error is self._of_the_client:
+            return None
+        try:
+            environ = self._opening.strings
+            identity = self.run_anyway(lambda: self._opening.event_id(500))
+            headers, body = page.answer(environ, identity)
+            header = self._plan.settings.event_id_header
+            if header is not None and identity is not None:
+                headers.append((header, identity))
+            self._start_response(STATUS, headers, (type(error), error, error.__traceback__))
+            self._opening.note_start(500, headers)
+        except Exception:  # the server has sent headers, or takes no exc_info: the crash is its to answer
+            return None
+        report("%s %r crashed", environ.get("REQUEST_METHOD"), path_of(environ), error=error)
+        return body
+
+    def do_what_is_due(self) -> float:
+        """Begin the trace of a response that goes on after its first chunk, or end one that takes too long.
+
+        Begun at the end, the traces of many streams that end together would be made at one time, and fill
+        the queue of the SDK's transport.
+
+        Returns:
+            When something is due again.
+        """
+        is_first, self.due = self.due is _SOON, NEVER
+        try:
+            if is_first:
+                self._opening.begin_sampled()
+            if is_first and time.monotonic() <= self._cut_at:
+                self.due = self._cut_at
+            else:
+                # It goes on unmeasured.
+                self.run_anyway(self._opening.cut)
+        except Exception:
+            tell("a transaction goes unreported")
+        return self.due
+
+    def abandon(self) -> None:
+        """Finish a request whose body was dropped, from ``__del__``, now or as soon as that can be done."""
+        if not self._finished:
+            finish_or_leave(self)
+
+    def finish(self) -> None:
+        """End trace and session; every call but the first does nothing."""
+        if self._finished:
+            return
+        self._finished = True
+        opening = self._opening
+        try:
+            if opening.data is not None or not opening.settle_unopened():
+                self.run_anyway(partial(opening.settle, self._error))
+        except Exception:
+            tell("a transaction goes unreported")
+        # The error holds the frames of the app, and with them whatever the request held.
+        self._error = None
+        if opening.status is not None:
+            # The server's, which may hold the body, and with it all of this.
+            self._start_response = None
+
+
+def _status_code(status: Any) -> int | None:
+    """Return the code of a status line such as ``404 Not Found``, None where there is no such line."""
+    try:
+        return int(status[:3])
+    except (TypeError, ValueError):
+        return None

@@ -1,0 +1,198 @@
+"""What is decided at load for all requests of one filter."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from sentry_paste import sdk
+from sentry_paste.client.registry import GuardedClient, secret_names
+from sentry_paste.config import Settings
+from sentry_paste.redaction import Patterns, Redaction
+from sentry_paste.request.error_page import ErrorPage
+from sentry_paste.wsgi.environ import path_of
+from sentry_paste.wsgi.path_rules import PathRules
+
+
+class Facts(NamedTuple):
+    """What a client's options say for all requests.
+
+    Attributes:
+        client: that captures.
+        traces: whether it traces at all.
+        begins_at_once: whether a trace cannot be begun later as of the request's beginning.
+        tracks_sessions: whether requests are sessions.
+        last_seen: what its deduplication remembers, None where it does not.
+    """
+
+    client: Any
+    traces: bool
+    begins_at_once: bool
+    tracks_sessions: bool
+    last_seen: Any
+
+
+class Plan:
+    """The settings of a filter, in the form in which a request looks them up.
+
+    Args:
+        settings: of the filter.
+        client: what captures, None for the client that is active in the request.
+    """
+
+    __slots__ = (
+        "_at_rate",
+        "_facts",
+        "_healthy",
+        "_hooked",
+        "_objects",
+        "_rates",
+        "client",
+        "error_page",
+        "ignored",
+        "names",
+        "patterns",
+        "secret_names",
+        "settings",
+    )
+
+    def __init__(self, settings: Settings, client: Any) -> None:
+        self.settings = settings
+        self.client = client
+        dsn = client.options.get("dsn") if client is not None else None
+        self.error_page = ErrorPage(settings, dsn) if settings.error_page else None
+        self.ignored = PathRules([(glob, True) for glob in settings.ignore_paths])
+        self.names: PathRules[str] = PathRules(settings.transaction_names)
+        self._rates: PathRules[float] = PathRules(settings.traces_sample_rates)
+        self._at_rate: dict[tuple[Any, float], Any] = {}
+        self._hooked: tuple[Any, dict[str, Any]] = (None, {})
+        # The healthy session of a minute, since when and until when.
+        self._healthy: tuple[Any, float, float, Any] = (None, 0.0, 0.0, None)
+        # The environ's keys that hold something other than text, as the first request has them: those of a
+        # server are the same each time.
+        self._objects: tuple[str, ...] | None = None
+        self._facts = Facts(None, False, False, False, None)
+        self.secret_names = (
+            client.redaction.names if isinstance(client, GuardedClient) else secret_names(settings)
+        )
+        self.patterns = Patterns(settings.redact_patterns)
+
+    def is_ignored(self, path: str) -> bool:
+        """Tell whether requests of a path are not measured.
+
+        Args:
+            path: decoded, the script's name included.
+        """
+        return bool(self.ignored) and self.ignored.find(path) is not None
+
+    def is_measured(self, client: Any, strings: Mapping[str, str]) -> bool:
+        """Tell whether a request is to have a trace, sampled or not.
+
+        Args:
+            client: that captures.
+            strings: the texts of a WSGI environ.
+        """
+        return (
+            sdk.traces(client.options)
+            and strings.get("REQUEST_METHOD", "").upper() in self.settings.http_methods_to_capture
+        )
+
+    def facts(self, client: Any) -> Facts:
+        """Return what a client's options say.
+
+        Args:
+            client: that captures.
+        """
+        found = self._facts
+        if found.client is not client:
+            if isinstance(client, GuardedClient):
+                client.begin()
+            options = client.options
+            traces = sdk.traces(options)
+            found = self._facts = Facts(
+                client,
+                traces,
+                traces and not sdk.can_begin_late(options),
+                bool(options.get("release") and options.get("auto_session_tracking")),
+                sdk.last_seen(client),
+            )
+        return found
+
+    def sample_rand(self, strings: Mapping[str, str]) -> float | None:
+        """Return the random number by which a request is sampled, None where that is not ours to choose.
+
+        Args:
+            strings: the texts of a WSGI environ.
+        """
+        return None if sdk.trace_headers(strings) else sdk.new_sample_rand()
+
+    def discards(self, client: Any, strings: Mapping[str, str], sample_rand: float) -> bool:
+        """Tell whether a request's trace is not sampled.
+
+        Args:
+            client: that captures.
+            strings: the texts of a WSGI environ.
+            sample_rand: of the request.
+        """
+        sampled_by = self.client_for(client, path_of(strings)) if self._rates else None
+        return sdk.discards(client, (sampled_by or client).options, sample_rand)
+
+    def drop_objects(self, environ: dict[str, Any]) -> None:
+        """Let go of the input, of sockets and of whatever a server has put there that is no text.
+
+        Args:
+            environ: a copy; it is changed.
+        """
+        if self._objects is None:
+            self._objects = tuple(key for key, value in environ.items() if not isinstance(value, str))
+        for key in self._objects:
+            environ.pop(key, None)
+
+    def count_healthy_session(self, client: Any, begun: int) -> None:
+        """Count a request that went well.
+
+        Args:
+            client: that captures.
+            begun: when, by ``time.perf_counter_ns``.
+        """
+        of, since, until, session = self._healthy
+        if of is not client or not since <= begun < until:
+            started = sdk.wall_clock(begun)
+            since = begun - started % 60 * 1e9
+            session = sdk.healthy_session(client.options, started - started % 60)
+            self._healthy = (client, since, since + 60e9, session)
+        sdk.count_session(client, session)
+
+    def redacting(self, client: Any) -> Any:
+        """Return what an active client of the app's is to be for a request: the same with redaction.
+
+        Args:
+            client: that is active.
+        """
+        if isinstance(client, GuardedClient):
+            return client
+        if sdk.sends_user_info(client.options) and not self.patterns:
+            return client
+        if self._hooked[0] is not client:
+            redaction = Redaction(self.secret_names, self.patterns)
+            redaction.made(client.options)
+            self._hooked = (client, redaction.with_hooks(client.options))
+        return sdk.with_options(client, **self._hooked[1])
+
+    def client_for(self, client: Any, path: str) -> Any | None:
+        """Return the client by whose options a path is sampled, None where no rate is given for it.
+
+        It is the same client with another ``traces_sample_rate``, so that everything else about the decision
+        is the SDK's: what the caller decided is kept, and a ``traces_sampler`` wins.
+
+        Args:
+            client: that captures.
+            path: decoded, the script's name included.
+        """
+        rate = self._rates.find(path) if self._rates else None
+        if rate is None or callable(client.options.get("traces_sampler")):
+            return None
+        found = self._at_rate.get((client, rate))
+        if found is None:
+            found = self._at_rate[client, rate] = sdk.with_options(client, traces_sample_rate=rate)
+        return found

@@ -1,0 +1,1 @@
+"""Pure functions of a WSGI environ, without the SDK."""

@@ -1,0 +1,195 @@
+"""The command line, as a user calls it."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from sentry_paste import SentryMiddleware
+from sentry_paste.cli.main import main
+from sentry_paste.cli.spool.contents import size_text
+from sentry_paste.cli.terminal import clean
+from sentry_paste.config.sample import sample
+from sentry_paste.spool import Spool
+
+from wsgi_calls import call, environ_of
+
+
+def crash(environ, start_response):
+    basket = {"apples": 3}
+    raise ValueError(f"cannot price {basket}")
+
+
+def slow(environ, start_response):
+    import sentry_sdk
+
+    start_response("200 OK", [])
+    with (
+        sentry_sdk.start_span(op="db", name="SELECT * FROM apples"),
+        sentry_sdk.start_span(op="net", name="wait"),
+    ):
+        pass
+    return []
+
+
+@pytest.fixture
+def spool(tmp_path):
+    options = {"spool_dir": str(tmp_path / "spool"), "traces_sample_rate": 1.0, "release": "1.0"}
+    call(SentryMiddleware(crash, **options), environ_of("/shop", QUERY_STRING="page=2"))
+    call(SentryMiddleware(slow, **options), environ_of("/slow"))
+    return Spool(tmp_path / "spool")
+
+
+def test_list_is_a_table_with_the_newest_first(spool, capsys):
+    assert main(["spool", "list", str(spool.directory)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].split() == [
+        *["TIME", "(UTC)", "KIND", "LEVEL", "TITLE", "TRANSACTION"],
+        *["SIZE", "AGE", "STATE", "DESTINATION", "ID"],
+    ]
+    assert [line.split()[2] for line in lines[1:-1]] == ["transaction", "transaction", "error"]
+    assert "ValueError: cannot price {'apples': 3}  GET /shop" in lines[3]
+    assert lines[3].endswith(spool.files("error")[0].id)
+    assert lines[4].startswith("3 files: 3 waiting (")
+
+
+def test_list_of_a_kind_and_of_a_number(spool, capsys):
+    assert main(["spool", "list", str(spool.directory), "--kind", "error"]) == 0
+    assert capsys.readouterr().out.splitlines()[2].startswith("1 file: 1 waiting (")
+    assert main(["spool", "list", str(spool.directory), "--limit", "1"]) == 0
+    assert capsys.readouterr().out.splitlines()[2].startswith("the newest 1 of 3 files: 3 waiting (")
+
+
+def test_show_tells_traceback_request_and_variables(spool, capsys):
+    assert main(["spool", "show", str(spool.directory), spool.files("error")[0].id[:8]]) == 0
+    text = capsys.readouterr().out
+    for part in (
+        "ValueError: cannot price {'apples': 3}\n",
+        "Transaction: GET /shop\n",
+        "Release:     1.0\n",
+        "(wsgi, not handled)",
+        "in crash\n",
+        '      raise ValueError(f"cannot price {basket}")\n',
+        "basket = {",
+        "  GET http://localhost/shop?page=2\n",
+        "  Host: localhost\n",
+    ):
+        assert part in text
+
+
+def test_show_draws_the_spans_as_a_waterfall(spool, capsys):
+    assert main(["spool", "show", str(spool.directory), spool.files("transaction")[0].id]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    start = lines.index("Spans")
+    assert lines[start + 1].startswith("  http.server GET /slow ")
+    assert lines[start + 2].startswith("    db SELECT * FROM apples ")
+    assert lines[start + 3].startswith("      net wait ")
+    assert all("#" in line and line.count("|") == 2 for line in lines[start + 1 : start + 4])
+
+
+def test_empty_spool_is_told(tmp_path, capsys):
+    assert main(["spool", "list", str(tmp_path)]) == 1
+    assert capsys.readouterr().out == f"{tmp_path} holds no envelopes\n"
+
+
+def test_directory_that_is_not_there_is_told(tmp_path, capsys):
+    assert main(["spool", "list", str(tmp_path / "none")]) == 2
+    assert capsys.readouterr().err == f"sentry-paste: {tmp_path}/none is not a directory\n"
+
+
+def test_id_that_is_not_there_is_told(spool, capsys):
+    assert main(["spool", "show", str(spool.directory), "f" * 32]) == 1
+    assert "has the id ffff" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["spool"],
+        ["spool", "list"],
+        ["nonsense"],
+        ["spool", "list", ".", "--limit", "0"],
+        ["check"],
+        ["sample", "x"],
+    ],
+)
+def test_wrong_call_is_told_with_the_usage(arguments, capsys):
+    with pytest.raises(SystemExit) as caught:
+        main(arguments)
+    assert caught.value.code == 2
+    assert "usage: sentry-paste" in capsys.readouterr().err
+
+
+def test_control_characters_of_a_crash_do_not_reach_the_terminal(tmp_path, capsys):
+    def app(environ, start_response):
+        raise ValueError("\x1b]0;owned\x07\x1b[2J\u202e\udc80")
+
+    call(SentryMiddleware(app, spool_dir=str(tmp_path / "spool")))
+    spool = Spool(tmp_path / "spool")
+    main(["spool", "list", str(spool.directory)])
+    main(["spool", "show", str(spool.directory), spool.files()[0].id])
+    out = capsys.readouterr().out
+    assert "owned" in out
+    assert all(char.isprintable() or char == "\n" for char in out)
+
+
+@pytest.mark.parametrize(
+    "command", [[sys.executable, "-m", "sentry_paste"], ["sentry-paste"]], ids=["module", "script"]
+)
+def test_command_runs_in_a_process_of_its_own(spool, command):
+    if command == ["sentry-paste"]:
+        command = [sys.executable.rpartition("/")[0] + "/sentry-paste"]
+    ended = subprocess.run(
+        [*command, "spool", "list", str(spool.directory)], capture_output=True, encoding="utf-8", timeout=60
+    )
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert "cannot price" in ended.stdout
+
+
+def test_reader_that_goes_away_is_no_error(spool):
+    script = (
+        f"{sys.executable} -m sentry_paste spool show {spool.directory} {spool.files()[0].id} | head -c 1"
+    )
+    ended = subprocess.run(["sh", "-c", script], capture_output=True, encoding="utf-8", timeout=60)
+    assert (ended.returncode, ended.stderr) == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("size", "text"), [(0, "0 B"), (999, "999 B"), (1000, "1.0 kB"), (1_500_000, "1.5 MB")]
+)
+def test_sizes(size, text):
+    assert size_text(size) == text
+
+
+def test_clean_keeps_what_can_be_printed():
+    assert clean("café \u4e2d") == "café \u4e2d"
+
+
+def test_sample_is_printed(capsys):
+    assert main(["sample"]) == 0
+    assert capsys.readouterr().out == sample()
+
+
+def test_terminal_that_cannot_show_a_character_shows_its_escape(tmp_path):
+    def app(environ, start_response):
+        raise ValueError("caf\u00e9 \u2603")
+
+    call(SentryMiddleware(app, spool_dir=str(tmp_path / "spool")))
+    command = [sys.executable, "-m", "sentry_paste", "spool", "list", str(tmp_path / "spool")]
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    ended = subprocess.run(command, capture_output=True, encoding="ascii", timeout=60, env=environment)
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert "caf\\xe9 \\u2603" in ended.stdout
+
+
+@pytest.mark.parametrize("command", ["check", "send-test", "sample", "spool", "spool list", "spool purge"])
+def test_help_of_a_command_says_what_it_does(command, capsys):
+    for arguments in ([*command.split()[:-1], "--help"], [*command.split(), "--help"]):
+        with pytest.raises(SystemExit):
+            main(arguments)
+    every, own = capsys.readouterr().out.split(f"usage: sentry-paste {command} ")
+    told = own.split("\n\n")[1].replace("\n", " ")
+    assert told[0].isupper()
+    assert told[1:].rstrip(".") in " ".join(every.split())
