@@ -8,8 +8,7 @@ import time
 from pathlib import Path
 
 from sentry_paste.config import kinds, read_ini
-from sentry_paste.config.options import options
-from sentry_paste.config.sample import default_text
+from sentry_paste.config.options import default_text, options
 
 REPEATS = 500
 

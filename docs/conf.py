@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from sentry_paste.config.sample import reference
+from sentry_paste.config.options import reference
 
 project = "sentry_paste"
 copyright = "2026, the sentry_paste contributors"  # noqa: A001 - Sphinx's name

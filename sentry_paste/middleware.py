@@ -8,10 +8,11 @@ from typing import Any
 from sentry_paste import sdk
 from sentry_paste.client.registry import registry
 from sentry_paste.config import Settings, read_keywords
-from sentry_paste.request import trace_meta, zope
+from sentry_paste.request import zope
 from sentry_paste.request.body import wrap
 from sentry_paste.request.lifecycle import Lifecycle
 from sentry_paste.request.plan import Plan
+from sentry_paste.request.tracing import TRACE_META, TRACE_META_KEY
 
 StartResponse = Callable[..., Any]
 Application = Callable[[dict[str, Any], StartResponse], Any]
@@ -66,7 +67,7 @@ class SentryMiddleware:
         lifecycle = Lifecycle(self.plan)
         if not lifecycle.open(environ, client):
             return self.app(environ, start_response)
-        environ[trace_meta.KEY] = trace_meta.TRACE_META
+        environ[TRACE_META_KEY] = TRACE_META
         try:
             body = lifecycle.run(self.app, environ, lifecycle.watch(start_response))
         except BaseException as error:

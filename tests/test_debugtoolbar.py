@@ -21,7 +21,7 @@ from pyramid.request import Request
 from pyramid.response import Response
 from webtest import TestApp
 
-from sentry_paste.debugtoolbar import captures
+from sentry_paste.debugtoolbar import recorder
 
 HOSTILE = "</td><script>alert(1)</script> ${1/0}"
 
@@ -94,7 +94,7 @@ def streamed(request):
 
 
 def many(request):
-    for number in range(captures.MOST + 5):
+    for number in range(recorder.MOST + 5):
         sentry_sdk.capture_message(f"number {number}")
         with sentry_sdk.start_span(op="many", name=f"span {number}"):
             pass
@@ -314,7 +314,7 @@ class TestEvents:
 
     def test_there_is_an_end_to_what_is_shown(self, site):
         panel = site("traces_sample_rate = 1").shown("/many")
-        assert len(panel.rows("Messages")) == captures.MOST
+        assert len(panel.rows("Messages")) == recorder.MOST
         assert "5 more are not shown" in panel.text
         assert "5 more spans are not shown" in panel.text
 

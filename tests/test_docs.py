@@ -10,8 +10,7 @@ import pytest
 from paste.deploy import loadapp
 
 from sentry_paste.config.aliases import ALIASES
-from sentry_paste.config.options import options
-from sentry_paste.config.sample import default_text
+from sentry_paste.config.options import default_text, options
 from sentry_paste.config.sources import VARIABLES
 
 DOCS = Path(__file__).parent.parent / "docs"

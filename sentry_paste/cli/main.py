@@ -10,11 +10,10 @@ from collections.abc import Sequence
 
 from sentry_paste.cli.check.report import check
 from sentry_paste.cli.check.text import report_text
-from sentry_paste.cli.send_test import ANSWER_SECONDS, send_test
-from sentry_paste.cli.send_test_text import sent_text
-from sentry_paste.cli.spool.arguments import add_command, add_spool
+from sentry_paste.cli.send_test import ANSWER_SECONDS, send_test, sent_text
+from sentry_paste.cli.spool.commands import add_command, add_spool
 from sentry_paste.cli.terminal import wants_colour
-from sentry_paste.config.sample import sample
+from sentry_paste.config.options import sample
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

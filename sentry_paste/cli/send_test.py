@@ -13,8 +13,9 @@ from sentry_paste import sdk
 from sentry_paste.cli import network
 from sentry_paste.cli.check.advice import sends
 from sentry_paste.cli.check.report import first_sentry, read_settings
-from sentry_paste.cli.check.static_reader import read_structure
+from sentry_paste.cli.check.static import read_structure
 from sentry_paste.cli.check.structure import IniError
+from sentry_paste.cli.terminal import clean, wrapped
 from sentry_paste.client.registry import registry
 from sentry_paste.config import Settings
 from sentry_paste.spool.files import Spool
@@ -225,3 +226,23 @@ def _capture_span() -> str | None:
         with sentry_sdk.traces.start_span(name="a span of the test"):
             pass
         return str(span.trace_id)
+
+
+def sent_text(sent: Sent) -> str:
+    """Return what became of a test for reading.
+
+    Args:
+        sent: the test.
+    """
+    return "\n".join(_sent(sent))
+
+
+def _sent(sent: Sent) -> Iterator[str]:
+    yield f"To {clean(sent.destination)}"
+    for outcome in sent.outcomes:
+        yield ""
+        yield f"  {outcome.what} {outcome.id}".rstrip()
+        yield from wrapped(clean(outcome.text), "    ")
+    if all(outcome.accepted for outcome in sent.outcomes):
+        yield ""
+        yield f"The error is called {SentryPasteTest.__name__}, the {sent.outcomes[-1].what} {NAME}."

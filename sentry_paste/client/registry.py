@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import atexit
+import functools
 import threading
 import warnings
-from collections.abc import Collection, Hashable, Mapping
+from collections.abc import Callable, Collection, Hashable, Mapping
 from types import MappingProxyType
 from typing import Any
 
@@ -15,15 +16,52 @@ from sentry_sdk.transport import Transport
 
 from sentry_paste import sdk
 from sentry_paste.client.abandoned import finish_abandoned
-from sentry_paste.client.guards import with_guards
 from sentry_paste.client.server_logs import drop_told_twice
 from sentry_paste.config.errors import ConfigError, Problem
 from sentry_paste.config.settings import Settings
 from sentry_paste.redaction import Names, Patterns, Redaction
 from sentry_paste.sdk.failures import LOGGER, tell, warn
-from sentry_paste.sdk.renewal import renew_when_forked
+from sentry_paste.sdk.forks import renew_when_forked
 from sentry_paste.spool.delivery import DeliveringTransport, delivering
 from sentry_paste.spool.transport import SpoolTransport, Terms
+
+# What is decided where the hook does not: what the newer SDKs decide.
+_FALLBACKS: dict[str, Callable[..., Any]] = {
+    "before_breadcrumb": lambda crumb, _hint: crumb,
+    "before_send_log": lambda item, _hint: item,
+    "before_send_metric": lambda item, _hint: item,
+    "before_send_span": lambda item, _hint: item,
+    "profiles_sampler": lambda _context: 0.0,
+    "traces_sampler": lambda _context: 0.0,
+}
+
+# What these return is queued as it is, and fails when the queue is flushed, with all else that is in it.
+_RETURN_ITEMS = frozenset({"before_breadcrumb", "before_send_log", "before_send_metric", "before_send_span"})
+
+
+def with_guards(options: dict[str, Any]) -> dict[str, Any]:
+    """Return SDK options whose hooks do not raise, nor return what cannot be sent.
+
+    Args:
+        options: for a client.
+    """
+    guarded = {name: _guarded(name, options[name]) for name in _FALLBACKS if callable(options.get(name))}
+    return {**options, **guarded}
+
+
+def _guarded(name: str, hook: Callable[..., Any]) -> Callable[..., Any]:
+    def call(*args: Any) -> Any:
+        try:
+            found = hook(*args)
+            if name in _RETURN_ITEMS and found is not None and not isinstance(found, dict):
+                raise TypeError(f"expected a dict or None, not {found!r}")
+        except Exception:
+            warn("%s failed", name, exc_info=True)
+            return _FALLBACKS[name](*args)
+        return found
+
+    return functools.update_wrapper(call, hook)
+
 
 # What this logger tells is that capturing fails: to capture that would fail again, and so on.
 sdk.ignore_own_logger(LOGGER)

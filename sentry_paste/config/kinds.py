@@ -17,8 +17,8 @@ from typing import Any
 from paste.deploy.converters import asbool
 
 from sentry_paste import sdk
-from sentry_paste.config import amounts
-from sentry_paste.config.texts import number, split_lines, split_names, split_words
+from sentry_paste.config.texts import duration as parse_duration
+from sentry_paste.config.texts import number, size, split_lines, split_names, split_words
 
 
 @dataclass(frozen=True)
@@ -279,7 +279,7 @@ def duration(bare: str, result: str = "seconds", *, whole: bool = False) -> Kind
     """
 
     def parse(text: str) -> float:
-        value = amounts.duration(text, bare, result)
+        value = parse_duration(text, bare, result)
         return int(value) if whole else value
 
     return Kind("duration", f"a time such as 30 s, 5 min or 7 days (a bare number is in {bare})", parse)
@@ -290,7 +290,7 @@ RATE = Kind("rate", "a number from 0 to 1", _rate)
 COUNT = Kind("count", "a whole number, 0 or more", _count)
 POSITIVE = Kind("positive count", "a whole number, 1 or more", lambda text: _count(text, least=1))
 NUMBER = Kind("number", "a number", number)
-SIZE = Kind("size", "a size such as 10 MB (a bare number is in bytes)", amounts.size)
+SIZE = Kind("size", "a size such as 10 MB (a bare number is in bytes)", size)
 LEVEL = Kind("level", "a log level, by name or number", _level)
 LEVEL_OR_NONE = Kind(
     "level",

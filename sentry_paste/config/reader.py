@@ -38,7 +38,7 @@ from sentry_paste.config.sources import (
     tell_of_dsn,
     without_aliases,
 )
-from sentry_paste.config.variables import expand
+from sentry_paste.config.values import expand
 from sentry_paste.sdk.failures import warn
 
 

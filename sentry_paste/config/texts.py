@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from typing import Any
 
 from paste.deploy.converters import asbool
@@ -80,3 +81,57 @@ def plain_scalar(text: str) -> Any:
         if str(value) == text:
             return value
     return text
+
+
+_SIZES = {"": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "kib": 2**10, "mib": 2**20, "gib": 2**30}
+
+# Seconds in a unit, and the ways in which people write it.
+_UNITS = {
+    "milliseconds": (0.001, {"ms", "millisecond", "milliseconds"}),
+    "seconds": (1.0, {"s", "sec", "second", "seconds"}),
+    "minutes": (60.0, {"m", "min", "minute", "minutes"}),
+    "hours": (3600.0, {"h", "hour", "hours"}),
+    "days": (86400.0, {"d", "day", "days"}),
+    "weeks": (604800.0, {"w", "week", "weeks"}),
+}
+_AMOUNT = re.compile(r"(?P<number>\d+(?:\.\d*)?|\.\d+)\s*(?P<unit>[A-Za-z]*)", re.ASCII)
+
+
+def size(text: str) -> int:
+    """Return a number of bytes.
+
+    Args:
+        text: ``10 MB``; a bare number is in bytes.
+
+    Raises:
+        ValueError: it is no size.
+    """
+    match = _AMOUNT.fullmatch(text)
+    if match is None or match["unit"].lower() not in _SIZES:
+        raise ValueError
+    amount = float(match["number"]) * _SIZES[match["unit"].lower()]
+    if not math.isfinite(amount):
+        raise ValueError
+    return int(amount)
+
+
+def duration(text: str, bare: str, result: str) -> float:
+    """Return a time in a unit.
+
+    Args:
+        text: ``30 s``.
+        bare: the unit of a bare number, in full and in the plural.
+        result: the unit of what is returned.
+
+    Raises:
+        ValueError: it is no time.
+    """
+    match = _AMOUNT.fullmatch(text)
+    unit = match and (match["unit"].lower() or bare)
+    factors = [factor for name, (factor, words) in _UNITS.items() if unit == name or unit in words]
+    if match is None or not factors:
+        raise ValueError
+    value = round(float(match["number"]) * factors[0] / _UNITS[result][0], 9)
+    if not math.isfinite(value):
+        raise ValueError
+    return value

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from collections.abc import Callable, Mapping
 from importlib import metadata
@@ -13,6 +14,7 @@ from sentry_paste.config import kinds
 from sentry_paste.config.aliases import plain_dsn
 from sentry_paste.config.errors import NotInstalledError
 from sentry_paste.config.own_options import PATTERNS
+from sentry_paste.sdk.failures import warn
 
 # How long git may take to tell the commit, seconds. It reads two files.
 _GIT_SECONDS = 5.0
@@ -131,3 +133,52 @@ OF_THE_CLIENT = frozenset(
     | {"spool_dir", "spool_items", "spool_max_age", "spool_max_size", "spool_rate", "spool_fsync"}
     | {"keep_headers", "redact_environ", "redact_headers", "redact_params", "redact_patterns"}
 )
+
+
+_VARIABLE = re.compile(
+    r"\$(?:(?P<dollar>\$)|\{(?P<name>[A-Za-z_]\w*)(?::(?P<form>[-?])(?P<word>[^}]*))?\}|(?P<bad>\{))",
+    re.ASCII,
+)
+
+
+def expand(option: str, text: str, environment: Mapping[str, str], instead: str = "") -> str:
+    """Replace ``${NAME}``, ``${NAME:-default}`` and ``${NAME:?message}``, and ``$$`` by a dollar sign.
+
+    A variable that is not set, or set to nothing, is empty, as in a shell, and is warned of where neither
+    default nor message is given. Text that a variable holds is not looked through again.
+
+    Args:
+        option: name of the option, for the warning.
+        text: value as the ini has it.
+        environment: the variables.
+        instead: what holds where nothing is left of the text, for the warning; nothing by default.
+
+    Raises:
+        ValueError: a ``${`` is not followed by a name and a closing brace, or a variable with a message is
+            not set.
+    """
+    if "$" not in text:
+        return text
+    unset = []
+
+    def replacement(match: re.Match[str]) -> str:
+        if match["dollar"]:
+            return "$"
+        if match["bad"]:
+            raise ValueError("expected ${NAME} or ${NAME:-default}; a dollar sign itself is written $$")
+        if "${" in (match["word"] or ""):
+            raise ValueError("expected a default without a variable in it")
+        value = environment.get(match["name"], "")
+        if value or match["form"] == "-":
+            return value or match["word"]
+        if match["form"] == "?":
+            reason = match["word"] or "it has to be"
+            raise ValueError(f"expected the environment variable {match['name']} to be set: {reason}")
+        unset.append(match["name"])
+        return ""
+
+    expanded = _VARIABLE.sub(replacement, text)
+    then = f"; {instead} takes its place" if instead and not expanded.strip() else ""
+    for name in unset:
+        warn("%s: the environment variable %s is not set%s", option, name, then)
+    return expanded

@@ -17,9 +17,8 @@ import sentry_sdk
 
 from sentry_paste import sdk
 from sentry_paste.cli.check.effective import Value, effective
-from sentry_paste.debugtoolbar.captures import Captures
 from sentry_paste.debugtoolbar.payload import Event
-from sentry_paste.debugtoolbar.recorder import capture_request, look_at_trace, request_data
+from sentry_paste.debugtoolbar.recorder import Captures, capture_request, look_at_trace, request_data
 from sentry_paste.sdk.failures import tell
 
 try:

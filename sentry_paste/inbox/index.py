@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from zlib import crc32
 
-from sentry_paste.inbox.summary import Summary, summarise
-from sentry_paste.spool import Spool, SpoolFile
+from sentry_paste.inbox.summary import MOST_BYTES, Summary, summarise
+from sentry_paste.spool import Contents, Spool, SpoolFile, read_contents
 
 #: Of a spool with more files the newest are shown; what is kept of 10,000 takes about 12 MB.
 MOST_FILES = 20_000
@@ -201,3 +201,54 @@ def _without(entries: Iterable[Entry], gone: set[int]) -> list[Entry]:
 
 def _base(file: SpoolFile) -> str:
     return file.path.name.partition(".envelope")[0]
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A file, read as far as it can be.
+
+    Attributes:
+        entry: what the index knows of it.
+        contents: what it tells, None where it cannot be read.
+        problem: why it cannot be read, else empty.
+    """
+
+    entry: Entry
+    contents: Contents | None
+    problem: str = ""
+
+
+def opened(entry: Entry) -> Opened:
+    """Read a file; what cannot be read is told so.
+
+    Args:
+        entry: of the index.
+
+    Raises:
+        FileNotFoundError: it is gone since the index was made.
+    """
+    if entry.size > MOST_BYTES:
+        return Opened(entry, None, entry.told.problem)
+    try:
+        return Opened(entry, read_contents(entry.file))
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        return Opened(entry, None, error.strerror or str(error))
+    except (ValueError, RecursionError) as error:
+        return Opened(entry, None, str(error))
+
+
+def opened_all(entries: list[Entry]) -> list[Opened]:
+    """Read files, those left out that are gone.
+
+    Args:
+        entries: of the index.
+    """
+    found = []
+    for entry in entries:
+        try:
+            found.append(opened(entry))
+        except FileNotFoundError:
+            continue
+    return found

@@ -8,14 +8,10 @@ from typing import Any
 from urllib.parse import urlencode
 
 from sentry_paste.inbox import plots
-from sentry_paste.inbox.feedback import Feedback, feedback
-from sentry_paste.inbox.index import Entry, Index, Snapshot
-from sentry_paste.inbox.listing import Row, grouped, listing
-from sentry_paste.inbox.query import ALL, Query, parameters
-from sentry_paste.inbox.reading import Opened, opened, opened_all
-from sentry_paste.inbox.records import count_of_lines, log_lines
-from sentry_paste.inbox.story import story
-from sentry_paste.inbox.traces import trace
+from sentry_paste.inbox.index import Entry, Index, Opened, Snapshot, opened, opened_all
+from sentry_paste.inbox.listing import ALL, Query, Row, grouped, listing, parameters
+from sentry_paste.inbox.records import Feedback, count_of_lines, feedback, log_lines
+from sentry_paste.inbox.traces import story, trace
 
 # Files of one trace that a page reads.
 _MOST_OF_TRACE = 100

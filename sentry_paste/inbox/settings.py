@@ -13,7 +13,7 @@ from typing import Union
 
 from sentry_paste.config.errors import ConfigError, Problem
 from sentry_paste.config.inifile import IniFile, Section
-from sentry_paste.config.variables import expand
+from sentry_paste.config.values import expand
 
 Network = Union[IPv4Network, IPv6Network]
 

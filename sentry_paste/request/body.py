@@ -15,8 +15,7 @@ from time import monotonic
 from types import GeneratorType
 from typing import Any
 
-from sentry_paste.request.contexts import is_context_in_use
-from sentry_paste.request.lifecycle import NEVER, Lifecycle
+from sentry_paste.request.lifecycle import NEVER, Lifecycle, is_context_in_use
 
 
 def wrap(body: Any, lifecycle: Lifecycle, file_wrapper: Any) -> Any:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from collections import deque
 from contextlib import suppress
+from types import SimpleNamespace
 from typing import Any
 
 import sentry_sdk
@@ -12,10 +14,25 @@ from sentry_paste import sdk
 from sentry_paste.redaction import HasSecrets, Matcher, Secret, values
 from sentry_paste.redaction.names import NOTED_USER
 from sentry_paste.request.plan import Plan
-from sentry_paste.request.retries import is_retried
 from sentry_paste.wsgi.environ import METHOD, address_of, headers_of, native, path_of, url_of
 from sentry_paste.wsgi.forwarded import Forwarded
 from sentry_paste.wsgi.naming import CUSTOM, URL, default_name, framework_name
+
+
+def is_retried(environ: Any, error: Any) -> bool:
+    """Tell whether pyramid_retry will try the request again, so that an error of this attempt is none yet.
+
+    Args:
+        environ: of the request, in which pyramid_retry counts.
+        error: of the attempt.
+    """
+    module = sys.modules.get("pyramid_retry")
+    if module is None or "retry.attempts" not in environ:
+        return False
+
+    # It asks the environ of the request, and nothing else of it.
+    return bool(module.is_error_retryable(SimpleNamespace(environ=environ), error))
+
 
 #: The first entry of a fingerprint that is to be completed by the transaction's name.
 FAILED_STATUS = "failed-status"

@@ -19,7 +19,6 @@ import sentry_sdk
 from sentry_paste import sdk
 from sentry_paste.client.abandoned import finish_abandoned, finish_or_leave
 from sentry_paste.client.server_logs import note_reported
-from sentry_paste.request.contexts import run_anyway
 from sentry_paste.request.error_page import STATUS
 from sentry_paste.request.opening import Opening
 from sentry_paste.request.plan import Plan
@@ -27,9 +26,52 @@ from sentry_paste.sdk.failures import report, tell
 from sentry_paste.wsgi.environ import path_of
 from sentry_paste.wsgi.errors import is_error
 
+
+def run_anyway(context: Context, function: Callable[[], Any]) -> Any:
+    """Call a function in a context, or in a copy of it while it is in use.
+
+    A server may call ``close()`` from another thread or greenlet while a chunk is being made, and a context
+    can be entered once at a time.
+
+    Args:
+        context: of the request.
+        function: takes nothing.
+
+    Raises:
+        BaseException: what the function raises.
+    """
+    entered = False
+
+    def call() -> Any:
+        nonlocal entered
+        entered = True
+        return function()
+
+    try:
+        return context.run(call)
+    except RuntimeError:
+        if entered:
+            raise
+    return context.copy().run(call)
+
+
+def is_context_in_use(error: BaseException) -> bool:
+    """Tell whether ``Context.run`` itself refused: a second thread asks for a chunk while one is made.
+
+    Args:
+        error: as it was caught in the frame that called ``run``.
+    """
+    return (
+        type(error) is RuntimeError
+        and str(error).startswith("cannot enter context")
+        and error.__traceback__ is not None
+        and error.__traceback__.tb_next is None
+    )
+
+
 # Their frames are left out of stack traces: they tell nothing, and their variables hold the environ.
 _OUR_MODULES = frozenset(
-    {__name__, "sentry_paste.request.body", "sentry_paste.request.contexts", "sentry_paste.middleware"}
+    {__name__, "sentry_paste.request.body", "sentry_paste.request.lifecycle", "sentry_paste.middleware"}
 )
 
 #: A time by ``time.monotonic`` that does not come.

@@ -12,12 +12,12 @@ import time
 from collections.abc import Mapping
 from threading import RLock
 from typing import Any
+from uuid import uuid4
 
 import sentry_sdk
 
 from sentry_paste import sdk
 from sentry_paste.redaction.names import NOTED_USER
-from sentry_paste.request.event_ids import EventIds
 from sentry_paste.request.event_processor import FAILED_STATUS, RequestData
 from sentry_paste.request.plan import Facts, Plan
 from sentry_paste.request.tracing import (
@@ -31,6 +31,48 @@ from sentry_paste.sdk.failures import tell
 from sentry_paste.wsgi.environ import address_of, host_of, native, path_of, snapshot
 from sentry_paste.wsgi.forwarded import Forwarded
 from sentry_paste.wsgi.naming import CUSTOM, FRAMEWORK_KEYS, URL, default_name, framework_name
+
+
+class EventIds:
+    """The ids of one request. To be asked in the request's context.
+
+    Attributes:
+        promised: that the response has told, or is going to, of an event that is captured later; None where
+            there is none.
+    """
+
+    __slots__ = ("_before", "_is_taken", "promised")
+
+    def __init__(self) -> None:
+        self._before: str | None = None
+        self._is_taken = False
+        self.promised: str | None = None
+
+    def begin(self) -> None:
+        """Note which event was the last before the request's own."""
+        self._before = sentry_sdk.last_event_id()
+
+    def last(self) -> str | None:
+        """Return the id of the request's last event, None where it has none."""
+        found = sentry_sdk.last_event_id()
+        return found if found != self._before else None
+
+    def promise(self) -> str:
+        """Return the id that was promised, one that is promised now where none was."""
+        self.promised = self.promised or uuid4().hex
+        return self.promised
+
+    def promise_next(self) -> str:
+        """Return the id that the next error is to have, whatever was promised before."""
+        self.promised, self._is_taken = uuid4().hex, False
+        return self.promised
+
+    def take(self) -> str | None:
+        """Return the id that was promised, for the first error that is captured after that."""
+        identity = None if self._is_taken else self.promised
+        self._is_taken = identity is not None or self._is_taken
+        return identity
+
 
 _LOCAL_HOSTS = frozenset({"localhost", "127.0.0.1", "::1", "[::1]"})
 

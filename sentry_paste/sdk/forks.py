@@ -7,9 +7,12 @@ Checked with sentry-sdk 2.18.0 and 2.75.0. ``Batcher`` (and ``Monitor`` from 2.7
 
 from __future__ import annotations
 
+import os
+import weakref
 from threading import Lock
-from typing import Any
+from typing import Any, Protocol
 
+from sentry_paste.sdk.failures import warn
 from sentry_paste.sdk.transports import begin_transport_again
 
 
@@ -29,3 +32,34 @@ def begin_again(client: Any) -> None:
     if hasattr(monitor, "_thread_lock"):
         monitor._thread_lock = Lock()
     begin_transport_again(client.transport)
+
+
+class Renewable(Protocol):
+    """What can begin again."""
+
+    def begin_again(self) -> None:
+        """Forget what is the parent's: its queues, its connections, the locks that its threads may hold."""
+
+
+_renewed: weakref.WeakSet[Renewable] = weakref.WeakSet()
+
+
+def renew_when_forked(found: Renewable) -> None:
+    """Have something begin again in each child of this process, as long as it is there.
+
+    Args:
+        found: that can be referred to weakly.
+    """
+    _renewed.add(found)
+
+
+def _after_fork() -> None:
+    for found in list(_renewed):
+        try:
+            found.begin_again()
+        except Exception:  # the fork is the app's, which goes on without this if need be
+            warn("Sentry failed in a forked process: what it captures may be lost", exc_info=True)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)

@@ -5,9 +5,8 @@ there; ``contents`` reads what one of them tells into the classes of ``model``,
 for the command line, the example and anybody's own tools.
 """
 
-from sentry_paste.spool.contents import read_contents
+from sentry_paste.spool.contents import Contents, read_contents
 from sentry_paste.spool.files import Spool, SpoolError
-from sentry_paste.spool.model import Contents
 from sentry_paste.spool.names import SpoolFile
 
 __all__ = ["Contents", "Spool", "SpoolError", "SpoolFile", "read_contents"]

@@ -21,7 +21,7 @@ from sentry_paste.spool.names import SpoolFile
 from sentry_paste.spool.owner import Owner, current
 from sentry_paste.spool.presence import Presence, only_one
 from sentry_paste.spool.reading import UnreadableError, read_envelope
-from sentry_paste.spool.telling import Teller
+from sentry_paste.spool.transport import Teller
 
 # Seconds from one look at the directory to the next, where nothing tells to look.
 _LOOK_AGAIN = 10.0

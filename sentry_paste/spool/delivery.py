@@ -18,17 +18,24 @@ from typing import Any
 from sentry_sdk.envelope import Envelope
 from sentry_sdk.transport import Transport
 
-from sentry_paste.sdk.renewal import renew_when_forked
+from sentry_paste.sdk.forks import renew_when_forked
 from sentry_paste.sdk.transports import Attempt, host_and_project, transport_class
 from sentry_paste.spool.backlog import Backlog, Result
 from sentry_paste.spool.backoff import LONGEST_LIVE, Backoff
 from sentry_paste.spool.bounds import Bounds
-from sentry_paste.spool.categories import category_of, category_of_kind, has_crashed
 from sentry_paste.spool.files import Spool
-from sentry_paste.spool.keeping import Keeper
-from sentry_paste.spool.names import ANY_DESTINATION, SpoolFile, address_of, hash_of, kind_of
-from sentry_paste.spool.telling import Teller
-from sentry_paste.spool.transport import Terms
+from sentry_paste.spool.names import (
+    ANY_DESTINATION,
+    SpoolFile,
+    address_of,
+    category_of,
+    category_of_kind,
+    has_crashed,
+    hash_of,
+    kind_of,
+)
+from sentry_paste.spool.transport import Teller, Terms
+from sentry_paste.spool.writer import Keeper
 
 # Seconds that the end of the process waits for what is being sent just then.
 _LAST = 1.0

@@ -12,6 +12,7 @@ it, ``.aside-REASON`` where Sentry has refused it or it is no envelope.
 
 from __future__ import annotations
 
+import json
 import re
 import uuid
 from collections.abc import Callable
@@ -20,7 +21,7 @@ from datetime import datetime, timezone
 from hashlib import sha256
 from pathlib import Path
 
-from sentry_sdk.envelope import Envelope
+from sentry_sdk.envelope import Envelope, Item
 
 from sentry_paste.spool.owner import Owner
 
@@ -191,3 +192,52 @@ def _identity(envelope: Envelope, new: Callable[[], uuid.UUID] = uuid.uuid4) -> 
         return uuid.UUID(str(envelope.headers["event_id"])).hex
     except (KeyError, ValueError):
         return new().hex
+
+
+_CATEGORIES = {
+    "error": "error",
+    "feedback": "feedback",
+    "checkin": "monitor",
+    "transaction": "transaction",
+    "profile": "profile",
+    "session": "session",
+    "span": "span",
+    "log": "log_item",
+    "metric": "trace_metric",
+}
+
+
+def category_of_kind(kind: str) -> str:
+    """Return the category of a kind of file, ``default`` for those that have none.
+
+    Args:
+        kind: of ``names.KINDS``.
+    """
+    return _CATEGORIES.get(kind, "default")
+
+
+def category_of(envelope: Envelope) -> str:
+    """Return the category of an envelope's weightiest item.
+
+    Args:
+        envelope: the envelope; its payloads are not looked at.
+    """
+    return category_of_kind(kind_of(envelope))
+
+
+def has_crashed(envelope: Envelope) -> bool:
+    """Tell whether a session in an envelope has ended with a crash.
+
+    Args:
+        envelope: of sessions.
+    """
+    return any(_is_crashed(item) for item in envelope.items)
+
+
+def _is_crashed(item: Item) -> bool:
+    if item.type != "session":
+        return False
+    try:
+        return bool(json.loads(item.get_bytes())["status"] == "crashed")
+    except (ValueError, KeyError, TypeError):
+        return False

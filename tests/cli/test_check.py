@@ -17,7 +17,7 @@ from paste.deploy import loadapp
 from webtest import TestApp
 
 from sentry_paste.cli.check.report import check
-from sentry_paste.cli.check.static_reader import read_structure
+from sentry_paste.cli.check.static import read_structure
 from sentry_paste.cli.check.structure import IniError
 from sentry_paste.cli.check.text import report_text
 from sentry_paste.cli.main import main

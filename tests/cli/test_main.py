@@ -8,9 +8,9 @@ import pytest
 
 from sentry_paste import SentryMiddleware
 from sentry_paste.cli.main import main
-from sentry_paste.cli.spool.contents import size_text
+from sentry_paste.cli.spool.text import size_text
 from sentry_paste.cli.terminal import clean
-from sentry_paste.config.sample import sample
+from sentry_paste.config.options import sample
 from sentry_paste.spool import Spool
 
 from wsgi_calls import call, environ_of

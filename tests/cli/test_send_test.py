@@ -15,8 +15,7 @@ from sentry_paste import sdk
 from sentry_paste.cli.check.structure import IniError
 from sentry_paste.cli.main import main
 from sentry_paste.cli.network import explain, status_meaning, status_text
-from sentry_paste.cli.send_test import send_test
-from sentry_paste.cli.send_test_text import sent_text
+from sentry_paste.cli.send_test import send_test, sent_text
 from sentry_paste.config.options import options
 from sentry_paste.spool import Spool
 

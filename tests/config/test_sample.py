@@ -5,8 +5,7 @@ import warnings
 
 import pytest
 
-from sentry_paste.config.options import options
-from sentry_paste.config.sample import default_text, reference, sample
+from sentry_paste.config.options import default_text, options, reference, sample
 
 OPTION_LINES = [line[1:] for line in sample().splitlines() if re.match(r"#\S", line)]
 APP = "\n[pipeline:main]\npipeline = sentry app\n[app:app]\npaste.app_factory = apps:make_app"

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sentry_paste.config.variables import expand
+from sentry_paste.config.values import expand
 
 ENVIRONMENT = {"SET": "value", "EMPTY": "", "NESTED": "${SET}"}
 

@@ -4,7 +4,7 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 
-from sentry_paste.inbox import labels
+from sentry_paste.inbox import present
 
 
 @pytest.mark.parametrize(
@@ -22,7 +22,7 @@ from sentry_paste.inbox import labels
 )
 def test_ago_says_how_long_ago_in_whole_units(seconds, label):
     now = datetime(2026, 11, 22, 7, 13, tzinfo=timezone.utc)
-    assert labels.ago(now - timedelta(seconds=seconds), now) == label
+    assert present.ago(now - timedelta(seconds=seconds), now) == label
 
 
 @pytest.mark.parametrize(
@@ -37,17 +37,17 @@ def test_ago_says_how_long_ago_in_whole_units(seconds, label):
     ],
 )
 def test_duration_has_the_unit_that_suits_it(seconds, label):
-    assert labels.duration(seconds) == label
+    assert present.duration(seconds) == label
 
 
 @pytest.mark.parametrize(
     ("count", "label"), [(812, "812 B"), (3400, "3.4 kB"), (999_960, "1.0 MB"), (1_200_000, "1.2 MB")]
 )
 def test_size_has_the_unit_that_suits_it(count, label):
-    assert labels.size(count) == label
+    assert present.size(count) == label
 
 
 def test_moment_and_clock_are_utc():
     time = datetime(2026, 11, 22, 9, 13, 5, 123999, tzinfo=timezone(timedelta(hours=2)))
-    assert labels.moment(time) == "2026-11-22 07:13:05.123 UTC"
-    assert labels.clock(time) == "07:13:05"
+    assert present.moment(time) == "2026-11-22 07:13:05.123 UTC"
+    assert present.clock(time) == "07:13:05"

@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sentry_paste import ConfigError
-from sentry_paste.inbox.tokens import Tokens, cookie_name, take_token
+from sentry_paste.inbox.access import Tokens, cookie_name, take_token
 
 from spooled import ERROR_ID, LOOPBACK, error_event, keep
 

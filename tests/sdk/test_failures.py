@@ -15,7 +15,7 @@ import sentry_paste
 from sentry_paste import ConfigError
 from sentry_paste.sdk.failures import inform, log, report, tell, warn
 from sentry_paste.spool import Spool
-from sentry_paste.spool.telling import Teller
+from sentry_paste.spool.transport import Teller
 
 from wsgi_calls import call, environ_of
 
@@ -323,12 +323,12 @@ def events(receiver):
 
 
 def test_process_that_is_forked_begins_where_the_logging_fails(broken):
-    from sentry_paste.sdk import renewal
+    from sentry_paste.sdk import forks
 
     class Failing:
         begin_again = failing
 
     found = Failing()
-    renewal.renew_when_forked(found)
-    renewal._after_fork()
+    forks.renew_when_forked(found)
+    forks._after_fork()
     assert broken.asked == ["Sentry failed in a forked process: what it captures may be lost"]

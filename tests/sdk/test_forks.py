@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from sentry_paste.sdk.renewal import renew_when_forked
+from sentry_paste.sdk.forks import renew_when_forked
 
 
 class Renewed:

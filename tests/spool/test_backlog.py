@@ -12,7 +12,7 @@ from sentry_sdk.envelope import Envelope
 from sentry_paste.spool.backlog import Backlog, Result
 from sentry_paste.spool.bounds import Bounds
 from sentry_paste.spool.files import Spool
-from sentry_paste.spool.telling import Teller
+from sentry_paste.spool.transport import Teller
 
 
 class Taker:

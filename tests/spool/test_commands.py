@@ -18,16 +18,15 @@ from sentry_sdk.envelope import Envelope
 
 import sentry_paste
 from sentry_paste.cli.main import main
-from sentry_paste.cli.progress import Meter, bar, progress_text
-from sentry_paste.cli.spool.contents import age_text, state_text
-from sentry_paste.cli.spool.courier import Courier
-from sentry_paste.cli.spool.sending import MOST_WAIT, Progress, Sending
-from sentry_paste.cli.spool.survey import survey
+from sentry_paste.cli.spool.inventory import survey
+from sentry_paste.cli.spool.sending import MOST_WAIT, Courier, Progress, Sending
+from sentry_paste.cli.spool.text import age_text, state_text
+from sentry_paste.cli.terminal import Meter, bar, progress_text
 from sentry_paste.spool import Spool
 from sentry_paste.spool.backlog import Result
-from sentry_paste.spool.destinations import note_destination
 from sentry_paste.spool.names import destination_of
 from sentry_paste.spool.owner import Owner, current
+from sentry_paste.spool.writer import note_destination
 
 from spooled import error_event, feedback_event, frame, keep, tell
 

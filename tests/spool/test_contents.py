@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sentry_sdk.envelope import Envelope, Item
 
-from sentry_paste.cli.spool.contents import contents_text, table_text
+from sentry_paste.cli.spool.text import contents_text, table_text
 from sentry_paste.spool import Spool, fields, read_contents
 
 START = "2026-11-22T07:00:00.000000Z"

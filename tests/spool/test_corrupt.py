@@ -17,7 +17,7 @@ from sentry_paste.spool import Spool
 from sentry_paste.spool import backlog as backlog_module
 from sentry_paste.spool.bounds import Bounds
 from sentry_paste.spool.reading import UnreadableError, read_envelope
-from sentry_paste.spool.telling import Teller
+from sentry_paste.spool.transport import Teller
 
 import faulty
 from faulty import Answer

@@ -21,8 +21,8 @@ from sentry_paste.client.registry import registry
 from sentry_paste.spool import Spool, delivery
 from sentry_paste.spool import backlog as backlog_module
 from sentry_paste.spool.bounds import Bounds
-from sentry_paste.spool.destinations import destination_names
 from sentry_paste.spool.names import destination_of
+from sentry_paste.spool.writer import destination_names
 
 import faulty
 import servers

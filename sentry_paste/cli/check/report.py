@@ -15,13 +15,14 @@ from sentry_paste.cli.check.advice import (
     Facts,
     Warned,
     of_connection,
+    of_ignored,
     of_options,
     of_settings,
+    of_structure,
     reports,
 )
 from sentry_paste.cli.check.effective import Value, effective
-from sentry_paste.cli.check.placement import of_ignored, of_structure
-from sentry_paste.cli.check.static_reader import read_structure
+from sentry_paste.cli.check.static import read_structure
 from sentry_paste.cli.check.structure import INCLUDES, SCRIPT, IniError, Layer, Structure
 from sentry_paste.client.registry import registry
 from sentry_paste.config import ConfigError, Settings, read_ini

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 
+from sentry_paste.cli.check.advice import meant_as_sentry
 from sentry_paste.cli.check.effective import Value
-from sentry_paste.cli.check.placement import meant_as_sentry
 from sentry_paste.cli.check.report import Filter, Report
 from sentry_paste.cli.check.structure import INCLUDES, SCRIPT, Layer, Structure
 from sentry_paste.cli.terminal import clean, wrapped

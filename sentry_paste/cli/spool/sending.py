@@ -7,18 +7,24 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
+import sentry_sdk
 from sentry_sdk.envelope import Envelope
 
-from sentry_paste.cli.spool.survey import Held
+from sentry_paste import sdk
+from sentry_paste.cli import network
+from sentry_paste.cli.spool.inventory import Held
+from sentry_paste.sdk.transports import host_and_project, transport_class
 from sentry_paste.spool.backlog import Result, renew
 from sentry_paste.spool.backoff import Backoff, Pace
+from sentry_paste.spool.delivery import DeliveringTransport
 from sentry_paste.spool.files import Spool
-from sentry_paste.spool.names import ASIDE, SpoolFile
+from sentry_paste.spool.names import ASIDE, SpoolFile, destination_of
 from sentry_paste.spool.owner import current
 from sentry_paste.spool.presence import Presence
 from sentry_paste.spool.reading import UnreadableError, read_envelope
+from sentry_paste.spool.transport import Terms
 
 #: After so many failures in a row the rest is left: some 15 seconds.
 MOST_FAILURES = 5
@@ -270,3 +276,70 @@ class Sending:
         if time.monotonic() - self._shown >= _SHOW_AGAIN:
             self._presence.show()
             self._shown = time.monotonic()
+
+
+# Nothing is captured here, so that nothing but the transport is to be set up. The SDK would look for a
+# release with git, and for a Spotlight to send everything to as well. What is refused is not lost: it is set
+# aside, and no report is to count it.
+_OPTIONS: dict[str, Any] = {
+    "auto_enabling_integrations": False,
+    "auto_session_tracking": False,
+    "default_integrations": False,
+    "enable_backpressure_handling": False,
+    "release": "",
+    "send_client_reports": False,
+    "spotlight": False,
+}
+
+
+class _Idle(DeliveringTransport):
+    """A transport that has started no thread, and so has none to end."""
+
+    def __del__(self) -> None:
+        # SDKs of 2.18 kill it here. That flushes, which starts a thread; as the interpreter ends, that hangs.
+        pass
+
+
+class Courier:
+    """Sends envelopes, as the SDK does for a client with this DSN.
+
+    Args:
+        dsn: where to.
+        directory: of the spool.
+
+    Raises:
+        ValueError: it is no DSN, or the SDK's transport is not one that tells what becomes of an envelope.
+    """
+
+    def __init__(self, dsn: str, directory: str) -> None:
+        fault = sdk.dsn_fault(dsn)
+        if fault:
+            raise ValueError(f"the DSN cannot be used: {fault}")
+        telling = transport_class({})
+        if telling is None:
+            raise ValueError("the transport of this sentry-sdk does not tell what becomes of an envelope")
+        client = sentry_sdk.Client(dsn=dsn, transport=telling, **_OPTIONS)
+        inner = telling(client.options)
+        self._transport = _Idle(client.options, inner, Terms(directory))
+        self._answer: Any = None
+        sdk.watch_transport(inner, self._note, lambda _: None)
+        scheme, host, port = sdk.dsn_address(dsn)
+        where, self.project = host_and_project(self._transport)
+        self.destination = destination_of(where, self.project)
+        self.host = f"{host}:{port}"
+        self.scheme = scheme
+
+    def _note(self, answer: Any) -> None:
+        self._answer = answer
+
+    def send(self, envelope: Envelope, kind: str) -> tuple[Result, str, float, str]:
+        """Send an envelope; return what became of it, why, how long to wait, and the answer in words.
+
+        Args:
+            envelope: as it is to arrive.
+            kind: of its file.
+        """
+        self._answer = None
+        result, reason, seconds = self._transport.send_again(envelope, kind)
+        told = reason if self._answer is None else network.answer_text(self._answer, self.host)[1]
+        return result, reason, seconds, told

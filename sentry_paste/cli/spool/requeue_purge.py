@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta, timezone
 
-from sentry_paste.cli.spool.survey import Held
+from sentry_paste.cli.spool.inventory import Held
 from sentry_paste.spool.files import Spool
 from sentry_paste.spool.names import ASIDE, SpoolFile
 
