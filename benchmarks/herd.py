@@ -82,7 +82,7 @@ class Server:
         self.taken: Counter[int] = Counter()
 
     def takes(self, now: float) -> bool:
-        """Tell whether an envelope that is sent now is taken."""
+        """Return whether an envelope that is sent now is taken."""
         self.offered[int(now)] += 1
         if now < OUTAGE:
             return False

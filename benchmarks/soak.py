@@ -232,7 +232,7 @@ def free_port() -> int:
 
 
 async def soak(options: argparse.Namespace) -> bool:
-    """Run it all; tell whether every response came whole."""
+    """Run it all; return whether every response came whole."""
     work = Soak(free_port(), 0, options)
     receiver = await asyncio.start_server(work.receive, "127.0.0.1", 0)
     dsn = f"http://public@127.0.0.1:{receiver.sockets[0].getsockname()[1]}/1"

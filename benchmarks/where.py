@@ -21,7 +21,7 @@ from benchmarks.scaling import ERRORS, SAMPLED, UNSAMPLED, microseconds
 from benchmarks.tell import columns, keep, machine
 
 KINDS = {"errors only": ERRORS, "tracing on, not sampled": UNSAMPLED, "sampled": SAMPLED}
-MODULES = ("middleware", "request.lifecycle", "request.opening", "sdk", "request.body", "request.plan")
+MODULES = ("middleware", "request.lifecycle", "request.scopes", "sdk", "request.body", "request.filter_state")
 TOP = 15
 # The benchmark's own work, which the bare app has too.
 NOT_THEIRS = ("benchmarks", "<frozen", "cProfile")

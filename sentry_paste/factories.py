@@ -12,7 +12,7 @@ from sentry_paste.client.registry import registry
 from sentry_paste.config import ConfigError, Settings, read_ini
 from sentry_paste.config.errors import Problem
 from sentry_paste.middleware import Application, SentryMiddleware
-from sentry_paste.sdk.failures import tell
+from sentry_paste.sdk.failures import log_failure
 from sentry_paste.wsgi.errors import is_error
 
 # How long a crash at start-up may be held up while it is sent: the process is about to end.
@@ -103,4 +103,4 @@ def _report_start_up_crash(error: BaseException, client: Any) -> None:
             scope.capture_event(event, hint=hint)
             client.flush(timeout=_FLUSH_SECONDS)
     except Exception:
-        tell("a crash at start-up goes unreported")
+        log_failure("a crash at start-up goes unreported")

@@ -10,8 +10,8 @@ from sentry_paste.client.registry import registry
 from sentry_paste.config import Settings, read_keywords
 from sentry_paste.request import zope
 from sentry_paste.request.body import wrap
+from sentry_paste.request.filter_state import FilterState
 from sentry_paste.request.lifecycle import Lifecycle
-from sentry_paste.request.plan import Plan
 from sentry_paste.request.tracing import TRACE_META, TRACE_META_KEY
 
 StartResponse = Callable[..., Any]
@@ -42,7 +42,7 @@ class SentryMiddleware:
         self.app = app
         self.settings = settings
         self.client = registry.client_for(settings)
-        self.plan = Plan(settings, self.client)
+        self.filter_state = FilterState(settings, self.client)
         zope.listen()
         sdk.carry_scopes()
 
@@ -61,10 +61,10 @@ class SentryMiddleware:
             return self.app(environ, start_response)
         if sdk.wsgi_middleware_applied.get(False):
             # A request within a request, as of Swift's proxy: its secrets are the request's too.
-            sdk.note_inner_request(environ)
+            sdk.record_inner_request(environ)
             return self.app(environ, start_response)
         file_wrapper = environ.get("wsgi.file_wrapper")
-        lifecycle = Lifecycle(self.plan)
+        lifecycle = Lifecycle(self.filter_state)
         if not lifecycle.open(environ, client):
             return self.app(environ, start_response)
         environ[TRACE_META_KEY] = TRACE_META

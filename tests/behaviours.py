@@ -83,7 +83,7 @@ def fresh(kind):
 
 
 def holds(kind, check):
-    """Tell whether a middleware does what a check checks."""
+    """Return whether a middleware does what a check checks."""
     logging.disable(logging.NOTSET)
     with fresh(kind) as found:
         try:

@@ -64,7 +64,7 @@ def _tens(texts):
 
 
 def is_streamed():
-    """Tell whether spans are streamed, by the client of the current request."""
+    """Return whether spans are streamed, by the client of the current request."""
     return STREAMS and sentry_sdk.get_client().options.get("trace_lifecycle") == "stream"
 
 

@@ -162,7 +162,7 @@ class Planted:
 
 
 def shows(data, text):
-    """Tell whether a text is in what was sent, however it is quoted there."""
+    """Return whether a text is in what was sent, however it is quoted there."""
     wanted = windows(text)
     found = set()
     for sent in _texts_of(data):

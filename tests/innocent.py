@@ -282,7 +282,7 @@ def changes(before, after, path=""):
 
 
 def is_secret(text, secrets=SECRETS):
-    """Tell whether one of the secrets is in a text."""
+    """Return whether one of the secrets is in a text."""
     return any(secret in str(text) for secret in secrets)
 
 

@@ -127,7 +127,7 @@ def keep(spool, event):
     return spool.write(envelope)
 
 
-def tell(spool, event):
+def give_feedback(spool, event):
     item = Item(PayloadRef(json=event), type="feedback")
     return spool.write(Envelope(headers={"event_id": event["event_id"]}, items=[item]))
 
@@ -180,6 +180,6 @@ def fill(spool, text="", long="x" * 300):
         spool, "sessions", {"aggregates": [{"started": started, "exited": 8, "errored": 1, "crashed": 1}]}
     )
     given = dict.fromkeys(("name", "contact_email", "message", "source", "url"), text or long)
-    tell(spool, feedback_event(**given))
+    give_feedback(spool, feedback_event(**given))
     line = {"timestamp": 1, "level": text or "info", "body": text or long, "trace_id": TRACE}
     keep_item(spool, "log", {"items": [line]})

@@ -19,7 +19,7 @@ _WIDTH = 100
 
 
 def wants_colour(stream: TextIO) -> bool:
-    """Tell whether to colour what is written: on a terminal, unless NO_COLOR is set (https://no-color.org).
+    """Return whether to colour what is written: on a terminal, unless NO_COLOR is set (https://no-color.org).
 
     Args:
         stream: what it is written to.

@@ -20,7 +20,7 @@ from sentry_paste.client.server_logs import drop_told_twice
 from sentry_paste.config.errors import ConfigError, Problem
 from sentry_paste.config.settings import Settings
 from sentry_paste.redaction import Names, Patterns, Redaction
-from sentry_paste.sdk.failures import LOGGER, tell, warn
+from sentry_paste.sdk.failures import LOGGER, log_failure, warn
 from sentry_paste.sdk.forks import renew_when_forked
 from sentry_paste.spool.delivery import DeliveringTransport, delivering
 from sentry_paste.spool.transport import SpoolTransport, Terms
@@ -102,7 +102,7 @@ class GuardedClient(sentry_sdk.Client):
             sdk.add_sdk_info(event, self)
             return super().capture_event(event, *args, **kwargs)
         except Exception:
-            tell("an event is lost")
+            log_failure("an event is lost")
             return None
 
     def _add_tags_and_contexts(self, event: Any) -> None:
@@ -118,7 +118,7 @@ class GuardedClient(sentry_sdk.Client):
         try:
             super().capture_session(*args, **kwargs)
         except Exception:
-            tell("a session is lost")
+            log_failure("a session is lost")
 
     def flush(self, *args: Any, **kwargs: Any) -> None:
         """Send what is waiting, as the SDK does; what goes wrong is logged."""
@@ -126,7 +126,7 @@ class GuardedClient(sentry_sdk.Client):
         try:
             super().flush(*args, **kwargs)
         except Exception:
-            tell("what was waiting is lost")
+            log_failure("what was waiting is lost")
             self._flush_transport(*args, **kwargs)
         self._flush_spotlight(*args, **kwargs)
 
@@ -141,7 +141,7 @@ class GuardedClient(sentry_sdk.Client):
         try:
             sdk.flush_spotlight(self, timeout)
         except Exception:
-            tell("Spotlight does not get what was waiting")
+            log_failure("Spotlight does not get what was waiting")
 
     def _flush_transport(self, timeout: float | None = None, callback: Any = None) -> None:
         """Flush what the transport has, where one of the parts that are flushed before it has failed."""
@@ -151,7 +151,7 @@ class GuardedClient(sentry_sdk.Client):
                     self.options["shutdown_timeout"] if timeout is None else timeout, callback
                 )
         except Exception:
-            tell("what was waiting is lost")
+            log_failure("what was waiting is lost")
 
 
 class Registry:

@@ -163,7 +163,7 @@ def build_all(
 
 
 def may_send_user_info(values: Mapping[str, Any]) -> bool:
-    """Tell whether options let personal data be sent, as the SDK reads them once a client is made.
+    """Return whether options let personal data be sent, as the SDK reads them once a client is made.
 
     Args:
         values: of the SDK's options, as far as they are given.

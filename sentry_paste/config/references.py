@@ -79,7 +79,7 @@ def import_name(name: str) -> Any:
 
 
 def is_dotted(name: str) -> bool:
-    """Tell whether a name names an attribute of a module.
+    """Return whether a name names an attribute of a module.
 
     Args:
         name: as the ini has it.

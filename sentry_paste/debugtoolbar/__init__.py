@@ -19,7 +19,7 @@ from sentry_paste import sdk
 from sentry_paste.cli.check.effective import Value, effective
 from sentry_paste.debugtoolbar.payload import Event
 from sentry_paste.debugtoolbar.recorder import Captures, capture_request, look_at_trace, request_data
-from sentry_paste.sdk.failures import tell
+from sentry_paste.sdk.failures import log_failure
 
 try:
     from pyramid_debugtoolbar.panels import DebugPanel
@@ -52,13 +52,13 @@ class SentryPanel(DebugPanel):  # type: ignore[misc]  # it has no types
         try:
             self._begin()
         except Exception:
-            tell("the debug toolbar does not show it")
+            log_failure("the debug toolbar does not show it")
 
     def _begin(self) -> None:
         data = request_data()
         if data is None:
             return
-        settings, options = data.plan.settings, sentry_sdk.get_client().options
+        settings, options = data.filter_state.settings, sentry_sdk.get_client().options
         self._settings = settings.source, effective(settings, options, "the section")
         self._captures = capture_request()
         self._is_seen = True
@@ -86,7 +86,7 @@ class SentryPanel(DebugPanel):  # type: ignore[misc]  # it has no types
         try:
             self._name = sdk.name_so_far(sentry_sdk.get_client().options) if self._is_seen else None
         except Exception:
-            tell("the debug toolbar does not show it")
+            log_failure("the debug toolbar does not show it")
 
     def process_response(self, response: Any) -> None:  # noqa: ARG002 - it is the server's
         """Look at the trace once more, now that the app has named it and answered.
@@ -103,7 +103,7 @@ class SentryPanel(DebugPanel):  # type: ignore[misc]  # it has no types
                     sentry_sdk.get_current_scope().set_transaction_name(*self._name)
                 look_at_trace(self._captures, data)
         except Exception:
-            tell("the debug toolbar does not show it")
+            log_failure("the debug toolbar does not show it")
 
     @property
     def nav_subtitle(self) -> str:

@@ -35,7 +35,7 @@ from sentry_paste.debugtoolbar.payload import (
 )
 from sentry_paste.redaction import Redaction
 from sentry_paste.request.event_processor import RequestData
-from sentry_paste.sdk.failures import tell
+from sentry_paste.sdk.failures import log_failure
 from sentry_paste.wsgi.naming import CUSTOM, URL
 
 
@@ -67,7 +67,7 @@ class Captures:
             found.setdefault(*self._so_far)
         return list(found.values())
 
-    def note_event(self, before: Any, after: Any) -> None:
+    def record_event(self, before: Any, after: Any) -> None:
         """Note an error or a message, at its last hook.
 
         Args:
@@ -77,7 +77,7 @@ class Captures:
         event = event_of(after) if after is not None else dropped_event(before)
         self._add(self.events, event)
 
-    def note_kept_back(self, identity: Any) -> None:
+    def record_withheld(self, identity: Any) -> None:
         """Note that an event was not sent though no hook has dropped it.
 
         Args:
@@ -87,7 +87,7 @@ class Captures:
             if event.id == identity and event.fate == SENT:
                 self.events[index] = replace(event, fate=KEPT_BACK)
 
-    def note_transaction(self, before: Any, after: Any) -> None:
+    def record_transaction(self, before: Any, after: Any) -> None:
         """Note a transaction, at its last hook.
 
         Args:
@@ -161,7 +161,7 @@ class Captures:
             left_out=left_out,
         )
 
-    def note_so_far(self, found: Mapping[str, Any]) -> None:
+    def name_so_far_of(self, found: Mapping[str, Any]) -> None:
         """Note what is known of the request's trace before its end.
 
         Args:
@@ -198,7 +198,7 @@ class _Noting:
     def capture_event(self, event: Any, *args: Any, **kwargs: Any) -> str | None:
         identity: str | None = super().capture_event(event, *args, **kwargs)  # type: ignore[misc]
         if identity is None:
-            self.captures.note_kept_back(event.get("event_id"))
+            self.captures.record_withheld(event.get("event_id"))
         return identity
 
 
@@ -228,8 +228,8 @@ def capture_request() -> Captures:
     options = dict(client.options)
     experiments = dict(options.get("_experiments") or {})
     for name, note in (
-        ("before_send", captures.note_event),
-        ("before_send_transaction", captures.note_transaction),
+        ("before_send", captures.record_event),
+        ("before_send_transaction", captures.record_transaction),
         ("before_send_log", captures.note_item),
         ("before_send_span", captures.note_span),
     ):
@@ -250,7 +250,7 @@ def _after(hook: Any, note: Callable[[Any, Any], None]) -> Callable[[Any, Any], 
         try:
             note(found, result)
         except Exception:  # what a hook returns may be anything
-            tell("the debug toolbar does not show all")
+            log_failure("the debug toolbar does not show all")
         return result
 
     return call
@@ -274,12 +274,12 @@ def look_at_trace(captures: Captures, data: RequestData) -> None:
     # It has not gone through the hooks yet: its secrets are still in it.
     event = {"type": "transaction", "transaction": found["name"], "spans": found["spans"]}
     event = _redaction(client, data).clean_event(event, {})
-    captures.note_so_far({**found, "name": event.get("transaction"), "spans": event.get("spans")})
+    captures.name_so_far_of({**found, "name": event.get("transaction"), "spans": event.get("spans")})
 
 
 def _redaction(client: Any, data: RequestData) -> Redaction:
     if isinstance(client, GuardedClient):
         return client.redaction
-    redaction = Redaction(data.plan.secret_names, data.plan.patterns)
+    redaction = Redaction(data.filter_state.secret_names, data.filter_state.patterns)
     redaction.made(client.options)
     return redaction

@@ -90,7 +90,7 @@ def doubt(environ: Mapping[str, Any], settings: InboxSettings) -> str:
 
 
 def is_of_another_site(environ: Mapping[str, Any]) -> bool:
-    """Tell whether a page of another site or port asks for a part of itself, and not for a page to go to.
+    """Return whether a page of another site or port asks for a part of itself, and not for a page to go to.
 
     It could not read the answer; that there is one, and how long it takes, it is not to learn either
     (https://www.w3.org/TR/fetch-metadata/).
@@ -117,7 +117,7 @@ def _doubt_of_origin(environ: Mapping[str, Any], host: str) -> str:
 
 
 def _may_have_lost_headers(environ: Mapping[str, Any]) -> bool:
-    """Tell whether the server is waitress and removes what proxies add, as it does unless told not to.
+    """Return whether the server is waitress and removes what proxies add, as it does unless told not to.
 
     https://docs.pylonsproject.org/projects/waitress/en/stable/arguments.html
     """
@@ -222,7 +222,7 @@ class Tokens:
         return _read(path) or self._own
 
     def is_right(self, token: str) -> bool:
-        """Tell whether a token is one of those that are taken.
+        """Return whether a token is one of those that are taken.
 
         Args:
             token: of a request.
@@ -230,7 +230,7 @@ class Tokens:
         return any(_is_same(token, known) for known in self._taken())
 
     def has_cookie(self, header: str) -> bool:
-        """Tell whether a request has a cookie that was set for one of the tokens.
+        """Return whether a request has a cookie that was set for one of the tokens.
 
         Args:
             header: the Cookie header, empty where there is none.

@@ -224,5 +224,5 @@ def _tag(data: bytes) -> str:
 
 
 def _knows(environ: WSGIEnvironment, tag: str) -> bool:
-    """Tell whether the browser has what it asks for (RFC 9110, section 13.1.2)."""
+    """Return whether the browser has what it asks for (RFC 9110, section 13.1.2)."""
     return f'"{tag}"' in str(environ.get("HTTP_IF_NONE_MATCH", ""))

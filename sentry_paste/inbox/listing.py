@@ -105,7 +105,7 @@ class Query:
 
 
 def _is_id(word: str, entry: Entry) -> bool:
-    """Tell whether a word is how an id begins; a few digits are in every other id, and tell nothing."""
+    """Return whether a word is how an id begins; a few digits are in every other id, and tell nothing."""
     if _ID.fullmatch(word) is None:
         return False
     digits = word.replace("-", "")

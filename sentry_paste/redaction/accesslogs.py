@@ -180,7 +180,7 @@ def clean_breadcrumb(crumb: dict[str, Any], names: Names, lines: Lines | None = 
 
 
 def is_access_logger(name: Any) -> bool:
-    """Tell whether a logger is one that servers write their access logs to.
+    """Return whether a logger is one that servers write their access logs to.
 
     Args:
         name: of the logger.
@@ -256,7 +256,7 @@ def _is_access_logger(name: str) -> bool:
 
 
 def _is_access(logger: Any, text: str) -> bool:
-    """Tell whether a text is a line of an access log: by its logger, or because it reads so."""
+    """Return whether a text is a line of an access log: by its logger, or because it reads so."""
     return is_access_logger(logger) or (" [" in text and bool(_COMMON.match(text)))
 
 

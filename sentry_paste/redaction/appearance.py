@@ -43,7 +43,7 @@ _DN = re.compile(r"(?:^|[,/;\s'\"])(?:CN|UID|DC|OU|emailAddress|SERIALNUMBER)\s?
 
 
 def looks_secret(value: str) -> bool:
-    """Tell whether a value looks like a secret or like a person's.
+    """Return whether a value looks like a secret or like a person's.
 
     That is a token (see ``looks_random``) or whatever follows the word "bearer", an IP address that is not
     this machine's own, the address of a network card, an e-mail address, a phone number in E.164, a
@@ -69,7 +69,7 @@ def looks_secret(value: str) -> bool:
 
 
 def looks_random(value: str) -> bool:
-    """Tell whether there is something in a value that was thrown by dice: a key, an id, a signature.
+    """Return whether there is something in a value that was thrown by dice: a key, an id, a signature.
 
     Twelve letters and digits in a row, or twenty of base64's alphabet, are, unless they are a date, a number
     of less than 16 digits, or words (``XMLHttpRequest``). UUIDs are.
@@ -87,7 +87,7 @@ def looks_random(value: str) -> bool:
 
 
 def is_one_random_text(value: str) -> bool:
-    """Tell whether all of a value is random, and it is no sentence, program or list with such a thing in it.
+    """Return whether all of a value is random, and it is no sentence, program or list with such a thing in it.
 
     Args:
         value: raw, or as Python shows it.
@@ -102,7 +102,7 @@ def _is_random(run: str) -> bool:
 
 
 def _is_base64(run: str) -> bool:
-    """Tell whether a run is mixed as only base64 is, and not as a path or a name with dashes."""
+    """Return whether a run is mixed as only base64 is, and not as a path or a name with dashes."""
     if run[0] == "/" or run.lower() == run or run.upper() == run or not _DIGIT.search(run):
         return False
     # Its first parts tell.

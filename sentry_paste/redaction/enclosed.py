@@ -64,7 +64,7 @@ def _end_of_quoted(text: str, start: int, limit: int | None, quote: str, before:
 
 
 def _closes(run: int, before: int) -> bool:
-    """Tell whether a quote with so many backslashes before it ends a text whose opening quote had so many.
+    """Return whether a quote with so many backslashes before it ends a text whose opening quote had so many.
 
     Two backslashes where there were none are one at the end of the value, or an escaped quote in a text that
     is in another kind of quotes again: then more is hidden rather than less.

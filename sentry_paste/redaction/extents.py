@@ -276,7 +276,7 @@ def _run_end(text: str, place: int) -> int:
 
 
 def _stands(needle: Needle, text: str, start: int, end: int, is_part: bool) -> bool:
-    """Tell whether what was found stands where it is to be sought."""
+    """Return whether what was found stands where it is to be sought."""
     where = needle.where
     if where is ANYWHERE:
         return True

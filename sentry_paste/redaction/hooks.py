@@ -31,7 +31,7 @@ from sentry_paste.redaction.payloads import (
 from sentry_paste.redaction.sizes import keep_event_small, keep_item_small
 from sentry_paste.redaction.texts import clean_text
 from sentry_paste.sdk.events import clean_profiles
-from sentry_paste.sdk.failures import tell
+from sentry_paste.sdk.failures import log_failure
 
 _EVENT_HOOKS = ("before_send", "before_send_transaction")
 _ITEM_HOOKS = ("before_send_log", "before_send_metric", "before_send_span")
@@ -94,7 +94,7 @@ class Redaction:
 
     @property
     def is_on(self) -> bool:
-        """Tell whether anything is taken out of what the client sends."""
+        """Return whether anything is taken out of what the client sends."""
         return bool(self.patterns) or not sdk.sends_user_info(self.options)
 
     def clean_event(self, event: Any, hint: Any) -> Any:
@@ -131,7 +131,7 @@ class Redaction:
                 self.patterns.clean_event(event)
                 _clean_attachments(hint, self.patterns.clean_file)
             except Exception:
-                tell("an event is sent without variables and request")
+                log_failure("an event is sent without variables and request")
                 hint["attachments"] = []
                 return _stripped(event, "failed")
         return event
@@ -146,7 +146,7 @@ class Redaction:
                 return _stripped(event, "too many secrets")
             clean_event(event, matcher, self.names, Kept(*sdk.set_by_app()))
         except Exception:
-            tell("an event is sent without variables and request")
+            log_failure("an event is sent without variables and request")
             hint["attachments"] = []
             return _stripped(event, "failed")
         _clean_attachments(hint, lambda text: clean_text(matcher.clean(text), self.names))
@@ -164,7 +164,7 @@ class Redaction:
             try:
                 self.patterns.clean_item(item)
             except Exception:
-                tell("an item is sent without its texts")
+                log_failure("an item is sent without its texts")
                 strip_item(item, "failed")
         return item
 
@@ -181,7 +181,7 @@ class Redaction:
             else:
                 clean_item(item, matcher, self.names)
         except Exception:
-            tell("an item is sent without its texts")
+            log_failure("an item is sent without its texts")
             strip_item(item, "failed")
         return item
 
@@ -213,7 +213,7 @@ class Redaction:
 
 
 def _is_of_a_thread(item: Any) -> bool:
-    """Tell whether an item outside of requests may be of a thread that works for one.
+    """Return whether an item outside of requests may be of a thread that works for one.
 
     Log items may, but for those of a server's access log: they are many, and what is in them is known.
     """
@@ -230,7 +230,7 @@ def _keep_small(cut: Callable[[Any], Any], payload: Any) -> Any:
     try:
         return cut(payload)
     except Exception:  # a payload of no shape that there is: what is too big, Sentry refuses
-        tell("an event or an item may be too big")
+        log_failure("an event or an item may be too big")
         return None
 
 
@@ -263,7 +263,7 @@ def _cleaned_or_none(attachment: Any, clean: Callable[[str], str]) -> Any:
     try:
         return _cleaned(attachment, clean)
     except Exception:  # a file that is gone, bytes that are none
-        tell("an attachment is lost")
+        log_failure("an attachment is lost")
         return None
 
 

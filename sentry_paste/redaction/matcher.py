@@ -75,7 +75,7 @@ class Matcher:
         return bool(self._secrets)
 
     def _may_be_in(self, text: str) -> bool:
-        """Tell whether a short text may have a secret, without making anything ready."""
+        """Return whether a short text may have a secret, without making anything ready."""
         signs = self._signs
         if signs is None:
             signs = [*_ELLIPSES]
@@ -228,7 +228,7 @@ class Matcher:
 
 
 def _has_ellipsis(text: str) -> bool:
-    """Tell whether something in a text may have been cut."""
+    """Return whether something in a text may have been cut."""
     if any(map(text.__contains__, _PLAIN_ELLIPSES)):
         return True
     return any(
@@ -237,7 +237,7 @@ def _has_ellipsis(text: str) -> bool:
 
 
 def _has_another(text: str, parts: list[str]) -> bool:
-    """Tell whether one of a few values is a part of another: then it is found wherever that is encoded."""
+    """Return whether one of a few values is a part of another: then it is found wherever that is encoded."""
     return text.isascii() and any(part in text and part != text for part in parts)
 
 
@@ -256,7 +256,7 @@ class _Joined:
         self.spans: dict[int, list[Span]] = {}
 
     def is_wide(self) -> bool:
-        """Tell whether the whole takes much more memory than its texts do for themselves."""
+        """Return whether the whole takes much more memory than its texts do for themselves."""
         size = len(self.text)
         return size > _SHORT and sys.getsizeof(self.text) > 3 * size and any(map(str.isascii, self.texts))
 

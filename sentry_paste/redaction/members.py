@@ -52,7 +52,7 @@ def cleaned_member(
 
 
 def is_secret(rule: Rule, key: str, value: Any, is_environ: bool = False) -> bool:
-    """Tell whether a value is secret as a whole.
+    """Return whether a value is secret as a whole.
 
     Args:
         rule: of the key.
@@ -76,7 +76,7 @@ def is_secret(rule: Rule, key: str, value: Any, is_environ: bool = False) -> boo
 
 
 def is_trivial(value: Any) -> bool:
-    """Tell whether a value is one that no secret is: nothing, a truth, a small number.
+    """Return whether a value is one that no secret is: nothing, a truth, a small number.
 
     Args:
         value: as the SDK has serialised it.

@@ -104,13 +104,13 @@ _TRACING = re.compile(
 )
 
 #: Where the filter puts who is signed in, when a framework tells that before it is in the environ.
-NOTED_USER = "sentry_paste.user"
+RECORDED_USER = "sentry_paste.user"
 
 #: Keys of the environ that hold who the user is, and which the app's frameworks set while they work.
 USER_KEYS = frozenset(
     {"REMOTE_USER", "REMOTE_IDENT", "REDIRECT_REMOTE_USER", "AUTH_USER", "LOGON_USER", "GSS_NAME"}
     | {"REMOTE_USER_TOKENS", "REMOTE_USER_DATA", "repoze.who.identity", "repoze.what.credentials"}
-    | {"UNMAPPED_REMOTE_USER", "CAS_USER", NOTED_USER}
+    | {"UNMAPPED_REMOTE_USER", "CAS_USER", RECORDED_USER}
 )
 _SECRET_ENVIRON = USER_KEYS | {
     "REMOTE_ADDR", "REMOTE_HOST", "AUTH_PASSWORD", "CLIENT_IP", "CLIENT_ADDR", "GEOIP_ADDR", "MMDB_ADDR",
@@ -264,7 +264,7 @@ class Names:
         self._is_secret_variable = _remembering(self._is_variable, True)
 
     def _is_header(self, name: str) -> bool:
-        """Tell whether a header is secret, in any spelling."""
+        """Return whether a header is secret, in any spelling."""
         name = normal(name)
         if self._kept_headers.match(name):
             return False
@@ -281,7 +281,7 @@ class Names:
     is_secret_header_value = staticmethod(looks_secret)
 
     def is_secret_header(self, name: str, value: str) -> bool:
-        """Tell whether a header of a request is secret by its name or, where that is unknown, by its value.
+        """Return whether a header of a request is secret by its name or, where that is unknown, by its value.
 
         Unknown is what is no standard header and says nothing of secrets, persons or addresses.
         The ids by which requests are found again in logs (``X-Request-Id``, ``X-Correlation-Id``,
@@ -294,7 +294,7 @@ class Names:
         return self.is_header(name) or (self._has_no_kind(name) and looks_secret(value))
 
     def _is_unknown_header(self, key: str) -> bool:
-        """Tell whether a key is that of a header of no known kind: ``HTTP_X_FOO``, ``X-Foo``.
+        """Return whether a key is that of a header of no known kind: ``HTTP_X_FOO``, ``X-Foo``.
 
         Then the value tells, by ``is_secret_header_value``. A key without one of those beginnings is none.
         """
@@ -314,11 +314,11 @@ class Names:
         )
 
     def _is_own_environ(self, key: str) -> bool:
-        """Tell whether the ini names a key of the environ."""
+        """Return whether the ini names a key of the environ."""
         return bool(self._environ.match(key))
 
     def _is_parameter(self, name: str) -> bool:
-        """Tell whether a parameter of a query or a form is secret; decoded or percent-encoded."""
+        """Return whether a parameter of a query or a form is secret; decoded or percent-encoded."""
         name = normal(unquote_plus(name))
         return (
             bool(self._parameters.match(name))
@@ -329,7 +329,7 @@ class Names:
         )
 
     def _is_environ(self, key: str) -> bool:
-        """Tell whether a key of the environ is secret."""
+        """Return whether a key of the environ is secret."""
         if self._environ.match(key):
             return True
         redirected = _REDIRECTED.match(key)
@@ -393,7 +393,7 @@ class Names:
         return _rule_of_any_key(name)
 
     def _is_variable(self, name: str) -> bool:
-        """Tell whether a local variable is secret by its name."""
+        """Return whether a local variable is secret by its name."""
         name = normal(name)
         return bool(_SECRET_VARIABLE.search(name) or self._parameters.match(name))
 
@@ -408,7 +408,7 @@ def _rule_of_any_key(name: str) -> Rule:
 
 
 def is_environ(mapping: Collection[Any]) -> bool:
-    """Tell whether a mapping is a WSGI environ, or what a serialiser has left of one.
+    """Return whether a mapping is a WSGI environ, or what a serialiser has left of one.
 
     Args:
         mapping: any.
@@ -437,19 +437,19 @@ def _unknown(mapping: Collection[Any], plain: set[Any], rule: Callable[[str], An
 
 
 def _has_parameters(key: str) -> bool:
-    """Tell whether what stands under a key is a query string or a URL: of an environ, a span's data."""
+    """Return whether what stands under a key is a query string or a URL: of an environ, a span's data."""
     return key in _WITH_PARAMETERS or normal(key) in _URL_HEADERS
 
 
 def _is_personal_header(name: str) -> bool:
-    """Tell whether a secret header holds names or addresses, and no random text."""
+    """Return whether a secret header holds names or addresses, and no random text."""
     name = normal(name)
     words = set(name.split("_"))
     return name in _PERSONAL_HEADERS or bool(words & (_ADDRESS_WORDS | _PERSON_WORDS))
 
 
 def _tells_addresses(key: str) -> bool:
-    """Tell whether a secret key of the environ is one for addresses."""
+    """Return whether a secret key of the environ is one for addresses."""
     if key == "REMOTE_ADDR":
         return True
     words = set(normal(key).split("_"))
@@ -457,7 +457,7 @@ def _tells_addresses(key: str) -> bool:
 
 
 def _reads_as_header(key: str) -> bool:
-    """Tell whether a key with a dash is spelled as a header's name, and not as a setting's."""
+    """Return whether a key with a dash is spelled as a header's name, and not as a setting's."""
     return key[:1].isupper() or key.lower().startswith(("x-", "cf-", "sec-", "proxy-", "set-", "true-"))
 
 

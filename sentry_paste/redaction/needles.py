@@ -150,7 +150,7 @@ def signs_of(secret: Secret) -> set[str] | None:
 
 
 def is_unreserved(text: str) -> bool:
-    """Tell whether a text stays as it is however it is quoted.
+    """Return whether a text stays as it is however it is quoted.
 
     Args:
         text: any; of a long one the beginning is looked at.
@@ -244,7 +244,7 @@ def _cores(raw: bytes) -> tuple[str, str, str]:
 
 
 def is_address(text: str) -> bool:
-    """Tell whether a text is an IP address.
+    """Return whether a text is an IP address.
 
     Args:
         text: without a port.

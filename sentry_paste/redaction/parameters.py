@@ -234,7 +234,7 @@ def lower_case(text: str) -> str:
 
 
 def is_cut(hit: re.Match[str]) -> bool:
-    """Tell whether a name that was found is longer than a pattern looks at.
+    """Return whether a name that was found is longer than a pattern looks at.
 
     Args:
         hit: of a pattern whose first group is what follows the word that it leaps to.
@@ -344,7 +344,7 @@ def _without_deep(text: str, is_prose: bool) -> str:
 
 
 def _has_own(names: Names) -> bool:
-    """Tell whether there are names in the ini, of which the usual words say nothing."""
+    """Return whether there are names in the ini, of which the usual words say nothing."""
     return names._parameters.pattern != "(?!)" or len(names._exact) > len(_USUAL)
 
 

@@ -386,7 +386,7 @@ def _leaves(found: Any, bounds: Bounds) -> Iterator[Leaf]:
 
 
 def _is_personal(group: Any) -> bool:
-    """Tell whether a group that is one of many may be somebody: alice@example.com, CN=alice."""
+    """Return whether a group that is one of many may be somebody: alice@example.com, CN=alice."""
     return not isinstance(group, str) or "@" in group or "=" in group
 
 
@@ -396,7 +396,7 @@ def _last_of(name: str) -> str:
 
 
 def tells_who(name: str) -> bool:
-    """Tell whether a member of a token or a session is who somebody is.
+    """Return whether a member of a token or a session is who somebody is.
 
     Args:
         name: in lower case.

@@ -92,14 +92,14 @@ _Candidate = tuple[int, int, bool]
 
 
 def _begins(data: bytes, start: int) -> bool:
-    """Tell whether a value can begin at a place: before it is no letter or digit that is not of an escape."""
+    """Return whether a value can begin at a place: before it is no letter or digit that is not of an escape."""
     if not start or not data[start - 1 : start].isalnum():
         return True
     return _ENDS_ESCAPE.search(data, max(0, start - _LONGEST_ESCAPE), start) is not None
 
 
 def _is_of_more(data: bytes, start: int, end: int) -> bool:
-    """Tell whether digits are a part of a decimal, or of an id or a range with dashes."""
+    """Return whether digits are a part of a decimal, or of an id or a range with dashes."""
     before, after = data[max(0, start - 2) : start], data[end : end + 2]
     return (before[1:] in (b".", b"-") and before[:1].isdigit()) or (
         after[:1] in (b".", b"-") and after[1:].isdigit()

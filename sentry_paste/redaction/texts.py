@@ -422,7 +422,7 @@ def _member(text: str, place: _Place) -> _Span:
 
 
 def _is_secret_scalar(name: str, value: str) -> bool:
-    """Tell whether a number, or a plain word in a mapping, is secret under a name."""
+    """Return whether a number, or a plain word in a mapping, is secret under a name."""
     if _is_strong(name):
         return True
     if _NUMBER.fullmatch(value):
@@ -627,7 +627,7 @@ def _argument(text: str, place: _Place) -> _Span:
 
 
 def _is_of_usage(name: str, word: str) -> bool:
-    """Tell whether a word behind an argument is of a sentence, or stands for a value: --password PASSWORD."""
+    """Return whether a word behind an argument is of a sentence, or stands for a value: --password PASSWORD."""
     if _OF_USAGE.fullmatch(word) or word.rstrip(".:!?'").lower() in _OF_ARGUMENTS:
         return True
     if not word.isupper() or not word.replace("_", "").replace("-", "").isalpha():
@@ -716,7 +716,7 @@ def _is_nothing(value: str) -> bool:
 
 
 def _is_odd(value: str) -> bool:
-    """Tell whether a value is no word of a sentence, nor a short number."""
+    """Return whether a value is no word of a sentence, nor a short number."""
     if len(value) < 6 or value.startswith(("(", "[", "{", "<", "%s", "%(", "$")) or _CODE.match(value):
         return False
     has_digits = any(map(str.isdigit, value[:200]))

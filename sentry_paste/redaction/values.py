@@ -155,7 +155,7 @@ def _of_strings(strings: Mapping[str, str], names: Names, bounds: Bounds) -> Ite
 
 
 def _is_secret_by_value(key: str, value: str, names: Names) -> bool:
-    """Tell whether a header that nobody has heard of has a value that looks secret."""
+    """Return whether a header that nobody has heard of has a value that looks secret."""
     return key.startswith("HTTP_") and names.is_unknown_header(key) and names.is_secret_header_value(value)
 
 
@@ -427,7 +427,7 @@ def _addresses(text: str, bounds: Bounds) -> Iterator[Secret]:
 
 
 def _is_subject(text: str, bounds: Bounds) -> bool:
-    """Tell whether a value is a distinguished name, or Envoy's of a certificate; also percent-encoded."""
+    """Return whether a value is a distinguished name, or Envoy's of a certificate; also percent-encoded."""
     beginning = text[:_BEGINNING]
     if "=" in beginning and _SUBJECT.search(beginning):
         return True
@@ -542,7 +542,7 @@ def _inner(text: str, bounds: Bounds) -> Iterator[Secret]:
 
 
 def _is_odd(text: str) -> bool:
-    """Tell whether a part of a value tells one request from others, by itself."""
+    """Return whether a part of a value tells one request from others, by itself."""
     return len(text) >= _LONG and _where(text) is ANYWHERE and not _PLAIN_PART.fullmatch(text)
 
 
@@ -571,7 +571,7 @@ def _where(text: str) -> Where | None:
 
 
 def _is_base64(text: str) -> bool:
-    """Tell whether what begins as a path is base64 that happens to begin with a slash."""
+    """Return whether what begins as a path is base64 that happens to begin with a slash."""
     is_long = len(text) >= 40 and text.count("/") * 24 <= len(text) + 24
     return is_long and bool(_DIGIT.search(text)) and bool(_BASE64.fullmatch(text))
 

@@ -65,7 +65,7 @@ class View(NamedTuple):
 
 
 def has_escapes(text: str) -> bool:
-    """Tell whether a text may have something to undo.
+    """Return whether a text may have something to undo.
 
     Args:
         text: any.

@@ -304,7 +304,7 @@ def _parts(path: Path) -> list[Any]:
 
 
 def is_sentence(text: str) -> bool:
-    """Tell whether a text is of several words: a span's name may be, an operation or a route is not.
+    """Return whether a text is of several words: a span's name may be, an operation or a route is not.
 
     Args:
         text: any. A path is none, with or without a method before it.

@@ -43,7 +43,7 @@ def wrap(body: Any, lifecycle: Lifecycle, file_wrapper: Any) -> Any:
 
 
 def is_file(body: Any, file_wrapper: Any) -> bool:
-    """Tell whether a server would send a body as a file.
+    """Return whether a server would send a body as a file.
 
     Args:
         body: what the app returned.
@@ -57,7 +57,7 @@ def is_file(body: Any, file_wrapper: Any) -> bool:
 
 
 def _is_plain_list(body: Any) -> bool:
-    """Tell whether a body is of a subclass that is iterated as a list is, with no ``close()`` of its own."""
+    """Return whether a body is of a subclass that is iterated like a list and has no ``close()``."""
     return (
         isinstance(body, (list, tuple))
         and type(body).__iter__ in (list.__iter__, tuple.__iter__)

@@ -140,7 +140,7 @@ def _read(settings: Settings) -> Template:
 
 
 def _wants_json(accept: str) -> bool:
-    """Tell whether a client would rather have JSON than a page (RFC 9110, section 12.5.1)."""
+    """Return whether a client would rather have JSON than a page (RFC 9110, section 12.5.1)."""
     weights = {"html": 0.0, "json": 0.0}
     for part in accept.lower().split(",")[:100]:
         kind, *parameters = (piece.strip() for piece in part.split(";"))

@@ -12,15 +12,15 @@ import sentry_sdk
 
 from sentry_paste import sdk
 from sentry_paste.redaction import HasSecrets, Matcher, Secret, values
-from sentry_paste.redaction.names import NOTED_USER
-from sentry_paste.request.plan import Plan
+from sentry_paste.redaction.names import RECORDED_USER
+from sentry_paste.request.filter_state import FilterState
 from sentry_paste.wsgi.environ import METHOD, address_of, headers_of, native, path_of, url_of
 from sentry_paste.wsgi.forwarded import Forwarded
 from sentry_paste.wsgi.naming import CUSTOM, URL, default_name, framework_name
 
 
 def is_retried(environ: Any, error: Any) -> bool:
-    """Tell whether pyramid_retry will try the request again, so that an error of this attempt is none yet.
+    """Return whether pyramid_retry will try the request again, so that an error of this attempt is none yet.
 
     Args:
         environ: of the request, in which pyramid_retry counts.
@@ -46,7 +46,7 @@ class RequestData(HasSecrets):
         environ: until the request is over, for what the app's framework leaves there; let go of then, so
             that no event processor keeps a request's objects alive. None if it is over.
         name: of a rule of the ini, None where none matches.
-        plan: of the filter.
+        filter_state: what all requests of the filter share.
         name_left: what a framework calls the request, None where it does not say.
 
     Attributes:
@@ -57,9 +57,9 @@ class RequestData(HasSecrets):
     __slots__ = (
         "_added",
         "_environ",
+        "_filter_state",
         "_matcher",
         "_name_left",
-        "_plan",
         "_remote_user",
         "_secrets",
         "_seen",
@@ -77,14 +77,14 @@ class RequestData(HasSecrets):
         strings: dict[str, str],
         environ: dict[str, Any] | None,
         name: str | None,
-        plan: Plan,
+        filter_state: FilterState,
         name_left: tuple[str, str] | None,
     ) -> None:
         self.strings = strings
         self._environ = environ
         #: The name that a rule of the ini gives, None where none matches.
         self.rule = name
-        self._plan = plan
+        self._filter_state = filter_state
         self._name_left = name_left
         self._remote_user: Any = None
         #: Whether an error has been captured in the request.
@@ -107,7 +107,7 @@ class RequestData(HasSecrets):
         if environ is not None:
             self._remote_user = _name_of_user(environ)
             with suppress(Exception):  # a mapping of the app's
-                self._users = values.of_environ(environ, self._plan.secret_names)
+                self._users = values.of_environ(environ, self._filter_state.secret_names)
             self._added = self._added_to(environ)
             self._name_left = framework_name(environ) or self._name_left
 
@@ -122,7 +122,7 @@ class RequestData(HasSecrets):
 
     def matcher(self) -> Matcher:
         """Return the secrets of the request as it came, its user's names and its response's cookies."""
-        names, environ = self._plan.secret_names, self._environ
+        names, environ = self._filter_state.secret_names, self._environ
         users, added = self._users, self._added
         if environ is not None:
             users, added = values.of_environ(environ, names), self._added_to(environ)
@@ -150,13 +150,13 @@ class RequestData(HasSecrets):
         }
 
     @property
-    def plan(self) -> Plan:
-        """Return the plan of the filter that the request goes through."""
-        return self._plan
+    def filter_state(self) -> FilterState:
+        """Return what all requests of the filter share."""
+        return self._filter_state
 
     def forwarded(self) -> Forwarded:
         """Return what trusted proxies say."""
-        return Forwarded(self.strings, self._plan.settings.trusted_proxy_count)
+        return Forwarded(self.strings, self._filter_state.settings.trusted_proxy_count)
 
     def better_name(self) -> tuple[str, str] | None:
         """Return a name with its source, from a rule or a framework, None where the path is all there is."""
@@ -186,7 +186,7 @@ class RequestData(HasSecrets):
         return event
 
     def _is_repeated(self, error: BaseException) -> bool:
-        """Tell whether an error is to be reported later, or has been: the SDK knows the last one only."""
+        """Return whether an error is to be reported later, or has been: the SDK knows the last one only."""
         if (
             self._environ is not None
             and "retry.attempts" in self._environ
@@ -240,7 +240,7 @@ class RequestData(HasSecrets):
 
 
 def _name_of_user(environ: dict[str, Any]) -> Any:
-    noted = environ.get(NOTED_USER) or {}
+    noted = environ.get(RECORDED_USER) or {}
     return environ.get("REMOTE_USER") or noted.get("username")
 
 

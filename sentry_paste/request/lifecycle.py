@@ -20,9 +20,9 @@ from sentry_paste import sdk
 from sentry_paste.client.abandoned import finish_abandoned, finish_or_leave
 from sentry_paste.client.server_logs import note_reported
 from sentry_paste.request.error_page import STATUS
-from sentry_paste.request.opening import Opening
-from sentry_paste.request.plan import Plan
-from sentry_paste.sdk.failures import report, tell
+from sentry_paste.request.filter_state import FilterState
+from sentry_paste.request.scopes import RequestScopes
+from sentry_paste.sdk.failures import log_failure, report
 from sentry_paste.wsgi.environ import path_of
 from sentry_paste.wsgi.errors import is_error
 
@@ -56,7 +56,7 @@ def run_anyway(context: Context, function: Callable[[], Any]) -> Any:
 
 
 def is_context_in_use(error: BaseException) -> bool:
-    """Tell whether ``Context.run`` itself refused: a second thread asks for a chunk while one is made.
+    """Return whether ``Context.run`` itself refused: a second thread asks for a chunk while one is made.
 
     Args:
         error: as it was caught in the frame that called ``run``.
@@ -83,7 +83,7 @@ class Lifecycle:
     """One request, from its first line of app code to the end of its body.
 
     Args:
-        plan: of the filter.
+        filter_state: what all requests of the filter share.
 
     Attributes:
         run: calls a function of the app's, with arguments, in the request's context.
@@ -94,18 +94,18 @@ class Lifecycle:
         "_context",
         "_cut_at",
         "_error",
+        "_filter_state",
         "_finished",
         "_of_the_client",
-        "_opening",
-        "_plan",
+        "_scopes",
         "_start_response",
         "_wrote",
         "due",
         "run",
     )
 
-    def __init__(self, plan: Plan) -> None:
-        self._plan = plan
+    def __init__(self, filter_state: FilterState) -> None:
+        self._filter_state = filter_state
         self._error: BaseException | None = None
         self._of_the_client: BaseException | None = None
         self._finished = False
@@ -113,35 +113,36 @@ class Lifecycle:
         self.due = NEVER
 
     def open(self, environ: dict[str, Any], client: Any) -> bool:
-        """Enter a context of the request's own; tell whether that went well.
+        """Enter a context of the request's own; return whether that went well.
 
         Args:
             environ: as the server made it.
             client: that captures.
         """
         finish_abandoned()
-        plan = self._plan
+        filter_state = self._filter_state
         try:
-            facts = plan.facts(client)
+            facts = filter_state.facts(client)
             if facts.last_seen is not None and facts.last_seen.get(None) is not None:
                 sdk.forget_error(client)
-            self._opening = Opening(plan, facts, environ)
+            self._scopes = RequestScopes(filter_state, facts, environ)
             self._context: Context = copy_context()
             # The method of the context itself: no frame of ours between the server's and the app's.
             self.run: Callable[..., Any] = self._context.run
             if facts.traces:
                 sdk.start_monitor(client)
-                self.due, self._cut_at = _SOON, time.monotonic() + plan.settings.max_transaction_duration
-            self.run(self._opening.enter)
+                self.due = _SOON
+                self._cut_at = time.monotonic() + filter_state.settings.max_transaction_duration
+            self.run(self._scopes.enter)
         except Exception:
-            tell("a request goes unreported")
+            log_failure("a request goes unreported")
             return False
         return True
 
     @property
     def has_error_page(self) -> bool:
         """Whether a crash is answered with a page of the ini's."""
-        return self._plan.error_page is not None
+        return self._filter_state.error_page is not None
 
     def run_anyway(self, function: Callable[[], Any]) -> Any:
         """Call a function in the request's context, or in a copy while the context is in use.
@@ -161,28 +162,29 @@ class Lifecycle:
             start_response: the server's.
         """
         self._start_response: Any = start_response
-        return self._note_start if self._plan.settings.event_id_header is None else self._start_with_id
+        has_header = self._filter_state.settings.event_id_header is not None
+        return self._start_with_id if has_header else self._record_start
 
     def _start_with_id(self, *args: Any, **kwargs: Any) -> Any:
         """Start a response with the id of the event that tells why it is one of an error."""
         try:
             args, kwargs = self._with_id(*args, **kwargs)
         except Exception:  # a start_response that is called wrongly: the server says so
-            tell("an error response has no event id")
-        return self._note_start(*args, **kwargs)
+            log_failure("an error response has no event id")
+        return self._record_start(*args, **kwargs)
 
     def _with_id(self, *args: Any, **kwargs: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
         names = ("status", "response_headers", "exc_info")
         given = {**dict(zip(names, args)), **kwargs}
-        status, header = _status_code(given["status"]), self._plan.settings.event_id_header
+        status, header = _status_code(given["status"]), self._filter_state.settings.event_id_header
         if status is None or status < 400:
             return args, kwargs
         exc_info = given.get("exc_info")
         if exc_info and status >= 500 and self._captures_handled(exc_info[1]):
             # Captured once the server has taken the response, when its headers and status are known.
-            identity: str | None = self._opening.ids().promise_next()
+            identity: str | None = self._scopes.ids().promise_next()
         else:
-            identity = self._opening.event_id(status)
+            identity = self._scopes.event_id(status)
         if identity is None or not isinstance(given["response_headers"], list):
             return args, kwargs
         # The app's own list is the app's.
@@ -191,18 +193,18 @@ class Lifecycle:
             return (args[0], headers, *args[2:]), kwargs
         return args, {**kwargs, "response_headers": headers}
 
-    def _note_start(self, *args: Any, **kwargs: Any) -> Any:
+    def _record_start(self, *args: Any, **kwargs: Any) -> Any:
         # Whatever way the app calls it, the server's is called the same way: what it accepts is its affair.
         write = self._start_response(*args, **kwargs)
         try:
             status = _status_code(args[0] if args else kwargs.get("status"))
             headers = args[1] if len(args) > 1 else kwargs.get("response_headers")
-            self._opening.note_start(status, headers)
+            self._scopes.record_start(status, headers)
             exc_info = args[2] if len(args) > 2 else kwargs.get("exc_info")
             if exc_info and status is not None and status >= 500:
                 self._capture_handled(exc_info[1])
         except Exception:
-            tell("a response goes unnoted")
+            log_failure("a response goes unnoted")
         return partial(self._write, write)
 
     def _write(self, write: Callable[[bytes], Any], data: bytes) -> Any:
@@ -222,7 +224,7 @@ class Lifecycle:
             self.run_anyway(lambda: self._capture(error, handled=True))
 
     def _captures_handled(self, error: BaseException) -> bool:
-        return bool(self._plan.settings.capture_start_response_errors) and self._is_news(error)
+        return bool(self._filter_state.settings.capture_start_response_errors) and self._is_news(error)
 
     def capture(self, error: BaseException) -> None:
         """Report what the app raised, once, and note that the request failed.
@@ -238,12 +240,12 @@ class Lifecycle:
             # What is raised into the server it may log, in its own context (waitress and gunicorn do).
             sdk.remember_error(sentry_sdk.get_client(), error)
         except Exception:
-            tell("an error goes unreported")
+            log_failure("an error goes unreported")
 
     def _is_news(self, error: BaseException) -> bool:
         if error is self._of_the_client or error is self._error:
             return False
-        return is_error(error, self._opening.strings.get("SERVER_PORT", ""))
+        return is_error(error, self._scopes.strings.get("SERVER_PORT", ""))
 
     def _capture(self, error: BaseException, handled: bool) -> None:
         traceback = error.__traceback__
@@ -251,7 +253,7 @@ class Lifecycle:
             traceback = traceback.tb_next
         mechanism = {"type": "wsgi", "handled": handled}
         event, hint = sdk.exception_event(error, traceback, sentry_sdk.get_client(), mechanism)
-        identity = self._opening.ids().take()
+        identity = self._scopes.ids().take()
         if identity is not None:
             event["event_id"] = identity
         sentry_sdk.capture_event(event, hint=hint)
@@ -264,18 +266,18 @@ class Lifecycle:
         Args:
             error: what the app raised, as it was caught.
         """
-        page = self._plan.error_page
+        page = self._filter_state.error_page
         if page is None or self._wrote or not isinstance(error, Exception) or error is self._of_the_client:
             return None
         try:
-            environ = self._opening.strings
-            identity = self.run_anyway(lambda: self._opening.event_id(500))
+            environ = self._scopes.strings
+            identity = self.run_anyway(lambda: self._scopes.event_id(500))
             headers, body = page.answer(environ, identity)
-            header = self._plan.settings.event_id_header
+            header = self._filter_state.settings.event_id_header
             if header is not None and identity is not None:
                 headers.append((header, identity))
             self._start_response(STATUS, headers, (type(error), error, error.__traceback__))
-            self._opening.note_start(500, headers)
+            self._scopes.record_start(500, headers)
         except Exception:  # the server has sent headers, or takes no exc_info: the crash is its to answer
             return None
         report("%s %r crashed", environ.get("REQUEST_METHOD"), path_of(environ), error=error)
@@ -293,14 +295,14 @@ class Lifecycle:
         is_first, self.due = self.due is _SOON, NEVER
         try:
             if is_first:
-                self._opening.begin_sampled()
+                self._scopes.begin_sampled()
             if is_first and time.monotonic() <= self._cut_at:
                 self.due = self._cut_at
             else:
                 # It goes on unmeasured.
-                self.run_anyway(self._opening.cut)
+                self.run_anyway(self._scopes.cut)
         except Exception:
-            tell("a transaction goes unreported")
+            log_failure("a transaction goes unreported")
         return self.due
 
     def abandon(self) -> None:
@@ -313,15 +315,15 @@ class Lifecycle:
         if self._finished:
             return
         self._finished = True
-        opening = self._opening
+        scopes = self._scopes
         try:
-            if opening.data is not None or not opening.settle_unopened():
-                self.run_anyway(partial(opening.settle, self._error))
+            if scopes.data is not None or not scopes.settle_unopened():
+                self.run_anyway(partial(scopes.settle, self._error))
         except Exception:
-            tell("a transaction goes unreported")
+            log_failure("a transaction goes unreported")
         # The error holds the frames of the app, and with them whatever the request held.
         self._error = None
-        if opening.status is not None:
+        if scopes.status is not None:
             # The server's, which may hold the body, and with it all of this.
             self._start_response = None
 

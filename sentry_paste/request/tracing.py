@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, Protocol
 import sentry_sdk
 
 from sentry_paste import sdk
-from sentry_paste.sdk.failures import tell
+from sentry_paste.sdk.failures import log_failure
 from sentry_paste.wsgi.naming import CUSTOM, URL
 
 # https://develop.sentry.dev/sdk/telemetry/traces/span-operations/ and .../trace-origin/
@@ -48,7 +48,7 @@ class Begin(NamedTuple):
 class Trace(Protocol):
     """What a request does with its trace."""
 
-    def note_status(self, status: int) -> None:
+    def record_status(self, status: int) -> None:
         """Note the response's status, for events that are captured from now on too.
 
         Args:
@@ -128,7 +128,7 @@ class TransactionTrace:
             )
         self._transaction.__enter__()
 
-    def note_status(self, status: int) -> None:
+    def record_status(self, status: int) -> None:
         """Note the response's status, for events that are captured from now on too.
 
         Args:
@@ -197,7 +197,7 @@ class SpanTrace:
             try:
                 self._add_attributes(begin, address)
             except Exception:  # text that no server should have passed on; the span is worth more than they
-                tell("a span has not all of its attributes")
+                log_failure("a span has not all of its attributes")
 
     def _add_attributes(self, begin: Begin, address: str | None) -> None:
         attributes = sdk.request_attributes(begin.strings)
@@ -206,7 +206,7 @@ class SpanTrace:
             attributes["client.address"] = address or ""
         self._span.set_attributes(attributes)
 
-    def note_status(self, status: int) -> None:
+    def record_status(self, status: int) -> None:
         """Note the response's status, for events that are captured from now on too.
 
         Args:

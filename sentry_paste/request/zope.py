@@ -18,7 +18,7 @@ from typing import Any
 import sentry_sdk
 
 from sentry_paste import sdk
-from sentry_paste.sdk.failures import tell
+from sentry_paste.sdk.failures import log_failure
 
 # That a publication has failed, from before anybody hears of the failure until another begins.
 _failed: ContextVar[bool] = ContextVar("sentry_paste_zope_failed", default=False)
@@ -69,11 +69,11 @@ def hear(event: Any) -> None:
         elif not event.retry and is_failure(event.exc_info[1]):
             _capture(event.exc_info)
     except Exception:
-        tell("an event of Zope's goes unreported")
+        log_failure("an event of Zope's goes unreported")
 
 
 def is_failure(error: BaseException) -> bool:
-    """Tell whether an exception makes a server error, and not a redirect, a log-in form or a missing page.
+    """Return whether an exception makes a server error, and not a redirect, a log-in form or a missing page.
 
     Args:
         error: as Zope caught it, its own HTTP exceptions normalized.
@@ -122,7 +122,7 @@ def _note_user(request: Any) -> None:
     user = request.get("AUTHENTICATED_USER")
     found = {"username": getattr(user, "getUserName", str)(), "userid": getattr(user, "getId", str)()}
     if found["userid"]:  # nobody has none
-        sdk.note_user(found)
+        sdk.record_user(found)
 
 
 def _capture(exc_info: Any) -> None:

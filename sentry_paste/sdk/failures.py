@@ -20,7 +20,7 @@ log = logging.getLogger(LOGGER)
 _here = threading.local()
 
 
-def tell(loss: str) -> None:
+def log_failure(loss: str) -> None:
     """Warn that something of Sentry's has failed, with the exception that is being handled.
 
     Args:

@@ -22,7 +22,7 @@ _PROFILING = ("profiles_sample_rate", "profiles_sampler", "profile_session_sampl
 
 
 def sleep_is_everyones() -> bool:
-    """Tell whether a thread that sleeps keeps the whole process from its work.
+    """Return whether a thread that sleeps keeps the whole process from its work.
 
     Swift has eventlet replace threads and not ``time.sleep``: a thread is a greenlet then, in one real thread
     with all others, and that thread is what sleeps. What gevent replaces can be chosen in the same way.

@@ -72,7 +72,7 @@ def dsn_fault(text: str) -> str:
 
 
 def is_transport(found: Any) -> bool:
-    """Tell whether an object is what the SDK's option ``transport`` takes: a transport, a class, a function.
+    """Return whether an object is one that the SDK option ``transport`` takes: a transport, a class, a function.
 
     Args:
         found: what a dotted name led to.
@@ -130,7 +130,7 @@ def integration_of_module(module: Any, name: str) -> type[Integration]:
 
 
 def traces(options: Mapping[str, Any]) -> bool:
-    """Tell whether a client traces at all.
+    """Return whether a client traces at all.
 
     The rule is the SDK's ``has_tracing_enabled``, in public terms.
 
@@ -143,7 +143,7 @@ def traces(options: Mapping[str, Any]) -> bool:
 
 
 def streams_spans(options: Mapping[str, Any]) -> bool:
-    """Tell whether a client sends spans one by one (``trace_lifecycle = stream``).
+    """Return whether a client sends spans one by one (``trace_lifecycle = stream``).
 
     Args:
         options: of the client.
@@ -152,7 +152,7 @@ def streams_spans(options: Mapping[str, Any]) -> bool:
 
 
 def sends_user_info(options: Mapping[str, Any]) -> bool:
-    """Tell whether a client may send who the user is: addresses and names.
+    """Return whether a client may send who the user is: addresses and names.
 
     Args:
         options: of the client.

@@ -269,7 +269,7 @@ def _unused(
 
 @lru_cache(maxsize=1)
 def has_unused_scopes() -> bool:
-    """Tell whether scopes of this SDK can wait until they are used: all that they have is in slots."""
+    """Return whether scopes of this SDK can wait until they are used: all that they have is in slots."""
     return bool(_SCOPE_SLOTS) and _current_scope is not None and not hasattr(Scope(), "__dict__")
 
 
@@ -310,7 +310,7 @@ def request_scopes() -> tuple[Scope, Scope] | None:
     return forks
 
 
-def note_inner_request(environ: Mapping[str, Any]) -> None:
+def record_inner_request(environ: Mapping[str, Any]) -> None:
     """Tell the current request that there is another within it.
 
     Args:
@@ -318,10 +318,10 @@ def note_inner_request(environ: Mapping[str, Any]) -> None:
     """
     request = _current_request()
     if request is not None:
-        request.note_inner(environ)
+        request.record_inner(environ)
 
 
-def note_user(user: Mapping[str, str]) -> None:
+def record_user(user: Mapping[str, str]) -> None:
     """Tell the current request who is signed in.
 
     Args:
@@ -329,7 +329,7 @@ def note_user(user: Mapping[str, str]) -> None:
     """
     request = _current_request()
     if request is not None:
-        request.note_user(user)
+        request.record_user(user)
 
 
 def _current_request() -> Any:

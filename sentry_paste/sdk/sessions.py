@@ -21,7 +21,7 @@ _STARTS_NO_THREAD_AT_THE_END = sys.version_info[:2] == (3, 12)
 
 
 def is_untracked(isolation: Any) -> bool:
-    """Tell whether ``stop_auto_session_tracking()`` was called on what an unused scope is to be a fork of.
+    """Return whether ``stop_auto_session_tracking()`` was called on what an unused scope is to be a fork of.
 
     Args:
         isolation: the unused scope.
@@ -204,7 +204,7 @@ def healthy_session(options: Mapping[str, Any], started: float) -> Session:
 
 
 def tracks_sessions(scope: Scope, options: Mapping[str, Any]) -> bool:
-    """Tell whether a request of this scope is to be a session.
+    """Return whether a request of this scope is to be a session.
 
     The SDK drops sessions without a release when they end: they need not begin. The attribute is what
     ``scope.stop_auto_session_tracking()`` sets. Missing: the option alone decides.

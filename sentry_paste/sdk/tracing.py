@@ -32,7 +32,7 @@ def start_monitor(client: Any) -> None:
 
 
 def can_begin_late(options: Mapping[str, Any]) -> bool:
-    """Tell whether a transaction can be made after it began: nothing else begins with it, or decides on it.
+    """Return whether a transaction can be made after it began: nothing else begins with it, or decides on it.
 
     Args:
         options: of a client that traces.
@@ -58,7 +58,7 @@ def new_sample_rand() -> float:
 
 
 def discards(client: Any, options: Mapping[str, Any], sample_rand: float) -> bool:
-    """Tell whether the SDK would not sample a transaction.
+    """Return whether the SDK would not sample a transaction.
 
     The rule is that of ``Transaction._set_initial_sampling_decision``. Options that are no number are for the
     SDK to complain of.
@@ -222,7 +222,7 @@ def set_sampling_context(environ: dict[str, Any]) -> None:
 
 
 def has_attributes(options: Mapping[str, Any]) -> bool:
-    """Tell whether a client sends what takes its attributes from the scope: log items, streamed spans.
+    """Return whether a client sends what takes its attributes from the scope: log items, streamed spans.
 
     Args:
         options: of the client.

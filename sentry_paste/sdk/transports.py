@@ -174,7 +174,7 @@ class _Telling:
         return bool(self._worker.submit(function))
 
     def is_busy(self) -> bool:
-        """Tell whether something waits to be sent."""
+        """Return whether something waits to be sent."""
         queue = getattr(self._worker, "_queue", None)
         return queue is not None and not queue.empty()
 

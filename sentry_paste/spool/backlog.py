@@ -21,7 +21,7 @@ from sentry_paste.spool.names import SpoolFile
 from sentry_paste.spool.owner import Owner, current
 from sentry_paste.spool.presence import Presence, only_one
 from sentry_paste.spool.reading import UnreadableError, read_envelope
-from sentry_paste.spool.transport import Teller
+from sentry_paste.spool.transport import LogThrottle
 
 # Seconds from one look at the directory to the next, where nothing tells to look.
 _LOOK_AGAIN = 10.0
@@ -62,7 +62,7 @@ class Sender(Protocol):
         """
 
     def is_busy(self) -> bool:
-        """Tell whether something that was captured just now waits to be sent."""
+        """Return whether something that was captured just now waits to be sent."""
 
     def lose(self, envelope: Envelope, reason: str) -> None:
         """Count what was in an envelope as lost.
@@ -91,7 +91,7 @@ class Backlog:
         destinations: tuple[str, ...],
         sender: Sender,
         bounds: Bounds,
-        teller: Teller,
+        teller: LogThrottle,
         rate: float,
     ) -> None:
         self._spool = spool
@@ -178,7 +178,7 @@ class Backlog:
             self._teller.count("half written, set aside")
 
     def _send_some(self) -> bool:
-        """Send what waits, for a while; tell whether there may be more to send at once."""
+        """Send what waits, for a while; return whether there may be more to send at once."""
         owner, progress, until = current(), False, time.monotonic() + _LIST_AGAIN
         waiting = _in_order(self._spool.waiting(*self._destinations))
         # What fails each time is not to keep the rest back.

@@ -78,7 +78,7 @@ class Bounds:
         self._held = held
 
     def _drop(self, file: SpoolFile, reason: str) -> bool:
-        """Tell whether the file is gone: a directory of such a name stays, and holds nothing back."""
+        """Return whether the file is gone: a directory of such a name stays, and holds nothing back."""
         try:
             # Where another process has dropped it, or sends it, that one counts it.
             if self._spool.remove(file):

@@ -34,7 +34,7 @@ from sentry_paste.spool.names import (
     hash_of,
     kind_of,
 )
-from sentry_paste.spool.transport import Teller, Terms
+from sentry_paste.spool.transport import LogThrottle, Terms
 from sentry_paste.spool.writer import Keeper
 
 # Seconds that the end of the process waits for what is being sent just then.
@@ -55,7 +55,7 @@ class DeliveringTransport(Transport):
         self._inner = inner
         self._terms = terms
         self._spool = Spool(terms.directory, terms.fsync)
-        self._teller = Teller(self._spool.directory)
+        self._teller = LogThrottle(self._spool.directory)
         self._bounds = Bounds(self._spool, terms.max_size, terms.max_age, self._dropped)
         address = address_of(*host_and_project(self))
         self._destination = hash_of(address)
@@ -186,7 +186,7 @@ class DeliveringTransport(Transport):
         return result, reason, seconds
 
     def is_busy(self) -> bool:
-        """Tell whether something that was captured just now waits to be sent."""
+        """Return whether something that was captured just now waits to be sent."""
         return bool(self._inner.is_busy())
 
     def _result(self, attempt: Attempt, envelope: Envelope) -> tuple[Result, str, float]:
@@ -210,7 +210,7 @@ class DeliveringTransport(Transport):
             self.lose(envelope, reason)
 
     def _is_kept(self, envelope: Envelope, kind: str, file: SpoolFile | None, wakes: bool = True) -> bool:
-        """Have an envelope wait in the spool; tell whether it can."""
+        """Have an envelope wait in the spool; return whether it can."""
         if file is None and kind != "report":
             file = self._keeper.write(envelope)
         if file is None or not self._keeper.put_back(file, envelope):
@@ -240,7 +240,7 @@ class DeliveringTransport(Transport):
         self._inner.record_lost_event(*args, **kwargs)
 
     def is_healthy(self) -> bool:
-        """Tell whether envelopes are sent as they come."""
+        """Return whether envelopes are sent as they come."""
         return bool(self._inner.is_healthy())
 
     def flush(self, timeout: float, callback: Any = None) -> None:

@@ -226,7 +226,7 @@ def category_of(envelope: Envelope) -> str:
 
 
 def has_crashed(envelope: Envelope) -> bool:
-    """Tell whether a session in an envelope has ended with a crash.
+    """Return whether a session in an envelope has ended with a crash.
 
     Args:
         envelope: of sessions.

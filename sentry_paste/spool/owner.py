@@ -63,7 +63,7 @@ class Owner(NamedTuple):
         return cls(found["host"], found["boot"], int(found["pid"]), int(found["started"]), found["program"])
 
     def is_alive(self) -> bool | None:
-        """Tell whether the process runs; None where that cannot be known: it is on another host."""
+        """Return whether the process runs; None where that cannot be known: it is on another host."""
         host, boot = _machine()
         if self.host != host:
             return None

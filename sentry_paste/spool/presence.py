@@ -94,7 +94,7 @@ def _touched(path: Path | None) -> float:
 
 @contextmanager
 def only_one(spool: Spool, destination: str) -> Iterator[bool]:
-    """Tell whether no other process sends what waits for a destination; it cannot begin meanwhile.
+    """Return whether no other process sends what waits for a destination; it cannot begin meanwhile.
 
     Args:
         spool: the spool.

@@ -20,7 +20,7 @@ from sentry_paste.spool.names import SpoolFile
 _TELL_AGAIN = 60.0
 
 
-class Teller:
+class LogThrottle:
     """Tell of one directory.
 
     Args:
@@ -95,7 +95,7 @@ class SpoolTransport(Transport):
     def __init__(self, terms: Terms, options: dict[str, Any] | None = None) -> None:
         super().__init__(options)
         self.spool = Spool(terms.directory, terms.fsync)
-        self._teller = Teller(self.spool.directory)
+        self._teller = LogThrottle(self.spool.directory)
         self._bounds = Bounds(self.spool, terms.max_size, terms.max_age, self._dropped)
 
     def capture_envelope(self, envelope: Envelope) -> None:

@@ -13,7 +13,7 @@ from sentry_paste.spool.bounds import Bounds
 from sentry_paste.spool.files import FILE_MODE, Spool
 from sentry_paste.spool.names import SpoolFile, hash_of
 from sentry_paste.spool.owner import current
-from sentry_paste.spool.transport import Teller
+from sentry_paste.spool.transport import LogThrottle
 
 _PREFIX = ".destination-"
 # Bytes; a host's name has 253 at most.
@@ -22,7 +22,7 @@ _LONGEST = 1000
 _AS_FILE = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
 
 
-def note_destination(directory: Path, address: str) -> None:
+def record_destination(directory: Path, address: str) -> None:
     """Note the name of a destination; where that cannot be done, it is done without.
 
     Args:
@@ -82,7 +82,7 @@ class Keeper:
         teller: of the spool.
     """
 
-    def __init__(self, spool: Spool, address: str, bounds: Bounds, teller: Teller) -> None:
+    def __init__(self, spool: Spool, address: str, bounds: Bounds, teller: LogThrottle) -> None:
         self._spool = spool
         self._address = address
         self._destination = hash_of(address)
@@ -104,7 +104,7 @@ class Keeper:
             return None
         self._teller.succeeded()
         if not self._is_noted:
-            note_destination(self._spool.directory, self._address)
+            record_destination(self._spool.directory, self._address)
             self._is_noted = True
         try:
             self._bounds.wrote(file)
@@ -113,7 +113,7 @@ class Keeper:
         return file
 
     def put_back(self, file: SpoolFile, envelope: Envelope) -> bool:
-        """Have a file wait, anew where somebody has removed it; tell whether it is kept.
+        """Have a file wait, anew where somebody has removed it; return whether it is kept.
 
         Args:
             file: that this process has claimed.

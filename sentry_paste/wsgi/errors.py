@@ -35,7 +35,7 @@ _TOLD_BY_C = (
 
 
 def is_error(error: BaseException, port: str = "") -> bool:
-    """Tell whether what an app raised is worth a report.
+    """Return whether what an app raised is worth a report.
 
     Args:
         error: as it was caught.
@@ -47,7 +47,7 @@ def is_error(error: BaseException, port: str = "") -> bool:
 
 
 def client_went_away(error: BaseException, port: str = "") -> bool:
-    """Tell whether an error is a client's that hung up while its request was read.
+    """Return whether an error is a client's that hung up while its request was read.
 
     Args:
         error: as it was caught.
@@ -70,7 +70,7 @@ def client_went_away(error: BaseException, port: str = "") -> bool:
 
 
 def _is_of_port(reader: object, port: str) -> bool:
-    """Tell whether a ``socket.SocketIO`` reads a connection to a port of this machine's."""
+    """Return whether a ``socket.SocketIO`` reads a connection to a port of this machine's."""
     connection = getattr(reader, "_sock", None)
     try:
         return bool(port) and str(connection.getsockname()[1]) == port  # type: ignore[union-attr]

@@ -1,17 +1,27 @@
-"""What users tell: a page of it, and on the page of the error it belongs to."""
+"""What users give_feedback: a page of it, and on the page of the error it belongs to."""
 
 import uuid
 
 import pytest
 from sentry_sdk.envelope import Envelope, Item, PayloadRef
 
-from spooled import ERROR_ID, FEEDBACK_ID, SCRIPT, TRACE, error_event, feedback_event, keep, keep_item, tell
+from spooled import (
+    ERROR_ID,
+    FEEDBACK_ID,
+    SCRIPT,
+    TRACE,
+    error_event,
+    feedback_event,
+    give_feedback,
+    keep,
+    keep_item,
+)
 
 
 @pytest.fixture
 def page(app, spool):
     keep(spool, error_event())
-    tell(spool, feedback_event())
+    give_feedback(spool, feedback_event())
     return app.get(f"/envelope/{FEEDBACK_ID}").html
 
 
@@ -36,7 +46,7 @@ def test_its_page_leads_to_the_error(page, app, words):
 
 
 def test_an_error_that_is_not_there_is_told_so(app, spool, words):
-    tell(spool, feedback_event())
+    give_feedback(spool, feedback_event())
     html = app.get(f"/envelope/{FEEDBACK_ID}").html
     assert facts(html, words)["Error"] == f"{ERROR_ID} not in this spool"
     assert not html.select(".facts a[href*=envelope]")
@@ -45,26 +55,26 @@ def test_an_error_that_is_not_there_is_told_so(app, spool, words):
 @pytest.mark.parametrize("about", [None, "", 7, "soup", [], "9" * 33])
 def test_what_is_no_id_leads_nowhere(app, spool, words, about):
     keep(spool, error_event())
-    tell(spool, feedback_event(associated_event_id=about))
+    give_feedback(spool, feedback_event(associated_event_id=about))
     assert "Error" not in facts(app.get(f"/envelope/{FEEDBACK_ID}").html, words)
 
 
 def test_an_id_may_have_hyphens(app, spool, words):
     keep(spool, error_event())
-    tell(spool, feedback_event(associated_event_id=str(uuid.UUID(ERROR_ID)).upper()))
+    give_feedback(spool, feedback_event(associated_event_id=str(uuid.UUID(ERROR_ID)).upper()))
     assert app.get(f"/envelope/{FEEDBACK_ID}").html.select(f'.facts a[href="/envelope/{ERROR_ID}"]')
 
 
 def test_who_is_the_user_of_the_event_where_it_does_not_say(app, spool, words):
     event = feedback_event(name=None, contact_email="")
-    tell(spool, {**event, "user": {"username": "ada", "email": "a@shop.example", "id": 7}})
+    give_feedback(spool, {**event, "user": {"username": "ada", "email": "a@shop.example", "id": 7}})
     html = app.get(f"/envelope/{FEEDBACK_ID}").html
     assert words(html.h1) == "Feedback from ada"
     assert facts(html, words)["E-mail"] == "a@shop.example"
 
 
 def test_nobody_has_to_say_who_it_was(app, spool, words):
-    tell(spool, feedback_event(name="", contact_email=None, url=None, source=None))
+    give_feedback(spool, feedback_event(name="", contact_email=None, url=None, source=None))
     html = app.get(f"/envelope/{FEEDBACK_ID}").html
     assert words(html.h1) == "Feedback"
     assert not {"Name", "E-mail", "Page", "Told through"} & facts(html, words).keys()
@@ -79,7 +89,7 @@ def test_what_else_an_event_tells_is_told(page, words):
 
 
 def test_the_list_says_who_told_what(app, spool, titles, rows):
-    tell(spool, feedback_event())
+    give_feedback(spool, feedback_event())
     response = app.get("/?kind=feedback")
     assert titles(response) == ["The soup was cold. Twice."]
     assert "from Ada Lovelace" in rows(response)[0]
@@ -87,8 +97,8 @@ def test_the_list_says_who_told_what(app, spool, titles, rows):
 
 @pytest.mark.parametrize("text", ["ada@shop.example", "lovelace", "soup", ERROR_ID[:8]])
 def test_it_is_found_by_who_and_what_and_the_error(app, spool, titles, text):
-    tell(spool, feedback_event())
-    tell(
+    give_feedback(spool, feedback_event())
+    give_feedback(
         spool,
         feedback_event(
             event_id="a" * 32, message="other", name="", contact_email="", associated_event_id="b" * 32
@@ -99,9 +109,10 @@ def test_it_is_found_by_who_and_what_and_the_error(app, spool, titles, text):
 
 def test_the_page_of_an_error_has_what_was_told_of_it(app, spool, words):
     keep(spool, error_event())
-    tell(spool, feedback_event())
-    tell(spool, feedback_event(event_id="a" * 32, message="Hot.", name="Bo", contact_email=""))
-    tell(spool, feedback_event(event_id="b" * 32, message="of another", associated_event_id="c" * 32))
+    give_feedback(spool, feedback_event())
+    give_feedback(spool, feedback_event(event_id="a" * 32, message="Hot.", name="Bo", contact_email=""))
+    about = "c" * 32
+    give_feedback(spool, feedback_event(event_id="b" * 32, message="of another", associated_event_id=about))
     html = app.get(f"/envelope/{ERROR_ID}").html
     link = html.select_one('.facts a[href="#feedback"]')
     assert words(link) == "2 messages"
@@ -121,7 +132,7 @@ def test_an_error_of_which_nobody_told_has_no_place_for_it(app, spool):
 def test_of_what_many_users_told_the_newest_is_shown_and_the_others_are_linked(app, spool, words):
     keep(spool, error_event())
     for number in range(23):
-        tell(spool, feedback_event(event_id=f"{number:032x}", message=f"cold {number}"))
+        give_feedback(spool, feedback_event(event_id=f"{number:032x}", message=f"cold {number}"))
     html = app.get(f"/envelope/{ERROR_ID}").html
     section = html.select_one("[aria-labelledby=feedback]")
     assert len(section.select("li")) == 20
@@ -130,7 +141,7 @@ def test_of_what_many_users_told_the_newest_is_shown_and_the_others_are_linked(a
 
 
 def test_who_told_much_is_found_too(app, spool, rows):
-    tell(spool, feedback_event(message="The soup was cold. " * 100))
+    give_feedback(spool, feedback_event(message="The soup was cold. " * 100))
     assert len(rows(app.get("/?kind=feedback&q=ada@shop.example"))) == 1
 
 
@@ -138,7 +149,7 @@ def test_who_told_much_is_found_too(app, spool, rows):
 def test_an_injection_in_every_field_stays_text(app, spool, text):
     keep(spool, error_event())
     given = dict.fromkeys(("name", "contact_email", "message", "url", "source"), text)
-    tell(spool, feedback_event(**given))
+    give_feedback(spool, feedback_event(**given))
     for path in ("/?kind=feedback", f"/envelope/{FEEDBACK_ID}", f"/envelope/{ERROR_ID}"):
         html = app.get(path).html
         assert len(html.select("script")) == 1

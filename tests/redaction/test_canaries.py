@@ -188,7 +188,7 @@ class TestGaps:
         assert outcome(Run("greenlets"), 1).leaked == set()
 
     def left(self, wanted, text=None, **environ):
-        """Tell whether a text is in what is sent when a text that has it is logged."""
+        """Return whether a text is in what is sent when a text that has it is logged."""
 
         def app(environ, start_response):
             shown = text or wanted

@@ -115,7 +115,7 @@ def of(**strings):
 
 
 def is_beyond(**strings):
-    """Tell whether it is said that there are more values than were looked at."""
+    """Return whether it is said that there are more values than were looked at."""
     return len(of_request(strings, Names())) > MOST
 
 

@@ -194,7 +194,7 @@ class TestJson:
     @given(accept=st.text())
     def test_any_accept_header_is_answered(self, accept):
         with capture_envelopes():
-            page = SentryMiddleware(crash, error_page=True).plan.error_page
+            page = SentryMiddleware(crash, error_page=True).filter_state.error_page
         headers, body = page.answer({"HTTP_ACCEPT": accept}, "a" * 32)
         assert dict(headers)["Content-Length"] == str(len(body[0]))
 

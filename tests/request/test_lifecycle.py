@@ -640,7 +640,7 @@ class TestBadHooks:
         assert str(call(SentryMiddleware(apps.crash, transport=BrokenTransport())).error) == "in the call"
 
     def test_filter_that_fails_to_open_calls_the_app_alone(self, captured, monkeypatch, caplog):
-        monkeypatch.setattr("sentry_paste.request.lifecycle.Opening", broken)
+        monkeypatch.setattr("sentry_paste.request.lifecycle.RequestScopes", broken)
         assert call(traced(apps.answer_list)).chunks == [b"hello"]
         assert "a request goes unreported" in caplog.text
 
@@ -1393,6 +1393,6 @@ class TestUnusedScopes:
         middleware = SentryMiddleware(apps.answer_list, traces_sample_rates="/a* 0.5")
         for number in range(20):
             call(middleware, environ_of(f"/a{number}"))
-        assert len(middleware.plan._at_rate) == 1
+        assert len(middleware.filter_state._at_rate) == 1
         sentry_sdk.get_client().close()
         sentry_sdk.get_global_scope().set_client(None)

@@ -322,12 +322,12 @@ def publish(environ, start_response):
     site = logging.getLogger("Zope.SiteErrorLog")
     hear(PubStart())
     hear(PubBeforeAbort(error))
-    for tell in {
+    for act in {
         "first": [lambda: site.error("%s", error), lambda: hear(PubFailure(error))],
         "last": [lambda: hear(PubFailure(error)), lambda: site.error("%s", error)],
         "restarted": [lambda: hear(PubStart()), lambda: site.error("%s", "by hand")],
     }[environ["PATH_INFO"].strip("/")]:
-        tell()
+        act()
     start_response("500 Internal Server Error", [("Content-Type", "text/plain")])
     return [b"a page for the error"]
 

@@ -13,9 +13,9 @@ from sentry_sdk.envelope import Envelope
 
 import sentry_paste
 from sentry_paste import ConfigError
-from sentry_paste.sdk.failures import inform, log, report, tell, warn
+from sentry_paste.sdk.failures import inform, log, log_failure, report, warn
 from sentry_paste.spool import Spool
-from sentry_paste.spool.transport import Teller
+from sentry_paste.spool.transport import LogThrottle
 
 from wsgi_calls import call, environ_of
 
@@ -123,7 +123,7 @@ def say_everything():
     try:
         raise ValueError("of ours")
     except ValueError as error:
-        tell("this is lost")
+        log_failure("this is lost")
         report("%s crashed", "x", error=error)
 
 
@@ -155,9 +155,9 @@ class Timeout(BaseException):
 @pytest.mark.parametrize("error", [Timeout, KeyboardInterrupt, SystemExit])
 def test_what_is_no_error_of_the_logging_is_raised_on(error):
     with logging_broken("a handler", error), pytest.raises(error):
-        tell("this is lost")
+        log_failure("this is lost")
     with logging_broken("a handler") as found:
-        tell("and this")  # an interrupted warning does not silence the next
+        log_failure("and this")  # an interrupted warning does not silence the next
     assert found.asked == ["Sentry failed: and this"]
 
 
@@ -172,12 +172,12 @@ def test_what_cannot_be_printed_does_not_raise(monkeypatch):
     monkeypatch.setattr(logging, "raiseExceptions", False)
     with logging_broken("the logger's filter"):
         warn("%s", UnprintableError())
-        Teller(Path("spool")).failed(UnprintableError())
+        LogThrottle(Path("spool")).failed(UnprintableError())
     with logging_broken("a handler"):
         try:
             raise UnprintableError
         except UnprintableError as error:
-            tell("this is lost")
+            log_failure("this is lost")
             report("%s crashed", error, error=error)
 
 
@@ -187,20 +187,20 @@ def test_handler_that_fails_at_the_same_is_asked_once():
     class Capturing(logging.Handler):
         def emit(self, record):
             asked.append(record.getMessage())
-            tell("what the handler has captured")
+            log_failure("what the handler has captured")
 
     handler = Capturing()
     log.addHandler(handler)
     try:
-        tell("one")
-        tell("two")
+        log_failure("one")
+        log_failure("two")
     finally:
         log.removeHandler(handler)
     assert asked == ["Sentry failed: one", "Sentry failed: two"]
 
 
 def test_spool_tells_again_after_the_log_has_failed(broken):
-    teller = Teller(Path("spool"))
+    teller = LogThrottle(Path("spool"))
     teller.count("error dropped, too old")
     assert broken.asked == ["spool_dir: spool: 1 error dropped, too old"]
     teller.failed(OSError("full"))

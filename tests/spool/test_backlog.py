@@ -12,7 +12,7 @@ from sentry_sdk.envelope import Envelope
 from sentry_paste.spool.backlog import Backlog, Result
 from sentry_paste.spool.bounds import Bounds
 from sentry_paste.spool.files import Spool
-from sentry_paste.spool.transport import Teller
+from sentry_paste.spool.transport import LogThrottle
 
 
 class Taker:
@@ -43,7 +43,7 @@ def write(spool, number):
 
 def backlog_of(spool, taker, rate=10_000.0):
     bounds = Bounds(spool, 10**9, 10**9, lambda file, reason: None)
-    return Backlog(spool, ("here",), taker, bounds, Teller(spool.directory), rate)
+    return Backlog(spool, ("here",), taker, bounds, LogThrottle(spool.directory), rate)
 
 
 def look(spool, taker):

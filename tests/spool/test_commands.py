@@ -26,9 +26,9 @@ from sentry_paste.spool import Spool
 from sentry_paste.spool.backlog import Result
 from sentry_paste.spool.names import destination_of
 from sentry_paste.spool.owner import Owner, current
-from sentry_paste.spool.writer import note_destination
+from sentry_paste.spool.writer import record_destination
 
-from spooled import error_event, feedback_event, frame, keep, tell
+from spooled import error_event, feedback_event, frame, give_feedback, keep
 
 # The process of a number that none has: more than Linux gives.
 DEAD = Owner(current().host, current().boot, 4_194_999, 5)
@@ -127,7 +127,7 @@ def test_destination_is_told_by_name_where_the_spool_has_it(spool, capsys):
     destination = destination_of("sentry.example/", "7")
     file = put(spool, destination)
     put(spool, "0123456789ab")
-    note_destination(spool.directory, "sentry.example/7")
+    record_destination(spool.directory, "sentry.example/7")
     assert command(spool, "list") == 0
     _, unknown, known, *foot = capsys.readouterr().out.splitlines()
     assert "  sentry.example/7  " in known
@@ -143,7 +143,7 @@ def test_destination_is_told_by_name_where_the_spool_has_it(spool, capsys):
 
 def test_destination_is_not_waited_for_where_its_name_is_a_pipes(tmp_path):
     os.mkfifo(tmp_path / f".destination-{destination_of('sentry.example/', '7')}")
-    noting = threading.Thread(target=note_destination, args=(tmp_path, "sentry.example/7"), daemon=True)
+    noting = threading.Thread(target=record_destination, args=(tmp_path, "sentry.example/7"), daemon=True)
     noting.start()
     noting.join(5)
     assert not noting.is_alive()
@@ -288,7 +288,7 @@ def test_what_was_captured_for_another_dsn_is_sent_only_if_asked(spool, receiver
 def test_what_was_captured_for_other_dsns_is_told_by_name(spool, receiver, capsys):
     for project in "778":
         put(spool, destination_of("sentry.example", project))
-        note_destination(spool.directory, f"sentry.example/{project}")
+        record_destination(spool.directory, f"sentry.example/{project}")
     assert command(spool, "send", "--dsn", receiver.dsn) == 0
     told = "Not sent: 3 files captured for other destinations (sentry.example/7, sentry.example/8); "
     assert told in capsys.readouterr().out
@@ -756,7 +756,7 @@ def test_show_has_the_stack_of_a_message(spool, capsys):
 
 
 def test_feedback_is_told_by_its_message(spool, capsys):
-    file = tell(spool, feedback_event(message="The soup was cold."))
+    file = give_feedback(spool, feedback_event(message="The soup was cold."))
     assert command(spool, "list") == 0
     assert "  The soup was cold.  " in capsys.readouterr().out
     assert command(spool, "show", file.id) == 0

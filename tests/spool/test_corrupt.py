@@ -17,7 +17,7 @@ from sentry_paste.spool import Spool
 from sentry_paste.spool import backlog as backlog_module
 from sentry_paste.spool.bounds import Bounds
 from sentry_paste.spool.reading import UnreadableError, read_envelope
-from sentry_paste.spool.transport import Teller
+from sentry_paste.spool.transport import LogThrottle
 
 import faulty
 from faulty import Answer
@@ -258,7 +258,7 @@ def test_whatever_lies_there_the_good_ones_are_sent_and_the_rest_is_set_aside(tm
         expected += data == whole().serialize()
     sender = _Sender()
     bounds = Bounds(spool, 10**8, 10**8, lambda file, reason: None)
-    backlog = backlog_module.Backlog(spool, ("any",), sender, bounds, Teller(spool.directory), 1e6)
+    backlog = backlog_module.Backlog(spool, ("any",), sender, bounds, LogThrottle(spool.directory), 1e6)
     backlog._look()
     assert len(sender.sent) >= expected
     assert {file.state for file in spool.files()} <= {"aside"}

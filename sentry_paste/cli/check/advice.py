@@ -200,7 +200,7 @@ def of_connection(facts: Facts) -> Iterator[Warned]:
 
 
 def reports(settings: Settings) -> bool:
-    """Tell whether settings name anything to report to.
+    """Return whether settings name anything to report to.
 
     Args:
         settings: of a filter.
@@ -209,7 +209,7 @@ def reports(settings: Settings) -> bool:
 
 
 def sends(settings: Settings) -> bool:
-    """Tell whether a client of these settings has a transport.
+    """Return whether a client of these settings has a transport.
 
     The SDK makes none of a class without a DSN, and Spotlight needs none.
 

@@ -57,7 +57,7 @@ class Filter:
 
     @property
     def reports(self) -> bool:
-        """Tell whether it has anything to report to."""
+        """Return whether it has anything to report to."""
         return self.integrations is not None
 
 

@@ -177,7 +177,7 @@ def _line(filename: str, error: UnicodeDecodeError) -> str:
 
 
 def is_there(loader: Any, kind: Any, name: str) -> bool:
-    """Tell whether an ini has one section for a name.
+    """Return whether an ini has one section for a name.
 
     Args:
         loader: of the ini.
@@ -196,7 +196,7 @@ APPS = ("example", "inbox")
 
 
 def is_ours(spec: str) -> bool:
-    """Tell whether a spec leads to this package's filter or composite; its apps are as any other.
+    """Return whether a spec leads to this package's filter or composite; its apps are as any other.
 
     Args:
         spec: ``egg:sentry_paste#main``, ``sentry_paste:filter_factory``, that with ``call:`` before it.

@@ -61,32 +61,32 @@ class Layer:
 
     @property
     def is_sentry(self) -> bool:
-        """Tell whether this is ours."""
+        """Return whether this is ours."""
         return self.kind == "sentry"
 
     @property
     def is_inbox(self) -> bool:
-        """Tell whether this shows what was captured of others: nobody waits for errors of its own."""
+        """Return whether this shows what was captured of others: nobody waits for errors of its own."""
         return self.kind == "app" and bool(_INBOX.search(self.spec))
 
     @property
     def is_catcher(self) -> bool:
-        """Tell whether this answers all errors, so that Sentry is right to stand behind it."""
+        """Return whether this answers all errors, so that Sentry is right to stand behind it."""
         return self.kind == "filter" and _CATCHER.match(self.spec) is not None
 
     @property
     def is_healthcheck(self) -> bool:
-        """Tell whether this is oslo.middleware's health check, which can do without Sentry."""
+        """Return whether this is oslo.middleware's health check, which can do without Sentry."""
         return self.kind == "app" and _HEALTHCHECK.match(self.spec) is not None
 
     @property
     def reads_itself(self) -> bool:
-        """Tell whether this is an app that reads the ini by itself."""
+        """Return whether this is an app that reads the ini by itself."""
         return self.kind == "app" and _READS_ITSELF.match(self.spec) is not None
 
     @property
     def has_sentry(self) -> bool:
-        """Tell whether this, or anything in it, is ours."""
+        """Return whether this, or anything in it, is ours."""
         return self.is_sentry or any(layer.has_sentry for _, layer in self.inner)
 
     def walk(self, outside: tuple[Layer, ...] = ()) -> Iterator[tuple[tuple[Layer, ...], Layer]]:
@@ -120,17 +120,17 @@ class Structure:
 
     @property
     def reads_itself(self) -> bool:
-        """Tell whether the app reads the ini by itself, so that no filter in it does anything."""
+        """Return whether the app reads the ini by itself, so that no filter in it does anything."""
         return any(layer.reads_itself for _, layer in self.root.walk())
 
     @property
     def is_inbox(self) -> bool:
-        """Tell whether there are inboxes and no other apps."""
+        """Return whether there are inboxes and no other apps."""
         apps = [layer for _, layer in self.root.walk() if layer.kind == "app"]
         return bool(apps) and all(app.is_inbox for app in apps)
 
     def is_inside_sentry(self, layer: Layer) -> bool:
-        """Tell whether one of ours stands around a layer.
+        """Return whether one of ours stands around a layer.
 
         Args:
             layer: of this structure.
@@ -138,7 +138,7 @@ class Structure:
         return any(other.is_sentry for other in self._outside_of(layer))
 
     def is_caught(self, layer: Layer) -> bool:
-        """Tell whether a layer stands behind a filter that answers all errors.
+        """Return whether a layer stands behind a filter that answers all errors.
 
         Args:
             layer: of this structure.

@@ -17,9 +17,9 @@ from uuid import uuid4
 import sentry_sdk
 
 from sentry_paste import sdk
-from sentry_paste.redaction.names import NOTED_USER
+from sentry_paste.redaction.names import RECORDED_USER
 from sentry_paste.request.event_processor import FAILED_STATUS, RequestData
-from sentry_paste.request.plan import Facts, Plan
+from sentry_paste.request.filter_state import ClientFacts, FilterState
 from sentry_paste.request.tracing import (
     Begin,
     SpanTrace,
@@ -27,7 +27,7 @@ from sentry_paste.request.tracing import (
     TransactionTrace,
     continue_without_transaction,
 )
-from sentry_paste.sdk.failures import tell
+from sentry_paste.sdk.failures import log_failure
 from sentry_paste.wsgi.environ import address_of, host_of, native, path_of, snapshot
 from sentry_paste.wsgi.forwarded import Forwarded
 from sentry_paste.wsgi.naming import CUSTOM, FRAMEWORK_KEYS, URL, default_name, framework_name
@@ -77,13 +77,13 @@ class EventIds:
 _LOCAL_HOSTS = frozenset({"localhost", "127.0.0.1", "::1", "[::1]"})
 
 
-class Opening:
+class RequestScopes:
     """The scopes, the session and the trace of one request.
 
     It has no reference to the request's context, which has one to the scopes, and they to this.
 
     Args:
-        plan: of the filter.
+        filter_state: what all requests of the filter share.
         facts: of the client that captures.
         environ: as the server made it.
 
@@ -99,12 +99,12 @@ class Opening:
         "_begun",
         "_environ",
         "_facts",
+        "_filter_state",
         "_headers",
         "_ids",
         "_inner",
         "_is_discarded",
         "_name_left",
-        "_plan",
         "_sample_rand",
         "_settled",
         "_to_be_sent",
@@ -119,8 +119,8 @@ class Opening:
         "strings",
     )
 
-    def __init__(self, plan: Plan, facts: Facts, environ: dict[str, Any]) -> None:
-        self._plan = plan
+    def __init__(self, filter_state: FilterState, facts: ClientFacts, environ: dict[str, Any]) -> None:
+        self._filter_state = filter_state
         self._facts = facts
         self._environ: dict[str, Any] | None = environ
         self._begun = time.perf_counter_ns()
@@ -138,7 +138,9 @@ class Opening:
         self._unused: tuple[Any, Any] | None = None
         self.lock = RLock()
         self.opens_at_once = facts.begins_at_once
-        self.client = facts.client if plan.client is not None else plan.redacting(facts.client)
+        # A client of the app's is left as it is: the request is given a view of it that has the hooks.
+        is_ours = filter_state.client is not None
+        self.client = facts.client if is_ours else filter_state.redacting(facts.client)
         # All of it: to pick the texts takes longer than all else here, and most requests need few of them.
         self.strings: dict[str, Any] = environ.copy()
         self.data: RequestData | None = None
@@ -166,15 +168,15 @@ class Opening:
                 else:
                     sdk.open_scopes(*self._unused, self._open)
             except Exception:
-                tell("a request is half reported")
+                log_failure("a request is half reported")
             finally:
                 self._unused = None
 
     def _make_data(self) -> None:
-        plan = self._plan
+        filter_state = self._filter_state
         strings = self.strings = snapshot(self.strings)
-        rule = plan.names.find(path_of(strings)) if plan.names else None
-        self.data = RequestData(strings, self._environ, rule, plan, self._name_left)
+        rule = filter_state.names.find(path_of(strings)) if filter_state.names else None
+        self.data = RequestData(strings, self._environ, rule, filter_state, self._name_left)
         self.data.response_headers, self.data.inner = self._headers, self._inner
 
     def add_to(self, isolation: Any) -> None:
@@ -187,14 +189,14 @@ class Opening:
             isolation.add_event_processor(self.data.process)
 
     def _open(self) -> None:
-        plan, client, strings, data = self._plan, self.client, self.strings, self.data
+        filter_state, client, strings, data = self._filter_state, self.client, self.strings, self.data
         assert data is not None  # noqa: S101
         path, rule = path_of(strings), data.rule
         isolation = sentry_sdk.get_isolation_scope()
         self.ids().begin()
         isolation.clear_breadcrumbs()
         isolation.add_event_processor(data.process)
-        ignored = plan.is_ignored(path)
+        ignored = filter_state.is_ignored(path)
         if not ignored and not self._settled and sdk.tracks_sessions(isolation, client.options):
             sdk.start_session(isolation, self._begun)
         if sdk.has_attributes(client.options):
@@ -204,19 +206,19 @@ class Opening:
             self._environ or {},
             rule or default_name(strings, path),
             URL if rule is None else CUSTOM,
-            plan.client_for(self._facts.client, path),
+            filter_state.client_for(self._facts.client, path),
             self._begun,
             self._sample_rand,
         )
         try:
-            if not ignored and not self._settled and plan.is_measured(client, strings):
+            if not ignored and not self._settled and filter_state.is_measured(client, strings):
                 self._trace = self._begin_trace(begin, data)
                 if self.status is not None:
-                    self._trace.note_status(self.status)
+                    self._trace.record_status(self.status)
             else:
                 continue_without_transaction(begin)
         except Exception:  # a traces_sampler that raises; a header that the SDK cannot read
-            tell("a request has no transaction")
+            log_failure("a request has no transaction")
             isolation.set_transaction_name(begin.name, source=begin.source)
 
     def _begin_trace(self, begin: Begin, data: RequestData) -> Trace:
@@ -224,7 +226,7 @@ class Opening:
             return SpanTrace(begin, address_of(begin.strings, data.forwarded()))
         return TransactionTrace(begin)
 
-    def note_start(self, status: int | None, headers: Any) -> None:
+    def record_start(self, status: int | None, headers: Any) -> None:
         """Note that the response starts, and how.
 
         Args:
@@ -239,7 +241,7 @@ class Opening:
         if self.data is not None:
             self.data.started(headers, self._name_left)
             if self._trace is not None and status is not None:
-                self._trace.note_status(status)
+                self._trace.record_status(status)
 
     def ids(self) -> EventIds:
         """Return the ids of the request's events."""
@@ -258,11 +260,11 @@ class Opening:
         """
         ids = self.ids()
         found = ids.last() if self.data is not None else None
-        if found is None and status in self._plan.settings.failed_status_codes:
+        if found is None and status in self._filter_state.settings.failed_status_codes:
             return ids.promise()
         return found or ids.promised
 
-    def note_inner(self, environ: Mapping[str, Any]) -> None:
+    def record_inner(self, environ: Mapping[str, Any]) -> None:
         """Note a request within this one: its secrets are this one's.
 
         Args:
@@ -270,14 +272,14 @@ class Opening:
         """
         self._inner.append(snapshot(environ))
 
-    def note_user(self, user: Mapping[str, str]) -> None:
+    def record_user(self, user: Mapping[str, str]) -> None:
         """Note who is signed in, where a framework says so before it is in the environ.
 
         Args:
             user: ``username`` and ``userid``.
         """
         if self._environ is not None:
-            self._environ[NOTED_USER] = user
+            self._environ[RECORDED_USER] = user
 
     def begin_sampled(self) -> None:
         """Open a request whose transaction is to be sent, and decide for the others that theirs is not."""
@@ -323,26 +325,26 @@ class Opening:
             if (
                 self.data is not None
                 or unused is None
-                or self.status in self._plan.settings.failed_status_codes
+                or self.status in self._filter_state.settings.failed_status_codes
             ):
                 return False
             if self._is_to_be_sent() if self._to_be_sent is None else self._to_be_sent:
                 return False
             self._settled, self._environ, self._unused = True, None, None
-        self._plan.drop_objects(self.strings)
+        self._filter_state.drop_objects(self.strings)
         if self._is_discarded:
             sdk.count_discarded(self._facts.client)
         if self._counts_as_session(unused[0]):
-            self._plan.count_healthy_session(self._facts.client, self._begun)
+            self._filter_state.count_healthy_session(self._facts.client, self._begun)
         return True
 
     def _is_to_be_sent(self) -> bool:
-        """Tell whether there is a transaction to send, as far as that can be told before it is made."""
-        plan, client = self._plan, self._facts.client
-        if not self._facts.traces or self._is_ignored() or not plan.is_measured(client, self.strings):
+        """Return whether there is a transaction to send, as far as that can be told before it is made."""
+        filter_state, client = self._filter_state, self._facts.client
+        if not self._facts.traces or self._is_ignored() or not filter_state.is_measured(client, self.strings):
             return False
-        self._sample_rand = plan.sample_rand(self.strings)
-        self._is_discarded = self._sample_rand is not None and plan.discards(
+        self._sample_rand = filter_state.sample_rand(self.strings)
+        self._is_discarded = self._sample_rand is not None and filter_state.discards(
             client, self.strings, self._sample_rand
         )
         return not self._is_discarded
@@ -351,13 +353,13 @@ class Opening:
         return self._facts.tracks_sessions and not self._is_ignored() and not sdk.is_untracked(isolation)
 
     def _is_ignored(self) -> bool:
-        return bool(self._plan.ignored) and self._plan.is_ignored(path_of(self.strings))
+        return bool(self._filter_state.ignored) and self._filter_state.is_ignored(path_of(self.strings))
 
     def _settle(self, error: BaseException | None) -> None:
         try:
             if (
                 self.data is not None
-                and self.status in self._plan.settings.failed_status_codes
+                and self.status in self._filter_state.settings.failed_status_codes
                 and not self.data.reported
             ):
                 self._capture_status(self.status)

@@ -14,7 +14,7 @@ from sentry_paste.wsgi.environ import path_of
 from sentry_paste.wsgi.path_rules import PathRules
 
 
-class Facts(NamedTuple):
+class ClientFacts(NamedTuple):
     """What a client's options say for all requests.
 
     Attributes:
@@ -32,7 +32,7 @@ class Facts(NamedTuple):
     last_seen: Any
 
 
-class Plan:
+class FilterState:
     """The settings of a filter, in the form in which a request looks them up.
 
     Args:
@@ -71,14 +71,14 @@ class Plan:
         # The environ's keys that hold something other than text, as the first request has them: those of a
         # server are the same each time.
         self._objects: tuple[str, ...] | None = None
-        self._facts = Facts(None, False, False, False, None)
+        self._facts = ClientFacts(None, False, False, False, None)
         self.secret_names = (
             client.redaction.names if isinstance(client, GuardedClient) else secret_names(settings)
         )
         self.patterns = Patterns(settings.redact_patterns)
 
     def is_ignored(self, path: str) -> bool:
-        """Tell whether requests of a path are not measured.
+        """Return whether requests of a path are not measured.
 
         Args:
             path: decoded, the script's name included.
@@ -86,7 +86,7 @@ class Plan:
         return bool(self.ignored) and self.ignored.find(path) is not None
 
     def is_measured(self, client: Any, strings: Mapping[str, str]) -> bool:
-        """Tell whether a request is to have a trace, sampled or not.
+        """Return whether a request is to have a trace, sampled or not.
 
         Args:
             client: that captures.
@@ -97,7 +97,7 @@ class Plan:
             and strings.get("REQUEST_METHOD", "").upper() in self.settings.http_methods_to_capture
         )
 
-    def facts(self, client: Any) -> Facts:
+    def facts(self, client: Any) -> ClientFacts:
         """Return what a client's options say.
 
         Args:
@@ -109,7 +109,7 @@ class Plan:
                 client.begin()
             options = client.options
             traces = sdk.traces(options)
-            found = self._facts = Facts(
+            found = self._facts = ClientFacts(
                 client,
                 traces,
                 traces and not sdk.can_begin_late(options),
@@ -127,7 +127,7 @@ class Plan:
         return None if sdk.trace_headers(strings) else sdk.new_sample_rand()
 
     def discards(self, client: Any, strings: Mapping[str, str], sample_rand: float) -> bool:
-        """Tell whether a request's trace is not sampled.
+        """Return whether a request's trace is not sampled.
 
         Args:
             client: that captures.
