@@ -12,6 +12,7 @@ from functools import lru_cache
 from itertools import islice
 from typing import Any
 
+from sentry_paste.redaction import allowances
 from sentry_paste.redaction.appearance import without_addresses, without_secret_parts
 from sentry_paste.redaction.enclosed import closed_value
 from sentry_paste.redaction.headers import without_user_info
@@ -64,11 +65,13 @@ _LONGEST_LINE = 8192
 # At each of them an address could begin; the largest line in JSON has fewer.
 _MOST_COLONS = 200
 
-# So much text of lines is looked at in one payload: hundreds of ordinary lines, a few of the longest.
-_MOST_TEXT = 8 * _LONGEST_LINE
+# So much of lines is looked at in one payload: hundreds of ordinary ones, a few of the longest. What has more
+# signs in it that something could be secret takes longer, character by character.
+_MOST_WEIGHT = 12 * _LONGEST_LINE
+_SIGNS, _WEIGHT_OF_SIGN = "=:&\"'", 16
 
-# Of a log item, of which there are a hundred at once: parameters, and the message that they are in.
-_MOST_TEXT_OF_ITEM = 3 * _LONGEST_LINE
+# Of one line that a server logs, of which there may be hundreds at once: with its parameters.
+_MOST_OF_SERVER = 3 * _LONGEST_LINE
 
 # What is shorter is in a text by chance.
 _LONG = 4
@@ -79,11 +82,15 @@ class Lines:
 
     Args:
         names: which names are secret.
-        most: how much text of them is looked at.
+        shared: what the payload shares with others, None if it has an allowance of its own.
+        most: how much that is, by the weight of the lines.
     """
 
-    def __init__(self, names: Names, most: int = _MOST_TEXT) -> None:
+    def __init__(
+        self, names: Names, shared: allowances.Allowances | None = None, most: int = _MOST_WEIGHT
+    ) -> None:
         self._names = names
+        self._shared = shared
         self._left = most
         # A message is often the same text as its template, or as its only parameter.
         self._cleaned: dict[tuple[str, bool], str] = {}
@@ -97,11 +104,26 @@ class Lines:
         """
         cleaned = self._cleaned.get((text, is_told))
         if cleaned is None:
-            if self._left <= 0:
+            if not self._may_clean(text):
                 return FILTERED
-            self._left -= min(len(text), _LONGEST_LINE)
             cleaned = self._cleaned[text, is_told] = clean_line(text, self._names, is_told)
         return cleaned
+
+    def _may_clean(self, text: str) -> bool:
+        left = self._shared.lines if self._shared is not None else self._left
+        if left <= 0:
+            return False
+        left -= _weight_of(text)
+        if self._shared is not None:
+            self._shared.lines = left
+        else:
+            self._left = left
+        return True
+
+
+def _weight_of(line: str) -> int:
+    line = line[:_LONGEST_LINE]
+    return len(line) + _WEIGHT_OF_SIGN * sum(map(line.count, _SIGNS))
 
 
 def clean_log_item(item: dict[str, Any], names: Names) -> None:
@@ -111,19 +133,20 @@ def clean_log_item(item: dict[str, Any], names: Names) -> None:
         item: of the SDK, with attributes that are plain values; it is changed.
         names: which names are secret.
     """
-    attributes, body, lines = item["attributes"], item.get("body"), Lines(names, _MOST_TEXT_OF_ITEM)
+    attributes, body = item["attributes"], item.get("body")
     is_access = isinstance(body, str) and _is_access(attributes.get("logger.name"), body)
+    lines = _lines_of_item(attributes.get("logger.name"), names) if is_access else None
     # After the third dot.
     parameters = {key.split(".", 3)[3]: key for key in attributes if key.startswith(_PARAMETER)}
     before: dict[str, Any] = {}
     if is_access or not all(map(str.isdigit, parameters)):
         before = {name: attributes[key] for name, key in parameters.items()}
-        after = _cleaned(before, names, lines if is_access else None)
+        after = _cleaned(before, names, lines)
         for name, key in parameters.items():
             attributes[key] = after[name]
         if before != after and type(body) is str:
             body = _made_again(attributes.get(_TEMPLATE), body, before, after)
-    if is_access and isinstance(body, str):
+    if lines is not None and isinstance(body, str):
         # With names, they have told what is secret: an id of the request stays.
         is_told = not all(map(str.isdigit, before))
         body = lines.clean(body, is_told)
@@ -132,6 +155,16 @@ def clean_log_item(item: dict[str, Any], names: Names) -> None:
                 attributes[key] = lines.clean(value, is_told)
     if type(body) is str:
         item["body"] = body
+
+
+def _lines_of_item(logger: Any, names: Names) -> Lines:
+    """Return what a log item's lines are charged to.
+
+    A server logs one line a request. Whatever else reads like one may be an element of what a client sent.
+    """
+    if is_access_logger(logger):
+        return Lines(names, most=_MOST_OF_SERVER)
+    return Lines(names, allowances.current(), _MOST_OF_SERVER)
 
 
 def clean_logentry(event: dict[str, Any], names: Names) -> None:

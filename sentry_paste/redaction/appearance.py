@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-import ipaddress
 import re
+import socket
 from collections.abc import Callable
+from itertools import islice
 from urllib.parse import unquote
 
 _FILTERED = "[Filtered]"
 
 # What is longer was not written by hand: it is secret unseen.
 _LONGEST = 1024
+
+# Verdicts on values, by their hashes: no value of a client's is kept in memory.
+_REMEMBERED = 4096
+_verdicts: dict[int, bool] = {}
 
 # Every pattern is run over that much at most, and each repetition is bounded or of one class.
 _RUN = re.compile("[A-Za-z0-9]{12,}")
@@ -23,8 +28,9 @@ _PARTS = 24
 _DATE = re.compile(r"\d{8}T\d{6,9}Z?|\d{1,15}")
 _UUID = re.compile("[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 _MAIL = re.compile(r"[\w.%+'-]@[\w-]{0,63}(?:[A-Za-z]|\.[A-Za-z])")
-# Not the version in Chrome/120.0.0.0.
-_IPV4 = re.compile(r"(?<![\w.])(?<![^/]/)\d{1,3}(?:\.\d{1,3}){3}(?![\w.]\d)")
+# Not the version in Chrome/120.0.0.0. What may not stand before it is looked at behind its first digit, so
+# that the search leaps to digits.
+_IPV4 = re.compile(r"[0-9](?<![\w.].)(?<![^/]/.)[0-9]{0,2}(?:\.[0-9]{1,3}){3}(?![\w.]\d)")
 # Six groups, or some and what stands for the others: a time has fewer (RFC 4291 section 2.2).
 _IPV6 = re.compile(
     "(?<![0-9A-Fa-f])(?:(?:[0-9A-Fa-f]{1,4}:){6,7}|(?:[0-9A-Fa-f]{1,4}:){1,7}:|::)[0-9A-Fa-f:.]*"
@@ -32,9 +38,15 @@ _IPV6 = re.compile(
 _PART = re.compile(r"[^\s\"'\[\]()<>,;|]{4,}")
 # An IPv6 address that ends with an IPv4 one, and a port.
 _LONGEST_ADDRESS = 45 + len(":65535")
+# What no client has: any address, and the loopback ones (RFC 4291 section 2.5, RFC 1122 section 3.2.1.3).
+_OWN_IPV6 = (bytes(16), bytes(15) + b"\x01")
+_OWN_IPV4 = (bytes(4), b"\x7f")
+_OWN_MAPPED = bytes(10) + b"\xff\xff\x7f"
 # So many parts of a line are looked at, which takes microseconds each; no line of a server has more.
 _MOST_PARTS = 100
 _MOST_ADDRESSES = 50
+# A value that has more texts in it that are written like addresses is a list of them.
+_FEW_ADDRESSES = 8
 # An authentication scheme (RFC 6750), also as a subprotocol before the token.
 _BEARER = re.compile(r"\bbearer[\s,:.]{1,9}[^\s,:.]", re.IGNORECASE)
 _MAC = re.compile("(?<![0-9A-Fa-f])[0-9A-Fa-f]{2}(?:[:-][0-9A-Fa-f]{2}){5}(?![0-9A-Fa-f])")
@@ -56,7 +68,17 @@ def looks_secret(value: str) -> bool:
         return False
     if len(value) > _LONGEST:
         return True
-    text = unquote(value) if "%" in value else value
+    # The same header is in several places of an event, and in the next one.
+    known = _verdicts.get(hash(value))
+    if known is None:
+        known = _looks_secret(unquote(value) if "%" in value else value)
+        if len(_verdicts) >= _REMEMBERED:
+            _verdicts.clear()
+        _verdicts[hash(value)] = known
+    return known
+
+
+def _looks_secret(text: str) -> bool:
     return (
         looks_random(text)
         or "-----BEGIN" in text
@@ -87,7 +109,7 @@ def looks_random(value: str) -> bool:
 
 
 def is_one_random_text(value: str) -> bool:
-    """Return whether all of a value is random, and it is no sentence, program or list with such a thing in it.
+    """Return whether all of a value is random, and it is no sentence, program or list with a random part.
 
     Args:
         value: raw, or as Python shows it.
@@ -164,22 +186,49 @@ def _unless_own(text: str) -> str:
     return f"{_FILTERED}{ends}" if _is_of_a_client(text) else text
 
 
+def addresses_in(text: str) -> list[str] | None:
+    """Return the IP addresses in a text that are a client's, without ports; None if they may be too many.
+
+    Args:
+        text: any.
+    """
+    found: dict[str, None] = {}
+    for pattern in _patterns_of_addresses(text):
+        hits = pattern.finditer(text)
+        # In steps: a text may have the same one very often, or very many.
+        while some := [hit[0] for hit in islice(hits, _MOST_ADDRESSES)]:
+            found.update(dict.fromkeys(some))
+            if len(found) > _MOST_ADDRESSES:
+                return None
+    return [address for one in found for address in [_address_of_a_client(one)] if address]
+
+
+def _patterns_of_addresses(text: str) -> list[re.Pattern[str]]:
+    """Return the patterns that may be found in a text."""
+    found = [_IPV4] if text.count(".") > 2 else []
+    return [*found, _IPV6] if text.count(":") > 1 else found
+
+
 def _has_address(text: str) -> bool:
-    found = _IPV4.findall(text) if text.count(".") > 2 else []
-    if text.count(":") > 1:
-        if _MAC.search(text):
-            return True
-        found += _IPV6.findall(text)
-    elif text.count("-") > 4 and _MAC.search(text):
+    colons = text.count(":")
+    if (colons > 1 or (not colons and text.count("-") > 4)) and _MAC.search(text):
         return True
-    # A value that has so many addresses is nothing else.
-    return len(found) > _MOST_ADDRESSES or any(map(_is_of_a_client, found))
+    found = {one for pattern in _patterns_of_addresses(text) for one in pattern.findall(text)}
+    return len(found) > _FEW_ADDRESSES or any(map(_is_of_a_client, found))
 
 
 def _is_of_a_client(text: str) -> bool:
+    return _address_of_a_client(text) is not None
+
+
+def _address_of_a_client(text: str) -> str | None:
+    """Return the address that a text is, None if it is none or this machine's own."""
     # With a port, as Forwarded and gevent have it.
     plain = text.rstrip(":.")
-    return _is_address_of_a_client(plain) or (plain != text and _is_address_of_a_client(text))
+    if _is_address_of_a_client(plain):
+        is_with_port = plain.count(":") == 8 and "::" not in plain
+        return plain.rpartition(":")[0] if is_with_port else plain.strip(".")
+    return text.strip(".") if plain != text and _is_address_of_a_client(text) else None
 
 
 def _is_address_of_a_client(text: str) -> bool:
@@ -188,9 +237,12 @@ def _is_address_of_a_client(text: str) -> bool:
         return False
     if text.count(":") == 8 and "::" not in text:
         text = text.rpartition(":")[0]  # with a port, though in no brackets
+    is_ipv6 = ":" in text
     try:
-        # Not ip_address(), which tries the one and then the other.
-        address = ipaddress.IPv6Address(text) if ":" in text else ipaddress.IPv4Address(text)
-    except ValueError:
+        # The module ipaddress takes twenty times as long, and a client may send nothing but addresses.
+        packed = socket.inet_pton(socket.AF_INET6 if is_ipv6 else socket.AF_INET, text)
+    except (OSError, ValueError):
         return False
-    return not (address.is_loopback or address.is_unspecified)
+    if is_ipv6:
+        return packed not in _OWN_IPV6 and not packed.startswith(_OWN_MAPPED)
+    return not packed.startswith(_OWN_IPV4)

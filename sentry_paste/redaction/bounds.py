@@ -83,6 +83,17 @@ class Bounds:
             self.are_exceeded = True
         return not self.are_exceeded
 
+    def may_take(self, steps: int) -> bool:
+        """Take several steps, and return whether there were so many left.
+
+        Args:
+            steps: how many; where there are fewer, none is left.
+        """
+        if steps > self.steps:
+            self.are_exceeded = True
+        self.steps = max(self.steps - steps, 0)
+        return not self.are_exceeded
+
     def may_read(self, length: int) -> bool:
         """Take some characters, and tell whether there were so many left.
 

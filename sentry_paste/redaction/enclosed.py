@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-_MOST_MARKS = 2000
+_MOST_MARKS = 500
 _SPACE = re.compile(r"\s*")
 # What stands between a name and its value, and how a value begins.
 _PREFIX = re.compile(r"[ \t]*(?:[A-Za-z_][\w.]{0,40}\()?(?:[bBuUrRfF]{1,2}(?=\\*[\"']))?")

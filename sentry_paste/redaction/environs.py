@@ -9,8 +9,11 @@ no ``__iter__``; and how much is looked at is bounded.
 from __future__ import annotations
 
 import functools
+import sys
+import weakref
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
+from inspect import CO_OPTIMIZED
 from itertools import chain, islice
 from types import (
     BuiltinFunctionType,
@@ -22,25 +25,50 @@ from types import (
     ModuleType,
     TracebackType,
 )
-from typing import Any
+from typing import Any, NamedTuple
 
-# Frames, of those that are nearest; objects in all; members of each; steps from a local variable.
+# Frames, of those that are nearest; objects in all; members of each, of a tuple, and of a list, whose
+# elements are mostly alike; steps from a local variable.
 _FRAMES = 50
 _OBJECTS = 500
 _MEMBERS = 30
+_MEMBERS_OF_TUPLE = 8
+_MEMBERS_OF_LIST = 4
 _STEPS = 4
+# For a log item, of which there may be thousands a second: in each of the nearest frames, and in the others.
+_FRAMES_OF_ITEM, _NEAR_FRAMES = 25, 4
+_OBJECTS_OF_FRAME = 30
+# Of the members of objects about one in so many is no plain value: more than that are not gathered.
+_ENOUGH = 4
 # A job of a queue may hold a few requests.
 _ENVIRONS = 4
+# Where one is found, the others are near: only so many more objects are looked at.
+_OBJECTS_AFTER = 12
 
 # What they hold is the event, and the client.
 _CAPTURING = frozenset({"sentry_sdk", "sentry_paste", "logging"})
+
+# Until Python 3.13 (PEP 667) a function's frame keeps the mapping that ``f_locals`` returns, and with it all
+# that was in a local variable at that time, until the function returns.
+_KEEPS_LOCALS = sys.version_info < (3, 13)
+# So does the mapping that these return, which is the very same: reading ``f_locals`` would change it.
+_OWN_LOCALS = frozenset({"locals", "vars", "dir", "eval", "exec"})
+_count_references = getattr(sys, "getrefcount", None)
+# Those of the frame, of the variable here, and of the argument of the call.
+_REFERENCES = 3
 
 _MRO: Any = type.__dict__["__mro__"]
 _NAMESPACE: Any = type.__dict__["__dict__"]
 _NOTHING_WITHIN = (str, bytes, bytearray, int, float, complex, type, ModuleType, FunctionType,
                    BuiltinFunctionType, BaseException, FrameType, TracebackType, type(None))  # fmt: skip
+# By number: a metaclass of the app's may have a __hash__ of its own.
+_PLAIN = frozenset(map(id, (*_NOTHING_WITHIN, bool)))
 # Where classes with slots keep an environ, or what has one: Bottle's, Falcon's and the like.
 _SLOTS = ("environ", "env", "_environ", "request", "req", "args")
+
+
+# By their ids, which are theirs while they are kept here: after how many steps, and what.
+_Seen = dict[int, tuple[int, Any]]
 
 
 def environs_in(frames: Iterable[FrameType]) -> list[Mapping[str, Any]]:
@@ -49,31 +77,81 @@ def environs_in(frames: Iterable[FrameType]) -> list[Mapping[str, Any]]:
     Args:
         frames: the innermost first.
     """
-    level: Iterable[Any] = chain.from_iterable(
-        list(frame.f_locals.values()) for frame in islice(frames, _FRAMES)
-    )
+    return _environs(map(_locals_of, islice(frames, _FRAMES)), _OBJECTS, {})
+
+
+def environs_near(frame: FrameType | None) -> list[Mapping[str, Any]]:
+    """Return the environs that a frame that runs and its callers have, for a log item.
+
+    Fewer objects are looked at, and no function that uses ``locals()`` can see that it was done.
+
+    Args:
+        frame: the innermost.
+    """
+    frames = islice(frames_from(frame), _FRAMES_OF_ITEM)
+    # From Python 3.13 on locals() returns a mapping of its own.
+    hidden = _OWN_LOCALS if _KEEPS_LOCALS else frozenset[str]()
+    readable = (frame for frame in frames if hidden.isdisjoint(frame.f_code.co_names))
+    # One by one: a caller's large objects are not looked at in place of what the function itself has.
+    seen: _Seen = {}
+    for near in islice(readable, _NEAR_FRAMES):
+        found = _environs([_locals_of(near)], _OBJECTS_OF_FRAME, seen)
+        if found:
+            return found
+    return _environs(map(_locals_of, readable), _OBJECTS_OF_FRAME, seen)
+
+
+def _environs(variables: Iterable[list[Any]], left: int, seen: _Seen) -> list[Mapping[str, Any]]:
+    """Return the environs in reach of local variables.
+
+    Args:
+        variables: their values, by frames.
+        left: how many objects may be looked at.
+        seen: those whose members have been.
+    """
+    level: Iterable[Any] = chain.from_iterable(variables)
+    plain = _PLAIN
     found: list[Mapping[str, Any]] = []
-    seen: set[int] = set()
-    left = _OBJECTS
-    for _ in range(_STEPS):
-        # They are kept while their ids are.
+    for step in range(1, _STEPS + 1):
         within: list[Any] = []
-        for value in level:
+        for value in [value for value in level if id(type(value)) not in plain]:
             kind = type(value)
-            if issubclass(kind, _NOTHING_WITHIN) or id(value) in seen:
+            if issubclass(kind, _NOTHING_WITHIN):
+                continue
+            before = seen.get(id(value))
+            if before is not None and before[0] <= step:
                 continue
             left -= 1
             if left < 0:
                 return found
-            seen.add(id(value))
             if issubclass(kind, dict) and dict.__contains__(value, "wsgi.input"):
                 found.append(value)
+                seen[id(value)] = (step, value)
+                left = min(left, _OBJECTS_AFTER)
                 if len(found) == _ENVIRONS:
                     return found
-            else:
+            elif step < _STEPS and len(within) < left * _ENOUGH:
+                seen[id(value)] = (step, value)
                 within += _members(kind, value)
         level = within
     return found
+
+
+def _locals_of(frame: FrameType) -> list[Any]:
+    """Return what is in a frame's local variables, so that the frame keeps nothing that it deletes later."""
+    variables = frame.f_locals
+    values = list(variables.values())
+    if (
+        _KEEPS_LOCALS
+        # Of a module or a class it is the namespace itself.
+        and frame.f_code.co_flags & CO_OPTIMIZED
+        and _count_references is not None
+        # Somebody else may have it: the app, or a debugger, which writes it back.
+        and _count_references(variables) <= _REFERENCES
+        and sys.gettrace() is None
+    ):
+        variables.clear()
+    return values
 
 
 def frames_of(traceback: TracebackType | None) -> Iterator[FrameType]:
@@ -109,9 +187,9 @@ def _members(kind: type, value: Any) -> list[Any]:
         if issubclass(kind, dict):
             return list(islice(dict.values(value), _MEMBERS))
         if issubclass(kind, tuple):
-            return list(islice(tuple.__iter__(value), _MEMBERS))
+            return list(islice(tuple.__iter__(value), _MEMBERS_OF_TUPLE))
         if issubclass(kind, list):
-            return list(islice(list.__iter__(value), _MEMBERS))
+            return list(islice(list.__iter__(value), _MEMBERS_OF_LIST))
         if kind is MethodType:
             return [value.__self__]
         if kind is functools.partial:
@@ -121,21 +199,49 @@ def _members(kind: type, value: Any) -> list[Any]:
         return []
 
 
+class _Layout(NamedTuple):
+    """Where the objects of a class have their attributes.
+
+    Attributes:
+        kind: the class, as long as there is one.
+        namespace: the descriptor of ``__dict__``, None where they have none that is Python's own.
+        slots: the descriptors of slots.
+    """
+
+    kind: weakref.ref[type]
+    namespace: Any
+    slots: tuple[Any, ...]
+
+
+# By the number of the class.
+_layouts: dict[int, _Layout] = {}
+_MOST_LAYOUTS = 1000
+
+
 def _attributes(kind: type, value: Any) -> list[Any]:
+    layout = _layouts.get(id(kind))
+    if layout is None or layout.kind() is not kind:
+        if len(_layouts) >= _MOST_LAYOUTS:
+            _layouts.clear()
+        layout = _layouts[id(kind)] = _layout_of(kind)
     found: list[Any] = []
-    is_known = False
+    if layout.namespace is not None:
+        found += islice(dict.values(layout.namespace.__get__(value)), _MEMBERS)
+    for slot in layout.slots:
+        try:
+            found.append(slot.__get__(value))
+        except AttributeError:
+            continue
+    return found
+
+
+def _layout_of(kind: type) -> _Layout:
+    descriptor: Any = None
+    slots = []
     for cls in _MRO.__get__(kind):
         namespace = _NAMESPACE.__get__(cls)
-        descriptor = namespace.get("__dict__")
-        if descriptor is not None and not is_known:
-            is_known = True
-            if type(descriptor) in (GetSetDescriptorType, MemberDescriptorType):
-                found += islice(dict.values(descriptor.__get__(value)), _MEMBERS)
-        for name in _SLOTS:
-            slot = namespace.get(name)
-            if type(slot) is MemberDescriptorType:
-                try:
-                    found.append(slot.__get__(value))
-                except AttributeError:
-                    continue
-    return found
+        descriptor = descriptor or namespace.get("__dict__")
+        slots += [slot for name in _SLOTS if type(slot := namespace.get(name)) is MemberDescriptorType]
+    if type(descriptor) not in (GetSetDescriptorType, MemberDescriptorType):
+        descriptor = None
+    return _Layout(weakref.ref(kind), descriptor, tuple(slots))

@@ -8,19 +8,21 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from itertools import accumulate
+from itertools import accumulate, islice
 
 # Characters of ASCII, as HTML has them (https://html.spec.whatwg.org/#character-references), and what was
 # escaped again, also as Go's JSON has an ampersand. Only what gives a text its structure has a name here.
 _HTML = re.compile(
     r"(&(?:amp;){0,5}(?:lt|gt|quot|apos|#0{0,4}[0-9]{2,3}|#[xX]0{0,4}[2-7][0-9a-fA-F]);"
     # RFC 8259 section 7, ECMAScript's strings, nginx's and Apache's logs. A run of backslashes is looked at
-    # once.
-    r"|\\(?<!\\\\)\\*(?:u0026(?:lt|gt|quot|apos|#[0-9]{2,3});|(?:u00|x)[2-7][0-9a-fA-F]|/))"
+    # once, and a few slashes that follow each other are one piece.
+    r"|\\(?<!\\\\)\\*(?:u0026(?:lt|gt|quot|apos|#[0-9]{2,3});|(?:u00|x)[2-7][0-9a-fA-F]|/(?:\\/){0,3}))"
 )
 # RFC 3986 section 2.1, also in a URL in a URL.
 _URL = re.compile("(%(?:25){0,5}[2-7][0-9a-fA-F])")
 _TAG_IN_URL = re.compile("%(?:25){0,5}3[cC]")
+# Of so many pieces at once it is found out where they begin.
+_PIECES = 1000
 _NAMED = {"lt": "<", "gt": ">", "quot": '"', "apos": "'"}
 _QUOTES = ("'", '"')
 
@@ -36,7 +38,7 @@ class Reading:
         text: the reading. A quote that was escaped several times has backslashes, as in JSON in JSON.
     """
 
-    __slots__ = ("_places", "_raw", "_read", "text")
+    __slots__ = ("_in_raw", "_in_read", "_raw", "_read", "_size", "text")
 
     def __init__(self, text: str, escape: re.Pattern[str]) -> None:
         self._raw = pieces = escape.split(text)
@@ -45,7 +47,9 @@ class Reading:
         self._read = pieces.copy()
         self._read[1::2] = map(meanings.__getitem__, pieces[1::2])
         self.text = "".join(self._read)
-        self._places: tuple[list[int], ...] = ()
+        self._size = len(text)
+        # Where pieces begin, of as many as were asked for.
+        self._in_read, self._in_raw = [0], [0]
 
     def place_in_text(self, place: int) -> int:
         """Return where in the text something stands.
@@ -53,15 +57,20 @@ class Reading:
         Args:
             place: in the reading.
         """
-        self._places = self._places or tuple(
-            list(accumulate(map(len, pieces), initial=0)) for pieces in (self._read, self._raw)
-        )
-        read, raw = self._places
-        index = bisect_right(read, place) - 1
-        if index >= len(self._raw):
-            return raw[-1]
+        if place >= len(self.text):
+            return self._size
+        while place >= self._in_read[-1]:
+            self._add_places()
+        index = bisect_right(self._in_read, place) - 1
         # Of an escape it is the beginning.
-        return raw[index] + (0 if index % 2 else place - read[index])
+        return self._in_raw[index] + (0 if index % 2 else place - self._in_read[index])
+
+    def _add_places(self) -> None:
+        """Add where some more pieces begin: often only the first ones are asked for."""
+        first = len(self._in_read) - 1
+        for places, pieces in ((self._in_read, self._read), (self._in_raw, self._raw)):
+            lengths = map(len, pieces[first : first + _PIECES])
+            places += islice(accumulate(lengths, initial=places[-1]), 1, None)
 
 
 def read_markup(text: str) -> Reading | None:
@@ -70,9 +79,20 @@ def read_markup(text: str) -> Reading | None:
     Args:
         text: any.
     """
-    if "&" in text or "\\u00" in text or "\\x" in text or "\\/" in text:
-        return Reading(text, _HTML) if _HTML.search(text) else None
-    return None
+    return Reading(text, _HTML) if _may_have_markup(text) and _HTML.search(text) else None
+
+
+def _may_have_markup(text: str) -> bool:
+    return "&" in text or "\\u00" in text or "\\x" in text or "\\/" in text
+
+
+def may_have_escapes(text: str) -> bool:
+    """Return whether a text may have a reading: that takes less time than to make one.
+
+    Args:
+        text: any.
+    """
+    return "%" in text or _may_have_markup(text)
 
 
 def read_url(text: str) -> Reading | None:
@@ -100,7 +120,7 @@ def _meaning(escape: str) -> str:
         else:
             code = int(name[2:], 16) if name[1] in "xX" else int(name[1:])
     elif escape[-1] == "/":
-        return "/"
+        return "/" * escape.count("/")
     else:
         found = escape.rstrip("0123456789abcdefABCDEFux")
         code = int(escape[-2:], 16)

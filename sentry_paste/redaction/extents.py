@@ -9,10 +9,15 @@ from operator import attrgetter
 
 from sentry_paste.redaction.bounds import Allowance
 from sentry_paste.redaction.needles import ADDRESS, ANYWHERE, HEAD, WORD, Needle
-from sentry_paste.redaction.views import View, decoded
+from sentry_paste.redaction.views import View, decoded, has_escapes
 
 # A text that was cut within a value shows its beginning; so much of it tells.
 _TOLD = 6
+# Where to look for that in a text of so many characters.
+_SHORT = 1024
+_PIECES = [slice(start, start + _TOLD) for start in range(_SHORT)]
+# Of so many characters together, each beginning is looked for by itself.
+_MUCH = 2048
 _CLOSERS = "'\").…>]"
 _ELLIPSIS = re.compile(
     r"\.{3,}|…|\\{1,8}u2026|\\{1,8}xe2\\{1,8}x80\\{1,8}xa6|%(?:25)?[eE]2%(?:25)?80%(?:25)?[aA]6|&hellip;|&#8230;"
@@ -74,7 +79,9 @@ class Heads:
         for long in self._long.values():
             long.sort()
         self.texts = sorted(self._short.keys() | self._long.keys())
+        # Made with the first text that was cut.
         self._together: str | None = None
+        self._beginnings: set[str] = set()
         # The longest other head that a head begins with, where there is one.
         self._parents: dict[str, str] = {}
         parent = ""
@@ -156,13 +163,16 @@ class Heads:
             TooMuchError: there is more to be looked at.
         """
         if self._together is None:
+            self._beginnings = {head[:_TOLD] for head in self.texts if len(head) >= _TOLD}
             self._together = "\n".join(self.texts)
-        price = 1 + len(self._together) // 8192
+        is_short = len(text) <= _SHORT and len(self._together) > _MUCH and not has_escapes(text)
+        if is_short and self._beginnings.isdisjoint(_pieces(text)):
+            return
         done = 0
         for found in _ELLIPSIS.finditer(text):
             if found.start() < done:
                 continue
-            allowance.spend(price)
+            allowance.spend(1)
             first = max(found.start() - _WINDOW, 0)
             window = text[first : found.start()].rstrip(_CLOSERS)
             start = self._cut_start(window, allowance)
@@ -199,15 +209,24 @@ class Heads:
 
     def _told(self, text: str, allowance: Allowance) -> int:
         """Return how many characters at the end of a text are the beginning of a secret."""
-        if len(text) < _TOLD or text[-_TOLD:] not in (self._together or ""):
+        together = self._together or ""
+        # To look through little is faster than to take the end of a text apart.
+        if len(text) < _TOLD or (len(together) <= _MUCH and text[-_TOLD:] not in together):
             return 0
-        allowance.spend(8)
-        for size in range(min(len(text), HEAD - 1), _TOLD - 1, -1):
-            tail = text[-size:]
-            place = bisect_left(self.texts, tail)
-            if place < len(self.texts) and self.texts[place].startswith(tail):
-                return size
+        end = text[1 - HEAD :]
+        for start, piece in enumerate(_pieces(end)):
+            if piece in self._beginnings:
+                allowance.spend(1)
+                tail = end[start:]
+                place = bisect_left(self.texts, tail)
+                if place < len(self.texts) and self.texts[place].startswith(tail):
+                    return len(tail)
         return 0
+
+
+def _pieces(text: str) -> Iterator[str]:
+    """Return what stands at each place of a text, of the length by which a beginning is recognised."""
+    return map(text.__getitem__, _PIECES[: max(len(text) - _TOLD + 1, 0)])
 
 
 def _longest(needles: list[Needle], text: str, start: int) -> tuple[Needle, int] | None:

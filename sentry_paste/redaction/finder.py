@@ -19,8 +19,12 @@ from sentry_paste.redaction.bounds import TooMuchError
 #: So many characters of a key are sought.
 KEY = 16
 
-# Keys times characters: up to so many, each key is sought by itself.
-_DIRECT = 250_000
+# Keys times characters: up to so many in one text, and in all of them, each key is sought by itself. To look
+# for a key takes as long as so many characters, however short the text.
+_DIRECT, _DIRECT_IN_ALL = 250_000, 1_000_000
+_CALL = 64
+# With so few keys that is as fast as all at once.
+_FEW = 24
 _BLOCK = 4
 # With so many characters a key has a whole block, wherever it begins.
 _ANCHOR = 2 * _BLOCK - 1
@@ -36,10 +40,12 @@ _WORDS = re.compile(
 _WORD = re.compile(r"[^\W_]+")
 # Where a text can be parted: an escape begins with such a character, and has none in it.
 _GAP = re.compile(r"[\W_]")
-# So many words are sought one by one; more, while going through a text that is no longer than this for each
-# place that it may have.
-_FEW_WORDS = 16
+# So many words, and so many keys that have them, are looked for one by one; more, while going through a text
+# that is no longer than this for each place that it may have.
+_FEW_WORDS, _FEW_KEYS = 16, 32
 _LENGTH_OF_MANY_WORDS = 48
+# Short keys without a letter or a digit; no request has more by chance.
+_MOST_OTHERS = 64
 
 
 class Finder:
@@ -48,15 +54,15 @@ class Finder:
     Args:
         keys: texts; only the first characters of long ones count. Those of less than seven are found only
             where no letter or digit stands beside them, if there are many keys.
+        is_anywhere: whether those are found everywhere too; then they have to be few.
     """
 
-    def __init__(self, keys: Iterable[str]) -> None:
+    def __init__(self, keys: Iterable[str], is_anywhere: bool = False) -> None:
         self._keys = {key[:KEY] for key in keys if key}
-        # Made when a text is long enough for it.
-        self._blocks: dict[int, int] | None = None
-        self._anchors: dict[str, list[int]] = {}
-        self._words: dict[str, list[tuple[str, int]]] = {}
-        self._others: list[str] = []
+        self._is_anywhere = is_anywhere
+        # Made when a text is long enough for it, or there were enough short ones.
+        self._index: _Index | None = None
+        self._searched = 0
 
     def __bool__(self) -> bool:
         return bool(self._keys)
@@ -73,46 +79,84 @@ class Finder:
         """
         if self._is_direct(text):
             return sorted(_each(self._keys, text, most))
-        blocks = self._ready()
-        found = self._by_blocks(blocks, text, most) | _each(self._others, text, most)
-        found |= _by_words(self._words, text, most)
+        if self._index is None:
+            self._index = _Index(self._keys, self._is_anywhere)
+        found = self._index.places(text, most)
         if len(found) > most:
             raise TooMuchError
         return sorted(found)
 
     def _is_direct(self, text: str) -> bool:
-        return len(self._keys) < 4 or len(self._keys) * len(text) <= _DIRECT
+        if len(self._keys) < 4:
+            return True
+        if len(self._keys) * len(text) > _DIRECT:
+            return False
+        if len(self._keys) <= _FEW:
+            return True
+        if self._index is not None:
+            return False
+        self._searched += len(text) + _CALL
+        return len(self._keys) * self._searched <= _DIRECT_IN_ALL
 
-    def _ready(self) -> dict[int, int]:
-        """Return the blocks of the keys, each with the places at which it is in a key."""
-        if self._blocks is not None:
-            return self._blocks
-        blocks: dict[int, int] = {}
-        for key in self._keys:
-            if len(key) < _ANCHOR:
+
+class _Index:
+    """Many keys, made ready to be sought at once. It does not change: several threads may use it."""
+
+    def __init__(self, keys: set[str], is_anywhere: bool) -> None:
+        self._keys = keys
+        # Blocks, each with the places at which it is in a key; and the lengths of keys by their beginnings.
+        self._blocks: dict[int, int] = {}
+        self._anchors: dict[str, list[int]] = {}
+        # By the longest word in them: keys, where it begins in each, and how long they are.
+        self._words: dict[str, list[str]] = {}
+        self._shapes: dict[str, set[tuple[int, int]]] = {}
+        self._others: list[str] = []
+        for key in keys:
+            if len(key) >= _ANCHOR:
+                self._add(key)
+            elif is_anywhere:
+                self._others.append(key)
+            else:
                 self._add_short(key)
-                continue
-            lengths = self._anchors.setdefault(key[:_ANCHOR], [])
-            if len(key) not in lengths:
-                lengths.append(len(key))
-                raw = key[:_ANCHOR].encode("latin-1", "replace")
-                for shift in range(_BLOCK):
-                    number = int.from_bytes(raw[shift : shift + _BLOCK], sys.byteorder)
-                    blocks[number] = blocks.get(number, 0) | 1 << shift
-        self._blocks = blocks
-        return blocks
+
+    def _add(self, key: str) -> None:
+        lengths = self._anchors.setdefault(key[:_ANCHOR], [])
+        if len(key) not in lengths:
+            lengths.append(len(key))
+            raw = key[:_ANCHOR].encode("latin-1", "replace")
+            for shift in range(_BLOCK):
+                number = int.from_bytes(raw[shift : shift + _BLOCK], sys.byteorder)
+                self._blocks[number] = self._blocks.get(number, 0) | 1 << shift
 
     def _add_short(self, key: str) -> None:
         word = max(_WORD.findall(key), key=len, default="")
         if word:
-            self._words.setdefault(word, []).append((key, key.index(word)))
+            self._words.setdefault(word, []).append(key)
+            self._shapes.setdefault(word, set()).add((key.index(word), len(key)))
         else:
             self._others.append(key)
 
-    def _by_blocks(self, blocks: dict[int, int], text: str, most: int) -> set[int]:
+    def places(self, text: str, most: int) -> set[int]:
+        """Return where keys begin in a text.
+
+        Args:
+            text: any.
+            most: how many places there may be.
+
+        Raises:
+            TooMuchError: there are more, or many keys that cannot be sought at once.
+        """
+        if len(self._others) > _MOST_OTHERS:
+            raise TooMuchError
+        found = self._by_blocks(text, most)
+        if self._others:
+            found |= _each(self._others, text, most)
+        return found | self._by_words(text, most) if self._words else found
+
+    def _by_blocks(self, text: str, most: int) -> set[int]:
         found: set[int] = set()
         numbers = _as_numbers(text)
-        anchors, keys, tries = self._anchors, self._keys, 0
+        blocks, anchors, keys, tries = self._blocks, self._anchors, self._keys, 0
         for first in range(0, len(numbers), _PIECE):
             piece = numbers[first : first + _PIECE]
             if blocks.keys().isdisjoint(piece):
@@ -128,6 +172,21 @@ class Finder:
                                 break
             if len(found) > most or tries > most * 2:
                 raise TooMuchError
+        return found
+
+    def _by_words(self, text: str, most: int) -> set[int]:
+        words, shapes, keys = self._words, self._shapes, self._keys
+        present = set(words) if len(words) <= _FEW_WORDS else _present(words, text)
+        if sum(len(words[word]) for word in present) <= _FEW_KEYS:
+            return _each((key for word in present for key in words[word]), text, most)
+        if len(text) > most * _LENGTH_OF_MANY_WORDS:
+            raise TooMuchError
+        found: set[int] = set()
+        for match in _WORDS.finditer(text):
+            for offset, length in shapes.get(match[1], ()):
+                start = match.start() - offset
+                if start >= 0 and text[start : start + length] in keys:
+                    found.add(start)
         return found
 
 
@@ -147,21 +206,6 @@ def _each(keys: Iterable[str], text: str, most: int) -> set[int]:
             if len(found) > most:
                 raise TooMuchError
             start = text.find(key, start + 1)
-    return found
-
-
-def _by_words(words: dict[str, list[tuple[str, int]]], text: str, most: int) -> set[int]:
-    present = set(words) if len(words) <= _FEW_WORDS else _present(words, text)
-    if len(present) <= _FEW_WORDS:
-        return _each((key for word in present for key, _ in words[word]), text, most)
-    if len(text) > most * _LENGTH_OF_MANY_WORDS:
-        raise TooMuchError
-    found: set[int] = set()
-    for match in _WORDS.finditer(text):
-        for key, offset in words.get(match[1], ()):
-            start = match.start() - offset
-            if start >= 0 and text.startswith(key, start):
-                found.add(start)
     return found
 
 

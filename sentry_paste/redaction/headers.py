@@ -35,11 +35,11 @@ def clean_header(name: str, value: str, names: Names, bounds: Bounds | None = No
         names: which names are secret.
         bounds: how much may be looked at, where several headers share that.
     """
-    if "=" not in value and "@" not in value:
+    if "=" not in value and "@" not in value and not ("%" in value or "?" in value or "#" in value):
         return value
     if name.lower().endswith("baggage"):
-        return clean_baggage(value, names)
-    if "?" in value or names.has_parameters(name):
+        return clean_baggage(value, names, bounds)
+    if "?" in value or "#" in value or names.has_parameters(name):
         value = clean_query(value, names, bounds)
     return without_user_info(value)
 
@@ -71,7 +71,7 @@ def user_infos(text: str) -> list[str]:
     return [found[:-1] for found in _USER_INFO.findall(text)] if "@" in text and "://" in text else []
 
 
-def clean_baggage(text: str, names: Names) -> str:
+def clean_baggage(text: str, names: Names, bounds: Bounds | None = None) -> str:
     """Return W3C baggage without the values of members that are secret.
 
     Those whose keys would be secret as a header's name, or whose values look so. Members of Sentry's own
@@ -81,8 +81,10 @@ def clean_baggage(text: str, names: Names) -> str:
     Args:
         text: raw, or as Python shows it.
         names: which names are secret.
+        bounds: how many members may be looked at, where several headers share that.
     """
-    if len(text) > _LONGEST_BAGGAGE or text.count(",") >= _MOST_MEMBERS:
+    count = text.count(",") + 1
+    if len(text) > _LONGEST_BAGGAGE or count > _MOST_MEMBERS or (bounds and not bounds.may_take(count)):
         return FILTERED
     members = text.split(",")
     for index, member in enumerate(members):

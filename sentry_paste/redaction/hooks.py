@@ -6,18 +6,16 @@ import functools
 import sys
 from collections.abc import Callable, Collection, Mapping
 from itertools import chain
-from pathlib import Path
 from typing import Any
 
-from sentry_sdk.attachments import Attachment
-
 from sentry_paste import sdk
-from sentry_paste.redaction import values
 from sentry_paste.redaction.accesslogs import is_access_logger
-from sentry_paste.redaction.environs import environs_in, frames_from, frames_of
+from sentry_paste.redaction.allowances import Allowances, Sharing
+from sentry_paste.redaction.attachments import clean_attachments
+from sentry_paste.redaction.environs import environs_in, environs_near, frames_from, frames_of
 from sentry_paste.redaction.matcher import NO_SECRETS, Matcher
 from sentry_paste.redaction.names import Names
-from sentry_paste.redaction.needles import Secret
+from sentry_paste.redaction.nearby import Nearby
 from sentry_paste.redaction.patterns import NO_PATTERNS, Patterns
 from sentry_paste.redaction.payloads import (
     Kept,
@@ -40,11 +38,20 @@ _ITEM_HOOKS = ("before_send_log", "before_send_metric", "before_send_span")
 class HasSecrets:
     """What an event processor is that knows the secrets of its request."""
 
-    __slots__ = ()
+    __slots__ = ("_allowances",)
+
+    _allowances: Allowances
 
     def matcher(self) -> Matcher:
         """Return the secrets, made ready to be sought."""
         raise NotImplementedError
+
+    def allowances(self) -> Allowances:
+        """Return what the request's log items, metrics and spans may cost together."""
+        # Made with the first item: most requests have none.
+        if not hasattr(self, "_allowances"):
+            self._allowances = Allowances()
+        return self._allowances
 
 
 class Redaction:
@@ -62,6 +69,7 @@ class Redaction:
         self.names = names
         self.patterns = patterns
         self.options: Mapping[str, Any] = {}
+        self._nearby = Nearby(names)
 
     def with_hooks(self, options: Mapping[str, Any]) -> dict[str, Any]:
         """Return SDK options in which redaction comes before the user's own hooks.
@@ -129,7 +137,7 @@ class Redaction:
         if self.patterns:
             try:
                 self.patterns.clean_event(event)
-                _clean_attachments(hint, self.patterns.clean_file)
+                clean_attachments(hint, self.patterns.clean_file)
             except Exception:
                 log_failure("an event is sent without variables and request")
                 hint["attachments"] = []
@@ -140,7 +148,9 @@ class Redaction:
         if sdk.sends_user_info(self.options):
             return event
         try:
-            matcher = self._known_matcher() or self._matcher_nearby(hint)
+            request = _request()
+            # That one may have none, but what the frames hold has: a request of another app, say.
+            matcher = (request.matcher() if request is not None else None) or self._matcher_of(hint)
             if matcher.is_beyond:
                 hint["attachments"] = []
                 return _stripped(event, "too many secrets")
@@ -149,7 +159,7 @@ class Redaction:
             log_failure("an event is sent without variables and request")
             hint["attachments"] = []
             return _stripped(event, "failed")
-        _clean_attachments(hint, lambda text: clean_text(matcher.clean(text), self.names))
+        clean_attachments(hint, lambda text: clean_text(matcher.clean(text), self.names))
         return event
 
     def clean_item(self, item: Any, _hint: Any) -> Any:
@@ -159,6 +169,7 @@ class Redaction:
             item: as the SDK has it before it is queued; it is changed.
             _hint: of the SDK.
         """
+        is_small = _keep_small(keep_item_small, item)
         item = self._item_without_secrets(item)
         if self.patterns:
             try:
@@ -166,37 +177,35 @@ class Redaction:
             except Exception:
                 log_failure("an item is sent without its texts")
                 strip_item(item, "failed")
+        if not is_small:
+            _keep_small(keep_item_small, item)
         return item
 
     def _item_without_secrets(self, item: Any) -> Any:
-        _keep_small(keep_item_small, item)
         if sdk.sends_user_info(self.options):
             return item
         try:
-            matcher = self._known_matcher()
-            if matcher is None:
-                matcher = self._matcher_nearby({}) if _is_of_a_thread(item) else NO_SECRETS
+            request = _request()
+            allowances = None
+            if request is not None:
+                matcher, allowances = request.matcher(), request.allowances()
+            elif _is_of_a_server(item):
+                # One line a request: it has an allowance of its own.
+                matcher, allowances = NO_SECRETS, Allowances()
+            else:
+                # Log items may be of a thread that works for a request; metrics and spans are not.
+                matcher = self._matcher_near() if "body" in item else NO_SECRETS
             if matcher.is_beyond:
                 strip_item(item, "too many secrets")
             else:
-                clean_item(item, matcher, self.names)
+                with Sharing(allowances):
+                    clean_item(item, matcher, self.names)
         except Exception:
             log_failure("an item is sent without its texts")
             strip_item(item, "failed")
         return item
 
-    def _known_matcher(self) -> Matcher | None:
-        """Return the secrets of the current request, None outside of requests."""
-        request = sdk.request_data()
-        if isinstance(request, HasSecrets):
-            return request.matcher()
-        # A thread of the app's that was given scopes of another kind.
-        for processor in sdk.event_processors():
-            if isinstance(processor, HasSecrets):
-                return processor.matcher()
-        return None
-
-    def _matcher_nearby(self, hint: Any) -> Matcher:
+    def _matcher_of(self, hint: Any) -> Matcher:
         """Return the secrets of the requests that frames hold, of the error's traceback and the running ones.
 
         A server that logs what an app raised is in no request, and neither is a thread that gets work by a
@@ -204,21 +213,28 @@ class Redaction:
         """
         exc_info = (hint or {}).get("exc_info")
         frames = chain(frames_of(exc_info[2]) if exc_info else (), frames_from(sys._getframe(1)))
-        secrets: set[Secret] = set()
-        for environ in environs_in(frames):
-            strings = {key: value for key, value in environ.items() if type(value) is str}
-            secrets |= values.of_request(strings, self.names)
-            secrets.update(values.of_users(values.of_environ(environ, self.names)))
-        return Matcher(secrets) if secrets else NO_SECRETS
+        return self._nearby.matcher(environs_in(frames))
+
+    def _matcher_near(self) -> Matcher:
+        """Return the secrets of the requests that the running frames hold."""
+        return self._nearby.matcher(environs_near(sys._getframe(1)))
 
 
-def _is_of_a_thread(item: Any) -> bool:
-    """Return whether an item outside of requests may be of a thread that works for one.
+def _request() -> HasSecrets | None:
+    """Return what knows the secrets of the current request, None outside of requests."""
+    request = sdk.request_data()
+    if isinstance(request, HasSecrets):
+        return request
+    # A thread of the app's that was given scopes of another kind.
+    for processor in sdk.event_processors():
+        if isinstance(processor, HasSecrets):
+            return processor
+    return None
 
-    Log items may, but for those of a server's access log: they are many, and what is in them is known.
-    """
-    attributes = item.get("attributes")
-    return "body" in item and not is_access_logger((attributes or {}).get("logger.name"))
+
+def _is_of_a_server(item: Any) -> bool:
+    """Return whether a log item is a line of an access log: they are many, and what is in them is known."""
+    return "body" in item and is_access_logger((item.get("attributes") or {}).get("logger.name"))
 
 
 def _clean_profile(profile: dict[str, Any], options: Mapping[str, Any]) -> None:
@@ -252,32 +268,3 @@ def _stripped(event: dict[str, Any], reason: str) -> dict[str, Any]:
         event = {key: value for key, value in event.items() if key in plain}
         event["tags"] = {"sentry_paste.redaction": reason}
     return event
-
-
-def _clean_attachments(hint: Any, clean: Callable[[str], str]) -> None:
-    attachments = [_cleaned_or_none(found, clean) for found in hint.get("attachments") or ()]
-    hint["attachments"] = [found for found in attachments if found is not None]
-
-
-def _cleaned_or_none(attachment: Any, clean: Callable[[str], str]) -> Any:
-    try:
-        return _cleaned(attachment, clean)
-    except Exception:  # a file that is gone, bytes that are none
-        log_failure("an attachment is lost")
-        return None
-
-
-def _cleaned(attachment: Any, clean: Callable[[str], str]) -> Any:
-    """Return an attachment without secrets; what is in a file is read, as the SDK would when it sends it."""
-    if not isinstance(attachment, Attachment):
-        return attachment
-    content: Any = attachment.bytes() if callable(attachment.bytes) else attachment.bytes
-    if content is None:
-        content = Path(str(attachment.path)).read_bytes()
-    cleaned = clean(content.decode("utf-8", "surrogateescape"))
-    return Attachment(
-        bytes=cleaned.encode("utf-8", "surrogateescape"),
-        filename=clean(str(attachment.filename)),
-        content_type=clean(attachment.content_type) if attachment.content_type else None,
-        add_to_transactions=attachment.add_to_transactions,
-    )

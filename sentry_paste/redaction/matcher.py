@@ -14,6 +14,7 @@ from sentry_paste.redaction.names import FILTERED
 from sentry_paste.redaction.needles import (
     ADDRESS,
     ANYWHERE,
+    MOST_WEIGHT,
     WHOLE,
     Needle,
     Secret,
@@ -21,6 +22,7 @@ from sentry_paste.redaction.needles import (
     needles_of,
     seed_of,
     signs_of,
+    weight_of,
 )
 from sentry_paste.redaction.values import MOST
 from sentry_paste.redaction.views import View, decoded, has_escapes
@@ -41,8 +43,9 @@ _SHORT_SEED, _SHORT_SEED_OF_MANY, _MANY = 4, 7, 64
 _FEW, _SHORTEST_PART = 40, 8
 
 _ENCODED = frozenset({ANYWHERE, ADDRESS})
-# So short a text has none of them most of the time, and it is a waste to make them ready.
-_SHORT = 8192
+# So short a text has none of them most of the time, and it is a waste to make them ready; the more so, the
+# fewer short texts there are. To look through one takes as long as so many characters, however short it is.
+_SHORT, _SHORT_IN_ALL, _CALL = 8192, 12_288, 512
 
 # As they are, and the ends of what they are escaped as, by what begins the escape.
 _PLAIN_ELLIPSES = ("...", "…")
@@ -62,13 +65,14 @@ class Matcher:
         secrets: the values, as the request has them.
 
     Attributes:
-        is_beyond: whether they are too many to be sought.
+        is_beyond: whether they are too many to be sought, or have too many forms.
     """
 
     def __init__(self, secrets: Iterable[Secret]) -> None:
         self._secrets = list(secrets)
-        self.is_beyond = len(self._secrets) > MOST
+        self.is_beyond = len(self._secrets) * MOST_WEIGHT > MOST < sum(map(weight_of, self._secrets))
         self._is_ready = False
+        self._looked_through = 0
         self._signs: list[str] | None = None
 
     def __bool__(self) -> bool:
@@ -109,7 +113,8 @@ class Matcher:
         shortest = _SHORT_SEED if len(self._heads.texts) <= _MANY else _SHORT_SEED_OF_MANY
         # Whether there is one of which no piece is in all its forms.
         self._is_weak = any(len(seed) < shortest for seed in seeds)
-        self._seeds = Finder(() if self._is_weak else seeds)
+        # Short ones are few then; within what is encoded twice they do not stand as words.
+        self._seeds = Finder(() if self._is_weak else seeds, is_anywhere=shortest == _SHORT_SEED)
         self._whole = whole
         # At last: another thread of the request's may ask.
         self._is_ready = True
@@ -137,7 +142,9 @@ class Matcher:
         listed = list(texts)
         if not self._is_ready:
             together = "\n".join(listed)
-            if len(together) < _SHORT and not self._may_be_in(together):
+            self._looked_through += len(together) + _CALL
+            is_short = len(together) < _SHORT and self._looked_through < _SHORT_IN_ALL
+            if is_short and not self._may_be_in(together):
                 return {}
             self._make_ready()
         changed = {} if is_url else dict.fromkeys(self._whole.intersection(listed), FILTERED)

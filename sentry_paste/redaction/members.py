@@ -47,7 +47,7 @@ def cleaned_member(
     if rule is Rule.PARAMETERS:
         return without_user_info(clean_query(value, names, bounds))
     if rule is Rule.BAGGAGE:
-        return clean_baggage(value, names)
+        return clean_baggage(value, names, bounds)
     return clean_header(key, value, names, bounds) if rule is Rule.BY_VALUE else value
 
 

@@ -124,7 +124,7 @@ _SECRET_PREFIXES = ("SSL_CLIENT_", "OIDC_", "AUTHENTICATE_", "REMOTE_USER_", "AJ
                     "MELLON_", "CAS_", "CERT_", "GRST_CRED", "SM_USER",
                     "SM_UNIVERSALID", "SM_SERVERSESSION")  # fmt: skip
 # What an Apache in front has done with a request: each key once more, after each internal redirect.
-_REDIRECTED = re.compile("(?:REDIRECT_){1,9}")
+_REDIRECTED = re.compile(r"\A(?:REDIRECT_){1,9}")
 # The attributes that Shibboleth puts into the environ as they are. Elsewhere they name other things.
 _ATTRIBUTES = frozenset(
     {"mail", "uid", "cn", "sn", "displayName", "givenName", "affiliation", "unscoped-affiliation"}
@@ -147,7 +147,8 @@ _URL_HEADERS = frozenset(
 )
 _WITH_PARAMETERS = frozenset(
     {"QUERY_STRING", "REQUEST_URI", "RAW_URI", "REDIRECT_QUERY_STRING", "REDIRECT_URL", "query_string"}
-    | {"http.query", "url.query", "url.full", "http.url", "http.target", "url"}
+    | {"http.fragment", "url.fragment", "http.query", "url.query", "url.full"}
+    | {"http.url", "http.target", "url"}
 )
 
 _HEADER_PREFIXES = ("HTTP_", "http.request.header.", "http.response.header.")
@@ -416,6 +417,15 @@ def is_environ(mapping: Collection[Any]) -> bool:
     return any(key in mapping for key in _OF_AN_ENVIRON)
 
 
+def original_key(key: str) -> str:
+    """Return the key of the environ that was copied by an internal redirect, or the key itself.
+
+    Args:
+        key: ``REDIRECT_HTTP_AUTHORIZATION``, as Apache has it after a redirect.
+    """
+    return _REDIRECTED.sub("", key)
+
+
 def environ_key(name: str) -> str:
     """Return a key of the environ as it is, of one that was put into lower case.
 
@@ -445,15 +455,20 @@ def _is_personal_header(name: str) -> bool:
     """Return whether a secret header holds names or addresses, and no random text."""
     name = normal(name)
     words = set(name.split("_"))
-    return name in _PERSONAL_HEADERS or bool(words & (_ADDRESS_WORDS | _PERSON_WORDS))
+    if name in _PERSONAL_HEADERS or words & _PERSON_WORDS:
+        return True
+    # X-Forwarded-Access-Token is a token that a proxy sends.
+    return bool(words & _ADDRESS_WORDS) and not _says_secret(name, words)
 
 
 def _tells_addresses(key: str) -> bool:
     """Return whether a secret key of the environ is one for addresses."""
     if key == "REMOTE_ADDR":
         return True
-    words = set(normal(key).split("_"))
-    return bool(words & {"forwarded", "ip", "addr", "address"}) and not words & _PERSON_WORDS
+    name = normal(key)
+    words = set(name.split("_"))
+    is_of_addresses = words & {"forwarded", "ip", "addr", "address"} and not words & _PERSON_WORDS
+    return bool(is_of_addresses) and not _says_secret(name, words)
 
 
 def _reads_as_header(key: str) -> bool:

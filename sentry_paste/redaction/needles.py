@@ -9,7 +9,7 @@ from __future__ import annotations
 import binascii
 import ipaddress
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from enum import IntEnum
 from typing import Any, NamedTuple
 from urllib.parse import unquote, unquote_plus
@@ -34,6 +34,10 @@ _SHORTEST_CORE = 7
 _SHORTEST_SIGN = 3
 # So much of a value is in its needles for base64 and hex.
 _ENCODED = 12
+# What is no plain text has more forms, which take more time and memory: so many times as much.
+_WEIGHT_OF_ESCAPES = 3
+#: How much it takes at most to seek a value, as a multiple of what a plain token takes.
+MOST_WEIGHT = 12
 
 # What no quoting, escaping or encoding changes, but base64 and hex.
 _UNRESERVED = re.compile(r"[A-Za-z0-9_.~-]*")
@@ -118,6 +122,18 @@ def needles_of(secret: Secret, is_encoded: bool = True) -> Iterator[Needle]:
     if is_encoded and where is not PAIR and len(text) >= _SHORTEST_ENCODED:
         for core in _encoded(text[: LONGEST // 4]):
             yield Needle(core, ANYWHERE, is_run=True)
+
+
+def weight_of(secret: Secret) -> int:
+    """Return how much it takes to seek a value in all its forms, as a multiple of what a plain token takes.
+
+    Args:
+        secret: as a request has it.
+    """
+    text = secret.text
+    if not text.isascii():
+        return MOST_WEIGHT
+    return _WEIGHT_OF_ESCAPES if "%" in text or "+" in text or "\\" in text or "&" in text else 1
 
 
 def signs_of(secret: Secret) -> set[str] | None:
@@ -208,13 +224,8 @@ def _native(text: str) -> set[str]:
 
 def _encoded(text: str) -> set[str]:
     """Return what is in a value's base64, wherever in it the value begins, and in its hex."""
-    if text.isascii():
-        forms = [text, unquote(text)] if "%" in text else [text]
-    else:
-        forms = [text, *(native for native in _native(text) if len(native) >= _SHORTEST_ENCODED)]
     found: set[str] = set()
-    for form in forms:
-        raw = form[:_ENCODED].encode("utf-8", "replace")[:_ENCODED]
+    for raw in _beginnings(text):
         if len(raw) >= _SHORTEST_ENCODED:
             as_hex = raw[:_SHORTEST_ENCODED].hex()
             found.update(_cores(raw), (as_hex, as_hex.upper()))
@@ -226,6 +237,19 @@ def _encoded(text: str) -> set[str]:
         if len(piece) >= _SHORTEST_CORE:
             found.add(piece)
     return found
+
+
+def _beginnings(text: str) -> Collection[bytes]:
+    """Return with which bytes a value begins, whoever encodes or decodes it before it becomes base64."""
+    raw = text[:_ENCODED].encode("utf-8", "replace")[:_ENCODED]
+    if text.isascii():
+        return (raw, unquote(text).encode("utf-8", "replace")[:_ENCODED]) if "%" in text else (raw,)
+    try:
+        # The bytes that the client sent (PEP 3333), and what is decoded of them, which may be the same.
+        sent = text.encode("latin-1")
+    except UnicodeError:
+        return (raw,)
+    return {raw, sent[:_ENCODED], sent.decode("utf-8", "replace").encode()[:_ENCODED]}
 
 
 def _cores(raw: bytes) -> tuple[str, str, str]:

@@ -47,23 +47,38 @@ _RUN = r"[\w.~\[\]-]"
 # over.
 _FOLLOWS = rf"(?=[=:\\\"']|\s+[=:]|{_P}(?:3[da]|5[bcdf]|2[27de]|20|[89a-f]))(?P<may>)"
 _HINTED_NAME = re.compile(rf"(?:{_HINT})(?=({_RUN}{{0,{_LONGEST_NAME}}}))\1(?:{_FOLLOWS}|(?<={_RUN}{{20}}))")
+# Blanks, as JSON and forms have them.
+_BLANK = rf"(?:[\s+]|{_P}(?:20|0[9ad]))"
+# Any word may have one behind it: that is looked at only where a sign follows, or many of them.
+_BEFORE_SIGN = rf"(?:{_BLANK}{{0,30}}(?:[=:]|{_P}3[da])|{_BLANK}{{31}})"
+_FOLLOWS_ANY = _FOLLOWS.replace(r"\s+[=:]", r"[\s+]" + _BEFORE_SIGN).replace(
+    "|20|", rf"|(?:20|0[9ad]){_BEFORE_SIGN}|"
+)
+# What is encoded that no name has in it, without its percent sign.
+_NO_LETTER = r"(?:25)*(?:2[0-46-9a-cf]|3[a-f]|5[ce]|60|7[b-d]|[01][0-9a-f])"
+# Any name begins where a run does, behind what is encoded there: of %26token with its t.
 _ANY_NAME = re.compile(
-    rf"(?=({_RUN}{{1,{_LONGEST_NAME}}}))\1(?:{_FOLLOWS.replace('|20', '')}|(?<={_RUN}{{8}}))"
+    rf"(?<!{_RUN})(?={_RUN})(?:(?<!%)|(?<=%){_NO_LETTER}|(?<=%)(?!{_NO_LETTER}))"
+    rf"(?=({_RUN}{{1,{_LONGEST_NAME}}}))\1"
+    rf"(?:{_FOLLOWS_ANY}|(?<={_RUN}{{{_LONGEST_NAME}}}))"
 )
 # What is neither of a name, nor a character of one that is encoded.
 _NO_NAME = re.compile(rf"[^\w.~\[\]%-]|%(?!(?:25){{0,{_DEPTH - 1}}}(?:5b|5d|2d|2e|5f|[89a-f][0-9a-f]))")
-_BACKSLASHES = rf"\\*(?:{_P}5c)*"
+# So many backslashes or blanks are looked at in a row: JSON in JSON has 1,023 at its tenth level. Of a secret
+# parameter that has more, the rest goes as a whole.
+_LONGEST_ROW = 1024
 _QUOTE = rf"(?:[\"']|{_P}2[27])"
-#: What a quote behind a name is.
-QUOTE = rf"(?P<quote>{_BACKSLASHES}{_QUOTE})"
-# Blanks, as JSON and forms have them.
-_BLANKS = rf"(?:[\s+]|{_P}(?:20|0[9ad]))*"
-_SEPARATOR = re.compile(rf"{QUOTE}?{_BLANKS}(?P<sign>=|:|{_P}3[da])")
+#: What a quote behind a name is. For each group that a pattern repeats, it keeps where it was.
+QUOTE = rf"(?P<quote>\\*(?:{_P}5c){{0,{_LONGEST_ROW}}}{_QUOTE})"
+_BACKSLASHES = rf"(\\{{0,{_LONGEST_ROW}}}(?:{_P}5c){{0,{_LONGEST_ROW}}})"
+_BLANKS = rf"{_BLANK}{{0,{_LONGEST_ROW}}}"
+# It always matches, so that a search can go on behind all that was read.
+_BEHIND_NAME = re.compile(rf"{_BACKSLASHES}(?P<quote>{_QUOTE})?{_BLANKS}(?P<sign>=|:|{_P}3[da])?")
 # What can stand before a name, and is not of one: a separator, a quote, a bracket, encoded or not.
 _EDGE = re.compile(rf"[^\w.~\[\]%-]|{_P}(?:2[0-46-9a-cf]|3[a-f]|5c|7[b-d]|60|0[ad])", re.IGNORECASE)
 _BACKWARDS = re.compile(rf"{_RUN}*")
 _SPACES = re.compile(_BLANKS, re.IGNORECASE)
-_VALUE_QUOTE = re.compile(rf"({_BACKSLASHES})({_QUOTE})", re.IGNORECASE)
+_VALUE_QUOTE = re.compile(rf"{_BACKSLASHES}({_QUOTE})?", re.IGNORECASE)
 _BRACKET = re.compile(rf"[\[{{]|{_P}[57]b", re.IGNORECASE)
 # The other way round, so that a match begins at the end of the run and looks at nothing before it.
 _BACKSLASHES_BEFORE = re.compile(rf"(?:\\|c5(?:52){{0,{_DEPTH - 1}}}%)*", re.IGNORECASE)
@@ -112,8 +127,9 @@ def clean_query(text: str, names: Names, bounds: Bounds | None = None) -> str:
         text = _USER_INFO.sub(rf"\1{FILTERED}", text)
     if "=" not in text and "%" not in text and ":" not in text:
         return text
-    text = _without_deep(text, is_prose=False)
-    return _without(text, _find(text, names, False, bounds or Bounds(_MOST, len(text))))
+    bounds = bounds or Bounds(_MOST, len(text))
+    text = _without_deep(text, False, bounds)
+    return _without(text, _find(text, names, False, bounds))
 
 
 def clean_parameters(text: str, names: Names) -> str:
@@ -125,8 +141,9 @@ def clean_parameters(text: str, names: Names) -> str:
     """
     if "=" not in text and "%" not in text:
         return text
-    text = _without_deep(text, is_prose=True)
-    return _without(text, _find(text, names, True, Bounds(_MOST, len(text))))
+    bounds = Bounds(_MOST, len(text))
+    text = _without_deep(text, True, bounds)
+    return _without(text, _find(text, names, True, bounds))
 
 
 def secret_parameters(text: str, names: Names, bounds: Bounds | None = None) -> list[tuple[str, str]]:
@@ -196,11 +213,20 @@ def _find(text: str, names: Names, is_prose: bool, bounds: Bounds) -> Iterator[F
             yield Found(None, hit.start(), limit, 0)
             return
         # A name is looked at once, however long it is.
-        search.position = end_of_name = end_of_run(lower, hit.end())
-        found = _SEPARATOR.match(lower, end_of_name)
-        if found is None:
-            continue
+        end_of_name = end_of_run(lower, hit.end())
+        found = _BEHIND_NAME.match(lower, end_of_name)
+        assert found is not None  # noqa: S101
+        # Nor is what is behind it looked at again, but for the last escape, which a name may follow.
+        last = lower.rfind("%", max(end_of_name, found.end() - len(_TOO_DEEP)), found.end())
+        search.position = last if last >= 0 else found.end()
         sign = found["sign"]
+        if sign is None or (found[1] and not found["quote"]):
+            if found.end() - end_of_name >= _LONGEST_ROW and names.is_parameter(
+                name_at(text, hit.start(), end_of_name)
+            ):
+                search.position = end_of_value(text, end_of_name, 0, limit, is_prose=False)
+                yield Found(None, end_of_name, search.position, 0)
+            continue
         is_colon = sign[-1] in ":aA"
         # JSON's names are quoted; what is no parameter, but the text of a mapping, is not looked at here.
         if is_colon and (not found["quote"] or (is_prose and sign == ":")):
@@ -210,7 +236,7 @@ def _find(text: str, names: Names, is_prose: bool, bounds: Bounds) -> Iterator[F
             continue
         start, level = found.end(), len(sign) // 2
         if is_colon:
-            start, end = json_value(text, start, level, limit)
+            start, end = json_value(text, start, level, limit, bounds)
         else:
             if start < path_end and not level:
                 behind = _OF_PATH.search(text, start, limit)
@@ -291,13 +317,26 @@ _PLAIN_ENDS = [
 ]
 
 
-def json_value(text: str, start: int, level: int, limit: int) -> tuple[int, int]:
-    """Return where the value of a member begins and ends, in JSON that is a parameter."""
+def json_value(
+    text: str, start: int, level: int, limit: int, bounds: Bounds | None = None
+) -> tuple[int, int]:
+    """Return where the value of a member begins and ends, in JSON that is a parameter.
+
+    Args:
+        text: that it is in.
+        start: behind the colon.
+        level: how many times it is percent-encoded.
+        limit: where the text ends.
+        bounds: how many quotes within values may be looked at, where several share that.
+    """
     spaces = _SPACES.match(text, start, limit)
-    start = spaces.end() if spaces else start
-    quoted = _VALUE_QUOTE.match(text, start, limit)
-    if quoted is None:
-        if _BRACKET.match(text, start, limit):
+    quoted = _VALUE_QUOTE.match(text, spaces.end(), limit) if spaces else None
+    if spaces is None or quoted is None:  # neither of which can be
+        return start, limit
+    is_endless = max(map(len, (spaces[0], quoted[1]))) >= _LONGEST_ROW
+    start = spaces.end()
+    if not quoted[2]:
+        if is_endless or _BRACKET.match(text, start, limit):
             # All of it, and what else is in the parameter.
             return start, end_of_value(text, start, 0, limit, is_prose=False)
         found = _PLAIN_ENDS[min(level, _DEPTH)].search(text, start, limit)
@@ -321,6 +360,8 @@ def json_value(text: str, start: int, level: int, limit: int) -> tuple[int, int]
         if is_whole and (run <= before or (before and (run - before) % (2 * (before + 1)) == 0)):
             return begin, at - (length if run >= before else 0)
         seen = at + 1
+        if bounds is not None and not bounds.step():
+            break
         at = text.find(quote, seen, limit)
     return begin, end_of_value(text, seen, 0, limit, is_prose=False)
 
@@ -330,13 +371,14 @@ def _count_backslashes(run: str) -> int:
     return run.count("\\") + run.count("%")
 
 
-def _without_deep(text: str, is_prose: bool) -> str:
+def _without_deep(text: str, is_prose: bool, bounds: Bounds) -> str:
     """Return text without the values that are encoded deeper than they are followed."""
     at = text.find(_TOO_DEEP)
     parts, done = [], 0
+    limit = len(text) - (0 if is_prose else _closing(text))
     while at >= 0:
         start = max(done - 1, *(text.rfind(mark, done, at) for mark in "=&?# \n'\"")) + 1
-        end = end_of_value(text, at, 0, len(text) - (0 if is_prose else _closing(text)), is_prose)
+        end = end_of_value(text, at, 0, limit, is_prose) if bounds.step() else limit
         parts += [text[done:start], FILTERED]
         done = end
         at = text.find(_TOO_DEEP, end)

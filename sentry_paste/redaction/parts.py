@@ -100,6 +100,9 @@ _COMMON = frozenset(
     | {"_auth_user_backend"}
 )
 
+# What is secret whoever it is of, also where it is a word.
+_SECRET = re.compile("passw|pwd|passphrase|secret|token|credential")
+
 # What somebody may do says little of who it is: Entra lists 200 groups by their ids, Keycloak all roles.
 _MEMBERSHIPS = frozenset(
     {"group", "groups", "groupsid", "role", "roles", "wids", "memberof", "ismemberof", "authorities"}
@@ -232,14 +235,14 @@ def ticket_users(text: str) -> Iterator[str]:
     if len(text) < 42:  # digest, time and a name
         return
     if "!" not in text:
-        text = _bytes_of(text[:2000]).decode("latin-1") if _BASE64.fullmatch(text[:2000]) else ""
+        text = bytes_of(text[:2000]).decode("latin-1") if _BASE64.fullmatch(text[:2000]) else ""
     found = _TICKET.match(text)
     if found:
         yield found[3]
         yield unquote(found[3])
         # pyramid.authentication writes "userid_type:b64unicode" behind it.
         if "b64" in text and _is_base64(found[3]):
-            yield _bytes_of(found[3]).decode("utf-8", "replace")
+            yield bytes_of(found[3]).decode("utf-8", "replace")
 
 
 def members(text: str, bounds: Bounds) -> Iterator[Leaf]:
@@ -272,7 +275,7 @@ def members(text: str, bounds: Bounds) -> Iterator[Leaf]:
     for piece in dict.fromkeys((pieces[payload_at], pieces[0])):
         if len(piece) < 8 or not _is_base64(piece):
             continue
-        raw = _bytes_of(piece)
+        raw = bytes_of(piece)
         if is_packed:
             raw = _inflated(raw, is_cut, bounds)
         for length in _DIGESTS:
@@ -304,6 +307,19 @@ def subject_of(text: str, bounds: Bounds) -> Iterator[str]:
             yield found[2].strip()
 
 
+def bytes_of(text: str) -> bytes:
+    """Return what is encoded in base64, in either alphabet, with padding or without; nothing if it is none.
+
+    Args:
+        text: any.
+    """
+    standard = text.rstrip("=").replace("-", "+").replace("_", "/")
+    try:
+        return binascii.a2b_base64(standard + "=" * (-len(standard) % 4))
+    except (binascii.Error, ValueError):
+        return b""
+
+
 def _unescaped(text: str) -> Iterator[str]:
     # Bytes become characters as in any other text of an environ (PEP 3333).
     plain = _ESCAPED.sub(lambda found: chr(int(found[1], 16)) if found[1] else found[2], text).strip()
@@ -320,7 +336,7 @@ def _without_nulls(text: str) -> Iterator[str]:
 
 def _decoded_word(found: re.Match[str]) -> str:
     if found[2] in "bB":
-        raw = _bytes_of(found[3])
+        raw = bytes_of(found[3])
     else:
         plain = _QUOTED_BYTE.sub(lambda byte: chr(int(byte[1], 16)), found[3].replace("_", " "))
         raw = plain.encode("latin-1", "replace")
@@ -333,14 +349,6 @@ def _charset(name: str) -> str:
 
 def _is_base64(text: str) -> bool:
     return text[:8].isascii() and bool(_PLAIN_BASE64.fullmatch(text))
-
-
-def _bytes_of(text: str) -> bytes:
-    standard = text.rstrip("=").replace("-", "+").replace("_", "/")
-    try:
-        return binascii.a2b_base64(standard + "=" * (-len(standard) % 4))
-    except (binascii.Error, ValueError):
-        return b""
 
 
 def _inflated(raw: bytes, is_cut: bool, bounds: Bounds) -> bytes:
@@ -402,3 +410,12 @@ def tells_who(name: str) -> bool:
         name: in lower case.
     """
     return name in _IDENTITY or _last_of(name) in _IDENTITY
+
+
+def tells_secret(name: str) -> bool:
+    """Return whether a member of a token or a session is a password or a token.
+
+    Args:
+        name: in lower case.
+    """
+    return bool(_SECRET.search(name))

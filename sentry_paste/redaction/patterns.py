@@ -14,7 +14,7 @@ from sentry_paste.redaction.shapes import MAY_HAVE, NAMES, Searched, spans_in
 # What the protocol says of events, spans, traces and items; ids among them may be any digits.
 # https://develop.sentry.dev/sdk/data-model/event-payloads/
 _OF_EVENTS = frozenset(
-    {"check_in_id", "debug_meta", "dist", "environment", "event_id", "level", "measurements", "modules"}
+    {"check_in_id", "debug_meta", "dist", "environment", "event_id", "level", "modules"}
     | {"monitor_config", "monitor_slug", "platform", "release", "sdk", "start_timestamp", "timestamp"}
     | {"transaction_info", "type"}
 )
@@ -103,7 +103,12 @@ class Patterns:
         Args:
             event: as the SDK has serialised it; it is changed.
         """
-        kept = {id(event): _OF_EVENTS}
+        measurements = event.get("measurements")
+        # Their keys are the app's own, their values numbers.
+        kept = {
+            id(event): _OF_EVENTS,
+            id(measurements): frozenset(measurements if isinstance(measurements, dict) else ()),
+        }
         contexts = event.get("contexts")
         trace = contexts.get("trace") if isinstance(contexts, dict) else None
         if isinstance(trace, dict):

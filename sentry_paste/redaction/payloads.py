@@ -16,6 +16,7 @@ from sentry_paste.redaction.headers import without_user_info
 from sentry_paste.redaction.matcher import Matcher
 from sentry_paste.redaction.names import FILTERED, Names
 from sentry_paste.redaction.parameters import clean_query
+from sentry_paste.redaction.sizes import as_attribute
 from sentry_paste.redaction.walk import Path, Walk, is_sentence, items_of
 
 # What no request has a say in.
@@ -128,6 +129,7 @@ def clean_event(event: dict[str, Any], matcher: Matcher, names: Names, kept: Kep
     for name, own in (("tags", kept.tags), ("user", kept.user)):
         walk.add_except(event, name, own)
     walk.add_keys(event.get("_meta"))
+    walk.add_names(event.get("measurements"))
     _add_urls(walk, event)
     walk.finish(matcher)
 
@@ -143,7 +145,7 @@ def clean_item(item: dict[str, Any], matcher: Matcher, names: Names) -> None:
     walk = Walk(None, names)
     apart: dict[str, str] = {}
     if "attributes" in item:
-        item["attributes"] = {name: _plain(member) for name, member in items_of(item["attributes"])}
+        item["attributes"] = {name: as_attribute(member) for name, member in items_of(item["attributes"])}
         if "body" in item:
             clean_log_item(item, names)
         apart = _add_attributes(walk, item["attributes"], names)
@@ -169,7 +171,7 @@ def _add_attributes(walk: Walk, attributes: dict[str, Any], names: Names) -> dic
         if name in _OF_THE_SDK:
             continue
         if name in _URLS:
-            apart[name] = without_user_info(clean_query(apart[name], names))
+            apart[name] = without_user_info(clean_query(apart[name], names, walk.bounds))
             walk.add_url(apart, name)
         elif name in _LABELS:
             walk.add_label(apart, name)
@@ -307,10 +309,10 @@ def _add_request(walk: Walk, request: Any, names: Names) -> None:
         elif key == "cookies":
             request[key] = {name: FILTERED for name, _ in items_of(value)}
         elif key == "query_string" and type(value) is str:
-            request[key] = clean_query(value, names)
+            request[key] = clean_query(value, names, walk.bounds)
             walk.add_member(request, key, request[key], None)
         elif key == "url" and type(value) is str:
-            request[key] = without_user_info(clean_query(value, names))
+            request[key] = without_user_info(clean_query(value, names, walk.bounds))
             walk.add_url(request, key)
         elif key not in ("url", "method"):
             walk.add_member(request, key, value, ((None, "request"), key))
@@ -343,15 +345,6 @@ def clean_sampling_context(context: dict[str, Any]) -> dict[str, Any]:
         if shape is None or not shape.fullmatch(str(value)):
             del context[name]
     return context
-
-
-def _plain(value: Any) -> Any:
-    """Return what a log item's attribute will be sent as."""
-    if isinstance(value, (str, bool, int, float)) or value is None:
-        return value
-    if isinstance(value, (list, tuple)):
-        return [_plain(member) for member in value]
-    return repr(value)
 
 
 def _values(found: Any) -> list[dict[str, Any]]:

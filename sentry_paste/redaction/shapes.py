@@ -92,7 +92,7 @@ _Candidate = tuple[int, int, bool]
 
 
 def _begins(data: bytes, start: int) -> bool:
-    """Return whether a value can begin at a place: before it is no letter or digit that is not of an escape."""
+    """Return whether a value can begin at a place: no letter or digit is before it, unless of an escape."""
     if not start or not data[start - 1 : start].isalnum():
         return True
     return _ENDS_ESCAPE.search(data, max(0, start - _LONGEST_ESCAPE), start) is not None
@@ -334,22 +334,27 @@ def _with_numbers(text: bytes) -> bytes:
 # --- Tokens: JWS and JWE in their compact form, RFC 7515 section 7.1 and RFC 7516 section 7.1.
 
 _PART = rb"[0-9A-Za-z_-]*"
-# A header, which begins with {" as base64 has it; behind it and claims the rest may have been cut off.
-_JWT = re.compile(
-    rb"eyJ[0-9A-Za-z_-]{10,}(\.(?:eyJP(?:\.P(?:\.P\.P)?)?|P\.P(?:\.P\.P)?))?".replace(b"P", _PART)
-)
+# How base64 has JSON's beginning: a brace with a quote, a blank, the end of a line (LF, CR LF) or a tab.
+_BRACES = (b"eyJ", b"eyA", b"ewo", b"ew0", b"ewk")
+# A header, which begins so; behind it and claims the rest may have been cut off. One search for each leaps.
+_JWTS = {
+    brace: re.compile(
+        brace
+        + rb"[0-9A-Za-z_-]{10,}(\.(?:(?:%s)P(?:\.P(?:\.P\.P)?)?|P\.P(?:\.P\.P)?))?".replace(b"P", _PART)
+        % b"|".join(_BRACES)
+    )
+    for brace in _BRACES
+}
 # A longer header is not decoded.
 _LONGEST_HEADER = 16_384
 
 
 def _jwts(searched: Searched) -> Iterator[_Candidate]:
-    if "eyJ" in searched.text:
-        for found in _JWT.finditer(searched.data):
-            yield (
-                found.start(),
-                found.end(),
-                found.start(1) > 0 and _is_header(searched.data[found.start() : found.start(1)]),
-            )
+    data = searched.data
+    for brace, pattern in _JWTS.items():
+        for found in pattern.finditer(data) if brace in data else ():
+            header = data[found.start() : found.start(1)]
+            yield found.start(), found.end(), found.start(1) > 0 and _is_header(header)
 
 
 def _is_header(text: bytes) -> bool:
@@ -370,8 +375,8 @@ _BEYOND_ASCII = (
 )
 _LETTER = f"0-9A-Za-z{_BEYOND_ASCII}"
 _TOP = rf"xn--[0-9A-Za-z-]{{2,59}}|[A-Za-z]{{2,24}}|[{_BEYOND_ASCII}]{{2,24}}"
-# A version (package@1.2.3) or a scale (image@2x.png).
-_NO_DOMAIN = r"(?!v?[0-9]{1,9}\.[0-9]|[0-9.]{1,9}x\.)"
+# A version: package@1.2.3.
+_NO_DOMAIN = r"(?!v?[0-9]{1,9}\.[0-9])"
 _AT = re.compile(rf"@{_NO_DOMAIN}((?:[{_LETTER}][{_LETTER}_-]{{0,62}}\.){{1,8}})({_TOP})(?![0-9A-Za-z])")
 _ENCODED = "(?:%(?:25)?[89A-Fa-f][0-9A-Fa-f])"  # of a letter beyond ASCII
 _ENCODED_DOMAIN = (
@@ -395,22 +400,43 @@ _ENDS_BACKSLASH_ESCAPE = re.compile(r"u[0-9A-Fa-f]{4}|x[0-9A-Fa-f]{2}|[abfnrtv]"
 _ENDS_COLOUR = re.compile(r"[0-9]{1,3}m")
 _BEFORE_NAME = re.compile(r"(?:[.+-]|%(?![89A-Fa-f][0-9A-Fa-f]))*")
 _PLACEHOLDER = re.compile(r"%[a-z]")
-# Ends of files and of systemd's units, which are no top-level domains.
+# Ends of files (image@2x.png) and of systemd's units, which are no top-level domains.
 _NO_TOP = frozenset(
-    {"avif", "bmp", "cfg", "class", "cjs", "conf", "css", "csv", "dll", "doc", "docx", "ejs", "exe", "gif"}
+    {"apng", "eps", "heic", "heif", "icns", "jfif", "psd", "svgz", "tif", "webm"}
+    | {
+        "localdomain",
+        "avif",
+        "bmp",
+        "cfg",
+        "class",
+        "cjs",
+        "conf",
+        "css",
+        "csv",
+        "dll",
+        "doc",
+        "docx",
+        "ejs",
+        "exe",
+        "gif",
+    }
     | {"gz", "htm", "html", "ico", "ini", "jar", "jpeg", "jpg", "js", "json", "jsx", "less", "lock", "log"}
     | {"map", "mjs", "pdf", "php", "png", "rb", "rst", "scss", "sql", "svg", "tar", "tgz", "tiff", "tmp"}
     | {"toml", "ts", "tsx", "ttf", "txt", "vue", "wasm", "webp", "whl", "woff", "xls", "xlsx", "xml", "yaml"}
     | {"yml", "device", "mount", "path", "scope", "service", "slice", "socket", "swap", "target", "timer"}
 )
+# Of hosts in a network of its own: RFC 6762 section 3 and appendix G, and what ICANN has reserved. Active
+# Directory has users there (alice@corp.local); what is a number is a process.
+_LOCAL = frozenset({"home", "internal", "lan", "local"})
 # Domains of which a file may be called: alice@example.com.csv.
 _BEFORE_END_OF_FILE = re.compile(
     rf"(?:[{_LETTER}_-]{{1,63}}\.){{1,8}}?"
     r"(?:com|org|net|edu|gov|info|io|eu|at|au|be|br|ca|ch|cn|cz|de|dk|es|fi|fr|in|it|jp|nl|no|nz|pl|pt|ru|se|uk|us)"
     r"(?![0-9A-Za-z])"
 )
-# Whose mail nobody reads: git@github.com:name/repository.
-_NOBODY = frozenset({"git", "hg"})
+# Whose mail nobody reads: git@github.com:name/repository, and a node of Celery's.
+# https://docs.celeryq.dev/en/stable/userguide/workers.html#starting-the-worker
+_NOBODY = frozenset({"git", "hg", "celery"})
 
 
 def _emails(searched: Searched) -> Iterator[_Candidate]:
@@ -423,6 +449,8 @@ def _emails(searched: Searched) -> Iterator[_Candidate]:
         for found in pattern.finditer(text):
             end = _end_of_domain(text, found)
             start = _start_of_name(text, done, found.start()) if end else found.start()
+            if text[start : found.start()].isdigit() and found[2].lower() in _LOCAL:
+                start = found.start()
             yield start, end, start < found.start()
             done = found.end()
 
@@ -472,9 +500,12 @@ _COUNTRIES = re.compile(
 )
 _SPACE = rb"[ ./\xa0-]"
 _MANY_DIGITS = rb"(?=(?:[ ./()\xa0-]{0,2}[0-9]){8})"
-_INTERNATIONAL = re.compile(
-    rb"\+(?=[1-9])" + _MANY_DIGITS + rb"[0-9]{1,15}(?:(?:_?\(|\)_?|_)[0-9]{1,12}){0,7}".replace(b"_", _SPACE)
+_AFTER_PLUS = (
+    rb"(?=[1-9])" + _MANY_DIGITS + rb"([0-9]{1,15}(?:(?:_?\(|\)_?|_)[0-9]{1,12}){0,7})".replace(b"_", _SPACE)
 )
+_INTERNATIONAL = re.compile(rb"\+" + _AFTER_PLUS)
+# As .NET's JSON and JavaScript have the plus sign.
+_ESCAPED_INTERNATIONAL = re.compile(rb"\\(?:u002|x2)[Bb]" + _AFTER_PLUS)
 _ENCODED_SPACE = rb"(?:%20|%2[Ff]|[+./-])"
 _ENCODED_INTERNATIONAL = re.compile(
     rb"%2[Bb](?=(?:%2[089Ff]|[0-9+./()-]){8})([1-9][0-9]{0,14}(?:(?:_?(?:%28|\()|(?:%29|\))_?|_)[0-9]{1,12}){0,7})".replace(
@@ -492,7 +523,7 @@ _AMERICAN_AREA = re.compile(rb"1[^0-9]*[2-9]")
 # Of digits that are all ``0``, behind what an area ends with.
 _AMERICAN = re.compile(rb"000-0000(?:(?<=[-) +].{8})|(?<=%00.{8}))(?![0-9A-Za-z])")
 _AREA = re.compile(
-    rb"(?:1[ .-])?(?:\([2-9][0-9]{2}\)[ +]?|[2-9][0-9]{2}-)\Z|%28[2-9][0-9]{2}%29(?:%20|\+)?\Z"
+    rb"(?:1[ .-])?(?:\([2-9][0-9]{2}\)[ +-]?|[2-9][0-9]{2}-)\Z|%28[2-9][0-9]{2}%29(?:%20|[+-])?\Z"
 )
 _TEL = re.compile(rb"tel(?::|%3a)(?:\+|%2b)?\(?[0-9](?:[().-]{0,2}[0-9]){3,18}")
 
@@ -503,7 +534,10 @@ def _phones(searched: Searched) -> Iterator[_Candidate]:
     if b"+" in data and b"+0" in digits:
         _refuse_too_many(digits, b"+0")
         for found in _INTERNATIONAL.finditer(data):
-            yield _international(data, found.start(), found.end(), found[0][1:])
+            yield _international(data, found.start(), found.end(), found[1])
+    if b"\\u002" in data or b"\\x2" in data:
+        for found in _ESCAPED_INTERNATIONAL.finditer(data):
+            yield _international(data, found.start(), found.end(), found[1])
     if b"%2B" in data or b"%2b" in data:
         for found in _ENCODED_INTERNATIONAL.finditer(data):
             yield _international(data, found.start(), found.end(), found[1])
@@ -566,7 +600,7 @@ _SEARCHES: Mapping[str, Callable[[Searched], Iterator[_Candidate]]] = {
     "phone": _phones,
 }
 # What a text has at least for any of them.
-MAY_HAVE = re.compile("[@0-9]|eyJ")
+MAY_HAVE = re.compile("[@0-9]|ey[JA]|ew[ok]")
 #: The names that ``redact_patterns`` takes.
 NAMES = tuple(_SEARCHES)
 

@@ -104,19 +104,40 @@ def _keep_small(event: dict[str, Any]) -> None:
         event.pop("_meta", None)  # of what is there no longer
 
 
-def keep_item_small(item: dict[str, Any]) -> None:
+def keep_item_small(item: dict[str, Any]) -> bool:
     """Cut of a log item, a metric or a streamed span what is beyond the size that Sentry takes.
 
     Args:
         item: it is changed if it is too big.
+
+    Returns:
+        Whether it is so small that no redaction makes it too big.
     """
-    if _estimate(item) <= _SURELY_SMALL:
-        return
-    excess = _size_of(item) - MOST
-    if excess > 0:
-        excess = _cut(None, list(_texts([(item, None)])), excess)
-    if excess > 0:
-        item["attributes"] = {}
+    size = _estimate(item)
+    if size > _SURELY_SMALL:
+        attributes = item.get("attributes")
+        if isinstance(attributes, dict):
+            # What is a text when it is sent is measured, and cut, as that text.
+            item["attributes"] = {key: as_attribute(value) for key, value in attributes.items()}
+        excess = _size_of(item) - MOST
+        if excess > 0:
+            excess = _cut(None, list(_texts([(item, None)])), excess)
+        if excess > 0:
+            item["attributes"] = {}
+    return size <= _CANNOT_GROW
+
+
+def as_attribute(value: Any) -> Any:
+    """Return what an attribute of a log item, a metric or a span is sent as: a mapping is shown as text.
+
+    Args:
+        value: as the app gave it.
+    """
+    if isinstance(value, (str, bool, int, float)) or value is None:
+        return value
+    if isinstance(value, (list, tuple)):
+        return [as_attribute(member) for member in value]
+    return repr(value)
 
 
 def _estimate(payload: dict[str, Any]) -> int:

@@ -15,13 +15,14 @@ import re
 import sys
 from bisect import bisect_right
 from collections.abc import Iterable
-from itertools import accumulate, islice
+from itertools import accumulate
 from typing import NamedTuple, Optional
 
+from sentry_paste.redaction import allowances
 from sentry_paste.redaction.appearance import looks_random
 from sentry_paste.redaction.bounds import Bounds, Search
 from sentry_paste.redaction.enclosed import after_space, closed_value, values_of_row
-from sentry_paste.redaction.escaped import READERS
+from sentry_paste.redaction.escaped import READERS, may_have_escapes
 from sentry_paste.redaction.headers import without_passwords
 from sentry_paste.redaction.names import FILTERED, Names, Rule
 from sentry_paste.redaction.parameters import (
@@ -55,21 +56,28 @@ _WORDS = (
 )
 _OF_URLS = "(?:key|sid|sig|auth|oauth|session|sso|hmac|pass|pw|code|ticket|assertion|dpop|nonce)"
 _IN_URL = "|".join(rf"{mark}{_OF_URLS}" for mark in (r"\?", "&", "#", "%(?:3f|26)"))
-# Of Pydantic's messages, http.cookies' objects and curl's arguments.
+# Of Pydantic's messages, objects of http.cookies and http.cookiejar, and curl's arguments.
 _OTHERS = (
-    r"value(?<=input_value)|<(?:simplecookie|basecookie|morsel)|-(?:u(?<=\W-u)|-user|-proxy-user)(?=[ =,'\"])"
+    r"v(?:alue(?<=input_value)|ersion(?<=cookie\(version))"
+    r"|<(?:cookie(?= [^\s=<>]{1,1000}=)|simplecookie|basecookie|morsel)"
+    r"|-(?:u(?<=\W-u)|-user|-proxy-user)(?=[ =,'\"])"
 )
 # A search leaps to these words, and to what can follow a name: that takes little time where nothing is.
 # A group that is matched ahead is not given back piece by piece; a long name that nothing follows is passed
 # over.
-_ATTRIBUTE = r"\s(?=[\w:.-]{1,40}=(?:&|\\{0,15}(?:[\"']|(?<=\\)[ux])))"
-# Arguments of a command line, whose value is the next one.
-_ARGUMENT = (
-    r"(?:(?<=-password)|(?<=-passwd)|(?<=-pwd)|(?<=-passphrase)|(?<=-passcode)|(?<=-secret)|(?<=-token)|(?<=-key)"
-    r"|(?<=-pin)|(?<=-otp)|(?<=-jwt)|(?<=-cookie)|(?<=-signature)|(?<=-credentials)|(?<=-session-id))\s"
+_NAME_OF_ATTRIBUTE = r"(?=[\w:.-]{1,40}=(?:&|\\{0,15}(?:[\"']|(?<=\\)[ux])))"
+_ATTRIBUTE = rf"\s{_NAME_OF_ATTRIBUTE}"
+# Arguments of a command line, whose value is the next one, with the blank between; also what http.cookiejar
+# shows of a cookie. Those of the same length are one lookbehind, which fails at its first character mostly.
+_ARGUMENTS = (
+    r"(?:(?<=-(?:pwd|key|pin|otp|jwt)\s)|(?<=-token\s)|(?<=-(?:secret|passwd|cookie)\s)|(?<=<cookie\s)"
+    r"|(?<=-(?:password|passcode)\s)|(?<=-signature\s)|(?<=-(?:passphrase|session-id)\s)|(?<=-credentials\s))"
 )
+_ARGUMENT = rf"\s{_ARGUMENTS}"
 _FOLLOWS = (
-    rf"(?=[=:,>;)\]\r\n\\\"'`&+]|\s+[=:%&\\]|{_P}(?:3[dae]|5[bcdf]|2[027de]|[89a-f])|{_ATTRIBUTE}|(?<=-u)\s|(?<=-user)\s|{_ARGUMENT})"
+    r"(?=[=:,>;)\]\r\n\\\"'`&+]"
+    rf"|\s(?:\s*[=:%&\\]|{_NAME_OF_ATTRIBUTE}|{_ARGUMENTS}|(?<=-u\s)|(?<=-user\s))"
+    rf"|{_P}(?:3[dae]|5[bcdf]|2[027de]|[89a-f]))"
     "(?P<may>)"
 )
 _RUN = r"[\w.~\[\]-]"
@@ -167,6 +175,11 @@ _BEGINS_LINE = re.compile(r"(?:(?:\A|[\r\n]|\\[rn]|\Ab)[ \t{'\"-]*|-H\s?['\"]|-h
 # An emoji takes four bytes, and so does every other character of a text that has one.
 _ASTRAL = re.compile("[\U00010000-\U0010ffff]")
 _MUCH = 100_000
+# https://docs.python.org/3/library/http.cookiejar.html#cookie-objects
+_COOKIE = re.compile(r"<cookie [^\s=<>]{1,1000}=", re.IGNORECASE)
+_COOKIE_OF = re.compile(r" for [^\s<>/]{0,300}/[^\s<>]{0,2000}>")
+_COOKIE_IN_REPR = re.compile(r"version=[\w'\"\\]{1,20}, name=", re.IGNORECASE)
+_VALUE_IN_REPR = re.compile(r"\\{0,64}['\"], value=")
 _INPUT = re.compile(r"['\"]input['\"]:\s?")
 _SECRET_RULES = (Rule.LIKELY, Rule.SECRET, Rule.IF_SCALAR)
 
@@ -205,10 +218,12 @@ def clean_text(text: str, names: Names, bounds: Bounds | None = None) -> str:
 
 def _clean(text: str, names: Names, bounds: Bounds, of_readings: Bounds) -> str:
     cleaned = without_passwords(_without(text, _spans(text, names, bounds)))
+    if of_readings.are_exceeded and may_have_escapes(cleaned):
+        return FILTERED
     for read in READERS:
         reading = read(cleaned)
         if reading is not None:
-            found = [*_spans(reading.text, names, of_readings), *_user_infos(reading.text)]
+            found = [*_spans(reading.text, names, of_readings), *_user_infos(reading.text, of_readings)]
             places = reading.place_in_text
             cleaned = _without(cleaned, [(places(start), places(end)) for start, end in sorted(found)])
     cut = _cut_user_info(cleaned)
@@ -251,15 +266,16 @@ def _without(text: str, spans: Iterable[tuple[int, int]]) -> str:
     return "".join([*parts, text[done:]]) if parts else text
 
 
-def _user_infos(text: str) -> list[tuple[int, int]]:
+def _user_infos(text: str, bounds: Bounds) -> list[tuple[int, int]]:
     """Return where users and passwords of URLs stand, also the one at whose @ a text was cut."""
     if "://" not in text:
         return []
+    found: list[tuple[int, int]] = []
+    for hit in _USER_INFO.finditer(text) if "@" in text else ():
+        if not bounds.step():
+            return [*found, (hit.start(), len(text))]
+        found.append(hit.span())
     cut = _cut_user_info(text)
-    hits = _USER_INFO.finditer(text) if "@" in text else iter(())
-    found = [hit.span() for hit in islice(hits, _MOST)]
-    if (beyond := next(hits, None)) is not None:
-        return [*found, (beyond.start(), len(text))]
     return [*found, cut] if cut else found
 
 
@@ -300,7 +316,11 @@ def clean_texts(texts: Iterable[str], names: Names) -> dict[str, str]:
         found.update(text for text in listed if "://" in text and _cut_user_info(text))
     if not found:
         return {}
-    bounds, of_readings = _bounds(_MOST_TOGETHER), _bounds(_MOST_TOGETHER)
+    shared = allowances.current()
+    if shared is not None:
+        bounds, of_readings = shared.places, shared.readings
+    else:
+        bounds, of_readings = _bounds(_MOST_TOGETHER), _bounds(_MOST_TOGETHER)
     cleaned = {text: _clean(text, names, bounds, of_readings) for text in listed if text in found}
     return {text: changed for text, changed in cleaned.items() if changed != text}
 
@@ -332,11 +352,17 @@ def _span_of(
     if first == "-":
         found = _CURL.match(text, word_at)
         return found.span(1) if found and "curl" in text[max(word_at - _SEEN, 0) : word_at] else None
-    if first == "<":
+    if first == "<" and not sign[:1].isspace():
         end = text.find(">", hit.end())
         return hit.end() + 1, end if end >= 0 else len(text)
+    if first == "<":
+        cookie = _cookie_shown(text, word_at, bounds)
+        if cookie is not None:
+            return cookie
+        word_at += 1  # an element of that name
     if first in "vV" and sign == "=":
-        return _input(text, word_at, hit.end(), names)
+        is_cookie = text[word_at + 1] in "eE"
+        return _cookie_of_repr(text, word_at) if is_cookie else _input(text, word_at, hit.end(), names)
     quote = hit["quote"] or ""
     name = name_at(text, word_at, end_of_name)
     begin = end_of_name - len(name)
@@ -486,6 +512,29 @@ def _cookies(text: str, place: _Place) -> _Span:
     return begin, _end_of_line(text, place, begin, len(text) if limit is None else limit)
 
 
+def _cookie_shown(text: str, begin: int, bounds: Bounds) -> _Span:
+    """Return the value of a cookie as http.cookiejar shows it by ``str``: <Cookie sid=... for h.example/>."""
+    found = _COOKIE.match(text, begin)
+    if found is None:
+        return None
+    start = found.end()
+    closing = _COOKIE_OF.search(text, start, start + _NEAR)
+    if not bounds.may_read((closing.start() if closing else min(start + _NEAR, len(text))) - start):
+        return start, len(text)
+    if closing is not None:
+        return start, closing.start()
+    # Cut, if it is none of XML's elements.
+    return (start, len(text)) if text.find(">", start) < 0 else None
+
+
+def _cookie_of_repr(text: str, begin: int) -> _Span:
+    """Return the value of one as ``repr`` shows it: Cookie(version=0, name='sid', value='...', ...)."""
+    found = _COOKIE_IN_REPR.match(text, begin)
+    name = closed_value(text, found.end(), found.end() + _FAR) if found else None
+    value = _VALUE_IN_REPR.match(text, name[1]) if name else None
+    return closed_value(text, value.end()) if value else None
+
+
 def _end_of_cookie(text: str, place: _Place) -> int | None:
     """Return where the attributes of Set-Cookie begin, if they do.
 
@@ -627,7 +676,7 @@ def _argument(text: str, place: _Place) -> _Span:
 
 
 def _is_of_usage(name: str, word: str) -> bool:
-    """Return whether a word behind an argument is of a sentence, or stands for a value: --password PASSWORD."""
+    """Return whether a word after an argument is of a sentence or stands for a value: --password PASSWORD."""
     if _OF_USAGE.fullmatch(word) or word.rstrip(".:!?'").lower() in _OF_ARGUMENTS:
         return True
     if not word.isupper() or not word.replace("_", "").replace("-", "").isalpha():

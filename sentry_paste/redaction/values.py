@@ -11,17 +11,16 @@ of values; where that is not enough, the result says so, and nothing that comes 
 
 from __future__ import annotations
 
-import binascii
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 from urllib.parse import unquote, unquote_plus
 
 from sentry_paste.redaction import parts
-from sentry_paste.redaction.appearance import looks_random
+from sentry_paste.redaction.appearance import addresses_in, looks_random
 from sentry_paste.redaction.bounds import Bounds
 from sentry_paste.redaction.headers import secret_baggage
-from sentry_paste.redaction.names import USER_KEYS, Names
+from sentry_paste.redaction.names import USER_KEYS, Names, original_key
 from sentry_paste.redaction.needles import ADDRESS, ANYWHERE, PAIR, WHOLE, WORD, Secret, Where, is_address
 from sentry_paste.redaction.parameters import secret_parameters
 
@@ -72,6 +71,22 @@ _SUBJECT = re.compile(r"(?:^|[,/;\s\"])(?:CN|UID|E|emailAddress)\s?=|\A(?:By|Has
 # Of an Authorization header: name=value, as RFC 9110 section 11.2 has them, and AWS' Signature Version 4. A
 # quoted value ends with the quote, which the next one has too: nothing is looked at twice.
 _CREDENTIAL = re.compile(r"(?<![\w*.-])([\w*.-]+)\s?=\s?(?:\"([^\"]*)\"|([^\s,;\"=][^\s,;\"]*))")
+# The schemes of IANA's registry that are in use, and those of well-known APIs. WebSocket clients put a comma
+# behind it, forms a plus sign. https://www.iana.org/assignments/http-authschemes/
+_SCHEMES = (
+    "basic", "bearer", "digest", "dpop", "negotiate", "ntlm", "oauth", "token", "apikey", "api-key", "key",
+    "jwt", "hawk", "mac", "ssws", "splunk", "vapid", "hoba", "privatetoken", "aws4-hmac-sha256",
+    "scram-sha-1", "scram-sha-256",
+)  # fmt: skip
+_SCHEME = re.compile(rf"({'|'.join(_SCHEMES)})[\s,+]+(?=\S)", re.IGNORECASE)
+# Most values begin with none of them, which these tell at once.
+_BEGINNINGS_OF_SCHEMES = frozenset(scheme[:3] for scheme in _SCHEMES)
+_USER_AND_PASSWORD = frozenset({"basic", "apikey"})
+# Between the members of a list of persons, and of what is said of one.
+_OF_PEOPLE = re.compile(r"[:;,<>=\s\"]+")
+_SAID_OF_ONE = re.compile("[;,&|]")
+# Before a cookie of a second header: a server joins headers of one name with a comma (RFC 9110 section 5.3).
+_NEXT_COOKIE = re.compile(r",\s?(?=[A-Za-z_][\w.-]{0,63}=)")
 _NO_USER = re.compile(r"[\s=,;\"]")
 # Neither a user nor a password has a slash, so that each is looked at once.
 _USER_INFO = re.compile(r"://([^\s/?#:@'\"<>]*)(?::([^\s/?#'\"<>]+))?@")
@@ -141,6 +156,8 @@ def _of_strings(strings: Mapping[str, str], names: Names, bounds: Bounds) -> Ite
     for key, value in strings.items():
         if bounds.are_exceeded:
             return
+        if not isinstance(key, str):
+            continue  # PEP 3333 has none, but an app may
         # Most entries are neither secret nor have parameters.
         if value and ("=" in value or names.is_environ(key)):
             yield from _of_entry(key, value, names, bounds)
@@ -156,6 +173,8 @@ def _of_strings(strings: Mapping[str, str], names: Names, bounds: Bounds) -> Ite
 
 def _is_secret_by_value(key: str, value: str, names: Names) -> bool:
     """Return whether a header that nobody has heard of has a value that looks secret."""
+    if key.startswith("REDIRECT_"):
+        key = original_key(key)
     return key.startswith("HTTP_") and names.is_unknown_header(key) and names.is_secret_header_value(value)
 
 
@@ -169,7 +188,10 @@ def of_environ(environ: Mapping[str, Any], names: Names) -> tuple[str, ...]:
     found: tuple[str, ...] = ()
     if names.has_own_environ:
         found = tuple(
-            text for key in environ if names.is_own_environ(key) for text in _texts_of(environ[key])
+            text
+            for key in environ
+            if isinstance(key, str) and names.is_own_environ(key)
+            for text in _texts_of(environ[key])
         )
     if environ.keys().isdisjoint(USER_KEYS):
         return found
@@ -220,16 +242,20 @@ def _texts_of(value: Any) -> Iterator[str]:
 
 
 def _of_entry(key: str, value: str, names: Names, bounds: Bounds) -> Iterator[Secret]:
-    if "=" in value and (names.has_parameters(key) or "?" in value or (key == "PATH_INFO" and ";" in value)):
+    if "=" in value and (
+        names.has_parameters(key) or "?" in value or "#" in value or (key == "PATH_INFO" and ";" in value)
+    ):
         yield from _parameters(value, names, bounds)
     if not names.is_environ(key):
         if _is_secret_by_value(key, value, names):
             yield from _of_secret(value, bounds)
         return
+    if key.startswith("REDIRECT_"):
+        key = original_key(key)
     if key == "HTTP_COOKIE":
         yield from _cookies(value, bounds)
         yield from _whole_cookie(value)
-    elif key in ("HTTP_AUTHORIZATION", "HTTP_PROXY_AUTHORIZATION"):
+    elif key.endswith("AUTHORIZATION"):
         yield from _credentials(value, bounds)
     elif names.tells_addresses(key):
         yield from _addresses(value, bounds)  # which may be none: "unknown", "localhost"
@@ -240,15 +266,23 @@ def _of_entry(key: str, value: str, names: Names, bounds: Bounds) -> Iterator[Se
         yield from _certificate(value, bounds)
     elif key in USER_KEYS or key in ("AUTH_USER", "REMOTE_HOST"):
         yield from _person(value)
+        yield from _people_in(value, bounds)
     elif names.is_personal_header(key):
-        words = set(key.lower().split("_"))
-        if not _is_words(value) or (words & _WHO and not words & _WHAT):
-            yield from _person(value)
-        if len(value) > _LONGEST_NAME:
-            # Nobody's name: a certificate, say, whose lines are looked at one by one.
-            yield from _parted(value, bounds)
+        yield from _of_personal(key, value, bounds)
     else:
         yield from _of_secret(value, bounds)
+
+
+def _of_personal(key: str, value: str, bounds: Bounds) -> Iterator[Secret]:
+    """Yield how the value of a header is sought that says who somebody is, and who stands in it."""
+    words = set(key.lower().split("_"))
+    is_words = _is_words(value)
+    if not is_words or (words & _WHO and not words & _WHAT):
+        yield from _person(value)
+    if not is_words:
+        # A certificate, a token or JSON, too.
+        yield from _parted(value, bounds)
+        yield from _people_in(value, bounds)
 
 
 def _of_secret(value: str, bounds: Bounds) -> Iterator[Secret]:
@@ -256,11 +290,38 @@ def _of_secret(value: str, bounds: Bounds) -> Iterator[Secret]:
     if _is_subject(value, bounds):
         yield from _certificate(value, bounds)
         return
+    if _scheme_of(value):
+        yield from _credentials(value, bounds)
+        return
     yield from _parted(value, bounds)
+    if "@" in value:
+        yield from _people_in(value, bounds)
+    addresses = addresses_in(value)
+    bounds.are_exceeded |= addresses is None
+    for address in addresses or ():
+        yield Secret(address, ADDRESS)
     if _LIST.search(value):
         for part in bounds.first(dict.fromkeys(_LIST.split(value, bounds.steps + 1))):
             if part != value and len(part) >= _LONG:
-                yield from _value(part)
+                yield from _parted(part, bounds) if len(part) >= _READABLE else _value(part)
+
+
+def _people_in(text: str, bounds: Bounds) -> Iterator[Secret]:
+    """Yield who stands within a value: in mailboxes (RFC 5322 section 3.4), lists and pairs."""
+    bounds.are_exceeded |= len(text) > parts.LONGEST and "@" in text[parts.LONGEST :]
+    text = text[: parts.LONGEST]
+    name, _, address = text.partition("<")
+    if "@" in address:
+        yield from _person(name.strip(' "'))
+    for part in bounds.first(dict.fromkeys(_OF_PEOPLE.split(text, bounds.steps + 1))):
+        if "@" in part:
+            yield from _person(part)
+        elif _is_odd(part):
+            yield Secret(part, ANYWHERE)
+    for pair in bounds.first(_SAID_OF_ONE.split(text, bounds.steps + 1)) if "=" in text else ():
+        name, _, value = pair.partition("=")
+        if value and parts.tells_who(name.strip().lower()):
+            yield from _person(value.strip(' "'))
 
 
 def _of_user_info(text: str, bounds: Bounds) -> Iterator[Secret]:
@@ -329,6 +390,8 @@ def _cookies(text: str, bounds: Bounds) -> Iterator[Secret]:
     for pair in bounds.first(pairs):
         name, equals, value = pair.partition("=")
         value = value.strip() if equals else ""
+        if "," in value and "=" in value:
+            yield from _joined_cookies(value, bounds)
         yield from _parted(value or name.strip(), bounds)
         if value.startswith('"'):
             plain = value.strip('"')
@@ -338,6 +401,16 @@ def _cookies(text: str, bounds: Bounds) -> Iterator[Secret]:
                 yield from _parted(
                     _OCTAL.sub(lambda e: chr(int(e[1], 8)) if len(e[1]) == 3 else e[1], plain), bounds
                 )
+
+
+def _joined_cookies(text: str, bounds: Bounds) -> Iterator[Secret]:
+    """Yield the cookies of other headers, which a server has put behind the value of one."""
+    first, *others = _NEXT_COOKIE.split(text, bounds.steps + 1)
+    if not others or "=" in first.rstrip("="):
+        return  # pairs that are the value of one cookie
+    yield from _parted(first, bounds)
+    for pair in bounds.first(others):
+        yield from _parted(pair.partition("=")[2].strip(), bounds)
 
 
 def _quoted_pairs(text: str, most: int) -> Iterator[str]:
@@ -370,7 +443,7 @@ def _credentials(text: str, bounds: Bounds) -> Iterator[Secret]:
     credential = credential.strip()
     yield from _value(text)
     yield from _parted(credential, bounds)
-    if scheme.lower() in ("basic", "apikey"):
+    if scheme.lower() in _USER_AND_PASSWORD:
         yield from _user_and_password(credential, bounds)
     if scheme.lower() == "basic":
         return
@@ -395,11 +468,16 @@ def _credentials(text: str, bounds: Bounds) -> Iterator[Secret]:
                 yield from _value(part)
 
 
+def _scheme_of(text: str) -> re.Match[str] | None:
+    """Return the authentication scheme that a value begins with, None if it begins with none."""
+    return _SCHEME.match(text) if text[:3].lower() in _BEGINNINGS_OF_SCHEMES else None
+
+
 def _user_and_password(credential: str, bounds: Bounds) -> Iterator[Secret]:
     bounds.are_exceeded |= len(credential) > parts.LONGEST
-    try:
-        raw = binascii.a2b_base64(credential[: parts.LONGEST])
-    except (binascii.Error, ValueError):
+    # Some clients leave out the padding, or have the alphabet for URLs; some servers do not mind.
+    raw = parts.bytes_of(credential[: parts.LONGEST])
+    if not raw:
         return
     for charset in ("utf-8", "latin-1"):
         user, colon, password = raw.decode(charset, "replace").partition(":")
@@ -505,6 +583,14 @@ def _parted(text: str, bounds: Bounds) -> Iterator[Secret]:
     if plain != text:
         yield from _value(plain)
         where = _where(plain)
+    scheme = _scheme_of(plain)
+    if scheme:
+        # As FastAPI's tutorial has it in a cookie, and others in headers of their own.
+        plain = plain[scheme.end() :]
+        where = _where(plain)
+        yield from _value(plain)
+        if scheme[1].lower() in _USER_AND_PASSWORD:
+            yield from _user_and_password(plain, bounds)
     if where is not ANYWHERE:
         # A word or a date has no parts that are secret by themselves; a URL may have.
         for part in bounds.first(dict.fromkeys(_URL_PARTS.split(plain))) if "/" in plain else ():
@@ -520,7 +606,7 @@ def _parted(text: str, bounds: Bounds) -> Iterator[Secret]:
 def _inner(text: str, bounds: Bounds) -> Iterator[Secret]:
     """Yield what a random value is made of."""
     has_parts = _HAS_PARTS.search(text)
-    if len(text) >= _READABLE:
+    if len(text) >= _READABLE or text[0] in "{[":
         for part in parts.glued(text):
             yield from _value(part)
         for user in parts.ticket_users(text):
@@ -528,6 +614,8 @@ def _inner(text: str, bounds: Bounds) -> Iterator[Secret]:
         for name, member in parts.members(text, bounds):
             if parts.tells_who(name):
                 yield from _person(member)
+            elif parts.tells_secret(name):
+                yield from _value(member)
             elif _is_odd(member):
                 yield Secret(member, ANYWHERE)
     if not has_parts:

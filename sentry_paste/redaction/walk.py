@@ -31,7 +31,12 @@ _REMARK = [["!config", "s"]]
 _LONGEST_NAME = 200
 
 # More parameters than these are no app's doing: what is behind them goes.
-_MOST_PARAMETERS, _MOST_TEXT = 2000, 4_000_000
+_MOST_PARAMETERS, _MOST_TEXT = 2000, 300_000
+# Under which keys a mapping has the name of what it has as its value, as forms, HAR and AWS's APIs have it.
+_NAMES_OF_PAIRS = {
+    value: tuple(map(spelled, ("name", "key", "field", "param", "parameter", "header")))
+    for value, spelled in (("value", str.lower), ("Value", str.title))
+}
 
 # Where something stands in an event: where what holds it stands, and its key there.
 Path = Union[tuple["Path", Any], None]
@@ -52,8 +57,8 @@ class Walk:
         # Keys of mappings, which are texts too.
         self._keys: set[Any] = set()
         self._are_plain_variables = names.plain_variables.issuperset
-        # How much of all its queries and URLs is looked at.
-        self._bounds = Bounds(_MOST_PARAMETERS, _MOST_TEXT)
+        #: How much of all its queries and URLs is looked at.
+        self.bounds = Bounds(_MOST_PARAMETERS, _MOST_TEXT)
         # Those that hold nothing to go into, and the others.
         self._leaves: list[Any] = []
         self._branches: list[Any] = []
@@ -130,7 +135,7 @@ class Walk:
             if value != FILTERED and self._names.is_secret_header(str(name), text):
                 self._replace(headers, name, (path, name))
             elif type(value) is str:
-                headers[name] = clean_header(str(name), value, self._names, self._bounds)
+                headers[name] = clean_header(str(name), value, self._names, self.bounds)
                 self._urls.append((headers, name))
 
     def add(self, node: Any, path: Path, by_name: bool = True) -> None:
@@ -155,9 +160,11 @@ class Walk:
                     update(node)
                     if not are_plain(node):
                         self._by_name(node, self._names.secret_keys(node), path)
+                if "value" in node or "Value" in node:
+                    self._named_value(node, path)
             elif kind is list:
                 if len(node) == 2 and type(node[0]) is str:
-                    self._pair(node, path)
+                    self._pair(node, node[0], 1, path)
             else:
                 continue
             branching = False
@@ -182,36 +189,60 @@ class Walk:
                 self._keys.update(node)
                 stack.extend(node.values())
 
+    def add_names(self, node: Any) -> None:
+        """Add the keys of a mapping whose values are left as they are."""
+        if type(node) is dict:
+            self._branches.append(node)
+            self._keys.update(node)
+
     def _by_name(self, node: Any, keys: list[str], path: Path) -> None:
         in_environ = is_environ(node)
         for key in keys:
             value = node[key]
             if type(value) is not str:
-                cleaned = cleaned_member(key, value, self._names, in_environ, self._bounds)
+                cleaned = cleaned_member(key, value, self._names, in_environ, self.bounds)
             else:
                 # Each frame that holds the environ has the same texts.
                 cleaned = self._cleaned.get((key, value, in_environ))
                 if cleaned is None:
-                    cleaned = cleaned_member(key, value, self._names, in_environ, self._bounds)
+                    cleaned = cleaned_member(key, value, self._names, in_environ, self.bounds)
                     self._cleaned[key, value, in_environ] = cleaned
             if cleaned is FILTERED and value != FILTERED:
                 self._replace(node, key, (path, key))
             elif cleaned is not value:
                 node[key] = cleaned
 
-    def _pair(self, node: list[Any], path: Path) -> None:
-        """Look at a list of two as at a name and a value, as headers and forms are held."""
-        name = node[0].lstrip("b").strip("'\"")
+    def _named_value(self, node: dict[str, Any], path: Path) -> None:
+        """Look at a mapping that holds a name and its value: ``{"name": "password", "value": ...}``."""
+        for key, keys_of_names in _NAMES_OF_PAIRS.items():
+            if key not in node:
+                continue
+            for key_of_name in keys_of_names:
+                name = node.get(key_of_name)
+                if type(name) is str:
+                    self._pair(node, name, key, path)
+
+    def _pair(self, node: Any, name: str, key: Any, path: Path) -> None:
+        """Look at a name and a value that headers and forms are held as, a list of two for example.
+
+        Args:
+            node: that holds both.
+            name: as it stands there.
+            key: of the value.
+            path: of the node.
+        """
+        name = name.lstrip("b").strip("'\"")
         if len(name) > _LONGEST_NAME or " " in name:
             return  # a text, and no name
+        value = node[key]
         rule = self._names.key_rule(name)
-        if rule is Rule.SECRET and is_trivial(node[1]):
+        if rule is Rule.SECRET and is_trivial(value):
             return
-        cleaned = cleaned_member(name, node[1], self._names, bounds=self._bounds)
-        if cleaned is FILTERED and node[1] != FILTERED:
-            self._replace(node, 1, (path, 1))
-        else:
-            node[1] = cleaned
+        cleaned = cleaned_member(name, value, self._names, bounds=self.bounds)
+        if cleaned is FILTERED and value != FILTERED:
+            self._replace(node, key, (path, key))
+        elif cleaned is not value:
+            node[key] = cleaned
 
     def _replace(self, holder: Any, key: Any, path: Path) -> None:
         holder[key] = FILTERED

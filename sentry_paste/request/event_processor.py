@@ -1,4 +1,4 @@
-"""What every event of a request is given: the request, its name, its user."""
+"""The event processor of a request: it adds the request, its name and its user to every event."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from sentry_paste.wsgi.naming import CUSTOM, URL, default_name, framework_name
 
 
 def is_retried(environ: Any, error: Any) -> bool:
-    """Return whether pyramid_retry will try the request again, so that an error of this attempt is none yet.
+    """Return whether pyramid_retry will try the request again, so that this error is not to be reported yet.
 
     Args:
         environ: of the request, in which pyramid_retry counts.
@@ -30,11 +30,11 @@ def is_retried(environ: Any, error: Any) -> bool:
     if module is None or "retry.attempts" not in environ:
         return False
 
-    # It asks the environ of the request, and nothing else of it.
+    # Of the request it only reads the environ.
     return bool(module.is_error_retryable(SimpleNamespace(environ=environ), error))
 
 
-#: The first entry of a fingerprint that is to be completed by the transaction's name.
+#: The first entry of a fingerprint to which the transaction's name is added.
 FAILED_STATUS = "failed-status"
 
 
@@ -43,14 +43,14 @@ class RequestData(HasSecrets):
 
     Args:
         strings: the snapshot of the environ.
-        environ: until the request is over, for what the app's framework leaves there; let go of then, so
-            that no event processor keeps a request's objects alive. None if it is over.
-        name: of a rule of the ini, None where none matches.
-        filter_state: what all requests of the filter share.
-        name_left: what a framework calls the request, None where it does not say.
+        environ: in which the app's framework leaves names. It is released when the request is over, so that
+            no event processor keeps a request's objects alive; None if it is over already.
+        name: from a rule in the ini, None if no rule matches.
+        filter_state: shared by all requests of the filter.
+        name_from_framework: the framework's name of the request, None if there is none.
 
     Attributes:
-        response_headers: None while the response has not started.
+        response_headers: None until the response has started.
         inner: the texts of the environs of requests within this one.
     """
 
@@ -58,12 +58,12 @@ class RequestData(HasSecrets):
         "_added",
         "_environ",
         "_filter_state",
+        "_framework_name",
         "_matcher",
-        "_name_left",
+        "_matcher_key",
         "_remote_user",
         "_secrets",
         "_seen",
-        "_sought",
         "_users",
         "inner",
         "reported",
@@ -78,94 +78,95 @@ class RequestData(HasSecrets):
         environ: dict[str, Any] | None,
         name: str | None,
         filter_state: FilterState,
-        name_left: tuple[str, str] | None,
+        name_from_framework: tuple[str, str] | None,
     ) -> None:
         self.strings = strings
         self._environ = environ
-        #: The name that a rule of the ini gives, None where none matches.
+        #: The name from a rule in the ini, None if no rule matches.
         self.rule = name
         self._filter_state = filter_state
-        self._name_left = name_left
+        self._framework_name = name_from_framework
         self._remote_user: Any = None
         #: Whether an error has been captured in the request.
         self.reported = False
-        # Made with the first error: a healthy request has none.
+        # Created for the first error: a healthy request has none.
         self._seen: deque[BaseException] | None = None
         self._users: tuple[str, ...] = ()
         self.response_headers: Any = None
         self.inner: list[dict[str, str]] = []
         self._added: dict[str, str] = {}
-        # Made with the first event.
+        # Created for the first event.
         self._matcher: Matcher | None = None
         self._secrets: set[Secret] = set()
-        self._sought: Any = None
+        self._matcher_key: Any = None
 
     def close(self) -> None:
-        """Keep what the app has left in the environ; let go of that, and of all errors with their frames."""
+        """Keep the names that the app has left in the environ; release the environ and all errors."""
         environ, self._environ = self._environ, None
         self._seen = None
         if environ is not None:
-            self._remote_user = _name_of_user(environ)
+            self._remote_user = _user_name(environ)
             with suppress(Exception):  # a mapping of the app's
                 self._users = values.of_environ(environ, self._filter_state.secret_names)
             self._added = self._added_to(environ)
-            self._name_left = framework_name(environ) or self._name_left
+            self._framework_name = framework_name(environ) or self._framework_name
 
-    def started(self, headers: Any, name_left: tuple[str, str] | None) -> None:
-        """Note the start of the response.
+    def started(self, headers: Any, name_from_framework: tuple[str, str] | None) -> None:
+        """Record the start of the response.
 
         Args:
             headers: of the response.
-            name_left: what a framework calls the request.
+            name_from_framework: the framework's name of the request, None if there is none.
         """
-        self.response_headers, self._name_left = headers, name_left or self._name_left
+        self.response_headers, self._framework_name = headers, name_from_framework or self._framework_name
 
     def matcher(self) -> Matcher:
-        """Return the secrets of the request as it came, its user's names and its response's cookies."""
+        """Return a matcher for the request's secrets, its user's names and its response's cookies."""
         names, environ = self._filter_state.secret_names, self._environ
         users, added = self._users, self._added
         if environ is not None:
             users, added = values.of_environ(environ, names), self._added_to(environ)
-        sought = (users, tuple(values.cookies_of(self.response_headers)), added, len(self.inner))
+        key = (users, tuple(values.cookies_of(self.response_headers)), added, len(self.inner))
         if self._matcher is None:
             self._secrets = values.of_request(self.strings, names)
-        if self._matcher is None or sought != self._sought:
-            self._sought = sought
-            found = self._secrets.union(values.of_users(users), values.of_cookies(sought[1]))
+        if self._matcher is None or key != self._matcher_key:
+            self._matcher_key = key
+            found = self._secrets.union(values.of_users(users), values.of_cookies(key[1]))
             for strings in filter(None, (added, *self.inner)):
                 found |= values.of_request(strings, names)
             self._matcher = Matcher(found)
         return self._matcher
 
     def _added_to(self, environ: dict[str, Any]) -> dict[str, str]:
-        """Return the headers that somebody has put into the environ since: keystone's middleware, say."""
+        """Return the headers that were added to the environ since, as by keystone's middleware."""
         before = self.strings.get
         return {
             key: value
             for key, value in environ.items()
             if value is not before(key)
             and isinstance(value, str)
+            and isinstance(key, str)
             and key.startswith("HTTP_")
             and value != before(key)
         }
 
     @property
     def filter_state(self) -> FilterState:
-        """Return what all requests of the filter share."""
+        """Return the state that all requests of the filter share."""
         return self._filter_state
 
     def forwarded(self) -> Forwarded:
-        """Return what trusted proxies say."""
+        """Return the forwarding headers of trusted proxies."""
         return Forwarded(self.strings, self._filter_state.settings.trusted_proxy_count)
 
     def better_name(self) -> tuple[str, str] | None:
-        """Return a name with its source, from a rule or a framework, None where the path is all there is."""
+        """Return a name and its source from a rule or a framework, None if there is only the path."""
         if self.rule is not None:
             return self.rule, CUSTOM
-        return (framework_name(self._environ) if self._environ is not None else None) or self._name_left
+        return (framework_name(self._environ) if self._environ is not None else None) or self._framework_name
 
     def process(self, event: Any, hint: Any) -> Any:
-        """Add name, request and, where the client may send it, the user to an event.
+        """Add the name, the request and, if the client may send it, the user to an event.
 
         Args:
             event: of the SDK.
@@ -176,8 +177,7 @@ class RequestData(HasSecrets):
             return None
         if exc_info or event.get("level") in ("error", "fatal"):
             self.reported = True
-        # What goes wrong below leaves what was set above: an event with half its request is worth more
-        # than none.
+        # If one of these fails, the event keeps what the others have added: better than no event.
         _drop_context_of_pyramid(event)
         self._add_name(event)
         self._add_request(event)
@@ -186,7 +186,7 @@ class RequestData(HasSecrets):
         return event
 
     def _is_repeated(self, error: BaseException) -> bool:
-        """Return whether an error is to be reported later, or has been: the SDK knows the last one only."""
+        """Return whether an error has been reported, or will be: the SDK only remembers the last one."""
         if (
             self._environ is not None
             and "retry.attempts" in self._environ
@@ -194,7 +194,7 @@ class RequestData(HasSecrets):
         ):
             return True
         if self._seen is None:
-            self._seen = deque(maxlen=8)  # a few: a stream can raise and catch for hours
+            self._seen = deque(maxlen=8)  # a few, as a stream can raise and catch for hours
         if any(seen is error for seen in self._seen):
             return True
         self._seen.append(error)
@@ -203,7 +203,7 @@ class RequestData(HasSecrets):
     def _add_name(self, event: Any) -> None:
         found = self.better_name()
         source = (event.get("transaction_info") or {}).get("source")
-        # A rule wins over what an integration says, and that over what we find ourselves.
+        # A rule takes precedence over an integration, and that over a name that we find ourselves.
         if found is not None and (found[1] == CUSTOM or (source in (None, URL) and self._is_default(event))):
             event["transaction"], event["transaction_info"] = found[0], {"source": found[1]}
         fingerprint = event.get("fingerprint")
@@ -230,7 +230,7 @@ class RequestData(HasSecrets):
     def _add_user(self, event: Any) -> None:
         user = event.get("user") or {}
         address = address_of(self.strings, self.forwarded())
-        name = self._remote_user if self._environ is None else _name_of_user(self._environ)
+        name = self._remote_user if self._environ is None else _user_name(self._environ)
         if address:
             user.setdefault("ip_address", address)
         if isinstance(name, str) and name:
@@ -239,16 +239,16 @@ class RequestData(HasSecrets):
             event["user"] = user
 
 
-def _name_of_user(environ: dict[str, Any]) -> Any:
-    noted = environ.get(RECORDED_USER) or {}
-    return environ.get("REMOTE_USER") or noted.get("username")
+def _user_name(environ: dict[str, Any]) -> Any:
+    recorded = environ.get(RECORDED_USER) or {}
+    return environ.get("REMOTE_USER") or recorded.get("username")
 
 
 def _drop_context_of_pyramid(event: Any) -> None:
-    """Drop the HTTPNotFound that Pyramid's exception tween puts into the context of every crash.
+    """Drop the HTTPNotFound that Pyramid's exception tween adds to the context of every crash.
 
-    It looks for an exception view, and raises the crash again while it handles that there is none
-    (``pyramid.tweens._error_handler``): the app has raised one error, not two.
+    The tween looks for an exception view, and raises the crash again while it handles the HTTPNotFound that
+    there is none (``pyramid.tweens._error_handler``). The app has raised one error, not two.
     """
     values = (event.get("exception") or {}).get("values")
     if not isinstance(values, list) or len(values) < 2:

@@ -473,3 +473,43 @@ class TestThreadsThatWereThereBefore:
             assert SECRET not in self.reported(
                 ini, captured, lambda function, argument: pool.submit(function, argument).result(), lifecycle
             )
+
+
+class TestNamedValues:
+    """What says of itself that it is a password: a field of a form, a header, in a list of mappings."""
+
+    @pytest.mark.parametrize(
+        "fields",
+        [
+            [{"name": "password", "value": SECRET}, {"name": "page", "value": "3"}],
+            [{"key": "Authorization", "value": f"Bearer {SECRET}"}],
+            {"field": "api_key", "value": SECRET},
+        ],
+    )
+    def test_as_a_variable(self, sent, fields):
+        def crash(_environ):
+            held = fields
+            raise ValueError(len(held))
+
+        captured = sent(crash)
+        assert captured.errors
+        assert SECRET not in text_of(captured)
+
+    def test_as_an_extra(self, sent):
+        def report(_environ):
+            sentry_sdk.get_isolation_scope().set_extra("form", [{"name": "password", "value": SECRET}])
+            logging.getLogger("shop").error("no such form")
+
+        captured = sent(report)
+        assert captured.errors
+        assert SECRET not in text_of(captured)
+
+
+@pytest.mark.parametrize("url", ["https://h/a#access_token=swordfish", "/a#x=1&token=swordfish"])
+def test_token_in_the_fragment_of_a_header(sent, url):
+    def crash(environ):
+        raise ValueError(len(environ))
+
+    captured = sent(crash, HTTP_HX_CURRENT_URL=url)
+    assert captured.errors
+    assert "swordfish" not in text_of(captured)

@@ -3,10 +3,13 @@
 import functools
 import sys
 import types
+import weakref
 
 import pytest
 
-from sentry_paste.redaction.environs import environs_in, frames_from, frames_of
+from sentry_paste.redaction.environs import environs_in, environs_near, frames_from, frames_of
+
+KEEPS_LOCALS = sys.version_info < (3, 13)
 
 ENVIRON = {"wsgi.input": None, "HTTP_COOKIE": "sid=q8fh23fh28hf2"}
 
@@ -154,3 +157,130 @@ def test_frames_of_who_captures_are_passed_over():
     namespace = {"__name__": "sentry_sdk.client", "frames_from": frames_from, "sys": sys}
     exec("def capture(): return list(frames_from(sys._getframe()))", namespace)
     assert namespace["capture"]()[0] is sys._getframe()
+
+
+class Held:
+    """Something that is let go of when nobody has it."""
+
+
+class TestFramesThatRun:
+    """Reading the local variables of a frame changes nothing for it."""
+
+    def test_what_is_deleted_later_is_freed(self):
+        held = Held()
+        seen = weakref.ref(held)
+        environs_in([sys._getframe()])
+        environs_near(sys._getframe())
+        del held
+        assert seen() is None
+
+    def test_in_a_generator_and_in_a_closure(self):
+        def generate():
+            held, cell = Held(), Held()
+            seen = weakref.ref(held), weakref.ref(cell)
+            environs_in([sys._getframe(), sys._getframe().f_back])
+            yield lambda: cell
+            held = cell = None
+            yield [found() for found in seen]
+
+        generator = generate()
+        next(generator)
+        assert next(generator) == [None, None]
+
+    def test_local_variables_stay(self):
+        first, second = 1, [2]
+        cell = {"a": 1}
+
+        def inner():
+            environs_in([sys._getframe(), sys._getframe().f_back])
+            environs_near(sys._getframe())
+            return cell
+
+        assert inner() == {"a": 1}
+        assert (first, second) == (1, [2])
+        assert locals()["second"] == [2]
+
+    def test_mapping_that_the_app_has_stays_as_it_is(self):
+        number = 1
+        mine = locals()
+        mine["other"] = 2
+        number += 1
+        before = dict(mine) if KEEPS_LOCALS else None
+        environs_near(sys._getframe())
+        assert mine["other"] == 2
+        if before is not None:
+            assert mine == {**before, "before": before} or mine == before
+            assert mine["number"] == 1
+
+    def test_mapping_that_somebody_else_has_is_not_emptied(self):
+        number = 1
+        held = sys._getframe().f_locals
+        environs_in([sys._getframe()])
+        assert held["number"] == number
+
+    def test_namespaces_of_classes_and_modules_stay(self):
+        namespace = {"environs_in": environs_in, "environs_near": environs_near, "sys": sys}
+        exec(
+            "a = 1\nenvirons_in([sys._getframe()])\nenvirons_near(sys._getframe())\n"
+            "class C:\n    b = 2\n    environs_in([sys._getframe()])\n    environs_near(sys._getframe())\n",
+            namespace,
+        )
+        assert namespace["a"] == 1
+        assert namespace["C"].b == 2
+
+    def test_variables_stay_while_a_debugger_traces(self):
+        def trace(frame, event, arg):
+            environs_in([frame])
+            environs_near(frame)
+            return trace
+
+        def traced():
+            first = [1]
+            second = [*first, 2]
+            return first, second
+
+        before = sys.gettrace()
+        sys.settrace(trace)
+        try:
+            found = traced()
+        finally:
+            sys.settrace(before)
+        assert found == ([1], [1, 2])
+
+
+def test_request_of_a_thread_is_found_for_an_item():
+    def handle(job):
+        return environs_near(sys._getframe())
+
+    assert handle(Job(Request())) == [ENVIRON]
+
+
+def test_more_requests_of_a_job_are_found():
+    found = [Request(dict(ENVIRON, n=number)) for number in range(4)]
+
+    def handle(jobs):
+        return environs_near(sys._getframe())
+
+    assert handle(found) == [request.environ for request in found]
+
+
+def test_what_was_too_far_from_one_function_is_found_from_its_caller():
+    def inner(deep):
+        return environs_near(sys._getframe())
+
+    def outer():
+        request = Request()
+        return inner([[[request]]]), request
+
+    assert outer()[0] == [ENVIRON]
+
+
+def test_what_was_near_its_end_from_one_function_is_found_from_its_caller():
+    def inner(deep):
+        return environs_near(sys._getframe())
+
+    def outer():
+        job = Job(Request())
+        return inner([[job]]), job
+
+    assert outer()[0] == [ENVIRON]

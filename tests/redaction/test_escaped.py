@@ -222,3 +222,37 @@ def test_no_text_of_an_event_has_the_value():
 
 def frames_of(event):
     return event["exception"]["values"][0]["stacktrace"]["frames"]
+
+
+@pytest.mark.parametrize("unit", ["a\\/b", "\\/", "\\/\\/c", "&lt;x", "x\\u0026lt;", "plain\\x22"])
+@pytest.mark.parametrize("order", [1, -1])
+def test_every_place_of_a_long_reading_is_a_place_of_the_text(unit, order):
+    text = unit * 2500 + "end"
+    reading = read_markup(text)
+    places = range(0, len(reading.text) + 1, 7)[::order]
+    found = {place: reading.place_in_text(place) for place in places}
+    one = read_markup(unit + "end")
+    in_unit = len(one.text) - len("end")
+    for place, at in found.items():
+        # As in a text that is short, but for the slashes of a run, which stand where that begins.
+        count, rest = divmod(place, in_unit)
+        expected = min(count * len(unit) + one.place_in_text(rest), len(text))
+        assert at == expected or set(text[at : expected + 1]) <= set("\\/")
+    assert reading.place_in_text(len(reading.text)) == len(text)
+
+
+@pytest.mark.parametrize("slashes", range(1, 12))
+def test_slashes_in_a_row(slashes):
+    text = "x:" + "\\/" * slashes + 'a <input name="password" value="\\u0027hunter22">'
+    reading = read_markup(text)
+    assert reading.text == "x:" + "/" * slashes + 'a <input name="password" value="\'hunter22">'
+    start = reading.text.index("hunter22")
+    assert text[reading.place_in_text(start) :].startswith("hunter22")
+
+
+def test_users_in_escaped_urls_of_all_texts_share_a_bound():
+    texts = ["https:\\/\\/a:hunter22@h " * 100 + str(number) for number in range(100)]
+    found = clean_texts(texts, NAMES)
+    assert all("hunter22" not in shown for shown in found.values())
+    assert len(found) == 100
+    assert sum(shown.count(FILTERED) for shown in found.values()) <= 2100

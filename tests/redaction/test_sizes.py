@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from sentry_paste import SentryMiddleware
 from sentry_paste.redaction import Names, Redaction
-from sentry_paste.redaction.sizes import MOST, keep_event_small, keep_item_small
+from sentry_paste.redaction.sizes import MOST, as_attribute, keep_event_small, keep_item_small
 from sentry_paste.testing import capture_envelopes
 
 from wsgi_calls import call
@@ -172,3 +172,29 @@ def test_event_is_cut_again_where_redaction_has_made_it_longer():
     cleaned = Redaction(Names()).clean_event(event, {})
     assert "xyz1" not in json.dumps(cleaned)
     assert size_of(cleaned) < 1_000_000
+
+
+@pytest.mark.parametrize("text", ["\\", "'\"", "\n", "\xa0", "x"])
+@pytest.mark.parametrize("pii", [True, False])
+def test_mapping_of_an_item_is_cut_as_the_text_that_it_is_sent_as(text, pii):
+    item = {"body": "m", "attributes": {"payload": {"a": text * (440_000 // len(text))}, "n": 5}}
+    redaction = Redaction(Names())
+    redaction.options = {"send_default_pii": pii}
+    sent = redaction.clean_item(item, {})
+    sent["attributes"] = {key: as_attribute(value) for key, value in sent["attributes"].items()}
+    assert size_of(sent) < 1_000_000
+    assert sent["attributes"]["n"] == 5
+    assert len(sent["attributes"]["payload"]) > 100_000
+
+
+def test_item_is_cut_again_where_redaction_has_made_it_longer():
+    item = {"body": "x", "attributes": {f"a{n}": "pwd=xyz1&" * 5000 for n in range(18)}}
+    assert size_of(item) < 1_000_000
+    cleaned = Redaction(Names()).clean_item(item, {})
+    assert "xyz1" not in json.dumps(cleaned)
+    assert size_of(cleaned) < 1_000_000
+
+
+def test_small_item_is_known_to_stay_small():
+    assert keep_item_small({"body": "x", "attributes": {"a": "y"}})
+    assert not keep_item_small({"body": "x" * 100_000})

@@ -1,0 +1,84 @@
+"""The secrets of those requests that a thread holds which is in none."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+
+from sentry_paste.redaction import values
+from sentry_paste.redaction.matcher import NO_SECRETS, Matcher
+from sentry_paste.redaction.names import Names
+from sentry_paste.redaction.needles import Secret
+
+# A middleware around the filter logs several lines of one request, and so does a thread that works for it. So
+# many matchers are kept for that, with so many values in all, for so many seconds.
+_MATCHERS = 32
+_SECRETS = 4 * values.MOST
+_SECONDS = 10.0
+
+_Seen = tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]
+
+
+class _Kept(NamedTuple):
+    """A matcher that may be used again.
+
+    Attributes:
+        until: when it is let go of.
+        size: of how many values it is.
+        matcher: of the secrets.
+    """
+
+    until: float
+    size: int
+    matcher: Matcher
+
+
+class Nearby:
+    """Matchers of the requests whose environs were found in frames.
+
+    Args:
+        names: which names are secret.
+    """
+
+    def __init__(self, names: Names) -> None:
+        self._names = names
+        # By what is in the environs. Replaced as a whole, so that threads need no lock.
+        self._kept: dict[tuple[_Seen, ...], _Kept] = {}
+
+    def matcher(self, environs: Iterable[Mapping[str, Any]]) -> Matcher:
+        """Return the secrets of requests.
+
+        Args:
+            environs: of WSGI, which may be changed by the app at any time.
+        """
+        # A class of the app's may have methods of its own.
+        copies = [dict(dict.items(environ)) for environ in environs if isinstance(environ, dict)]
+        if not copies:
+            return NO_SECRETS
+        seen = tuple(map(self._seen, copies))
+        kept = self._kept.get(seen)
+        if kept is not None and kept.until > time.monotonic():
+            return kept.matcher
+        secrets: set[Secret] = set()
+        for keys, texts, users in seen:
+            secrets |= values.of_request(dict(zip(keys, texts)), self._names)
+            secrets.update(values.of_users(users))
+        matcher = Matcher(secrets) if secrets else NO_SECRETS
+        self._keep(seen, len(secrets), matcher)
+        return matcher
+
+    def _seen(self, environ: dict[str, Any]) -> _Seen:
+        strings = {key: value for key, value in environ.items() if type(value) is str}
+        return tuple(strings), tuple(strings.values()), values.of_environ(environ, self._names)
+
+    def _keep(self, seen: tuple[_Seen, ...], size: int, matcher: Matcher) -> None:
+        now = time.monotonic()
+        kept = {seen: _Kept(now + _SECONDS, size, matcher)}
+        # The newest first.
+        for other, before in self._kept.items():
+            size += before.size
+            if len(kept) == _MATCHERS or size > _SECRETS or before.until < now:
+                break
+            kept.setdefault(other, before)
+        self._kept = kept

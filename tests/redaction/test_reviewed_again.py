@@ -1,0 +1,283 @@
+"""What hostile readers have found next: text that was read again and again, values that were shown."""
+
+import base64
+import json
+
+import pytest
+
+from sentry_paste.redaction import Matcher, Names, parameters, values
+from sentry_paste.redaction.bounds import Bounds
+from sentry_paste.redaction.headers import clean_baggage, clean_header
+from sentry_paste.redaction.names import FILTERED
+from sentry_paste.redaction.parameters import clean_parameters, clean_query, secret_parameters
+from sentry_paste.redaction.patterns import Patterns
+from sentry_paste.redaction.payloads import clean_event, clean_item
+from sentry_paste.redaction.shapes import NAMES as SHAPES
+
+NAMES = Names()
+OWN = Names(parameters=["colour"])
+SECRET = "q8fh23fh28hf2k7"
+ENCODED = "%41"  # of a letter, as no browser has it
+
+
+def cleaned(event):
+    clean_event(event, Matcher(()), NAMES)
+    return event
+
+
+def variables_in(event):
+    return event["exception"]["values"][0]["stacktrace"]["frames"][0]["vars"]
+
+
+def event_with(variables):
+    return {"exception": {"values": [{"type": "E", "stacktrace": {"frames": [{"vars": variables}]}}]}}
+
+
+UNITS = [
+    "%5c", "%255c", "%25255c", "\\", "\\\\\\", "%5ca", "%5c%20", "a%5c%5c", "token%5c%5c", "%22", "%2522",
+    '"', "'", "+", "a+", "%20", "a%20", "token%20%20", "%0a", " ", "a ", "%5b", "[", "%5d", "%7b", ";", "&",
+    "a&", "=", "%3d", ":", "%41", "%2541", "%25", "%2",
+]  # fmt: skip
+
+
+class Reads:
+    """A pattern that notes where its matches begin and end."""
+
+    def __init__(self, pattern):
+        self._pattern = pattern
+        self.spans = []
+
+    def match(self, *of):
+        found = self._pattern.match(*of)
+        self.spans.append(found.span())
+        return found
+
+
+class TestReadOnce:
+    """What is behind a name is read once, whatever it is."""
+
+    @pytest.fixture
+    def reads(self, monkeypatch):
+        reads = Reads(parameters._BEHIND_NAME)
+        monkeypatch.setattr(parameters, "_BEHIND_NAME", reads)
+        return reads
+
+    @pytest.mark.parametrize("names", [NAMES, OWN])
+    @pytest.mark.parametrize("unit", UNITS)
+    def test_nothing_is_read_again_for_the_next_name(self, reads, names, unit):
+        text = "?a=" + ENCODED + unit * (60_000 // len(unit))
+        clean_query(text, names)
+        # But for the last escape, which is looked at from both sides.
+        overlap = len("%2525252525XX")
+        assert all(before[1] <= after[0] + overlap for before, after in zip(reads.spans, reads.spans[1:]))
+        assert len(reads.spans) <= 500
+
+    @pytest.mark.parametrize("unit", ["%5c", "%255c", "\\", "%20", "+"])
+    def test_name_finds_no_name_in_escapes(self, reads, unit):
+        clean_query(f"?{ENCODED}{unit * 900}", OWN)
+        assert len(reads.spans) <= 1
+
+    def test_values_that_are_encoded_too_deep_count_as_steps(self):
+        text = "&".join(f"a{number}=%25252525252525&b=1" for number in range(900))
+        cleaned = clean_query(text, NAMES)
+        assert cleaned.count(FILTERED) == 501
+        assert cleaned.endswith(FILTERED)
+
+    def test_quotes_within_values_count_as_steps(self):
+        text = "?" + ("token%22%3A%22" + "%5c%22" * 90 + "&") * 300
+        bounds = Bounds(500, 10**6)
+        assert clean_query(text, NAMES, bounds).endswith(FILTERED)
+        assert bounds.are_exceeded
+
+
+WRITTEN = [
+    "token", "%74oken", "t%6Fken", "%74%6f%6b%65%6e", "user%5Btoken%5D", "%5Btoken%5D", "token%C3%A9",
+    "%C3%A9token", "x_token[0]", "token%20",
+]  # fmt: skip
+
+
+class TestParameters:
+    @pytest.mark.parametrize("names", [NAMES, OWN])
+    @pytest.mark.parametrize("before", ["a=1", f"a={ENCODED}"])
+    @pytest.mark.parametrize("name", WRITTEN)
+    @pytest.mark.parametrize(
+        "mark", ["&", "%26", "%2526", "?", "%3F", ";", "%20", "%22", "%5c", "%5C%22", "%0a"]
+    )
+    def test_name_is_found_behind_what_is_encoded(self, names, before, mark, name):
+        text = f"{before}{mark}{name}={SECRET}&page=3"
+        assert clean_query(text, names) == f"{before}{mark}{name}={FILTERED}&page=3"
+
+    @pytest.mark.parametrize("count", [10, 255, 1023, 1024, 2000, 9000])
+    @pytest.mark.parametrize(
+        ("text", "unit"),
+        [
+            *(
+                (text, unit)
+                for unit in ("\\", "%5c", "%255c")
+                for text in (
+                    '?d={{"password{}":"x, {}"}}',
+                    '?d={{"password":{}"x,{}"}}',
+                    "?d=password{}%22%3A%22{}",
+                )
+            ),
+            *(
+                (text, unit)
+                for unit in (" ", "+", "%20", "%0A")
+                for text in ('?d={{"password"{}:"x,{}"}}', '?d={{"password":{}"x,{}"}}')
+            ),
+            ("?password{}={}", " "),
+            ("?password{}={}", "%20"),
+        ],
+    )
+    @pytest.mark.parametrize("names", [NAMES, OWN])
+    def test_value_goes_however_much_is_before_it(self, names, text, unit, count):
+        assert SECRET not in clean_query(text.format(unit * count, SECRET), names)
+
+    def test_so_it_does_in_lines_of_access_logs(self):
+        line = f"GET /?d=%7B%22password{'%5c' * 2000}%22%3A%22x y{SECRET}%22%7D HTTP/1.1"
+        assert SECRET not in clean_parameters(line, NAMES)
+
+    def test_endless_row_behind_an_ordinary_name_stays(self):
+        text = f"?path={ENCODED}{'%5c' * 1500}&page{'%20' * 1500}=3&lang=en"
+        assert clean_query(text, NAMES) == text
+
+    def test_what_is_not_read_is_no_secret_that_is_known(self):
+        bounds = Bounds(500, 100_000)
+        secret_parameters(f"?password{'%5c' * 2000}%22%3A%22{SECRET}%22", NAMES, bounds)
+        assert bounds.are_exceeded
+
+
+class TestFragments:
+    @pytest.mark.parametrize("name", ["HX-Current-URL", "X-Page", "Referer", "HTTP_HX_CURRENT_URL"])
+    @pytest.mark.parametrize(
+        "url", ["https://h/a#access_token={}", "/a#x=1&token={}", "https://h/a#/b?token={}"]
+    )
+    def test_token_in_a_fragment_goes(self, name, url):
+        assert clean_header(name, url.format("word"), NAMES) == url.format(FILTERED)
+
+    @pytest.mark.parametrize(
+        "url", ["https://h/?next=%2F%3Ftoken%3D{}", "https://h/?%2F%3Ftoken%3D{}", '/?{{"token":"{}"}}']
+    )
+    def test_parameter_without_an_equals_sign_goes(self, url):
+        assert clean_header("Referer", url.format("word"), NAMES) == url.format(FILTERED)
+
+    @pytest.mark.parametrize("value", ["https://h/a#part-3", "#fff", "text/html;q=0.9", "C# 7", "50%", "a?b"])
+    def test_other_values_stay(self, value):
+        assert clean_header("X-Page", value, NAMES) == value
+
+
+class TestNamedValues:
+    """A mapping with a name and a value in it is what a list of the two is."""
+
+    @pytest.mark.parametrize("key", ["name", "key", "field", "param", "parameter", "header"])
+    @pytest.mark.parametrize(
+        "name", ["password", "Authorization", "X-Api-Key", "access_token", "HTTP_COOKIE"]
+    )
+    def test_value_of_a_secret_name_goes(self, key, name):
+        event = cleaned(event_with({"fields": [{key: f"'{name}'", "value": "'swordfish'"}]}))
+        assert variables_in(event) == {"fields": [{key: f"'{name}'", "value": FILTERED}]}
+        extra = {"extra": {"a": {"b": {"value": "swordfish", key: name}}}}
+        assert cleaned(extra)["extra"]["a"]["b"] == {"value": FILTERED, key: name}
+        place = extra["_meta"]["extra"]["a"]["b"]
+        assert place == {"value": {"": {"rem": [["!config", "s"]]}}}
+
+    def test_keys_may_have_capitals(self):
+        tags = [{"Key": "db_password", "Value": "swordfish"}, {"Name": "token", "Value": "swordfish"}]
+        assert "swordfish" not in json.dumps(cleaned({"extra": {"tags": tags}}))
+
+    def test_local_variables_are_such_a_mapping(self):
+        event = cleaned(event_with({"name": "'Authorization'", "value": "'Bearer swordfish'"}))
+        assert variables_in(event) == {"name": "'Authorization'", "value": FILTERED}
+
+    def test_value_that_is_no_text_goes(self):
+        pair = {"key": "authorization", "value": {"stringValue": "swordfish"}}
+        assert cleaned({"extra": {"x": pair}})["extra"]["x"]["value"] == FILTERED
+
+    def test_of_a_url_only_its_secrets_go(self):
+        pair = {"name": "Referer", "value": "https://h/?token=word&page=3"}
+        assert cleaned({"extra": {"x": pair}})["extra"]["x"]["value"] == f"https://h/?token={FILTERED}&page=3"
+
+    def test_attribute_of_a_log_item_goes(self):
+        item = {"attributes": {"form": [{"name": "password", "value": "swordfish"}]}}
+        clean_item(item, Matcher(()), NAMES)
+        assert "swordfish" not in json.dumps(item)
+
+    @pytest.mark.parametrize(
+        "pair",
+        [
+            {"name": "page", "value": "3"},
+            {"name": "Content-Type", "value": "text/html"},
+            {"name": "'password'", "value": "None"},
+            {"name": "no such token", "value": "word"},
+            {"name": 3, "value": "word"},
+            {"name": "tokens", "value": 128},
+            {"name": "password", "Value": "word", "label": "Password"},
+            {"value": "word"},
+        ],
+    )
+    def test_ordinary_pair_stays(self, pair):
+        assert cleaned({"extra": {"x": dict(pair)}}) == {"extra": {"x": pair}}
+
+
+class TestShared:
+    """What is looked at of a payload is bounded as a whole."""
+
+    def test_slow_reading_of_urls_ends(self):
+        rows = [{"url": f"?{ENCODED}{'abcdefg%41 ' * 1000}{number}"} for number in range(80)]
+        event = cleaned({"extra": {"rows": rows}})
+        shown = [row["url"] for row in event["extra"]["rows"] if row["url"] != FILTERED]
+        assert 0 < sum(map(len, shown)) <= 300_000
+
+    def test_request_and_variables_share_it(self):
+        event = {"request": {"query_string": ENCODED * 90_000, "url": "/?" + ENCODED * 90_000, "data": {}}}
+        assert FILTERED in cleaned(event)["request"]["url"]
+
+    def test_members_of_baggage_share_it(self):
+        members = ",".join(f"colour{number}=green" for number in range(180))
+        event = cleaned({"extra": {"rows": [{"baggage": f"{members}{number}"} for number in range(30)]}})
+        shown = [row["baggage"] for row in event["extra"]["rows"] if row["baggage"] != FILTERED]
+        assert len(shown) == 2000 // 180
+        assert clean_baggage(members, NAMES, Bounds(180, 0)) == members
+        assert clean_baggage(members, NAMES, Bounds(179, 0)) == FILTERED
+
+
+class TestMeasurements:
+    def test_secret_in_a_key_goes(self):
+        names = Names()
+        event = {
+            "measurements": {f"of {SECRET}": {"value": 1, "unit": "none"}, "fp": {"value": 2, "unit": ""}}
+        }
+        clean_event(event, Matcher(values.of_request({"HTTP_X_API_KEY": SECRET}, names)), names)
+        assert event["measurements"] == {
+            f"of {FILTERED}": {"value": 1, "unit": "none"},
+            "fp": {"value": 2, "unit": ""},
+        }
+
+    def test_shape_in_a_key_goes(self):
+        event = {"measurements": {"alice@example.com": {"value": 4111111111111111, "unit": "none"}}}
+        Patterns(SHAPES).clean_event(event)
+        assert event == {"measurements": {FILTERED: {"value": 4111111111111111, "unit": "none"}}}
+
+
+def token(header, claims='{"sub":"alice"}'):
+    parts = (base64.urlsafe_b64encode(part.encode()).decode().rstrip("=") for part in (header, claims))
+    return ".".join([*parts, "c2lnbmF0dXJl"])
+
+
+ALG = '"alg":"HS256"}'
+
+
+class TestShapes:
+    @pytest.mark.parametrize("space", ["", " ", "\n", "\n  ", "\r\n ", "\t", "  "])
+    def test_token_whose_json_is_indented(self, space):
+        text = f"no {token('{' + space + ALG)} here"
+        for names in (["jwt"], SHAPES):
+            assert Patterns(names).clean(text) == f"no {FILTERED} here"
+
+    def test_indented_json_that_is_no_header_stays(self):
+        text = token('{ "user": "alice", "colour": "green" }')
+        assert Patterns(["jwt"]).clean(text) == text
+
+    def test_too_many_beginnings_of_tokens_are_hidden(self):
+        text = "ewogICJh" + "x" * 12 + " "
+        assert Patterns(["jwt"]).clean(text * 5000) == FILTERED
