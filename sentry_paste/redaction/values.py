@@ -17,11 +17,25 @@ from typing import Any
 from urllib.parse import unquote, unquote_plus
 
 from sentry_paste.redaction import parts
-from sentry_paste.redaction.appearance import addresses_in, looks_random
+from sentry_paste.redaction.appearance import addresses_in
 from sentry_paste.redaction.bounds import Bounds
+from sentry_paste.redaction.candidates import (
+    LIKE_AN_ADDRESS,
+    LONG,
+    READABLE,
+    SHORT,
+    USER_AND_PASSWORD,
+    is_odd,
+    is_word_list,
+    of_basic_credentials,
+    of_parts,
+    of_person,
+    of_value,
+    scheme_of,
+)
 from sentry_paste.redaction.headers import secret_baggage
 from sentry_paste.redaction.names import USER_KEYS, Names, original_key
-from sentry_paste.redaction.needles import ADDRESS, ANYWHERE, PAIR, WHOLE, WORD, Secret, Where, is_address
+from sentry_paste.redaction.needles import ADDRESS, ANYWHERE, PAIR, WHOLE, Secret
 from sentry_paste.redaction.parameters import secret_parameters
 
 #: So many values a request can have; of one that has more, ``of_request`` returns more than these.
@@ -38,50 +52,14 @@ _BEGINNING = 4000
 # A request of more headers than any server takes by default, but for one that bounds their bytes only.
 _MOST_STRINGS = 2000
 
-# No token or ticket is shorter that tells something of a person.
-_READABLE = 24
-# What is shorter is too likely to be found by chance.
-_LONG = 8
-_SHORT = 4
 
-# Letters of one case, capitalised or in humps; anything else of letters was thrown by dice. No two parts of
-# it match the same text, so that none is tried in two ways.
-_WORD = re.compile("[A-Z]+|[A-Z]?[a-z]+(?:[A-Z][a-z][a-z]+)*")
-_BETWEEN_WORDS = re.compile("[-_./:,; +]")
-_DIGIT = re.compile("[0-9]")
-_LETTER = re.compile(r"[^\W\d_]")
-_LONGEST_WORD = 15
-_PATH = re.compile(r"/|[a-z][a-z0-9+.-]*://", re.IGNORECASE)
-_BASE64 = re.compile("[A-Za-z0-9+/]+={0,2}")
-# Dates, times, versions and short numbers.
-_DATE = re.compile(r"[\d\W]{1,11}|(?=\d+\D)[\d:.TZ+ -]{1,32}")
-# A part that stands for nothing by itself: words with a number, a number, a time in milliseconds.
-_PLAIN_PART = re.compile(
-    # A word begins with a sign or a capital, so that none is tried in two ways.
-    r"(?:[A-Z]?[a-z]{2,15}|[A-Z]{2,15})(?:[-_.][A-Z]?[a-z]{2,15}|[A-Z][a-z]{2,15}){0,3}[-_.]?\d{1,3}"
-    r"|1\d{12}|\d{1,11}|b64unicode"
-)
-_URL_PARTS = re.compile("[/!?#&=;:]")
-_HAS_PARTS = re.compile(r"[^\w-]|--")
 _LIST = re.compile(r"[\s,;=\"]+")
-_LIKE_AN_ADDRESS = re.compile("(?=.{0,45}[.:])[0-9A-Fa-f.:]{3,45}")
 _ADDRESSES = re.compile(r"[\s,;=\"\[\]]+")
 # A distinguished name, or what Envoy says of a client's certificate.
 _SUBJECT = re.compile(r"(?:^|[,/;\s\"])(?:CN|UID|E|emailAddress)\s?=|\A(?:By|Hash|URI|DNS)=", re.IGNORECASE)
 # Of an Authorization header: name=value, as RFC 9110 section 11.2 has them, and AWS' Signature Version 4. A
 # quoted value ends with the quote, which the next one has too: nothing is looked at twice.
 _CREDENTIAL = re.compile(r"(?<![\w*.-])([\w*.-]+)\s?=\s?(?:\"([^\"]*)\"|([^\s,;\"=][^\s,;\"]*))")
-# The schemes of IANA's registry that are in use, and those of well-known APIs. WebSocket clients put a comma
-# behind it, forms a plus sign. https://www.iana.org/assignments/http-authschemes/
-_SCHEMES = (
-    "basic", "bearer", "digest", "dpop", "negotiate", "ntlm", "oauth", "token", "apikey", "api-key", "key",
-    "jwt", "hawk", "mac", "ssws", "splunk", "vapid", "hoba", "privatetoken", "aws4-hmac-sha256",
-    "scram-sha-1", "scram-sha-256",
-)  # fmt: skip
-_SCHEME = re.compile(rf"({'|'.join(_SCHEMES)})[\s,+]+(?=\S)", re.IGNORECASE)
-# Most values begin with none of them, which these tell at once.
-_BEGINNINGS_OF_SCHEMES = frozenset(scheme[:3] for scheme in _SCHEMES)
-_USER_AND_PASSWORD = frozenset({"basic", "apikey"})
 # Between the members of a list of persons, and of what is said of one.
 _OF_PEOPLE = re.compile(r"[:;,<>=\s\"]+")
 _SAID_OF_ONE = re.compile("[;,&|]")
@@ -100,11 +78,6 @@ _ENDS_OF_AUTHORITY = [
 ]
 _AT = re.compile("@|40")
 
-# What stands for nothing, and who is many: not sought, or only where it is all of a text.
-_NOTHING = frozenset(
-    {"undefined", "null", "(null)", "none", "true", "false", "default", "unknown", "localhost"}
-)
-_ROLES = frozenset({"admin", "root", "user", "test", "guest", "anonymous", "nobody", "system"})
 
 # What of a person a header tells: who it is, or only what kind of one.
 _WHO = frozenset(
@@ -205,7 +178,7 @@ def of_users(texts: Iterable[str]) -> Iterator[Secret]:
         texts: names, as the environ has them.
     """
     for text in texts:
-        yield from _person(text)
+        yield from of_person(text)
 
 
 def cookies_of(headers: Any) -> Iterator[str]:
@@ -259,13 +232,13 @@ def _of_entry(key: str, value: str, names: Names, bounds: Bounds) -> Iterator[Se
         yield from _credentials(value, bounds)
     elif names.tells_addresses(key):
         yield from _addresses(value, bounds)  # which may be none: "unknown", "localhost"
-    elif key == "REMOTE_HOST" and _LIKE_AN_ADDRESS.fullmatch(value):
+    elif key == "REMOTE_HOST" and LIKE_AN_ADDRESS.fullmatch(value):
         # RFC 3875 section 4.1.9 lets it be the address where the name is not known, as waitress has it.
         yield from _addresses(value, bounds)
     elif _is_subject(value, bounds):
         yield from _certificate(value, bounds)
     elif key in USER_KEYS or key in ("AUTH_USER", "REMOTE_HOST"):
-        yield from _person(value)
+        yield from of_person(value)
         yield from _people_in(value, bounds)
     elif names.is_personal_header(key):
         yield from _of_personal(key, value, bounds)
@@ -276,12 +249,12 @@ def _of_entry(key: str, value: str, names: Names, bounds: Bounds) -> Iterator[Se
 def _of_personal(key: str, value: str, bounds: Bounds) -> Iterator[Secret]:
     """Yield how the value of a header is sought that says who somebody is, and who stands in it."""
     words = set(key.lower().split("_"))
-    is_words = _is_words(value)
+    is_words = is_word_list(value)
     if not is_words or (words & _WHO and not words & _WHAT):
-        yield from _person(value)
+        yield from of_person(value)
     if not is_words:
         # A certificate, a token or JSON, too.
-        yield from _parted(value, bounds)
+        yield from of_parts(value, bounds)
         yield from _people_in(value, bounds)
 
 
@@ -290,10 +263,10 @@ def _of_secret(value: str, bounds: Bounds) -> Iterator[Secret]:
     if _is_subject(value, bounds):
         yield from _certificate(value, bounds)
         return
-    if _scheme_of(value):
+    if scheme_of(value):
         yield from _credentials(value, bounds)
         return
-    yield from _parted(value, bounds)
+    yield from of_parts(value, bounds)
     if "@" in value:
         yield from _people_in(value, bounds)
     addresses = addresses_in(value)
@@ -302,8 +275,8 @@ def _of_secret(value: str, bounds: Bounds) -> Iterator[Secret]:
         yield Secret(address, ADDRESS)
     if _LIST.search(value):
         for part in bounds.first(dict.fromkeys(_LIST.split(value, bounds.steps + 1))):
-            if part != value and len(part) >= _LONG:
-                yield from _parted(part, bounds) if len(part) >= _READABLE else _value(part)
+            if part != value and len(part) >= LONG:
+                yield from of_parts(part, bounds) if len(part) >= READABLE else of_value(part)
 
 
 def _people_in(text: str, bounds: Bounds) -> Iterator[Secret]:
@@ -312,16 +285,16 @@ def _people_in(text: str, bounds: Bounds) -> Iterator[Secret]:
     text = text[: parts.LONGEST]
     name, _, address = text.partition("<")
     if "@" in address:
-        yield from _person(name.strip(' "'))
+        yield from of_person(name.strip(' "'))
     for part in bounds.first(dict.fromkeys(_OF_PEOPLE.split(text, bounds.steps + 1))):
         if "@" in part:
-            yield from _person(part)
-        elif _is_odd(part):
+            yield from of_person(part)
+        elif is_odd(part):
             yield Secret(part, ANYWHERE)
     for pair in bounds.first(_SAID_OF_ONE.split(text, bounds.steps + 1)) if "=" in text else ():
         name, _, value = pair.partition("=")
         if value and parts.tells_who(name.strip().lower()):
-            yield from _person(value.strip(' "'))
+            yield from of_person(value.strip(' "'))
 
 
 def _of_user_info(text: str, bounds: Bounds) -> Iterator[Secret]:
@@ -352,9 +325,9 @@ def _of_encoded_user_info(text: str, bounds: Bounds) -> Iterator[Secret]:
 
 
 def _user(user: str, password: str) -> Iterator[Secret]:
-    yield from _person(parts.decoded(user))
+    yield from of_person(parts.decoded(user))
     for shown in dict.fromkeys((password, parts.decoded(password))):
-        yield from _value(shown)
+        yield from of_value(shown)
 
 
 def _of_baggage(text: str, names: Names, bounds: Bounds) -> Iterator[Secret]:
@@ -369,7 +342,7 @@ def _of_baggage(text: str, names: Names, bounds: Bounds) -> Iterator[Secret]:
         return
     for value in bounds.first(secret_baggage(",".join(members), names)):
         for shown in dict.fromkeys((value, parts.decoded(value))):
-            yield from _person(shown)
+            yield from of_person(shown)
 
 
 def _parameters(text: str, names: Names, bounds: Bounds) -> Iterator[Secret]:
@@ -378,12 +351,12 @@ def _parameters(text: str, names: Names, bounds: Bounds) -> Iterator[Secret]:
         shown = unquote_plus(raw)
         if shown != raw:
             yield Secret(f"{name}={shown}", PAIR, len(name) + 1)
-        yield from _parted(raw, bounds)
+        yield from of_parts(raw, bounds)
 
 
 def _cookies(text: str, bounds: Bounds) -> Iterator[Secret]:
     # Those too short to be sought are not looked at, however many there are.
-    pairs = dict.fromkeys(pair for pair in dict.fromkeys(text.split(";")) if len(pair) > _SHORT)
+    pairs = dict.fromkeys(pair for pair in dict.fromkeys(text.split(";")) if len(pair) > SHORT)
     if '"' in text:
         # Some take a semicolon between quotes for a part of the value (RFC 2109), and some do not (RFC 6265).
         pairs.update(dict.fromkeys(_quoted_pairs(text, bounds.steps + 1)))
@@ -392,13 +365,13 @@ def _cookies(text: str, bounds: Bounds) -> Iterator[Secret]:
         value = value.strip() if equals else ""
         if "," in value and "=" in value:
             yield from _joined_cookies(value, bounds)
-        yield from _parted(value or name.strip(), bounds)
+        yield from of_parts(value or name.strip(), bounds)
         if value.startswith('"'):
             plain = value.strip('"')
-            yield from _parted(plain, bounds)
+            yield from of_parts(plain, bounds)
             if "\\" in plain and bounds.may_read(len(plain)):
                 # As http.cookies has it: an octal number of a character, or the character.
-                yield from _parted(
+                yield from of_parts(
                     _OCTAL.sub(lambda e: chr(int(e[1], 8)) if len(e[1]) == 3 else e[1], plain), bounds
                 )
 
@@ -408,9 +381,9 @@ def _joined_cookies(text: str, bounds: Bounds) -> Iterator[Secret]:
     first, *others = _NEXT_COOKIE.split(text, bounds.steps + 1)
     if not others or "=" in first.rstrip("="):
         return  # pairs that are the value of one cookie
-    yield from _parted(first, bounds)
+    yield from of_parts(first, bounds)
     for pair in bounds.first(others):
-        yield from _parted(pair.partition("=")[2].strip(), bounds)
+        yield from of_parts(pair.partition("=")[2].strip(), bounds)
 
 
 def _quoted_pairs(text: str, most: int) -> Iterator[str]:
@@ -424,7 +397,7 @@ def _quoted_pairs(text: str, most: int) -> Iterator[str]:
         if closing >= end:
             end = text.find(";", closing)
             end = len(text) if end < 0 else end
-        if end - start > _SHORT:
+        if end - start > SHORT:
             most -= 1
             yield text[start:end]
         start = end + 1
@@ -432,7 +405,7 @@ def _quoted_pairs(text: str, most: int) -> Iterator[str]:
 
 def _whole_cookie(text: str) -> Iterator[Secret]:
     # One of a short value would be a parameter's lang=en.
-    if len(text) >= _LONG and (";" in text or any(True for _ in _cookies(text, _bounds()))):
+    if len(text) >= LONG and (";" in text or any(True for _ in _cookies(text, _bounds()))):
         yield Secret(text, ANYWHERE)
 
 
@@ -441,52 +414,31 @@ def _credentials(text: str, bounds: Bounds) -> Iterator[Secret]:
     if not credential:
         scheme, credential = "", scheme  # as some APIs have it
     credential = credential.strip()
-    yield from _value(text)
-    yield from _parted(credential, bounds)
-    if scheme.lower() in _USER_AND_PASSWORD:
-        yield from _user_and_password(credential, bounds)
+    yield from of_value(text)
+    yield from of_parts(credential, bounds)
+    if scheme.lower() in USER_AND_PASSWORD:
+        yield from of_basic_credentials(credential, bounds)
     if scheme.lower() == "basic":
         return
     user, colon, key = credential.partition(":")
     if colon and not _NO_USER.search(user):
         # ApiKey user:key
-        yield from _person(user)
-        yield from _value(key)
+        yield from of_person(user)
+        yield from of_value(key)
     pairs = bounds.first(_CREDENTIAL.finditer(credential))
     for found in pairs:
         name, value = found[1].rstrip("*"), found[2] or found[3] or ""
         if name.lower() in ("username", "user", "login"):
-            yield from _person(value)
+            yield from of_person(value)
         elif name.lower() == "credential":
             # AWS' access key id stands before the date, the region and the service.
-            yield from _value(value.partition("/")[0])
+            yield from of_value(value.partition("/")[0])
         elif name.lower() not in ("realm", "uri", "algorithm", "qop", "signedheaders"):
-            yield from _value(value)
+            yield from of_value(value)
     if not pairs:
         for part in bounds.first(_LIST.split(credential, bounds.steps + 1)):
-            if len(part) >= _LONG and part != credential:
-                yield from _value(part)
-
-
-def _scheme_of(text: str) -> re.Match[str] | None:
-    """Return the authentication scheme that a value begins with, None if it begins with none."""
-    return _SCHEME.match(text) if text[:3].lower() in _BEGINNINGS_OF_SCHEMES else None
-
-
-def _user_and_password(credential: str, bounds: Bounds) -> Iterator[Secret]:
-    bounds.are_exceeded |= len(credential) > parts.LONGEST
-    # Some clients leave out the padding, or have the alphabet for URLs; some servers do not mind.
-    raw = parts.bytes_of(credential[: parts.LONGEST])
-    if not raw:
-        return
-    for charset in ("utf-8", "latin-1"):
-        user, colon, password = raw.decode(charset, "replace").partition(":")
-        yield from _value(user + colon + password)
-        for shown in dict.fromkeys((user, parts.decoded(user))):
-            yield from _person(shown)
-        if colon:
-            for shown in dict.fromkeys((password, parts.decoded(password))):
-                yield from _value(shown)
+            if len(part) >= LONG and part != credential:
+                yield from of_value(part)
 
 
 def _addresses(text: str, bounds: Bounds) -> Iterator[Secret]:
@@ -495,13 +447,13 @@ def _addresses(text: str, bounds: Bounds) -> Iterator[Secret]:
     for part in bounds.first(dict.fromkeys(found)):
         # With a port, as Forwarded has it.
         for shown in (part, part.rpartition(":")[0]):
-            if _LIKE_AN_ADDRESS.fullmatch(shown.partition("%")[0]):
+            if LIKE_AN_ADDRESS.fullmatch(shown.partition("%")[0]):
                 yield Secret(shown.partition("%")[0], ADDRESS)
-        if part[:1] == "_" and _is_odd(part):
+        if part[:1] == "_" and is_odd(part):
             # What a proxy calls a client that it does not name (RFC 7239 section 6.3).
             yield Secret(part, ANYWHERE)
     if "," in text:
-        yield from _value(text)
+        yield from of_value(text)
 
 
 def _is_subject(text: str, bounds: Bounds) -> bool:
@@ -519,153 +471,8 @@ def _is_subject(text: str, bounds: Bounds) -> bool:
 def _certificate(text: str, bounds: Bounds) -> Iterator[Secret]:
     """Yield who a certificate is of: of a distinguished name what is a person's."""
     bounds.are_exceeded |= len(text) > parts.LONGEST
-    yield from _value(text)
+    yield from of_value(text)
     for shown in dict.fromkeys((text, parts.decoded(text))):
         if bounds.may_read(len(shown)):
             for part in bounds.first(parts.subject_of(shown, bounds)):
-                yield from _person(part)
-
-
-def _person(text: str) -> Iterator[Secret]:
-    for shown in (text, *parts.readings(text)):
-        yield from _name(shown)
-        if "@" in shown or "\\" in shown:
-            for account in _accounts(shown[: parts.LONGEST]):
-                yield from _name(account)
-
-
-def _name(text: str) -> Iterator[Secret]:
-    """Yield how somebody's name is sought."""
-    if _LIKE_AN_ADDRESS.fullmatch(text) and is_address(text):
-        yield Secret(text, ADDRESS)
-        return
-    if not text or text in _NOTHING:
-        return
-    if len(text) > _LONGEST_WORD or "@" in text or _DIGIT.search(text):
-        where = _where(text)
-        if where is None and len(text) >= _SHORT and _LETTER.search(text):
-            where = WORD
-        if where is not None:
-            yield Secret(text, where)
-    else:
-        where = WORD if len(text) >= _SHORT and text.lower() not in _ROLES else WHOLE
-        yield Secret(text, where)
-
-
-def _accounts(text: str) -> Iterator[str]:
-    r"""Yield the account of ``CORP\alice``, ``alice@REALM`` and ``alice.liddell@example.com``."""
-    account = text.rpartition("\\")[2]
-    if account != text:
-        yield account
-    account, _, domain = account.rpartition("@")
-    if text != text.lower() and account:
-        yield text.lower()
-    # A mailbox that is a short word (info, sales) is not sought as one; an account of Kerberos is.
-    if (domain.isupper() and account.isalnum()) or (
-        len(account) > _SHORT and (not _is_words(account) or len(account) >= _LONG)
-    ):
-        yield account
-
-
-def _parted(text: str, bounds: Bounds) -> Iterator[Secret]:
-    """Yield how a value is sought, with its spellings and its parts."""
-    if _LIKE_AN_ADDRESS.fullmatch(text) and is_address(text):
-        yield Secret(text, ADDRESS)
-        return
-    where = _where(text)
-    if where is None:
-        return
-    yield Secret(text, where)
-    if len(text) < _LONG or not bounds.may_read(min(len(text), parts.LONGEST)):
-        return
-    plain = parts.decoded(text) if "%" in text else text
-    bounds.are_exceeded |= plain != text and len(text) > parts.LONGEST
-    if plain != text:
-        yield from _value(plain)
-        where = _where(plain)
-    scheme = _scheme_of(plain)
-    if scheme:
-        # As FastAPI's tutorial has it in a cookie, and others in headers of their own.
-        plain = plain[scheme.end() :]
-        where = _where(plain)
-        yield from _value(plain)
-        if scheme[1].lower() in _USER_AND_PASSWORD:
-            yield from _user_and_password(plain, bounds)
-    if where is not ANYWHERE:
-        # A word or a date has no parts that are secret by themselves; a URL may have.
-        for part in bounds.first(dict.fromkeys(_URL_PARTS.split(plain))) if "/" in plain else ():
-            if _is_odd(part) and looks_random(part):
-                yield Secret(part, ANYWHERE)
-        return
-    for spelled in parts.spellings(plain):
-        if spelled != text:
-            yield from _value(spelled)
-    yield from _inner(plain, bounds)
-
-
-def _inner(text: str, bounds: Bounds) -> Iterator[Secret]:
-    """Yield what a random value is made of."""
-    has_parts = _HAS_PARTS.search(text)
-    if len(text) >= _READABLE or text[0] in "{[":
-        for part in parts.glued(text):
-            yield from _value(part)
-        for user in parts.ticket_users(text):
-            yield from _person(user)
-        for name, member in parts.members(text, bounds):
-            if parts.tells_who(name):
-                yield from _person(member)
-            elif parts.tells_secret(name):
-                yield from _value(member)
-            elif _is_odd(member):
-                yield Secret(member, ANYWHERE)
-    if not has_parts:
-        return
-    found = parts.split(text, bounds)
-    for part in bounds.first(dict.fromkeys(found)):
-        if _is_odd(part):
-            yield Secret(part, ANYWHERE)
-            for spelled in parts.spellings(part):
-                if spelled != part and len(spelled) >= _LONG:
-                    yield Secret(spelled, ANYWHERE)
-
-
-def _is_odd(text: str) -> bool:
-    """Return whether a part of a value tells one request from others, by itself."""
-    return len(text) >= _LONG and _where(text) is ANYWHERE and not _PLAIN_PART.fullmatch(text)
-
-
-def _value(text: str) -> Iterator[Secret]:
-    """Yield how a value is sought; one that is too common is not."""
-    if _LIKE_AN_ADDRESS.fullmatch(text) and is_address(text):
-        yield Secret(text, ADDRESS)
-        return
-    where = _where(text)
-    if where is not None:
-        yield Secret(text, where)
-
-
-def _where(text: str) -> Where | None:
-    if text in _NOTHING:
-        return None
-    if (
-        ("/" in text and _PATH.match(text) and not _is_base64(text))
-        or _is_words(text)
-        or _DATE.fullmatch(text)
-    ):
-        return WORD if len(text) >= _LONG else None
-    if len(text) >= _LONG:
-        return ANYWHERE
-    return WORD if len(text) > _SHORT and _DIGIT.search(text) and _LETTER.search(text) else None
-
-
-def _is_base64(text: str) -> bool:
-    """Return whether what begins as a path is base64 that happens to begin with a slash."""
-    is_long = len(text) >= 40 and text.count("/") * 24 <= len(text) + 24
-    return is_long and bool(_DIGIT.search(text)) and bool(_BASE64.fullmatch(text))
-
-
-def _is_words(text: str) -> bool:
-    if _DIGIT.search(text):
-        return False
-    words = _BETWEEN_WORDS.split(text) if len(text) < 1000 else [""]
-    return all(len(word) <= _LONGEST_WORD and _WORD.fullmatch(word) for word in words)
+                yield from of_person(part)

@@ -14,14 +14,14 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from sentry_paste.redaction import values
+from sentry_paste.redaction import candidates, values
 from sentry_paste.redaction.bounds import Allowance
 from sentry_paste.redaction.matcher import Matcher
 from sentry_paste.redaction.names import FILTERED, Names
 from sentry_paste.redaction.needles import Secret, Where
 
 RANDOM = st.text(alphabet=string.ascii_letters + string.digits + "-_+/=.", min_size=8, max_size=300).filter(
-    lambda text: text.strip("=+/.-_") == text and text not in values._NOTHING
+    lambda text: text.strip("=+/.-_") == text and text not in candidates._NOTHING
 )
 BEFORE = st.sampled_from(["", " ", "'", '"', "=", "token: ", "\n", "\\n", ", ", "(", "b'", "/", "%3D"])
 AFTER = st.sampled_from(["", " ", "'", '"', "=", "\n", "\\n", ", ", ")", "/", "%3D"])
@@ -46,14 +46,14 @@ class TestAnywhere:
 
     @given(RANDOM, st.sampled_from([0, 100]))
     def test_no_random_value_of_a_cookie_survives(self, value, more):
-        assume(value not in values._NOTHING)
+        assume(value not in candidates._NOTHING)
         matcher = matcher_of(more, HTTP_COOKIE=f"a=1; sid={value}; b=2")
         assert value not in matcher.clean(f"bad session {value}")
         assert value not in matcher.clean(f"'a=1; sid={value}; b=2'")
 
     @given(st.text(min_size=8, max_size=60).filter(lambda text: text.strip() == text and "\x00" not in text))
     def test_no_form_of_a_value_survives(self, value):
-        assume(not value.isspace() and value not in values._NOTHING)
+        assume(not value.isspace() and value not in candidates._NOTHING)
         assume(len(set(value)) > 5 and value not in FILTERED)
         # A server gives what came as latin-1.
         matcher = matcher_of(HTTP_X_API_KEY=value.encode("utf-8", "replace").decode("latin-1"))

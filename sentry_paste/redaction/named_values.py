@@ -1,0 +1,511 @@
+"""Where the value of a secret name stands in text: behind a sign, in an element, a row, an argument."""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple, Optional
+
+from sentry_paste.redaction.appearance import looks_random
+from sentry_paste.redaction.bounds import Bounds
+from sentry_paste.redaction.enclosed import after_space, closed_value, values_of_row
+from sentry_paste.redaction.names import Names, Rule
+from sentry_paste.redaction.parameters import (
+    end_of_value,
+    json_value,
+)
+
+# How far the end of an element may be, and how much of a value is looked at to tell whether it is secret.
+_NEAR = 16_384
+SEEN = 256
+_FAR = 4096
+# These are secret also as plain words and short numbers; the others could be anything of that name.
+_STRONG = re.compile("passw|passphrase|passcode|secret|pwd|(?:^|_)(?:pin|otp|cvv|cvc|pass)(?:$|_)|^x-")
+_COUNTS = re.compile(r"(?:tokens|count|size|limit|length|timeout|age|ttl|total|s)\Z", re.IGNORECASE)
+_SCALAR = re.compile(r"[^\s,;)\]}&'\"<>\\]+")
+_TOKEN = re.compile(rf"[^\s'\"<>]{{1,{SEEN}}}")
+_UP_TO_A_SPACE = re.compile(r"[^\s<>\\]+")
+_END_OF_LINE = {
+    "": re.compile(r"[\r\n<>]|\\[rn]"),
+    "'": re.compile(r"[\r\n<>']|\\[rn]"),
+    '"': re.compile(r'[\r\n<>"]|\\[rn]'),
+}
+_NOT_PLAIN = re.compile(
+    r"(?:ur[li]|path|file|field|label|policy|required|enabled|expir\w{1,5}|changed|_at|hint|name|type)\Z",
+    re.IGNORECASE,
+)
+_NUMBER = re.compile(r"-?[0-9][0-9_.]{0,40}")
+_NO_VALUE = frozenset(
+    {"null", "none", "true", "false", "undefined", "nil", "", "..."}
+    | {"expired", "invalid", "missing", "required", "wrong", "incorrect", "empty", "unset"}
+)
+# What is said of an argument: words that follow one in a sentence.
+_OF_ARGUMENTS = frozenset(
+    re.findall(
+        r"\w+",
+        """
+        a after again also an and are argument arguments as at because been before both but by can cannot
+        could did do does first flag flags for from given had has have here if in instead into is it may
+        must no not of on only option options or parameter parameters requires set should so switch than
+        that the then there this to too twice unless until value via was were when where which while will
+        with without would wrongly
+        """,
+    )
+)
+# What stands for an argument in a description of a command.
+_OF_USAGE = re.compile(r"[\[({|].*|\$[A-Za-z_]\w{0,60}|\.{3}|\u2026")
+_METAVARS = frozenset(
+    {"VALUE", "STRING", "STR", "TEXT", "FILE", "PATH", "NAME", "PASS", "PW", "PWD", "X", "XXX"}
+)
+# Where a value will be, in a template, a query or a shell.
+_PLACEHOLDER = re.compile(r"%s|%\(\w{1,60}\)s|\{\w{0,60}\}?|\$\{\w{1,60}\}?|\$\d{1,2}|\?")
+_CODE = re.compile(r"[A-Za-z_][A-Za-z_.]{0,60}[\[(]")
+_SCHEME = re.compile(
+    "(?:basic|bearer|digest|negotiate|ntlm|token|apikey|api-key|aws4-[a-z0-9-]{1,40}|hawk|hoba|mutual|oauth|gnap|dpop"
+    "|privatetoken|scram-[a-z0-9-]{1,20}|sharedkey|sharedkeylite|sharedaccesssignature|vapid|signature|hmac[a-z0-9-]{0,20}"
+    r"|googlelogin|mac|jwt|key|session)[\s=]",
+    re.IGNORECASE,
+)
+_BOUNDARY = re.compile(r"(?:\n|(?<=\\)n)--")
+_NEW_LINE = r"(?:\r?\n|\\{1,64}r\\{1,64}n|\\{1,64}n)"
+_HEAD_OF_PART = re.compile(rf"(?:[^\r\n\\]{{0,1000}}{_NEW_LINE}){{1,5}}?{_NEW_LINE}")
+_TAG = re.compile(r"[^<>]{0,500}?(/?)>")
+_ELLIPSIS = re.compile("(?:\\.\\.\\.|\u2026)\\\\?['\")\\]}>]{0,8}\\Z")
+_LONGEST_ELLIPSIS = 16
+# What is shorter and has no ellipsis was not cut by the SDK (``max_value_length``).
+SHORTEST_CUT = 1000
+# Where SQL has its columns and its values, and what of these is no placeholder and nothing else's name.
+_INTO = re.compile(r"\binto\s[^()=;]{1,200}\Z", re.IGNORECASE)
+_VALUES = re.compile(
+    r"(?:\s|\\{1,8}[nrt]){0,50}(?:(?:overriding|output)\s[\w.,\s]{1,100}?)?(?:values(?:\s|\\{1,8}[nrt]){0,50}\(|(select)\s)",
+    re.IGNORECASE,
+)
+_AROUND_COLUMNS = " \t\r\n`\"'[]\\"
+_MAY_BE_LITERAL = re.compile("[\"']|(?<![\\w$@:?])[0-9]")
+_LITERAL_SELECTED = re.compile(r"\w{0,40}\(?\\{0,15}'|[0-9]")
+_NEXT_ROW = re.compile(r"\)\s{0,50},\s{0,50}\(")
+# What makes a pair of two members, or of two attributes: {"name": "password", "value": "..."}.
+_NAMING = re.compile(
+    r"(?:name|key|field|param|parameter|header)\\{0,15}[\"']\s{0,4}:\s{0,4}b?\\{0,15}[\"']\Z", re.IGNORECASE
+)
+_VALUE = re.compile(r"[^{}]{0,1000}?[\"']value\\*[\"']\s{0,4}:", re.IGNORECASE)
+_VALUE_ATTRIBUTE = re.compile(r"[^<>]{0,1000}?\svalue=(?=\\*[\"'])", re.IGNORECASE)
+_VALUE_OF_NAME = re.compile(r"(?:\bvalue=|[\"']value\\*[\"']\s{0,4}:\s{0,4})(?=\\*[\"'])", re.IGNORECASE)
+_BEGINS_LINE = re.compile(r"(?:(?:\A|[\r\n]|\\[rn]|\Ab)[ \t{'\"-]*|-H\s?['\"]|-header[\s=]['\"])\Z")
+# https://docs.python.org/3/library/http.cookiejar.html#cookie-objects
+_COOKIE = re.compile(r"<cookie [^\s=<>]{1,1000}=", re.IGNORECASE)
+_COOKIE_OF = re.compile(r" for [^\s<>/]{0,300}/[^\s<>]{0,2000}>")
+_COOKIE_IN_REPR = re.compile(r"version=[\w'\"\\]{1,20}, name=", re.IGNORECASE)
+_VALUE_IN_REPR = re.compile(r"\\{0,64}['\"], value=")
+_INPUT = re.compile(r"['\"]input['\"]:\s?")
+SECRET_RULES = (Rule.LIKELY, Rule.SECRET, Rule.IF_SCALAR)
+
+
+class Place(NamedTuple):
+    """Where a name has its value.
+
+    Attributes:
+        name: as it stands.
+        begin: of the name.
+        quote: behind the name, with backslashes before it, empty where there is none.
+        sign: what gives the name its value.
+        end: of the sign.
+    """
+
+    name: str
+    begin: int
+    quote: str
+    sign: str
+    end: int
+
+
+Span = Optional[tuple[int, int]]
+
+
+def was_cut(text: str) -> bool:
+    """Return whether a text ends with an ellipsis, closing quotes and brackets aside."""
+    return bool(_ELLIPSIS.search(text[-_LONGEST_ELLIPSIS:]))
+
+
+def value_of_field(text: str, place: Place, names: Names) -> Span:
+    """Return the value of name=value: in a URL, a form, a configuration, a call, an attribute."""
+    start, name = place.end, place.name
+    if place.sign != "=":
+        return _encoded_field(text, place) if names.is_parameter(name) else None
+    is_key = names.key_rule(name.lstrip("-")) in SECRET_RULES
+    if text[start : start + 1] == "=" or not (is_key or names.is_parameter(name)):
+        return None
+    if not place.quote:
+        end = end_of_value(text, start, 0, min(start + SEEN, len(text)), is_prose=True)
+        if end > start and (
+            text[place.begin - 1 : place.begin] in ("?", "&", "#") or text[end : end + 1] == "&"
+        ):
+            return (start, end_of_value(text, start, 0, len(text), is_prose=True))
+    if not is_key:
+        return None
+    closed = closed_value(text, start)
+    if closed is not None:
+        return closed
+    if place.quote or text[start : start + 1].isspace() or text[start - 2].isspace():
+        return _plain(text, place)
+    token = text[start:end].rstrip(",;)]}")
+    is_argument = name.startswith("-") and not _is_of_usage(name, token)
+    if _is_nothing(token) or not (_is_strong(name) or _is_odd(token) or is_argument):
+        return None
+    return start, start + len(token) if len(token) < SEEN - 8 else end_of_value(
+        text, start, 0, len(text), True
+    )
+
+
+def _encoded_field(text: str, place: Place) -> Span:
+    """Return a value whose equals sign or colon is percent-encoded: in a URL in a URL, or in JSON in one."""
+    level = len(place.sign) // 2
+    if place.sign[-1] == "a":
+        return json_value(text, place.end, level, len(text)) if place.quote else None
+    return place.end, end_of_value(text, place.end, level, len(text), is_prose=True)
+
+
+def value_of_member(text: str, place: Place) -> Span:
+    """Return the value of name: value, in a mapping, a header or a line of a configuration."""
+    start = place.end
+    if "uthoriz" in place.name.lower():
+        return _credential(text, place)
+    cookies = _cookies(text, place) if "ookie" in place.name.lower() else None
+    if cookies is not None:
+        return cookies
+    begin = after_space(text, start)
+    closed = closed_value(text, begin if place.quote else start)
+    if closed is not None:
+        return closed
+    if not place.quote:
+        return _plain(text, place)
+    found = _SCALAR.match(text, begin)
+    if found is None or _is_nothing(found[0]) or not _is_secret_scalar(place.name, found[0]):
+        return None
+    return found.span()
+
+
+def _is_secret_scalar(name: str, value: str) -> bool:
+    """Return whether a number, or a plain word in a mapping, is secret under a name."""
+    if _is_strong(name):
+        return True
+    if _NUMBER.fullmatch(value):
+        return len(value) > 5 and not _COUNTS.search(name)
+    return _is_odd(value)
+
+
+def _plain(text: str, place: Place) -> Span:
+    """Return a value that nothing encloses: where it is all of a line, or looks like nothing but a secret."""
+    begin = after_space(text, place.end)
+    found = _TOKEN.match(text, begin)
+    if found is None or "\n" in text[place.end : begin]:
+        return None
+    token = found[0].split("\\n", 1)[0].split("\\r", 1)[0].rstrip("\\").rstrip(",;)]}")
+    if not token or _is_nothing(token.rstrip(".")) or _NOT_PLAIN.search(place.name):
+        return None
+    end = begin + len(token)
+    if _is_odd(token):
+        is_secret = _is_strong(place.name) or not _COUNTS.search(place.name)
+    else:
+        # A word is one where it is the only one, in a line that begins with the name.
+        before = text[max(place.begin - 80, 0) : place.begin]
+        is_secret = _is_strong(place.name) and _ends_line(text, end) and bool(_BEGINS_LINE.search(before))
+    if not is_secret:
+        return None
+    if text[end : end + 1] in ("'", '"') and text[end + 1 : end + 2].isalnum():
+        rest = _UP_TO_A_SPACE.match(text, end)  # the quote is of the value
+        return begin, rest.end() if rest else end
+    return begin, end if end - begin < SEEN - 8 else end_of_value(text, begin, 0, len(text), is_prose=True)
+
+
+def _ends_line(text: str, end: int) -> bool:
+    rest = text[end : end + 8].lstrip(" \t,;")
+    if rest[:1] == "\\":
+        rest = rest.lstrip("\\")  # of a line's end, or a quote, in a text that is shown
+        return rest[:1] in ("", "n", "r", "'", '"')
+    return not rest or rest.startswith(("\r", "\n", "'", '"'))
+
+
+def _credential(text: str, place: Place) -> Span:
+    """Return what stands in an Authorization header, quoted or up to the end of its line."""
+    closed = closed_value(text, place.end)
+    if closed is not None:
+        return closed
+    begin = after_space(text, place.end)
+    token = _TOKEN.match(text, begin)
+    if token and (_SCHEME.match(text, begin) or (_ends_line(text, token.end()) and _is_odd(token[0]))):
+        return begin, _end_of_line(text, place, begin, len(text))
+    return None
+
+
+def _cookies(text: str, place: Place) -> Span:
+    """Return the value of Cookie and Set-Cookie, whose attributes stay."""
+    limit = _end_of_cookie(text, place)
+    closed = closed_value(text, place.end, limit)
+    if closed is not None:
+        return closed
+    begin = after_space(text, place.end)
+    if "=" not in text[begin : begin + SEEN]:
+        return None
+    return begin, _end_of_line(text, place, begin, len(text) if limit is None else limit)
+
+
+def value_of_shown_cookie(text: str, begin: int, bounds: Bounds) -> Span:
+    """Return the value of a cookie as http.cookiejar shows it by ``str``: <Cookie sid=... for h.example/>."""
+    found = _COOKIE.match(text, begin)
+    if found is None:
+        return None
+    start = found.end()
+    closing = _COOKIE_OF.search(text, start, start + _NEAR)
+    if not bounds.may_read((closing.start() if closing else min(start + _NEAR, len(text))) - start):
+        return start, len(text)
+    if closing is not None:
+        return start, closing.start()
+    # Cut, if it is none of XML's elements.
+    return (start, len(text)) if text.find(">", start) < 0 else None
+
+
+def value_of_cookie_repr(text: str, begin: int) -> Span:
+    """Return the value of one as ``repr`` shows it: Cookie(version=0, name='sid', value='...', ...)."""
+    found = _COOKIE_IN_REPR.match(text, begin)
+    name = closed_value(text, found.end(), found.end() + _FAR) if found else None
+    value = _VALUE_IN_REPR.match(text, name[1]) if name else None
+    return closed_value(text, value.end()) if value else None
+
+
+def _end_of_cookie(text: str, place: Place) -> int | None:
+    """Return where the attributes of Set-Cookie begin, if they do.
+
+    What is behind is not looked at: the next place would do that again.
+    """
+    if not _is_set_cookie(place):
+        return None
+    begin = after_space(text, place.end)
+    semicolon = text.find(";", begin, begin + _NEAR)
+    return semicolon if semicolon >= 0 else None
+
+
+def _is_set_cookie(place: Place) -> bool:
+    return "set" in place.name[:4].lower()
+
+
+def _end_of_line(text: str, place: Place, begin: int, limit: int) -> int:
+    """Return where a header ends: with its line, or the quotes around both."""
+    before = text[place.begin - 1 : place.begin]
+    found = _END_OF_LINE[before if before in ("'", '"') else ""].search(text, begin, limit)
+    return found.start() if found else limit
+
+
+def value_in_pair(text: str, place: Place) -> Span:
+    """Return the second of two, as headers and multidicts have them: ('password', '...')."""
+    opening = place.begin - len(place.quote) - 1
+    before = text[max(opening - 1, 0) : opening + 1]
+    if place.sign == "," and place.quote and place.name.startswith("--"):
+        return closed_value(text, place.end)  # ['--password', '...']
+    if place.sign != "," or not place.quote or not before.rstrip("b").endswith(("(", "[")):
+        return None
+    start = after_space(text, place.end)
+    found = _NUMBER.match(text, start)
+    span = found.span() if found else closed_value(text, start, _end_of_cookie(text, place))
+    if span is None or text[span[0] : span[0] + 1] in ("[", "(", "{"):
+        return span
+    if "ookie" in place.name:
+        return span
+    # Of three and more it is a list of names. One that is so long is a value.
+    behind = text[span[1] : span[1] + 20].lstrip("\\'\"")
+    is_value = span[1] - span[0] > SEEN or behind[:1] in (")", "]", "") or behind.startswith((",)", ", )"))
+    return span if is_value else None
+
+
+def values_of_columns(text: str, place: Place, names: Names, bounds: Bounds) -> Span:
+    """Return the values of columns of a statement in SQL: INSERT INTO users (name, password) VALUES (...)."""
+    low = max(place.begin - _FAR, 0)
+    opening = text.rfind("(", low, place.begin)
+    before = text[max(opening - SEEN, 0) : opening] if opening >= 0 else ""
+    if "into" not in before.lower() or not _INTO.search(before):
+        return None
+    closing = text.find(")", place.begin, place.begin + _FAR)
+    values = _VALUES.match(text, closing + 1) if closing >= 0 else None
+    if values is None:
+        return None
+    columns = [column.strip(_AROUND_COLUMNS) for column in text[opening + 1 : closing].split(",")]
+    secret = [at for at, column in enumerate(columns) if names.key_rule(column) in SECRET_RULES]
+    begin = values.end()
+    if not secret or not (len(text) > begin + _NEAR or _MAY_BE_LITERAL.search(text, begin)):
+        return None
+    found = values_of_row(text, begin, secret[-1] + 1)
+    if found is None or not bounds.may_read(found[-1][1] - opening):
+        return begin, len(text)
+    literal = _LITERAL_SELECTED.match if values[1] else _MAY_BE_LITERAL.search
+    shown = [found[at] for at in secret if literal(text, *found[at])]
+    if not shown:
+        return None
+    is_last = values[1] or not _NEXT_ROW.search(text, found[-1][1], found[-1][1] + _FAR)
+    return shown[0][0], shown[-1][1] if is_last else len(text)
+
+
+def input_of_location(text: str, place: Place) -> Span:
+    """Return what Pydantic's errors() have as the input of a field: 'loc': ('password',), 'input': '...'."""
+    if "loc" not in text[max(place.begin - 80, 0) : place.begin] or not place.quote:
+        return None
+    found = _INPUT.search(text, place.end, place.end + 600)
+    return closed_value(text, found.end()) if found else None
+
+
+def value_in_mapping(text: str, place: Place) -> Span:
+    """Return the value of a pair that is a mapping: {"name": "password", "value": "..."}."""
+    if not place.quote or not _NAMING.search(text[max(place.begin - 60, 0) : place.begin]):
+        return None
+    found = _VALUE.match(text, place.end) if place.sign == "," else None
+    if found is None:
+        return _value_before(text, place, "{")
+    begin = after_space(text, found.end())
+    closed = closed_value(text, begin)
+    if closed is not None:
+        return closed
+    scalar = _SCALAR.match(text, begin)
+    if scalar is None or _is_nothing(scalar[0]) or not _is_secret_scalar(place.name, scalar[0]):
+        return None
+    return scalar.span()
+
+
+def value_of_attribute(text: str, place: Place) -> Span:
+    """Return the value of a field of HTML: <input name="password" value="...">."""
+    before = text[max(place.begin - len(place.quote) - 5, 0) : place.begin - len(place.quote)]
+    if not place.quote or before.lower() != "name=":
+        return None
+    found = _VALUE_ATTRIBUTE.match(text, place.end - 1) if place.sign.isspace() else None
+    return closed_value(text, found.end()) if found else _value_before(text, place, "<")
+
+
+def _value_before(text: str, place: Place, opening: str) -> Span:
+    """Return the value of such a pair where it stands before the name, behind what opens the pair."""
+    for size in (SEEN, _FAR):
+        window = text[max(place.begin - size, 0) : place.begin]
+        begin = max(map(window.rfind, "<>{}")) + 1
+        if begin or len(window) == place.begin:
+            break
+    else:
+        # What opens it is out of sight: a mapping with a long value, or no tag at all.
+        return (place.begin - _FAR, place.begin) if opening == "{" else None
+    window = window[begin:]
+    found = _VALUE_OF_NAME.search(window) if "value" in window.lower() else None
+    span = closed_value(window, found.end()) if found else None
+    if span is None or span[1] >= len(window):
+        return None
+    start = place.begin - len(window)
+    return start + span[0], start + span[1]
+
+
+def value_of_argument(text: str, place: Place) -> Span:
+    """Return the value of an argument of a command line: --password ..."""
+    begin = after_space(text, place.end)
+    closed = closed_value(text, begin) if text[begin : begin + 1] in ("'", '"') else None
+    if closed is not None:
+        return closed
+    found = _TOKEN.match(text, begin)
+    if found is None or found[0].startswith("-"):
+        return None
+    token = found[0].rstrip(",;)]}")
+    end = begin + len(token)
+    if _is_nothing(token) or not (_is_odd(token) or not _is_of_usage(place.name, token)):
+        return None
+    return begin, end if len(token) < SEEN - 8 else end_of_value(text, begin, 0, len(text), is_prose=True)
+
+
+def _is_of_usage(name: str, word: str) -> bool:
+    """Return whether a word after an argument is of a sentence or stands for a value: --password PASSWORD."""
+    if _OF_USAGE.fullmatch(word) or word.rstrip(".:!?'").lower() in _OF_ARGUMENTS:
+        return True
+    if not word.isupper() or not word.replace("_", "").replace("-", "").isalpha():
+        return False
+    plain = word.replace("_", "-").lower()
+    return word in _METAVARS or plain in name.lower() or name.lower().lstrip("-") in plain
+
+
+def value_of_input(text: str, begin: int, start: int, names: Names) -> Span:
+    """Return what Pydantic's message has as the input of a field, whose name is in the line before."""
+    lines = re.split(r"\n|\\{1,8}n", text[max(begin - 600, 0) : begin])
+    if len(lines) < 2:
+        return None
+    name = lines[-2].strip().rpartition(".")[2]
+    if not name or names.key_rule(name[:100]) not in SECRET_RULES:
+        return None
+    end = text.find(", input_type=", start, start + 4000)
+    if end < 0:
+        line = _END_OF_LINE[""].search(text, start)
+        end = max(line.start() if line else len(text), (closed_value(text, start) or (0, 0))[1])
+    return start, end
+
+
+def content_of_element(text: str, place: Place, bounds: Bounds) -> Span:
+    """Return the content of an element of XML; a placeholder for one (<password>) has none."""
+    start = place.end
+    if place.sign != ">":
+        tag = _TAG.match(text, start)
+        if tag is None or tag[1]:
+            return None
+        start = tag.end()
+    qualified = text[
+        max(text.rfind("<", max(place.begin - 60, 0), place.begin), 0) + 1 : place.begin + len(place.name)
+    ]
+    if qualified[0] == "/":
+        return None  # the end of one
+    end = text.find(f"</{qualified}", start, start + _NEAR)
+    if not bounds.may_read((end if end >= 0 else min(start + _NEAR, len(text))) - start):
+        return start, len(text)
+    if end >= 0:
+        return start, end
+    if text.startswith("<![CDATA[", start):
+        end = text.find("]]>", start, start + _NEAR)
+        return start, end if end >= 0 else len(text)
+    following = text.find("<", start, start + _NEAR)
+    if following >= 0 and text.startswith("</", following):
+        return start, following  # cut within its own end, or another's
+    left = len(text) - following
+    is_near = left <= (_LONGEST_ELLIPSIS if len(text) < SHORTEST_CUT else _NEAR)
+    if (following < 0 or is_near) and was_cut(text):
+        return start, len(text)
+    found = _TOKEN.match(text, start)
+    if found is None or not _is_odd(found[0]):
+        return None
+    rest = _UP_TO_A_SPACE.match(text, start)
+    return start, rest.end() if rest else found.end()
+
+
+def value_of_part(text: str, place: Place) -> Span:
+    """Return the value of a field in multipart/form-data (RFC 7578)."""
+    before = text[max(place.begin - len(place.quote) - 5, 0) : place.begin - len(place.quote)]
+    if not place.quote or before.lower() != "name=":
+        return None
+    head = _HEAD_OF_PART.match(text, place.end - (len(place.sign) if place.sign != ";" else 0))
+    if head is None:
+        return None
+    found = _BOUNDARY.search(text, head.end(), head.end() + _NEAR)
+    if found is None:
+        return head.end(), len(text)
+    # The line's end before it, as it is or as Python and JSON show it.
+    value = text[head.end() : found.start()]
+    if found[0][0] == "\n":
+        value = value[:-1] if value.endswith("\r") else value
+    else:
+        value = value.rstrip("\\")
+        value = value[:-1].rstrip("\\") if value.endswith("\\r") else value
+    return head.end(), head.end() + len(value)
+
+
+def _is_strong(name: str) -> bool:
+    return bool(_STRONG.search(name.lower()))
+
+
+def _is_nothing(value: str) -> bool:
+    return bool(_PLACEHOLDER.fullmatch(value)) or value.rstrip(",;)]}").lower() in _NO_VALUE
+
+
+def _is_odd(value: str) -> bool:
+    """Return whether a value is no word of a sentence, nor a short number."""
+    if len(value) < 6 or value.startswith(("(", "[", "{", "<", "%s", "%(", "$")) or _CODE.match(value):
+        return False
+    has_digits = any(map(str.isdigit, value[:200]))
+    if has_digits and any(map(str.isalpha, value[:200])):
+        return True
+    return value[:200].isdigit() or looks_random(value)
