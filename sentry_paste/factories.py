@@ -1,4 +1,4 @@
-"""PasteDeploy's doors to the middleware."""
+"""PasteDeploy factories: filter, filter app and composite."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from sentry_paste.middleware import Application, SentryMiddleware
 from sentry_paste.sdk.failures import log_failure
 from sentry_paste.wsgi.errors import is_error
 
-# How long a crash at start-up may be held up while it is sent: the process is about to end.
+# How long a crash at start-up is delayed while it is sent, in seconds: the process is about to end.
 _FLUSH_SECONDS = 2.0
 
 
 def filter_factory(global_conf: dict[str, str], /, **local_conf: str) -> Callable[[Application], Application]:
     """Return a filter that puts Sentry around an app (``paste.filter_factory``).
 
-    Sentry is running when this returns. Where the options name no place to send to and no client of
-    Sentry's is active, the filter returns the app itself.
+    Sentry is running when this returns. If the options have nowhere to send to and no Sentry client is
+    active, the filter returns the app itself.
 
     Args:
         global_conf: the ini's ``[DEFAULT]``.
@@ -60,8 +60,8 @@ def composite_factory(
 ) -> Application:
     """Start Sentry, load an app, and put Sentry around it (``paste.composite_factory``).
 
-    A pipeline makes its app before its filters; here a crash of the app's factory is reported too, before
-    it is raised again.
+    A pipeline makes its app before its filters. With a composite, a crash of the app's factory is reported,
+    too, and raised again.
 
     Args:
         loader: PasteDeploy's.
@@ -103,4 +103,4 @@ def _report_start_up_crash(error: BaseException, client: Any) -> None:
             scope.capture_event(event, hint=hint)
             client.flush(timeout=_FLUSH_SECONDS)
     except Exception:
-        log_failure("a crash at start-up goes unreported")
+        log_failure("a crash at start-up is not reported")

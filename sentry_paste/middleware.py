@@ -23,9 +23,9 @@ class SentryMiddleware:
 
     Args:
         app: the application (PEP 3333).
-        settings: what an ini says; made of the options where there is none.
-        options: any option of the ini, by name: ``SentryMiddleware(app, dsn="...")``. Text is read as in
-            an ini, other values are taken as they are.
+        settings: from an ini; by default they are made from the options.
+        options: any option of the ini, by name: ``SentryMiddleware(app, dsn="...")``. Text is parsed as in
+            an ini, other values are used as they are.
 
     Raises:
         ConfigError: an option is unknown or has a wrong value.
@@ -43,24 +43,24 @@ class SentryMiddleware:
         self.settings = settings
         self.client = registry.client_for(settings)
         self.filter_state = FilterState(settings, self.client)
-        zope.listen()
+        zope.subscribe()
         sdk.carry_scopes()
 
     def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Any:
-        """Call the application, in a context and in scopes of the request's own.
+        """Call the application, in the request's own context and scopes.
 
         Args:
             environ: of the request.
             start_response: the server's.
 
         Raises:
-            BaseException: whatever the application raises, the very object.
+            BaseException: whatever the application raises, the same object.
         """
         client = self.client or sdk.active_client()
         if client is None:
             return self.app(environ, start_response)
         if sdk.wsgi_middleware_applied.get(False):
-            # A request within a request, as of Swift's proxy: its secrets are the request's too.
+            # A request within a request, as Swift's proxy makes them: its secrets are hidden as well.
             sdk.record_inner_request(environ)
             return self.app(environ, start_response)
         file_wrapper = environ.get("wsgi.file_wrapper")

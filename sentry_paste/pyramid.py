@@ -1,8 +1,9 @@
 """Pyramid without a pipeline: ``pyramid.includes = sentry_paste``.
 
 The options are the app's settings, ``sentry.dsn`` and so on. The whole WSGI app is
-wrapped as the filter wraps it, tweens and their transactions inside; the SDK's own
-integration names routes and reports what exception views answer with a 500.
+wrapped as by the filter, including its tweens and their transactions. The SDK's
+integration adds route names and reports errors that exception views answer with a
+500.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ def includeme(config: Any) -> None:
     """
     from pyramid.events import ApplicationCreated
 
-    # An app's settings are its section and [DEFAULT] together; the prefix tells which are ours.
+    # An app's settings are its section and [DEFAULT] together; the prefix marks those for Sentry.
     given = {key: value for key, value in config.registry.settings.items() if key.startswith(PREFIX)}
     place = {
         key: str(config.registry.settings[key])
@@ -34,12 +35,12 @@ def includeme(config: Any) -> None:
         if key in config.registry.settings
     }
     settings = read_ini({**place, **given}, {})
-    registry.client_for(settings)  # reports what goes wrong before there is an app
+    registry.client_for(settings)  # now, to report errors in making the app
     config.add_subscriber(lambda event: _wrap(event.app, settings), ApplicationCreated)
 
 
 def _wrap(router: Any, settings: Settings) -> None:
-    """Have a router be called through the middleware; it stays the object that the app was made as."""
+    """Route calls of a router through the middleware; the app stays the same object."""
     cls = type(router)
     middleware = SentryMiddleware(
         lambda environ, start_response: cls.__call__(router, environ, start_response), settings

@@ -1,4 +1,4 @@
-"""Help for tests: see what would have been sent.
+"""Help for tests: inspect what would have been sent.
 
 ::
 
@@ -26,7 +26,7 @@ from sentry_paste.client.registry import registry
 
 
 class CapturedEnvelopes(list[Envelope]):
-    """The envelopes that were captured, in order, and what is in them."""
+    """The captured envelopes in order, with access to their contents."""
 
     def payloads(self, *types: str) -> list[Any]:
         """Return the decoded payloads of all items of some types, in order.
@@ -50,7 +50,7 @@ class CapturedEnvelopes(list[Envelope]):
 
     @property
     def sessions(self) -> list[Any]:
-        """Return the counted sessions; the SDK sends them once a minute, and when the block ends."""
+        """Return the session counts; the SDK sends them once a minute and when the block ends."""
         return [
             aggregate for payload in self.payloads("sessions") for aggregate in payload.get("aggregates", [])
         ]
@@ -78,18 +78,18 @@ class MemoryTransport(Transport):
 
 @contextmanager
 def capture_envelopes() -> Iterator[CapturedEnvelopes]:
-    """Catch all that would be sent while the block runs; nothing leaves the process.
+    """Capture all that would be sent while the block runs; nothing leaves the process.
 
-    Apps that are loaded in the block need no DSN in their ini. Clients that are there already, the active
-    one among them, send to the list until the block ends; clients that were made in it are closed then.
-    Use it in one thread at a time.
+    Apps that are loaded in the block need no DSN in their ini. Existing clients, including the active one,
+    send to the list until the block ends; clients that were created in it are closed then. Use it in one
+    thread at a time.
     """
     captured = CapturedEnvelopes()
     transport = MemoryTransport(captured)
     before = list(registry.clients())
     active = sentry_sdk.get_client()
     if active.is_active() and active not in before:
-        before.append(active)  # type: ignore[arg-type]  # not one of ours: only its transport is borrowed
+        before.append(active)  # type: ignore[arg-type]  # not from this package: only its transport is replaced
     transports = [client.transport for client in before]
     registry.transport = transport
     for client in before:

@@ -1,8 +1,12 @@
-"""Envelopes as an app's failures leave them in a spool."""
+"""Write envelopes to a spool, as an app would, and look at what is in it."""
+
+import os
 
 from sentry_sdk.envelope import Envelope, Item, PayloadRef
 
-#: Of a browser on this machine, which WebTest is not: what the inbox answers without its token.
+from sentry_paste.client.registry import registry
+
+#: What WebTest lacks to look like a browser on this machine, which the inbox needs no token from.
 LOOPBACK = {
     "REMOTE_ADDR": "127.0.0.1",
     "SERVER_PROTOCOL": "HTTP/1.1",
@@ -100,7 +104,7 @@ def transaction_event(**more):
 
 
 def feedback_event(event_id=FEEDBACK_ID, **given):
-    """A user's feedback, as https://develop.sentry.dev/sdk/telemetry/feedbacks/ has it."""
+    """A user's feedback, as https://develop.sentry.dev/sdk/telemetry/feedbacks/ describes it."""
     return {
         "event_id": event_id,
         "timestamp": "2026-11-22T07:15:00Z",
@@ -121,23 +125,23 @@ def feedback_event(event_id=FEEDBACK_ID, **given):
     }
 
 
-def keep(spool, event):
+def write_event(spool, event):
     envelope = Envelope(headers={"event_id": event["event_id"]})
     (envelope.add_transaction if event.get("type") == "transaction" else envelope.add_event)(event)
     return spool.write(envelope)
 
 
-def give_feedback(spool, event):
+def write_feedback(spool, event):
     item = Item(PayloadRef(json=event), type="feedback")
     return spool.write(Envelope(headers={"event_id": event["event_id"]}, items=[item]))
 
 
-def keep_item(spool, type_, payload):
+def write_item(spool, type_, payload):
     payload = PayloadRef(bytes=payload) if isinstance(payload, bytes) else PayloadRef(json=payload)
     return spool.write(Envelope(items=[Item(payload, type=type_)]))
 
 
-#: Pages of an inbox whose spool is filled, one of each sort.
+#: One page of each kind in an inbox whose spool is filled.
 PAGES = (
     "/",
     "/?kind=all",
@@ -149,8 +153,8 @@ PAGES = (
 )
 
 
-def fill(spool, text="", long="x" * 300):
-    """Keep an error, feedback of it, a transaction, sessions and a log line: with long or hostile texts."""
+def fill_spool(spool, text="", long="x" * 300):
+    """Write an error, feedback on it, a transaction, sessions and a log line, with long or hostile texts."""
     frames = [frame("charge", True, context_line=f"    {long}", vars={f"v{text}": text or long})]
     values = [
         {"type": "KeyError", "value": text or "'cause'"},
@@ -159,7 +163,7 @@ def fill(spool, text="", long="x" * 300):
     at = {"trace": {"trace_id": TRACE, "span_id": "2" * 16}}
     more = {"tags": {f"t{text}": text or long}, "user": {"id": text or long}}
     crumbs = [{"type": "log", "category": text or long, "message": text or long, "level": text}]
-    keep(
+    write_event(
         spool,
         error_event(
             exception={"values": values},
@@ -174,12 +178,36 @@ def fill(spool, text="", long="x" * 300):
     event["spans"][0].update(
         description=text or f"SELECT {long}", op=text or "db", data={"sql": text or long}
     )
-    keep(spool, event)
+    write_event(spool, event)
     started = "2026-11-22T07:13:00Z"
-    keep_item(
+    write_item(
         spool, "sessions", {"aggregates": [{"started": started, "exited": 8, "errored": 1, "crashed": 1}]}
     )
     given = dict.fromkeys(("name", "contact_email", "message", "source", "url"), text or long)
-    give_feedback(spool, feedback_event(**given))
+    write_feedback(spool, feedback_event(**given))
     line = {"timestamp": 1, "level": text or "info", "body": text or long, "trace_id": TRACE}
-    keep_item(spool, "log", {"items": [line]})
+    write_item(spool, "log", {"items": [line]})
+
+
+def envelope(kind="error", size=1000):
+    """Return an envelope of a kind, with a payload of a size in bytes."""
+    if kind == "error":
+        made = Envelope(headers={"event_id": os.urandom(16).hex()})
+        made.add_event({"event_id": made.headers["event_id"], "message": "x" * size})
+        return made
+    return Envelope(items=[Item(payload=b"x" * size, type=kind)])
+
+
+def close_clients():
+    """Close all clients, as at the end of a process."""
+    registry.reset()
+
+
+def states(spool):
+    """Return the kinds and states of the files in a spool, sorted."""
+    return sorted((file.kind, file.state) for file in spool.files())
+
+
+def warnings_of(caplog):
+    """Return the messages that this package has logged."""
+    return [record.getMessage() for record in caplog.records if record.name == "sentry_paste"]

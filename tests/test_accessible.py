@@ -13,7 +13,7 @@ from sentry_paste.inbox import main
 from sentry_paste.spool import Spool
 
 from browser import CHROMIUM, Browser, Served
-from spooled import ERROR_ID, PAGES, TRACE, error_event, fill, keep
+from spooled import ERROR_ID, PAGES, TRACE, error_event, fill_spool, write_event
 
 pytestmark = [
     pytest.mark.slow,
@@ -81,7 +81,7 @@ def named(nodes, role):
 
 @pytest.mark.parametrize(("width", "dark"), LOOKS)
 def test_inbox_violates_no_rule(browser, axe, address, spool, tmp_path, width, dark):
-    fill(spool)
+    fill_spool(spool)
     browser.look(width=width, dark=dark)
     for path in (*PAGES, *OTHERS):
         browser.open(address + path)
@@ -174,7 +174,7 @@ SMALL = """
 
 
 def test_targets_are_large_enough(browser, address, spool):
-    fill(spool)
+    fill_spool(spool)
     browser.look(width=360)
     for path in PAGES:
         browser.open(address + path)
@@ -182,7 +182,7 @@ def test_targets_are_large_enough(browser, address, spool):
 
 
 def test_targets_are_larger_for_fingers(browser, address, spool):
-    fill(spool)
+    fill_spool(spool)
     browser.look(width=360)
     browser.send("Emulation.setTouchEmulationEnabled", enabled=True)
     browser.send("Emulation.setEmulatedMedia", features=[{"name": "pointer", "value": "coarse"}])
@@ -200,7 +200,7 @@ class TestReader:
     """What a screen reader is told."""
 
     def test_list_has_its_landmarks_and_a_row_is_a_link_by_its_words(self, browser, address, spool):
-        keep(spool, error_event())
+        write_event(spool, error_event())
         browser.look()
         browser.open(address + "/")
         nodes = tree(browser)
@@ -212,14 +212,14 @@ class TestReader:
         assert {"Search", "Transaction"} <= {*named(nodes, "searchbox"), *named(nodes, "combobox")}
 
     def test_news_of_the_list_is_told_and_the_list_is_not(self, browser, address, spool):
-        keep(spool, error_event())
+        write_event(spool, error_event())
         browser.look()
         browser.open(address + "/")
         live = [(role, found["live"]) for role, _, found in tree(browser) if found.get("live")]
         assert live == [("status", "polite")]
 
     def test_error_has_headings_in_order(self, browser, address, spool):
-        keep(spool, error_event())
+        write_event(spool, error_event())
         browser.look()
         browser.open(f"{address}/envelope/{ERROR_ID}")
         headings = [(name, found["level"]) for role, name, found in tree(browser) if role == "heading"]
@@ -227,7 +227,7 @@ class TestReader:
         assert {level for _, level in headings} == {1, 2}
 
     def test_spans_are_a_list_of_links_with_times_and_levels(self, browser, address, spool):
-        fill(spool, long="long")
+        fill_spool(spool, long="long")
         browser.look()
         browser.open(f"{address}/trace/{TRACE}?span={'2' * 16}")
         nodes = tree(browser)
@@ -238,7 +238,7 @@ class TestReader:
             "error OrderError: long at 1.00 s on level 3",
         ]
         assert "3 spans in 2.00 s, as a tree" in named(nodes, "list")
-        assert "The chosen span" in named(nodes, "region")
+        assert "Selected span" in named(nodes, "region")
         assert "Close" in named(nodes, "link")
 
 
@@ -259,7 +259,7 @@ class TestKeyboard:
         raise AssertionError("there is no way out")
 
     def test_tab_leads_through_the_list_from_the_skip_link_to_its_end(self, browser, address, spool):
-        keep(spool, error_event())
+        write_event(spool, error_event())
         browser.look()
         browser.open(address + "/")
         found = self.walk(browser)
@@ -268,13 +268,13 @@ class TestKeyboard:
         assert found[-1] == "A reload"
 
     def test_tab_leads_to_every_span(self, browser, address, spool):
-        fill(spool)
+        fill_spool(spool)
         browser.look()
         browser.open(f"{address}/trace/{TRACE}")
         assert {"A bar-0", "A bar-1", "A bar-2"} <= set(self.walk(browser))
 
     def test_skip_link_leads_to_the_content(self, browser, address, spool):
-        keep(spool, error_event())
+        write_event(spool, error_event())
         browser.look()
         browser.open(address + "/")
         browser.press("Tab", 9)
@@ -282,7 +282,7 @@ class TestKeyboard:
         browser.until("document.activeElement.id === 'main'")
 
     def test_enter_unfolds_variables(self, browser, address, spool):
-        keep(spool, error_event())
+        write_event(spool, error_event())
         browser.look()
         browser.open(f"{address}/envelope/{ERROR_ID}")
         browser.run("document.querySelector('.variables > summary').focus()")
@@ -294,7 +294,7 @@ STILL = {"name": "prefers-reduced-motion", "value": "reduce"}
 
 
 def test_motion_is_only_for_those_who_want_it(browser, address, spool):
-    keep(spool, error_event())
+    write_event(spool, error_event())
     browser.look()
     browser.send("Emulation.setEmulatedMedia", features=[STILL])
     browser.open(address + "/")

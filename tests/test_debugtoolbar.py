@@ -94,7 +94,7 @@ def streamed(request):
 
 
 def many(request):
-    for number in range(recorder.MOST + 5):
+    for number in range(recorder.MAX_RECORDED + 5):
         sentry_sdk.capture_message(f"number {number}")
         with sentry_sdk.start_span(op="many", name=f"span {number}"):
             pass
@@ -212,7 +212,7 @@ class Panel:
             for row in self.part(heading).select("tbody tr")
         ]
 
-    def told(self, heading):
+    def text_under(self, heading):
         return " ".join(self.part(heading).get_text(" ").split())
 
 
@@ -267,12 +267,12 @@ class TestEvents:
     def test_handled_error_says_that_it_was(self, site):
         ((_, what, _),) = site().shown("/handled").rows("Errors")
         assert what.startswith("KeyError : 'handled'")
-        assert "handled, seen by generic" in what
+        assert "handled, captured by generic" in what
 
     def test_message_has_its_level_and_id(self, site, captured):
         panel = site().shown("/message")
         assert panel.rows("Messages") == [["warning", "a message", captured.errors[0]["event_id"]]]
-        assert panel.told("Errors") == "None."
+        assert panel.text_under("Errors") == "None."
         assert "progress-bar-info" in panel.badge["class"]
 
     def test_logged_error_has_its_logger(self, site):
@@ -287,7 +287,11 @@ class TestEvents:
 
     def test_request_without_any_says_so_and_has_no_badge(self, site):
         panel = site().shown("/hello")
-        assert (panel.told("Errors"), panel.told("Messages"), panel.badge) == ("None.", "None.", None)
+        assert (panel.text_under("Errors"), panel.text_under("Messages"), panel.badge) == (
+            "None.",
+            "None.",
+            None,
+        )
 
     def test_what_a_hook_drops_is_there_without_its_text(self, site, captured):
         ((_, what, _),) = (
@@ -314,9 +318,9 @@ class TestEvents:
 
     def test_there_is_an_end_to_what_is_shown(self, site):
         panel = site("traces_sample_rate = 1").shown("/many")
-        assert len(panel.rows("Messages")) == recorder.MOST
-        assert "5 more are not shown" in panel.text
-        assert "5 more spans are not shown" in panel.text
+        assert len(panel.rows("Messages")) == recorder.MAX_RECORDED
+        assert "5 more not shown" in panel.text
+        assert "5 more spans not shown" in panel.text
 
 
 class TestTrace:
@@ -325,10 +329,10 @@ class TestTrace:
             "/spans"
         )
         transaction = captured.transactions[0]
-        told = panel.told("Trace")
-        assert transaction["contexts"]["trace"]["trace_id"] in told
-        assert "/spans route sampled" in told
-        assert "ms, ok" in told
+        text = panel.text_under("Trace")
+        assert transaction["contexts"]["trace"]["trace_id"] in text
+        assert "/spans route sampled" in text
+        assert "ms, ok" in text
         assert [row[:2] for row in panel.rows("Trace")] == [
             ["db", "SELECT 1"],
             ["cache", "inner"],
@@ -337,16 +341,16 @@ class TestTrace:
         assert len(panel.part("Trace").select("svg rect:not(.failed)")) == 3
 
     def test_crash_that_the_toolbar_answers_is_named_by_the_route_of_the_app(self, site, captured):
-        told = site("traces_sample_rate = 1").shown("/crash").told("Trace")
-        assert "crash component sampled" in told
-        assert "debugtoolbar.exception" not in told
+        text = site("traces_sample_rate = 1").shown("/crash").text_under("Trace")
+        assert "crash component sampled" in text
+        assert "debugtoolbar.exception" not in text
         assert captured.transactions[0]["transaction"] == "crash"
         assert [event["transaction"] for event in captured.errors] == ["crash"]
 
     @pytest.mark.skipif(not hasattr(sentry_sdk, "traces"), reason="this SDK streams no spans")
     def test_streamed_spans_of_a_crash_are_named_by_the_route_too(self, site):
-        told = site("traces_sample_rate = 1", "trace_lifecycle = stream").shown("/crash").told("Trace")
-        assert "crash component" in told
+        text = site("traces_sample_rate = 1", "trace_lifecycle = stream").shown("/crash").text_under("Trace")
+        assert "crash component" in text
 
     @pytest.mark.parametrize("line", ["traces_sample_rate = 1", "failed_status_codes = 200"])
     def test_redirect_that_the_toolbar_holds_is_named_by_the_route_too(self, site, captured, line):
@@ -365,45 +369,49 @@ class TestTrace:
         body = found.app.app(environ("/streamed"), lambda *_: None)
         chunks = iter(body)
         next(chunks)
-        told = found.panel().told("Trace")
-        assert "had not been sent when this page was made; as of the response" in told
+        text = found.panel().text_under("Trace")
+        assert "not sent yet when this page was opened; this is its state at the response" in text
         list(chunks)
         body.close()
-        assert "had not been sent" not in found.panel().told("Trace")
+        assert "not sent yet" not in found.panel().text_under("Trace")
 
     def test_transaction_that_is_not_sampled_says_so(self, site, captured):
         panel = site("traces_sample_rate = 0").shown("/spans")
-        assert "not sampled none of it is sent" in panel.told("Trace")
-        assert "spans component" in panel.told("Trace")
+        assert "not sampled not sent" in panel.text_under("Trace")
+        assert "spans component" in panel.text_under("Trace")
         assert panel.rows("Trace") == []
         assert captured.transactions == []
 
     @pytest.mark.parametrize("line", ["", "traces_sample_rate = 1\n    ignore_paths = /spans"])
     def test_request_that_is_not_measured_has_a_trace_and_no_transaction(self, site, line, captured):
-        told = site(line).shown("/spans").told("Trace")
-        assert re.search(r"Trace id [0-9a-f]{32} No transaction", told)
+        text = site(line).shown("/spans").text_under("Trace")
+        assert re.search(r"Trace id [0-9a-f]{32} No transaction", text)
 
     def test_error_has_the_trace_of_the_panel(self, site, captured):
-        told = site().shown("/handled").told("Trace")
-        assert captured.errors[0]["contexts"]["trace"]["trace_id"] in told
+        text = site().shown("/handled").text_under("Trace")
+        assert captured.errors[0]["contexts"]["trace"]["trace_id"] in text
 
     def test_rule_of_the_ini_names_what_is_not_sampled(self, site):
-        told = site("traces_sample_rate = 0", "transaction_names = /sp* a name").shown("/spans").told("Trace")
-        assert "a name custom" in told
+        text = (
+            site("traces_sample_rate = 0", "transaction_names = /sp* a name")
+            .shown("/spans")
+            .text_under("Trace")
+        )
+        assert "a name custom" in text
 
     def test_transaction_that_a_hook_drops_says_so(self, site):
-        told = site("traces_sample_rate = 1", "before_send_transaction = test_debugtoolbar:drop").shown(
+        panel = site("traces_sample_rate = 1", "before_send_transaction = test_debugtoolbar:drop").shown(
             "/spans"
         )
-        assert "dropped by before_send_transaction" in told.told("Trace")
-        assert told.rows("Trace") == []
+        assert "dropped by before_send_transaction" in panel.text_under("Trace")
+        assert panel.rows("Trace") == []
 
     @pytest.mark.skipif(not hasattr(sentry_sdk, "traces"), reason="this SDK streams no spans")
     @pytest.mark.parametrize("rate", [0, 1])
     def test_streamed_spans_are_a_trace_too(self, site, rate):
         panel = site(f"traces_sample_rate = {rate}", "trace_lifecycle = stream").shown("/hello")
-        assert ("not sampled" if rate == 0 else "sampled") in panel.told("Trace")
-        assert "hello" in panel.told("Trace")
+        assert ("not sampled" if rate == 0 else "sampled") in panel.text_under("Trace")
+        assert "hello" in panel.text_under("Trace")
 
 
 @pytest.mark.skipif(
@@ -495,12 +503,12 @@ def test_ini_of_the_page_of_the_docs_shows_the_panel(load, captured):
 class TestMisplaced:
     def test_panel_says_that_there_is_no_filter(self, site):
         text = site(pipeline="app").shown("/hello").text
-        assert "Sentry has not seen this request." in text
+        assert "This request did not go through the Sentry filter." in text
         assert "[filter:sentry]" in text
 
-    def test_panel_says_that_the_filter_is_not_around_the_app(self, site, captured):
+    def test_panel_explains_that_the_filter_does_not_wrap_the_app(self, site, captured):
         sentry_sdk.init("http://key@127.0.0.1:9/1", auto_enabling_integrations=False)
-        assert "the filter is not around this app" in site(pipeline="app").shown("/hello").text
+        assert "the filter does not wrap this app" in site(pipeline="app").shown("/hello").text
 
     def test_module_in_the_includes_of_the_app_stops_the_start(self, load):
         ini = INI.format(filter="", toolbar="", pipeline="app").replace(
@@ -509,7 +517,7 @@ class TestMisplaced:
         with pytest.raises(ConfigurationError, match=r"belongs in debugtoolbar\.includes"):
             load(ini)
 
-    def test_module_without_the_toolbar_says_what_to_install(self):
+    def test_module_without_the_toolbar_names_what_to_install(self):
         script = "import sys; sys.modules['pyramid_debugtoolbar'] = None; import sentry_paste.debugtoolbar"
         ended = subprocess.run(
             [sys.executable, "-c", script], capture_output=True, encoding="utf-8", timeout=60, check=False

@@ -8,12 +8,15 @@ from pathlib import Path
 
 import pytest
 from paste.deploy import loadapp
+from test_architecture import FLOORS
 
 from sentry_paste.config.aliases import ALIASES
 from sentry_paste.config.options import default_text, options
 from sentry_paste.config.sources import VARIABLES
 
-DOCS = Path(__file__).parent.parent / "docs"
+ROOT = Path(__file__).parent.parent
+DOCS = ROOT / "docs"
+RECORDS = sorted((DOCS / "decisions").glob("*.rst"))
 BLOCK = re.compile(r"^\.\. code-block:: ini\n\n((?:   .*\n|\n)+)", re.MULTILINE)
 INIS = [
     (page.name, "".join(line[3:] if line.startswith("   ") else line for line in block.splitlines(True)))
@@ -93,3 +96,29 @@ def test_comparison_says_what_the_pages_say_that_it_names():
         r"errors only, sessions on .*filter ([\d.]+), SDK ([\d.]+)", text["performance"]
     ).groups()
     assert row("Added to a request, errors only") == (f"{float(filtered):.0f} µs", f"{float(sdk):.0f} µs")
+
+
+@pytest.mark.parametrize("page", ["architecture.rst", *(f"decisions/{path.name}" for path in RECORDS)])
+def test_architecture_names_paths_that_exist(page):
+    text = (DOCS / page).read_text(encoding="utf-8")
+    for path in re.findall(r"``((?:[a-z_]+/)+[\w./]*|[a-z_]+\.py)``", text):
+        assert (ROOT / path).exists() or (ROOT / "sentry_paste" / path).exists(), path
+
+
+@pytest.mark.parametrize("picture", ["modules.svg", "request.svg"])
+def test_pictures_name_modules_that_exist(picture):
+    text = (DOCS / "pictures" / picture).read_text(encoding="utf-8")
+    for path in re.findall(r"[\w/]+\.py", text):
+        assert list((ROOT / "sentry_paste").rglob(path)), path
+
+
+def test_picture_of_the_floors_has_every_package():
+    text = (DOCS / "pictures" / "modules.svg").read_text(encoding="utf-8")
+    shown = re.findall(r'<text class="t"[^>]*>(\w+)<', text)
+    assert sorted(shown) == sorted(set().union(*FLOORS) - {"sentry_paste"})
+
+
+def test_each_decision_has_a_number_and_a_date():
+    assert [path.name[:5] for path in RECORDS] == [f"{number:04}-" for number in range(1, len(RECORDS) + 1)]
+    for path in RECORDS:
+        assert re.search(r"^\d{4}-\d\d-\d\d$", path.read_text(encoding="utf-8"), re.MULTILINE)

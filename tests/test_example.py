@@ -12,7 +12,7 @@ from webtest import TestApp
 
 from sentry_paste.example import main, shop
 from sentry_paste.spool import Spool, read_contents
-from sentry_paste.spool.transport import SpoolTransport, Terms
+from sentry_paste.spool.transport import SpoolSettings, SpoolTransport
 
 from spooled import LOOPBACK
 
@@ -33,7 +33,7 @@ def client(spool):
     with sentry_sdk.isolation_scope() as scope:
         client = sentry_sdk.Client(
             dsn="http://key@localhost/1",
-            transport=SpoolTransport(Terms(str(spool.directory))),
+            transport=SpoolTransport(SpoolSettings(str(spool.directory))),
             default_integrations=False,
             traces_sample_rate=1.0,
         )
@@ -137,7 +137,7 @@ def test_logged_logs_a_warning_an_error_and_an_exception(app, caplog):
         if record.name == "sentry_paste.example"
     ]
     assert records == [(logging.WARNING, False), (logging.ERROR, False), (logging.ERROR, True)]
-    assert "two errors in Sentry" in words(response.html.main)
+    assert "Sentry receives two errors" in words(response.html.main)
 
 
 def test_slow_spends_its_time_in_six_nested_spans(app, spool, client):
@@ -171,10 +171,10 @@ def test_index_without_an_inbox_tells_how_to_mount_one():
     assert not html.select(".hero a")
 
 
-def test_index_tells_the_server_that_everything_is_sent_to(app):
+def test_index_names_the_server_that_everything_is_sent_to(app):
     with sentry_sdk.isolation_scope() as scope:
         scope.set_client(sentry_sdk.Client(dsn="http://key@sentry.example/1", default_integrations=False))
-        assert "It is sent to sentry.example." in words(app.get("/").html.main)
+        assert "Events are sent to sentry.example." in words(app.get("/").html.main)
 
 
 @pytest.mark.parametrize("path", ["/nowhere", "/static/no", "/captured/ffff"])

@@ -149,7 +149,7 @@ def test_keys_that_loaders_add_are_ignored():
 
 
 def test_options_may_be_called_like_our_parameters():
-    with pytest.raises(ConfigError, match="global_conf: is no option"):
+    with pytest.raises(ConfigError, match="global_conf: is not an option"):
         filter_factory({}, global_conf="x")
 
 

@@ -1,4 +1,4 @@
-"""The app cannot tell that the filter is there, and neither can the server."""
+"""Neither the app nor the server can detect the filter."""
 
 import io
 import tempfile
@@ -32,7 +32,7 @@ def test_server_sees_the_same(around, name):
 @pytest.mark.parametrize("name", [name for name in apps.APPS if name.startswith("answer_")])
 def test_both_sides_keep_to_pep_3333(around, name, capsys):
     if name == "answer_late":
-        pytest.skip("wsgiref.validate wants start_response before the first chunk is asked for")
+        pytest.skip("wsgiref.validate requires start_response before the first chunk is read")
     # The inner validator checks what the filter does to the app, the outer what it does to the server.
     app = TestApp(validator(around(validator(apps.APPS[name]))), lint=True)
     status = {"answer_exc_info": 500}.get(name)
@@ -151,7 +151,7 @@ def test_body_that_is_no_iterable_raises_as_it_would(around):
 @given(st.randoms(use_true_random=False))
 @settings(max_examples=400, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_app_is_the_same_with_and_without(captured_unchecked, random):
-    """Twenty thousand of them run beside this in .ci/run, as ``python -m transparency``."""
+    """.ci/run also runs twenty thousand of them, as ``python -m transparency``."""
     compare(random)
 
 

@@ -112,7 +112,7 @@ def test_section_of_ravens_is_what_is_after_when_one_line_is_changed(place, capl
     for name in ("include_paths", "exclude_paths", "name", "site", "string_max_length", "auto_log_stacks"):
         assert f"{name} is raven's name for {ALIASES[name].option}" in told
     for name in ("list_max_length", "processors"):
-        assert f"{name} is an option of raven's that has no counterpart" in told
+        assert f"{name} is a raven option that has no counterpart" in told
 
 
 def test_filter_takes_the_level_of_ravens_handler(place, captured):

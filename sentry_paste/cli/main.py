@@ -10,20 +10,20 @@ from collections.abc import Sequence
 
 from sentry_paste.cli.check.report import check
 from sentry_paste.cli.check.text import report_text
-from sentry_paste.cli.send_test import ANSWER_SECONDS, send_test, sent_text
+from sentry_paste.cli.send_test import ANSWER_SECONDS, result_text, send_test
 from sentry_paste.cli.spool.commands import add_command, add_spool
 from sentry_paste.cli.terminal import wants_colour
 from sentry_paste.config.options import sample
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command; return the exit status: 0, 1 where nothing was found, 2 where it cannot be done.
+    """Run a command; return the exit status, which each command's help explains; it is 2 on an error.
 
     Args:
-        arguments: of the command line, those of the process where None.
+        arguments: arguments of the command line; None means those of the process.
     """
     options = _parser().parse_args(arguments)
-    # A terminal that cannot show a character of a crash's message shows its escape.
+    # Show the escape of a character that the terminal cannot encode: messages of crashes may have any.
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
@@ -31,7 +31,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         status: int = options.run(options)
         sys.stdout.flush()
     except BrokenPipeError:
-        # The reader (head, less) has gone: what is left to write goes nowhere, without a complaint at exit.
+        # The reader (head, less) has gone. What is left in the buffer goes to /dev/null, or Python would
+        # complain when it flushes at exit (https://docs.python.org/3/library/signal.html#note-on-sigpipe).
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except (OSError, ValueError) as error:
@@ -42,47 +43,62 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="sentry-paste", description="Sentry around the WSGI applications of an ini file."
+        prog="sentry-paste", description="Sentry for the WSGI applications of an ini file."
     )
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    checking = add_command(
+    check_parser = add_command(
         commands,
         "check",
-        "tell what an ini says of Sentry, without starting its app",
-        "Exit status: 0, 1 where nothing is reported (with --strict, with warnings too), 2 with mistakes.",
+        "check the Sentry set-up of an ini file without starting its app",
+        "Exit status: 0 if all is well, 1 if nothing is reported (with --strict also if there are warnings), "
+        "2 if there are mistakes.",
     )
-    _add_ini(checking)
-    checking.add_argument("--connect", action="store_true", help="connect to the DSN's host; nothing is sent")
-    checking.add_argument("--strict", action="store_true", help="exit with 1 where there are warnings")
-    checking.set_defaults(run=_check)
-    sending = add_command(
+    _add_ini(check_parser)
+    check_parser.add_argument(
+        "--connect", action="store_true", help="connect to the DSN's host; nothing is sent"
+    )
+    check_parser.add_argument("--strict", action="store_true", help="exit with 1 if there are warnings")
+    check_parser.set_defaults(run=_check)
+    test_parser = add_command(
         commands,
         "send-test",
-        "send one error and one transaction, and tell what the server says",
-        "Exit status: 0 if both were accepted, 1 if not, 2 with mistakes in the ini or without a DSN.",
+        "send one error and one transaction, and show what the server answers",
+        "Exit status: 0 if both were accepted, 1 if not, 2 if the ini has mistakes or nowhere to send to.",
     )
-    _add_ini(sending)
-    sending.add_argument(
+    _add_ini(test_parser)
+    test_parser.add_argument(
         "--timeout",
         type=_seconds,
         default=ANSWER_SECONDS,
         metavar="SECONDS",
-        help="how long to wait for each answer (%(default)g)",
+        help="how long to wait for each answer (default: %(default)g)",
     )
-    sending.set_defaults(run=_send_test)
-    printing = add_command(commands, "sample", "print a section with every option in a comment")
-    printing.set_defaults(run=_sample)
-    add_spool(add_command(commands, "spool", "look into a spool directory, and send what is in it"))
+    test_parser.set_defaults(run=_send_test)
+    sample_parser = add_command(commands, "sample", "print a section with every option, commented out")
+    sample_parser.set_defaults(run=_sample)
+    add_spool(add_command(commands, "spool", "list, show, send and remove the files of a spool directory"))
     return parser
 
 
 def _add_ini(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("ini", metavar="INI[#NAME]", help="the file, and the name of the app in it (main)")
     parser.add_argument(
-        "variables", metavar="NAME=VALUE", nargs="*", type=_variable, help="as for pserve: adds to [DEFAULT]"
+        "ini", metavar="INI[#NAME]", help="the ini file, and the name of the app in it (default: main)"
     )
     parser.add_argument(
-        "-v", "--variable", metavar="NAME=VALUE", action="append", default=[], type=_variable, help="likewise"
+        "variables",
+        metavar="NAME=VALUE",
+        nargs="*",
+        type=_variable,
+        help="a variable for [DEFAULT], as for pserve",
+    )
+    parser.add_argument(
+        "-v",
+        "--variable",
+        metavar="NAME=VALUE",
+        action="append",
+        default=[],
+        type=_variable,
+        help="the same as an option",
     )
 
 
@@ -117,9 +133,9 @@ def _check(options: argparse.Namespace) -> int:
 
 
 def _send_test(options: argparse.Namespace) -> int:
-    sent = send_test(*_target(options), seconds=options.timeout)
-    print(sent_text(sent))
-    return 0 if all(outcome.accepted for outcome in sent.outcomes) else 1
+    result = send_test(*_target(options), seconds=options.timeout)
+    print(result_text(result))
+    return 0 if all(outcome.accepted for outcome in result.outcomes) else 1
 
 
 def _sample(_options: argparse.Namespace) -> int:

@@ -1,4 +1,4 @@
-"""What a network says, in words that tell what to do."""
+"""Explain answers of a server and failures of a connection in words that help."""
 
 from __future__ import annotations
 
@@ -20,29 +20,29 @@ from sentry_paste import sdk
 CONNECT_SECONDS = 5.0
 
 _MEANINGS = {
-    400: "the server cannot read what was sent; is it a Sentry server, and not too old a one?",
+    400: "the server cannot read what was sent; is it a Sentry server, and recent enough?",
     401: "the server refuses the key of the DSN",
-    403: "the server refuses the key of the DSN, or the key is not the project's; copy the DSN again",
+    403: "the server refuses the key of the DSN, or the key belongs to another project; copy the DSN again",
     404: "there is no such project, or no Sentry server, at this address",
-    413: "the server finds it too large",
-    429: "the server takes no more for now: a quota or a rate limit is used up",
+    413: "the server refuses it as too large",
+    429: "the server accepts no more for now: a quota or a rate limit is used up",
 }
-_MEANINGS_BY_HUNDREDS = {
+_MEANINGS_BY_CLASS = {
     2: "accepted",
-    3: "the address of the DSN leads elsewhere; write the address that it leads to",
+    3: "the address of the DSN redirects elsewhere; use the address that it redirects to",
     4: "the server refuses it",
-    5: "the server, or a proxy before it, has trouble; try again later",
+    5: "the server, or a proxy in front of it, has a problem; try again later",
 }
 
 
 def status_meaning(status: int) -> str:
-    """Return what Sentry's status means for the sender.
+    """Return what a status from Sentry means for the sender.
 
     Args:
-        status: of HTTP.
+        status: HTTP status code.
     """
-    return _MEANINGS.get(status) or _MEANINGS_BY_HUNDREDS.get(
-        status // 100, "that is no answer of a Sentry server"
+    return _MEANINGS.get(status) or _MEANINGS_BY_CLASS.get(
+        status // 100, "that is not an answer of a Sentry server"
     )
 
 
@@ -50,7 +50,7 @@ def status_text(status: int) -> str:
     """Return a status with its standard phrase.
 
     Args:
-        status: of HTTP.
+        status: HTTP status code.
     """
     try:
         return f"HTTP {status} {HTTPStatus(status).phrase}"
@@ -62,84 +62,85 @@ def explain(error: BaseException, host: str = "") -> str:
     """Return what went wrong with a connection.
 
     Args:
-        error: of a socket, or of a library that has it as its cause.
-        host: what was to be reached.
+        error: error of a socket, or of a library that wraps one.
+        host: name of the other side, for the text.
     """
     host = host or "the host"
     causes = list(_causes(error))
-    for kind, told in (
+    for kind, text in (
         (
             ssl.SSLCertVerificationError,
-            "TLS: the certificate is not trusted: {}; name your authority's file with ca_certs",
+            "TLS: the certificate is not trusted: {}; set ca_certs to the file of your certificate authority",
         ),
         (ssl.SSLError, "TLS: {}; does the server speak https on this port?"),
         (
             socket.gaierror,
             f"DNS: {host} has no address ({{}}); is the DSN's host right, and does DNS work here?",
         ),
-        (ConnectionRefusedError, f"{host} refuses the connection; does a server listen there?"),
-        (ConnectionResetError, f"{host} closed the connection; does a firewall stand between?"),
-        (TimeoutError, f"{host} does not answer in time; does a firewall stand between?"),
-        (socket.timeout, f"{host} does not answer in time; does a firewall stand between?"),
+        (ConnectionRefusedError, f"{host} refuses the connection; is a server listening there?"),
+        (ConnectionResetError, f"{host} closed the connection; is there a firewall in between?"),
+        (TimeoutError, f"{host} does not answer in time; is there a firewall in between?"),
+        # Before Python 3.10 this is not a TimeoutError.
+        (socket.timeout, f"{host} does not answer in time; is there a firewall in between?"),
     ):
         for cause in causes:
             if isinstance(cause, kind):
-                return told.format(_told(cause))
+                return text.format(_message(cause))
     if any("timeout" in type(cause).__name__.lower() for cause in causes):
-        return f"{host} does not answer in time; does a firewall stand between?"
-    return _told(causes[-1]) or type(error).__name__
+        return f"{host} does not answer in time; is there a firewall in between?"
+    return _message(causes[-1]) or type(error).__name__
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    """Yield an error and what it wraps: urllib3 has it in ``reason`` or among ``args``, others as cause."""
+    """Yield an error and those that it wraps: urllib3 has them in ``reason`` or ``args``, others as cause."""
     seen: list[Any] = []
     while isinstance(error, BaseException) and not any(error is other for other in seen):
         seen.append(error)
         yield error
-        held = (getattr(error, "reason", None), error.__cause__, *error.args, error.__context__)
-        error = next((wrapped for wrapped in held if isinstance(wrapped, BaseException)), None)
+        candidates = (getattr(error, "reason", None), error.__cause__, *error.args, error.__context__)
+        error = next((wrapped for wrapped in candidates if isinstance(wrapped, BaseException)), None)
 
 
-def _told(error: BaseException) -> str:
+def _message(error: BaseException) -> str:
     text = getattr(error, "verify_message", "") or getattr(error, "strerror", "") or str(error)
     return " ".join(str(text).split())
 
 
 def answer_text(answer: Any, host: str) -> tuple[bool, str]:
-    """Return whether an answer to an envelope is a yes, and what it says.
+    """Return whether the server has accepted an envelope, and its answer in words.
 
     Args:
-        answer: urllib3's or httpcore's response, or the exception in its place.
-        host: that was asked.
+        answer: response of urllib3 or httpcore, or the exception in its place.
+        host: host that was asked, for the text.
     """
     if isinstance(answer, BaseException):
         return False, f"not sent: {explain(answer, host)}"
     status = int(answer.status)
     headers: Mapping[str, str] = answer.headers
-    told = [f"{status_meaning(status)} ({status_text(status)})"]
+    parts = [f"{status_meaning(status)} ({status_text(status)})"]
     accepted = 200 <= status < 300
     if not accepted:
-        told += [_detail(answer)]
+        parts += [_detail(answer)]
     for name in ("Location", "Retry-After", "X-Sentry-Rate-Limits"):
         if headers.get(name):
-            told.append(f"{name}: {headers[name]}")
-    return accepted, "; ".join(filter(None, told))
+            parts.append(f"{name}: {headers[name]}")
+    return accepted, "; ".join(filter(None, parts))
 
 
 def _detail(answer: Any) -> str:
-    """Return what the server says in the body, as Sentry does: ``{"detail": "...", "causes": [...]}``."""
+    """Return the explanation in the body, where Sentry has ``{"detail": "...", "causes": [...]}``."""
     body = getattr(answer, "data", None) or getattr(answer, "content", None) or b""
     try:
         found = json.loads(body)
         text = " ".join([str(found.get("detail") or ""), *map(str, found.get("causes") or [])])
     except (ValueError, AttributeError, TypeError):
         return ""
-    return f"it says: {text.strip()[:200]}" if text.strip() else ""
+    return f"the server says: {text.strip()[:200]}" if text.strip() else ""
 
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Silence urllib3's warnings of its retries: what they come to is told at the end."""
+    """Silence urllib3's warnings about retries: the outcome is shown at the end."""
     logger = logging.getLogger("urllib3")
     before = logger.level
     logger.setLevel(logging.ERROR)
@@ -149,21 +150,21 @@ def quiet() -> Iterator[None]:
         logger.setLevel(before)
 
 
-def unreachable(dsn: str, options: Mapping[str, Any]) -> str:
-    """Connect to a DSN's host, or to the proxy on the way to it; return what is wrong, or an empty text.
+def connection_fault(dsn: str, options: Mapping[str, Any]) -> str:
+    """Connect to a DSN's host, or to the proxy in between; return what is wrong, empty if it worked.
 
     Nothing is sent but a TLS handshake.
 
     Args:
-        dsn: of a client.
-        options: of a client: its proxies, and the certificates that it trusts.
+        dsn: DSN of a client.
+        options: options of the client: its proxies, and the certificates that it trusts.
     """
     scheme, host, port = sdk.dsn_address(dsn)
     proxy = _proxy(scheme, host, options)
     if proxy:
-        at = urlsplit(proxy if "//" in proxy else f"//{proxy}")
-        name = f"the proxy {at.hostname or ''}:{at.port or 80}"
-        fault = _connect(at.hostname or "", at.port or 80, None, name)
+        url = urlsplit(proxy if "//" in proxy else f"//{proxy}")
+        name = f"the proxy {url.hostname or ''}:{url.port or 80}"
+        fault = _connect(url.hostname or "", url.port or 80, None, name)
     else:
         context = None
         if scheme == "https":
@@ -171,7 +172,7 @@ def unreachable(dsn: str, options: Mapping[str, Any]) -> str:
             try:
                 context = ssl.create_default_context(cafile=trusted or _certifi())
             except OSError as error:
-                return f"ca_certs: {_told(error)}"
+                return f"ca_certs: {_message(error)}"
         fault = _connect(host, port, context, f"{host}:{port}")
     return fault
 
@@ -188,19 +189,19 @@ def _connect(host: str, port: int, context: ssl.SSLContext | None, name: str) ->
 
 
 def _proxy(scheme: str, host: str, options: Mapping[str, Any]) -> str:
-    """Return the proxy that the SDK takes: its options before the environment; an empty option is none."""
+    """Return the proxy that the SDK uses: its options before the environment; an empty option means none."""
     found: str | None = None
-    around = None if proxy_bypass(host) else getproxies()
+    environment = {} if proxy_bypass(host) else getproxies()
     for name in ("https", "http") if scheme == "https" else ("http",):
         given = options.get(f"{name}_proxy")
         if found or given == "":
             continue
-        found = given or (around or {}).get(name)
+        found = given or environment.get(name)
     return found or ""
 
 
 def _certifi() -> str | None:
-    """Return the certificates that the SDK trusts, which requires certifi."""
+    """Return the certificates that the SDK trusts by default: it requires certifi."""
     try:
         import certifi
     except ImportError:  # pragma: no cover

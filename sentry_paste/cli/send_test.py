@@ -1,4 +1,4 @@
-"""Send one error and one transaction, and tell what becomes of them."""
+"""``sentry-paste send-test``: send one error and one transaction, and show the answers."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import sentry_sdk
 
 from sentry_paste import sdk
 from sentry_paste.cli import network
-from sentry_paste.cli.check.advice import sends
+from sentry_paste.cli.check.advice import has_transport
 from sentry_paste.cli.check.report import first_sentry, read_settings
 from sentry_paste.cli.check.static import read_structure
 from sentry_paste.cli.check.structure import IniError
@@ -20,15 +20,15 @@ from sentry_paste.client.registry import registry
 from sentry_paste.config import Settings
 from sentry_paste.spool.files import Spool
 
-#: What tells the test from what an app reports: a tag of its event and of its transaction.
+#: A tag of the test's event and transaction, which distinguishes them from those of the app.
 TEST_TAG = "sentry_paste.test"
 NAME = "sentry-paste send-test"
 
-#: How long an answer may take, seconds.
+#: How long to wait for an answer, seconds.
 ANSWER_SECONDS = 15.0
 
-# Nothing in the ini is to keep the test from being sent, but for the user's own hooks; and nothing but
-# the test is to be sent.
+# Nothing in the ini but the user's own hooks may keep the test from being sent, and nothing but the test
+# may be sent.
 _TEST_OPTIONS: Mapping[str, Any] = {
     "debug": False,
     "enable_tracing": None,
@@ -42,14 +42,14 @@ _TEST_OPTIONS: Mapping[str, Any] = {
     "traces_sampler": None,
 }
 
-# Reasons of the SDK's, https://develop.sentry.dev/sdk/telemetry/client-reports/.
-_LOST = {
+# The SDK's reasons for discarding an event, https://develop.sentry.dev/sdk/telemetry/client-reports/.
+_DISCARDED = {
     "backpressure": "the SDK holds back, because it cannot keep up",
     "before_send": "before_send, or before_send_transaction, drops it",
     "event_processor": "an integration, or ignore_spans, drops it",
     "ignored": "an option tells the SDK to ignore it",
-    "queue_overflow": "the queue is full: transport_queue_size",
-    "ratelimit_backoff": "the server has just asked to be sent nothing for a while",
+    "queue_overflow": "the queue is full (transport_queue_size)",
+    "ratelimit_backoff": "the server has just asked the SDK to send nothing for a while",
     "sample_rate": "sampling drops it",
 }
 
@@ -60,28 +60,28 @@ class SentryPasteTest(Exception):  # noqa: N818 - its name is the title in Sentr
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one item.
+    """The outcome for one item.
 
     Attributes:
-        what: ``error``, ``transaction`` or ``span``.
-        id: of the event, or of the span's trace; empty where there is none.
+        item: ``error``, ``transaction`` or ``span``.
+        id: id of the event, or of the span's trace; empty if there is none.
         accepted: whether it arrived.
         text: what happened, and what that means.
     """
 
-    what: str
+    item: str
     id: str
     accepted: bool
     text: str
 
 
 @dataclass(frozen=True)
-class Sent:
-    """A test.
+class SendTestResult:
+    """The result of a test.
 
     Attributes:
-        destination: where it went, without credentials.
-        outcomes: what became of each item, in order.
+        destination: where it was sent, without credentials.
+        outcomes: the outcome for each item, in order.
     """
 
     destination: str
@@ -93,29 +93,29 @@ def send_test(
     name: str = "main",
     variables: Mapping[str, str] | None = None,
     seconds: float = ANSWER_SECONDS,
-) -> Sent:
-    """Send an error and a transaction with the options of an ini's first filter.
+) -> SendTestResult:
+    """Send an error and a transaction with the options of an ini's outermost filter.
 
     Args:
-        path: of the ini.
-        name: of the app.
-        variables: what the command line adds to ``[DEFAULT]``.
+        path: path of the ini.
+        name: name of the app.
+        variables: variables that the command line adds to ``[DEFAULT]``.
         seconds: how long to wait for each answer.
 
     Raises:
-        IniError: the ini cannot be read, has no filter of ours, or names nowhere to send to.
+        IniError: the ini cannot be read, has no filter of ours, or nowhere to send to.
         ConfigError: the filter's options are wrong.
     """
     settings = read_settings(first_sentry(read_structure(path, name, variables)))
-    if not sends(settings):
+    if not has_transport(settings):
         raise IniError(f"{settings.source}: dsn has no value, and there is no spool_dir: nowhere to send to")
     before = registry.clients()
     with network.quiet():
         try:
             client = registry.client_for(_test_settings(settings))
             if client is None:
-                raise IniError("Sentry does not start; sentry-paste check tells why")
-            return Sent(_destination(settings), tuple(_Sender(client, settings, seconds).send()))
+                raise IniError("Sentry does not start; sentry-paste check shows why")
+            return SendTestResult(_destination(settings), tuple(_Sender(client, settings, seconds).send()))
         finally:
             registry.reset(keep=before)
 
@@ -126,7 +126,7 @@ def _test_settings(settings: Settings) -> Settings:
     return dataclasses.replace(
         settings,
         sdk={**settings.sdk, **known},
-        # With a DSN, the question is what the server says.
+        # With a DSN the test is about the server's answer, which a spool would hide.
         spool_dir=None if has_dsn else settings.spool_dir,
         client_key=(NAME, settings.client_key),
     )
@@ -146,11 +146,11 @@ def _destination(settings: Settings) -> str:
 
 
 class _Sender:
-    """Sends each item, and waits for what becomes of it.
+    """Sends each item, and waits for its outcome.
 
     Args:
-        client: with the options of the test.
-        settings: of the filter.
+        client: client with the options of the test.
+        settings: settings of the filter.
         seconds: how long to wait for each answer.
     """
 
@@ -159,51 +159,51 @@ class _Sender:
         self._settings = settings
         self._seconds = seconds
         self._answers: list[Any] = []
-        self._lost: list[str] = []
-        self._is_watched = sdk.watch_transport(client.transport, self._answers.append, self._lost.append)
+        self._discarded: list[str] = []
+        self._is_watched = sdk.watch_transport(client.transport, self._answers.append, self._discarded.append)
 
     def send(self) -> Iterator[Outcome]:
-        """Send the error, then the transaction, and yield what became of each."""
+        """Send the error, then the transaction, and yield the outcome of each."""
         yield self._outcome("error", _capture_error)
         if sdk.streams_spans(self._client.options):
             yield self._outcome("span", _capture_span)
         else:
             yield self._outcome("transaction", _capture_transaction)
 
-    def _outcome(self, what: str, capture: Callable[[], str | None]) -> Outcome:
+    def _outcome(self, item: str, capture: Callable[[], str | None]) -> Outcome:
         self._answers.clear()
-        self._lost.clear()
+        self._discarded.clear()
         with sentry_sdk.isolation_scope(), sentry_sdk.new_scope() as scope:
             scope.set_client(self._client)
             scope.set_tag(TEST_TAG, "true")
             identity = capture() or ""
             self._client.flush(timeout=self._seconds)
         accepted, text = self._judge(identity)
-        return Outcome(what, identity, accepted, text)
+        return Outcome(item, identity, accepted, text)
 
     def _judge(self, identity: str) -> tuple[bool, str]:
         if self._answers:
             return network.answer_text(self._answers[0], _destination(self._settings).partition(" ")[0])
-        if self._lost:
-            return False, f"not sent: {_LOST.get(self._lost[0], self._lost[0])}"
+        if self._discarded:
+            return False, f"not sent: {_DISCARDED.get(self._discarded[0], self._discarded[0])}"
         if not identity:
             return (
                 False,
                 "not sent: an option tells the SDK to ignore it (ignore_exceptions, ignore_errors ...)",
             )
         if self._is_watched:
-            return False, f"no answer within {self._seconds:g} s; does a firewall stand between?"
+            return False, f"no answer within {self._seconds:g} s; is there a firewall in between?"
         if self._settings.spool_dir and not self._settings.sdk.get("transport"):
-            return _kept(Spool(self._settings.spool_dir), identity)
-        return True, "handed to the transport of the ini, which does not say what becomes of it"
+            return _saved(Spool(self._settings.spool_dir), identity)
+        return True, "passed to the transport of the ini, which does not report the outcome"
 
 
-def _kept(spool: Spool, identity: str) -> tuple[bool, str]:
+def _saved(spool: Spool, identity: str) -> tuple[bool, str]:
     try:
         found = spool.find(identity)
     except OSError:
         found = None
-    return found is not None, f"kept as {found.path}" if found else "not kept: the spool cannot be written"
+    return found is not None, f"saved as {found.path}" if found else "not saved: the spool cannot be written"
 
 
 def _capture_error() -> str | None:
@@ -228,21 +228,21 @@ def _capture_span() -> str | None:
         return str(span.trace_id)
 
 
-def sent_text(sent: Sent) -> str:
-    """Return what became of a test for reading.
+def result_text(result: SendTestResult) -> str:
+    """Return the result of a test as text.
 
     Args:
-        sent: the test.
+        result: the result.
     """
-    return "\n".join(_sent(sent))
+    return "\n".join(_lines(result))
 
 
-def _sent(sent: Sent) -> Iterator[str]:
-    yield f"To {clean(sent.destination)}"
-    for outcome in sent.outcomes:
+def _lines(result: SendTestResult) -> Iterator[str]:
+    yield f"To {clean(result.destination)}"
+    for outcome in result.outcomes:
         yield ""
-        yield f"  {outcome.what} {outcome.id}".rstrip()
+        yield f"  {outcome.item} {outcome.id}".rstrip()
         yield from wrapped(clean(outcome.text), "    ")
-    if all(outcome.accepted for outcome in sent.outcomes):
+    if all(outcome.accepted for outcome in result.outcomes):
         yield ""
-        yield f"The error is called {SentryPasteTest.__name__}, the {sent.outcomes[-1].what} {NAME}."
+        yield f"Look for the error {SentryPasteTest.__name__} and the {result.outcomes[-1].item} {NAME}."

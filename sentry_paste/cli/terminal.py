@@ -1,7 +1,7 @@
-"""Text on a terminal.
+"""Text and progress on a terminal.
 
-A crash's message is foreign text: control characters, which could move a
-terminal's cursor or change its title, are shown as escapes.
+Messages of crashes may come from a client: their control characters, which could
+move the cursor or change the terminal's title, are shown as escapes.
 """
 
 from __future__ import annotations
@@ -19,20 +19,20 @@ _WIDTH = 100
 
 
 def wants_colour(stream: TextIO) -> bool:
-    """Return whether to colour what is written: on a terminal, unless NO_COLOR is set (https://no-color.org).
+    """Return whether to use colours: on a terminal, unless NO_COLOR is set (https://no-color.org).
 
     Args:
-        stream: what it is written to.
+        stream: stream that the text is written to.
     """
     return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 
 def wrapped(text: str, indent: str = "  ") -> list[str]:
-    """Return a text in lines that are not too long; no word is broken.
+    """Wrap text into lines of up to 100 characters, without breaking words.
 
     Args:
-        text: on one line.
-        indent: that each begins with.
+        text: text on one line.
+        indent: indent of each line.
     """
     return textwrap.wrap(
         text,
@@ -45,70 +45,72 @@ def wrapped(text: str, indent: str = "  ") -> list[str]:
 
 
 def clean(text: str) -> str:
-    """Return text without control characters: those are shown as escapes.
+    """Return text with control characters as escapes.
 
     Args:
-        text: of an envelope.
+        text: any text, such as a message from an envelope.
     """
     return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
 
 
+# Progress of sending a spool.
+
 _BAR_WIDTH = 30
-# Seconds from one drawing of the bar to the next, and from one line to the next.
-_DRAW_AGAIN = 0.1
-_TELL_AGAIN = 10.0
+# Seconds between two drawings of the bar on a terminal, and between two lines elsewhere.
+_DRAW_INTERVAL = 0.1
+_LINE_INTERVAL = 10.0
 
 
-class Meter:
-    """Shows progress as it is told of it.
+class ProgressMeter:
+    """Shows progress: as a bar on a terminal, as a line now and then elsewhere.
 
     Args:
-        stream: what it is written to.
-        clock: seconds, which only grow.
+        stream: stream to write to.
+        clock: monotonic clock, in seconds.
     """
 
     def __init__(self, stream: TextIO, clock: Callable[[], float] = time.monotonic) -> None:
         self._stream = stream
         self._clock = clock
         self._is_terminal = stream.isatty() and os.environ.get("TERM") != "dumb"
-        self._begun = clock()
-        self._shown = self._begun if not self._is_terminal else float("-inf")
+        self._started = clock()
+        self._shown = self._started if not self._is_terminal else float("-inf")
         self._width = 0
 
     def __call__(self, progress: Progress) -> None:
-        """Show it, if it is time to.
+        """Show the progress, unless it was shown just now.
 
         Args:
-            progress: as it is now.
+            progress: current progress.
         """
         now = self._clock()
-        if now - self._shown < (_DRAW_AGAIN if self._is_terminal else _TELL_AGAIN):
+        if now - self._shown < (_DRAW_INTERVAL if self._is_terminal else _LINE_INTERVAL):
             return
         self._shown = now
         if self._is_terminal:
-            self._draw(f"{bar(progress)} {progress_text(progress, now - self._begun)}")
+            self._draw(f"{bar(progress)} {progress_text(progress, now - self._started)}")
         else:
-            print(progress_text(progress, now - self._begun), file=self._stream, flush=True)
+            print(progress_text(progress, now - self._started), file=self._stream, flush=True)
 
     def _draw(self, text: str) -> None:
         text = text[: shutil.get_terminal_size().columns - 1]
-        # Blanks, and no escape sequence: what is longer from before is overwritten on any terminal.
+        # Blanks and no escape sequence overwrite the rest of a longer line on any terminal.
         print(f"\r{text.ljust(self._width)}", end="", file=self._stream, flush=True)
         self._width = len(text)
 
     def end(self) -> float:
-        """Clear the bar; return the seconds since the beginning."""
+        """Clear the bar; return the seconds since the start."""
         if self._width:
             print(f"\r{' ' * self._width}\r", end="", file=self._stream, flush=True)
             self._width = 0
-        return self._clock() - self._begun
+        return self._clock() - self._started
 
 
 def bar(progress: Progress) -> str:
-    """Return a bar as long as what is done.
+    """Return a progress bar.
 
     Args:
-        progress: as it is now.
+        progress: current progress.
     """
     done = progress.files - progress.left
     length = _BAR_WIDTH * done // progress.files if progress.files else _BAR_WIDTH
@@ -116,11 +118,11 @@ def bar(progress: Progress) -> str:
 
 
 def progress_text(progress: Progress, seconds: float) -> str:
-    """Return how much is done, how fast it goes, how long the rest takes, and what it waits for.
+    """Return what is done, the rate, the time left, and the reason for a pause.
 
     Args:
-        progress: as it is now.
-        seconds: since the beginning.
+        progress: current progress.
+        seconds: time since the start.
     """
     done = progress.files - progress.left
     parts = [f"{done:,} of {progress.files:,}"]
@@ -130,5 +132,5 @@ def progress_text(progress: Progress, seconds: float) -> str:
     if progress.aside:
         parts.append(f"{sum(progress.aside.values()):,} set aside")
     if progress.waiting >= 1:
-        parts.append(f"waiting {progress.waiting:.0f} s: {clean(progress.trouble)}")
+        parts.append(f"waiting {progress.waiting:.0f} s: {clean(progress.problem)}")
     return "  ".join(parts)

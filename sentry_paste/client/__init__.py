@@ -1,1 +1,1 @@
-"""From settings to clients of the SDK."""
+"""SDK clients: one for each distinct settings, guarded, with what servers log of their errors."""

@@ -1,7 +1,7 @@
-"""Requests whose body was dropped and never closed.
+"""Requests whose body was dropped without being closed.
 
-The garbage collector may come by while this very thread holds a lock of the
-SDK's, which cannot be taken again: to finish a request then would be to hang.
+The garbage collector may run while this thread holds a lock of the SDK. Finishing
+a request then would take that lock again, and hang.
 """
 
 from __future__ import annotations
@@ -11,19 +11,19 @@ from collections import deque
 from typing import Protocol
 
 
-class Finishing(Protocol):
-    """What can be finished."""
+class Finishable(Protocol):
+    """A request that can be finished."""
 
     def finish(self) -> None:
-        """Finish; every call but the first does nothing."""
+        """Finish the request; every call but the first does nothing."""
 
 
-# Appending and popping need no lock, which the collector could meet again.
-_left: deque[Finishing] = deque()
+# A deque, as it appends and pops without a lock: the collector may run in the middle of either.
+_deferred: deque[Finishable] = deque()
 
 
-def finish_or_leave(request: Finishing) -> None:
-    """Finish a request, or leave it for the next one where the thread is inside the SDK.
+def finish_or_defer(request: Finishable) -> None:
+    """Finish a request, or defer that to the next request if this thread is inside the SDK.
 
     Args:
         request: whose body was dropped.
@@ -31,17 +31,17 @@ def finish_or_leave(request: Finishing) -> None:
     frame = sys._getframe()
     while frame is not None:
         if frame.f_globals.get("__name__", "").startswith(("sentry_sdk", "sentry_paste.sdk")):
-            _left.append(request)
+            _deferred.append(request)
             return
         frame = frame.f_back  # type: ignore[assignment]
     request.finish()
 
 
 def finish_abandoned() -> None:
-    """Finish the requests that were left."""
-    while _left:
+    """Finish the requests that were deferred."""
+    while _deferred:
         try:
-            request = _left.popleft()
+            request = _deferred.popleft()
         except IndexError:  # another thread was faster
             return
         request.finish()

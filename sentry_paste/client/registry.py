@@ -1,4 +1,4 @@
-"""From settings to SDK clients: one for each distinct settings in a process."""
+"""SDK clients, one for each distinct settings in a process, and the guards around their hooks."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from sentry_sdk.transport import Transport
 
 from sentry_paste import sdk
 from sentry_paste.client.abandoned import finish_abandoned
-from sentry_paste.client.server_logs import drop_told_twice
+from sentry_paste.client.server_logs import drop_duplicates
 from sentry_paste.config.errors import ConfigError, Problem
 from sentry_paste.config.settings import Settings
 from sentry_paste.redaction import Names, Patterns, Redaction
 from sentry_paste.sdk.failures import LOGGER, log_failure, warn
-from sentry_paste.sdk.forks import renew_when_forked
-from sentry_paste.spool.delivery import DeliveringTransport, delivering
-from sentry_paste.spool.transport import SpoolTransport, Terms
+from sentry_paste.sdk.forks import reset_when_forked
+from sentry_paste.spool.delivery import DeliveringTransport, delivering_class
+from sentry_paste.spool.transport import SpoolSettings, SpoolTransport
 
-# What is decided where the hook does not: what the newer SDKs decide.
+# What is used instead of a hook that fails: the same as in newer SDKs.
 _FALLBACKS: dict[str, Callable[..., Any]] = {
     "before_breadcrumb": lambda crumb, _hint: crumb,
     "before_send_log": lambda item, _hint: item,
@@ -35,12 +35,12 @@ _FALLBACKS: dict[str, Callable[..., Any]] = {
     "traces_sampler": lambda _context: 0.0,
 }
 
-# What these return is queued as it is, and fails when the queue is flushed, with all else that is in it.
+# Their results are queued unchecked. A wrong one fails when the queue is flushed, and all of it is lost.
 _RETURN_ITEMS = frozenset({"before_breadcrumb", "before_send_log", "before_send_metric", "before_send_span"})
 
 
 def with_guards(options: dict[str, Any]) -> dict[str, Any]:
-    """Return SDK options whose hooks do not raise, nor return what cannot be sent.
+    """Return SDK options with hooks that never raise and never return anything that cannot be sent.
 
     Args:
         options: for a client.
@@ -63,40 +63,39 @@ def _guarded(name: str, hook: Callable[..., Any]) -> Callable[..., Any]:
     return functools.update_wrapper(call, hook)
 
 
-# What this logger tells is that capturing fails: to capture that would fail again, and so on.
+# This logger reports that capturing has failed. To capture that would fail again, and so on.
 sdk.ignore_own_logger(LOGGER)
 
-sdk.process_every_event(drop_told_twice)
+sdk.process_every_event(drop_duplicates)
 
 
 class GuardedClient(sentry_sdk.Client):
-    """An SDK client that never raises into whoever captures.
+    """An SDK client that never raises into the code that captures.
 
-    The SDK guards most hooks, but not what they return, nor the transport: a ``before_send`` that returns
-    a wrong thing, or a transport of the user's that raises, would raise in the app's own
-    ``capture_message``.
+    The SDK guards most hooks, but neither their results nor the transport: a ``before_send`` that returns a
+    wrong object, or a user's transport that raises, would raise in the app's own ``capture_message``.
 
     Attributes:
-        tags: of all its events, unless the event or a scope has one of the name.
+        tags: for all its events, unless the event or a scope has a tag with the same name.
         contexts: likewise, by name and key.
-        redaction: what goes before its hooks.
+        redaction: runs before the client's hooks.
     """
 
     tags: Mapping[str, str] = MappingProxyType({})
     contexts: Mapping[str, Mapping[str, Any]] = MappingProxyType({})
     redaction: Redaction
 
-    def begin(self) -> None:
-        """Have what an earlier process has left in the spool sent: with the first request, never at load."""
+    def start_delivery(self) -> None:
+        """Start to send what earlier processes have left in the spool; called with the first request."""
         if isinstance(self.transport, DeliveringTransport):
             self.transport.open()
 
-    def begin_again(self) -> None:
-        """Begin again in a process that was forked: what is queued or counted is its parent's."""
-        sdk.begin_again(self)
+    def reset_after_fork(self) -> None:
+        """Reset the client in a forked process: what is queued or counted belongs to the parent."""
+        sdk.reset_after_fork(self)
 
     def capture_event(self, event: Any, *args: Any, **kwargs: Any) -> str | None:
-        """Capture as the SDK does; what goes wrong costs the event alone."""
+        """Capture as the SDK does; a failure loses only this event."""
         try:
             self._add_tags_and_contexts(event)
             sdk.add_sdk_info(event, self)
@@ -106,7 +105,7 @@ class GuardedClient(sentry_sdk.Client):
             return None
 
     def _add_tags_and_contexts(self, event: Any) -> None:
-        # Before the scopes are applied, which win over what the event has.
+        # Before the scopes are applied, which take precedence over the event.
         if self.tags:
             event["tags"] = {**self.tags, **(event.get("tags") or {})}
         for name, context in self.contexts.items():
@@ -114,24 +113,24 @@ class GuardedClient(sentry_sdk.Client):
             contexts[name] = {**context, **(contexts.get(name) or {})}
 
     def capture_session(self, *args: Any, **kwargs: Any) -> None:
-        """Capture as the SDK does; what goes wrong costs the session alone."""
+        """Capture as the SDK does; a failure loses only this session."""
         try:
             super().capture_session(*args, **kwargs)
         except Exception:
             log_failure("a session is lost")
 
     def flush(self, *args: Any, **kwargs: Any) -> None:
-        """Send what is waiting, as the SDK does; what goes wrong is logged."""
+        """Send all that is queued, as the SDK does; failures are logged."""
         finish_abandoned()
         try:
             super().flush(*args, **kwargs)
         except Exception:
-            log_failure("what was waiting is lost")
+            log_failure("queued data is lost")
             self._flush_transport(*args, **kwargs)
         self._flush_spotlight(*args, **kwargs)
 
     def close(self, *args: Any, **kwargs: Any) -> None:
-        """Send what is waiting and end, as the SDK does, Spotlight's part of it as well."""
+        """Send all that is queued and close, as the SDK does, including Spotlight."""
         super().close(*args, **kwargs)
         if self.spotlight is not None:
             self._flush_spotlight(*args, **kwargs)
@@ -141,24 +140,24 @@ class GuardedClient(sentry_sdk.Client):
         try:
             sdk.flush_spotlight(self, timeout)
         except Exception:
-            log_failure("Spotlight does not get what was waiting")
+            log_failure("data queued for Spotlight is lost")
 
     def _flush_transport(self, timeout: float | None = None, callback: Any = None) -> None:
-        """Flush what the transport has, where one of the parts that are flushed before it has failed."""
+        """Flush the transport after a component that is flushed before it has failed."""
         try:
             if self.transport is not None:
                 self.transport.flush(
                     self.options["shutdown_timeout"] if timeout is None else timeout, callback
                 )
         except Exception:
-            log_failure("what was waiting is lost")
+            log_failure("queued data is lost")
 
 
 class Registry:
-    """The clients of this process, by the settings that they were made of.
+    """The clients of this process, by their settings.
 
     Attributes:
-        transport: for tests: what all clients made from now on send to, None for their own.
+        transport: for tests: the transport of all clients that are made from now on, None for their own.
     """
 
     def __init__(self) -> None:
@@ -167,19 +166,19 @@ class Registry:
         self._lock = threading.Lock()
 
     def client_for(self, settings: Settings) -> GuardedClient | None:
-        """Return the client of these settings, or None where they say of none.
+        """Return the client for settings, None if they have nowhere to send to.
 
-        The first client is installed globally, so that background threads report to it too. The same
-        settings, from another section or read again, get the same client.
+        The first client is installed globally, so that background threads use it, too. The same settings,
+        from another section or read again, get the same client.
 
         Args:
             settings: with or without a DSN.
 
         Raises:
-            ConfigError: the SDK refuses an option.
+            ConfigError: the SDK rejects an option.
         """
         if self.transport is None and not _wants_client(settings):
-            _tell_unused(settings)
+            _warn_of_unused_options(settings)
             return None
         with self._lock:
             found = self._clients.get(settings.client_key)
@@ -192,17 +191,17 @@ class Registry:
             return client
 
     def _install(self, client: GuardedClient) -> None:
-        """Make the first client the global one; see to it that the others lose nothing at exit."""
+        """Make the first client the global one, and close the others at exit."""
         active = sentry_sdk.get_client()
         if not active.is_active():
             sentry_sdk.get_global_scope().set_client(client)
             return
         if active not in self.clients():
             warn(
-                "the app has a Sentry client of its own: what happens in a request is reported by the client "
-                "of the ini, the rest by the app's"
+                "the app has its own Sentry client: the ini's client reports what happens in requests, "
+                "the app's client everything else"
             )
-        # The SDK's atexit integration closes the client that is active then, and no other.
+        # The SDK's atexit integration only closes the client that is active then.
         atexit.register(client.close)
 
     def _make(self, settings: Settings) -> GuardedClient | None:
@@ -210,22 +209,24 @@ class Registry:
         if self.transport is not None:
             options["transport"] = self.transport
         elif settings.spool_dir is not None:
-            options.update(_through_the_spool(settings, options))
-        if sdk.sleep_is_everyones():
-            _let_none_sleep(settings, options)
+            options.update(_spool_options(settings, options))
+        if sdk.sleep_blocks_process():
+            _turn_off_sleeping_threads(settings, options)
         redaction = Redaction(secret_names(settings), Patterns(settings.redact_patterns))
         try:
             with warnings.catch_warnings():
-                # send_default_pii and other options are deprecated for Python code; whoever has an ini
-                # that says what it should has no code to change.
+                # send_default_pii and others are deprecated for Python code; who has an ini has no code to
+                # change.
                 warnings.simplefilter("ignore", DeprecationWarning)
                 client = GuardedClient(**redaction.with_hooks(with_guards(options)))
         except (TypeError, ValueError) as error:
-            raise ConfigError(settings.source, [Problem("sentry-sdk", None, f"refuses: {error}")]) from error
-        except Exception:  # of an integration, or of a library of the SDK's: no mistake of the ini's
+            raise ConfigError(
+                settings.source, [Problem("sentry-sdk", None, f"rejects the options: {error}")]
+            ) from error
+        except Exception:  # from an integration or a library of the SDK: not a mistake in the ini
             warn("Sentry failed to start: nothing is reported", exc_info=True)
             return None
-        renew_when_forked(client)
+        reset_when_forked(client)
         sdk.upload_in_background(client)
         redaction.made(client.options)
         if redaction.is_on:
@@ -237,11 +238,11 @@ class Registry:
         return client
 
     def clients(self) -> list[GuardedClient]:
-        """Return all clients, in the order in which they were made."""
+        """Return all clients, in the order in which they were created."""
         return [client for _, client in self._clients.values() if client is not None]
 
     def reset(self, keep: Collection[Any] = ()) -> None:
-        """Close and forget the clients, for tests: the next settings make the first client again.
+        """Close and forget the clients, for tests.
 
         Args:
             keep: clients that stay.
@@ -262,7 +263,7 @@ registry = Registry()
 
 
 def secret_names(settings: Settings) -> Names:
-    """Return which names are secret by settings.
+    """Return the names that are secret under some settings.
 
     Args:
         settings: of a filter.
@@ -272,9 +273,9 @@ def secret_names(settings: Settings) -> Names:
     )
 
 
-def _through_the_spool(settings: Settings, options: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the option of the SDK's that has envelopes go through the spool."""
-    terms = Terms(
+def _spool_options(settings: Settings, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the SDK option ``transport`` that sends envelopes through the spool."""
+    spool_settings = SpoolSettings(
         str(settings.spool_dir),
         settings.spool_items,
         settings.spool_max_size,
@@ -283,21 +284,21 @@ def _through_the_spool(settings: Settings, options: Mapping[str, Any]) -> dict[s
         settings.spool_fsync,
     )
     if not options.get("dsn"):
-        return {} if "transport" in options else {"transport": SpoolTransport(terms)}
-    transport = delivering(options, terms)
+        return {} if "transport" in options else {"transport": SpoolTransport(spool_settings)}
+    transport = delivering_class(options, spool_settings)
     if transport is None:
-        warn("%s: spool_dir is not used with a transport of this kind", settings.source)
+        warn("%s: spool_dir is ignored: it does not work with this kind of transport", settings.source)
         return {}
     return {"transport": transport}
 
 
-def _let_none_sleep(settings: Settings, options: dict[str, Any]) -> None:
-    """Turn off the threads of the SDK's that would stop the process, unless the ini wants them."""
+def _turn_off_sleeping_threads(settings: Settings, options: dict[str, Any]) -> None:
+    """Turn off the SDK's threads that would block the process, unless the ini turns them on."""
     hanging = ", ".join(sdk.hanging_options(options))
     if hanging:
         warn(
-            "%s: %s: requests will hang: threads are green here and time.sleep is not, by which a thread of "
-            "the SDK's sleeps",
+            "%s: %s: requests will hang: a thread of the SDK calls time.sleep, which is not green here "
+            "although threads are",
             settings.source,
             hanging,
         )
@@ -307,16 +308,17 @@ def _let_none_sleep(settings: Settings, options: dict[str, Any]) -> None:
 
 def _wants_client(settings: Settings) -> bool:
     given: Mapping[str, Any] = settings.sdk
-    # The SDK makes no transport of a class where there is no DSN.
+    # Without a DSN the SDK does not instantiate a transport class.
     transport = given.get("transport") if not isinstance(given.get("transport"), type) else None
     return bool(given.get("dsn") or settings.spool_dir or transport or given.get("spotlight"))
 
 
-def _tell_unused(settings: Settings) -> None:
-    """Tell that options do nothing where the client is one that the app has made."""
+def _warn_of_unused_options(settings: Settings) -> None:
+    """Warn that options have no effect because the client is one that the app has created."""
     if settings.sdk and sentry_sdk.get_client().is_active():
         warn(
-            "%s: no DSN is set, so the client is the active one, which was made without these options: %s",
+            "%s: no DSN is set, so the app's active client is used, which was created without these "
+            "options: %s",
             settings.source,
             ", ".join(sorted(settings.sdk)),
         )

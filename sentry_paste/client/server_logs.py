@@ -1,7 +1,7 @@
-"""What servers log or print of errors that the filter has reported, or that are none.
+"""Drop what servers log or print about errors that the filter has reported, or that are not errors.
 
-Most hand the exception itself to ``logging``, where the SDK knows it again
-(``sdk.remember_error``). These do not.
+Most servers pass the exception itself to ``logging``, where the SDK recognises it
+(``sdk.remember_error``). The servers here do not.
 """
 
 from __future__ import annotations
@@ -12,15 +12,15 @@ from typing import Any
 
 from sentry_paste.wsgi.errors import client_went_away
 
-# granian logs from Rust: the traceback is text in the message.
-_TEXTUAL = ("_granian",)
+# Loggers without exc_info: granian logs from Rust, with the traceback as text in the message.
+_TEXT_LOGGERS = ("_granian",)
 
-# The last lines of the tracebacks of what was reported; a few, for a server's threads.
+# The last lines of the tracebacks of reported errors: a few, as a server has several threads.
 _reported: deque[str] = deque(maxlen=32)
 
 
-def note_reported(error: BaseException) -> None:
-    """Note that an error was reported which the app raised into the server.
+def record_reported(error: BaseException) -> None:
+    """Record that an error that the app raised into the server was reported.
 
     Args:
         error: as it was caught.
@@ -28,16 +28,16 @@ def note_reported(error: BaseException) -> None:
     _reported.append(traceback.format_exception_only(type(error), error)[-1].strip())
 
 
-def drop_told_twice(event: Any, hint: Any) -> Any:
-    """Drop, as an event processor, what a server tells of an error that was reported or is a client's.
+def drop_duplicates(event: Any, hint: Any) -> Any:
+    """Drop, as an event processor, what a server logs of an error that was reported or is the client's.
 
     Args:
         event: of the SDK.
         hint: of the SDK.
     """
-    if str(event.get("logger")).startswith(_TEXTUAL) and _was_reported(event):
+    if str(event.get("logger")).startswith(_TEXT_LOGGERS) and _was_reported(event):
         return None
-    # uWSGI prints what it cannot send by sys.excepthook, where the SDK takes it for the process's end.
+    # uWSGI prints an error in sending by sys.excepthook, which the SDK takes for a crash of the process.
     exc_info = (hint or {}).get("exc_info")
     values = (event.get("exception") or {}).get("values") or [{}]
     is_printed = (values[-1].get("mechanism") or {}).get("type") == "excepthook"
@@ -48,6 +48,6 @@ def _was_reported(event: Any) -> bool:
     text = str((event.get("logentry") or {}).get("message")).rstrip()
     for line in list(_reported):
         if text.endswith(line):
-            _reported.remove(line)  # the next that reads the same is another
+            _reported.remove(line)  # the next identical message is about another error
             return True
     return False

@@ -1,4 +1,4 @@
-"""From the strings of an ini to typed, checked, frozen settings."""
+"""Read the strings of an ini into typed, checked, frozen settings."""
 
 from sentry_paste.config.errors import ConfigError
 from sentry_paste.config.reader import read_ini, read_keywords

@@ -1,7 +1,7 @@
-"""Options of raven and of plone.recipe.zope2instance, under their names there.
+"""The names that options have in raven and in plone.recipe.zope2instance.
 
-Files of theirs work after the ``use`` line alone is changed; each alias is told
-once, with the option to write in its place.
+Their inis work once the ``use`` line is changed. Each old name is logged once, with
+the option to use instead.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ class Alias:
     """An older name.
 
     Attributes:
-        option: the option to write in its place.
-        convert: what its value becomes.
-        writer: who wrote it so.
+        option: the option to use instead.
+        convert: turns the old option's value into the new one's.
+        project: the project that has the name.
     """
 
     option: str
     convert: Callable[[str], str] = str
-    writer: str = "raven"
+    project: str = "raven"
 
 
 ALIASES: Mapping[str, Alias] = {
@@ -35,13 +35,13 @@ ALIASES: Mapping[str, Alias] = {
     "sanitize_keys": Alias("event_scrubber.denylist"),
     "site": Alias("tags.site"),
     "string_max_length": Alias("max_value_length"),
-    "event_level": Alias("integration.logging.event_level", writer="zope2instance"),
-    "ignorelist": Alias("ignore_loggers", writer="zope2instance"),
-    "level": Alias("integration.logging.level", writer="zope2instance"),
+    "event_level": Alias("integration.logging.event_level", project="zope2instance"),
+    "ignorelist": Alias("ignore_loggers", project="zope2instance"),
+    "level": Alias("integration.logging.level", project="zope2instance"),
 }
 
-# Options of raven's Client that have nothing to do here: what they were for is gone, or goes without saying.
-NO_LONGER = frozenset(
+# Options of raven's Client that have no effect here: their purpose is gone, or is always met.
+OBSOLETE = frozenset(
     {
         "context",
         "enable_breadcrumbs",
@@ -64,7 +64,7 @@ def plain_dsn(text: str) -> str:
     """Return a DSN without raven's transport and options: ``requests+https://key@host/1?verify_ssl=0``.
 
     Args:
-        text: the DSN, its variables replaced.
+        text: the DSN, with variables replaced.
     """
     match = _RAVEN_DSN.fullmatch(text)
     return text if match is None else match["dsn"]

@@ -1,4 +1,4 @@
-"""What is wrong with an ini, told all at once."""
+"""Mistakes in an ini, raised all at once."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-# What stands before the last @ of a URL: key and secret of a DSN, user and password of a proxy.
+# Everything before the last @ of a URL: key and secret of a DSN, user and password of a proxy.
 _CREDENTIALS = re.compile(r"(?<=://)[^/\s]*(?=@)")
 
 
@@ -15,10 +15,10 @@ class Problem:
     """One mistake in one option.
 
     Attributes:
-        option: name as it was written.
-        value: text as it was written, None where the name alone is wrong.
+        option: the name as it was written.
+        value: the text as it was written, None if the name itself is wrong.
         reason: what was expected, or what is wrong; a clause without a full stop.
-        line: its line in the file, None where that is not known.
+        line: its line in the file, None if that is not known.
     """
 
     option: str
@@ -34,10 +34,10 @@ class Problem:
 
 
 class ConfigError(ValueError):
-    """Options that cannot be used: every mistake that was found, a line each.
+    """Options that cannot be used: every mistake that was found, one on each line.
 
     Args:
-        source: the file they were read from, with the section where it is known, or what else gave them.
+        source: the file that they were read from, with the section if it is known, or another source.
         problems: at least one.
     """
 
@@ -51,20 +51,20 @@ class ConfigError(ValueError):
 
 
 class NotInstalledError(ValueError):
-    """An option names something of a distribution, or of a package, that is not installed.
+    """An option names something in a distribution or package that is not installed.
 
     Args:
-        told: what is wrong.
-        name: of the distribution or the package.
+        message: what is wrong.
+        name: of the distribution or package.
     """
 
-    def __init__(self, told: str, name: str) -> None:
+    def __init__(self, message: str, name: str) -> None:
         self.name = name
-        super().__init__(told)
+        super().__init__(message)
 
 
 def shown(value: str) -> str:
-    """Return a value as an error or a log may show it: on one line, not too long, no credentials.
+    """Return a value in a form that errors and logs may show: one line, not too long, without credentials.
 
     Args:
         value: text of an option.

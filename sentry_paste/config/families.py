@@ -1,4 +1,4 @@
-"""Options that are written as several keys: ``tags.region``, ``data_collection.cookies.mode``."""
+"""Options that are set by several keys: ``tags.region``, ``data_collection.cookies.mode``."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from sentry_sdk.scrubber import DEFAULT_DENYLIST, EventScrubber
 from sentry_paste.config import kinds, texts
 from sentry_paste.config.kinds import TAG_NAME, Kind
 
-# https://develop.sentry.dev/sdk/foundations/client/data-collection/, by the names that the SDK gives them.
+# https://develop.sentry.dev/sdk/foundations/client/data-collection/, with the names that the SDK gives them.
 _BEHAVIOUR = {"mode": kinds.choice(["off", "denylist", "allowlist"]), "terms": kinds.WORDS}
 DATA_COLLECTION: Mapping[str, Kind] = {
     "user_info": kinds.BOOLEAN,
@@ -36,7 +36,7 @@ EVENT_SCRUBBER: Mapping[str, Kind] = {
     "recursive": kinds.BOOLEAN,
 }
 
-# The kinds of keys below a family's name; None where any key is allowed.
+# The kinds of keys below a family's name; None if any key is allowed.
 _KEYS: Mapping[str, Mapping[str, Kind] | None] = {
     "_experiments": None,
     "contexts": None,
@@ -59,22 +59,24 @@ def family_of(name: str) -> str | None:
 
 
 def parse_member(name: str, text: str) -> Any:
-    """Return the value of one key of a family.
+    """Parse the value of one key of a family.
 
     Args:
-        name: ``tags.region`` say.
+        name: of the option, such as ``tags.region``.
         text: its value.
 
     Raises:
-        ValueError: the key is not one of the family's, or its value is not of the key's kind.
+        ValueError: the family has no such key, or the value is not of the key's kind.
     """
     family, _, key = name.partition(".")
     known = _KEYS[family]
     if known is not None:
         if key not in known:
             nearest = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
-            hint = f"did you mean {family}.{nearest[0]}?" if nearest else f"it has {', '.join(known)}"
-            raise ValueError(f"is no part of {family}; {hint}")
+            hint = (
+                f"did you mean {family}.{nearest[0]}?" if nearest else f"its options are {', '.join(known)}"
+            )
+            raise ValueError(f"is not part of {family}; {hint}")
         kind = known[key]
         try:
             return kind.parse(text)
@@ -96,7 +98,7 @@ def _context(key: str, text: str) -> Any:
     if not dot or not rest:
         raise ValueError("expected contexts.NAME.KEY")
     if name == "trace":
-        raise ValueError("the trace context is the SDK's")
+        raise ValueError("the trace context belongs to the SDK")
     return texts.plain_scalar(text)
 
 
@@ -116,20 +118,20 @@ _FREE: Mapping[str, Callable[[str, str], Any]] = {
 
 
 def assemble(family: str, members: Mapping[str, Any], whole: Any, pii: bool) -> Any:
-    """Return a family's value of its members.
+    """Build the value of a family from its members.
 
     Args:
         family: its name.
         members: values by key below the family's name.
-        whole: what the option of the family's own name says, a mapping, or None.
-        pii: whether personal data may be sent, which decides what the scrubber takes out.
+        whole: the value of the option with the family's own name, a mapping, or None.
+        pii: whether personal data may be sent; the scrubber removes less then.
 
     Raises:
-        ValueError: a part and the whole of it are given.
+        ValueError: the option is set both as a whole and in parts.
     """
     if family == "event_scrubber":
         if whole is not None:
-            raise ValueError("is given as a whole and in parts; give one of them")
+            raise ValueError("is set both as a whole and in parts; use only one of them")
         more: dict[str, Any] = dict(members)
         denylist = [*DEFAULT_DENYLIST, *more.pop("denylist", [])]
         return EventScrubber(denylist=denylist, send_default_pii=pii, **more)
@@ -137,7 +139,7 @@ def assemble(family: str, members: Mapping[str, Any], whole: Any, pii: bool) -> 
         return {**(whole or {}), **members}
     nested: dict[str, Any] = dict(whole or {})
     if family == "data_collection" and whole is None and "user_info" not in members:
-        # The SDK would take it for yes: parts that say nothing of it leave it to send_default_pii.
+        # The SDK's default is True. Parts that do not mention it leave it to send_default_pii.
         nested["user_info"] = pii
     for key, value in members.items():
         *path, last = key.split(".") if family != "contexts" else key.split(".", 1)
@@ -145,6 +147,6 @@ def assemble(family: str, members: Mapping[str, Any], whole: Any, pii: bool) -> 
         for part in path:
             node = node.setdefault(part, {})
             if not isinstance(node, dict):
-                raise ValueError(f"{part} is given as a whole and in parts; give one of them")
+                raise ValueError(f"{part} is set both as a whole and in parts; use only one of them")
         node[last] = value
     return nested

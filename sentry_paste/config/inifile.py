@@ -1,9 +1,9 @@
 """An ini file as it is written: sections, lines, and what PasteDeploy makes of them.
 
-A factory is told neither its section nor its lines, and nothing of what PasteDeploy
-hides from it: a key of ``[DEFAULT]``, of the command line or of ``global_conf``
-removes the key of the same name from every section (``ConfigLoader.get_context``:
-"It's a global option (?), so skip it").
+PasteDeploy passes a factory neither its section nor its line numbers, nor which
+options it has hidden: a key in ``[DEFAULT]``, on the command line or in
+``global_conf`` removes the key of the same name from every section
+(``ConfigLoader.get_context``: "It's a global option (?), so skip it").
 """
 
 from __future__ import annotations
@@ -18,16 +18,15 @@ from urllib.parse import unquote
 _SECTION = re.compile(r"\[(?P<name>[^]]+)\]")
 _OPTION = re.compile(r"(?P<key>[^\s#;\[][^=:]*?)\s*(?P<delimiter>[=:])")
 
+# The example and the inbox have sections with their own options.
+_OTHER_FACTORIES = re.compile(r"[#.](?:example|inbox)(?::main)?\s*$")
 
-# The package's apps have sections with options of their own.
-_OTHERS = re.compile(r"[#.](?:example|inbox)(?::main)?\s*$")
+# A longer chain of ``use`` lines is a circle, in which PasteDeploy itself recurses until it fails.
+_MAX_USES = 10
 
-# A chain of ``use`` lines that is longer is a ring, which PasteDeploy itself does not survive.
-_MOST_USES = 10
-
-# Where a value names a file; so many are looked at.
+# Values that name another ini, and how many of those are read at most.
 _CONFIG = re.compile(r"\bconfig:([^\s#]+)")
-_MOST_FILES = 20
+_MAX_FILES = 20
 
 
 @dataclass(frozen=True)
@@ -35,7 +34,7 @@ class Section:
     """A section of an ini file.
 
     Attributes:
-        name: ``filter:sentry`` say.
+        name: such as ``filter:sentry``.
         values: the values by key, not interpolated.
         lines: line numbers by key, from 1.
         texts: the lines themselves by key.
@@ -48,7 +47,7 @@ class Section:
 
     @property
     def loader(self) -> str:
-        """Return what makes the section's object: the value of ``use``, or of ``paste.filter_factory``."""
+        """Return the loader of the section's object: the value of ``use`` or of ``paste.filter_factory``."""
         return next(
             (
                 value
@@ -64,7 +63,7 @@ class IniFile:
 
     Args:
         path: of the file.
-        sections: by name, ``DEFAULT`` among them.
+        sections: by name, including ``DEFAULT``.
     """
 
     def __init__(self, path: str, sections: Mapping[str, Section]) -> None:
@@ -73,7 +72,7 @@ class IniFile:
 
     @classmethod
     def read(cls, path: str) -> IniFile | None:
-        """Read a file; None where there is no such file, or none that can be understood.
+        """Read a file; return None if there is no such file, or if it cannot be parsed.
 
         Args:
             path: of the file.
@@ -85,7 +84,7 @@ class IniFile:
                 text = file.read()
             parser.read_string(text)
         except (OSError, ValueError, configparser.Error):
-            return None  # a loader that needs no file, or a file that only its loader can read
+            return None  # the loader may need no file, or only the loader can read it
         sections = {name: Section(name, dict(parser.items(name))) for name in parser.sections()}
         section = Section("")
         for number, line in enumerate(text.split("\n"), start=1):
@@ -103,17 +102,17 @@ class IniFile:
         return self.sections.get("DEFAULT", Section("DEFAULT"))
 
     def ours(self) -> list[Section]:
-        """Return the sections that are made by this package, and those that ``use`` one of them."""
+        """Return the sections that this package loads, and those that ``use`` one of them."""
         return [section for section in self.sections.values() if self._is_ours(section)]
 
     def _is_ours(self, section: Section, depth: int = 0) -> bool:
-        if _names_us(section.loader):
-            return _OTHERS.search(section.loader) is None
-        used = self.used_by(section)
-        return used is not None and depth < _MOST_USES and used[0]._is_ours(used[1], depth + 1)
+        if _is_this_package(section.loader):
+            return _OTHER_FACTORIES.search(section.loader) is None
+        used = self.parent_of(section)
+        return used is not None and depth < _MAX_USES and used[0]._is_ours(used[1], depth + 1)
 
-    def used_by(self, section: Section) -> tuple[IniFile, Section] | None:
-        """Return the section, of this file or of another, that a section inherits from by ``use``.
+    def parent_of(self, section: Section) -> tuple[IniFile, Section] | None:
+        """Return the section from which a section inherits by ``use``, in this file or another.
 
         Args:
             section: of this file.
@@ -132,28 +131,28 @@ class IniFile:
                 return self, other
         return None
 
-    def found_in(self, local_conf: Mapping[str, str]) -> tuple[IniFile, Section] | None:
-        """Return the section that a factory was called for, and the file it is in: one that this one names.
+    def find_included(self, local_conf: Mapping[str, str]) -> tuple[IniFile, Section] | None:
+        """Return the section that a factory was called for, and its file: one that this file includes.
 
         Args:
-            local_conf: what reached the factory.
+            local_conf: the options that the factory received.
         """
-        files = [(file, file.section_of(local_conf)) for file in self._named()]
+        files = [(file, file.section_of(local_conf)) for file in self._included()]
         found = [(file, section) for file, section in files if section]
         return found[0] if len(found) == 1 else None
 
-    def _named(self) -> list[IniFile]:
-        """Return the files that this one names by ``config:``, and those that they name."""
+    def _included(self) -> list[IniFile]:
+        """Return the files that this one includes by ``config:``, and those that they include."""
         found: dict[str, IniFile] = {}
         waiting: list[IniFile] = [self]
-        while waiting and len(found) < _MOST_FILES:
+        while waiting and len(found) < _MAX_FILES:
             file = waiting.pop()
             here = os.path.dirname(file.path)
             values = [value for section in file.sections.values() for value in section.values.values()]
             for name in _CONFIG.findall("\n".join(values)):
                 plain = unquote(name.replace("%(here)s", here).replace("%%", "%"))
                 path = os.path.normpath(os.path.join(here, plain))
-                # Any value may look like a file's name, and to open a pipe or a device is to wait for it.
+                # Any value may look like a file name, and opening a pipe or a device would block.
                 is_new = path not in found and path != self.path and os.path.isfile(path)
                 other = IniFile.read(path) if is_new else None
                 if other is not None:
@@ -161,26 +160,26 @@ class IniFile:
                     waiting.append(other)
         return list(found.values())
 
-    def values_of(self, section: Section, depth: int = 0) -> dict[str, str]:
-        """Return a section's values, those among them that it inherits by ``use``.
+    def inherited_values(self, section: Section, depth: int = 0) -> dict[str, str]:
+        """Return a section's values, including those that it inherits by ``use``.
 
         Args:
             section: of this file.
-            depth: how many ``use`` lines led here.
+            depth: how many ``use`` lines have been followed.
         """
-        used = self.used_by(section) if depth < _MOST_USES else None
-        inherited = used[0].values_of(used[1], depth + 1) if used else {}
+        used = self.parent_of(section) if depth < _MAX_USES else None
+        inherited = used[0].inherited_values(used[1], depth + 1) if used else {}
         return {**inherited, **section.values}
 
     def section_of(self, local_conf: Mapping[str, str]) -> Section | None:
-        """Return the section that a factory was called for, None where it cannot be told.
+        """Return the section that a factory was called for, None if it is ambiguous.
 
         Args:
-            local_conf: what reached the factory.
+            local_conf: the options that the factory received.
         """
         ranks: list[tuple[int, int, Section]] = []
         for section in self.ours():
-            values = self.values_of(section)
+            values = self.inherited_values(section)
             if set(local_conf) <= set(values):
                 equal = sum(values[key] == value for key, value in local_conf.items())
                 ranks.append((equal, -len(values), section))
@@ -195,5 +194,5 @@ class IniFile:
         return os.path.basename(self.path)
 
 
-def _names_us(loader: str) -> bool:
+def _is_this_package(loader: str) -> bool:
     return bool(re.search(r"(?:^|:)\s*sentry[_.-]+paste\b", loader, re.IGNORECASE))

@@ -1,4 +1,4 @@
-"""Integrations by name, and their arguments typed by their own signatures."""
+"""Find integrations by name, and parse their arguments by the types in their signatures."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from sentry_paste.config.kinds import Kind
 from sentry_paste.config.options import derive_kind
 from sentry_paste.config.references import Reference, import_name, is_dotted
 
-#: Arguments of one integration by name: text, or what Python code gives.
+#: Arguments of one integration by name: text, or values from Python code.
 Arguments = Mapping[str, Any]
 
 
@@ -25,11 +25,11 @@ def find(name: str) -> type[Any]:
     """Return an integration's class.
 
     Args:
-        name: ``sqlalchemy``, as the SDK's module and the integration are called, or a dotted name.
+        name: of the SDK's module and integration, such as ``sqlalchemy``, or a dotted name.
 
     Raises:
-        NotInstalledError: its library, or the package that a dotted name begins with, is not installed.
-        ValueError: there is none of that name, or it cannot be imported.
+        NotInstalledError: its library, or the package in a dotted name, is not installed.
+        ValueError: there is no integration with that name, or it cannot be imported.
     """
     if is_dotted(name):
         return sdk.integration_class(_imported(name))
@@ -37,32 +37,33 @@ def find(name: str) -> type[Any]:
     if name not in known:
         nearest = difflib.get_close_matches(name, known, n=1)
         raise ValueError(
-            f"{name!r} is no integration of sentry-sdk" + (f"; did you mean {nearest[0]}?" if nearest else "")
+            f"{name!r} is not an integration of sentry-sdk"
+            + (f"; did you mean {nearest[0]}?" if nearest else "")
         )
     try:
         module = import_module(f"sentry_sdk.integrations.{name}")
         return sdk.integration_of_module(module, name)
     except Exception as error:  # DidNotEnable where the library is missing, and what its import raises
-        told = f"{name} cannot be turned on: {error}"
-        missing = _missing(error)
+        message = f"{name} cannot be turned on: {error}"
+        missing = _missing_module(error)
         if missing:
-            raise NotInstalledError(told, missing) from error
-        raise ValueError(told) from error
+            raise NotInstalledError(message, missing) from error
+        raise ValueError(message) from error
 
 
 def _imported(name: str) -> Any:
     try:
         return import_name(name)
     except ValueError as error:
-        missing = _missing(error)
-        # A module of the app's own may miss what it should not.
+        missing = _missing_module(error)
+        # In the app's own module a missing import is a mistake.
         if missing and name.startswith("sentry_sdk.integrations."):
             raise NotInstalledError(str(error), missing) from error
         raise
 
 
-def _missing(error: BaseException | None) -> str:
-    """Return the module whose absence an error comes of, an empty text where it has another cause."""
+def _missing_module(error: BaseException | None) -> str:
+    """Return the missing module that caused an error, an empty string if the cause is another."""
     while error is not None:
         if isinstance(error, ModuleNotFoundError) and error.name:
             return error.name
@@ -78,7 +79,7 @@ def _argument(cls: type[Any], name: str, argument: str, text: Any) -> Any:
                  found.kind is found.KEYWORD_ONLY]  # fmt: skip
         nearest = difflib.get_close_matches(argument, names, n=1)
         hint = f"; did you mean {nearest[0]}?" if nearest else f"; it has {', '.join(names) or 'none'}"
-        raise ValueError(f"is no argument of {name}{hint}")
+        raise ValueError(f"is not an argument of {name}{hint}")
     if not isinstance(text, str):  # given by Python code
         return text
     kind = kind_of(parameter)
@@ -92,7 +93,7 @@ def _argument(cls: type[Any], name: str, argument: str, text: Any) -> Any:
 
 
 def kind_of(parameter: inspect.Parameter) -> Kind:
-    """Return the kind of an integration's argument.
+    """Return the kind of value that an integration's argument takes.
 
     Args:
         parameter: of the integration's ``__init__``.
@@ -111,13 +112,13 @@ def kind_of(parameter: inspect.Parameter) -> Kind:
 
 
 @dataclass(frozen=True)
-class Wrong:
-    """What is wrong with an integration, or with one of its arguments.
+class IntegrationProblem:
+    """A mistake in an integration, or in one of its arguments.
 
     Attributes:
-        option: whose mistake it is; of all that begin with it where it is no whole one.
+        option: the option with the mistake, or the common prefix of several options.
         error: what is wrong.
-        entry: which name of that option, where it lists names.
+        entry: the name in that option, if it lists names.
     """
 
     option: str
@@ -127,17 +128,16 @@ class Wrong:
 
 def build_all(
     names: Sequence[str], arguments: Mapping[str, Arguments], sends_user_info: bool = True
-) -> tuple[list[Any], list[Wrong]]:
-    """Return all integrations that an ini names, and all that is wrong with them.
+) -> tuple[list[Any], list[IntegrationProblem]]:
+    """Build all integrations that an ini names, and return them with all mistakes.
 
     Args:
-        names: of the option ``integrations``.
-        arguments: of ``integration.NAME.ARGUMENT``, by name; a name there turns its integration on too.
-        sends_user_info: whether personal data may be sent. If not, no integration may send what redaction
-            does not see.
+        names: from the option ``integrations``.
+        arguments: from ``integration.NAME.ARGUMENT``, by integration; these turn their integration on, too.
+        sends_user_info: whether personal data may be sent. If not, no integration may bypass redaction.
     """
-    made: list[Any] = []
-    wrong: list[Wrong] = []
+    built: list[Any] = []
+    problems: list[IntegrationProblem] = []
     left = dict(arguments)
     for name in names:
         try:
@@ -145,28 +145,28 @@ def build_all(
                 _refuse_to_bypass_redaction(name, arguments)
             cls = find(name)
         except ValueError as error:
-            wrong.append(Wrong("integrations", error, name))
+            problems.append(IntegrationProblem("integrations", error, name))
             left.pop(_OTLP if _is_otlp(name) else name, None)
             continue
         key = cls.identifier if is_dotted(name) else name
-        made += _build(cls, name, left.pop(key, {}), f"integration.{key}", wrong)
+        built += _build(cls, name, left.pop(key, {}), f"integration.{key}", problems)
     for key, own in left.items():
         try:
             if not sends_user_info:
                 _refuse_to_bypass_redaction(key, arguments)
             cls = find(key)
         except ValueError as error:
-            wrong.append(Wrong(f"integration.{key}", error))
+            problems.append(IntegrationProblem(f"integration.{key}", error))
             continue
-        made += _build(cls, key, own, f"integration.{key}", wrong)
-    return made, wrong
+        built += _build(cls, key, own, f"integration.{key}", problems)
+    return built, problems
 
 
 def may_send_user_info(values: Mapping[str, Any]) -> bool:
-    """Return whether options let personal data be sent, as the SDK reads them once a client is made.
+    """Return whether options allow personal data to be sent, as the SDK will read them.
 
     Args:
-        values: of the SDK's options, as far as they are given.
+        values: the SDK's options that are set.
     """
     collection = values.get("data_collection")
     if isinstance(collection, Mapping):
@@ -182,58 +182,64 @@ def _is_otlp(name: str) -> bool:
 
 
 def _refuse_to_bypass_redaction(name: str, arguments: Mapping[str, Arguments]) -> None:
-    """Refuse the integration whose exporter sends OpenTelemetry's spans, past every hook of the SDK.
+    """Refuse the integration whose exporter sends OpenTelemetry spans and so bypasses all of the SDK's hooks.
 
-    Without its exporter it only links errors to OpenTelemetry's traces.
+    Without its exporter it only links errors to OpenTelemetry traces.
 
     Raises:
-        ValueError: the integration is that one, and its exporter is on.
+        ValueError: it is that integration, and its exporter is on.
     """
     if not _is_otlp(name):
         return
     exporter = arguments.get(_OTLP, {}).get(_EXPORTER, "true")
-    with suppress(ValueError):  # told by itself
+    with suppress(ValueError):  # reported as a mistake of the argument
         if exporter is False or (isinstance(exporter, str) and not kinds.BOOLEAN.parse(exporter)):
             return
     raise ValueError(
-        "sends spans past redaction, and without send_default_pii nothing personal may be sent; "
-        f"expected send_default_pii = true, or integration.{_OTLP}.{_EXPORTER} = false"
+        "sends spans that bypass redaction, which needs send_default_pii; "
+        f"set send_default_pii = true, or integration.{_OTLP}.{_EXPORTER} = false"
     )
 
 
-def _build(cls: type[Any], name: str, arguments: Arguments, option: str, wrong: list[Wrong]) -> list[Any]:
-    """Return an integration, none where something is wrong with it."""
+def _build(
+    cls: type[Any], name: str, arguments: Arguments, option: str, problems: list[IntegrationProblem]
+) -> list[Any]:
+    """Return a list of the integration, an empty one if there is a mistake."""
     values: dict[str, Any] = {}
     for argument, text in arguments.items():
         try:
             values[argument] = _argument(cls, name, argument, text)
         except ValueError as error:
-            wrong.append(Wrong(f"{option}.{argument}", error))
+            problems.append(IntegrationProblem(f"{option}.{argument}", error))
     try:
-        made = cls(**values)
-    except Exception as error:  # ValueError of a wrong style, TypeError, DidNotEnable
-        is_whole = len(values) == len(arguments)
-        # Without an argument that is told above it may only say that it has none.
-        if is_whole or isinstance(error, ValueError):
-            told = ValueError(str(error) or type(error).__name__)
+        integration = cls(**values)
+    except Exception as error:  # a ValueError for a wrong style, TypeError, DidNotEnable
+        is_complete = len(values) == len(arguments)
+        # An argument that was rejected above is missing here; a TypeError may only complain about that.
+        if is_complete or isinstance(error, ValueError):
+            found = ValueError(str(error) or type(error).__name__)
             one = f"{option}.{next(iter(values))}" if len(values) == 1 else option
-            wrong.append(Wrong(one, told) if arguments else Wrong("integrations", told, name))
+            problems.append(
+                IntegrationProblem(one, found)
+                if arguments
+                else IntegrationProblem("integrations", found, name)
+            )
         return []
-    return [made] if len(values) == len(arguments) else []
+    return [integration] if len(values) == len(arguments) else []
 
 
-def disabled(names: Sequence[str]) -> tuple[list[type[Any]], list[Wrong]]:
-    """Return the classes of integrations that are to stay off, and what is wrong with their names.
+def disabled(names: Sequence[str]) -> tuple[list[type[Any]], list[IntegrationProblem]]:
+    """Return the classes of integrations that stay off, and all mistakes in their names.
 
     Args:
-        names: of the option. One whose library is not installed is off anyway.
+        names: from the option. An integration whose library is not installed is off anyway.
     """
     classes: list[type[Any]] = []
-    wrong: list[Wrong] = []
+    problems: list[IntegrationProblem] = []
     for name in names:
         try:
             classes.append(find(name))
         except ValueError as error:
             if name not in sdk.integration_modules():
-                wrong.append(Wrong("disabled_integrations", error, name))
-    return classes, wrong
+                problems.append(IntegrationProblem("disabled_integrations", error, name))
+    return classes, problems

@@ -1,7 +1,7 @@
-"""The kinds of value that an option can have, and how the text of an ini becomes one.
+"""The kinds of value that an option can have, and how each is parsed from the text of an ini.
 
-A kind knows what it expects in words that end up in an error message, and turns
-text into a value or raises ``ValueError``.
+A kind describes what it expects, in words for error messages, and turns text into
+a value or raises ``ValueError``.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ class Kind:
     """A kind of value.
 
     Attributes:
-        name: a word or two for the reference.
-        expected: what is expected, to follow the word "expected".
-        parse: text to value; raises ValueError, with a message where it knows more than ``expected``.
-        is_path: whether relative values are relative to the ini's directory.
+        name: one or two words for the reference.
+        expected: the expected value, to follow the word "expected".
+        parse: turns text into a value; raises ValueError, with a message if it says more than ``expected``.
+        is_path: whether the value is a path, which is relative to the ini's directory.
     """
 
     name: str
@@ -43,11 +43,11 @@ class Option:
     """An option of the filter.
 
     Attributes:
-        name: as it is written in the ini; capital parts are the user's own, as in ``tags.NAME``.
-        kind: what its text is turned into.
-        default: the value where the ini does not say it.
+        name: as it is written in the ini; the user chooses parts in capitals, as in ``tags.NAME``.
+        kind: of its value.
+        default: the value if the ini does not set it.
         help: what it does, in a sentence or two.
-        default_text: the default in words, where the value does not say it.
+        default_text: the default in words, if its value is not clear by itself.
         is_sdk: whether it is an option of ``sentry_sdk.init``.
     """
 
@@ -59,13 +59,13 @@ class Option:
     is_sdk: bool = False
 
 
-# What a tag may be, in Sentry's ingestion: https://develop.sentry.dev/sdk/data-model/event-payloads/
+# Names of tags that Sentry's ingestion accepts: https://develop.sentry.dev/sdk/data-model/event-payloads/
 TAG_NAME = re.compile(r"[A-Za-z0-9_.:-]{1,200}")
 
 
 def _text(text: str) -> str:
     if "\n" in text:
-        raise ValueError  # the next line was indented, and is part of this value
+        raise ValueError  # an indented next line is part of this value
     return text
 
 
@@ -84,7 +84,7 @@ def _count(text: str, least: int = 0) -> int:
 
 
 def _level(text: str) -> int:
-    # Names by hand: logging.getLevelName answers any text with some text.
+    # A table of our own: logging.getLevelName returns a text for any text.
     names = {"DEBUG": 10, "INFO": 20, "WARNING": 30, "WARN": 30, "ERROR": 40, "CRITICAL": 50, "FATAL": 50}
     custom = logging.getLevelName(text.upper())
     if text.upper() in names:
@@ -126,7 +126,7 @@ def _tags(text: str) -> dict[str, str]:
 def _dsn(text: str) -> str:
     fault = sdk.dsn_fault(text)
     if fault:
-        # Not what the SDK quotes of it: that may be a part of the secret.
+        # Without what the SDK quotes in parentheses, which may be part of the secret.
         raise ValueError(f"expected a DSN, https://KEY@HOST/PROJECT ({fault.partition(' (')[0]})")
     return text
 
@@ -168,7 +168,7 @@ def _compiled(text: str) -> re.Pattern[str]:
     try:
         return re.compile(text)
     except (re.error, OverflowError, RecursionError) as error:
-        raise ValueError(f"expected a regular expression, {text!r} is none: {error}") from error
+        raise ValueError(f"expected a regular expression, but {text!r} is invalid: {error}") from error
 
 
 def _span_names(text: str) -> list[str | re.Pattern[str]]:
@@ -179,11 +179,11 @@ def _span_names(text: str) -> list[str | re.Pattern[str]]:
 
 
 def _glob(text: str) -> str:
-    # A glob is matched against the whole path: one that begins otherwise would never match.
+    # A glob is matched against the whole path: one with another beginning would never match.
     if not text.startswith(("/", "*", "?", "[")):
         raise ValueError(f"expected a glob for a path, beginning with / or *, not {text!r}")
     if re.search(r"\s|:$", text):
-        raise ValueError(f"expected a glob without blanks and without a colon at its end, not {text!r}")
+        raise ValueError(f"expected a glob without spaces and without a colon at its end, not {text!r}")
     return text
 
 
@@ -236,7 +236,7 @@ def choice(values: Iterable[str]) -> Kind:
     """Return the kind of an option that takes one of a few words.
 
     Args:
-        values: the words; case and surrounding blanks do not matter in the ini.
+        values: the words; case and surrounding whitespace do not matter in the ini.
     """
     words = {value.lower(): value for value in values}
 
@@ -249,13 +249,13 @@ def choice(values: Iterable[str]) -> Kind:
 
 
 def choices(values: Iterable[str]) -> Kind:
-    """Return the kind of an option that takes some of a few words, in any order.
+    """Return the kind of an option that takes any of a few words, in any order.
 
     Args:
         values: the words, in lower case; case does not matter in the ini.
     """
     known = tuple(values)
-    expected = f"some of {', '.join(known)}, by line, comma or blank"
+    expected = f"any of {', '.join(known)}, separated by newlines, commas or spaces"
 
     def parse(text: str) -> frozenset[str]:
         names = [name.lower() for name in split_names(text)]
@@ -298,19 +298,19 @@ LEVEL_OR_NONE = Kind(
     lambda text: None if text.lower() in ("none", "off") else _level(text),
 )
 TEXT = Kind("text", "some text, on one line", _text)
-WORDS = Kind("list", "a list, by line or by comma", split_words)
-NAMES = Kind("names", "a list of names, by line, comma or blank", split_names)
-METHODS = Kind("names", "HTTP methods, by line, comma or blank", _methods)
+WORDS = Kind("list", "a list, separated by newlines or commas", split_words)
+NAMES = Kind("names", "a list of names, separated by newlines, commas or spaces", split_names)
+METHODS = Kind("names", "HTTP methods, separated by newlines, commas or spaces", _methods)
 PATTERNS = Kind("patterns", "regular expressions, one on each line", _patterns)
 SPAN_NAMES = Kind("span names", "names, or /regular expressions/, one on each line", _span_names)
-GLOBS = Kind("globs", "globs for paths, by line or by comma", _globs)
+GLOBS = Kind("globs", "globs for paths, separated by newlines or commas", _globs)
 GLOB_RATES = Kind(
     "globs with rates", "a glob and a rate from 0 to 1 on each line", lambda text: _glob_table(_rate, text)
 )
 GLOB_NAMES = Kind("globs with names", "a glob and a name on each line", lambda text: _glob_table(str, text))
-MAPPING = Kind("mapping", "lines of name: value", _mapping)
-TAGS = Kind("mapping", "lines of name: value", _tags)
-STATUS_CODES = Kind("status codes", "HTTP status codes and ranges of them, 404, 500-599", _status_codes)
+MAPPING = Kind("mapping", "one name: value on each line", _mapping)
+TAGS = Kind("mapping", "one name: value on each line", _tags)
+STATUS_CODES = Kind("status codes", "HTTP status codes or ranges, such as 404, 500-599", _status_codes)
 PATH = Kind("path", "a path", lambda text: text, is_path=True)
 BOOLEAN_OR_PATH = Kind(
     "boolean or path", "true, false or a path", lambda text: _bool_or(str, text), is_path=True
@@ -319,5 +319,7 @@ DSN = Kind("DSN", "a DSN, https://KEY@HOST/PROJECT", _dsn)
 BOOLEAN_OR_URL = Kind("boolean or URL", "true, false or a URL", lambda text: _bool_or(_url, text))
 PROXY = Kind("proxy", "the URL of a proxy, http://HOST:PORT or socks5://HOST:PORT", _proxy)
 HEADER_NAME = Kind("header name", "the name of an HTTP header", _header_name)
-SOCKET_OPTIONS = Kind("socket options", "lines of level, option and value", _socket_options)
-FUNCTIONS = Kind("functions", "dotted names of functions, by line, comma or blank", _functions)
+SOCKET_OPTIONS = Kind("socket options", "a level, an option and a value on each line", _socket_options)
+FUNCTIONS = Kind(
+    "functions", "dotted names of functions, separated by newlines, commas or spaces", _functions
+)

@@ -1,4 +1,4 @@
-"""What is told of an option that is wrong, in the words of the ini."""
+"""Error messages about options, in terms of the ini."""
 
 from __future__ import annotations
 
@@ -12,71 +12,71 @@ from sentry_paste.config import kinds
 from sentry_paste.config.errors import shown
 from sentry_paste.config.kinds import Option
 from sentry_paste.config.options import options
-from sentry_paste.config.sources import Given
+from sentry_paste.config.sources import RawOption
 
-# Names that say that a value is one: those of a context's or a tag's key.
+# Parts of names whose values are secrets, such as a key of a context or a tag.
 _SECRET = ("password", "passwd", "secret", "token", "api_key", "apikey", "credential")
 
 _SHORTEST = 4
 
-#: What looks like a comment behind a value.
+#: Text after a value that looks like a comment.
 COMMENT = re.compile(r"\s[;#].*")
 
 
-def reason_of(option: Option, text: str, told: str) -> str:
-    """Return what is wrong with a value; where a comment behind it is all that is, that too.
+def explain(option: Option, text: str, message: str) -> str:
+    """Explain what is wrong with a value, and whether a comment after it is the cause.
 
     Args:
         option: whose value it is.
         text: the value.
-        told: what its kind has to say.
+        message: of its kind's error.
     """
-    reason = told if told.startswith("expected") else f"expected {option.kind.expected}"
+    reason = message if message.startswith("expected") else f"expected {option.kind.expected}"
     before = COMMENT.sub("", text)
     if before != text:
         try:
             option.kind.parse(before.strip())
         except ValueError:
             return reason
-        reason += f"; {shown(text[len(before) :])!r} looks like a comment, which belongs on a line of its own"
+        reason += f"; {shown(text[len(before) :])!r} looks like a comment; put it on a separate line"
     return reason
 
 
-def refuse_a_colon(item: Given) -> None:
-    """Refuse an option whose name has a colon in it, for which the parser takes its first part.
+def refuse_colon(item: RawOption) -> None:
+    """Refuse an option whose name contains a colon: for the parser the name ends there.
 
     Args:
-        item: as it was given.
+        item: the option as it was written.
 
     Raises:
-        ValueError: it is one.
+        ValueError: the name contains a colon.
     """
     before, colon, after = item.text.partition(":")
     if colon and "=" not in before and "=" in after:
         name, _, value = item.text.partition("=")
         line = f"{shown(name)} = {shown_value(name.strip().replace(':', '.'), value.strip())}"
-        raise ValueError(f"is no option: the colon ends its name in {line!r}; write dots")
+        raise ValueError(f"is not an option: the colon ends its name in {line!r}; use dots instead")
 
 
-def unknown(item: Given) -> str:
-    """Return that there is no such option, and which one may be meant.
+def unknown_option(item: RawOption) -> str:
+    """Return a message that there is no such option, with the name that was probably meant.
 
     Args:
-        item: as it was given.
+        item: the option as it was written.
     """
     name = item.name
     known = [option for option in options() if option.isidentifier()]
     nearest = difflib.get_close_matches(name.lower(), known, n=1, cutoff=0.7)
     hint = f"; did you mean {nearest[0]}?" if nearest else ""
-    return f"is no option of sentry_paste or of sentry-sdk {sdk.VERSION}{hint}"
+    return f"is not an option of sentry_paste or of sentry-sdk {sdk.VERSION}{hint}"
 
 
 def shown_value(name: str, value: Any) -> str:
-    """Return a value for an error or a report: what may be a secret is not in it.
+    """Return a value for an error or a report, without anything that may be secret.
 
     Args:
         name: of its option.
-        value: as it was given.
+        value: as it was written.
     """
     text = _text(value)
     option = options().get(name)
@@ -90,19 +90,19 @@ def shown_value(name: str, value: Any) -> str:
     return shown(text)
 
 
-def without_secrets(told: str, given: Iterable[Given]) -> str:
-    """Return what other code says of options, without the values that may be secrets.
+def mask_secrets(message: str, given: Iterable[RawOption]) -> str:
+    """Mask the values of options that may be secret, in a message of other code.
 
     Args:
-        told: what it says.
+        message: that may quote the values.
         given: the options.
     """
     for item in given:
         text = _text(item.value)
-        # What is shorter is in too much else.
+        # Shorter values occur in too many other words.
         if len(text) >= _SHORTEST and shown_value(item.name, item.value) != shown(text):
-            told = told.replace(text, "***")
-    return told
+            message = message.replace(text, "***")
+    return message
 
 
 def _text(value: Any) -> str:

@@ -1,8 +1,8 @@
-"""The one table of options: name, kind, default, help.
+"""The table of options: name, kind, default, help.
 
-Everything is made of it: parsing, checks, the commented sample, the reference.
-The SDK's options come from the signature of the installed SDK, so that an option
-of a newer SDK works without a release of ours.
+Parsing, checks, the commented sample and the reference are all generated from it.
+The SDK's options come from the signature of the installed SDK, so that options of
+a newer SDK work without a new release of this package.
 """
 
 from __future__ import annotations
@@ -43,12 +43,12 @@ _SETS = ("AbstractSet", "Set", "FrozenSet", "set", "frozenset")
 
 
 def derive_kind(name: str, annotation: str, default: Any) -> Kind:
-    """Return the kind that a signature implies, ``OBJECT`` where it implies none.
+    """Return the kind that a signature implies, ``OBJECT`` if it implies none.
 
     Args:
-        name: of the option; a float that is called a sample rate is a rate.
-        annotation: source of the annotation, empty where there is none.
-        default: the default, which tells the type where no annotation does.
+        name: of the option; a float whose name ends in ``sample_rate`` is a rate.
+        annotation: source of the annotation, empty if there is none.
+        default: the default, whose type decides if there is no annotation.
     """
     if name.endswith("sample_rate"):
         return kinds.RATE
@@ -56,7 +56,7 @@ def derive_kind(name: str, annotation: str, default: Any) -> Kind:
     if kind is None and default is not None:
         kind = _KINDS_BY_TYPE.get(type(default).__name__)
     if kind is None and not annotation and default is None:
-        # An SDK without annotations: what has no default and is no hook is text, as release and dist are.
+        # An SDK without annotations: options without a default that are not hooks are text (release, dist).
         kind = kinds.TEXT
     return kind or references.OBJECT
 
@@ -101,7 +101,7 @@ def _without_optional(node: ast.expr) -> ast.expr:
 
 _WIDTH = 100
 
-# Lines for options whose name is the user's own to fill in, and for defaults that are no text of an ini.
+# Examples for options with a name that the user chooses.
 _EXAMPLES = {
     "contexts.NAME.KEY": ("contexts.deployment.rack", "12"),
     "integration.NAME.ARGUMENT": ("integration.logging.event_level", "ERROR"),
@@ -115,7 +115,7 @@ _GROUPS = (
 
 
 def sample() -> str:
-    """Return a complete ``[filter:sentry]`` section with every option in a comment.
+    """Return a complete ``[filter:sentry]`` section with every option commented out.
 
     It loads as it is, and with any of its options uncommented.
     """
@@ -124,7 +124,7 @@ def sample() -> str:
 
 def _sample() -> Iterator[str]:
     yield f"# Every option of sentry_paste, with sentry-sdk {sdk.VERSION}. Uncomment what you need: a line"
-    yield "# that begins with # and a blank is a comment, with # alone an option with its default."
+    yield "# that begins with # and a space is a comment, one with # alone is an option with its default."
     yield ""
     yield "[filter:sentry]"
     yield "use = egg:sentry_paste"
@@ -134,17 +134,19 @@ def _sample() -> Iterator[str]:
         for option in options().values():
             if option.is_sdk is is_sdk:
                 yield ""
-                yield from textwrap.wrap(_told(option), _WIDTH, initial_indent="# ", subsequent_indent="# ")
+                yield from textwrap.wrap(
+                    _help_of(option), _WIDTH, initial_indent="# ", subsequent_indent="# "
+                )
                 name, value = _EXAMPLES.get(option.name, (option.name, default_text(option)))
                 yield f"#{name} = {value}".rstrip()
 
 
-def _told(option: Option) -> str:
+def _help_of(option: Option) -> str:
     return f"{option.help} Expects {option.kind.expected}."
 
 
 def default_text(option: Option) -> str:
-    """Return an option's default as the ini would have it, empty where nothing is the default.
+    """Return an option's default as it would be written in an ini, empty if there is no default.
 
     Args:
         option: of the table.
@@ -179,11 +181,11 @@ def _reference() -> Iterator[str]:
         yield "=" * len(title)
         yield ""
         if is_sdk:
-            yield f"As of sentry-sdk {sdk.VERSION}; those of the SDK that is installed are taken."
+            yield f"These are the options of sentry-sdk {sdk.VERSION}. The installed SDK determines them."
             yield ""
         for option in options().values():
             if option.is_sdk is is_sdk:
-                # The names of variables end in an underscore nowhere but in front: that would be a link.
+                # Hyphens for dots and underscores, none at the ends: _experiments is option-experiments.
                 yield f".. _option-{option.name.lower().replace('.', '-').replace('_', '-').strip('-')}:"
                 yield ""
                 yield f"``{option.name}``"

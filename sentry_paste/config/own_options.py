@@ -12,72 +12,75 @@ def _spool_items(text: str) -> frozenset[str]:
     found = {name.lower() for name in texts.split_names(text)}
     unknown = sorted(found - {*_KINDS, "all", "none"})
     if unknown or ("none" in found and len(found) > 1):
-        raise ValueError(f"knows no kind {unknown[0]!r}" if unknown else "none goes with no other")
+        raise ValueError(f"unknown kind {unknown[0]!r}" if unknown else "none excludes all others")
     return frozenset(_KINDS) if "all" in found else frozenset(found - {"none"})
 
 
 def _positive(text: str) -> float:
     number = float(text)
     if not 0 < number < 1e6:
-        raise ValueError("has to be more than 0")
+        raise ValueError("must be more than 0")
     return number
 
 
 #: What ``redact_patterns`` takes, as ``redaction.patterns`` calls it.
 PATTERNS = ("email", "credit_card", "iban", "jwt", "phone")
-SPOOL_ITEMS = kinds.Kind("kinds", f"all, none, or some of: {', '.join(_KINDS)}", _spool_items)
+SPOOL_ITEMS = kinds.Kind("kinds", f"all, none, or any of: {', '.join(_KINDS)}", _spool_items)
 POSITIVE_NUMBER = kinds.Kind("number", "a number, more than 0", _positive)
 
 OWN_OPTIONS = (
     Option(
         "dsn_file",
         kinds.PATH,
-        help="A file that holds the DSN, for secrets that are mounted as files. In place of dsn.",
+        help="A file that contains the DSN, for secrets that are mounted as files. Use it instead of dsn.",
     ),
     Option(
         "integration.NAME.ARGUMENT",
         kinds.TEXT,
-        help="An argument of an integration, typed as its signature says: integration.logging.event_level = "
-        "WARNING. It turns the integration on.",
+        help="An argument for an integration: integration.logging.event_level = WARNING. Its type comes from the "
+        "integration's signature. Setting an argument turns the integration on.",
     ),
     Option(
         "tags",
         kinds.TAGS,
-        help="Tags of all events, lines of name: value, or one of them as tags.NAME. What the app sets wins.",
+        help="Tags for all events, one name: value on each line; tags.NAME sets a single one. Tags that the app "
+        "sets take precedence.",
     ),
-    Option("tags.NAME", kinds.TEXT, help="A tag of all events: tags.region = eu."),
+    Option("tags.NAME", kinds.TEXT, help="A tag for all events: tags.region = eu."),
     Option(
         "contexts.NAME.KEY",
         kinds.TEXT,
-        help="An entry of a context of all events: contexts.deployment.rack = 12. What the app sets wins.",
+        help="A value in a context of all events: contexts.deployment.rack = 12. Values that the app sets take "
+        "precedence.",
     ),
     Option(
         "ignore_exceptions",
         references.EXCEPTIONS,
         default=(),
         default_text="none",
-        help="Exceptions that are not reported, subclasses included: dotted names, names of built-in ones, or "
-        "other class names without a module.",
+        help="Exceptions that are not reported, including their subclasses: dotted names, names of built-in "
+        "exceptions, or other class names without a module.",
     ),
     Option(
         "ignore_loggers",
         kinds.NAMES,
         default=(),
         default_text="none",
-        help="Loggers whose records are neither events nor breadcrumbs; globs are allowed. In the whole process.",
+        help="Loggers whose records become neither events nor breadcrumbs, in the whole process; globs are allowed.",
     ),
     Option(
         "spool_dir",
         kinds.PATH,
-        help="Directory where envelopes are kept as files until Sentry has them, or while no DSN is set; "
-        "relative to the ini.",
+        help="The directory where envelopes are kept as files until Sentry has received them, or while no DSN is "
+        "set; relative to the ini.",
     ),
     Option(
         "spool_items",
         SPOOL_ITEMS,
         default=frozenset({"error", "feedback", "checkin", "session"}),
-        help="Kinds of envelopes that are in the spool before they are sent, of sessions the crashed ones. "
-        "The others are put there where sending fails, where the queue is full and where the process ends.",
+        help="The kinds of envelopes that are written to the spool before they are sent; of sessions, only the "
+        "crashed ones. The others are written when sending fails, when the queue is full and when the process "
+        "ends.",
     ),
     Option(
         "spool_max_size",
@@ -91,41 +94,43 @@ OWN_OPTIONS = (
         duration("days"),
         default=30 * 86400.0,
         default_text="30 days",
-        help="How old a file of the spool may grow before it is dropped.",
+        help="How old a file in the spool may become before it is dropped.",
     ),
     Option(
         "spool_rate",
         POSITIVE_NUMBER,
         default=100.0,
         default_text="100",
-        help="How many envelopes of the spool a process sends in a second, at most.",
+        help="How many envelopes a process sends from the spool in a second, at most.",
     ),
     Option(
         "spool_fsync",
         kinds.BOOLEAN,
         default=False,
-        help="Whether a file of the spool is on the disk itself before the app goes on: for power failures.",
+        help="Whether to wait until a file of the spool is on the disk itself before the app goes on, so that it "
+        "survives a power failure.",
     ),
     Option(
         "http_methods_to_capture",
         kinds.METHODS,
-        # HEAD and OPTIONS are left out as in the SDK's middleware: they are seldom what one measures.
+        # Without HEAD and OPTIONS, as in the SDK's own WSGI middleware.
         default=frozenset({"CONNECT", "DELETE", "GET", "PATCH", "POST", "PUT", "TRACE"}),
-        help="Methods whose requests are transactions; errors are reported whatever the method.",
+        help="Methods whose requests become transactions; errors are reported whatever the method.",
     ),
     Option(
         "ignore_paths",
         kinds.GLOBS,
         default=(),
         default_text="none",
-        help="Paths whose requests are neither transactions nor sessions nor profiles; their errors are reported.",
+        help="Paths whose requests are not measured: they have no transactions, sessions or profiles. Their errors "
+        "are reported.",
     ),
     Option(
         "traces_sample_rates",
         kinds.GLOB_RATES,
         default=(),
         default_text="none",
-        help="Sample rates by path, a glob and a rate on each line; the first that matches holds, else "
+        help="Sample rates by path: a glob and a rate on each line. The first match applies; other paths have "
         "traces_sample_rate.",
     ),
     Option(
@@ -133,89 +138,92 @@ OWN_OPTIONS = (
         kinds.GLOB_NAMES,
         default=(),
         default_text="none",
-        help="Names of transactions by path, a glob and a name on each line; the first that matches holds.",
+        help="Names of transactions by path: a glob and a name on each line. The first match applies.",
     ),
     Option(
         "trusted_proxy_count",
         kinds.COUNT,
         default=0,
-        help="How many proxies of yours stand before the server. Their forwarding headers decide the client's "
-        "address and the URL.",
+        help="How many of your own proxies are in front of the server. Their forwarding headers determine the "
+        "client's address and the URL.",
     ),
     Option(
         "failed_status_codes",
         kinds.STATUS_CODES,
         default=frozenset(),
         default_text="none",
-        help="Statuses that make an event where the request reported no error: 500-599.",
+        help="Response statuses that are reported as an event if the request has reported no error: 500-599.",
     ),
     Option(
         "capture_start_response_errors",
         kinds.BOOLEAN,
         default=True,
-        help="Whether an error that the app hands to start_response as exc_info, with a status of 500 or more, is reported, as handled.",
+        help="Whether to report, as handled, an error that the app passes to start_response as exc_info with a "
+        "status of 500 or more.",
     ),
     Option(
         "max_transaction_duration",
         duration("seconds"),
         default=300.0,
         default_text="5 min",
-        help="How long a streamed response is measured; its transaction ends then, the stream goes on.",
+        help="How long a streamed response is measured. Then its transaction ends; the response goes on.",
     ),
     Option(
         "redact_headers",
         kinds.NAMES,
         default=(),
         default_text="none",
-        help="Headers whose values do not leave without send_default_pii, beside the usual ones: names or globs.",
+        help="Headers whose values are not sent without send_default_pii, in addition to the usual ones: names or "
+        "globs.",
     ),
     Option(
         "keep_headers",
         kinds.NAMES,
         default=(),
         default_text="none",
-        help="Headers whose values may leave although their names sound secret: names or globs.",
+        help="Headers whose values are sent although their names sound secret: names or globs.",
     ),
     Option(
         "redact_params",
         kinds.NAMES,
         default=(),
         default_text="none",
-        help="Query parameters and form fields whose values do not leave without send_default_pii, beside the "
-        "usual ones: names or globs.",
+        help="Query parameters and form fields whose values are not sent without send_default_pii, in addition to "
+        "the usual ones: names or globs.",
     ),
     Option(
         "redact_environ",
         kinds.NAMES,
         default=(),
         default_text="none",
-        help="Keys of the WSGI environ whose values do not leave without send_default_pii, beside the usual "
-        "ones: names or globs.",
+        help="Keys of the WSGI environ whose values are not sent without send_default_pii, in addition to the "
+        "usual ones: names or globs.",
     ),
     Option(
         "redact_patterns",
         kinds.choices(PATTERNS),
         default=frozenset(),
         default_text="none",
-        help="What is replaced by its shape in everything that is sent, with send_default_pii too: "
+        help="What is replaced by its shape in everything that is sent, also with send_default_pii: "
         f"{', '.join(PATTERNS)}.",
     ),
     Option(
         "event_id_header",
         kinds.HEADER_NAME,
-        help="A response header, X-Sentry-ID say, that carries the event's id where a request with an error is "
-        "answered with a status of 400 or more.",
+        help="A response header, such as X-Sentry-ID, that contains the event's id when a request with an error "
+        "is answered with a status of 400 or more.",
     ),
     Option(
         "error_page",
         kinds.BOOLEAN_OR_PATH,
         default=False,
-        help="Whether to answer a crash with a page, or the path of a template for it. Else the server answers.",
+        help="Whether to answer a crash with a page, or the path of a template for it. Otherwise the server "
+        "answers.",
     ),
     Option(
         "user_feedback",
         kinds.BOOLEAN,
         default=False,
-        help="Whether the error page has the user asked what happened, by Sentry's crash-report dialog.",
+        help="Whether the error page asks the user what happened, with Sentry's crash-report dialog.",
     ),
 )

@@ -1,8 +1,8 @@
-"""Kinds of value that are given by the dotted name of something to import.
+"""Kinds of value that are given as the dotted name of something to import.
 
-Parsing checks the spelling only and gives a ``Reference``; the reader resolves it
-when all syntax has been checked, so that no code of the user's runs for an ini
-that is wrong anyway.
+Parsing only checks the spelling and returns a ``Reference``. The reader resolves it
+once all syntax has been checked, so that no user code runs for an ini that is wrong
+anyway.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Reference:
 
     Attributes:
         names: dotted names, ``package.module:attribute`` or ``package.module.attribute``.
-        build: makes the option's value of the imported objects; raises ValueError for wrong ones.
+        build: turns the imported objects into the option's value; raises ValueError for wrong ones.
     """
 
     names: tuple[str, ...]
@@ -39,7 +39,7 @@ class Reference:
         """Import the names and return the option's value.
 
         Raises:
-            ValueError: a name does not import, or names something of the wrong kind.
+            ValueError: a name cannot be imported, or the object is of the wrong kind.
         """
         return self.build([import_name(name) for name in self.names])
 
@@ -52,15 +52,15 @@ def import_name(name: str) -> Any:
 
     Raises:
         NotInstalledError: there is no such package.
-        ValueError: the name is misspelt, or importing it fails; says which part.
+        ValueError: the name is malformed, or importing it fails; the message says which part.
     """
     if not _DOTTED_NAME.fullmatch(name):
-        raise ValueError(f"{name!r} is no dotted name such as package.module:attribute")
+        raise ValueError(f"{name!r} is not a dotted name such as package.module:attribute")
     module_name, _, path = name.partition(":")
     if not path:
         module_name, _, path = name.rpartition(".")
     if not module_name:
-        raise ValueError(f"{name!r} names no module: write package.module:attribute")
+        raise ValueError(f"{name!r} does not name a module: write package.module:attribute")
     try:
         found = import_module(module_name)
         for part in path.split("."):
@@ -69,26 +69,26 @@ def import_name(name: str) -> Any:
         if error.__traceback__ is not None and error.__traceback__.tb_next is None:
             raise ValueError(f"{module_name} has no {path}") from error
         raise ValueError(f"cannot import {module_name}: {type(error).__name__}: {error}") from error
-    except (Exception, SystemExit) as error:  # a module of the user's can raise anything
-        told = f"cannot import {module_name}: {type(error).__name__}: {error}"
+    except (Exception, SystemExit) as error:  # a user's module can raise anything
+        message = f"cannot import {module_name}: {type(error).__name__}: {error}"
         package = module_name.partition(".")[0]
         if isinstance(error, ModuleNotFoundError) and error.name == package:
-            raise NotInstalledError(told, package) from error
-        raise ValueError(told) from error
+            raise NotInstalledError(message, package) from error
+        raise ValueError(message) from error
     return found
 
 
 def is_dotted(name: str) -> bool:
-    """Return whether a name names an attribute of a module.
+    """Return whether a name refers to an attribute of a module.
 
     Args:
-        name: as the ini has it.
+        name: as it is written in the ini.
     """
     return bool(_DOTTED_NAME.fullmatch(name)) and bool({".", ":"} & set(name))
 
 
 def one_object(objects: list[Any]) -> Any:
-    """Return the object; where the name is a class's, an instance of it.
+    """Return the object, or an instance of it if it is a class.
 
     Args:
         objects: one object.
@@ -101,7 +101,7 @@ def one_object(objects: list[Any]) -> Any:
         return found
     try:
         return found()
-    except Exception as error:  # a class of the user's can raise anything
+    except Exception as error:  # a user's class can raise anything
         raise ValueError(f"{found.__name__}() failed: {error}") from error
 
 
@@ -115,7 +115,7 @@ def _one_callable(objects: list[Any]) -> Any:
 def _one_transport(objects: list[Any]) -> Any:
     (found,) = objects
     if not sdk.is_transport(found):
-        raise ValueError("is neither a sentry_sdk.transport.Transport, nor a subclass of it, nor a function")
+        raise ValueError("expected a sentry_sdk.transport.Transport, a subclass of it, or a function")
     return found
 
 
@@ -129,7 +129,7 @@ def _reference(build: Callable[[list[Any]], Any]) -> Callable[[str], Reference]:
 
 
 def _exceptions(text: str) -> Reference:
-    """Return exceptions by dotted name or built-in name; other names are matched as the SDK matches text."""
+    """Return exceptions by dotted or built-in name; other names stay text, which the SDK matches."""
     names = split_names(text)
     dotted = tuple(name for name in names if is_dotted(name))
     plain = [name for name in names if name not in dotted]
@@ -139,7 +139,7 @@ def _exceptions(text: str) -> Reference:
     def build(objects: list[Any]) -> list[Any]:
         for found in objects:
             if not (isinstance(found, type) and issubclass(found, BaseException)):
-                raise ValueError(f"{getattr(found, '__name__', found)!r} is no exception class")
+                raise ValueError(f"{getattr(found, '__name__', found)!r} is not an exception class")
         return [*objects, *(getattr(builtins, name, name) for name in plain)]
 
     return Reference(dotted, build)
@@ -155,13 +155,15 @@ def _one_dict(objects: list[Any]) -> Any:
 def _one_scrubber(objects: list[Any]) -> Any:
     found = one_object(objects)
     if not callable(getattr(found, "scrub_event", None)):
-        raise ValueError("is no scrubber: it has no scrub_event()")
+        raise ValueError("is not a scrubber: it has no scrub_event()")
     return found
 
 
 HOOK = Kind("hook", _EXPECTED + ", of a callable", _reference(_one_callable))
 OBJECT = Kind("object", _EXPECTED, _reference(one_object))
 TRANSPORT = Kind("transport", _EXPECTED + ", of a transport", _reference(_one_transport))
-EXCEPTIONS = Kind("exceptions", "names of exception classes, by line, comma or blank", _exceptions)
+EXCEPTIONS = Kind(
+    "exceptions", "names of exception classes, separated by newlines, commas or spaces", _exceptions
+)
 DICT = Kind("dict", _EXPECTED + ", of a dict", _reference(_one_dict))
 SCRUBBER = Kind("scrubber", _EXPECTED + ", of a scrubber", _reference(_one_scrubber))

@@ -1,4 +1,4 @@
-"""What the options say, typed, checked and frozen."""
+"""The settings of a filter: its options, typed, checked and frozen."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ class Origin:
     """Where an option's value comes from.
 
     Attributes:
-        place: in words: ``[filter:sentry]``, ``[DEFAULT]``, ``command line``, ``environment`` and so on.
-        line: the line in the file, None where that is not known.
-        text: the value as it was given, variables replaced, without credentials.
+        place: in words, such as ``[filter:sentry]``, ``[DEFAULT]``, ``command line`` or ``environment``.
+        line: the line in the file, None if that is not known.
+        text: the value as it was written, with variables replaced and credentials masked.
     """
 
     place: str
@@ -27,35 +27,35 @@ class Settings:
     """The options of one filter.
 
     Attributes:
-        sdk: options for ``sentry_sdk.Client``, those that were given.
-        origins: where each option that is given comes from, by the name that it has here.
-        hidden: options of the section that PasteDeploy hides, by the name that they have there.
-        source: the file and section, or what else gave the options.
-        absent: what is not installed, by the option that names it; only where that is no mistake.
-        client_key: equal for settings that can share a client, and for no others.
-        tags: of all events.
-        contexts: of all events, by name and key.
-        ignore_loggers: loggers, or globs for them, whose records are not reported.
+        sdk: the options for ``sentry_sdk.Client`` that are set.
+        origins: where each option that is set comes from, by its current name.
+        hidden: options of the section that PasteDeploy hides, by their names in the ini.
+        source: the file and section, or another source of the options.
+        absent: packages that are not installed, by the option that names them; only if that is allowed.
+        client_key: equal only for settings that can share a client.
+        tags: for all events.
+        contexts: for all events, by name and key.
+        ignore_loggers: loggers, or globs for loggers, whose records are not reported.
         spool_dir: directory for envelope files, absolute; None for no spool.
         spool_items: kinds of envelopes that are written before they are sent.
         spool_max_size: bytes.
         spool_max_age: seconds.
         spool_rate: files a second.
         spool_fsync: whether files are synchronised with the disk.
-        http_methods_to_capture: methods, in upper case, whose requests are transactions.
+        http_methods_to_capture: methods, in upper case, whose requests become transactions.
         ignore_paths: globs of paths that are not measured.
-        traces_sample_rates: pairs of glob and rate; the first that matches holds.
-        transaction_names: pairs of glob and name; the first that matches holds.
+        traces_sample_rates: pairs of glob and rate; the first match applies.
+        transaction_names: pairs of glob and name; the first match applies.
         trusted_proxy_count: how many proxies are the user's own.
-        failed_status_codes: statuses that make an event.
+        failed_status_codes: statuses that are reported as events.
         capture_start_response_errors: whether ``exc_info`` of ``start_response`` is reported.
         max_transaction_duration: seconds.
-        redact_headers: names or globs of secret headers, beside the usual ones.
-        keep_headers: names or globs of headers that are no secrets.
-        redact_params: names or globs of secret query parameters and form fields, beside the usual ones.
-        redact_environ: names or globs of secret keys of the environ, beside the usual ones.
-        redact_patterns: what is replaced by its shape, by the names of ``redaction.patterns``.
-        event_id_header: header of error responses, None for none.
+        redact_headers: names or globs of secret headers, in addition to the usual ones.
+        keep_headers: names or globs of headers that are not secret.
+        redact_params: names or globs of secret query parameters and form fields, likewise.
+        redact_environ: names or globs of secret keys of the environ, likewise.
+        redact_patterns: names, from ``redaction.patterns``, of what is replaced by its shape.
+        event_id_header: header for the event's id in error responses, None for none.
         error_page: whether a crash is answered with a page, or the path of its template.
         user_feedback: whether that page has Sentry's crash-report dialog.
     """

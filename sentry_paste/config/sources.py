@@ -1,7 +1,7 @@
-"""Where an option's value comes from, and which of several sources holds.
+"""Collect the options from all their sources, and decide which source takes precedence.
 
-From the strongest: the command line and ``set NAME``, the section, ``sentry.NAME``
-in ``[DEFAULT]``, the ``SENTRY_*`` variables that the SDK reads, the default.
+Highest first: the command line and ``set NAME``, the section, ``sentry.NAME`` in
+``[DEFAULT]``, the ``SENTRY_*`` variables that the SDK reads, the default.
 """
 
 from __future__ import annotations
@@ -12,17 +12,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sentry_paste.config.aliases import ALIASES, NO_LONGER, plain_dsn
+from sentry_paste.config.aliases import ALIASES, OBSOLETE, plain_dsn
 from sentry_paste.config.errors import Problem
 from sentry_paste.config.families import family_of
 from sentry_paste.config.inifile import IniFile, Section
 from sentry_paste.config.options import options
 from sentry_paste.sdk.failures import warn
 
-#: What an option's name can begin with: in ``[DEFAULT]`` where it must, in a section where it may.
+#: The prefix of an option's name: required in ``[DEFAULT]``, optional in a section.
 PREFIX = "sentry."
 
-# The variables that the SDK reads where the option is not given (sentry_sdk.client, sentry_sdk.utils).
+# The variables that the SDK reads if the option is not set (sentry_sdk.client, sentry_sdk.utils).
 VARIABLES = {
     "debug": "SENTRY_DEBUG",
     "dsn": "SENTRY_DSN",
@@ -34,17 +34,17 @@ VARIABLES = {
 
 
 @dataclass(frozen=True)
-class Given:
-    """An option as it was given.
+class RawOption:
+    """An option as it was written, before it is parsed.
 
     Attributes:
-        name: of the option, without prefix, with underscores for dashes.
-        written: the name as it stands there.
-        value: as it stands there.
-        origin: where it stands, in words.
-        line: its line in the file, None where that is not known.
+        name: of the option, without prefix, with underscores for hyphens.
+        written: the name as it was written.
+        value: as it was written.
+        origin: where it was written, in words.
+        line: its line in the file, None if that is not known.
         text: that line.
-        below: what holds where this turns out to have no value.
+        fallback: the option that applies if this one turns out to have no value.
     """
 
     name: str
@@ -53,92 +53,94 @@ class Given:
     origin: str
     line: int | None = None
     text: str = ""
-    below: Given | None = None
+    fallback: RawOption | None = None
 
 
 @dataclass
-class Gathered:
-    """All that was given for one filter.
+class RawOptions:
+    """All options of one filter, as they were written.
 
     Attributes:
-        source: the file and the section, as far as they are known.
-        base: the directory that paths are relative to.
+        source: the file and the section, if they are known.
+        base: the directory to which paths are relative.
         given: the options by name.
-        problems: mistakes that were found on the way.
-        hidden: names of options that PasteDeploy hid, as they stand in the section.
+        problems: mistakes that were found while collecting.
+        hidden: names of options that PasteDeploy hid, as they were written in the section.
     """
 
     source: str
     base: str
-    given: dict[str, Given]
+    given: dict[str, RawOption]
     problems: list[Problem]
     hidden: list[str]
 
 
 def option_name(key: str) -> str:
-    """Return an option's name: without the prefix, its first part with underscores for dashes.
+    """Return an option's name: without the prefix, and with underscores for hyphens in its first part.
 
     Args:
-        key: of an ini.
+        key: as it was written in an ini.
     """
     name = key[len(PREFIX) :] if key.startswith(PREFIX) else key
     head, dot, rest = name.partition(".")
     return head.replace("-", "_") + dot + rest
 
 
-def gather(global_conf: Mapping[str, str], local_conf: Mapping[str, str], name: str = "") -> Gathered:
-    """Gather the options of a filter from what PasteDeploy hands to its factory.
+def collect(global_conf: Mapping[str, str], local_conf: Mapping[str, str], name: str = "") -> RawOptions:
+    """Collect the options of a filter from the arguments that PasteDeploy passes to its factory.
 
     Args:
-        global_conf: ``[DEFAULT]``, and what the loader adds: ``here`` and ``__file__``.
+        global_conf: ``[DEFAULT]``, with the loader's ``here`` and ``__file__``.
         local_conf: the filter's section. Keys that begin with two underscores are the loader's.
-        name: of the section; where it is not known, it is looked for among those of this package's.
+        name: of the section; if it is empty, the section is searched for among those of this package.
     """
     path = global_conf.get("__file__", "")
     file = IniFile.read(path) if path else None
     local = {key: value for key, value in local_conf.items() if not key.startswith("__")}
-    home, section = _home(file, local, name)
+    home, section = _find_section(file, local, name)
     title = f"[{section.name}]" if section else "section"
     place = f"{title} of {home.name}" if home is not None and home is not file else title
-    gathered = Gathered(
+    gathered = RawOptions(
         source=f"{home.path if home else path or 'ini'}{' ' + title if section else ''}",
         base=global_conf.get("here", ""),
         given=_from_defaults(global_conf, file),
         problems=[],
         hidden=[],
     )
-    own: dict[str, Given] = {}
+    own: dict[str, RawOption] = {}
     for key in sorted(local):
         name = option_name(key)
         if name in own:
-            reason = f"is given twice, as {own[name].written} too"
+            reason = f"is set twice, also as {own[name].written}"
             gathered.problems.append(Problem(key, None, reason, section.lines.get(key) if section else None))
         own[name] = _given(key, local[key], place, section)
     for name, item in own.items():
-        gathered.given[name] = replace(item, below=gathered.given.get(name))
+        gathered.given[name] = replace(item, fallback=gathered.given.get(name))
     if "dsn" in global_conf and "dsn" not in own and "dsn" not in gathered.given:
-        warn("%s: dsn of [DEFAULT] is not read; write sentry.dsn", gathered.source)
+        warn("%s: dsn in [DEFAULT] is not read; write sentry.dsn instead", gathered.source)
     if file and home:
         defaults = {**home.defaults.values, **file.defaults.values}
-        _from_above(gathered, home, [section] if section else file.ours(), defaults, global_conf, local)
+        _apply_overrides(gathered, home, [section] if section else file.ours(), defaults, global_conf, local)
     return gathered
 
 
-def _home(file: IniFile | None, local: Mapping[str, str], name: str) -> tuple[IniFile | None, Section | None]:
-    """Return the section of the options, and the file it is in: that of the ini where it is not known."""
+def _find_section(
+    file: IniFile | None, local: Mapping[str, str], name: str
+) -> tuple[IniFile | None, Section | None]:
+    """Return the file and the section of the options; if the section is not known, the ini and None."""
     if file is None:
         return None, None
     section = file.sections.get(name) if name else file.section_of(local)
-    elsewhere = None if section or name or not local else file.found_in(local)
+    elsewhere = None if section or name or not local else file.find_included(local)
     return elsewhere or (file, section)
 
 
-def _given(key: str, value: str, origin: str, section: Section | None) -> Given:
+def _given(key: str, value: str, origin: str, section: Section | None) -> RawOption:
     lines, texts = (section.lines, section.texts) if section else ({}, {})
-    return Given(option_name(key), key, value, origin, lines.get(key), texts.get(key, ""))
+    return RawOption(option_name(key), key, value, origin, lines.get(key), texts.get(key, ""))
 
 
-def _from_defaults(global_conf: Mapping[str, str], file: IniFile | None) -> dict[str, Given]:
+def _from_defaults(global_conf: Mapping[str, str], file: IniFile | None) -> dict[str, RawOption]:
     defaults = file.defaults if file else None
     found = {}
     for key, value in global_conf.items():
@@ -147,125 +149,127 @@ def _from_defaults(global_conf: Mapping[str, str], file: IniFile | None) -> dict
     return found
 
 
-def _from_above(
-    gathered: Gathered,
+def _apply_overrides(
+    gathered: RawOptions,
     file: IniFile,
     sections: list[Section],
     defaults: Mapping[str, str],
     global_conf: Mapping[str, str],
     local: Mapping[str, str],
 ) -> None:
-    """Take what the command line or ``set`` says, and tell what ``[DEFAULT]`` hides."""
+    """Apply the command line and ``set``, and warn of options that ``[DEFAULT]`` hides."""
     for key, value in global_conf.items():
         if not (key.startswith(PREFIX) or _is_option(option_name(key))):
             continue
         for section in sections:
             if f"set {key}" in section.values:
                 line = section.lines.get(f"set {key}")
-                gathered.given[option_name(key)] = Given(
+                gathered.given[option_name(key)] = RawOption(
                     option_name(key), key, value, f"set in [{section.name}]", line
                 )
             elif key in local:
                 continue
             elif key.startswith(PREFIX) and key in defaults and "%" not in defaults[key] != value:
-                # Not as the file's own [DEFAULT] has it: the command line says otherwise.
-                gathered.given[option_name(key)] = Given(option_name(key), key, value, "command line")
+                # Differs from the file's own [DEFAULT]: the command line has changed it.
+                gathered.given[option_name(key)] = RawOption(option_name(key), key, value, "command line")
             elif key in section.values and key in defaults:
                 gathered.hidden.append(key)
-                _tell_hidden(gathered.source, key, section, section in file.ours())
+                _warn_hidden(gathered.source, key, section, section in file.ours())
             elif key in section.values or (key.startswith(PREFIX) and key not in defaults):
                 # Not in the file's own [DEFAULT]: the command line has put it into global_conf.
-                gathered.given[option_name(key)] = Given(option_name(key), key, value, "command line")
+                gathered.given[option_name(key)] = RawOption(option_name(key), key, value, "command line")
             else:
                 continue
             break
 
 
 def _is_option(name: str) -> bool:
-    return name in options() or family_of(name) is not None or name in ALIASES or name in NO_LONGER
+    return name in options() or family_of(name) is not None or name in ALIASES or name in OBSOLETE
 
 
-def _tell_hidden(source: str, key: str, section: Section, is_ours: bool) -> None:
+def _warn_hidden(source: str, key: str, section: Section, is_ours: bool) -> None:
     other = key[len(PREFIX) :] if key.startswith(PREFIX) else PREFIX + key
-    # An app's section has no other name for it.
-    told = f"write {other} instead" if is_ours else "remove that one"
+    # In an app's section the option has no other name.
+    advice = f"write {other} instead" if is_ours else "remove it from [DEFAULT]"
     line = section.lines.get(key, "?")
-    warn("%s: %s (line %s) is hidden by %s of [DEFAULT]; %s", source, key, line, key, told)
+    warn("%s: %s (line %s) is hidden by %s in [DEFAULT]; %s", source, key, line, key, advice)
 
 
-def from_keywords(keywords: Mapping[str, Any]) -> Gathered:
-    """Gather the options that Python code gives.
+def from_keywords(keywords: Mapping[str, Any]) -> RawOptions:
+    """Collect the options that Python code passes as keywords.
 
     Args:
         keywords: options by name.
     """
-    given = {name: Given(name, name, value, "keyword") for name, value in keywords.items()}
-    return Gathered("SentryMiddleware", "", given, [], [])
+    given = {name: RawOption(name, name, value, "keyword") for name, value in keywords.items()}
+    return RawOptions("SentryMiddleware", "", given, [], [])
 
 
-def next_source(item: Given, given: Mapping[str, Given]) -> str:
-    """Return what holds where an option turns out to have no value, in words; nothing for its default.
+def fallback_of(item: RawOption, given: Mapping[str, RawOption]) -> str:
+    """Return, in words, what is used if an option turns out to have no value; empty for its default.
 
     Args:
         item: the option.
         given: all options by name.
     """
-    if item.below is not None and item.below.value:
-        return f"{item.below.written} of {item.below.origin}"
+    if item.fallback is not None and item.fallback.value:
+        return f"{item.fallback.written} in {item.fallback.origin}"
     variable = VARIABLES.get(item.name, "")
-    return variable if _holds(item.name, variable, given) else ""
+    return variable if _is_used(item.name, variable, given) else ""
 
 
-def _holds(name: str, variable: str, given: Mapping[str, Given]) -> bool:
+def _is_used(name: str, variable: str, given: Mapping[str, RawOption]) -> bool:
     return bool(os.environ.get(variable)) and not (name == "dsn" and "dsn_file" in given)
 
 
-def add_variables(given: dict[str, Given]) -> None:
-    """Add the variables that the SDK reads, for options that are not given.
+def add_environment(given: dict[str, RawOption]) -> None:
+    """Add the environment variables that the SDK reads, for options that are not set.
 
     Args:
-        given: the options by name, those without a value left out.
+        given: the options by name, without those that have no value; changed.
     """
     for name, variable in VARIABLES.items():
-        if name not in given and name in options() and _holds(name, variable, given):
-            given[name] = Given(name, variable, os.environ[variable], "environment")
+        if name not in given and name in options() and _is_used(name, variable, given):
+            given[name] = RawOption(name, variable, os.environ[variable], "environment")
 
 
-def without_aliases(given: Mapping[str, Given], source: str = "") -> dict[str, Given]:
-    """Return the options under the names that they have here.
+def resolve_aliases(given: Mapping[str, RawOption], source: str = "") -> dict[str, RawOption]:
+    """Return the options by their current names, and warn of old ones.
 
     Args:
-        given: options by name. One that is given under both names keeps the newer one's value.
+        given: options by name. If one is set by both names, the current name takes precedence.
         source: the file and section, for the warnings.
     """
-    found: dict[str, Given] = {}
+    found: dict[str, RawOption] = {}
     for name, item in given.items():
         alias = ALIASES.get(name)
-        if name in NO_LONGER:
-            warn("%s is an option of raven's that has no counterpart; remove it", _place(source, item))
+        if name in OBSOLETE:
+            warn("%s is a raven option that has no counterpart here; remove it", _place(source, item))
         elif alias is None:
             found[name] = item
         else:
-            warn("%s is %s's name for %s; write that", _place(source, item), alias.writer, alias.option)
+            warn(
+                "%s is %s's name for %s; use that instead", _place(source, item), alias.project, alias.option
+            )
             if alias.option not in given and isinstance(item.value, str):
                 found[alias.option] = replace(item, name=alias.option, value=alias.convert(item.value))
     return found
 
 
-def tell_of_dsn(item: Given, text: str, source: str = "") -> None:
-    """Tell what of a DSN is raven's.
+def warn_of_raven_dsn(item: RawOption, text: str, source: str = "") -> None:
+    """Warn of the parts of a DSN that only raven has.
 
     Args:
         item: the option.
-        text: the DSN, its variables replaced.
+        text: the DSN, with variables replaced.
         source: the file and section, for the warnings.
     """
     if plain_dsn(text) != text:
-        warn("%s is in raven's form; write https://KEY@HOST/PROJECT alone", _place(source, item))
+        warn("%s is in raven's format; write only https://KEY@HOST/PROJECT", _place(source, item))
         if re.search(r"verify_ssl=(0|false)", text, re.IGNORECASE):
-            warn("%s: certificates are always verified; name yours with ca_certs", _place(source, item))
+            warn("%s: certificates are always verified; set ca_certs to trust your own", _place(source, item))
 
 
-def _place(source: str, item: Given) -> str:
+def _place(source: str, item: RawOption) -> str:
     line = f" line {item.line}" if item.line else ""
     return f"{source}{line}: {item.written}" if source else item.written

@@ -1,4 +1,4 @@
-"""Text of an ini that is split into several, or whose type nobody has declared."""
+"""Split text of an ini into several values, or parse text whose type is not declared."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from paste.deploy.converters import asbool
 
 
 def split_words(text: str) -> list[str]:
-    """Split a list that is written by line or by comma; blank entries are dropped.
+    """Split a list at newlines and commas; empty entries are dropped.
 
     Args:
         text: ``a, b`` or an entry on each line.
@@ -19,7 +19,7 @@ def split_words(text: str) -> list[str]:
 
 
 def split_names(text: str) -> list[str]:
-    """Split a list of names, which hold no blanks, by line, comma or blank.
+    """Split a list of names, which contain no spaces, at newlines, commas and spaces.
 
     Args:
         text: ``a, b`` or ``a b`` or a name on each line.
@@ -28,7 +28,7 @@ def split_names(text: str) -> list[str]:
 
 
 def split_lines(text: str) -> list[str]:
-    """Split text into its lines, trimmed; blank ones are dropped.
+    """Split text into stripped lines; empty ones are dropped.
 
     Args:
         text: an entry on each line.
@@ -37,13 +37,13 @@ def split_lines(text: str) -> list[str]:
 
 
 def number(text: str) -> float:
-    """Return a finite number.
+    """Parse a finite number.
 
     Args:
-        text: as Python writes it.
+        text: in Python's notation.
 
     Raises:
-        ValueError: it is none.
+        ValueError: it is not a finite number.
     """
     value = float(text)
     if not math.isfinite(value):
@@ -52,10 +52,10 @@ def number(text: str) -> float:
 
 
 def scalar(text: str) -> Any:
-    """Return a boolean, an integer or a number where text is one, else the text.
+    """Return a boolean, an integer or a number if the text is one, else the text.
 
     Args:
-        text: a value whose type nobody has declared.
+        text: a value whose type is not declared.
     """
     for parse in (lambda word: bool(asbool(word)) if not word.isdecimal() else int(word), int, number):
         try:
@@ -66,10 +66,10 @@ def scalar(text: str) -> Any:
 
 
 def plain_scalar(text: str) -> Any:
-    """Return a boolean or a number where text is nothing but one, so that no version or commit is changed.
+    """Return a boolean or a number if the text is its exact notation, so that versions and commits stay text.
 
     Args:
-        text: a value whose type nobody has declared.
+        text: a value whose type is not declared.
     """
     if text in ("true", "false"):
         return text == "true"
@@ -85,7 +85,7 @@ def plain_scalar(text: str) -> Any:
 
 _SIZES = {"": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "kib": 2**10, "mib": 2**20, "gib": 2**30}
 
-# Seconds in a unit, and the ways in which people write it.
+# The seconds in each unit, and its spellings.
 _UNITS = {
     "milliseconds": (0.001, {"ms", "millisecond", "milliseconds"}),
     "seconds": (1.0, {"s", "sec", "second", "seconds"}),
@@ -98,13 +98,13 @@ _AMOUNT = re.compile(r"(?P<number>\d+(?:\.\d*)?|\.\d+)\s*(?P<unit>[A-Za-z]*)", r
 
 
 def size(text: str) -> int:
-    """Return a number of bytes.
+    """Parse a size, in bytes.
 
     Args:
         text: ``10 MB``; a bare number is in bytes.
 
     Raises:
-        ValueError: it is no size.
+        ValueError: it is not a size.
     """
     match = _AMOUNT.fullmatch(text)
     if match is None or match["unit"].lower() not in _SIZES:
@@ -116,15 +116,15 @@ def size(text: str) -> int:
 
 
 def duration(text: str, bare: str, result: str) -> float:
-    """Return a time in a unit.
+    """Parse a duration.
 
     Args:
-        text: ``30 s``.
-        bare: the unit of a bare number, in full and in the plural.
-        result: the unit of what is returned.
+        text: such as ``30 s``.
+        bare: the unit of a bare number, such as ``seconds``.
+        result: the unit of the result.
 
     Raises:
-        ValueError: it is no time.
+        ValueError: it is not a duration.
     """
     match = _AMOUNT.fullmatch(text)
     unit = match and (match["unit"].lower() or bare)

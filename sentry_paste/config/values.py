@@ -1,4 +1,4 @@
-"""Options whose value is made of what the ini says: files, releases, exceptions to ignore."""
+"""Values that are derived from the text of the ini: variables, files, releases, exceptions to ignore."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from sentry_paste.config.errors import NotInstalledError
 from sentry_paste.config.own_options import PATTERNS
 from sentry_paste.sdk.failures import warn
 
-# How long git may take to tell the commit, seconds. It reads two files.
+# How long git may take to return the commit, in seconds. It only reads two files.
 _GIT_SECONDS = 5.0
 
 
@@ -29,7 +29,7 @@ def release(values: dict[str, Any], base: str) -> None:
 
     Raises:
         NotInstalledError: there is no such distribution.
-        ValueError: there is no commit.
+        ValueError: the directory is not in a git repository with a commit.
     """
     text = values["release"]
     if isinstance(text, str) and text.startswith("dist:"):
@@ -37,8 +37,8 @@ def release(values: dict[str, Any], base: str) -> None:
         try:
             values["release"] = f"{name}@{metadata.version(name)}"
         except (metadata.PackageNotFoundError, ValueError):
-            told = f"expected the name of an installed distribution, {name!r} is none"
-            raise NotInstalledError(told, name) from None
+            message = f"expected the name of an installed distribution, but {name!r} is not installed"
+            raise NotInstalledError(message, name) from None
     elif text == "git":
         values["release"] = _commit(base or ".")
 
@@ -46,7 +46,7 @@ def release(values: dict[str, Any], base: str) -> None:
 def _commit(directory: str) -> str:
     command = ["git", "rev-parse", "HEAD"]
     try:
-        ended = subprocess.run(  # noqa: S603 - git of the PATH, without input of anybody's
+        ended = subprocess.run(  # noqa: S603 - git from the PATH, with fixed arguments
             command, cwd=directory, capture_output=True, timeout=_GIT_SECONDS, check=True, encoding="ascii"
         )
     except (OSError, ValueError, subprocess.SubprocessError):
@@ -54,7 +54,7 @@ def _commit(directory: str) -> str:
     return ended.stdout.strip()
 
 
-def dsn_file(values: dict[str, Any], base: str) -> None:  # noqa: ARG001 - all of these are called alike
+def dsn_file(values: dict[str, Any], base: str) -> None:  # noqa: ARG001 - all of DERIVED have the same signature
     """Read the DSN from the file.
 
     Args:
@@ -62,11 +62,11 @@ def dsn_file(values: dict[str, Any], base: str) -> None:  # noqa: ARG001 - all o
         base: the ini's directory.
 
     Raises:
-        ValueError: the file cannot be read, holds no DSN, or a DSN is given beside it.
+        ValueError: the file cannot be read or contains no DSN, or the option dsn is set as well.
     """
     path = values.pop("dsn_file")
     if "dsn" in values:
-        raise ValueError("is given beside dsn; give one of them")
+        raise ValueError("cannot be combined with dsn; set only one of them")
     try:
         text = Path(path).read_text(encoding="utf-8").strip()
     except (OSError, ValueError) as error:
@@ -74,7 +74,7 @@ def dsn_file(values: dict[str, Any], base: str) -> None:  # noqa: ARG001 - all o
         raise ValueError(f"expected a file that can be read: {reason}") from None
     text = plain_dsn(text)
     if sdk.dsn_fault(text):
-        raise ValueError("expected a file with a DSN, https://KEY@HOST/PROJECT, in it")
+        raise ValueError("expected a file that contains a DSN, https://KEY@HOST/PROJECT")
     values["dsn"] = text
 
 
@@ -89,69 +89,70 @@ def ignore_exceptions(values: dict[str, Any], base: str) -> None:  # noqa: ARG00
 
 
 def template(path: Any) -> None:
-    """Look whether the template of an error page can be read.
+    """Check that the template of an error page can be read.
 
     Args:
-        path: of it, absolute; what is no text is another value of the option.
+        path: of the template, absolute; a value that is not text is true or false.
 
     Raises:
-        ValueError: it cannot.
+        ValueError: it cannot be read.
     """
     if isinstance(path, str):
         try:
             Path(path).read_text(encoding="utf-8")
         except (OSError, ValueError) as error:
-            reason = error.strerror if isinstance(error, OSError) else "it is no text"
+            reason = error.strerror if isinstance(error, OSError) else "it is not text"
             raise ValueError(f"{path} cannot be read: {reason}") from None
 
 
 def patterns(names: Any) -> None:
-    """Look whether there are such patterns; text has been looked at already.
+    """Check that there are patterns with these names; text was checked when it was parsed.
 
     Args:
         names: of ``redact_patterns``.
 
     Raises:
-        ValueError: there is no such pattern.
+        ValueError: there is no pattern with a name.
     """
     kinds.choices(PATTERNS).parse(" ".join(names))
 
 
-#: What is looked at besides, so that it is told with all other mistakes.
-LOOKED_AT: Mapping[str, Callable[[Any], None]] = {"error_page": template, "redact_patterns": patterns}
+#: Further checks, made here so that their mistakes are raised together with all others.
+CHECKS: Mapping[str, Callable[[Any], None]] = {"error_page": template, "redact_patterns": patterns}
 
-#: What makes the value of which option, in this order.
+#: Functions that derive values, by option, in this order.
 DERIVED: Mapping[str, Callable[[dict[str, Any], str], None]] = {
     "dsn_file": dsn_file,
     "ignore_exceptions": ignore_exceptions,
     "release": release,
 }
 
-#: Own options that decide what client there is: settings that differ in one do not share a client.
-OF_THE_CLIENT = frozenset(
+#: The filter's own options that affect the client: settings that differ in one do not share a client.
+CLIENT_OPTIONS = frozenset(
     {"dsn_file", "ignore_exceptions", "ignore_loggers", "tags"}
     | {"spool_dir", "spool_items", "spool_max_age", "spool_max_size", "spool_rate", "spool_fsync"}
     | {"keep_headers", "redact_environ", "redact_headers", "redact_params", "redact_patterns"}
 )
 
 
+# ${NAME}, ${NAME:-default} and ${NAME:?message}, as in a shell, and $$.
 _VARIABLE = re.compile(
     r"\$(?:(?P<dollar>\$)|\{(?P<name>[A-Za-z_]\w*)(?::(?P<form>[-?])(?P<word>[^}]*))?\}|(?P<bad>\{))",
     re.ASCII,
 )
 
 
-def expand(option: str, text: str, environment: Mapping[str, str], instead: str = "") -> str:
+def expand(option: str, text: str, environment: Mapping[str, str], fallback: str = "") -> str:
     """Replace ``${NAME}``, ``${NAME:-default}`` and ``${NAME:?message}``, and ``$$`` by a dollar sign.
 
-    A variable that is not set, or set to nothing, is empty, as in a shell, and is warned of where neither
-    default nor message is given. Text that a variable holds is not looked through again.
+    A variable that is not set counts as empty, as in a shell. If it is empty and has neither default nor
+    message, a warning is logged. The value of a variable is not expanded again.
 
     Args:
         option: name of the option, for the warning.
-        text: value as the ini has it.
+        text: the value as it is written in the ini.
         environment: the variables.
-        instead: what holds where nothing is left of the text, for the warning; nothing by default.
+        fallback: what is used instead if nothing is left of the text, for the warning; empty by default.
 
     Raises:
         ValueError: a ``${`` is not followed by a name and a closing brace, or a variable with a message is
@@ -165,20 +166,20 @@ def expand(option: str, text: str, environment: Mapping[str, str], instead: str 
         if match["dollar"]:
             return "$"
         if match["bad"]:
-            raise ValueError("expected ${NAME} or ${NAME:-default}; a dollar sign itself is written $$")
+            raise ValueError("expected ${NAME} or ${NAME:-default}; write $$ for a dollar sign")
         if "${" in (match["word"] or ""):
-            raise ValueError("expected a default without a variable in it")
+            raise ValueError("expected a default that contains no variable")
         value = environment.get(match["name"], "")
         if value or match["form"] == "-":
             return value or match["word"]
         if match["form"] == "?":
-            reason = match["word"] or "it has to be"
+            reason = match["word"] or "it is required"
             raise ValueError(f"expected the environment variable {match['name']} to be set: {reason}")
         unset.append(match["name"])
         return ""
 
     expanded = _VARIABLE.sub(replacement, text)
-    then = f"; {instead} takes its place" if instead and not expanded.strip() else ""
+    consequence = f"; {fallback} is used instead" if fallback and not expanded.strip() else ""
     for name in unset:
-        warn("%s: the environment variable %s is not set%s", option, name, then)
+        warn("%s: the environment variable %s is not set%s", option, name, consequence)
     return expanded

@@ -1,9 +1,9 @@
-"""Sentry's panel for Pyramid's debug toolbar: ``debugtoolbar.includes = sentry_paste.debugtoolbar``.
+"""A panel for Pyramid's debug toolbar: ``debugtoolbar.includes = sentry_paste.debugtoolbar``.
 
-It shows what each request has captured, as it is sent: after redaction and after
-the hooks of the ini. The toolbar is a tween and the filter stands around the app, so
-the transaction ends after the toolbar has had the response; what happens until the
-page of the panel is asked for is on it all the same.
+It shows what Sentry captured during each request, as it is sent: after redaction and
+after the hooks in the ini. The toolbar is a tween inside the app and the filter wraps
+the app, so the transaction ends after the toolbar has seen the response. The panel is
+rendered when its page is opened, so it includes what happened until then.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from typing import Any
 import sentry_sdk
 
 from sentry_paste import sdk
-from sentry_paste.cli.check.effective import Value, effective
+from sentry_paste.cli.check.effective import OptionValue, effective_options
 from sentry_paste.debugtoolbar.payload import Event
-from sentry_paste.debugtoolbar.recorder import Captures, capture_request, look_at_trace, request_data
+from sentry_paste.debugtoolbar.recorder import Recording, record_request, record_trace, request_data
 from sentry_paste.sdk.failures import log_failure
 
 try:
@@ -29,14 +29,14 @@ except ImportError as error:
         "pip install pyramid_debugtoolbar"
     ) from error
 
-_LOUD = ("error", "fatal")
+_ERROR_LEVELS = ("error", "fatal")
 
 
 class SentryPanel(DebugPanel):  # type: ignore[misc]  # it has no types
-    """What Sentry has captured during a request, and by which options.
+    """What Sentry captured during a request, and the options of the filter.
 
     Args:
-        request: Pyramid's; it is not kept.
+        request: the Pyramid request; no reference to it is kept.
     """
 
     name = "sentry"
@@ -44,96 +44,94 @@ class SentryPanel(DebugPanel):  # type: ignore[misc]  # it has no types
     has_content = True
     template = "sentry_paste.debugtoolbar:panel.dbtmako"
 
-    def __init__(self, request: Any) -> None:  # noqa: ARG002 - its context tells more
-        self._captures = Captures()
+    def __init__(self, request: Any) -> None:  # noqa: ARG002 - the context has all that is needed
+        self._recording = Recording()
         self._is_seen = False
         self._name: tuple[str, str | None] | None = None
-        self._settings: tuple[str, tuple[Value, ...]] = "", ()
+        self._settings: tuple[str, tuple[OptionValue, ...]] = "", ()
         try:
             self._begin()
         except Exception:
-            log_failure("the debug toolbar does not show it")
+            log_failure("the panel of the debug toolbar is incomplete")
 
     def _begin(self) -> None:
         data = request_data()
         if data is None:
             return
         settings, options = data.filter_state.settings, sentry_sdk.get_client().options
-        self._settings = settings.source, effective(settings, options, "the section")
-        self._captures = capture_request()
+        self._settings = settings.source, effective_options(settings, options, "the section")
+        self._recording = record_request()
         self._is_seen = True
-        look_at_trace(self._captures, data)
+        record_trace(self._recording, data)
 
     def wrap_handler(self, handler: Callable[[Any], Any]) -> Callable[[Any], Any]:
-        """Note what the app has named the request, before the toolbar answers in its place.
+        """Record the transaction name that the app gave, before the toolbar responds in its place.
 
-        The toolbar's pages of a crash and of a redirect are views with routes of their own, and the SDK names
-        a request by the last view that it went through.
+        The toolbar shows crashes and redirects by views with their own routes, and the SDK names a
+        transaction after the last view.
 
         Args:
-            handler: of the app.
+            handler: handler of the app.
         """
 
         def handle(request: Any) -> Any:
             try:
                 return handler(request)
             finally:
-                self._note_name()
+                self._record_name()
 
         return handle
 
-    def _note_name(self) -> None:
+    def _record_name(self) -> None:
         try:
             self._name = sdk.name_so_far(sentry_sdk.get_client().options) if self._is_seen else None
         except Exception:
-            log_failure("the debug toolbar does not show it")
+            log_failure("the panel of the debug toolbar is incomplete")
 
-    def process_response(self, response: Any) -> None:  # noqa: ARG002 - it is the server's
-        """Look at the trace once more, now that the app has named it and answered.
-
-        The name is the app's, whatever the toolbar has done since.
+    def process_response(self, response: Any) -> None:  # noqa: ARG002 - only its time matters
+        """Record the trace again, now that the app has responded, and restore the name that the app gave.
 
         Args:
-            response: of the app.
+            response: response of the app.
         """
         try:
             data = request_data()
             if data is not None and self._is_seen:
                 if self._name is not None and self._name != sdk.name_so_far(sentry_sdk.get_client().options):
                     sentry_sdk.get_current_scope().set_transaction_name(*self._name)
-                look_at_trace(self._captures, data)
+                record_trace(self._recording, data)
         except Exception:
-            log_failure("the debug toolbar does not show it")
+            log_failure("the panel of the debug toolbar is incomplete")
 
     @property
     def nav_subtitle(self) -> str:
-        """Return how many errors and messages there are, nothing where there is none."""
-        count = len(self._captures.events)
+        """Return the number of errors and messages, or an empty string if there are none."""
+        count = len(self._recording.events)
         return str(count) if count else ""
 
     @property
     def nav_subtitle_style(self) -> str:
-        """Return Bootstrap's class for them."""
-        loud = any(event.level in _LOUD for event in self._captures.events)
-        return "progress-bar-danger" if loud else "progress-bar-info"
+        """Return the Bootstrap class of the badge."""
+        has_errors = any(event.level in _ERROR_LEVELS for event in self._recording.events)
+        return "progress-bar-danger" if has_errors else "progress-bar-info"
 
-    def render_vars(self, request: Any) -> dict[str, Any]:  # noqa: ARG002 - it is the toolbar's
-        """Return what the template shows, as it is when the page is made.
+    def render_vars(self, request: Any) -> dict[str, Any]:  # noqa: ARG002 - it is the request for the toolbar's page
+        """Return the values for the template, as they are when the page is rendered.
 
         Args:
-            request: for the page.
+            request: request for the toolbar's page.
         """
         source, options = self._settings
-        captures = self._captures
+        recording = self._recording
         return {
             "is_seen": self._is_seen,
             "has_client": sdk.active_client() is not None,
-            "errors": [event for event in captures.events if event.type],
-            "messages": [event for event in captures.events if not event.type],
-            "items": list(captures.items),
-            "left_out": captures.left_out,
-            "traces": captures.traces,
-            "trace_id": captures.trace_id,
+            "errors": [event for event in recording.events if event.type],
+            "messages": [event for event in recording.events if not event.type],
+            "items": list(recording.items),
+            "left_out": recording.left_out,
+            "traces": recording.traces,
+            "trace_id": recording.trace_id,
             "source": source,
             "options": options,
             "label_of": _label,
@@ -142,7 +140,7 @@ class SentryPanel(DebugPanel):  # type: ignore[misc]  # it has no types
 
 
 def _label(event: Event) -> str:
-    """Return Bootstrap's class for the level of an event."""
+    """Return the Bootstrap class for the level of an event."""
     return {"fatal": "danger", "error": "danger", "warning": "warning", "info": "info"}.get(
         event.level, "default"
     )
@@ -156,26 +154,27 @@ def includeme(config: Any) -> None:
     """Add the panel to the toolbar.
 
     Args:
-        config: the toolbar's configurator, which ``debugtoolbar.includes`` is for.
+        config: the toolbar's configurator, to which ``debugtoolbar.includes`` applies.
 
     Raises:
-        ConfigurationError: it is the app's.
+        ConfigurationError: the configurator is the app's.
     """
     if not hasattr(config, "add_debugtoolbar_panel"):
         from pyramid.exceptions import ConfigurationError
 
         raise ConfigurationError(
-            "sentry_paste.debugtoolbar belongs in debugtoolbar.includes, beside pyramid_debugtoolbar in "
-            "pyramid.includes"
+            "sentry_paste.debugtoolbar belongs in debugtoolbar.includes; "
+            "in pyramid.includes put pyramid_debugtoolbar"
         )
     config.add_debugtoolbar_panel(SentryPanel)
 
 
 class _PanelModule(ModuleType):
-    """This module, called as the class of a panel.
+    """Make this module callable like the class of a panel.
 
-    The toolbar calls whatever a dotted name in ``debugtoolbar.panels`` or ``debugtoolbar.extra_panels`` leads
-    to; so these lines take the name of the module, as ``debugtoolbar.includes`` does.
+    The toolbar calls the object that a dotted name in ``debugtoolbar.panels`` or
+    ``debugtoolbar.extra_panels`` resolves to. With this, those options accept the name of the module, as
+    ``debugtoolbar.includes`` does.
     """
 
     def __call__(self, request: Any) -> SentryPanel:

@@ -1,4 +1,4 @@
-"""What a payload tells, as plain texts and numbers for showing. A payload may hold anything."""
+"""Convert payloads of the SDK into plain texts and numbers to display. A payload may contain anything."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-#: How many of a kind are noted of a request; the others are counted.
-MOST = 200
-_LONGEST = 1000
+#: How many items of a kind are recorded for a request at most; the others are only counted.
+MAX_RECORDED = 200
+_MAX_LENGTH = 1000
 
-#: What becomes of what was captured.
+#: Whether captured data was sent.
 SENT = "sent"
-KEPT_BACK = "not sent"
+NOT_SENT = "not sent"
 DROPPED = "dropped by {}"
 
 
@@ -22,16 +22,16 @@ class Event:
     """An error or a message.
 
     Attributes:
-        id: of the event.
+        id: event id.
         level: ``error`` and so on.
-        type: of the exception, empty for a message.
-        message: the exception's, or what was logged or captured.
-        logged: what was logged with an exception.
-        logger: that has logged it.
-        where: the innermost frame of the app's.
-        mechanism: what has caught the exception.
-        handled: whether the app has caught it; None where that is not said.
-        fate: sent, or why not.
+        type: type of the exception, empty for a message.
+        message: message of the exception, or the message that was logged or captured.
+        logged: message that was logged with an exception.
+        logger: name of the logger.
+        where: innermost frame of the app.
+        mechanism: what captured the exception.
+        handled: whether the app handled it; None if unknown.
+        outcome: ``sent``, or why it was not.
     """
 
     id: str
@@ -43,7 +43,7 @@ class Event:
     where: str = ""
     mechanism: str = ""
     handled: bool | None = None
-    fate: str = SENT
+    outcome: str = SENT
 
 
 @dataclass(frozen=True)
@@ -51,9 +51,9 @@ class Item:
     """A log item.
 
     Attributes:
-        level: in words.
-        text: of the item.
-        logger: that has logged it.
+        level: level as text.
+        text: the formatted message.
+        logger: name of the logger.
     """
 
     level: str
@@ -66,12 +66,12 @@ class Span:
     """A span of a trace.
 
     Attributes:
-        op: kind of work.
-        description: what was done.
+        op: operation.
+        description: what it did.
         status: how it ended.
-        depth: 1 for what stands in the trace itself.
-        begun: seconds from the beginning of the trace.
-        duration: seconds; None while it goes on.
+        depth: depth in the tree; 1 for children of the root.
+        begun: seconds from the start of the trace.
+        duration: seconds; None while it is running.
     """
 
     op: str
@@ -87,15 +87,15 @@ class Trace:
     """A transaction, or a segment of streamed spans.
 
     Attributes:
-        name: of it.
-        source: of the name.
+        name: name of the transaction.
+        source: source of the name.
         sampled: whether it is sent.
-        status: in words.
-        duration: seconds; up to the moment at which this was known where it has not ended.
-        ended: whether it has.
-        spans: in the order of time.
-        left_out: how many there are beside those.
-        fate: sent, or why not.
+        status: status as text.
+        duration: seconds; until it was recorded, if it has not ended.
+        ended: whether it has ended.
+        spans: its spans, in chronological order.
+        left_out: number of spans that were not recorded.
+        outcome: ``sent``, or why it was not.
     """
 
     name: str
@@ -106,14 +106,14 @@ class Trace:
     ended: bool
     spans: tuple[Span, ...]
     left_out: int
-    fate: str = SENT
+    outcome: str = SENT
 
 
 def event_of(found: Mapping[str, Any]) -> Event:
-    """Return what an event tells.
+    """Convert an event.
 
     Args:
-        found: as it is sent.
+        found: payload of the event, as it is sent.
     """
     message = text(_logged(mapping(found.get("logentry"))) or found.get("message"))
     values = _list(mapping(found.get("exception")).get("values"))
@@ -134,7 +134,7 @@ def event_of(found: Mapping[str, Any]) -> Event:
 
 
 def _logged(entry: Mapping[str, Any]) -> Any:
-    """Return the text of a log entry; older SDKs leave putting it together to Sentry."""
+    """Return the formatted message of a log entry; older SDKs leave formatting to Sentry."""
     formatted, message, params = entry.get("formatted"), entry.get("message"), entry.get("params")
     if formatted or not (isinstance(message, str) and params):
         return formatted or message
@@ -145,13 +145,13 @@ def _logged(entry: Mapping[str, Any]) -> Any:
 
 
 def dropped_event(found: Mapping[str, Any]) -> Event:
-    """Return what may be told of an event that a hook has dropped, maybe for what is in it.
+    """Convert an event that a hook dropped, without its text: that may be why it was dropped.
 
     Args:
-        found: as the hook got it.
+        found: payload of the event, as the hook received it.
     """
     event = event_of(found)
-    return Event(event.id, event.level, event.type, fate=DROPPED.format("before_send"))
+    return Event(event.id, event.level, event.type, outcome=DROPPED.format("before_send"))
 
 
 def _where(raised: Mapping[str, Any]) -> str:
@@ -164,19 +164,19 @@ def _where(raised: Mapping[str, Any]) -> str:
 
 
 def spans_of(found: Any, root: str, begun: float) -> tuple[tuple[Span, ...], int]:
-    """Return spans in the order of time, with their depths, and how many more there are.
+    """Convert spans, in chronological order and with their depths; return them and the number left out.
 
     Args:
-        found: a list of spans, as a transaction has it.
-        root: id of the span that they are in.
-        begun: when that began, in seconds since 1970.
+        found: list of spans, as in the payload of a transaction.
+        root: id of the root span.
+        begun: start of the root span, in seconds since 1970.
     """
     spans = sorted(map(mapping, _list(found)), key=lambda span: seconds(span.get("start_timestamp")))
     depths = {root: 0}
-    return tuple(_placed(spans[:MOST], depths, begun)), max(len(spans) - MOST, 0)
+    return tuple(_with_depths(spans[:MAX_RECORDED], depths, begun)), max(len(spans) - MAX_RECORDED, 0)
 
 
-def _placed(spans: list[Mapping[str, Any]], depths: dict[str, int], begun: float) -> Iterator[Span]:
+def _with_depths(spans: list[Mapping[str, Any]], depths: dict[str, int], begun: float) -> Iterator[Span]:
     for span in spans:
         depth = depths.get(text(span.get("parent_span_id")), 0) + 1
         depths[text(span.get("span_id"))] = depth
@@ -192,10 +192,10 @@ def _placed(spans: list[Mapping[str, Any]], depths: dict[str, int], begun: float
 
 
 def seconds(found: Any) -> float:
-    """Return a time of a payload, in seconds since 1970.
+    """Return a timestamp of a payload in seconds since 1970.
 
     Args:
-        found: a time, the text of one, or a number.
+        found: a datetime, an ISO 8601 string or a number.
     """
     if isinstance(found, datetime):
         return found.timestamp()
@@ -205,22 +205,22 @@ def seconds(found: Any) -> float:
 
 
 def text(found: Any) -> str:
-    """Return text that a page can show: it can be encoded, and is not too long.
+    """Convert a value to text that can be encoded and is not too long.
 
     Args:
-        found: any member of a payload.
+        found: any value of a payload.
     """
     if found is None:
         return ""
     shown = str(found).encode("utf-8", "backslashreplace").decode()
-    return shown if len(shown) <= _LONGEST else shown[: _LONGEST - 1] + "…"
+    return shown if len(shown) <= _MAX_LENGTH else shown[: _MAX_LENGTH - 1] + "…"
 
 
 def mapping(found: Any) -> Mapping[str, Any]:
-    """Return a member of a payload that is to be a mapping, an empty one where it is none.
+    """Return a value if it is a mapping, else an empty mapping.
 
     Args:
-        found: the member.
+        found: any value of a payload.
     """
     return found if isinstance(found, Mapping) else {}
 

@@ -1,9 +1,9 @@
-"""Noting what a request captures, for whoever wants to see it: the panel of Pyramid's debug toolbar.
+"""Record what is captured during a request, for the panel of Pyramid's debug toolbar.
 
-The request's isolation scope gets a view of its client whose documented hooks
-(``before_send`` and its kin) note what they return: what is sent, after redaction
-and after the hooks of the ini. The client itself, and requests of which nobody
-wants to know, have nothing to do with it.
+The isolation scope of the request gets a view of its client. In that view the documented
+hooks, such as ``before_send``, also record what they return: the data as it is sent,
+after redaction and after the hooks in the ini. The client itself and requests without a
+panel are not affected.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from sentry_paste import sdk
 from sentry_paste.client.registry import GuardedClient
 from sentry_paste.debugtoolbar.payload import (
     DROPPED,
-    KEPT_BACK,
-    MOST,
+    MAX_RECORDED,
+    NOT_SENT,
     SENT,
     Event,
     Item,
@@ -40,59 +40,59 @@ from sentry_paste.wsgi.naming import CUSTOM, URL
 
 
 @dataclass
-class Captures:
-    """What was captured during one request. Nothing of the request is kept alive by it.
+class Recording:
+    """What was captured during one request. It holds no references to the request.
 
     Attributes:
-        trace_id: of the request.
+        trace_id: trace id of the request.
         events: errors and messages.
         items: log items.
-        left_out: how many there are beside those.
+        left_out: number of events and items that were not recorded.
     """
 
     trace_id: str = ""
     events: list[Event] = field(default_factory=list)
     items: list[Item] = field(default_factory=list)
     left_out: int = 0
-    # By the id of the transaction's span, or of the segment's.
+    # By span id of the transaction or the segment.
     _ended: dict[str, Trace] = field(default_factory=dict)
     _streamed: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     _so_far: tuple[str, Trace] | None = None
 
     @property
     def traces(self) -> list[Trace]:
-        """Return the traces that have ended, and the request's own where it has not, as it was last seen."""
+        """Return the traces that have ended, and the current state of the request's own if it has not."""
         found = dict(self._ended)
         if self._so_far is not None:
             found.setdefault(*self._so_far)
         return list(found.values())
 
     def record_event(self, before: Any, after: Any) -> None:
-        """Note an error or a message, at its last hook.
+        """Record an error or a message, after its last hook.
 
         Args:
-            before: as the hook got it.
-            after: as it returned it, None where it dropped it.
+            before: payload that the hook received.
+            after: payload that it returned, None if it dropped it.
         """
         event = event_of(after) if after is not None else dropped_event(before)
         self._add(self.events, event)
 
-    def record_withheld(self, identity: Any) -> None:
-        """Note that an event was not sent though no hook has dropped it.
+    def record_not_sent(self, identity: Any) -> None:
+        """Record that an event was not sent, although no hook dropped it.
 
         Args:
-            identity: of the event.
+            identity: event id.
         """
         for index, event in enumerate(self.events):
-            if event.id == identity and event.fate == SENT:
-                self.events[index] = replace(event, fate=KEPT_BACK)
+            if event.id == identity and event.outcome == SENT:
+                self.events[index] = replace(event, outcome=NOT_SENT)
 
     def record_transaction(self, before: Any, after: Any) -> None:
-        """Note a transaction, at its last hook.
+        """Record a transaction, after its last hook.
 
         Args:
-            before: as the hook got it.
-            after: as it returned it, None where it dropped it.
+            before: payload that the hook received.
+            after: payload that it returned, None if it dropped it.
         """
         found = after if after is not None else before
         context = mapping(mapping(found.get("contexts")).get("trace"))
@@ -108,15 +108,15 @@ class Captures:
             ended=True,
             spans=spans if after is not None else (),
             left_out=left_out if after is not None else 0,
-            fate=SENT if after is not None else DROPPED.format("before_send_transaction"),
+            outcome=SENT if after is not None else DROPPED.format("before_send_transaction"),
         )
 
-    def note_item(self, _before: Any, after: Any) -> None:
-        """Note a log item, at its last hook.
+    def record_item(self, _before: Any, after: Any) -> None:
+        """Record a log item, after its last hook.
 
         Args:
-            _before: as the hook got it.
-            after: as it returned it, None where it dropped it.
+            _before: payload that the hook received.
+            after: payload that it returned, None if it dropped it.
         """
         if after is not None:
             logger = mapping(after.get("attributes")).get("logger.name")
@@ -124,12 +124,12 @@ class Captures:
                 self.items, Item(text(after.get("severity_text")), text(after.get("body")), text(logger))
             )
 
-    def note_span(self, _before: Any, after: Any) -> None:
-        """Note a streamed span, at its last hook; the last one of a segment is the segment itself.
+    def record_span(self, _before: Any, after: Any) -> None:
+        """Record a streamed span, after its last hook; the last span of a segment is the segment itself.
 
         Args:
-            _before: as the hook got it.
-            after: as it returned it.
+            _before: payload that the hook received.
+            after: payload that it returned.
         """
         attributes = mapping(after.get("attributes"))
         segment = text(attributes.get("sentry.segment.id"))
@@ -161,11 +161,11 @@ class Captures:
             left_out=left_out,
         )
 
-    def name_so_far_of(self, found: Mapping[str, Any]) -> None:
-        """Note what is known of the request's trace before its end.
+    def record_trace_so_far(self, found: Mapping[str, Any]) -> None:
+        """Record the trace of the request before it has ended.
 
         Args:
-            found: as ``sdk.trace_so_far`` has it, without secrets.
+            found: the trace by ``sdk.trace_so_far``, after redaction.
         """
         begun, identity = found["start"] or time.time(), text(found["span_id"])
         spans, left_out = spans_of(self._streamed.get(identity) or found["spans"], identity, begun)
@@ -184,97 +184,97 @@ class Captures:
         )
 
     def _add(self, kind: list[Any], found: Any) -> None:
-        if len(kind) < MOST:
+        if len(kind) < MAX_RECORDED:
             kind.append(found)
         else:
             self.left_out += 1
 
 
-class _Noting:
-    """What a view of a client is of, beside the client's own class."""
+class _RecordingClient:
+    """Mixed into the class of a client's view: record events that the client does not send."""
 
-    captures: Captures
+    recording: Recording
 
     def capture_event(self, event: Any, *args: Any, **kwargs: Any) -> str | None:
         identity: str | None = super().capture_event(event, *args, **kwargs)  # type: ignore[misc]
         if identity is None:
-            self.captures.record_withheld(event.get("event_id"))
+            self.recording.record_not_sent(event.get("event_id"))
         return identity
 
 
 @lru_cache(maxsize=8)
-def _noting(cls: Any) -> Any:
-    return type(cls.__name__, (_Noting, cls), {})
+def _recording_class(cls: Any) -> Any:
+    return type(cls.__name__, (_RecordingClient, cls), {})
 
 
 def request_data() -> RequestData | None:
-    """Return what events of the current request are given, None where it does not go through a filter."""
+    """Return the data of the current request, or None if it does not go through a filter."""
     if not sdk.wsgi_middleware_applied.get(False):
-        return None  # the scopes are those of a thread
+        return None  # the current scopes are not those of a request
     data = sdk.request_data()
     candidates = [data, *sdk.event_processors()]
     return next((found for found in candidates if isinstance(found, RequestData)), None)
 
 
-def capture_request() -> Captures:
-    """Note from now on what the current request captures, in its context and in threads that are given it.
+def record_request() -> Recording:
+    """Record what is captured from now on in the current request, also in threads that run in its context.
 
-    A request within another is part of that, and gets what is noted of it.
+    A request within a request is part of the outer one, and shares its recording.
     """
     client: Any = sentry_sdk.get_client()
-    if isinstance(client, _Noting):
-        return client.captures
-    captures = Captures()
+    if isinstance(client, _RecordingClient):
+        return client.recording
+    recording = Recording()
     options = dict(client.options)
     experiments = dict(options.get("_experiments") or {})
-    for name, note in (
-        ("before_send", captures.record_event),
-        ("before_send_transaction", captures.record_transaction),
-        ("before_send_log", captures.note_item),
-        ("before_send_span", captures.note_span),
+    for name, record in (
+        ("before_send", recording.record_event),
+        ("before_send_transaction", recording.record_transaction),
+        ("before_send_log", recording.record_item),
+        ("before_send_span", recording.record_span),
     ):
         hook = options.get(name) or experiments.get(name)
-        # An SDK that has the hook as an experiment only.
-        (options if name in options else experiments)[name] = _after(hook, note)
+        # Some SDKs have the hook only as an experiment.
+        (options if name in options else experiments)[name] = _with_recording(hook, record)
     view = sdk.with_options(client, **{**options, "_experiments": experiments})
     cls: Any = type(client)
-    view.__class__ = _noting(cls)
-    view.captures = captures
+    view.__class__ = _recording_class(cls)
+    view.recording = recording
     sdk.bind_client(sentry_sdk.get_isolation_scope(), view)
-    return captures
+    return recording
 
 
-def _after(hook: Any, note: Callable[[Any, Any], None]) -> Callable[[Any, Any], Any]:
+def _with_recording(hook: Any, record: Callable[[Any, Any], None]) -> Callable[[Any, Any], Any]:
     def call(found: Any, hint: Any) -> Any:
         result = hook(found, hint) if callable(hook) else found
         try:
-            note(found, result)
+            record(found, result)
         except Exception:  # what a hook returns may be anything
-            log_failure("the debug toolbar does not show all")
+            log_failure("the panel of the debug toolbar is incomplete")
         return result
 
     return call
 
 
-def look_at_trace(captures: Captures, data: RequestData) -> None:
-    """Note the request's trace as it is now; to be called in the request's context.
+def record_trace(recording: Recording, data: RequestData) -> None:
+    """Record the current state of the request's trace. Call this in the context of the request.
 
     Args:
-        captures: that is to know.
-        data: of the request.
+        recording: recording of the request.
+        data: data of the request.
     """
     client = sentry_sdk.get_client()
-    captures.trace_id = (sentry_sdk.get_traceparent() or "").partition("-")[0]
+    recording.trace_id = (sentry_sdk.get_traceparent() or "").partition("-")[0]
     found = sdk.trace_so_far(client.options)
     if found is None:
         return
     better = data.better_name()
     if better is not None and (better[1] == CUSTOM or found["source"] == URL):
         found["name"], found["source"] = better
-    # It has not gone through the hooks yet: its secrets are still in it.
+    # It has not gone through the hooks yet, so it still contains secrets.
     event = {"type": "transaction", "transaction": found["name"], "spans": found["spans"]}
     event = _redaction(client, data).clean_event(event, {})
-    captures.name_so_far_of({**found, "name": event.get("transaction"), "spans": event.get("spans")})
+    recording.record_trace_so_far({**found, "name": event.get("transaction"), "spans": event.get("spans")})
 
 
 def _redaction(client: Any, data: RequestData) -> Redaction:

@@ -1,7 +1,7 @@
-"""The example: a small Pyramid app to try the filter with, and to see what the filter captured.
+"""The example: a small Pyramid app to try the filter and the inbox with.
 
-``example.ini`` runs it under pserve with the filter around it, and the inbox beside it. It knows nothing
-of either: its pages crash, stream, log and wait as any app does.
+``example.ini`` runs it under pserve, wrapped in the filter and next to the inbox. The app knows nothing of
+either: its pages crash, stream, log and wait as any app does.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ TEMPLATE_SETTINGS = {
     "jinja2.undefined": "strict",
 }
 
-# The greeting shows what the address says. Should the escaping ever miss some of it, the browser still runs
-# and loads nothing.
+# The greeting shows text from the URL. Should the escaping ever miss something, the browser still runs and
+# loads nothing else.
 SECURITY_HEADERS = {
     "Content-Security-Policy": (
         "default-src 'none'; style-src 'self'; img-src 'self' data:; "
@@ -39,14 +39,14 @@ def main(global_conf: dict[str, str], **settings: str) -> WSGIApplication:  # no
 
     Args:
         global_conf: the ini's ``[DEFAULT]`` section.
-        settings: the app's section. ``inbox`` is the path that the inbox is mounted at.
+        settings: the app's section of the ini. ``inbox`` is the path that the inbox is mounted at.
     """
     config = Configurator(settings={**TEMPLATE_SETTINGS, **settings}, package=__name__)
     config.include("pyramid_jinja2")
     config.add_static_view("static", "static", cache_max_age=60)
     config.add_subscriber(_harden, NewResponse)
     _add_pages(config)
-    _add_things_to_try(config)
+    _add_demos(config)
     app: WSGIApplication = config.make_wsgi_app()
     return app
 
@@ -58,10 +58,10 @@ def _add_pages(config: Any) -> None:
     config.add_notfound_view(pages.not_found, renderer="templates/not_found.jinja2", http_cache=0)
 
 
-def _add_things_to_try(config: Any) -> None:
-    for thing in views.THINGS:
-        config.add_route(thing.route, thing.pattern)
-        config.add_view(thing.view, route_name=thing.route, renderer="templates/answer.jinja2", http_cache=0)
+def _add_demos(config: Any) -> None:
+    for demo in views.DEMOS:
+        config.add_route(demo.route, demo.pattern)
+        config.add_view(demo.view, route_name=demo.route, renderer="templates/answer.jinja2", http_cache=0)
 
 
 def _harden(event: Any) -> None:

@@ -1,4 +1,4 @@
-"""The index, and the page that tells that there is no such page."""
+"""The index page and the 404 page."""
 
 from __future__ import annotations
 
@@ -7,25 +7,25 @@ from urllib.parse import urlsplit
 
 import sentry_sdk
 
-from sentry_paste.example.views import THINGS
+from sentry_paste.example.views import DEMOS
 
 
 def index(request: Any) -> dict[str, Any]:
-    """Show the things to try, and where to see what was captured of them.
+    """Show the things to try, and a link to the inbox.
 
     Args:
         request: the request.
     """
-    return {"things": THINGS, "server": _server(), "inbox": inbox_of(request)}
+    return {"demos": DEMOS, "server": _server(), "inbox": inbox_of(request)}
 
 
 def _server() -> str:
-    """Return the host that the filter sends to, empty where it keeps files."""
+    """Return the host that the filter sends to, empty if it only writes files."""
     return urlsplit(str(sentry_sdk.get_client().dsn or "")).hostname or ""
 
 
 def inbox_of(request: Any) -> str:
-    """Return the address of the inbox, empty where there is none.
+    """Return the path of the inbox, empty if there is none.
 
     Args:
         request: the request.
@@ -35,7 +35,7 @@ def inbox_of(request: Any) -> str:
 
 
 def not_found(error: Any, request: Any) -> dict[str, Any]:
-    """Tell that there is no such page.
+    """Respond with the 404 page.
 
     Args:
         error: the HTTPNotFound.

@@ -1,4 +1,4 @@
-"""Which requests of the example are transactions: a ``traces_sampler`` by dotted name."""
+"""The sample rate of requests to the example: a ``traces_sampler`` that the ini names."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from typing import Any
 
 
 def sample_rate(context: dict[str, Any]) -> float:
-    """Return 0 for the page that only offers the others, and for what it loads, else 1.
+    """Return 0 for the index page and static files, else 1.
 
     Args:
-        context: of the SDK, with the request's environ as ``wsgi_environ``
+        context: sampling context of the SDK, with the request's environ as ``wsgi_environ``
             (https://docs.sentry.io/platforms/python/configuration/sampling/).
     """
     path = context["wsgi_environ"].get("PATH_INFO", "")

@@ -1,6 +1,6 @@
 """A small restaurant whose failures the example reports.
 
-It is plain code, as an app's own: it does not know that it is watched.
+This is plain application code, without any code for the filter.
 """
 
 from __future__ import annotations
@@ -16,26 +16,26 @@ TERMINAL_LOGIN = "terminal-7:swordfish"
 
 
 class SoldOutError(Exception):
-    """A dish that is on the menu and not in the kitchen."""
+    """A dish is on the menu, but sold out."""
 
 
 class BillError(Exception):
-    """A bill that cannot be paid."""
+    """A bill cannot be paid."""
 
 
 class KitchenError(Exception):
-    """Something that went wrong while a dish was made."""
+    """Something went wrong while a dish was made."""
 
 
 def bill(order: dict[str, int], guests: int) -> list[str]:
     """Return a receipt for each guest.
 
     Args:
-        order: how many of each dish.
-        guests: how many share the bill.
+        order: number of each dish.
+        guests: number of guests who share the bill.
 
     Raises:
-        BillError: it cannot be shared.
+        BillError: the bill cannot be shared.
     """
     total = sum(MENU[dish] * count for dish, count in order.items())
     try:
@@ -48,12 +48,12 @@ def charge(total: int, guests: int, credentials: str) -> list[str]:
     """Charge every guest the same, and return the receipts.
 
     Args:
-        total: what all of them pay, in cents.
-        guests: how many they are.
-        credentials: the card terminal's login; a variable of this name is reported without its value.
+        total: amount of the bill, in cents.
+        guests: number of guests.
+        credentials: login of the card terminal; the value of a variable with this name is not reported.
 
     Raises:
-        ZeroDivisionError: nobody is at the table, which nobody thought of.
+        ZeroDivisionError: there are no guests, which nobody thought of.
     """
     each = total // guests
     terminal = credentials.partition(":")[0]
@@ -64,10 +64,10 @@ def serve(dish: str) -> int:
     """Take a dish from the kitchen and return its price in cents.
 
     Args:
-        dish: its name.
+        dish: name of the dish.
 
     Raises:
-        SoldOutError: there is none.
+        SoldOutError: the dish is sold out.
     """
     try:
         return MENU[dish]
@@ -79,7 +79,7 @@ def courses() -> Iterator[bytes]:
     """Yield a menu line by line, and fail before the last course.
 
     Raises:
-        KitchenError: in the middle, when the status and the first lines are long gone.
+        KitchenError: in the middle, after the status and the first lines have been sent.
     """
     for number, course in enumerate(("soup", "salad", "risotto"), start=1):
         yield f"Course {number}: {course}\n".encode()
@@ -89,7 +89,7 @@ def courses() -> Iterator[bytes]:
 
 
 def plan_evening() -> str:
-    """Do what a slow page does, about 0.2 seconds of it, each step in a span of its own."""
+    """Do the work of a slow page for about 0.2 seconds, with a span for each step."""
     with sentry_sdk.start_span(op="function", name="plan the evening"):
         _wait("db", "SELECT dish, price FROM menu WHERE evening = %s", 0.04)
         with sentry_sdk.start_span(op="http.client", name="GET https://market.example/prices"):

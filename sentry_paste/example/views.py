@@ -1,4 +1,4 @@
-"""The things to try: a view each, and what to expect in Sentry of it."""
+"""The things to try: a view for each, and what Sentry receives from it."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ log = logging.getLogger("sentry_paste.example")
 
 
 @dataclass(frozen=True)
-class Thing:
+class Demo:
     """One thing to try.
 
     Attributes:
         route: name of its route.
-        pattern: of its route.
-        view: what answers.
-        title: what it is.
-        expect: what Sentry gets of it.
+        pattern: pattern of its route.
+        view: its view.
+        title: text of the link.
+        expect: what Sentry receives.
         tone: ``error``, ``caught`` or ``fine``.
-        params: what the link puts into the pattern.
+        params: values for the pattern in the link.
     """
 
     route: str
@@ -42,29 +42,29 @@ def hello(_request: Any) -> dict[str, Any]:
     """Greet everybody."""
     return {
         "heading": "Hello!",
-        "told": "Nothing went wrong, so this page is a transaction in Sentry and no error.",
+        "text": "Nothing went wrong, so Sentry receives a transaction for this page, but no error.",
         "event_id": None,
     }
 
 
 def greet(request: Any) -> dict[str, Any]:
-    """Greet whom the path names.
+    """Greet the person named in the path.
 
     Args:
         request: the request; its route matched a ``name``.
     """
     return {
         "heading": f"Hello, {request.matchdict['name']}!",
-        "told": (
-            "This page is a transaction that is named after the route, not after you: "
-            "all greetings are one line in Sentry's list."
+        "text": (
+            "The transaction of this page is named after the route, not after you, "
+            "so Sentry lists all greetings as one transaction."
         ),
         "event_id": None,
     }
 
 
 def crash(_request: Any) -> dict[str, Any]:
-    """Fail as a view does that nobody tested with an empty table.
+    """Fail like a view that nobody tested with an empty table.
 
     Raises:
         BillError: always.
@@ -72,11 +72,11 @@ def crash(_request: Any) -> dict[str, Any]:
     order = {"soup": 2, "risotto": 1}
     log.warning("the guests of table 7 left before the bill came")
     receipts = shop.bill(order, guests=0)
-    return {"heading": "Paid", "told": ", ".join(receipts), "event_id": None}
+    return {"heading": "Paid", "text": ", ".join(receipts), "event_id": None}
 
 
 def stream_crash(_request: Any) -> Response:
-    """Answer with a body that fails after its first lines."""
+    """Respond with a body that fails after its first lines."""
     return Response(app_iter=shop.courses(), content_type="text/plain", charset="utf-8")
 
 
@@ -90,16 +90,16 @@ def handled(_request: Any) -> dict[str, Any]:
             event_id = sentry_sdk.capture_exception(error)
     return {
         "heading": "Sorry, no tiramisù tonight",
-        "told": (
-            "The view caught a SoldOutError and reported it with sentry_sdk.capture_exception(): "
-            "an error that is handled, with the KeyError that caused it and a tag, and a transaction."
+        "text": (
+            "The view caught a SoldOutError and reported it with sentry_sdk.capture_exception(). "
+            "Sentry receives a handled error with its cause, a KeyError, and with a tag; and a transaction."
         ),
         "event_id": event_id,
     }
 
 
 def logged(_request: Any) -> dict[str, Any]:
-    """Log an error and the exception behind another one."""
+    """Log an error and an exception."""
     log.warning("the oven is at %d degrees", 310)
     log.error("table %d has waited for %d minutes", 7, 45)
     try:
@@ -108,9 +108,9 @@ def logged(_request: Any) -> dict[str, Any]:
         log.exception("cannot serve table %d", 7)
     return {
         "heading": "Your table has been waiting",
-        "told": (
-            'logging.getLogger("sentry_paste.example") logged a warning, an error and an exception: '
-            "two errors in Sentry, the second with a traceback, and the lines before each as its breadcrumbs."
+        "text": (
+            'logging.getLogger("sentry_paste.example") logged a warning, an error and an exception. '
+            "Sentry receives two errors, the second with a traceback, and earlier log lines as breadcrumbs."
         ),
         "event_id": None,
     }
@@ -121,23 +121,23 @@ def slow(_request: Any) -> dict[str, Any]:
     dish = shop.plan_evening()
     return {
         "heading": f"Tonight: {dish}",
-        "told": "This page took its time: its transaction has six spans that tell where the time went.",
+        "text": "This page was slow: the six spans of its transaction show where the time went.",
         "event_id": None,
     }
 
 
-THINGS = (
-    Thing("hello", "/hello", hello, "Say hello", "A transaction, and no error.", "fine"),
-    Thing(
+DEMOS = (
+    Demo("hello", "/hello", hello, "Say hello", "A transaction, but no error.", "fine"),
+    Demo(
         "greet",
         "/greet/{name}",
         greet,
         "Greet Ada",
-        "A transaction named after the route; the name is only in its URL.",
+        "A transaction named after the route; the name Ada is only in its URL.",
         "fine",
         {"name": "Ada"},
     ),
-    Thing(
+    Demo(
         "slow",
         "/slow",
         slow,
@@ -145,36 +145,36 @@ THINGS = (
         "A transaction with six spans: database, HTTP, template.",
         "fine",
     ),
-    Thing(
+    Demo(
         "crash",
         "/crash",
         crash,
         "Crash",
-        "An unhandled BillError and what caused it: traceback, variables, request. You see a server error.",
+        "An unhandled BillError and its cause, with traceback, variables and request. You see an error page.",
         "error",
     ),
-    Thing(
+    Demo(
         "stream-crash",
         "/stream-crash",
         stream_crash,
         "Crash mid-stream",
-        "An unhandled KitchenError, though the status was 200. The page stops after three lines.",
+        "An unhandled KitchenError, although the status was 200. The page stops after three lines.",
         "error",
     ),
-    Thing(
+    Demo(
         "handled",
         "/handled",
         handled,
         "Catch and report",
-        "A handled SoldOutError with its cause and a tag. The page answers.",
+        "A handled SoldOutError with its cause and a tag. The page works.",
         "caught",
     ),
-    Thing(
+    Demo(
         "logged",
         "/logged",
         logged,
         "Log an error",
-        "Two errors, one with a traceback, and breadcrumbs. The page answers.",
+        "Two errors, one with a traceback, and breadcrumbs. The page works.",
         "caught",
     ),
 )

@@ -1,11 +1,12 @@
 """The inbox: an app that shows a spool in the browser, for development.
 
-It is mounted in an ini beside the app that is worked on; ``docs/inbox.rst`` tells how.
-It reads the spool's files and changes none of them, and it answers only those that
-``access`` lets in, or that have the token of ``tokens``.
+Mount it in an ini next to the app you work on; see ``docs/inbox.rst``. It only reads
+the spool's files. ``access`` decides who may look: browsers on this machine, and
+whoever has the token.
 
-``settings`` reads its section, ``app`` answers requests with the pages of ``pages``,
-``index`` keeps what is known of the files, and ``templates`` say how it looks.
+``settings`` reads the section of the ini. ``app`` is the WSGI app; ``pages`` decides
+what each page shows, and ``templates`` how it looks. ``index`` remembers what has been
+read from the files.
 """
 
 from __future__ import annotations
@@ -33,14 +34,14 @@ def main(global_conf: dict[str, str], **local_conf: str) -> WSGIApplication:
     """
     settings = read_settings(global_conf, local_conf)
     try:
-        import jinja2  # noqa: F401 - only whether it is there
+        import jinja2  # noqa: F401 - only to check that it is installed
     except ImportError as error:
         raise ImportError(
             "egg:sentry_paste#inbox needs Jinja2, which is not installed: pip install 'sentry-paste[inbox]'"
         ) from error
     from sentry_paste.inbox.app import Inbox
 
-    # What is logged of the inbox has its token, which is not for Sentry.
+    # The inbox logs its token, which must not end up in Sentry as a breadcrumb or an event.
     sdk.ignore_own_logger(LOGGER)
     inbox = Inbox(settings)
     inbox.announce()

@@ -1,9 +1,9 @@
-"""What is known of the files of a spool, kept between requests.
+"""An index of the files of a spool, kept in memory between requests.
 
-Every request looks at the names; a file is read when it is new, and never again
-while its name and its time of change are the same. A request reads for a fraction
-of a second only, newest files first: what is left is read by the next ones, so that
-no page waits for a spool that was never looked at before.
+Every request lists the directory. A file is read once, and again only if its size or
+modification time changes. One request reads for a fraction of a second only, newest
+files first, and leaves the rest to the next requests, so that no page has to wait for a
+large spool to be read.
 """
 
 from __future__ import annotations
@@ -16,36 +16,36 @@ from dataclasses import dataclass
 from pathlib import Path
 from zlib import crc32
 
-from sentry_paste.inbox.summary import MOST_BYTES, Summary, summarise
+from sentry_paste.inbox.summary import MAX_BYTES, Summary, summarise
 from sentry_paste.spool import Contents, Spool, SpoolFile, read_contents
 
-#: Of a spool with more files the newest are shown; what is kept of 10,000 takes about 12 MB.
-MOST_FILES = 20_000
+#: How many files are shown at most, the newest ones. The index of 10,000 files takes about 12 MB.
+MAX_FILES = 20_000
 
-#: How long one request may read, in seconds.
-READING = 0.1
+#: How long one request may read files, in seconds.
+READ_SECONDS = 0.1
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A file, and what is known of it.
+    """A file in the index.
 
     Attributes:
-        file: of the spool.
-        changed: when it was, in nanoseconds.
-        size: in bytes.
-        summary: what it tells; None until it has been read.
+        file: the file.
+        changed: its modification time, in nanoseconds.
+        size: its size, in bytes.
+        read_summary: summary of its contents; None until it has been read.
     """
 
     file: SpoolFile
     changed: int
     size: int
-    summary: Summary | None = None
+    read_summary: Summary | None = None
 
     @property
-    def told(self) -> Summary:
-        """What it tells, as far as it has been read."""
-        return self.summary or _UNREAD
+    def summary(self) -> Summary:
+        """Summary of its contents; an empty one until it has been read."""
+        return self.read_summary or _UNREAD
 
 
 _UNREAD = Summary("")
@@ -53,16 +53,16 @@ _UNREAD = Summary("")
 
 @dataclass(frozen=True)
 class Snapshot:
-    """A spool as it is now.
+    """The state of a spool at one moment.
 
     Attributes:
-        entries: newest first.
-        unread: how many of them have not been read yet.
-        older: how many files are more than the inbox shows.
-        foreign: how many files look like envelopes and have no name of a spool's.
-        version: a text that is another when anything of this is.
-        problem: why the directory cannot be read, else empty.
-        is_there: whether there is a directory of that name.
+        entries: the files, newest first.
+        unread: number of files that have not been read yet.
+        older: number of older files that the inbox does not show.
+        foreign: number of files that look like envelopes but whose names are not a spool's.
+        version: changes whenever anything else here changes.
+        problem: why the directory cannot be read, or empty.
+        is_there: whether the directory exists.
     """
 
     entries: tuple[Entry, ...] = ()
@@ -74,9 +74,9 @@ class Snapshot:
     is_there: bool = True
 
     def find(self, identity: str) -> Entry | None:
-        """Return the newest file whose id this is, or None.
+        """Return the newest file with an id, or None.
 
-        A user's report has the id of its error: where both are there, that is the error's.
+        A user report has the same id as its error; if both are there, return the error.
 
         Args:
             identity: 32 hexadecimal digits.
@@ -84,40 +84,40 @@ class Snapshot:
         found = (entry for entry in self.entries if entry.file.id == identity)
         return min(found, key=lambda entry: entry.file.kind == "feedback", default=None)
 
-    def about(self, identity: str) -> list[Entry]:
-        """Return the files in which users tell of an error, newest first.
+    def feedback_about(self, identity: str) -> list[Entry]:
+        """Return the files with feedback about an error, newest first.
 
         Args:
             identity: id of the error.
         """
-        return [entry for entry in self.entries if identity in entry.told.about]
+        return [entry for entry in self.entries if identity in entry.summary.error_ids]
 
     def of_trace(self, trace_id: str) -> list[Entry]:
-        """Return the files that tell of a trace, newest first.
+        """Return the files that belong to a trace, newest first.
 
         Args:
-            trace_id: its id.
+            trace_id: id of the trace.
         """
-        return [entry for entry in self.entries if trace_id in entry.told.trace_ids]
+        return [entry for entry in self.entries if trace_id in entry.summary.trace_ids]
 
 
 class Index:
-    """Keep what is known of the files of a spool.
+    """An index of the files of a spool.
 
     Args:
-        spool: whose files.
+        spool: the spool.
         reading: how long one call of ``look`` may read files, in seconds.
     """
 
-    def __init__(self, spool: Spool, reading: float = READING) -> None:
+    def __init__(self, spool: Spool, reading: float = READ_SECONDS) -> None:
         self.spool = spool
         self._reading = reading
-        # By the name without the state: a file that is claimed is renamed, and holds what it held.
+        # By name without the state: claiming a file renames it, but does not change its contents.
         self._known: dict[str, Entry] = {}
         self._lock = threading.Lock()
 
     def look(self) -> Snapshot:
-        """Return the spool as it is now."""
+        """Return the current state of the spool."""
         with self._lock:
             found: list[Entry] = []
             older = foreign = 0
@@ -136,7 +136,7 @@ class Index:
         return Snapshot(tuple(found), unread, older, foreign, version, problem, is_there)
 
     def read_all(self) -> Snapshot:
-        """Return the spool as it is now, when every file has been read."""
+        """Return the current state of the spool, with every file read."""
         while True:
             snapshot = self.look()
             if not snapshot.unread:
@@ -152,7 +152,7 @@ class Index:
         found: list[Entry] = []
         older = 0
         for name in names:
-            if len(found) >= MOST_FILES:
+            if len(found) >= MAX_FILES:
                 older += 1
                 continue
             known = self._known.get(name.partition(".envelope")[0])
@@ -163,19 +163,19 @@ class Index:
                 continue
             try:
                 status = os.stat(file.path, follow_symlinks=False)
-            except OSError:  # gone since: sent, claimed or removed
+            except OSError:  # gone meanwhile: sent, claimed or removed
                 continue
             is_same = known and (known.changed, known.size) == (status.st_mtime_ns, status.st_size)
             if known and path is None and is_same:
                 found.append(known)
             else:
-                summary = known.summary if known and is_same else None
+                summary = known.read_summary if known and is_same else None
                 found.append(Entry(file, status.st_mtime_ns, status.st_size, summary))
         return found, older, foreign
 
     def _read(self, entries: list[Entry]) -> int:
-        """Read new files while there is time, at least one; return how many are left."""
-        unread = [place for place, entry in enumerate(entries) if entry.summary is None]
+        """Read new files while there is time, at least one; return how many are left unread."""
+        unread = [place for place, entry in enumerate(entries) if entry.read_summary is None]
         end = time.monotonic() + self._reading
         gone = set()
         for count, place in enumerate(unread, start=1):
@@ -204,13 +204,13 @@ def _base(file: SpoolFile) -> str:
 
 
 @dataclass(frozen=True)
-class Opened:
-    """A file, read as far as it can be.
+class LoadedEntry:
+    """A file with its contents.
 
     Attributes:
-        entry: what the index knows of it.
-        contents: what it tells, None where it cannot be read.
-        problem: why it cannot be read, else empty.
+        entry: its entry in the index.
+        contents: what was read from it; None if it cannot be read.
+        problem: why it cannot be read, or empty.
     """
 
     entry: Entry
@@ -218,37 +218,37 @@ class Opened:
     problem: str = ""
 
 
-def opened(entry: Entry) -> Opened:
-    """Read a file; what cannot be read is told so.
+def load(entry: Entry) -> LoadedEntry:
+    """Read a file; return the problem if it cannot be read.
 
     Args:
-        entry: of the index.
+        entry: the file.
 
     Raises:
-        FileNotFoundError: it is gone since the index was made.
+        FileNotFoundError: the file has gone since it was listed.
     """
-    if entry.size > MOST_BYTES:
-        return Opened(entry, None, entry.told.problem)
+    if entry.size > MAX_BYTES:
+        return LoadedEntry(entry, None, entry.summary.problem)
     try:
-        return Opened(entry, read_contents(entry.file))
+        return LoadedEntry(entry, read_contents(entry.file))
     except FileNotFoundError:
         raise
     except OSError as error:
-        return Opened(entry, None, error.strerror or str(error))
+        return LoadedEntry(entry, None, error.strerror or str(error))
     except (ValueError, RecursionError) as error:
-        return Opened(entry, None, str(error))
+        return LoadedEntry(entry, None, str(error))
 
 
-def opened_all(entries: list[Entry]) -> list[Opened]:
-    """Read files, those left out that are gone.
+def load_all(entries: list[Entry]) -> list[LoadedEntry]:
+    """Read files, and skip those that have gone.
 
     Args:
-        entries: of the index.
+        entries: the files.
     """
     found = []
     for entry in entries:
         try:
-            found.append(opened(entry))
+            found.append(load(entry))
         except FileNotFoundError:
             continue
     return found

@@ -1,4 +1,4 @@
-"""The list: the files that are looked for, errors of a kind in one row, a page of them."""
+"""The list: find the files of a query, group errors of the same kind, and split the rows into pages."""
 
 from __future__ import annotations
 
@@ -13,28 +13,28 @@ from urllib.parse import parse_qsl, urlencode
 from sentry_paste.inbox.index import Entry, Snapshot
 from sentry_paste.spool.names import KINDS
 
-#: For ``kind``: files of every kind.
+#: The ``kind`` that stands for files of every kind.
 ALL = "all"
 
-#: What the list shows where nothing is said.
+#: The ``kind`` that the list shows by default.
 DEFAULT_KIND = "error"
 
-_MOST_CHARACTERS = 200
-_MOST_FIELDS = 20
+_MAX_CHARACTERS = 200
+_MAX_FIELDS = 20
 
 _ID = re.compile("[0-9a-f-]{6,36}")
 
 
 @dataclass(frozen=True)
 class Query:
-    """What is looked for.
+    """What the list is asked to show.
 
     Attributes:
-        kind: of files, or ``all``.
-        text: words that must all be found, in any order and case, or what an id begins with.
-        transaction: a part of its name, or a pattern with ``*``.
-        group: of errors; then each of them is listed.
-        page: from 1.
+        kind: kind of file, or ``all``.
+        text: words that must all be found, in any order and case; a word may be the beginning of an id.
+        transaction: part of the transaction's name, or a pattern with ``*``.
+        group: id of a group of errors, which are then listed one by one.
+        page: number of the page, from 1.
     """
 
     kind: str = DEFAULT_KIND
@@ -45,98 +45,99 @@ class Query:
 
     @classmethod
     def read(cls, text: str) -> Query:
-        """Read the query string of an address; what it says that means nothing is left out.
+        """Parse the query string of a URL; unknown values are ignored.
 
         Args:
-            text: of the address.
+            text: the query string.
         """
-        given = parameters(text)
-        kind = given.get("kind", "")
-        page = given.get("page", "")
+        values = parameters(text)
+        kind = values.get("kind", "")
+        page = values.get("page", "")
         return cls(
             kind=kind if kind in (*KINDS, ALL) else DEFAULT_KIND,
-            text=given.get("q", "").strip(),
-            transaction=given.get("transaction", "").strip(),
-            group=given.get("group", "").strip(),
+            text=values.get("q", "").strip(),
+            transaction=values.get("transaction", "").strip(),
+            group=values.get("group", "").strip(),
             page=max(1, int(page)) if re.fullmatch(r"[0-9]{1,6}", page) else 1,
         )
 
     def address(self, **changes: object) -> str:
-        """Return the query string that says this, with some of it changed; what is usual is left out.
+        """Return the query string for this query with some changes; default values are left out.
 
         Args:
-            changes: by attribute.
+            changes: attributes and their new values.
         """
-        other = replace(self, **changes)  # type: ignore[arg-type]  # as replace's own are
-        usual = Query()
+        other = replace(self, **changes)  # type: ignore[arg-type]  # replace() takes any
+        default = Query()
         named = (
-            ("kind", other.kind, usual.kind),
-            ("q", other.text, usual.text),
-            ("transaction", other.transaction, usual.transaction),
-            ("group", other.group, usual.group),
-            ("page", other.page, usual.page),
+            ("kind", other.kind, default.kind),
+            ("q", other.text, default.text),
+            ("transaction", other.transaction, default.transaction),
+            ("group", other.group, default.group),
+            ("page", other.page, default.page),
         )
-        return urlencode(
-            [(name, value) for name, value, default in named if value != default], errors="replace"
-        )
+        return urlencode([(name, value) for name, value, usual in named if value != usual], errors="replace")
 
     @property
     def is_search(self) -> bool:
-        """Whether it asks for more than a kind."""
+        """Whether it filters by more than the kind."""
         return bool(self.text or self.transaction or self.group)
 
     def matcher(self) -> Callable[[Entry], bool]:
-        """Return a function that tells whether a file is looked for, whatever its kind."""
+        """Return a function that checks whether a file matches, whatever its kind."""
         words = self.text.lower().split()
         transaction = self.transaction.lower()
         pattern = re.compile(translate(transaction)).match if "*" in transaction else None
 
         def matches(entry: Entry) -> bool:
-            told = entry.told
-            if self.group and told.group != self.group:
+            summary = entry.summary
+            if self.group and summary.group != self.group:
                 return False
-            if pattern is not None and pattern(told.transaction.lower()) is None:
+            if pattern is not None and pattern(summary.transaction.lower()) is None:
                 return False
-            if pattern is None and transaction not in told.transaction.lower():
+            if pattern is None and transaction not in summary.transaction.lower():
                 return False
-            return all(word in told.words or _is_id(word, entry) for word in words)
+            return all(word in summary.words or _is_id(word, entry) for word in words)
 
         return matches
 
 
 def _is_id(word: str, entry: Entry) -> bool:
-    """Return whether a word is how an id begins; a few digits are in every other id, and tell nothing."""
+    """Return whether an id of a file begins with a word. Fewer than six digits would match too many ids."""
     if _ID.fullmatch(word) is None:
         return False
     digits = word.replace("-", "")
     return any(
-        identity.startswith(digits) for identity in (entry.file.id, *entry.told.trace_ids, *entry.told.about)
+        identity.startswith(digits)
+        for identity in (entry.file.id, *entry.summary.trace_ids, *entry.summary.error_ids)
     )
 
 
 def parameters(text: str) -> dict[str, str]:
-    """Return the parameters of a query string, the first of each name, not too long.
+    """Return the parameters of a query string: the first of each name, cut to a maximum length.
 
     Args:
-        text: of the address.
+        text: the query string.
     """
     found: dict[str, str] = {}
     try:
-        pairs = parse_qsl(text, errors="replace", max_num_fields=_MOST_FIELDS)
-    except ValueError:  # too many
+        pairs = parse_qsl(text, errors="replace", max_num_fields=_MAX_FIELDS)
+    except ValueError:  # too many parameters
         return found
     for name, value in pairs:
-        found.setdefault(name, value[:_MOST_CHARACTERS])
+        found.setdefault(name, value[:_MAX_CHARACTERS])
     return found
 
 
-#: Rows of one page.
+# The rows that match a query.
+
+#: Rows per page.
 PAGE = 50
 
-# How many names the field for the transaction offers.
+# How many names of transactions the search form suggests.
 _SUGGESTED = 50
 
-# Kinds that are always offered, and first; the others when there are files of them.
+# Kinds that are always shown, and first; the others only if there are files of them.
 _ALWAYS = ("error", "transaction", "session", "log")
 
 
@@ -146,9 +147,9 @@ class Row:
 
     Attributes:
         entry: the newest file.
-        count: how many there are.
-        first: when the oldest was captured.
-        times: when each was captured, seconds since 1970, newest first.
+        count: number of files.
+        first: capture time of the oldest file.
+        times: capture times of all files, in seconds since 1970, newest first.
     """
 
     entry: Entry
@@ -158,8 +159,8 @@ class Row:
 
     @property
     def key(self) -> str:
-        """What the row can be known by when the list is made again."""
-        return self.entry.told.group if self.count > 1 else self.entry.file.id
+        """A key that identifies the row when the list is loaded again."""
+        return self.entry.summary.group if self.count > 1 else self.entry.file.id
 
 
 @dataclass(frozen=True)
@@ -167,14 +168,14 @@ class Listing:
     """A page of the list.
 
     Attributes:
-        query: what was looked for.
-        rows: newest first.
-        found: how many files are of that kind.
-        total: how many rows all pages have.
-        pages: how many pages there are, at least one.
-        counts: how many files of each kind are looked for; ``all`` is their sum.
+        query: the query, with the page that is shown.
+        rows: rows of this page, newest first.
+        found: number of matching files of the kind.
+        total: number of rows on all pages.
+        pages: number of pages, at least one.
+        counts: number of matching files by kind; ``all`` is their sum.
         transactions: names of transactions, the most frequent first.
-        snapshot: of the spool.
+        snapshot: the state of the spool.
     """
 
     query: Query
@@ -188,11 +189,11 @@ class Listing:
 
 
 def listing(snapshot: Snapshot, query: Query) -> Listing:
-    """Return the page of the list that a query asks for, the last one where there are fewer.
+    """Return the page of the list that a query asks for, or the last page if there are fewer.
 
     Args:
-        snapshot: of the spool.
-        query: what is looked for.
+        snapshot: the state of the spool.
+        query: the query.
     """
     matches = query.matcher() if query.is_search else None
     entries = [entry for entry in snapshot.entries if matches is None or matches(entry)]
@@ -214,14 +215,14 @@ def listing(snapshot: Snapshot, query: Query) -> Listing:
 
 
 def grouped(entries: Iterable[Entry]) -> list[Row]:
-    """Return a row for each group of errors, the one that was seen last first.
+    """Return one row for each group of errors, the most recently seen group first.
 
     Args:
         entries: errors, newest first.
     """
     rows: dict[str, Row] = {}
     for entry in entries:
-        key = entry.told.group or entry.file.id
+        key = entry.summary.group or entry.file.id
         row = rows.get(key)
         if row is None:
             rows[key] = _row(entry)
@@ -244,6 +245,6 @@ def _counts(counts: Counter[str], kind: str) -> dict[str, int]:
 
 
 def _transactions(snapshot: Snapshot) -> list[str]:
-    names = Counter(entry.summary.transaction for entry in snapshot.entries if entry.summary)
+    names = Counter(entry.read_summary.transaction for entry in snapshot.entries if entry.read_summary)
     del names[""]
     return [name for name, _ in names.most_common(_SUGGESTED)]

@@ -1,4 +1,4 @@
-"""The pages: what each of them shows, by the address."""
+"""The pages of the inbox: each function returns the template and the values of one page."""
 
 from __future__ import annotations
 
@@ -8,30 +8,30 @@ from typing import Any
 from urllib.parse import urlencode
 
 from sentry_paste.inbox import plots
-from sentry_paste.inbox.index import Entry, Index, Opened, Snapshot, opened, opened_all
+from sentry_paste.inbox.index import Entry, Index, LoadedEntry, Snapshot, load, load_all
 from sentry_paste.inbox.listing import ALL, Query, Row, grouped, listing, parameters
 from sentry_paste.inbox.records import Feedback, count_of_lines, feedback, log_lines
-from sentry_paste.inbox.traces import story, trace
+from sentry_paste.inbox.traces import history, trace
 
-# Files of one trace that a page reads.
-_MOST_OF_TRACE = 100
+# How many files of a trace a page reads at most.
+_MAX_TRACE_FILES = 100
 
-# Of an envelope of log lines, so many are shown.
-_MOST_LINES = 500
+# How many log lines of an envelope are shown at most, the last ones.
+_MAX_LINES = 500
 
-# Of what users told of one error, so many are shown.
-_MOST_TOLD = 20
+# How many users' comments on an error are shown at most.
+_MAX_FEEDBACK = 20
 
 
 @dataclass(frozen=True)
 class Page:
-    """What a page shows.
+    """A page to render.
 
     Attributes:
-        template: its name.
-        values: for the template.
-        status: of HTTP.
-        version: another one when what is shown is another; empty where that is not known.
+        template: name of the template.
+        values: values for the template.
+        status: HTTP status code.
+        version: changes whenever the page changes; empty if the page has no version.
     """
 
     template: str
@@ -44,9 +44,9 @@ def list_page(index: Index, query_string: str, template: str = "list.jinja2") ->
     """Return the list.
 
     Args:
-        index: of the spool.
-        query_string: of the address.
-        template: that of the page, or that of the part of it that is fetched again.
+        index: index of the spool.
+        query_string: query string of the URL.
+        template: template of the whole page, or of the part that the script loads again.
     """
     snapshot = index.look()
     found = listing(snapshot, Query.read(query_string))
@@ -72,46 +72,44 @@ def list_page(index: Index, query_string: str, template: str = "list.jinja2") ->
 
 
 def _slowest(rows: Iterable[Row]) -> float:
-    return max((row.entry.told.duration or 0.0 for row in rows), default=0.0)
+    return max((row.entry.summary.duration or 0.0 for row in rows), default=0.0)
 
 
 def envelope_page(index: Index, identity: str) -> Page:
-    """Return the page of one file.
+    """Return the page of one envelope.
 
     Args:
-        index: of the spool.
-        identity: its id.
+        index: index of the spool.
+        identity: id of the envelope.
     """
     snapshot, found = _find(index, identity)
     if found is None:
-        return missing(
-            "There is no envelope with this id in the spool. It may have been sent since, or removed."
-        )
+        return missing("The spool has no envelope with this id. It may have been sent since, or removed.")
     entry, contents = found.entry, found.contents
-    told = entry.told
-    trace_id = next(iter(told.trace_ids), "")
-    related = opened_all(_others(snapshot, entry, trace_id))
+    summary = entry.summary
+    trace_id = next(iter(summary.trace_ids), "")
+    related = load_all(_others(snapshot, entry, trace_id))
     own = feedback(contents.payloads) if contents else []
     head = own.pop(0) if own and entry.file.kind == "feedback" else None
-    error = snapshot.find(head.about) if head and head.about else None
-    of_others = [one for one in snapshot.about(identity) if one.file.path != entry.file.path]
-    said = [*(Said(one, None) for one in own), *_said(of_others[:_MOST_TOLD], identity)]
+    error = snapshot.find(head.error_id) if head and head.error_id else None
+    of_others = [one for one in snapshot.feedback_about(identity) if one.file.path != entry.file.path]
+    comments = [*(Comment(one, None) for one in own), *_comments(of_others[:_MAX_FEEDBACK], identity)]
     return Page(
         "envelope.jinja2",
         {
             "entry": entry,
-            "told": told,
+            "summary": summary,
             "contents": contents,
             "problem": found.problem,
             "trace_id": trace_id,
             "related": related,
             "feedback": head,
             "error": error if error and error.file.kind != "feedback" else None,
-            "said": said[:_MOST_TOLD],
-            "said_count": len(said) + max(0, len(of_others) - _MOST_TOLD),
-            "own_lines": log_lines(contents.payloads)[-_MOST_LINES:] if contents else [],
-            "own_lines_before": count_of_lines(contents.payloads) - _MOST_LINES if contents else 0,
-            "story": story(contents, trace_id, related) if contents else None,
+            "comments": comments[:_MAX_FEEDBACK],
+            "comment_count": len(comments) + max(0, len(of_others) - _MAX_FEEDBACK),
+            "own_lines": log_lines(contents.payloads)[-_MAX_LINES:] if contents else [],
+            "own_lines_before": count_of_lines(contents.payloads) - _MAX_LINES if contents else 0,
+            "history": history(contents, trace_id, related) if contents else None,
             "group": _group(snapshot, entry),
             "waterfall": None if trace_id or contents is None else trace("", [found]),
         },
@@ -119,25 +117,25 @@ def envelope_page(index: Index, identity: str) -> Page:
 
 
 @dataclass(frozen=True)
-class Said:
-    """What a user told of an error.
+class Comment:
+    """A user's comment on an error.
 
     Attributes:
-        feedback: what it is.
-        entry: the file whose page tells more; None where that is the error's own.
+        feedback: the feedback.
+        entry: the file of the feedback; None if it is in the error's own envelope.
     """
 
     feedback: Feedback
     entry: Entry | None
 
 
-def _said(entries: list[Entry], identity: str) -> list[Said]:
+def _comments(entries: list[Entry], identity: str) -> list[Comment]:
     return [
-        Said(one, found.entry if found.entry.file.id != identity else None)
-        for found in opened_all(entries)
+        Comment(one, found.entry if found.entry.file.id != identity else None)
+        for found in load_all(entries)
         if found.contents
         for one in feedback(found.contents.payloads)
-        if one.about == identity
+        if one.error_id == identity
     ]
 
 
@@ -145,23 +143,23 @@ def trace_page(index: Index, trace_id: str, query_string: str) -> Page:
     """Return the page of a trace.
 
     Args:
-        index: of the spool.
-        trace_id: its id.
-        query_string: of the address; ``span`` names a span to tell more of.
+        index: index of the spool.
+        trace_id: id of the trace.
+        query_string: query string of the URL; ``span`` selects a span to show in detail.
     """
     snapshot = index.look()
-    files = opened_all(snapshot.of_trace(trace_id)[:_MOST_OF_TRACE])
+    files = load_all(snapshot.of_trace(trace_id)[:_MAX_TRACE_FILES])
     if not files:
-        return missing("Nothing in the spool is of this trace. It may have been sent since, or removed.")
+        return missing("The spool has nothing of this trace. It may have been sent since, or removed.")
     found = trace(trace_id, files)
     key = parameters(query_string).get("span", "")
-    chosen = next((bar for bar in found.bars if bar.key[:200] == key), None) if key else None
+    selected = next((bar for bar in found.bars if bar.key[:200] == key), None) if key else None
     name = next((bar.span.name for bar in found.bars if bar.span.is_segment), "")
     return Page(
         "trace.jinja2",
         {
             "trace": found,
-            "chosen": chosen,
+            "selected": selected,
             "title": name or "Trace",
             "addresses": {bar.key: urlencode({"span": bar.key}, errors="replace") for bar in found.bars},
             "unread": snapshot.unread,
@@ -169,27 +167,27 @@ def trace_page(index: Index, trace_id: str, query_string: str) -> Page:
     )
 
 
-def missing(detail: str = "Nothing is at this address.") -> Page:
-    """Return the page that tells that there is no such page.
+def missing(detail: str = "There is no page at this address.") -> Page:
+    """Return the 404 page.
 
     Args:
-        detail: why.
+        detail: what was not found.
     """
     return Page("missing.jinja2", {"detail": detail}, status=404)
 
 
 @dataclass(frozen=True)
 class Group:
-    """The place of an error among those of its kind.
+    """The errors of the same kind as one error.
 
     Attributes:
-        id: of the group.
-        count: how many there are.
-        newest: the newest file.
-        oldest: the oldest file.
-        newer: the next newer one, None where this is the newest.
-        older: the next older one, None where this is the oldest.
-        spark: the path of a sparkline of all of them.
+        id: id of the group.
+        count: number of errors.
+        newest: the newest error.
+        oldest: the oldest error.
+        newer: the next newer error; None if this is the newest.
+        older: the next older error; None if this is the oldest.
+        spark: SVG path of a sparkline of all of them.
     """
 
     id: str
@@ -202,15 +200,15 @@ class Group:
 
 
 def _group(snapshot: Snapshot, entry: Entry) -> Group | None:
-    if not entry.told.group:
+    if not entry.summary.group:
         return None
-    others = [one for one in snapshot.entries if one.told.group == entry.told.group]
+    others = [one for one in snapshot.entries if one.summary.group == entry.summary.group]
     place = next((place for place, one in enumerate(others) if one.file.id == entry.file.id), None)
     if place is None:
         return None
     (row,) = grouped(others)
     return Group(
-        id=entry.told.group,
+        id=entry.summary.group,
         count=len(others),
         newest=others[0],
         oldest=others[-1],
@@ -226,15 +224,15 @@ def _range(snapshot: Snapshot) -> tuple[float, float]:
     return snapshot.entries[-1].file.time.timestamp(), snapshot.entries[0].file.time.timestamp()
 
 
-def _find(index: Index, identity: str) -> tuple[Snapshot, Opened | None]:
-    """Return a file and what is in it; it may be renamed while it is looked for, and is then found again."""
+def _find(index: Index, identity: str) -> tuple[Snapshot, LoadedEntry | None]:
+    """Find and read a file; try again if it was renamed, for example claimed, in the meantime."""
     for _ in range(3):
         snapshot = index.look()
         entry = snapshot.find(identity)
         if entry is None:
             return snapshot, None
         try:
-            return snapshot, opened(entry)
+            return snapshot, load(entry)
         except FileNotFoundError:
             continue
     return snapshot, None
@@ -244,4 +242,4 @@ def _others(snapshot: Snapshot, entry: Entry, trace_id: str) -> list[Entry]:
     if not trace_id:
         return []
     found = [one for one in snapshot.of_trace(trace_id) if one.file.path != entry.file.path]
-    return found[:_MOST_OF_TRACE]
+    return found[:_MAX_TRACE_FILES]

@@ -1,4 +1,4 @@
-"""Small plots: sessions over time, and when an error was seen."""
+"""Small plots: request sessions over time, and sparklines of when an error was seen."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from datetime import datetime, timedelta, timezone
 
 from sentry_paste.inbox.index import Entry
 
-# Durations of one bar of the plot of sessions, in minutes: what a clock or a calendar knows.
+# Possible widths of a bar in the session plot, in minutes: round units of clock and calendar.
 _STEPS = (1, 2, 5, 10, 15, 30, 60, 120, 360, 720, 1440, 10080)
-_MOST_BARS = 48
+_MAX_BARS = 48
 
-#: Height of the plot of sessions, in its own units.
+#: Height of the session plot, in its own units.
 HEIGHT = 100.0
 
-# Bars of a sparkline.
+# Number of bars in a sparkline.
 _SPARKS = 24
 _SPARK_HEIGHT = 20
 
@@ -27,9 +27,9 @@ class Part:
 
     Attributes:
         kind: ``healthy``, ``errored`` or ``crashed``.
-        count: of requests.
-        y: its upper end.
-        height: in the plot's units.
+        count: number of requests.
+        y: its upper edge, in the plot's units.
+        height: its height, in the plot's units.
     """
 
     kind: str
@@ -40,12 +40,12 @@ class Part:
 
 @dataclass(frozen=True)
 class SessionBar:
-    """The requests of a span of time.
+    """A bar of the session plot: the requests of one period.
 
     Attributes:
-        time: when it begins.
-        left: in percent of the width.
-        width: in percent of the width.
+        time: start of the period.
+        left: its left edge, in percent of the plot's width.
+        width: its width, in percent of the plot's width.
         parts: the crashed ones first.
     """
 
@@ -60,12 +60,12 @@ class SessionPlot:
     """How requests ended, over time.
 
     Attributes:
-        bars: those with requests, from left to right.
-        totals: requests by kind.
-        start: where the plot begins.
-        end: where it ends.
-        step: how long a bar is, minutes.
-        highest: requests of the highest bar.
+        bars: the bars that have requests, from left to right.
+        totals: number of requests by how they ended.
+        start: start of the plot.
+        end: end of the plot.
+        step: period of one bar, in minutes.
+        highest: number of requests in the highest bar.
     """
 
     bars: list[SessionBar]
@@ -77,7 +77,7 @@ class SessionPlot:
 
     @property
     def crash_free(self) -> float:
-        """Percent of the requests that did not crash, rounded down so that 100 means all of them."""
+        """Percentage of requests that did not crash, rounded down so that 100 means all of them."""
         whole = sum(self.totals.values())
         return math.floor(1000 * (whole - self.totals["crashed"]) / whole) / 10 if whole else 100.0
 
@@ -86,23 +86,23 @@ _KINDS = ("crashed", "errored", "healthy")
 
 
 def session_plot(entries: Iterable[Entry]) -> SessionPlot | None:
-    """Return the plot of the sessions of some files, None where there are none.
+    """Return the plot of the sessions in some files, or None if there are no sessions.
 
     Args:
-        entries: of sessions.
+        entries: the files.
     """
     minutes: dict[int, list[int]] = {}
     for entry in entries:
-        for count in entry.told.sessions:
+        for count in entry.summary.sessions:
             sums = minutes.setdefault(int(count.time.timestamp() // 60), [0, 0, 0])
             for place, number in enumerate((count.crashed, count.errored, count.healthy)):
                 sums[place] += number
     if not minutes:
         return None
     last = max(minutes)
-    # A clock that jumped must not press all others into one bar: a year is the most that is shown.
+    # Show at most a year: otherwise one host with a wrong clock would squeeze all sessions into one bar.
     first = min(minute for minute in minutes if minute > last - 525_600)
-    step = next((step for step in _STEPS if (last - first) // step < _MOST_BARS - 1), _STEPS[-1])
+    step = next((step for step in _STEPS if (last - first) // step < _MAX_BARS - 1), _STEPS[-1])
     begin = first // step
     bars: dict[int, list[int]] = {}
     for minute, numbers in minutes.items():
@@ -110,7 +110,7 @@ def session_plot(entries: Iterable[Entry]) -> SessionPlot | None:
             sums = bars.setdefault(minute // step - begin, [0, 0, 0])
             for place, number in enumerate(numbers):
                 sums[place] += number
-    # Few bars stand at the right, and are not as wide as the plot.
+    # If there are few bars, they are at the right and keep a normal width.
     places = max(24, last // step - begin + 1)
     shift = places - (last // step - begin + 1)
     highest = max(sum(sums) for sums in bars.values()) or 1
@@ -138,7 +138,7 @@ def _parts(counts: Sequence[int], highest: int) -> list[Part]:
     y = HEIGHT
     for kind, count in reversed(list(zip(_KINDS, counts))):
         if count:
-            height = max(2.0, HEIGHT * count / highest)  # one crash among thousands is to be seen
+            height = max(2.0, HEIGHT * count / highest)  # one crash among thousands must stay visible
             y = max(0.0, y - height)
             parts.append(Part(kind, count, round(y, 1), round(min(height, HEIGHT), 1)))
     return parts[::-1]
@@ -152,12 +152,12 @@ def _moment(minute: int) -> datetime:
 
 
 def spark(times: Sequence[float], start: float, end: float) -> str:
-    """Return the path of a sparkline, 24 wide and 20 high; empty where there is nothing to compare.
+    """Return the SVG path of a sparkline, 24 wide and 20 high; empty for fewer than two times.
 
     Args:
-        times: when something happened.
-        start: the time at the left.
-        end: the time at the right.
+        times: when something happened, in seconds since 1970.
+        start: time at the left edge.
+        end: time at the right edge.
     """
     if len(times) < 2 or end <= start:
         return ""

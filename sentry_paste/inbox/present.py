@@ -1,4 +1,4 @@
-"""Say and arrange for the templates what an envelope tells."""
+"""Filters for the templates: format times, sizes, names, stack frames and payloads."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from sentry_paste.spool.contents import Frame
 
 
 def ago(time: datetime, now: datetime | None = None) -> str:
-    """Return how long ago something was, or its date where that was more than a day ago.
+    """Return how long ago a time was, or its date if that was more than a day ago.
 
     Args:
-        time: when it was.
-        now: what counts as now, default the clock's time.
+        time: the time.
+        now: the current time, default the clock's.
     """
     seconds = ((now or datetime.now(timezone.utc)) - time).total_seconds()
     if seconds < 2:
@@ -38,7 +38,7 @@ def clock(time: datetime) -> str:
     """Return the time of day, UTC.
 
     Args:
-        time: when it was.
+        time: the time.
     """
     return f"{_utc(time):%H:%M:%S}"
 
@@ -47,7 +47,7 @@ def moment(time: datetime) -> str:
     """Return date and time to the millisecond, UTC.
 
     Args:
-        time: when it was.
+        time: the time.
     """
     return _utc(time).strftime("%Y-%m-%d %H:%M:%S.%f")[:-3] + " UTC"
 
@@ -55,17 +55,17 @@ def moment(time: datetime) -> str:
 def _utc(time: datetime) -> datetime:
     try:
         return time.astimezone(timezone.utc)
-    except OverflowError:  # a foreign file may name the first or the last hour there is
+    except OverflowError:  # a file from elsewhere may hold the first or the last possible time
         return time
 
 
 def duration(seconds: float) -> str:
-    """Return a duration with the unit that suits it.
+    """Format a duration with a suitable unit.
 
     Args:
-        seconds: how long.
+        seconds: the duration, in seconds.
     """
-    # Compared with what rounds to the next unit, so that nothing took "1000 ms".
+    # The limits are where rounding would reach the next unit, so that nothing takes "1000 ms".
     if abs(seconds) < 0.00995:
         return f"{seconds * 1000:.1f} ms"
     if abs(seconds) < 0.9995:
@@ -76,10 +76,10 @@ def duration(seconds: float) -> str:
 
 
 def size(count: int) -> str:
-    """Return a number of bytes with the unit that suits it.
+    """Format a size with a suitable unit.
 
     Args:
-        count: bytes.
+        count: the size, in bytes.
     """
     if count < 1000:
         return f"{count} B"
@@ -88,25 +88,26 @@ def size(count: int) -> str:
     return f"{count / 1e6:.1f} MB"
 
 
-# What a browser would drop, or take for an instruction: control characters, and those that turn the
-# direction of text. Their pictures (U+2400) are shown, and for the others the sign for what cannot be.
+# Characters that a browser would drop or obey: control characters, and those that change the direction of
+# text. Control characters are shown as their symbols (U+2400), the others as the replacement character
+# (U+FFFD).
 _UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
-# A word of a dotted name or a path, with the sign behind it.
+# A word of a dotted name or a path, with the separator after it.
 _WORDS = re.compile(r"[^._/:\\-]+[._/:\\-]*|[._/:\\-]+")
 
-# Characters of one value, and pairs of one table, that a page shows; the whole of it is in the file.
-_MOST_TEXT = 20_000
-_MOST_PAIRS = 500
+# Limits of what a page shows: characters of a value, and pairs of a table. The file has all of it.
+_MAX_TEXT = 20_000
+_MAX_PAIRS = 500
 
 
 @dataclass(frozen=True)
 class FrameGroup:
-    """Frames in a row that are the app's own, or in a row that are not.
+    """Consecutive frames that are all the app's own, or all of libraries.
 
     Attributes:
-        in_app: which of the two.
-        frames: innermost first.
+        in_app: whether they are the app's own.
+        frames: the frames, innermost first.
     """
 
     in_app: bool
@@ -114,22 +115,22 @@ class FrameGroup:
 
 
 def frame_groups(stack: Sequence[Frame]) -> list[FrameGroup]:
-    """Return frames in groups, innermost first.
+    """Group consecutive frames of the app and of libraries, innermost first.
 
     Args:
-        stack: innermost last.
+        stack: the frames, innermost last.
     """
     groups = groupby(reversed(stack), key=lambda frame: frame.in_app)
     return [FrameGroup(in_app, tuple(frames)) for in_app, frames in groups]
 
 
 def rows(value: Any) -> list[tuple[str, str]]:
-    """Return pairs of name and text for a mapping, a list of pairs or whatever else a field holds.
+    """Return pairs of name and text for a mapping, a list of pairs or any other value.
 
     Args:
-        value: the field, of any type.
+        value: value of any type.
     """
-    return list(_rows(value))[:_MOST_PAIRS]
+    return list(_rows(value))[:_MAX_PAIRS]
 
 
 def _rows(value: Any) -> Iterator[tuple[str, str]]:
@@ -142,39 +143,39 @@ def _rows(value: Any) -> Iterator[tuple[str, str]]:
 
 
 def text(value: Any) -> str:
-    """Return a value as text, JSON where it is not text already.
+    """Return text as it is, and any other value as JSON.
 
     Args:
-        value: what JSON can hold.
+        value: a JSON value.
     """
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
 
 
 def pretty(payload: Any) -> str:
-    """Return a payload as indented JSON, the beginning of one that is very long.
+    """Return a payload as indented JSON, cut if it is very long.
 
     Args:
-        payload: what JSON can hold.
+        payload: a JSON value.
     """
     try:
-        told = json.dumps(payload, indent=2, ensure_ascii=False, default=str)
+        dumped = json.dumps(payload, indent=2, ensure_ascii=False, default=str)
     except RecursionError:
-        return "(nested too deep to be shown)"
-    return told if len(told) <= 10 * _MOST_TEXT else told[: 10 * _MOST_TEXT] + "\n…"
+        return "(nested too deeply to show)"
+    return dumped if len(dumped) <= 10 * _MAX_TEXT else dumped[: 10 * _MAX_TEXT] + "\n…"
 
 
 def printable(value: Any) -> Any:
-    """Return a value as a page can show it; all but plain text is returned as it is.
+    """Make text safe to encode and to read; other values are returned unchanged.
 
-    JSON may hold halves of surrogate pairs, and UTF-8 may not.
+    JSON may contain lone surrogates, which UTF-8 cannot encode.
 
     Args:
-        value: what a template prints.
+        value: a value that a template prints.
     """
     if type(value) is not str:
         return value
-    if len(value) > 10 * _MOST_TEXT + 10:
-        value = value[:_MOST_TEXT] + "…"
+    if len(value) > 10 * _MAX_TEXT + 10:
+        value = value[:_MAX_TEXT] + "…"
     return _UNSEEN.sub(_picture, value.encode("utf-8", "replace").decode())
 
 
@@ -184,7 +185,7 @@ def _picture(match: re.Match[str]) -> str:
 
 
 def breakable(value: str) -> Markup:
-    """Return a dotted name or a path that breaks between its words, where it has to break.
+    """Allow line breaks between the words of a dotted name or a path.
 
     Args:
         value: the name.
@@ -193,10 +194,10 @@ def breakable(value: str) -> Markup:
 
 
 def instant(seconds: float) -> datetime:
-    """Return a time, UTC; the first there is for seconds that no calendar has.
+    """Return a time in UTC; 1970-01-01 if it is out of range.
 
     Args:
-        seconds: since 1970.
+        seconds: seconds since 1970.
     """
     try:
         return datetime.fromtimestamp(seconds, timezone.utc)
@@ -205,7 +206,7 @@ def instant(seconds: float) -> datetime:
 
 
 def number(count: int) -> str:
-    """Return a number with its thousands apart.
+    """Format a number with thousands separators.
 
     Args:
         count: the number.
@@ -214,16 +215,16 @@ def number(count: int) -> str:
 
 
 def plural(count: int, what: str) -> str:
-    """Return a number of things.
+    """Return a number with a noun in singular or plural.
 
     Args:
-        count: how many.
-        what: one of them; its plural ends in s.
+        count: the number.
+        what: the noun in singular; its plural ends in s.
     """
     return f"{number(count)} {what}{'' if count == 1 else 's'}"
 
 
-#: What the templates call as filters.
+#: The filters of the templates, by name.
 FILTERS: dict[str, Callable[..., Any]] = {
     "ago": ago,
     "breakable": breakable,

@@ -1,4 +1,4 @@
-"""The payloads that are lists of records: log lines, streamed spans, metrics, reports."""
+"""Payloads that hold records: log lines, spans, metrics, client reports, users' feedback."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from sentry_paste.spool import fields
 
 Payloads = tuple[tuple[str, Any], ...]
 
-#: Of a payload, no more records are looked at.
-MOST_RECORDS = 5000
+#: How many records of a payload are read at most.
+MAX_RECORDS = 5000
 
 
 @dataclass(frozen=True)
@@ -21,11 +21,11 @@ class LogLine:
     """A line of a log.
 
     Attributes:
-        time: when, None where unknown.
+        time: when it was logged, None if unknown.
         level: ``info``, ``error`` and so on.
-        logger: who logged it.
-        message: what it says.
-        trace_id: the trace it belongs to, or empty.
+        logger: name of the logger.
+        message: the formatted message.
+        trace_id: id of its trace, or empty.
     """
 
     time: datetime | None
@@ -37,19 +37,19 @@ class LogLine:
 
 @dataclass(frozen=True)
 class SpanRecord:
-    """A span as a payload has it; times are seconds since 1970.
+    """A span in a payload; times are in seconds since 1970.
 
     Attributes:
         id: span id, or empty.
-        parent: id of the span around it, or empty.
-        trace_id: or empty.
-        op: operation, ``db`` say.
+        parent: id of its parent span, or empty.
+        trace_id: id of its trace, or empty.
+        op: operation, such as ``db``.
         name: what it did.
         status: ``ok`` and so on, or empty.
         start: when it began.
         end: when it ended.
-        data: what else it tells, pairs of name and value.
-        is_segment: whether it is all that one service did: a transaction.
+        data: its attributes, as pairs of name and value.
+        is_segment: whether it is the root span of one service: a transaction.
     """
 
     id: str
@@ -65,15 +65,15 @@ class SpanRecord:
 
     @property
     def duration(self) -> float:
-        """Seconds."""
+        """Duration in seconds."""
         return self.end - self.start
 
 
 def log_lines(payloads: Payloads) -> list[LogLine]:
-    """Return an envelope's last log items (https://develop.sentry.dev/sdk/telemetry/logs/), oldest first.
+    """Return the last log items (https://develop.sentry.dev/sdk/telemetry/logs/), oldest first.
 
     Args:
-        payloads: of the envelope.
+        payloads: payloads of the envelope.
     """
     found = [
         LogLine(
@@ -83,7 +83,7 @@ def log_lines(payloads: Payloads) -> list[LogLine]:
             message=fields.text(item.get("body")),
             trace_id=fields.text(item.get("trace_id")),
         )
-        for item in _all_items(payloads, "log")[-MOST_RECORDS:]
+        for item in _all_items(payloads, "log")[-MAX_RECORDS:]
     ]
     return sorted(found, key=lambda line: seconds(line.time))
 
@@ -92,23 +92,23 @@ def count_of_lines(payloads: Payloads) -> int:
     """Return how many log items an envelope has.
 
     Args:
-        payloads: of the envelope.
+        payloads: payloads of the envelope.
     """
     return len(_all_items(payloads, "log"))
 
 
 def spans(payloads: Payloads) -> list[SpanRecord]:
-    """Return the spans of an envelope: of its transactions, and streamed ones.
+    """Return the spans of an envelope: those of its transactions, and streamed spans.
 
     Args:
-        payloads: of the envelope.
+        payloads: payloads of the envelope.
     """
     found = []
     for type_, payload in payloads:
         if type_ == "transaction" and isinstance(payload, dict):
             found += [span for span in _spans_of(payload) if span is not None]
     found += [span for item in _items(payloads, "span") if (span := _streamed(item)) is not None]
-    return found[:MOST_RECORDS]
+    return found[:MAX_RECORDS]
 
 
 def _spans_of(event: Mapping[str, Any]) -> Iterator[SpanRecord | None]:
@@ -141,7 +141,7 @@ def _span(span: Mapping[str, Any], trace_id: str, name: str, is_segment: bool) -
 
 
 def _streamed(item: Mapping[str, Any]) -> SpanRecord | None:
-    """Return a span of the coming lifecycle, https://develop.sentry.dev/sdk/telemetry/spans/span-protocol/."""
+    """Return a streamed span (https://develop.sentry.dev/sdk/telemetry/spans/span-protocol/)."""
     attributes = [
         (fields.text(name), fields.text(fields.mapping(value).get("value")))
         for name, value in fields.mapping(item.get("attributes")).items()
@@ -164,11 +164,11 @@ def _streamed(item: Mapping[str, Any]) -> SpanRecord | None:
 
 
 def title(kind: str, payloads: Payloads) -> str:
-    """Return a line to know an envelope of records by, an empty text where it has none.
+    """Return a title for an envelope of records, or an empty string if it has none.
 
     Args:
-        kind: of the file.
-        payloads: of the envelope.
+        kind: kind of the file.
+        payloads: payloads of the envelope.
     """
     if kind == "log":
         lines = log_lines(payloads)
@@ -198,7 +198,7 @@ def title(kind: str, payloads: Payloads) -> str:
 
 
 def seconds(time: datetime | None) -> float:
-    """Return seconds since 1970, 0 where the time is unknown.
+    """Return a time as seconds since 1970, 0 if it is unknown.
 
     Args:
         time: in UTC.
@@ -215,7 +215,7 @@ def _lost(payload: Any) -> Iterator[str]:
 
 
 def _items(payloads: Payloads, wanted: str) -> list[dict[str, Any]]:
-    return _all_items(payloads, wanted)[:MOST_RECORDS]
+    return _all_items(payloads, wanted)[:MAX_RECORDS]
 
 
 def _all_items(payloads: Payloads, wanted: str) -> list[dict[str, Any]]:
@@ -234,18 +234,21 @@ def _count(number: int, what: str) -> str:
     return f"{number} {what}{'' if number == 1 else 's'}"
 
 
+# Feedback of users.
+
+
 @dataclass(frozen=True)
 class Feedback:
-    """What a user told; a text is empty where it is not said.
+    """Feedback of a user. Missing texts are empty.
 
     Attributes:
-        name: of the user.
-        email: where the user can be asked.
-        source: what the user told it by, ``widget`` say.
-        message: what the user told.
-        url: of the page that the user was on.
-        about: event id of the error that it belongs to, 32 hexadecimal digits.
-        time: when, None where unknown.
+        name: name of the user.
+        email: e-mail address of the user.
+        source: how it was sent, such as ``widget``.
+        message: what the user wrote.
+        url: the page that the user was on.
+        error_id: id of the error that it is about, 32 hexadecimal digits.
+        time: when it was sent, None if unknown.
     """
 
     name: str
@@ -253,20 +256,20 @@ class Feedback:
     source: str
     message: str
     url: str
-    about: str
+    error_id: str
     time: datetime | None
 
     @property
     def who(self) -> str:
-        """Name and address."""
+        """Name and e-mail address of the user."""
         return ", ".join(dict.fromkeys(filter(None, (self.name, self.email))))
 
 
 def feedback(payloads: Payloads) -> list[Feedback]:
-    """Return what users tell in an envelope.
+    """Return the feedback of users in an envelope.
 
     Args:
-        payloads: of the envelope.
+        payloads: payloads of the envelope.
     """
     return list(_feedback(payloads))
 
@@ -274,31 +277,31 @@ def feedback(payloads: Payloads) -> list[Feedback]:
 def _feedback(payloads: Payloads) -> Iterator[Feedback]:
     for type_, payload in payloads:
         if type_ == "feedback":
-            told = fields.mapping(fields.mapping(fields.mapping(payload).get("contexts")).get("feedback"))
-            if told:
-                yield _told(told, payload)
+            found = fields.mapping(fields.mapping(fields.mapping(payload).get("contexts")).get("feedback"))
+            if found:
+                yield _feedback_of_event(found, payload)
         elif type_ == "user_report" and isinstance(payload, dict):
-            yield _reported(payload)
+            yield _feedback_of_report(payload)
 
 
-def _told(told: Mapping[str, Any], event: Mapping[str, Any]) -> Feedback:
+def _feedback_of_event(feedback: Mapping[str, Any], event: Mapping[str, Any]) -> Feedback:
     """Return the feedback of an event (https://develop.sentry.dev/sdk/telemetry/feedbacks/).
 
-    As in Sentry, it is the event's user where it does not say who told it.
+    As in Sentry, the event's user stands in for a name or an address that the feedback lacks.
     """
     user = fields.mapping(event.get("user"))
     return Feedback(
-        name=_first(told.get("name"), user.get("name"), user.get("username")),
-        email=_first(told.get("contact_email"), user.get("email")),
-        source=fields.text(told.get("source")),
-        message=fields.text(told.get("message")),
-        url=fields.text(told.get("url")),
-        about=_identity(told.get("associated_event_id")),
+        name=_first(feedback.get("name"), user.get("name"), user.get("username")),
+        email=_first(feedback.get("contact_email"), user.get("email")),
+        source=fields.text(feedback.get("source")),
+        message=fields.text(feedback.get("message")),
+        url=fields.text(feedback.get("url")),
+        error_id=_event_id(feedback.get("associated_event_id")),
         time=fields.time(event.get("timestamp")),
     )
 
 
-def _reported(report: Mapping[str, Any]) -> Feedback:
+def _feedback_of_report(report: Mapping[str, Any]) -> Feedback:
     """Return the feedback of https://develop.sentry.dev/sdk/data-model/envelope-items/#user-report."""
     return Feedback(
         name=fields.text(report.get("name")),
@@ -306,7 +309,7 @@ def _reported(report: Mapping[str, Any]) -> Feedback:
         source="",
         message=fields.text(report.get("comments")),
         url="",
-        about=_identity(report.get("event_id")),
+        error_id=_event_id(report.get("event_id")),
         time=None,
     )
 
@@ -315,8 +318,8 @@ def _first(*found: Any) -> str:
     return next((text for value in found if (text := fields.text(value))), "")
 
 
-def _identity(value: Any) -> str:
-    """Return an event id as files have it; an empty text for what is none."""
+def _event_id(value: Any) -> str:
+    """Return an event id as 32 hexadecimal digits, or an empty string if the value is not one."""
     try:
         return uuid.UUID(fields.text(value)).hex
     except ValueError:

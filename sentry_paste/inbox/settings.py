@@ -1,4 +1,4 @@
-"""The options of the inbox's section, checked."""
+"""The options in the inbox's section of the ini: read and check them."""
 
 from __future__ import annotations
 
@@ -19,37 +19,38 @@ Network = Union[IPv4Network, IPv6Network]
 
 OPTIONS = ("spool_dir", "allow", "allow_hosts", "inbox_token")
 
-# What may hold for the filter too, and stands in [DEFAULT] under the name that works there.
+# Options that the filter has too, with the names that both read from [DEFAULT].
 _SHARED = {"spool_dir": "sentry.spool_dir"}
 
-# Of a server: what it listens at, and names for all addresses of a machine.
-_PLACE = re.compile(r"(?P<host>[A-Za-z0-9_.-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\]|\*):(?P<port>\d{1,5})", re.ASCII)
-_EVERYWHERE = ("0.0.0.0", "*", "[::]")  # noqa: S104 - to tell a browser another one
+# The address that a server listens on, and the names for all addresses of a machine.
+_LISTEN = re.compile(
+    r"(?P<host>[A-Za-z0-9_.-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\]|\*):(?P<port>\d{1,5})", re.ASCII
+)
+_ANY_ADDRESS = ("0.0.0.0", "*", "[::]")  # noqa: S104 - not to listen on, but to show 127.0.0.1 instead
 
 _LONG_ENOUGH = (
-    "expected 16 to 200 letters, digits, dots, dashes, underscores and tildes, as those of "
+    "expected 16 to 200 letters, digits, dots, dashes, underscores and tildes; to make one: "
     "python -c 'import secrets; print(secrets.token_urlsafe())'"
 )
 
 _HOST = re.compile(r"[a-z0-9_]([a-z0-9_.-]*[a-z0-9_])?", re.ASCII)
-#: What a token looks like: nothing of it needs a quote in an address or in a cookie.
+#: A token has only characters that need no quoting in a URL or a cookie.
 TOKEN = re.compile(r"[A-Za-z0-9._~-]{16,200}", re.ASCII)
 
-_OURS = re.compile(r"(#|[.:])\s*inbox(:main)?\s*", re.IGNORECASE)
+_INBOX_LOADER = re.compile(r"(#|[.:])\s*inbox(:main)?\s*", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
 class InboxSettings:
-    """What the section of the inbox says.
+    """The options of the inbox.
 
     Attributes:
-        spool_dir: the directory of the envelope files; it need not be there yet.
-        allow: networks besides loopback whose addresses are answered without the token.
-        allow_hosts: names besides those of loopback that the Host header may have without the token, lower
-            case.
-        inbox_token: what every request needs; empty where one is to be made, for requests that are not
-            plainly a browser's on this machine.
-        address: where it is, as far as the ini says: a URL, or a path; it ends with a slash.
+        spool_dir: the directory of the envelope files; it need not exist yet.
+        allow: networks, in addition to loopback, whose addresses need no token.
+        allow_hosts: host names, in addition to those of loopback, that need no token; lower case.
+        inbox_token: the token that every request needs. If empty, the inbox makes one, which only requests
+            need that are not plainly from a browser on this machine.
+        address: address of the inbox, as far as the ini shows it: a URL or a path, with a slash at the end.
     """
 
     spool_dir: Path
@@ -60,14 +61,14 @@ class InboxSettings:
 
 
 def read_settings(global_conf: Mapping[str, str], local_conf: Mapping[str, str]) -> InboxSettings:
-    """Read the options that PasteDeploy hands to the inbox.
+    """Read the options that PasteDeploy passes to the inbox.
 
     Args:
-        global_conf: ``[DEFAULT]``, and what the loader adds: ``here`` and ``__file__``.
-        local_conf: the section. Keys that begin with two underscores are the loader's.
+        global_conf: ``[DEFAULT]``, and the loader's ``here`` and ``__file__``.
+        local_conf: the section. Keys that begin with two underscores come from the loader.
 
     Raises:
-        ConfigError: with every mistake that was found.
+        ConfigError: the section has mistakes; all of them are listed.
     """
     path = global_conf.get("__file__", "")
     file = IniFile.read(path) if path else None
@@ -91,7 +92,7 @@ def read_settings(global_conf: Mapping[str, str], local_conf: Mapping[str, str])
             values.update({"spool_dir": "-"} if key == "spool_dir" else {})
     spool_dir = values.get("spool_dir") or _shared(global_conf, "spool_dir")
     if not spool_dir:
-        problem("spool_dir", None, "expected the directory of the envelope files, the filter's spool_dir")
+        problem("spool_dir", None, "expected the directory of envelope files: the spool_dir of the filter")
     token = values.get("inbox_token")
     if token is not None and not TOKEN.fullmatch(token):
         problem("inbox_token", None, _LONG_ENOUGH)
@@ -100,10 +101,10 @@ def read_settings(global_conf: Mapping[str, str], local_conf: Mapping[str, str])
         try:
             allow.append(ip_network(item))
         except ValueError:
-            problem("allow", item, "expected an IP address or a network, 192.0.2.7 or 192.0.2.0/24")
+            problem("allow", item, "expected an IP address or a network, such as 192.0.2.7 or 192.0.2.0/24")
     for item in _items(values.get("allow_hosts", "")):
         if not _HOST.fullmatch(item.lower()):
-            problem("allow_hosts", item, "expected the name of a host, without a port")
+            problem("allow_hosts", item, "expected a host name without a port")
         allow_hosts.append(item.lower())
     if problems:
         place = f" [{section.name}]" if section.name else ""
@@ -115,17 +116,17 @@ def read_settings(global_conf: Mapping[str, str], local_conf: Mapping[str, str])
 
 
 def _section(file: IniFile | None, local: Mapping[str, str]) -> Section:
-    """Return the section that these values are from, one without lines where it cannot be told."""
+    """Return the section that these values come from, or one without lines if that is not clear."""
     found = [
         section
         for section in (file.sections.values() if file else ())
-        if _OURS.search(section.loader) and set(local) <= set(section.values)
+        if _INBOX_LOADER.search(section.loader) and set(local) <= set(section.values)
     ]
     return found[0] if len(found) == 1 else Section("")
 
 
 def _address(file: IniFile | None, section: Section) -> str:
-    """Return where an inbox is: as ``[server:main]`` and Paste's urlmap have it, or only the path."""
+    """Return the address of the inbox by ``[server:main]`` and Paste's urlmap, or only its path."""
     name = section.name.partition(":")[2].strip()
     sections = file.sections.values() if file else ()
     paths = [
@@ -140,14 +141,14 @@ def _address(file: IniFile | None, section: Section) -> str:
 
 
 def _server(section: Section) -> str:
-    """Return the URL of a server, empty where its section does not say it, or not in plain text."""
+    """Return the URL of a server, empty if its section does not show it."""
     listen = section.values.get("listen", "").split()
     port = section.values.get("port", "").strip()
     place = listen[0] if listen else f"{section.values.get('host', '').strip() or '127.0.0.1'}:{port}"
-    found = _PLACE.fullmatch(place)
+    found = _LISTEN.fullmatch(place)
     if found is None:
         return ""
-    return f"http://{'127.0.0.1' if found['host'] in _EVERYWHERE else found['host']}:{found['port']}"
+    return f"http://{'127.0.0.1' if found['host'] in _ANY_ADDRESS else found['host']}:{found['port']}"
 
 
 def _shared(global_conf: Mapping[str, str], option: str) -> str:
@@ -157,7 +158,7 @@ def _shared(global_conf: Mapping[str, str], option: str) -> str:
 
 def _unknown(key: str) -> str:
     close = difflib.get_close_matches(key, OPTIONS, n=1)
-    hint = f"; did you mean {close[0]}?" if close else f"; it has {', '.join(OPTIONS)}"
+    hint = f"; did you mean {close[0]}?" if close else f"; its options are {', '.join(OPTIONS)}"
     return f"is no option of the inbox{hint}"
 
 

@@ -1,4 +1,4 @@
-"""What a list has to know of an envelope: little, for it is kept of every file."""
+"""Summaries of envelopes for the list. They are small, because one of every file is kept in memory."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from sentry_paste.inbox.records import feedback
 from sentry_paste.spool import Contents, SpoolFile, fields, read_contents
 from sentry_paste.spool.contents import Error, Frame
 
-_MOST = 1000
-# A count beyond this is no count of requests, and too large to draw.
-_MOST_COUNTED = 1_000_000_000
+_MAX_SESSIONS = 1000
+# A larger count cannot be a number of requests, and could not be drawn.
+_MAX_COUNT = 1_000_000_000
 
 
 class SessionCount(NamedTuple):
-    """How many requests ended in which way, of those that began in one minute.
+    """How the requests that began in one minute ended.
 
     Attributes:
-        time: when they began.
-        healthy: without an error.
-        errored: with an error that the app handled.
-        crashed: with one that it did not.
+        time: the minute.
+        healthy: number of requests without an error.
+        errored: number of requests with errors that the app handled.
+        crashed: number of requests with an unhandled error.
     """
 
     time: datetime
@@ -35,10 +35,10 @@ class SessionCount(NamedTuple):
 
 
 def session_counts(payloads: tuple[tuple[str, Any], ...]) -> tuple[SessionCount, ...]:
-    """Return what the sessions of an envelope count (https://develop.sentry.dev/sdk/telemetry/sessions/).
+    """Return the session counts of an envelope (https://develop.sentry.dev/sdk/telemetry/sessions/).
 
     Args:
-        payloads: of the envelope.
+        payloads: payloads of the envelope.
     """
     found = []
     for type_, payload in payloads:
@@ -46,7 +46,7 @@ def session_counts(payloads: tuple[tuple[str, Any], ...]) -> tuple[SessionCount,
             found += list(_aggregates(payload))
         elif type_ == "session":
             found += list(_session(fields.mapping(payload)))
-    return tuple(found[:_MOST])
+    return tuple(found[:_MAX_SESSIONS])
 
 
 def _aggregates(payload: Any) -> Iterator[SessionCount]:
@@ -66,42 +66,42 @@ def _session(session: Any) -> Iterator[SessionCount]:
 
 
 def _count(value: Any) -> int:
-    return min(value, _MOST_COUNTED) if type(value) is int and value > 0 else 0
+    return min(value, _MAX_COUNT) if type(value) is int and value > 0 else 0
 
 
-#: A file that is larger is not opened: its size says enough, and reading it would hold up the page.
-MOST_BYTES = 20_000_000
+#: Larger files are not read, as that would delay the page; the list shows their size instead.
+MAX_BYTES = 20_000_000
 
-#: What can be the id of a trace; anything else leads nowhere.
+#: A valid trace id; the inbox has no page for anything else.
 TRACE_ID = re.compile("[0-9a-f]{32}")
 
-# A batch of log lines may be of many requests.
-_MOST_TRACES = 100
+# A batch of log lines may come from many requests.
+_MAX_TRACES = 100
 
 # Characters.
-_MOST_TITLE = 300
-_MOST_NAME = 200
-_MOST_WORDS = 1000
+_MAX_TITLE = 300
+_MAX_NAME = 200
+_MAX_WORDS = 1000
 
 
 class Summary(NamedTuple):
-    """What a list tells of an envelope, and by what it is found.
+    """What the list shows of an envelope, and what a search looks through.
 
     Attributes:
-        title: a line to know it by; of an error its type.
-        value: of an error, its message.
-        place: of an error, the function that raised it, as far as that is the app's own.
-        level: of an event.
-        transaction: its name, or that which the event happened in.
-        trace_ids: of the traces that it tells of.
-        duration: of a transaction, seconds.
-        handled: of an error, None where it does not say.
-        group: what all errors of a kind have in common, as a short hash; empty where it is no error.
-        words: what a search looks through, in lower case.
-        who: of a feedback, the user who told it.
-        about: of a feedback, event ids of the errors that it belongs to.
+        title: title of the row; for an error its type.
+        value: message of an error.
+        place: function and file that raised an error, in the app's own code if possible.
+        level: level of an event.
+        transaction: name of the transaction, or of the one that the event happened in.
+        trace_ids: ids of the traces that it belongs to.
+        duration: duration of a transaction, in seconds.
+        handled: whether the app handled an error; None if unknown.
+        group: short hash that all errors of a kind share; empty if it is not an error.
+        words: text for the search, in lower case.
+        who: the user who sent a feedback.
+        error_ids: ids of the errors that a feedback is about.
         sessions: how requests ended, by minute.
-        problem: why the file cannot be read, else empty.
+        problem: why the file cannot be read, or empty.
     """
 
     title: str
@@ -115,23 +115,23 @@ class Summary(NamedTuple):
     group: str = ""
     words: str = ""
     who: str = ""
-    about: tuple[str, ...] = ()
+    error_ids: tuple[str, ...] = ()
     sessions: tuple[SessionCount, ...] = ()
     problem: str = ""
 
 
 def summarise(file: SpoolFile, size: int) -> Summary:
-    """Read a file and return what a list tells of it; what cannot be read is told so.
+    """Read a file and return its summary, with the problem if it cannot be read.
 
     Args:
-        file: of a spool.
-        size: in bytes.
+        file: the file.
+        size: its size, in bytes.
 
     Raises:
-        FileNotFoundError: it is gone: sent, claimed or removed.
+        FileNotFoundError: the file is gone: sent, claimed or removed.
     """
-    if size > MOST_BYTES:
-        return _unreadable(f"{size // 1_000_000} MB are more than the inbox reads")
+    if size > MAX_BYTES:
+        return _unreadable(f"{size // 1_000_000} MB is too large for the inbox to read")
     try:
         contents = read_contents(file)
         return _summary(file, contents)
@@ -144,7 +144,7 @@ def summarise(file: SpoolFile, size: int) -> Summary:
 
 
 def _unreadable(problem: str) -> Summary:
-    return Summary("Unreadable", words=problem[:_MOST_TITLE].lower(), problem=problem[:_MOST_TITLE])
+    return Summary("Unreadable", words=problem[:_MAX_TITLE].lower(), problem=problem[:_MAX_TITLE])
 
 
 def _summary(file: SpoolFile, contents: Contents) -> Summary:
@@ -164,21 +164,21 @@ def _summary(file: SpoolFile, contents: Contents) -> Summary:
     if duration is None and spans:
         duration = max(span.duration for span in spans)
     place = _place(error)
-    told = feedback(contents.payloads)
-    who = told[0].who if told and error is None else ""
+    comments = feedback(contents.payloads)
+    who = comments[0].who if comments and error is None else ""
     return Summary(
-        title=title[:_MOST_TITLE],
-        value=value[:_MOST_TITLE],
-        place=place[:_MOST_NAME],
-        level=contents.level[:_MOST_NAME],
-        transaction=contents.transaction[:_MOST_NAME],
-        trace_ids=tuple(traces)[:_MOST_TRACES],
+        title=title[:_MAX_TITLE],
+        value=value[:_MAX_TITLE],
+        place=place[:_MAX_NAME],
+        level=contents.level[:_MAX_NAME],
+        transaction=contents.transaction[:_MAX_NAME],
+        trace_ids=tuple(traces)[:_MAX_TRACES],
         duration=duration,
         handled=error.handled if error else None,
         group=_group(contents, title, place) if file.kind == "error" else "",
-        words=_words(contents, f"{who[:_MOST_NAME]} {title} {value} {place}"),
-        who=who[:_MOST_NAME],
-        about=tuple(dict.fromkeys(one.about for one in told if one.about))[:_MOST_TRACES],
+        words=_words(contents, f"{who[:_MAX_NAME]} {title} {value} {place}"),
+        who=who[:_MAX_NAME],
+        error_ids=tuple(dict.fromkeys(one.error_id for one in comments if one.error_id))[:_MAX_TRACES],
         sessions=session_counts(contents.payloads),
     )
 
@@ -195,20 +195,20 @@ def _place(error: Error | None) -> str:
 
 
 def own_frame(error: Error) -> Frame | None:
-    """Return the innermost frame of the app's own, the innermost of all where there is none of those.
+    """Return the innermost frame of the app's own code, or the innermost frame if there is none.
 
     Args:
-        error: of an event.
+        error: the error.
     """
     own = (frame for frame in reversed(error.frames) if frame.in_app)
     return next(own, error.frames[-1] if error.frames else None)
 
 
 def _group(contents: Contents, title: str, place: str) -> str:
-    """Return what an error has in common with others of its kind.
+    """Return a short hash that an error shares with others of its kind.
 
-    That is what the app says of it (its fingerprint), else its type and where it was raised, else its type
-    and transaction; of a message, its words before the arguments are put in.
+    It is made from the fingerprint that the app set, else from the type and the place where the error was
+    raised, else from type and transaction. For a message it is made from the text before formatting.
     """
     event = next((payload for _, payload in contents.payloads if isinstance(payload, dict)), {})
     fingerprint = event.get("fingerprint")
@@ -225,15 +225,15 @@ def _group(contents: Contents, title: str, place: str) -> str:
 
 
 def _words(contents: Contents, first: str) -> str:
-    return " ".join(_found_by(contents, first))[:_MOST_WORDS].lower()
+    return " ".join(_found_by(contents, first))[:_MAX_WORDS].lower()
 
 
 def _found_by(contents: Contents, first: str) -> Iterator[str]:
-    yield first[: _MOST_WORDS // 2]
-    yield contents.transaction[:_MOST_NAME]
-    yield contents.release[:_MOST_NAME]
-    yield contents.environment[:_MOST_NAME]
-    yield str(contents.request.get("url", ""))[:_MOST_NAME]
+    yield first[: _MAX_WORDS // 2]
+    yield contents.transaction[:_MAX_NAME]
+    yield contents.release[:_MAX_NAME]
+    yield contents.environment[:_MAX_NAME]
+    yield str(contents.request.get("url", ""))[:_MAX_NAME]
     for name, value in contents.tags[:20]:
         yield f"{name[:50]}:{value[:100]}"
     for error in contents.errors[:-1]:

@@ -1,19 +1,19 @@
-"""A trace: the spans and errors of all its files as one tree, placed in time."""
+"""A trace as a waterfall, built from the spans and errors of all its files; and the lines before an error."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from sentry_paste.inbox.index import Entry, Opened
+from sentry_paste.inbox.index import Entry, LoadedEntry
 from sentry_paste.inbox.records import LogLine, SpanRecord, log_lines, seconds, spans
 from sentry_paste.spool import Contents, fields
 from sentry_paste.spool.contents import Breadcrumb
 
-#: Of a trace with more spans the rest is counted.
-MOST_ROWS = 500
+#: How many spans are shown at most; the others are only counted.
+MAX_ROWS = 500
 
-# By the first word of a span's op; the style sheet has a colour for each.
+# Colours by the first word of a span's op; the style sheet defines them.
 _TONES = {
     "cache": "db",
     "db": "db",
@@ -24,23 +24,23 @@ _TONES = {
     "view": "template",
 }
 
-# Narrower than this, in percent, a bar could not be seen.
+# Minimum width of a bar, in percent, so that it can be seen.
 _NARROWEST = 0.5
 
 
 @dataclass(frozen=True)
 class Bar:
-    """A span or an error with its place in the waterfall.
+    """A span or an error in the waterfall.
 
     Attributes:
-        key: what it can be asked for by.
-        span: the span; of an error, one that takes no time.
-        entry: the file that tells of it.
+        key: identifies it in the URL.
+        span: the span; for an error, a span without duration.
+        entry: the file that it is from.
         is_error: whether it is an error.
-        depth: 0 for what has nothing around it.
-        left: where it begins, in percent of the width.
-        width: how wide it is, in percent of the width.
-        offset: seconds from the trace's begin.
+        depth: depth in the tree, from 0.
+        left: its left edge, in percent of the width.
+        width: its width, in percent of the width.
+        offset: seconds from the start of the trace.
         tone: name of its colour.
     """
 
@@ -57,15 +57,15 @@ class Bar:
 
 @dataclass(frozen=True)
 class Trace:
-    """All that is known of a trace.
+    """A trace.
 
     Attributes:
-        id: its id.
-        bars: as a tree read from top to bottom.
-        left_out: how many spans are more than are shown.
-        start: when it began, seconds since 1970.
-        duration: seconds.
-        files: that tell of it, oldest first.
+        id: id of the trace.
+        bars: its spans and errors as a tree, from top to bottom.
+        left_out: number of spans that are not shown.
+        start: when it began, in seconds since 1970.
+        duration: its duration, in seconds.
+        files: its files, oldest first.
         lines: its log lines, oldest first.
     """
 
@@ -74,7 +74,7 @@ class Trace:
     left_out: int
     start: float
     duration: float
-    files: list[Opened]
+    files: list[LoadedEntry]
     lines: list[LogLine]
 
 
@@ -85,12 +85,12 @@ class _Node:
     is_error: bool = False
 
 
-def trace(trace_id: str, files: Iterable[Opened]) -> Trace:
+def trace(trace_id: str, files: Iterable[LoadedEntry]) -> Trace:
     """Return a trace.
 
     Args:
-        trace_id: its id.
-        files: those that tell of it.
+        trace_id: id of the trace.
+        files: its files.
     """
     found = sorted(files, key=lambda one: one.entry.file.time)
     nodes = [node for one in found for node in _nodes(one, trace_id)]
@@ -108,9 +108,9 @@ def trace(trace_id: str, files: Iterable[Opened]) -> Trace:
         id=trace_id,
         bars=[
             _bar(number, node, depth, start, duration)
-            for number, (depth, node) in enumerate(ordered[:MOST_ROWS])
+            for number, (depth, node) in enumerate(ordered[:MAX_ROWS])
         ],
-        left_out=max(0, len(ordered) - MOST_ROWS),
+        left_out=max(0, len(ordered) - MAX_ROWS),
         start=start,
         duration=duration,
         files=found,
@@ -118,7 +118,7 @@ def trace(trace_id: str, files: Iterable[Opened]) -> Trace:
     )
 
 
-def _nodes(one: Opened, trace_id: str) -> Iterable[_Node]:
+def _nodes(one: LoadedEntry, trace_id: str) -> Iterable[_Node]:
     if one.contents is None:
         return
     for span in spans(one.contents.payloads):
@@ -129,17 +129,17 @@ def _nodes(one: Opened, trace_id: str) -> Iterable[_Node]:
             yield _Node(_mark(one, payload), one.entry, is_error=True)
 
 
-def _mark(one: Opened, event: dict[str, object]) -> SpanRecord:
-    """Return where an error happened, as a span that takes no time within the span it happened in."""
+def _mark(one: LoadedEntry, event: dict[str, object]) -> SpanRecord:
+    """Return an error as a span without duration, within the span that it happened in."""
     around = fields.mapping(fields.mapping(event.get("contexts")).get("trace"))
     time = seconds(fields.time(event.get("timestamp")) or one.entry.file.time)
-    told = one.entry.told
+    summary = one.entry.summary
     return SpanRecord(
         id="",
         parent=fields.text(around.get("span_id")),
         trace_id=fields.text(around.get("trace_id")),
-        op=told.level or "error",
-        name=f"{told.title}: {told.value}" if told.value else told.title,
+        op=summary.level or "error",
+        name=f"{summary.title}: {summary.value}" if summary.value else summary.title,
         status="",
         start=time,
         end=time,
@@ -157,9 +157,9 @@ def _tree(nodes: list[_Node]) -> list[tuple[int, _Node]]:
         is_inner = parent in known and parent != node.span.id
         children.setdefault(parent if is_inner else "", []).append(node)
     found: list[tuple[int, _Node]] = []
-    # Not recursive, and every node once: a foreign file may hold a chain of any depth, or a ring.
+    # Not recursive, and each node once: a file from elsewhere may contain a chain of any depth, or a cycle.
     while children:
-        # A ring has no beginning: any part of it will do.
+        # A cycle has no root, so begin anywhere.
         beginning = "" if "" in children else next(iter(children))
         stack = [(0, node) for node in _latest_first(children.pop(beginning))]
         while stack:
@@ -178,7 +178,7 @@ def _bar(number: int, node: _Node, depth: int, start: float, whole: float) -> Ba
     span = node.span
     tone = "error" if node.is_error else _tone(span)
     if whole > 0:
-        # Clocks jump and files are foreign: a span may claim to end before it begins.
+        # Clocks jump, and files may come from elsewhere: a span may end before it begins.
         left = _within(100 * (span.start - start) / whole, 0.0, 100.0 - _NARROWEST)
         width = _within(100 * span.duration / whole, _NARROWEST, 100.0 - left)
     else:
@@ -196,21 +196,23 @@ def _within(value: float, low: float, high: float) -> float:
     return min(max(value, low), high)
 
 
-# A line that is both a breadcrumb and a log item has two times, which differ by less.
+# What happened before an error.
+
+# A line that is both a breadcrumb and a log item has two timestamps, which differ by less than this.
 _SAME_SECONDS = 0.05
 
-#: The last ones are shown.
-MOST_LINES = 200
+#: How many log lines before an error are shown at most, the last ones.
+MAX_LINES = 200
 
 
 @dataclass(frozen=True)
-class Story:
-    """What came before an error.
+class History:
+    """What happened before an error.
 
     Attributes:
-        lines: of the log, oldest first.
+        lines: log lines, oldest first.
         crumbs: other breadcrumbs, oldest first.
-        left_out: how many lines are more than are shown.
+        left_out: number of log lines that are not shown.
     """
 
     lines: list[LogLine]
@@ -218,13 +220,13 @@ class Story:
     left_out: int = 0
 
 
-def story(contents: Contents, trace_id: str, related: Iterable[Opened]) -> Story:
-    """Return what came before an error.
+def history(contents: Contents, trace_id: str, related: Iterable[LoadedEntry]) -> History:
+    """Return what happened before an error.
 
     Args:
-        contents: of the error's envelope.
-        trace_id: of its trace, or empty.
-        related: the other files of its trace.
+        contents: contents of the error's envelope.
+        trace_id: id of its trace, or empty.
+        related: the other files of the trace.
     """
     end = max((seconds(fields.time(event.get("timestamp"))) for event in _events(contents)), default=0.0)
     logged = [
@@ -237,14 +239,14 @@ def story(contents: Contents, trace_id: str, related: Iterable[Opened]) -> Story
     times: dict[str, list[float]] = {}
     for line in logged:
         times.setdefault(line.message, []).append(seconds(line.time))
-    told = [
+    from_breadcrumbs = [
         LogLine(crumb.time, crumb.level, crumb.category, crumb.message)
         for crumb in contents.breadcrumbs
         if crumb.type == "log" and not _is_near(crumb, times.get(crumb.message, ()))
     ]
-    lines = sorted([*told, *logged], key=lambda line: seconds(line.time))
+    lines = sorted([*from_breadcrumbs, *logged], key=lambda line: seconds(line.time))
     crumbs = [crumb for crumb in contents.breadcrumbs if crumb.type != "log"]
-    return Story(lines[-MOST_LINES:], crumbs, max(0, len(lines) - MOST_LINES))
+    return History(lines[-MAX_LINES:], crumbs, max(0, len(lines) - MAX_LINES))
 
 
 def _is_near(crumb: Breadcrumb, times: Iterable[float]) -> bool:

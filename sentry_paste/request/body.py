@@ -1,10 +1,10 @@
-"""Response bodies: what the server gets in place of what the app returned.
+"""Response bodies: what the server receives instead of the app's own body.
 
-A list stays a list with a length, a file wrapper stays what it is, and anything
-else is iterated in the request's context. The request is finished when the body
-has been sent, once: in ``close()``, which PEP 3333 has every server call; at
-exhaustion, where nothing of the app's is left to run; or when a body that was
-never closed is collected, at the latest with the next request.
+A list stays a list with a length, a file wrapper stays as it is, and anything else
+is iterated in the request's context. The request is finished once, when the body
+has been sent: in ``close()``, which every server has to call (PEP 3333); at the end
+of the iteration, if the app has nothing left to run; or when a body that was never
+closed is garbage-collected, at the latest with the next request.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from sentry_paste.request.lifecycle import NEVER, Lifecycle, is_context_in_use
 
 
 def wrap(body: Any, lifecycle: Lifecycle, file_wrapper: Any) -> Any:
-    """Return what the server is to get for an app's body.
+    """Return the body for the server.
 
     Args:
         body: what the app returned.
@@ -30,15 +30,15 @@ def wrap(body: Any, lifecycle: Lifecycle, file_wrapper: Any) -> Any:
     if cls is list or cls is tuple or _is_plain_list(body):
         return ListBody(body, lifecycle)
     if isinstance(body, (bytes, str)) or (file_wrapper is not None and is_file(body, file_wrapper)):
-        # Servers send these as a whole: gunicorn, waitress and wsgiref ask for their wrapper's class,
-        # uWSGI for the very object, to use sendfile.
+        # Servers send these as a whole. To use sendfile, gunicorn, waitress and wsgiref check for their
+        # wrapper's class, uWSGI for the same object.
         lifecycle.finish()
         return body
     if hasattr(cls, "__len__"):
         return SizedBody(body, lifecycle)
     if lifecycle.has_error_page:
         return PagedBody(body, lifecycle)
-    # Generators and the like have no attributes that anybody could look for.
+    # Generators and other built-ins have no attributes that a middleware could look for.
     return (Stream if cls.__module__ == "builtins" else Body)(body, lifecycle)
 
 
@@ -52,12 +52,12 @@ def is_file(body: Any, file_wrapper: Any) -> bool:
     try:
         return isinstance(body, file_wrapper)
     except TypeError:
-        # uWSGI's and mod_wsgi's are functions; what they return has one of these.
+        # uWSGI's and mod_wsgi's wrappers are functions; their results have one of these attributes.
         return hasattr(body, "fileno") or hasattr(body, "filelike")
 
 
 def _is_plain_list(body: Any) -> bool:
-    """Return whether a body is of a subclass that is iterated like a list and has no ``close()``."""
+    """Return whether a body is an instance of a subclass that iterates like a list and has no ``close()``."""
     return (
         isinstance(body, (list, tuple))
         and type(body).__iter__ in (list.__iter__, tuple.__iter__)
@@ -88,9 +88,9 @@ class ListBody(list[Any]):
 
 
 class Stream:
-    """An iterable of the app's, iterated in the request's context.
+    """The app's iterable, iterated in the request's context.
 
-    It has no ``__getattr__``, which would make each look at a slot three times as slow.
+    It has no ``__getattr__``, which would make each access to a slot three times as slow.
 
     Args:
         body: what the app returned.
@@ -103,12 +103,12 @@ class Stream:
         self._body = body
         self._lifecycle = lifecycle
         self._run = lifecycle.run
-        # When something is due; not before the first chunk, which is not kept waiting for it.
+        # When something is due: never before the first chunk, which should not be delayed.
         self._due = NEVER
         self._iterator: Any = None
 
     def __iter__(self) -> Iterator[Any]:
-        # Each time anew: what the app returned may be an iterable that begins again.
+        # A new iterator each time, as the app may return an iterable that starts again.
         try:
             self._iterator = self._lifecycle.run(iter, self._body)
         except BaseException as error:
@@ -120,7 +120,7 @@ class Stream:
         if self._iterator is None:
             iter(self)
         if self._due < NEVER and monotonic() > self._due:
-            self._due = self._lifecycle.do_what_is_due()
+            self._due = self._lifecycle.run_due()
         try:
             try:
                 chunk = self._run(next, self._iterator)
@@ -143,12 +143,12 @@ class Stream:
         self._end()
 
     def _end(self) -> None:
-        """Finish, unless the app's ``close()`` is still to run, with what it may raise."""
+        """Finish, unless the app's ``close()`` is still to run, as that may raise, too."""
         if type(self._body) is GeneratorType or not hasattr(self._body, "close"):
             self._lifecycle.finish()
 
     def close(self) -> None:
-        """Close the app's body, where it can be closed, and finish the request."""
+        """Close the app's body, if it can be closed, and finish the request."""
         try:
             close = getattr(self._body, "close", None)
             if close is not None:
@@ -164,18 +164,18 @@ class Stream:
 
 
 class Body(Stream):
-    """A ``Stream`` with the attributes of what the app returned: an outer middleware may look for them."""
+    """A ``Stream`` with the attributes of the app's body, which an outer middleware may look for."""
 
     __slots__ = ()
 
     def __getattr__(self, name: str) -> Any:
-        if name in Stream.__slots__:  # a copy has nothing yet
+        if name in Stream.__slots__:  # while it is copied, a copy has none of them
             raise AttributeError(name)
         return getattr(self._body, name)
 
 
 class PagedBody(Body):
-    """A ``Body`` that ends as the error page where it fails before its first byte."""
+    """A ``Body`` that continues with the error page if it fails before its first byte."""
 
     __slots__ = ("_has_begun", "_page")
 
@@ -219,7 +219,7 @@ class PagedBody(Body):
 
 
 class SizedBody(Body):
-    """A ``Body`` whose length the server can ask for."""
+    """A ``Body`` with a length."""
 
     __slots__ = ()
 

@@ -1,4 +1,4 @@
-"""The page that answers a crash, where the ini asks for one."""
+"""The page that answers a crash, if the option ``error_page`` is set."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ main { max-width: 34rem; padding: clamp(1.5rem, 6vw, 2.5rem); background: var(--
   border: 1px solid var(--line); border-radius: 1rem }
 h1 { margin: 0 0 .75rem; font-size: 1.5rem; line-height: 1.25; letter-spacing: -.015em }
 p { margin: .75rem 0 0; color: var(--soft); text-wrap: pretty }
-/* It is on one line of a narrow phone too, and selected whole. */
+/* The id fits on one line of a narrow phone, and is selected as a whole. */
 code { display: block; margin-top: .75rem; padding: .6rem; border-radius: .5rem;
   background: var(--paper); color: var(--ink); font: .8125rem/1.5 ui-monospace, monospace;
   overflow-wrap: anywhere; user-select: all }
@@ -48,7 +48,7 @@ code { display: block; margin-top: .75rem; padding: .6rem; border-radius: .5rem;
 <body>
 <main>
 <h1>Something went wrong</h1>
-<p>The page you asked for could not be made. It is not your fault; trying again later may help.</p>
+<p>The page you asked for could not be shown. This is not your fault. Please try again later.</p>
 $reported
 </main>
 $feedback
@@ -57,11 +57,11 @@ $feedback
 """
 )
 _REPORTED = Template(
-    "<p>The error has been $reported. If you tell somebody of it, give this number:\n"
+    "<p>The error has been $reported. If you report this problem, please include this number:\n"
     "<code>$event_id</code></p>"
 )
 
-# Nothing is fetched, nothing is run; the dialog fetches and runs what Sentry's server gives it.
+# Nothing may be fetched or run. With the dialog there is no policy: it loads scripts from Sentry's server.
 _POLICY = (
     "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; "
     "frame-ancestors 'none'"
@@ -69,33 +69,33 @@ _POLICY = (
 
 
 class ErrorPage:
-    """The answers to crashes.
+    """Makes the responses to crashes.
 
     Args:
-        settings: with ``error_page``; a path is that of a template, in which ``$event_id`` and ``$feedback``
-            stand for the event's id, empty where there is none, and for the script of Sentry's dialog.
-        dsn: of the client, None where it has none.
+        settings: with ``error_page``. A path is that of a template, in which ``$event_id`` stands for the
+            event's id, empty if there is none, and ``$feedback`` for the script of Sentry's dialog.
+        dsn: of the client, None if it has none.
 
     Raises:
-        ConfigError: the template cannot be read, or is none.
+        ConfigError: the template cannot be read.
     """
 
     def __init__(self, settings: Settings, dsn: str | None) -> None:
         self._template: Template | None = None
         if isinstance(settings.error_page, str):
             self._template = _read(settings)
-        # Where it is kept and not sent, nobody may ever look.
+        # Without a DSN the event stays in the spool, where perhaps nobody looks.
         self._reported = "recorded" if settings.spool_dir and not dsn else "reported"
         self._dialog = dialog_address(dsn) if dsn and settings.user_feedback else None
 
     def answer(
         self, environ: dict[str, Any], event_id: str | None
     ) -> tuple[list[tuple[str, str]], list[bytes]]:
-        """Return headers and body of the answer.
+        """Return the headers and the body of a response.
 
         Args:
             environ: of the request.
-            event_id: of the error, None where it was not captured.
+            event_id: of the error, None if it was not captured.
         """
         if _wants_json(environ.get("HTTP_ACCEPT", "")):
             kind, text = (
@@ -134,13 +134,13 @@ def _read(settings: Settings) -> Template:
     try:
         return Template(Path(path).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is no text"
+        reason = error.strerror if isinstance(error, OSError) else "it is not text"
         problem = Problem("error_page", path, f"cannot be read: {reason}")
         raise ConfigError(settings.source, [problem]) from error
 
 
 def _wants_json(accept: str) -> bool:
-    """Return whether a client would rather have JSON than a page (RFC 9110, section 12.5.1)."""
+    """Return whether a client prefers JSON to HTML (RFC 9110, section 12.5.1)."""
     weights = {"html": 0.0, "json": 0.0}
     for part in accept.lower().split(",")[:100]:
         kind, *parameters = (piece.strip() for piece in part.split(";"))

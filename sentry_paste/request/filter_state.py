@@ -1,4 +1,4 @@
-"""What is decided at load for all requests of one filter."""
+"""The state that all requests of one filter share: settings in their fastest form, and cached decisions."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from sentry_paste.wsgi.path_rules import PathRules
 
 
 class ClientFacts(NamedTuple):
-    """What a client's options say for all requests.
+    """Facts about a client that are the same for all requests.
 
     Attributes:
         client: that captures.
         traces: whether it traces at all.
-        begins_at_once: whether a trace cannot be begun later as of the request's beginning.
+        begins_at_once: whether a trace has to begin at once, because it cannot be backdated later.
         tracks_sessions: whether requests are sessions.
-        last_seen: what its deduplication remembers, None where it does not.
+        last_seen: the last error that its deduplication remembers, None without deduplication.
     """
 
     client: Any
@@ -33,20 +33,20 @@ class ClientFacts(NamedTuple):
 
 
 class FilterState:
-    """The settings of a filter, in the form in which a request looks them up.
+    """The settings of a filter, in the form in which a request reads them.
 
     Args:
         settings: of the filter.
-        client: what captures, None for the client that is active in the request.
+        client: that captures, None for the client that is active in the request.
     """
 
     __slots__ = (
-        "_at_rate",
         "_facts",
         "_healthy",
         "_hooked",
         "_objects",
         "_rates",
+        "_views_by_rate",
         "client",
         "error_page",
         "ignored",
@@ -64,12 +64,12 @@ class FilterState:
         self.ignored = PathRules([(glob, True) for glob in settings.ignore_paths])
         self.names: PathRules[str] = PathRules(settings.transaction_names)
         self._rates: PathRules[float] = PathRules(settings.traces_sample_rates)
-        self._at_rate: dict[tuple[Any, float], Any] = {}
+        self._views_by_rate: dict[tuple[Any, float], Any] = {}
         self._hooked: tuple[Any, dict[str, Any]] = (None, {})
-        # The healthy session of a minute, since when and until when.
+        # The client, the beginning and end of a minute, and the healthy session that is counted in it.
         self._healthy: tuple[Any, float, float, Any] = (None, 0.0, 0.0, None)
-        # The environ's keys that hold something other than text, as the first request has them: those of a
-        # server are the same each time.
+        # The keys of the environ whose values are not text, from the first request: they are the same in
+        # every request of a server.
         self._objects: tuple[str, ...] | None = None
         self._facts = ClientFacts(None, False, False, False, None)
         self.secret_names = (
@@ -86,7 +86,7 @@ class FilterState:
         return bool(self.ignored) and self.ignored.find(path) is not None
 
     def is_measured(self, client: Any, strings: Mapping[str, str]) -> bool:
-        """Return whether a request is to have a trace, sampled or not.
+        """Return whether a request has a trace, sampled or not.
 
         Args:
             client: that captures.
@@ -98,7 +98,7 @@ class FilterState:
         )
 
     def facts(self, client: Any) -> ClientFacts:
-        """Return what a client's options say.
+        """Return the facts about a client.
 
         Args:
             client: that captures.
@@ -106,7 +106,7 @@ class FilterState:
         found = self._facts
         if found.client is not client:
             if isinstance(client, GuardedClient):
-                client.begin()
+                client.start_delivery()
             options = client.options
             traces = sdk.traces(options)
             found = self._facts = ClientFacts(
@@ -119,7 +119,7 @@ class FilterState:
         return found
 
     def sample_rand(self, strings: Mapping[str, str]) -> float | None:
-        """Return the random number by which a request is sampled, None where that is not ours to choose.
+        """Return the random number by which a request is sampled, None if the caller has chosen one.
 
         Args:
             strings: the texts of a WSGI environ.
@@ -138,7 +138,7 @@ class FilterState:
         return sdk.discards(client, (sampled_by or client).options, sample_rand)
 
     def drop_objects(self, environ: dict[str, Any]) -> None:
-        """Let go of the input, of sockets and of whatever a server has put there that is no text.
+        """Remove the input, sockets and all other values that are not text.
 
         Args:
             environ: a copy; it is changed.
@@ -149,11 +149,11 @@ class FilterState:
             environ.pop(key, None)
 
     def count_healthy_session(self, client: Any, begun: int) -> None:
-        """Count a request that went well.
+        """Count a request without errors.
 
         Args:
             client: that captures.
-            begun: when, by ``time.perf_counter_ns``.
+            begun: its start, by ``time.perf_counter_ns``.
         """
         of, since, until, session = self._healthy
         if of is not client or not since <= begun < until:
@@ -163,8 +163,8 @@ class FilterState:
             self._healthy = (client, since, since + 60e9, session)
         sdk.count_session(client, session)
 
-    def redacting(self, client: Any) -> Any:
-        """Return what an active client of the app's is to be for a request: the same with redaction.
+    def with_redaction(self, client: Any) -> Any:
+        """Return a view of the app's active client that has redaction.
 
         Args:
             client: that is active.
@@ -180,10 +180,10 @@ class FilterState:
         return sdk.with_options(client, **self._hooked[1])
 
     def client_for(self, client: Any, path: str) -> Any | None:
-        """Return the client by whose options a path is sampled, None where no rate is given for it.
+        """Return the client whose options decide on sampling for a path, None if the path has no rate.
 
-        It is the same client with another ``traces_sample_rate``, so that everything else about the decision
-        is the SDK's: what the caller decided is kept, and a ``traces_sampler`` wins.
+        It is the same client with another ``traces_sample_rate``. Everything else about the decision is left
+        to the SDK: the caller's decision is kept, and a ``traces_sampler`` takes precedence.
 
         Args:
             client: that captures.
@@ -192,7 +192,7 @@ class FilterState:
         rate = self._rates.find(path) if self._rates else None
         if rate is None or callable(client.options.get("traces_sampler")):
             return None
-        found = self._at_rate.get((client, rate))
+        found = self._views_by_rate.get((client, rate))
         if found is None:
-            found = self._at_rate[client, rate] = sdk.with_options(client, traces_sample_rate=rate)
+            found = self._views_by_rate[client, rate] = sdk.with_options(client, traces_sample_rate=rate)
         return found

@@ -1,9 +1,9 @@
-"""The shared scope and transaction wrapper: what one request opens, captures and finishes.
+"""The life of one request: it is opened, its errors are captured, and it is finished.
 
-Each request has a context of its own (``contextvars``), in which the app, its
-body and its ``close()`` run. That keeps the scopes of requests apart wherever and
-in whatever order their bodies are iterated, and needs no clearing up. Nothing
-here raises into the app.
+Each request has its own context (``contextvars``), in which the app, its body and
+its ``close()`` run. That keeps the scopes of requests apart, in whatever thread and
+order their bodies are iterated, and needs no cleaning up. Nothing here raises into
+the app.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from typing import Any
 import sentry_sdk
 
 from sentry_paste import sdk
-from sentry_paste.client.abandoned import finish_abandoned, finish_or_leave
-from sentry_paste.client.server_logs import note_reported
+from sentry_paste.client.abandoned import finish_abandoned, finish_or_defer
+from sentry_paste.client.server_logs import record_reported
 from sentry_paste.request.error_page import STATUS
 from sentry_paste.request.filter_state import FilterState
 from sentry_paste.request.scopes import RequestScopes
@@ -28,10 +28,10 @@ from sentry_paste.wsgi.errors import is_error
 
 
 def run_anyway(context: Context, function: Callable[[], Any]) -> Any:
-    """Call a function in a context, or in a copy of it while it is in use.
+    """Call a function in a context, or in a copy of the context while it is in use.
 
-    A server may call ``close()`` from another thread or greenlet while a chunk is being made, and a context
-    can be entered once at a time.
+    A server may call ``close()`` from another thread or greenlet while a chunk is being produced, and a
+    context can only be entered once at a time.
 
     Args:
         context: of the request.
@@ -56,7 +56,7 @@ def run_anyway(context: Context, function: Callable[[], Any]) -> Any:
 
 
 def is_context_in_use(error: BaseException) -> bool:
-    """Return whether ``Context.run`` itself refused: a second thread asks for a chunk while one is made.
+    """Return whether ``Context.run`` itself has failed: a second thread asks for a chunk at the same time.
 
     Args:
         error: as it was caught in the frame that called ``run``.
@@ -69,34 +69,34 @@ def is_context_in_use(error: BaseException) -> bool:
     )
 
 
-# Their frames are left out of stack traces: they tell nothing, and their variables hold the environ.
+# Modules whose frames are left out of stack traces: they are no help, and their variables hold the environ.
 _OUR_MODULES = frozenset(
     {__name__, "sentry_paste.request.body", "sentry_paste.request.lifecycle", "sentry_paste.middleware"}
 )
 
-#: A time by ``time.monotonic`` that does not come.
+#: A time by ``time.monotonic`` that never comes.
 NEVER = float("inf")
 _SOON = 0.0
 
 
 class Lifecycle:
-    """One request, from its first line of app code to the end of its body.
+    """One request, from the first line of app code to the end of its body.
 
     Args:
-        filter_state: what all requests of the filter share.
+        filter_state: shared by all requests of the filter.
 
     Attributes:
-        run: calls a function of the app's, with arguments, in the request's context.
+        run: calls a function with arguments in the request's context.
         due: when there is something to do between two chunks, by ``time.monotonic``.
     """
 
     __slots__ = (
         "_context",
         "_cut_at",
+        "_disconnect",
         "_error",
         "_filter_state",
         "_finished",
-        "_of_the_client",
         "_scopes",
         "_start_response",
         "_wrote",
@@ -107,13 +107,13 @@ class Lifecycle:
     def __init__(self, filter_state: FilterState) -> None:
         self._filter_state = filter_state
         self._error: BaseException | None = None
-        self._of_the_client: BaseException | None = None
+        self._disconnect: BaseException | None = None
         self._finished = False
         self._wrote = False
         self.due = NEVER
 
     def open(self, environ: dict[str, Any], client: Any) -> bool:
-        """Enter a context of the request's own; return whether that went well.
+        """Enter the request's own context; return whether that has succeeded.
 
         Args:
             environ: as the server made it.
@@ -127,7 +127,7 @@ class Lifecycle:
                 sdk.forget_error(client)
             self._scopes = RequestScopes(filter_state, facts, environ)
             self._context: Context = copy_context()
-            # The method of the context itself: no frame of ours between the server's and the app's.
+            # The context's own method, so that there is no additional frame between server and app.
             self.run: Callable[..., Any] = self._context.run
             if facts.traces:
                 sdk.start_monitor(client)
@@ -135,13 +135,13 @@ class Lifecycle:
                 self._cut_at = time.monotonic() + filter_state.settings.max_transaction_duration
             self.run(self._scopes.enter)
         except Exception:
-            log_failure("a request goes unreported")
+            log_failure("a request is not reported")
             return False
         return True
 
     @property
     def has_error_page(self) -> bool:
-        """Whether a crash is answered with a page of the ini's."""
+        """Whether a crash is answered with the error page."""
         return self._filter_state.error_page is not None
 
     def run_anyway(self, function: Callable[[], Any]) -> Any:
@@ -156,7 +156,7 @@ class Lifecycle:
         return run_anyway(self._context, function)
 
     def watch(self, start_response: Callable[..., Any]) -> Callable[..., Any]:
-        """Return a ``start_response`` that notes the status.
+        """Return a ``start_response`` that records the status.
 
         Args:
             start_response: the server's.
@@ -166,10 +166,10 @@ class Lifecycle:
         return self._start_with_id if has_header else self._record_start
 
     def _start_with_id(self, *args: Any, **kwargs: Any) -> Any:
-        """Start a response with the id of the event that tells why it is one of an error."""
+        """Start a response; an error response gets the id of the event that explains it."""
         try:
             args, kwargs = self._with_id(*args, **kwargs)
-        except Exception:  # a start_response that is called wrongly: the server says so
+        except Exception:  # wrong arguments, which the server rejects itself
             log_failure("an error response has no event id")
         return self._record_start(*args, **kwargs)
 
@@ -181,20 +181,20 @@ class Lifecycle:
             return args, kwargs
         exc_info = given.get("exc_info")
         if exc_info and status >= 500 and self._captures_handled(exc_info[1]):
-            # Captured once the server has taken the response, when its headers and status are known.
-            identity: str | None = self._scopes.ids().promise_next()
+            # It is captured after the server has accepted the response, when headers and status are known.
+            identity: str | None = self._scopes.ids().reserve_new()
         else:
             identity = self._scopes.event_id(status)
         if identity is None or not isinstance(given["response_headers"], list):
             return args, kwargs
-        # The app's own list is the app's.
+        # A new list, as the app's own belongs to the app.
         headers = [*given["response_headers"], (header, identity)]
         if len(args) > 1:
             return (args[0], headers, *args[2:]), kwargs
         return args, {**kwargs, "response_headers": headers}
 
     def _record_start(self, *args: Any, **kwargs: Any) -> Any:
-        # Whatever way the app calls it, the server's is called the same way: what it accepts is its affair.
+        # The server's is called with the app's arguments, unchanged: only the server knows what it accepts.
         write = self._start_response(*args, **kwargs)
         try:
             status = _status_code(args[0] if args else kwargs.get("status"))
@@ -204,46 +204,46 @@ class Lifecycle:
             if exc_info and status is not None and status >= 500:
                 self._capture_handled(exc_info[1])
         except Exception:
-            log_failure("a response goes unnoted")
+            log_failure("the status of a response is not recorded")
         return partial(self._write, write)
 
     def _write(self, write: Callable[[bytes], Any], data: bytes) -> Any:
-        """Write as the server does; where the connection fails there, it is the client's, who went away."""
+        """Write with the server's function; if the connection fails, the client has disconnected."""
         self._wrote = True
         try:
             return write(data)
         except BaseException as error:
             if isinstance(error, OSError) or type(error).__name__ == "ClientDisconnected":
-                self._of_the_client = error
+                self._disconnect = error
             raise
 
     def _capture_handled(self, error: BaseException) -> None:
-        """Report what the app hands to ``start_response``: the hook of PEP 3333 for error pages."""
+        """Report an error that the app passes to ``start_response``, as for an error page (PEP 3333)."""
         if self._captures_handled(error):
             self._error = error
             self.run_anyway(lambda: self._capture(error, handled=True))
 
     def _captures_handled(self, error: BaseException) -> bool:
-        return bool(self._filter_state.settings.capture_start_response_errors) and self._is_news(error)
+        return bool(self._filter_state.settings.capture_start_response_errors) and self._is_reportable(error)
 
     def capture(self, error: BaseException) -> None:
-        """Report what the app raised, once, and note that the request failed.
+        """Report an exception of the app, once, and record that the request has failed.
 
         Args:
             error: as it was caught; its traceback begins with the frame that caught it.
         """
         try:
-            if self._is_news(error):
+            if self._is_reportable(error):
                 self._error = error
                 self.run_anyway(lambda: self._capture(error, handled=False))
-                note_reported(error)
-            # What is raised into the server it may log, in its own context (waitress and gunicorn do).
+                record_reported(error)
+            # The server may log it in its own context, as waitress and gunicorn do.
             sdk.remember_error(sentry_sdk.get_client(), error)
         except Exception:
-            log_failure("an error goes unreported")
+            log_failure("an error is not reported")
 
-    def _is_news(self, error: BaseException) -> bool:
-        if error is self._of_the_client or error is self._error:
+    def _is_reportable(self, error: BaseException) -> bool:
+        if error is self._disconnect or error is self._error:
             return False
         return is_error(error, self._scopes.strings.get("SERVER_PORT", ""))
 
@@ -259,15 +259,15 @@ class Lifecycle:
         sentry_sdk.capture_event(event, hint=hint)
 
     def page_for(self, error: BaseException) -> list[bytes] | None:
-        """Answer a crash with the ini's error page; None where it has none, or where a response has begun.
+        """Answer a crash with the error page; return None if there is none, or if a response has begun.
 
-        The error is captured already; as no server gets to see it, it is logged.
+        The error has been captured. As the server never sees it, it is logged here.
 
         Args:
             error: what the app raised, as it was caught.
         """
         page = self._filter_state.error_page
-        if page is None or self._wrote or not isinstance(error, Exception) or error is self._of_the_client:
+        if page is None or self._wrote or not isinstance(error, Exception) or error is self._disconnect:
             return None
         try:
             environ = self._scopes.strings
@@ -278,16 +278,16 @@ class Lifecycle:
                 headers.append((header, identity))
             self._start_response(STATUS, headers, (type(error), error, error.__traceback__))
             self._scopes.record_start(500, headers)
-        except Exception:  # the server has sent headers, or takes no exc_info: the crash is its to answer
+        except Exception:  # headers are sent, or the server takes no exc_info: it answers the crash itself
             return None
         report("%s %r crashed", environ.get("REQUEST_METHOD"), path_of(environ), error=error)
         return body
 
-    def do_what_is_due(self) -> float:
+    def run_due(self) -> float:
         """Begin the trace of a response that goes on after its first chunk, or end one that takes too long.
 
-        Begun at the end, the traces of many streams that end together would be made at one time, and fill
-        the queue of the SDK's transport.
+        If they only began at the end, the traces of many streams that end together would be created at the
+        same time, and fill the queue of the SDK's transport.
 
         Returns:
             When something is due again.
@@ -299,19 +299,19 @@ class Lifecycle:
             if is_first and time.monotonic() <= self._cut_at:
                 self.due = self._cut_at
             else:
-                # It goes on unmeasured.
+                # The response goes on without being measured.
                 self.run_anyway(self._scopes.cut)
         except Exception:
-            log_failure("a transaction goes unreported")
+            log_failure("a transaction is not reported")
         return self.due
 
     def abandon(self) -> None:
-        """Finish a request whose body was dropped, from ``__del__``, now or as soon as that can be done."""
+        """Finish a request whose body was dropped, from ``__del__``: now, or as soon as that is safe."""
         if not self._finished:
-            finish_or_leave(self)
+            finish_or_defer(self)
 
     def finish(self) -> None:
-        """End trace and session; every call but the first does nothing."""
+        """End the trace and the session; every call but the first does nothing."""
         if self._finished:
             return
         self._finished = True
@@ -320,16 +320,16 @@ class Lifecycle:
             if scopes.data is not None or not scopes.settle_unopened():
                 self.run_anyway(partial(scopes.settle, self._error))
         except Exception:
-            log_failure("a transaction goes unreported")
-        # The error holds the frames of the app, and with them whatever the request held.
+            log_failure("a transaction is not reported")
+        # The error holds the app's frames, and with them all objects of the request.
         self._error = None
         if scopes.status is not None:
-            # The server's, which may hold the body, and with it all of this.
+            # The server's function may hold the body, and through it this object.
             self._start_response = None
 
 
 def _status_code(status: Any) -> int | None:
-    """Return the code of a status line such as ``404 Not Found``, None where there is no such line."""
+    """Return the code of a status line such as ``404 Not Found``, None if it is not one."""
     try:
         return int(status[:3])
     except (TypeError, ValueError):

@@ -1,9 +1,8 @@
-"""What is opened for a request in the SDK: its scopes, its session, its trace.
+"""The SDK's scopes, session and trace of a request, which are opened when they are first used.
 
-Nothing of it is opened before somebody asks for something of the request's scopes:
-the app, an integration, an error. Then it is opened as of the time at which the
-request began. A request in which nobody asks is settled after its last byte:
-most often all that is to be told of it is one more healthy session.
+The app, an integration or an error may use the scopes. Then everything is opened,
+with the time at which the request began. A request that never uses its scopes is
+settled after its last byte: usually that only counts one more healthy session.
 """
 
 from __future__ import annotations
@@ -21,9 +20,9 @@ from sentry_paste.redaction.names import RECORDED_USER
 from sentry_paste.request.event_processor import FAILED_STATUS, RequestData
 from sentry_paste.request.filter_state import ClientFacts, FilterState
 from sentry_paste.request.tracing import (
-    Begin,
     SpanTrace,
     Trace,
+    TraceStart,
     TransactionTrace,
     continue_without_transaction,
 )
@@ -34,42 +33,41 @@ from sentry_paste.wsgi.naming import CUSTOM, FRAMEWORK_KEYS, URL, default_name, 
 
 
 class EventIds:
-    """The ids of one request. To be asked in the request's context.
+    """The event ids of one request. Its methods have to be called in the request's context.
 
     Attributes:
-        promised: that the response has told, or is going to, of an event that is captured later; None where
-            there is none.
+        reserved: the id in the response's header for an event that is captured later, None if there is none.
     """
 
-    __slots__ = ("_before", "_is_taken", "promised")
+    __slots__ = ("_before", "_is_taken", "reserved")
 
     def __init__(self) -> None:
         self._before: str | None = None
         self._is_taken = False
-        self.promised: str | None = None
+        self.reserved: str | None = None
 
     def begin(self) -> None:
-        """Note which event was the last before the request's own."""
+        """Record the last event before the request's own."""
         self._before = sentry_sdk.last_event_id()
 
     def last(self) -> str | None:
-        """Return the id of the request's last event, None where it has none."""
+        """Return the id of the request's last event, None if it has none."""
         found = sentry_sdk.last_event_id()
         return found if found != self._before else None
 
-    def promise(self) -> str:
-        """Return the id that was promised, one that is promised now where none was."""
-        self.promised = self.promised or uuid4().hex
-        return self.promised
+    def reserve(self) -> str:
+        """Return the reserved id; reserve one if there is none."""
+        self.reserved = self.reserved or uuid4().hex
+        return self.reserved
 
-    def promise_next(self) -> str:
-        """Return the id that the next error is to have, whatever was promised before."""
-        self.promised, self._is_taken = uuid4().hex, False
-        return self.promised
+    def reserve_new(self) -> str:
+        """Reserve and return a new id for the next error."""
+        self.reserved, self._is_taken = uuid4().hex, False
+        return self.reserved
 
     def take(self) -> str | None:
-        """Return the id that was promised, for the first error that is captured after that."""
-        identity = None if self._is_taken else self.promised
+        """Return the reserved id for the first error that is captured after the reservation, else None."""
+        identity = None if self._is_taken else self.reserved
         self._is_taken = identity is not None or self._is_taken
         return identity
 
@@ -80,19 +78,19 @@ _LOCAL_HOSTS = frozenset({"localhost", "127.0.0.1", "::1", "[::1]"})
 class RequestScopes:
     """The scopes, the session and the trace of one request.
 
-    It has no reference to the request's context, which has one to the scopes, and they to this.
+    It has no reference to the request's context: the context refers to the scopes, and they to this.
 
     Args:
-        filter_state: what all requests of the filter share.
-        facts: of the client that captures.
+        filter_state: shared by all requests of the filter.
+        facts: about the client that captures.
         environ: as the server made it.
 
     Attributes:
         client: that captures.
-        strings: of the environ as the server made it, with what else is in it until something is open.
-        data: what events of the request are given, None while nothing is open.
-        deferred: what is to be done to the scopes once they are used.
-        status: of the response, None while it is not known.
+        strings: the texts of the environ; until the request is opened, all values of the environ.
+        data: the request's event processor, None until the request is opened.
+        deferred: calls on the scopes that are made once they are used.
+        status: of the response, None until it is known.
     """
 
     __slots__ = (
@@ -100,11 +98,11 @@ class RequestScopes:
         "_environ",
         "_facts",
         "_filter_state",
+        "_framework_name",
         "_headers",
         "_ids",
         "_inner",
         "_is_discarded",
-        "_name_left",
         "_sample_rand",
         "_settled",
         "_to_be_sent",
@@ -124,7 +122,7 @@ class RequestScopes:
         self._facts = facts
         self._environ: dict[str, Any] | None = environ
         self._begun = time.perf_counter_ns()
-        self._name_left: tuple[str, str] | None = None
+        self._framework_name: tuple[str, str] | None = None
         self._headers: Any = None
         self._inner: list[dict[str, str]] = []
         self._trace: Trace | None = None
@@ -132,34 +130,34 @@ class RequestScopes:
         self._settled = False
         self._to_be_sent: bool | None = None
         self._is_discarded = False
-        # Made when somebody asks for one: most requests have no events.
+        # Created when an id is needed: most requests have no events.
         self._ids: EventIds | None = None
-        # The isolation and the current scope, while they wait; they have a reference to this.
+        # The isolation and the current scope until they are used; they have a reference to this.
         self._unused: tuple[Any, Any] | None = None
         self.lock = RLock()
         self.opens_at_once = facts.begins_at_once
-        # A client of the app's is left as it is: the request is given a view of it that has the hooks.
+        # The app's own client is not changed: the request gets a view of it with redaction's hooks.
         is_ours = filter_state.client is not None
-        self.client = facts.client if is_ours else filter_state.redacting(facts.client)
-        # All of it: to pick the texts takes longer than all else here, and most requests need few of them.
+        self.client = facts.client if is_ours else filter_state.with_redaction(facts.client)
+        # A copy of everything: picking the texts takes longer than the rest, and few requests need them.
         self.strings: dict[str, Any] = environ.copy()
         self.data: RequestData | None = None
         self.deferred: list[Any] = []
         self.status: Any = None
 
     def enter(self) -> None:
-        """Set the scopes of the context that this is called in."""
+        """Set the scopes of the current context."""
         self._unused = sdk.enter_scopes(self)
         if self._unused is None:
             self.open()
 
     def open(self) -> None:
-        """Open what is not open yet; the request's scopes call it when they are asked for something."""
+        """Open what is not open yet; the request's scopes call this when they are used."""
         if self.data is not None and self._unused is None:
             return
         with self.lock:
             if self.data is not None:
-                return  # another thread was faster, or this one is at it
+                return  # by another thread, or by an outer call in this one
             try:
                 self._make_data()
                 if self._unused is None:
@@ -168,7 +166,7 @@ class RequestScopes:
                 else:
                     sdk.open_scopes(*self._unused, self._open)
             except Exception:
-                log_failure("a request is half reported")
+                log_failure("a request is only partly reported")
             finally:
                 self._unused = None
 
@@ -176,14 +174,14 @@ class RequestScopes:
         filter_state = self._filter_state
         strings = self.strings = snapshot(self.strings)
         rule = filter_state.names.find(path_of(strings)) if filter_state.names else None
-        self.data = RequestData(strings, self._environ, rule, filter_state, self._name_left)
+        self.data = RequestData(strings, self._environ, rule, filter_state, self._framework_name)
         self.data.response_headers, self.data.inner = self._headers, self._inner
 
     def add_to(self, isolation: Any) -> None:
-        """Have events of a scope that is first used when the request is over know the request.
+        """Add the request to events of a scope that is first used after the request.
 
         Args:
-            isolation: a fork that is to take its place.
+            isolation: a fork that replaces the scope.
         """
         if self.data is not None:
             isolation.add_event_processor(self.data.process)
@@ -201,7 +199,7 @@ class RequestScopes:
             sdk.start_session(isolation, self._begun)
         if sdk.has_attributes(client.options):
             add_attributes(isolation, strings, client.options, data.forwarded())
-        begin = Begin(
+        begin = TraceStart(
             strings,
             self._environ or {},
             rule or default_name(strings, path),
@@ -217,29 +215,29 @@ class RequestScopes:
                     self._trace.record_status(self.status)
             else:
                 continue_without_transaction(begin)
-        except Exception:  # a traces_sampler that raises; a header that the SDK cannot read
+        except Exception:  # a traces_sampler that raises, or a header that the SDK cannot parse
             log_failure("a request has no transaction")
             isolation.set_transaction_name(begin.name, source=begin.source)
 
-    def _begin_trace(self, begin: Begin, data: RequestData) -> Trace:
+    def _begin_trace(self, begin: TraceStart, data: RequestData) -> Trace:
         if sdk.streams_spans(self.client.options):
             return SpanTrace(begin, address_of(begin.strings, data.forwarded()))
         return TransactionTrace(begin)
 
     def record_start(self, status: int | None, headers: Any) -> None:
-        """Note that the response starts, and how.
+        """Record the start of the response.
 
         Args:
-            status: HTTP status code, None where the app gave none.
+            status: HTTP status code, None if the app passed none.
             headers: of the response.
         """
         self.status, self._headers = status, headers
         environ = self._environ
-        # While the app is at its work: some frameworks forget the name when they return.
+        # Now, as some frameworks forget the name when they return.
         if environ is not None and not environ.keys().isdisjoint(FRAMEWORK_KEYS):
-            self._name_left = framework_name(environ) or self._name_left
+            self._framework_name = framework_name(environ) or self._framework_name
         if self.data is not None:
-            self.data.started(headers, self._name_left)
+            self.data.started(headers, self._framework_name)
             if self._trace is not None and status is not None:
                 self._trace.record_status(status)
 
@@ -251,29 +249,29 @@ class RequestScopes:
             return self._ids
 
     def event_id(self, status: int | None) -> str | None:
-        """Return the id of the request's last error, or of the one that its status is going to be.
+        """Return the id of the request's last error, or of the event that its status will be.
 
-        To be asked in the request's context.
+        It has to be called in the request's context.
 
         Args:
-            status: of the response, None where it is not known.
+            status: of the response, None if it is not known.
         """
         ids = self.ids()
         found = ids.last() if self.data is not None else None
         if found is None and status in self._filter_state.settings.failed_status_codes:
-            return ids.promise()
-        return found or ids.promised
+            return ids.reserve()
+        return found or ids.reserved
 
     def record_inner(self, environ: Mapping[str, Any]) -> None:
-        """Note a request within this one: its secrets are this one's.
+        """Record a request within this one, whose secrets are to be hidden as well.
 
         Args:
-            environ: of the other.
+            environ: of the inner request.
         """
         self._inner.append(snapshot(environ))
 
     def record_user(self, user: Mapping[str, str]) -> None:
-        """Note who is signed in, where a framework says so before it is in the environ.
+        """Record who is signed in, for frameworks that know it before it is in the environ.
 
         Args:
             user: ``username`` and ``userid``.
@@ -282,14 +280,14 @@ class RequestScopes:
             self._environ[RECORDED_USER] = user
 
     def begin_sampled(self) -> None:
-        """Open a request whose transaction is to be sent, and decide for the others that theirs is not."""
+        """Open the request if its transaction is to be sent; decide that once."""
         if self.data is None and self._to_be_sent is None:
             self._to_be_sent = self._is_to_be_sent()
             if self._to_be_sent:
                 self.open()
 
     def cut(self) -> None:
-        """End the trace of a response that takes longer than is measured."""
+        """End the trace of a response that takes longer than max_transaction_duration."""
         self.open()
         trace, self._trace = self._trace, None
         if trace is not None:
@@ -303,10 +301,10 @@ class RequestScopes:
             trace.rename(*name)
 
     def settle(self, error: BaseException | None) -> None:
-        """Tell what is to be told of the request, now that it is over.
+        """Report the request now that it is over: its failed status, its trace, its session.
 
         Args:
-            error: what the app raised, None where it did not.
+            error: that the app has raised, None if it has not.
         """
         try:
             self.open()
@@ -316,9 +314,10 @@ class RequestScopes:
             self._trace = self._environ = None
 
     def settle_unopened(self) -> bool:
-        """Tell what is to be told of a request that nobody has asked anything of; return whether that is all.
+        """Report a request that has not used its scopes, if it need not be opened for that; return whether.
 
-        In the server's context: the SDK may start a thread, which in the request's would open its scopes.
+        It runs in the server's context: the SDK may start a thread, which would open the scopes in the
+        request's context.
         """
         with self.lock:
             unused = self._unused
@@ -339,7 +338,7 @@ class RequestScopes:
         return True
 
     def _is_to_be_sent(self) -> bool:
-        """Return whether there is a transaction to send, as far as that can be told before it is made."""
+        """Return whether a transaction is to be sent, as far as that can be decided before it exists."""
         filter_state, client = self._filter_state, self._facts.client
         if not self._facts.traces or self._is_ignored() or not filter_state.is_measured(client, self.strings):
             return False
@@ -374,14 +373,14 @@ class RequestScopes:
             sdk.forget_error(self.client)
 
     def _capture_status(self, status: int) -> None:
-        """Report a status that is an error by itself; the transaction's name completes the fingerprint."""
-        promised = self.ids().promised
+        """Report a failed status; the event processor adds the transaction's name to the fingerprint."""
+        reserved = self.ids().reserved
         sentry_sdk.capture_event(
             {
                 "message": f"HTTP status {status}",
                 "level": "error" if status >= 500 else "warning",
                 "fingerprint": [FAILED_STATUS, str(status)],
-                **({"event_id": promised} if promised is not None else {}),
+                **({"event_id": reserved} if reserved is not None else {}),
             }
         )
 
@@ -389,13 +388,13 @@ class RequestScopes:
 def add_attributes(
     scope: Any, strings: Mapping[str, str], options: Mapping[str, Any], forwarded: Forwarded
 ) -> None:
-    """Add to a scope what log items and streamed spans say of the request, as the SDK's middleware does.
+    """Add the request's attributes for log items and streamed spans, as the SDK's middleware does.
 
     Args:
         scope: of the request.
         strings: the snapshot of the environ.
         options: of the client.
-        forwarded: what trusted proxies say.
+        forwarded: headers of trusted proxies.
     """
     agent = strings.get("HTTP_USER_AGENT")
     if agent:

@@ -1,9 +1,9 @@
-"""The trace of one request, in the two ways in which the SDK sends traces.
+"""The trace of one request, as a transaction or as streamed spans, and its meta tags for templates.
 
 ``trace_lifecycle = static`` collects a transaction and sends it at its end;
-``stream`` sends each span when it ends. Both begin with the incoming trace
-headers and end with the response's status. Everything here runs in the
-request's own context.
+``stream`` sends each span when it ends. Both begin with the incoming trace headers
+and end with the response's status. Everything here runs in the request's own
+context.
 """
 
 from __future__ import annotations
@@ -22,18 +22,21 @@ from sentry_paste.wsgi.naming import CUSTOM, URL
 OPERATION = "http.server"
 ORIGIN = "auto.http.wsgi"
 
+# The attribute with the source of a streamed span's name.
+_SOURCE = "sentry.segment.name.source"
 
-class Begin(NamedTuple):
-    """What a trace begins with.
+
+class TraceStart(NamedTuple):
+    """The data with which a trace begins.
 
     Attributes:
         strings: the snapshot of the environ.
-        environ: for a ``traces_sampler``, which gets it as ``wsgi_environ``; it is not kept.
-        name: of the transaction, until a framework knows a better one.
+        environ: for a ``traces_sampler``, as ``wsgi_environ``; it is not kept.
+        name: of the transaction, until a framework has a better one.
         source: of the name.
-        sampled_by: the client by whose options the trace is sampled, None for the one that is active.
-        begun: when, by ``time.perf_counter_ns``.
-        sample_rand: the random number that decides, None where the SDK is to choose it.
+        sampled_by: the client whose options decide on sampling, None for the active one.
+        begun: its start, by ``time.perf_counter_ns``.
+        sample_rand: the random number that decides on sampling, None if the SDK chooses it.
     """
 
     strings: dict[str, str]
@@ -46,10 +49,10 @@ class Begin(NamedTuple):
 
 
 class Trace(Protocol):
-    """What a request does with its trace."""
+    """The interface of a request's trace."""
 
     def record_status(self, status: int) -> None:
-        """Note the response's status, for events that are captured from now on too.
+        """Record the response's status, also for events that are captured later.
 
         Args:
             status: HTTP status code.
@@ -59,7 +62,7 @@ class Trace(Protocol):
         """Give the trace a better name than it began with, unless an integration has.
 
         Args:
-            name: a rule's of the ini, which wins in any case, or a framework's.
+            name: from a rule in the ini, which always takes precedence, or from a framework.
             source: of the name.
         """
 
@@ -70,30 +73,30 @@ class Trace(Protocol):
         """End the trace.
 
         Args:
-            error: what the app raised, None where it did not.
+            error: that the app has raised, None if it has not.
         """
 
     def leave(self) -> None:
-        """Let go of the current scope, now that the trace has ended."""
+        """Detach the ended trace from the current scope."""
 
 
-def continue_without_transaction(begin: Begin) -> None:
-    """Join the caller's trace, or begin one, with no transaction of our own.
+def continue_without_transaction(begin: TraceStart) -> None:
+    """Continue the caller's trace, or begin one, without a transaction.
 
-    Events get the trace and the name all the same.
+    Events have the trace and the name nevertheless.
 
     Args:
-        begin: what the trace begins with.
+        begin: the data with which the trace begins.
     """
     scope = sentry_sdk.get_isolation_scope()
     sdk.begin_trace(scope, begin.strings)
-    # On the isolation scope: a framework's own name wins, whether it is set there or on the current scope.
+    # On the isolation scope, so that a framework's name wins if it is set there or on the current scope.
     scope.set_transaction_name(begin.name, source=begin.source)
 
 
 @contextmanager
 def _sampled_by(client: Any) -> Iterator[None]:
-    """Have the SDK decide by another client's options: it looks at the current scope first."""
+    """Let another client's options decide on sampling: the SDK looks at the current scope first."""
     if client is None:
         yield
         return
@@ -105,12 +108,12 @@ class TransactionTrace:
     """A transaction, ``trace_lifecycle = static``.
 
     Args:
-        begin: what the trace begins with.
+        begin: the data with which the trace begins.
     """
 
     __slots__ = ("_name", "_transaction")
 
-    def __init__(self, begin: Begin) -> None:
+    def __init__(self, begin: TraceStart) -> None:
         self._name = begin.name
         scope = sentry_sdk.get_isolation_scope()
         sdk.begin_trace(scope, {})
@@ -129,7 +132,7 @@ class TransactionTrace:
         self._transaction.__enter__()
 
     def record_status(self, status: int) -> None:
-        """Note the response's status, for events that are captured from now on too.
+        """Record the response's status, also for events that are captured later.
 
         Args:
             status: HTTP status code.
@@ -140,10 +143,10 @@ class TransactionTrace:
         """Give the transaction a better name than it began with, unless an integration has.
 
         Args:
-            name: a rule's of the ini, which wins in any case, or a framework's.
+            name: from a rule in the ini, which always takes precedence, or from a framework.
             source: of the name.
         """
-        transaction: Any = self._transaction  # a NoOpSpan has neither, and takes both
+        transaction: Any = self._transaction  # a NoOpSpan has neither attribute, and accepts both
         if source == CUSTOM or (
             getattr(transaction, "source", None) == URL and transaction.name == self._name
         ):
@@ -156,15 +159,15 @@ class TransactionTrace:
         self.finish(None)
 
     def finish(self, error: BaseException | None) -> None:
-        """End the transaction, which sends it where it is sampled.
+        """End the transaction, which sends it if it is sampled.
 
         Args:
-            error: what the app raised, None where it did not.
+            error: that the app has raised, None if it has not.
         """
         self._transaction.__exit__(None if error is None else type(error), error, None)
 
     def leave(self) -> None:
-        """Let go of the current scope: the transaction may have begun while another was current."""
+        """Detach the transaction from the current scope, as it may have begun while another was current."""
         sdk.leave_span(self._transaction)
 
 
@@ -172,13 +175,13 @@ class SpanTrace:
     """A streamed span, ``trace_lifecycle = stream``.
 
     Args:
-        begin: what the trace begins with.
-        address: the client's, None where it is not known.
+        begin: the data with which the trace begins.
+        address: of the client, None if it is not known.
     """
 
     __slots__ = ("_name", "_span")
 
-    def __init__(self, begin: Begin, address: str | None) -> None:
+    def __init__(self, begin: TraceStart, address: str | None) -> None:
         self._name = begin.name
         sentry_sdk.traces.continue_trace(sdk.trace_headers(begin.strings))
         sdk.set_sampling_context(begin.environ)
@@ -196,18 +199,18 @@ class SpanTrace:
         if self._span.sampled:
             try:
                 self._add_attributes(begin, address)
-            except Exception:  # text that no server should have passed on; the span is worth more than they
-                log_failure("a span has not all of its attributes")
+            except Exception:  # text that no server should pass on; the span is sent without attributes
+                log_failure("a span lacks some of its attributes")
 
-    def _add_attributes(self, begin: Begin, address: str | None) -> None:
+    def _add_attributes(self, begin: TraceStart, address: str | None) -> None:
         attributes = sdk.request_attributes(begin.strings)
-        # The SDK takes the address that the client itself has put into a header.
+        # The SDK uses an address from a header, which the client can forge.
         if "client.address" in attributes:
             attributes["client.address"] = address or ""
         self._span.set_attributes(attributes)
 
     def record_status(self, status: int) -> None:
-        """Note the response's status, for events that are captured from now on too.
+        """Record the response's status, also for events that are captured later.
 
         Args:
             status: HTTP status code.
@@ -219,7 +222,7 @@ class SpanTrace:
         """Give the span a better name than it began with, unless an integration has.
 
         Args:
-            name: a rule's of the ini, which wins in any case, or a framework's.
+            name: from a rule in the ini, which always takes precedence, or from a framework.
             source: of the name.
         """
         if source == CUSTOM or (
@@ -235,32 +238,29 @@ class SpanTrace:
         self.finish(None)
 
     def finish(self, error: BaseException | None) -> None:
-        """End the span, which sends it where it is sampled.
+        """End the span, which sends it if it is sampled.
 
         Args:
-            error: what the app raised, None where it did not.
+            error: that the app has raised, None if it has not.
         """
         self._span.__exit__(None if error is None else type(error), error, None)
-        # The scope holds the span, and the span the scope.
+        # Break the reference cycle between the scope and the span.
         sdk.mark_server_span(sentry_sdk.get_current_scope(), None)
 
     def leave(self) -> None:
-        """Let go of the current scope, as the span has done when it ended."""
+        """Do nothing: an ended span has already detached itself from the scope."""
 
 
-_SOURCE = "sentry.segment.name.source"
-
-
-#: The key of the environ.
+#: The key of the meta tags in the environ.
 TRACE_META_KEY = "sentry.trace_meta"
 
 
 class TraceMeta:
-    """The ``<meta>`` tags by which a browser's SDK continues the trace of the request that made its page.
+    """The ``<meta>`` tags with which a browser's SDK continues the trace of the request that made its page.
 
-    Made when a template shows it, and of whatever is the current trace then:
-    https://docs.sentry.io/platforms/python/tracing/distributed-tracing/custom-trace-propagation/. Templates
-    that escape what they show ask for ``__html__``, as Mako's, Jinja2's and Chameleon's do.
+    They are created when a template renders them, from the current trace:
+    https://docs.sentry.io/platforms/python/tracing/distributed-tracing/custom-trace-propagation/. Template
+    languages that escape values, such as Mako, Jinja2 and Chameleon, call ``__html__``.
     """
 
     __slots__ = ()
@@ -268,15 +268,15 @@ class TraceMeta:
     def __str__(self) -> str:
         try:
             return sentry_sdk.get_current_scope().trace_propagation_meta()
-        except Exception:  # a page is worth more than its trace
+        except Exception:  # the page is rendered without them
             return ""
 
     __html__ = __str__
 
     def __repr__(self) -> str:
-        # For the variables of frames, which are looked at when an error is captured.
+        # For local variables in stack traces.
         return "<the trace's meta tags>"
 
 
-#: The same for all requests: what it shows is that of the context in which it is shown.
+#: One object for all requests: it renders the trace of the current context.
 TRACE_META = TraceMeta()

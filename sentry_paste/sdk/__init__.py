@@ -1,7 +1,7 @@
-"""The only package that touches names which the Sentry SDK does not document.
+"""The only package that uses names which the Sentry SDK does not document.
 
-Each has the reason for its use and what happens where it is missing. Checked
-with sentry-sdk 2.18.0 (the oldest supported) and 2.75.0; the tests run on both.
+Each use has its reason, and says what happens if the name is missing. Checked with
+sentry-sdk 2.18.0 (the oldest supported) and 2.75.0; the tests run on both.
 """
 
 from __future__ import annotations
@@ -20,8 +20,13 @@ from sentry_paste.sdk.events import (
     remember_error,
     set_by_app,
 )
-from sentry_paste.sdk.forks import begin_again
-from sentry_paste.sdk.greenthreads import carry_scopes, hanging_options, sleep_is_everyones, sleeping_options
+from sentry_paste.sdk.forks import reset_after_fork
+from sentry_paste.sdk.greenthreads import (
+    carry_scopes,
+    hanging_options,
+    sleep_blocks_process,
+    sleeping_options,
+)
 from sentry_paste.sdk.options import (
     active_client,
     active_integrations,
@@ -100,7 +105,6 @@ __all__ = [
     "active_integrations",
     "add_sdk_info",
     "backdate",
-    "begin_again",
     "begin_trace",
     "bind_client",
     "bound",
@@ -145,10 +149,11 @@ __all__ = [
     "remember_error",
     "request_attributes",
     "request_data",
+    "reset_after_fork",
     "sends_user_info",
     "set_by_app",
     "set_sampling_context",
-    "sleep_is_everyones",
+    "sleep_blocks_process",
     "sleeping_options",
     "start_monitor",
     "start_session",

@@ -1,4 +1,4 @@
-"""Events: how they are made, and what the SDK remembers and puts into them."""
+"""Events: how they are created, what the SDK adds to them and remembers of them, and profiles."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from sentry_sdk.utils import event_from_exception
 
 try:
     # Name, version and packages of the SDK, as it puts them into each event.
-    # Missing: the SDK puts them there itself, and its serialiser goes through them.
+    # Missing: the SDK adds them itself, and serialises them each time.
     from sentry_sdk.client import SDK_INFO
 except ImportError:  # pragma: no cover
     SDK_INFO = None  # type: ignore[assignment]
@@ -28,11 +28,11 @@ def exception_event(
 ) -> tuple[Any, Any]:
     """Return the event and the hint for an exception.
 
-    ``event_from_exception`` is what every integration uses; ``capture_exception`` takes no mechanism.
+    Every integration uses ``event_from_exception``; ``capture_exception`` takes no mechanism.
 
     Args:
         error: the exception.
-        traceback: where its stack trace is to begin.
+        traceback: where its stack trace begins.
         client: the client that will capture it.
         mechanism: how it was caught, https://develop.sentry.dev/sdk/data-model/event-payloads/exception/.
     """
@@ -42,10 +42,10 @@ def exception_event(
 
 
 class Serialized(dict[str, Any]):
-    """A mapping that the SDK's serialiser need not go through, as long as nobody has changed it.
+    """A mapping that the SDK does not serialise again unless it has been changed.
 
-    ``__sentry_repr__`` is what the serialiser asks a class for, and takes as it is. Missing: it goes through
-    this as through any mapping, with the same result.
+    The serialiser uses the result of ``__sentry_repr__`` as it is. Missing: it serialises this like any other
+    mapping, with the same result.
 
     Args:
         plain: texts, and lists of texts or of mappings of texts; it is copied.
@@ -58,7 +58,7 @@ class Serialized(dict[str, Any]):
         self._copy = {key: _copied(value) for key, value in plain.items()}
 
     def __sentry_repr__(self) -> Any:
-        """Return what is to be sent, which shares nothing with what event processors have seen."""
+        """Return the mapping to send, which shares nothing with the one that event processors have seen."""
         if self == self._copy:
             return self._copy
         return serialize(dict(self))
@@ -71,25 +71,25 @@ def _copied(value: Any) -> Any:
 
 
 def add_sdk_info(event: dict[str, Any], client: Any) -> None:
-    """Say in an event which SDK it is from, as ``Client._prepare_event`` does where nobody has.
+    """Add the SDK's name and version to an event, as ``Client._prepare_event`` does if they are missing.
 
-    A third of what the serialiser goes through in a transaction is this, the same each time.
-    Missing: the SDK says it.
+    They are a third of what is serialised in a transaction, and the same each time. Missing: the SDK adds
+    them.
 
     Args:
         event: about to be captured.
         client: that captures it.
     """
-    # Shortened texts are the serialiser's affair.
+    # With a shorter limit the serialiser has to shorten these texts, too.
     if SDK_INFO is not None and (client.options.get("max_value_length") or 1024) >= 1024:
         integrations = sorted(client.integrations)
         event.setdefault("sdk", Serialized({**SDK_INFO, "integrations": integrations}))
 
 
 def ignore_own_logger(name: str) -> None:
-    """Keep a logger of ours out of events, breadcrumbs and log items.
+    """Keep one of our own loggers out of events, breadcrumbs and log items.
 
-    What it tells is that capturing fails: to capture that would fail again, and so on.
+    It reports that capturing has failed. To capture that would fail again, and so on.
 
     Args:
         name: of the logger.
@@ -97,13 +97,13 @@ def ignore_own_logger(name: str) -> None:
     from sentry_sdk.integrations import logging
 
     logging.ignore_logger(name)
-    ignore_for_logs = getattr(logging, "ignore_logger_for_sentry_logs", None)  # where log items have a list
+    ignore_for_logs = getattr(logging, "ignore_logger_for_sentry_logs", None)  # log items have their own list
     if ignore_for_logs is not None:
         ignore_for_logs(name)
 
 
 def process_every_event(processor: Callable[[Any, Any], Any]) -> None:
-    """Have a function see every event of every client, also outside of requests.
+    """Call a function with every event of every client, also outside of requests.
 
     Args:
         processor: takes event and hint, returns the event, or None to drop it.
@@ -114,21 +114,21 @@ def process_every_event(processor: Callable[[Any, Any], Any]) -> None:
 
 
 def remember_error(client: Any, error: BaseException) -> None:
-    """Have the SDK take an error for reported, in the context that this is called in.
+    """Mark an error as reported for the SDK, in the current context.
 
-    ``DedupeIntegration`` drops an event whose exception is the one it saw last; what it sees in a
-    request's context it does not know outside of it. Missing: a server that logs what the app raised
-    makes a second event.
+    ``DedupeIntegration`` drops an event with the exception that it has seen last. It remembers that per
+    context, so it does not recognise an error of a request outside the request's context. Missing: a server
+    that logs the app's exception makes a second event.
 
     Args:
-        client: the one that would report it again.
+        client: that would report it again.
         error: the exception.
     """
     seen = last_seen(client)
     if seen is None:
         return
     try:
-        # An SDK that knows weak references there, which keep no frames alive; built-in exceptions have none.
+        # Newer SDKs accept weak references, which keep no frames alive; built-in exceptions support none.
         seen.set(weakref.ref(error) if hasattr(dedupe, "weakref") else error)
     except TypeError:
         seen.set(error)
@@ -137,10 +137,10 @@ def remember_error(client: Any, error: BaseException) -> None:
 def forget_error(client: Any) -> None:
     """Undo ``remember_error``: the same object raised in another request is another error.
 
-    It also lets go of the frames that the error holds: in a request's own context they hold the context.
+    It also releases the error's frames, which keep a request's context alive.
 
     Args:
-        client: as it was given there.
+        client: the same as for ``remember_error``.
     """
     seen = last_seen(client)
     if seen is not None and seen.get(None) is not None:
@@ -148,7 +148,7 @@ def forget_error(client: Any) -> None:
 
 
 def last_seen(client: Any) -> ContextVar[Any] | None:
-    """Return what ``DedupeIntegration`` remembers of a client's last error, None where it is off.
+    """Return the variable with the last error that ``DedupeIntegration`` has seen, None if it is off.
 
     Args:
         client: that captures.
@@ -157,10 +157,9 @@ def last_seen(client: Any) -> ContextVar[Any] | None:
 
 
 def event_processors() -> Iterator[Any]:
-    """Yield the objects whose methods are event processors of the scopes that are active now.
+    """Yield the objects whose methods are event processors of the active scopes.
 
-    ``Scope._event_processors`` is what ``add_event_processor`` appends to, and what a fork copies.
-    Missing: none.
+    ``add_event_processor`` appends to ``Scope._event_processors``, and a fork copies it. Missing: none.
     """
     for scope in (sentry_sdk.get_isolation_scope(), sentry_sdk.get_current_scope()):
         for processor in getattr(scope, "_event_processors", ()):
@@ -168,10 +167,10 @@ def event_processors() -> Iterator[Any]:
 
 
 def set_by_app() -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
-    """Return the tags, contexts and user that ``set_tag`` and its kin have put onto the active scopes.
+    """Return the tags, contexts and user that ``set_tag`` and similar functions have set on active scopes.
 
-    An event has those of its own and of event processors too, and does not tell which is which. The
-    attributes are as old as the scopes of 2.0. Missing: none.
+    An event also has its own and those of event processors, and does not show where each comes from. The
+    attributes exist since the scopes of 2.0. Missing: none.
     """
     tags: dict[str, Any] = {}
     contexts: dict[str, Any] = {}
@@ -187,19 +186,20 @@ def set_by_app() -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
     return tags, contexts, user
 
 
-_CLASSES = {
+# The classes of profiles; neither has a hook.
+_PROFILE_CLASSES = {
     "sentry_sdk.profiler.transaction_profiler": "Profile",
     "sentry_sdk.profiler.continuous_profiler": "ProfileChunk",
 }
 
 
 def clean_profiles(clean: Callable[[dict[str, Any], Mapping[str, Any]], None]) -> None:
-    """Have a function see every profile that is about to be sent, of whatever client; once is enough.
+    """Call a function with every profile before it is sent, of any client; further calls do nothing.
 
     Args:
-        clean: takes what is sent, which it changes, and the options of the client.
+        clean: takes the profile, which it changes, and the options of the client.
     """
-    for module, name in _CLASSES.items():
+    for module, name in _PROFILE_CLASSES.items():
         try:
             cls = getattr(import_module(module), name)
         except (ImportError, AttributeError):  # pragma: no cover
@@ -213,9 +213,9 @@ def _cleaning(original: Any, clean: Callable[[dict[str, Any], Mapping[str, Any]]
     @functools.wraps(original)
     def to_json(*args: Any, **kwargs: Any) -> Any:
         payload = original(*args, **kwargs)
-        given = (*args, *kwargs.values())
-        options = next((a for a in given if isinstance(a, dict) and "send_default_pii" in a), None)
-        # Of a client that nothing is known of: as if it might send nothing.
+        arguments = (*args, *kwargs.values())
+        options = next((a for a in arguments if isinstance(a, dict) and "send_default_pii" in a), None)
+        # Of an unknown client: as if it may send nothing personal.
         clean(payload, options or {})
         return payload
 

@@ -1,8 +1,8 @@
-"""What this package logs: that something of Sentry's has failed, and what it does not take of an ini.
+"""Logging of this package: failures of Sentry, and options that are not used as written.
 
-All of it goes through here. The filters and handlers that it meets are the app's, and what they raise is
-raised to whoever logs: into the app's request, its start, or a thread of ours. So a record that cannot be
-logged is lost, and nothing else.
+All log records of the package go through here. The logging filters and handlers belong to the app, and what
+they raise would reach the code that logs: in the app's request, its start, or one of our threads. So all that
+a failure in logging can lose is the record.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ _here = threading.local()
 
 
 def log_failure(loss: str) -> None:
-    """Warn that something of Sentry's has failed, with the exception that is being handled.
+    """Log that something in Sentry has failed, with the exception that is being handled.
 
     Args:
-        loss: what that costs.
+        loss: what is lost, as a clause.
     """
-    # A warning, not an error: an error would be an event, and what failed may be the capturing of events.
+    # A warning, not an error: an error would be an event, and capturing events may be what has failed.
     _log(logging.WARNING, "Sentry failed: %s", (loss,), exc_info=True)
 
 
 def inform(message: str, *args: object) -> None:
-    """Log what is worth knowing, and no fault.
+    """Log information that is not a problem.
 
     Args:
         message: in the form of the ``%`` operator.
@@ -41,10 +41,10 @@ def inform(message: str, *args: object) -> None:
 
 
 def announce(message: str) -> None:
-    """Log what has to be seen at a start; print it to standard error where that level is not logged.
+    """Log what has to be seen at start-up; print it to standard error if that level is not logged.
 
     Args:
-        message: in full.
+        message: the complete text.
     """
     with suppress(Exception):
         if log.isEnabledFor(logging.INFO) and log.hasHandlers():
@@ -59,18 +59,18 @@ def warn(message: str, *args: object, exc_info: bool = False) -> None:
     Args:
         message: in the form of the ``%`` operator.
         args: for it.
-        exc_info: whether the exception that is being handled belongs to it.
+        exc_info: whether to log the exception that is being handled with it.
     """
     _log(logging.WARNING, message, args, exc_info)
 
 
 def report(message: str, *args: object, error: BaseException) -> None:
-    """Log an error of the app's.
+    """Log an error of the app.
 
     Args:
         message: in the form of the ``%`` operator.
         args: for it.
-        error: of the app's.
+        error: of the app.
     """
     _log(logging.ERROR, message, args, error)
 
@@ -78,12 +78,12 @@ def report(message: str, *args: object, error: BaseException) -> None:
 def _log(
     level: int, message: str, args: tuple[object, ...], exc_info: bool | BaseException | None = None
 ) -> None:
-    # A handler may capture what it gets, and fail at that again, which is told: once is enough.
+    # A handler may capture the record and fail at that, which would be logged again, without an end.
     if getattr(_here, "is_logging", False):
         return
     _here.is_logging = True
     try:
-        # Not BaseException: a time-out of gevent's that goes off meanwhile is for the code around.
+        # Not BaseException: a gevent timeout that expires meanwhile is for the surrounding code.
         with suppress(Exception):
             log.log(level, message, *args, exc_info=exc_info, stacklevel=3)
     finally:

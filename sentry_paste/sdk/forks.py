@@ -1,8 +1,8 @@
-"""What a client has to forget in a process that was forked, and the SDK does not.
+"""Reset clients in forked processes, where the SDK does not do it.
 
-The SDK's threads begin again in a child, with the parent's queue, the parent's counts, and locks that may
-have been held by a thread that is not there: the child sends what the parent sends too, or waits for ever.
-Checked with sentry-sdk 2.18.0 and 2.75.0. ``Batcher`` (and ``Monitor`` from 2.7x on) see to it themselves.
+In a child, the SDK's threads start again with the parent's queue, the parent's counts, and locks that may be
+held by a thread that does not exist there: the child sends everything a second time, or waits for ever.
+Checked with sentry-sdk 2.18.0 and 2.75.0. ``Batcher`` (and ``Monitor`` since 2.7x) reset themselves.
 """
 
 from __future__ import annotations
@@ -13,17 +13,17 @@ from threading import Lock
 from typing import Any, Protocol
 
 from sentry_paste.sdk.failures import warn
-from sentry_paste.sdk.transports import begin_transport_again
+from sentry_paste.sdk.transports import reset_transport_after_fork
 
 
-def begin_again(client: Any) -> None:
-    """Have a client begin again, without what its parent has counted and queued.
+def reset_after_fork(client: Any) -> None:
+    """Reset a client: drop what the parent has counted and queued.
 
-    ``session_flusher`` is made as by the client; the monitor's ``_thread_lock`` is held while its thread is
-    started. Missing: there is nothing to forget.
+    ``session_flusher`` is created as the client does it; the monitor's ``_thread_lock`` is held while its
+    thread is started. Missing: there is nothing to reset.
 
     Args:
-        client: of the parent's, in its child.
+        client: of the parent, in its child.
     """
     flusher = getattr(client, "session_flusher", None)
     if flusher is not None:
@@ -31,33 +31,33 @@ def begin_again(client: Any) -> None:
     monitor: Any = getattr(client, "monitor", None)
     if hasattr(monitor, "_thread_lock"):
         monitor._thread_lock = Lock()
-    begin_transport_again(client.transport)
+    reset_transport_after_fork(client.transport)
 
 
-class Renewable(Protocol):
-    """What can begin again."""
+class Resettable(Protocol):
+    """An object that can be reset in a forked process."""
 
-    def begin_again(self) -> None:
-        """Forget what is the parent's: its queues, its connections, the locks that its threads may hold."""
-
-
-_renewed: weakref.WeakSet[Renewable] = weakref.WeakSet()
+    def reset_after_fork(self) -> None:
+        """Drop what belongs to the parent: queues, connections, locks that its threads may hold."""
 
 
-def renew_when_forked(found: Renewable) -> None:
-    """Have something begin again in each child of this process, as long as it is there.
+_registered: weakref.WeakSet[Resettable] = weakref.WeakSet()
+
+
+def reset_when_forked(found: Resettable) -> None:
+    """Reset an object in each child of this process, as long as the object exists.
 
     Args:
-        found: that can be referred to weakly.
+        found: the object, to which weak references are possible.
     """
-    _renewed.add(found)
+    _registered.add(found)
 
 
 def _after_fork() -> None:
-    for found in list(_renewed):
+    for found in list(_registered):
         try:
-            found.begin_again()
-        except Exception:  # the fork is the app's, which goes on without this if need be
+            found.reset_after_fork()
+        except Exception:  # the app has forked, and goes on without Sentry if need be
             warn("Sentry failed in a forked process: what it captures may be lost", exc_info=True)
 
 

@@ -1,4 +1,4 @@
-"""Green threads of gevent and eventlet: a request's have its scopes, and the SDK's must not sleep."""
+"""Green threads of gevent and eventlet: a request's have its scopes, and the SDK's must not block."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from sentry_sdk.scope import use_isolation_scope, use_scope
 
 from sentry_paste.sdk.scopes import enter_forks, request_scopes
 
-# The thread of the SDK's monitor sleeps by ``time.sleep`` in every 2.x version, the one that sends sessions
-# up to 2.32. Those of the profilers do as well, which are on only where the ini says so.
+# The thread of the SDK's monitor calls ``time.sleep`` in every 2.x version, the one that sends sessions up to
+# 2.32. So do the profilers' threads, but only the ini turns those on.
 _SLEEPING = ("enable_backpressure_handling",) + (
     ("auto_session_tracking",) if hasattr(sentry_sdk.sessions, "time") else ()
 )
 _PROFILING = ("profiles_sample_rate", "profiles_sampler", "profile_session_sample_rate")
 
 
-def sleep_is_everyones() -> bool:
-    """Return whether a thread that sleeps keeps the whole process from its work.
+def sleep_blocks_process() -> bool:
+    """Return whether a thread that sleeps blocks the whole process.
 
-    Swift has eventlet replace threads and not ``time.sleep``: a thread is a greenlet then, in one real thread
-    with all others, and that thread is what sleeps. What gevent replaces can be chosen in the same way.
-    Neither is imported for it: who has not imported them has replaced nothing.
+    Swift lets eventlet replace threads but not ``time.sleep``. Then every thread is a greenlet in the same
+    real thread, and that thread sleeps. gevent can be configured in the same way. Neither is imported here:
+    without an import nothing is replaced.
     """
     eventlet, gevent = sys.modules.get("eventlet.patcher"), sys.modules.get("gevent.monkey")
     if eventlet is not None and eventlet.is_monkey_patched("thread"):
@@ -37,34 +37,34 @@ def sleep_is_everyones() -> bool:
 
 
 def sleeping_options() -> tuple[str, ...]:
-    """Return the options, on by default, whose threads sleep by ``time.sleep``."""
+    """Return the options, on by default, whose threads call ``time.sleep``."""
     return _SLEEPING
 
 
 def hanging_options(options: Mapping[str, Any]) -> Iterator[str]:
-    """Yield the options that are on and whose threads sleep by ``time.sleep``.
+    """Yield the options that are on and whose threads call ``time.sleep``.
 
     Args:
-        options: of a client, those that were given.
+        options: of a client, those that are set.
     """
     yield from (name for name in (*_SLEEPING, *_PROFILING) if options.get(name))
 
 
-# What stands in place of functions of theirs.
+# The functions that replace theirs.
 _replacements: set[Any] = set()
 
 
 def carry_scopes() -> None:
-    """Have what a request starts in green threads go on in forks of its scopes, as the SDK does for threads.
+    """Run what a request starts in green threads in forks of its scopes, as the SDK does for threads.
 
-    That is for what gevent and eventlet start themselves, and for their pools of real threads. Neither is
-    imported for it, and what is imported later is left alone. To call it again does nothing more.
+    This covers greenlets of gevent and eventlet, and their pools of real threads. Neither is imported here,
+    and modules that are imported later are left alone. Further calls do nothing.
     """
     gevent, pool = _imported("gevent.greenlet", "Greenlet"), _imported("gevent.threadpool", "ThreadPool")
     if hasattr(gevent, "add_spawn_callback"):
-        gevent.add_spawn_callback(_give_scopes)
+        gevent.add_spawn_callback(_attach_scopes)
     _replace(pool, "spawn", _spawning)
-    # Eventlet has nothing to be called back by.
+    # Eventlet has no callback for new greenlets.
     _replace(_imported("eventlet.greenthread", "GreenThread"), "__init__", _beginning)
     _replace(sys.modules.get("eventlet.greenthread"), "_spawn_n", _spawning_raw)
     _replace(sys.modules.get("eventlet.tpool"), "execute", _executing)
@@ -82,11 +82,11 @@ def _replace(holder: Any, name: str, wrapped: Callable[[Any], Any]) -> None:
         setattr(holder, name, replacement)
 
 
-def _give_scopes(green: Any) -> None:
-    """Give scopes to a greenlet that has not begun.
+def _attach_scopes(green: Any) -> None:
+    """Set the scopes of a greenlet that has not started.
 
     Args:
-        green: has the context in which it will run, None for an empty one, as ``gr_context``.
+        green: with the context in which it will run as ``gr_context``, None for an empty one.
     """
     try:
         scopes = request_scopes()
@@ -96,12 +96,12 @@ def _give_scopes(green: Any) -> None:
                 green.gr_context = context = Context()
             context.run(enter_forks, *scopes)
     except Exception:  # noqa: S110
-        # One that has begun, a greenlet of before 1.0: it goes on without.
+        # It has started, or greenlet is older than 1.0: it runs without scopes.
         pass
 
 
 def _in_scopes(function: Any) -> Any:
-    """Return a function that is called in forks of the request's scopes.
+    """Return a function that runs in forks of the request's scopes.
 
     Args:
         function: of the app; outside of requests it is returned as it is.
@@ -132,7 +132,7 @@ def _executing(execute: Any) -> Any:
 def _beginning(init: Any) -> Any:
     def begin(self: Any, *args: Any, **kwargs: Any) -> None:
         init(self, *args, **kwargs)
-        _give_scopes(self)
+        _attach_scopes(self)
 
     return begin
 
@@ -140,7 +140,7 @@ def _beginning(init: Any) -> Any:
 def _spawning_raw(spawn: Any) -> Any:
     def begin(*args: Any, **kwargs: Any) -> Any:
         timer, green = spawn(*args, **kwargs)
-        _give_scopes(green)
+        _attach_scopes(green)
         return timer, green
 
     return begin

@@ -1,4 +1,4 @@
-"""Options of a client: what the SDK knows of them and does not say, and which of them hold."""
+"""Options of a client: their types, their validation, and which of them take precedence."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from sentry_sdk.transport import Transport
 from sentry_sdk.utils import BadDsn, Dsn
 
 try:
-    # The SDK's own choice of headers that are not sent without PII, in either way of configuring it
-    # (send_default_pii, data_collection). Missing: no headers at all are sent.
+    # The SDK's own choice of headers that are not sent without PII, for both ways to configure it
+    # (send_default_pii, data_collection). Missing: no headers are sent at all.
     from sentry_sdk.integrations._wsgi_common import _filter_headers as _sdk_filter_headers
 except ImportError:  # pragma: no cover
     _sdk_filter_headers = None  # type: ignore[assignment]
@@ -30,16 +30,16 @@ except ImportError:
 
 
 try:
-    # Whether spans are streamed is more than one option (trace_lifecycle, _experiments).
-    # Missing (an SDK without streamed spans): they are not.
+    # Several options turn streaming on (trace_lifecycle, _experiments).
+    # Missing (an SDK without streamed spans): it is off.
     from sentry_sdk.tracing_utils import has_span_streaming_enabled as _sdk_streams_spans
 except ImportError:
     _sdk_streams_spans = None  # type: ignore[assignment]
 
 
 try:
-    # data_collection replaces send_default_pii step by step; which of them holds is the SDK's to say.
-    # Missing (an SDK without data_collection): send_default_pii holds.
+    # data_collection replaces send_default_pii step by step; the SDK decides which of them applies.
+    # Missing (an SDK without data_collection): send_default_pii applies.
     from sentry_sdk.utils import has_data_collection_enabled as _sdk_collects
 except ImportError:
     _sdk_collects = None  # type: ignore[assignment]
@@ -48,8 +48,8 @@ except ImportError:
 def client_options() -> Iterator[tuple[str, str, Any]]:
     """Yield name, annotation as source, and default of every option of ``sentry_sdk.init``.
 
-    ``ClientConstructor`` is what the SDK types its ``init`` with; it stands in ``sentry_sdk.consts`` in
-    every 2.x version. Older ones have type comments in place of annotations: those are empty.
+    The SDK types its ``init`` with ``ClientConstructor``, which is in ``sentry_sdk.consts`` in every 2.x
+    version. Older ones have type comments instead of annotations, which are empty here.
     """
     from sentry_sdk.consts import ClientConstructor
 
@@ -59,7 +59,7 @@ def client_options() -> Iterator[tuple[str, str, Any]]:
 
 
 def dsn_fault(text: str) -> str:
-    """Return what the SDK has against a DSN, an empty text if nothing.
+    """Return the SDK's error message about a DSN, an empty string if it is valid.
 
     Args:
         text: the DSN.
@@ -72,10 +72,10 @@ def dsn_fault(text: str) -> str:
 
 
 def is_transport(found: Any) -> bool:
-    """Return whether an object is one that the SDK option ``transport`` takes: a transport, a class, a function.
+    """Return whether an object can be the SDK option ``transport``: a transport, a class, a function.
 
     Args:
-        found: what a dotted name led to.
+        found: the object that a dotted name refers to.
     """
     return isinstance(found, Transport) or callable(found)
 
@@ -84,7 +84,7 @@ def integration_class(found: Any) -> type[Integration]:
     """Return the class of an integration that was given as a class or as an instance.
 
     Args:
-        found: what a dotted name led to.
+        found: the object that a dotted name refers to.
 
     Raises:
         ValueError: it is neither.
@@ -93,12 +93,12 @@ def integration_class(found: Any) -> type[Integration]:
         return type(found)
     if isinstance(found, type) and issubclass(found, Integration):
         return found
-    raise ValueError("is no integration of sentry_sdk")
+    raise ValueError("is not an integration of sentry_sdk")
 
 
 @lru_cache(maxsize=1)
 def integration_modules() -> frozenset[str]:
-    """Return the names of the SDK's modules of integrations, none of which is imported for it."""
+    """Return the names of the SDK's integration modules, without importing them."""
     import sentry_sdk.integrations
 
     modules = pkgutil.iter_modules(sentry_sdk.integrations.__path__)
@@ -106,14 +106,14 @@ def integration_modules() -> frozenset[str]:
 
 
 def integration_of_module(module: Any, name: str) -> type[Integration]:
-    """Return the integration that one of the SDK's modules is there for.
+    """Return the integration that a module of the SDK defines.
 
     Args:
         module: of ``sentry_sdk.integrations``.
-        name: of the module, which is the integration's identifier too, but for a few.
+        name: of the module, usually also the integration's identifier.
 
     Raises:
-        ValueError: the module has none.
+        ValueError: the module has no such integration.
     """
     classes: list[type[Integration]] = [
         found
@@ -125,7 +125,7 @@ def integration_of_module(module: Any, name: str) -> type[Integration]:
         if found.identifier == name:
             return found
     if len(own) != 1:
-        raise ValueError("the module has no integration of its name")
+        raise ValueError("the module has no integration with its name")
     return own[0]
 
 
@@ -152,7 +152,7 @@ def streams_spans(options: Mapping[str, Any]) -> bool:
 
 
 def sends_user_info(options: Mapping[str, Any]) -> bool:
-    """Return whether a client may send who the user is: addresses and names.
+    """Return whether a client may send data that identifies the user: addresses and names.
 
     Args:
         options: of the client.
@@ -166,7 +166,7 @@ def filter_headers(headers: dict[str, str]) -> dict[str, Any]:
     """Return the headers as the current client may send them.
 
     Args:
-        headers: by their names as HTTP has them.
+        headers: by their names in HTTP's spelling.
     """
     return {} if _sdk_filter_headers is None else dict(_sdk_filter_headers(headers))
 
@@ -174,7 +174,7 @@ def filter_headers(headers: dict[str, str]) -> dict[str, Any]:
 def filter_query(query: str, options: Mapping[str, Any]) -> str | None:
     """Return the query string as a client may send it.
 
-    Only ``data_collection`` has a say in it; the SDK sends it whole otherwise.
+    Only ``data_collection`` affects it; otherwise the SDK sends it unchanged.
 
     Args:
         query: without the question mark.
@@ -182,14 +182,14 @@ def filter_query(query: str, options: Mapping[str, Any]) -> str | None:
     """
     if _sdk_collects is None or not _sdk_collects(cast("dict[str, Any]", options)):
         return query
-    # As old as data_collection itself, and used by the SDK's middleware in the same way.
+    # It exists since data_collection itself does, and the SDK's middleware uses it in the same way.
     from sentry_sdk.data_collection import _apply_data_collection_filtering_to_query_string as apply
 
     return apply(query_string=query, behaviour=options["data_collection"]["url_query_params"])
 
 
 def request_attributes(environ: dict[str, str]) -> dict[str, Any]:
-    """Return what a streamed span says of its request.
+    """Return the attributes that a streamed span has of its request.
 
     Args:
         environ: the strings of a WSGI environ.
@@ -198,15 +198,15 @@ def request_attributes(environ: dict[str, str]) -> dict[str, Any]:
 
 
 def active_client() -> Any:
-    """Return the client that captures now, or None."""
+    """Return the active client, or None."""
     client = sentry_sdk.get_client()
     return client if client.is_active() else None
 
 
 def active_integrations(client: Any) -> list[str]:
-    """Return the names of the integrations that a client has on.
+    """Return the names of a client's active integrations.
 
-    ``Client.integrations`` is set by every 2.x version. Missing: none are named.
+    Every 2.x version has ``Client.integrations``. Missing: none.
 
     Args:
         client: of the SDK.
@@ -215,14 +215,14 @@ def active_integrations(client: Any) -> list[str]:
 
 
 def with_options(client: Any, **options: Any) -> Any:
-    """Return a view of a client that has some other options and shares all the rest.
+    """Return a view of a client that has some other options and shares everything else.
 
-    For as long as it is bound to a scope, the SDK decides by those options. It is made without the client's
-    own ``__init__`` or ``__setstate__``, which would set up transport and integrations again.
+    While it is bound to a scope, the SDK uses those options. It is created without the client's ``__init__``
+    and ``__setstate__``, which would set up transport and integrations again.
 
     Args:
         client: the client.
-        options: what differs.
+        options: those that differ.
     """
     view = object.__new__(type(client))
     view.__dict__.update(client.__dict__)

@@ -1,4 +1,4 @@
-"""Scopes of requests, which wait until they are used."""
+"""Scopes of requests, which are not created until they are used."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ import sentry_sdk
 from sentry_sdk.scope import Scope, ScopeType
 
 try:
-    # PyramidIntegration and its kin wrap the app in the SDK's WSGI middleware unless this is set: without
-    # it each request makes a second transaction. Missing: an own variable, and the second transaction.
+    # PyramidIntegration and similar ones wrap the app in the SDK's WSGI middleware unless this is set, and
+    # each request makes a second transaction. Missing: our own variable, and the second transaction.
     from sentry_sdk.integrations.wsgi import _wsgi_middleware_applied
 except ImportError:  # pragma: no cover
     _wsgi_middleware_applied = ContextVar("sentry_wsgi_middleware_applied")
@@ -24,27 +24,27 @@ wsgi_middleware_applied = _wsgi_middleware_applied
 
 
 def bind_client(scope: Scope, client: Any) -> None:
-    """Have a scope capture with a client.
+    """Let a scope capture with a client.
 
-    ``Scope.set_client`` writes the client's attributes into the global scope each time (2.75 does), which is
-    not for every request to do.
+    ``Scope.set_client`` writes the client's attributes into the global scope each time (in 2.75), which is
+    too much for every request.
 
     Args:
-        scope: of a request, or of a piece of code.
-        client: for it.
+        scope: of a request, or of a block of code.
+        client: for the scope.
     """
     scope.client = client
 
 
 @contextmanager
 def bound(scope: Scope, client: Any) -> Iterator[None]:
-    """Have a scope capture with a client for a while.
+    """Let a scope capture with a client while the block runs.
 
     Args:
         scope: the current one, which the SDK looks at first.
-        client: for it.
+        client: for the scope.
     """
-    before = getattr(scope, "client", None)  # 2.18 has scopes that never had one
+    before = getattr(scope, "client", None)  # in 2.18 a scope may never have had one
     scope.client = client
     try:
         yield
@@ -56,7 +56,7 @@ _SCOPE_SLOTS = tuple(getattr(Scope, "__slots__", ()))
 
 
 try:
-    # Which scopes the server's context has, without making any.
+    # The scopes of the server's context, which the SDK's functions would create if there are none.
     # Missing: the scopes of a request are forked at once.
     from sentry_sdk.scope import _current_scope, _isolation_scope
 except ImportError:  # pragma: no cover
@@ -64,7 +64,7 @@ except ImportError:  # pragma: no cover
 
 
 class RequestScope(Scope):
-    """A scope that knows its request, as do its forks, in whatever thread."""
+    """A scope that knows its request, as its forks do, in any thread."""
 
     __slots__ = ("_is_isolation", "_parent", "_request")
 
@@ -79,22 +79,22 @@ class RequestScope(Scope):
 
 
 class UnusedScope(RequestScope):
-    """A scope that is forked from the server's when it is first asked for something, or told something.
+    """A scope that is forked from the server's when it is first read or changed.
 
-    Scopes keep all that they have in slots; one that is not set is looked for by ``__getattr__``.
+    Scopes store everything in slots. Reading a slot that is not set calls ``__getattr__``, which fills them.
     """
 
     __slots__ = ()
 
     def __copy__(self) -> Any:
-        _fill(self)  # the fork is of the class that this has
+        _fill(self)  # it changes the class, of which the fork will be
         return copy(self)
 
     def __getattr__(self, name: str) -> Any:
         if name in RequestScope.__slots__:
             raise AttributeError(name)
         if name == "_server_segment_span":
-            # PyramidIntegration asks in each request. Where spans are streamed the request is opened at once.
+            # PyramidIntegration reads it in each request. With streamed spans the request is open already.
             return None
         _fill(self)
         return getattr(self, name)
@@ -103,14 +103,14 @@ class UnusedScope(RequestScope):
         _fill(self)
         setattr(self, name, value)
 
-    # What integrations of frameworks do in each request, and what only an event needs.
+    # Framework integrations call these in each request, but only events need the result.
 
     def set_transaction_name(self, name: str, source: str | None = None) -> None:
-        """Note the name until the scope is filled."""
+        """Defer the name until the scope is filled."""
         _defer_or_do(self, "set_transaction_name", name, source)
 
     def add_event_processor(self, func: Any) -> None:
-        """Note the processor until the scope is filled."""
+        """Defer the processor until the scope is filled."""
         _defer_or_do(self, "add_event_processor", func)
 
 
@@ -125,7 +125,7 @@ def _defer_or_do(scope: Any, method: str, *args: Any) -> None:
 
 
 def _do_deferred(request: Any, made: Any, is_isolation: bool) -> None:
-    """Do to a fork what was to be done to the unused scope whose place it takes."""
+    """Make the deferred calls of an unused scope on the fork that replaces it."""
     for of_isolation, method, args in request.deferred:
         if of_isolation == is_isolation:
             getattr(made, method)(*args)
@@ -133,12 +133,12 @@ def _do_deferred(request: Any, made: Any, is_isolation: bool) -> None:
 
 @lru_cache(maxsize=2)
 def _pristine(is_isolation: bool) -> Scope:
-    """Return what a scope is where the server has none; it is forked and never used itself."""
+    """Return an empty scope, to be forked where the server has none; it is never used itself."""
     return Scope(ty=ScopeType.ISOLATION if is_isolation else ScopeType.CURRENT)
 
 
 def _fill(scope: Any) -> None:
-    """Have the request open its scopes; one that is first used when the request is over is filled alone."""
+    """Let the request open its scopes; a scope that is first used after the request is filled alone."""
     request = scope._request
     request.open()
     if type(scope) is UnusedScope:
@@ -152,7 +152,7 @@ def _fill(scope: Any) -> None:
 
 
 def _fork(unused: Any) -> Scope:
-    """Return a fork of what an unused scope is to be a fork of."""
+    """Return the fork that replaces an unused scope."""
     made = (unused._parent or _pristine(unused._is_isolation)).fork()
     if unused.client is not None:
         made.client = unused.client
@@ -160,29 +160,29 @@ def _fork(unused: Any) -> Scope:
 
 
 def _take_over(scope: Any, made: Scope) -> None:
-    """Give an unused scope all that another has; who uses it meanwhile waits for what is missing."""
+    """Copy all slots of another scope to an unused one; its class changes last, when it is complete."""
     for name in _SCOPE_SLOTS:
         try:
             object.__setattr__(scope, name, getattr(made, name))
-        except AttributeError:  # 2.18 has forks without a client
+        except AttributeError:  # in 2.18 a fork may have no client
             continue
     object.__setattr__(scope, "__class__", RequestScope)
     scope._parent = None
     if not scope._is_isolation:
-        # A streamed span holds itself and this scope, and would hold the request.
+        # A streamed span and this scope refer to each other, and would keep the request alive.
         scope._request = None
 
 
 def open_scopes(isolation: Any, current: Any, function: Callable[[], Any]) -> None:
-    """Fill unused scopes with what a function makes of forks of the server's.
+    """Fill unused scopes from forks of the server's scopes, which a function has prepared.
 
-    It runs in a context in which the forks are the current scopes, whoever has asked and in whatever context:
-    a thread of the app's, say. Nobody sees the scopes half filled.
+    The function runs in a context in which the forks are the current scopes. The caller may be in any
+    context, such as a thread of the app. No code sees the scopes half filled.
 
     Args:
         isolation: unused.
         current: unused.
-        function: takes nothing.
+        function: takes no arguments.
     """
     forks = (_fork(isolation), _fork(current))
 
@@ -204,11 +204,11 @@ def open_scopes(isolation: Any, current: Any, function: Callable[[], Any]) -> No
 
 
 def enter_scopes(request: Any) -> tuple[Any, Any] | None:
-    """Give a request scopes of its own, in its own context; return them if they wait until they are used.
+    """Give a request its own scopes, in its own context; return them if they wait until they are used.
 
     Args:
-        request: has the ``client`` that captures, opens what belongs to it with ``open()``, and says with
-            ``opens_at_once`` whether they are to be used at once.
+        request: has the ``client`` that captures, ``open()``, which opens its scopes, session and trace, and
+            ``opens_at_once``, which is true if the scopes cannot wait.
     """
     wsgi_middleware_applied.set(True)
     if request.opens_at_once or not has_unused_scopes():
@@ -227,27 +227,27 @@ def enter_scopes(request: Any) -> tuple[Any, Any] | None:
 
 
 def _as_of_now(scope: Any, is_isolation: bool) -> Any:
-    """Return what a request's scope is to be a fork of, None where the server's tells nothing.
+    """Return a fork of the server's scope as the parent of a request's, None if the server's is empty.
 
-    By the time at which it is asked for, the server's may tell of another request.
+    Later the server's scope may contain data of another request.
     """
     if scope is None:
         return None
     try:
-        if _told_by(scope) == _told_by_none(is_isolation):
+        if _state_of(scope) == _default_state(is_isolation):
             return None
     except AttributeError:  # a scope of another kind
         pass
     return scope.fork()
 
 
-# All that a scope can be told. A request has a trace of its own, and its client is given.
-_told_by = attrgetter(*(set(_SCOPE_SLOTS) - {"_propagation_context", "_type", "client"} or {"__class__"}))
+# All data that a scope can have, except the trace and the client, which a request has of its own.
+_state_of = attrgetter(*(set(_SCOPE_SLOTS) - {"_propagation_context", "_type", "client"} or {"__class__"}))
 
 
 @lru_cache(maxsize=2)
-def _told_by_none(is_isolation: bool) -> Any:
-    return _told_by(_pristine(is_isolation))
+def _default_state(is_isolation: bool) -> Any:
+    return _state_of(_pristine(is_isolation))
 
 
 def _unused(
@@ -262,19 +262,19 @@ def _unused(
     put(scope, "_request", request)
     put(scope, "_parent", parent)
     put(scope, "_is_isolation", is_isolation)
-    # get_client() asks for it, and is asked all the time.
+    # Set at once, as get_client() reads it, and is called all the time.
     put(scope, "client", client or getattr(parent, "client", None))
     return scope
 
 
 @lru_cache(maxsize=1)
 def has_unused_scopes() -> bool:
-    """Return whether scopes of this SDK can wait until they are used: all that they have is in slots."""
+    """Return whether scopes of this SDK can wait until they are used: all their data is in slots."""
     return bool(_SCOPE_SLOTS) and _current_scope is not None and not hasattr(Scope(), "__dict__")
 
 
 def request_data() -> Any:
-    """Return what events of the current request are given, None outside of requests."""
+    """Return the event processor of the current request, None outside of requests."""
     scope = sentry_sdk.get_isolation_scope()
     if not isinstance(scope, RequestScope) or scope._request is None:
         return None
@@ -282,16 +282,16 @@ def request_data() -> Any:
     return scope._request.data
 
 
-# Whether this is what a request has started.
+# Whether this context belongs to a thread or greenlet that a request has started.
 _is_started: ContextVar[bool] = ContextVar("sentry_paste_is_started", default=False)
 
 
 def enter_forks(isolation: Scope, current: Scope) -> None:
-    """Set the scopes of what a request has started, in a context of its own.
+    """Set the scopes of a thread or greenlet that a request has started, in its own context.
 
     Args:
         isolation: a fork of the request's.
-        current: the same.
+        current: a fork of the request's.
     """
     Scope.set_isolation_scope(isolation)
     Scope.set_current_scope(current)
@@ -299,22 +299,22 @@ def enter_forks(isolation: Scope, current: Scope) -> None:
 
 
 def request_scopes() -> tuple[Scope, Scope] | None:
-    """Return forks of the current request's scopes, for what it starts; None outside of requests."""
+    """Return forks of the current request's scopes for a thread or greenlet; None outside of requests."""
     if not (wsgi_middleware_applied.get(False) or _is_started.get() or _current_request() is not None):
         return None
     isolation, current = sentry_sdk.get_isolation_scope(), sentry_sdk.get_current_scope()
     forks = isolation.fork(), current.fork()
     for scope, fork in zip((isolation, current), forks):
-        # 2.18 has forks without a client.
+        # In 2.18 a fork may have no client.
         bind_client(fork, getattr(scope, "client", None))
     return forks
 
 
 def record_inner_request(environ: Mapping[str, Any]) -> None:
-    """Tell the current request that there is another within it.
+    """Record a request within the current one.
 
     Args:
-        environ: of the other.
+        environ: of the inner request.
     """
     request = _current_request()
     if request is not None:
@@ -322,7 +322,7 @@ def record_inner_request(environ: Mapping[str, Any]) -> None:
 
 
 def record_user(user: Mapping[str, str]) -> None:
-    """Tell the current request who is signed in.
+    """Record who is signed in, for the current request.
 
     Args:
         user: ``username`` and ``userid``.

@@ -1,4 +1,4 @@
-"""Sessions of requests."""
+"""Sessions of requests, and a fast way to count healthy ones."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ import sentry_sdk
 from sentry_sdk.scope import Scope
 from sentry_sdk.session import Session
 
-# Python 3.12 starts no thread at the end of a process, where sessions are sent that wait for their minute:
-# they would be lost where the thread that sends does not run yet.
+# Python 3.12 starts no thread at the end of a process, when the sessions of the last minute are sent. They
+# would be lost if the sending thread did not run already.
 _STARTS_NO_THREAD_AT_THE_END = sys.version_info[:2] == (3, 12)
 
 
 def is_untracked(isolation: Any) -> bool:
-    """Return whether ``stop_auto_session_tracking()`` was called on what an unused scope is to be a fork of.
+    """Return whether ``stop_auto_session_tracking()`` was called on the parent of an unused scope.
 
     Args:
         isolation: the unused scope.
@@ -30,22 +30,22 @@ def is_untracked(isolation: Any) -> bool:
 
 
 def wall_clock(begun: int) -> float:
-    """Return the time at which something began, in seconds since 1970.
+    """Convert a time to seconds since 1970.
 
     Args:
-        begun: by ``time.perf_counter_ns``.
+        begun: a time by ``time.perf_counter_ns``.
     """
     return time.time() - (time.perf_counter_ns() - begun) / 1e9
 
 
 def start_session(scope: Scope, begun: int) -> None:
-    """Start the session of a request as of the time at which that began.
+    """Start the session of a request, backdated to the request's start.
 
-    ``Session.started`` decides the minute that a session is counted in. Missing: it is the minute of now.
+    ``Session.started`` decides in which minute a session is counted. Missing: the current minute.
 
     Args:
         scope: the isolation scope.
-        begun: by ``time.perf_counter_ns``.
+        begun: the request's start, by ``time.perf_counter_ns``.
     """
     scope.start_session(session_mode="request")
     session = getattr(scope, "_session", None)
@@ -60,14 +60,14 @@ def end_session(client: Any) -> None:
         client: that sends it.
     """
     sentry_sdk.get_isolation_scope().end_session()
-    _see_to_sending(client)
+    _ensure_worker(client)
 
 
-def _see_to_sending(client: Any) -> None:
-    """Have the transport's thread run where it could not be started when it is needed.
+def _ensure_worker(client: Any) -> None:
+    """Start the transport's thread if it could not be started when it is needed.
 
-    Only where a session waits, whose thread the SDK has started: ``_thread_for_pid`` tells. Missing: the
-    first envelope starts it.
+    That is only done while a session waits; then ``_thread_for_pid`` is this process. Missing: the first
+    envelope starts the thread.
     """
     if _STARTS_NO_THREAD_AT_THE_END:
         flusher, transport = getattr(client, "session_flusher", None), getattr(client, "transport", None)
@@ -78,17 +78,17 @@ def _see_to_sending(client: Any) -> None:
 
 
 class HealthySession(Session):
-    """A session that is counted again and again, and works out once what it is counted by."""
+    """A session that is counted many times, and computes its key only once."""
 
-    #: What the SDK counts in, and the counter of this one; None while it has not.
+    #: The SDK's counters, and this session's counter among them; None until the SDK has counted it.
     counter: tuple[Any, dict[str, Any]] | None = None
-    #: The process that ``left`` is of.
+    #: The process to which ``pending`` belongs.
     pid: int | None = None
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        #: One entry for each that is to be counted by whoever counts next.
-        self.left: deque[None] = deque()
+        #: One entry for each session that the next request has to count.
+        self.pending: deque[None] = deque()
 
     def get_json_attrs(self, with_user_info: bool | None = True) -> Any:  # noqa: ARG002 - it has no user
         """Return release and environment."""
@@ -99,15 +99,15 @@ class HealthySession(Session):
 
     @property
     def truncated_started(self) -> datetime:
-        """Return the minute, which it was given."""
+        """Return the minute: ``started`` is a full one."""
         return self.started
 
-    def take_left(self) -> int:
-        """Return how many are left to be counted, and forget them."""
+    def take_pending(self) -> int:
+        """Return how many sessions are pending, and remove them."""
         count = 0
-        while self.left:
+        while self.pending:
             try:
-                self.left.pop()
+                self.pending.pop()
             except IndexError:  # another thread was faster
                 break
             count += 1
@@ -115,7 +115,7 @@ class HealthySession(Session):
 
 
 class _CountingFlush:
-    """A flusher's ``flush`` that first counts what was left to be counted.
+    """A flusher's ``flush`` that first counts the pending sessions.
 
     Args:
         flusher: of the SDK.
@@ -129,23 +129,23 @@ class _CountingFlush:
     def __call__(self) -> None:
         sessions = list(self.sessions)
         for session in sessions:
-            for _ in range(session.take_left()):
+            for _ in range(session.take_pending()):
                 self._flusher.add_session(session)
         self._flush()
-        # One of the minute before may be left something while this runs. Each filter has its own.
+        # A request of the previous minute may still add to its session. Each filter has its own sessions.
         newest = max((session.started for session in sessions), default=None)
         for session in sessions:
-            if newest is not None and newest - session.started > timedelta(minutes=1) and not session.left:
+            if newest is not None and newest - session.started > timedelta(minutes=1) and not session.pending:
                 with suppress(ValueError):  # another flush was faster
                     self.sessions.remove(session)
 
 
 def count_session(client: Any, session: HealthySession) -> None:
-    """Count a healthy session, once more where the SDK has counted it lately.
+    """Count a healthy session; increment its counter if the SDK has counted it recently.
 
-    The first of a minute, of a process, and after each flush goes the SDK's own way, which finds or makes the
-    counter and sees to the thread that sends it. ``pending_aggregates`` and its lock are the flusher's.
-    Missing: all go that way.
+    The first one of a minute, of a process and after each flush is counted by the SDK, which finds or creates
+    the counter and starts the thread that sends it. ``pending_aggregates`` and its lock belong to the
+    flusher. Missing: the SDK counts all of them.
 
     Args:
         client: that sends it.
@@ -158,21 +158,22 @@ def count_session(client: Any, session: HealthySession) -> None:
         and counter[0] is getattr(flusher, "pending_aggregates", None)
         and flusher._thread_for_pid == pid
     ):
-        # Threads that wait for it in each request hold each other up: eight did a third of what one did.
+        # Not blocking: with eight threads that wait for the lock in each request, throughput was a third of
+        # that of a single thread.
         if not flusher._aggregate_lock.acquire(blocking=False):
-            session.left.append(None)
+            session.pending.append(None)
             return
         try:
             if counter[0] is flusher.pending_aggregates:
-                counter[1]["exited"] += 1 + session.take_left()
+                counter[1]["exited"] += 1 + session.take_pending()
                 return
         finally:
             flusher._aggregate_lock.release()
     if session.pid != pid:
-        session.left.clear()  # the parent's
+        session.pending.clear()  # the parent counts them
         session.pid = pid
     client.capture_session(session)
-    _see_to_sending(client)
+    _ensure_worker(client)
     try:
         counters = flusher.pending_aggregates
         key = tuple(sorted(session.get_json_attrs().items()))
@@ -187,7 +188,7 @@ def count_session(client: Any, session: HealthySession) -> None:
 
 
 def healthy_session(options: Mapping[str, Any], started: float) -> Session:
-    """Return a session of a request that went well, to be counted any number of times.
+    """Return the session of a request without errors, to be counted any number of times.
 
     Args:
         options: of the client.
@@ -206,8 +207,8 @@ def healthy_session(options: Mapping[str, Any], started: float) -> Session:
 def tracks_sessions(scope: Scope, options: Mapping[str, Any]) -> bool:
     """Return whether a request of this scope is to be a session.
 
-    The SDK drops sessions without a release when they end: they need not begin. The attribute is what
-    ``scope.stop_auto_session_tracking()`` sets. Missing: the option alone decides.
+    The SDK drops sessions without a release when they end, so these are not started.
+    ``scope.stop_auto_session_tracking()`` sets the attribute. Missing: only the option decides.
 
     Args:
         scope: the isolation scope.

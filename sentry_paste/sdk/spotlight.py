@@ -1,13 +1,12 @@
-"""Spotlight, Sentry's development viewer, without its upload in the app's requests.
+"""Upload to Spotlight, Sentry's development viewer, outside of the app's requests.
 
-A client of the SDK's uploads in the thread that captures: the request waits for it, the upload is a span of
-the app's own transaction, and carries the app's trace on. Here it is done by a worker, in a context of its
-own, by a view of the client that has no integrations and so instruments nothing.
+The SDK uploads in the thread that captures: the request waits for the upload, which is a span in the app's
+own transaction and continues the app's trace. Here a worker does it, in its own context, with a view of the
+client that has no integrations and so instruments nothing.
 
-``Client.spotlight`` is None or has ``capture_envelope``, with 2.18.0 as with 2.75.0. ``close()`` and
-``flush()`` of the SDK pass over a client that has Spotlight and no DSN: ``_flush_components`` and
-``_close_components`` (2.75) or ``session_flusher`` (2.18) are called here. Missing: what they hold goes when
-their own time comes.
+``Client.spotlight`` is None or has ``capture_envelope``, in 2.18.0 and in 2.75.0. The SDK's ``close()`` and
+``flush()`` skip a client that has Spotlight but no DSN, so ``_flush_components`` and ``_close_components``
+(2.75) or ``session_flusher`` (2.18) are called here. Missing: their data is sent at its usual time.
 """
 
 from __future__ import annotations
@@ -24,15 +23,15 @@ from sentry_sdk.worker import BackgroundWorker
 from sentry_paste.sdk.options import with_options
 from sentry_paste.sdk.scopes import bind_client
 
-# A page of a development server with all that belongs to it; what is more than that is not shown.
+# Enough envelopes for a page of a development server with all its requests; more are dropped.
 _QUEUE = 1000
 
 
 class BackgroundSpotlight:
-    """Uploads what a client captures to Spotlight, one envelope after another, in a thread.
+    """Uploads a client's envelopes to Spotlight, one after another, in a thread.
 
     Args:
-        sender: the SDK's, which uploads at once.
+        sender: of the SDK, which uploads at once.
         client: that captures.
     """
 
@@ -48,18 +47,19 @@ class BackgroundSpotlight:
 
     @property
     def url(self) -> str:
-        """Where it uploads to; the SDK's middleware for Django asks for it."""
+        """The URL for uploads; the SDK's Django middleware reads it."""
         return str(self._sender.url)
 
     def capture_envelope(self, envelope: Envelope) -> None:
-        """Have an envelope uploaded.
+        """Queue an envelope for upload.
 
         Args:
-            envelope: what the client captured.
+            envelope: that the client has captured.
         """
         if self._process != os.getpid():
-            self._begin()  # what is queued is the parent's to upload
-        # The first one starts the thread, which ThreadingIntegration gives the scopes that are current then.
+            self._begin()  # the parent uploads what is queued
+        # In an empty context: the first envelope starts the thread, to which ThreadingIntegration gives the
+        # current scopes.
         Context().run(self._worker.submit, partial(Context().run, self._upload, envelope))
 
     def _upload(self, envelope: Envelope) -> None:
@@ -67,7 +67,7 @@ class BackgroundSpotlight:
         self._sender.capture_envelope(envelope)
 
     def flush(self, timeout: float) -> None:
-        """Wait until all is uploaded.
+        """Wait until everything is uploaded.
 
         Args:
             timeout: seconds, at most.
@@ -76,15 +76,15 @@ class BackgroundSpotlight:
             self._worker.flush(timeout)
 
     def kill(self) -> None:
-        """End the thread; it begins again with the next envelope."""
+        """End the thread; the next envelope starts it again."""
         self._worker.kill()
 
 
 def upload_in_background(client: Any) -> None:
-    """Have a client upload to Spotlight in the background, where it does so at all.
+    """Let a client upload to Spotlight in the background, if it has Spotlight.
 
     Args:
-        client: that was just made.
+        client: that was just created.
     """
     sender = getattr(client, "spotlight", None)
     if sender is not None:
@@ -92,11 +92,11 @@ def upload_in_background(client: Any) -> None:
 
 
 def flush_spotlight(client: Any, timeout: float | None) -> None:
-    """Wait until a client has uploaded to Spotlight all that it captured.
+    """Wait until a client has uploaded everything to Spotlight.
 
     Args:
-        client: without Spotlight there is nothing to wait for.
-        timeout: seconds, those of the client's ``shutdown_timeout`` where None.
+        client: if it has no Spotlight, this does nothing.
+        timeout: seconds, by default the client's ``shutdown_timeout``.
     """
     spotlight = client.spotlight
     if isinstance(spotlight, BackgroundSpotlight):
@@ -106,10 +106,10 @@ def flush_spotlight(client: Any, timeout: float | None) -> None:
 
 
 def close_spotlight(client: Any) -> None:
-    """End the threads of a client that has Spotlight and no DSN, which the SDK's ``close()`` passes over.
+    """End the threads of a client that has Spotlight but no DSN, which the SDK's ``close()`` skips.
 
     Args:
-        client: flushed before.
+        client: that was flushed before.
     """
     spotlight = client.spotlight
     if isinstance(spotlight, BackgroundSpotlight):

@@ -1,4 +1,4 @@
-"""Traces: their headers, and transactions that are begun late or not at all."""
+"""Traces: their headers, and transactions that begin late or not at all."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from sentry_sdk.scope import Scope
 from sentry_paste.sdk.options import streams_spans
 from sentry_paste.sdk.sessions import wall_clock
 
-# What the SDK reads of an environ to continue a trace (sentry_sdk.tracing_utils.PropagationContext).
+# The keys of an environ from which the SDK continues a trace (sentry_sdk.tracing_utils.PropagationContext).
 _TRACE_HEADERS = ("HTTP_SENTRY_TRACE", "HTTP_BAGGAGE", "HTTP_TRACEPARENT", "HTTP_TRACESTATE")
 
 
 def start_monitor(client: Any) -> None:
-    """Have the SDK's monitor run before scopes of a request wait to be used.
+    """Start the SDK's monitor before a request's scopes wait to be used.
 
-    It starts a thread the first time that it is asked, holding a lock; the thread is given forks of the
-    current scopes; and a request that opens then asks the monitor. Missing: there is none to wait for.
+    Its first use starts a thread while it holds a lock. The thread gets forks of the current scopes, and a
+    request that opens for that would use the monitor, and wait for the lock. Missing: nothing to start.
 
     Args:
         client: that traces.
@@ -32,7 +32,7 @@ def start_monitor(client: Any) -> None:
 
 
 def can_begin_late(options: Mapping[str, Any]) -> bool:
-    """Return whether a transaction can be made after it began: nothing else begins with it, or decides on it.
+    """Return whether a transaction can be created late: nothing else starts with it or decides on it.
 
     Args:
         options: of a client that traces.
@@ -48,20 +48,20 @@ def can_begin_late(options: Mapping[str, Any]) -> bool:
     )
 
 
-# The random number by which a transaction is sampled, in SDKs that have it: six digits.
+# Whether transactions are sampled by a random number of six digits, as newer SDKs do.
 _HAS_SAMPLE_RAND = "_sample_rand" in getattr(sentry_sdk.tracing.Transaction, "__slots__", ())
 
 
 def new_sample_rand() -> float:
-    """Return a random number as the SDK samples by, six digits."""
+    """Return a random number for sampling, with six digits as in the SDK."""
     return int(random.random() * 1_000_000) / 1_000_000  # noqa: S311
 
 
 def discards(client: Any, options: Mapping[str, Any], sample_rand: float) -> bool:
     """Return whether the SDK would not sample a transaction.
 
-    The rule is that of ``Transaction._set_initial_sampling_decision``. Options that are no number are for the
-    SDK to complain of.
+    The rule is that of ``Transaction._set_initial_sampling_decision``. The SDK itself warns of a rate that is
+    not a number.
 
     Args:
         client: that would send it.
@@ -90,11 +90,11 @@ def _downsample_factor(client: Any) -> int:
 
 
 def backdate(transaction: Any, begun: int, sample_rand: float | None) -> None:
-    """Have a transaction that was just made begin when its request began, sampled by the number chosen then.
+    """Backdate a new transaction to its request's start, with the random number that was chosen then.
 
     Args:
         transaction: not started yet.
-        begun: by ``time.perf_counter_ns``.
+        begun: the request's start, by ``time.perf_counter_ns``.
         sample_rand: None for the transaction's own.
     """
     if hasattr(transaction, "_start_timestamp_monotonic_ns"):
@@ -110,8 +110,8 @@ def backdate(transaction: Any, begun: int, sample_rand: float | None) -> None:
 def begin_trace(scope: Scope, strings: Mapping[str, str]) -> None:
     """Continue the caller's trace, or begin one, without a transaction.
 
-    The new one comes before what the headers say: an SDK that finds no trace in them keeps what the scope
-    has (2.18 does), and that is what it was forked with, the same for all requests of a thread.
+    A new trace is set before the headers are read: if they contain no trace, 2.18 keeps the scope's, which
+    comes from the fork and is the same for all requests of a thread.
 
     Args:
         scope: of the request.
@@ -124,7 +124,7 @@ def begin_trace(scope: Scope, strings: Mapping[str, str]) -> None:
 
 
 def trace_headers(strings: Mapping[str, str]) -> dict[str, str]:
-    """Return the headers that the SDK continues a trace by.
+    """Return the headers from which the SDK continues a trace.
 
     Args:
         strings: the texts of a WSGI environ.
@@ -133,15 +133,15 @@ def trace_headers(strings: Mapping[str, str]) -> dict[str, str]:
 
 
 def trace_so_far(options: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Return what is known of the current transaction or segment before its end; None where there is none.
+    """Return the current transaction or segment before its end; None if there is none.
 
     Args:
         options: of the client that captures.
 
     Returns:
         ``name``, ``source``, ``sampled``, ``trace_id``, ``span_id``, ``start`` and ``spans``: plain texts and
-        numbers. The spans are those of ``_SpanRecorder``, or none where it is missing; streamed ones are
-        sent when they end, and are not here.
+        numbers. The spans are those of ``_SpanRecorder``, or none if it is missing. Streamed spans are not
+        included, as they are sent when they end.
     """
     scope = sentry_sdk.get_current_scope()
     spans: Any = ()
@@ -169,10 +169,10 @@ def trace_so_far(options: Mapping[str, Any]) -> dict[str, Any] | None:
 
 
 def name_so_far(options: Mapping[str, Any]) -> tuple[str, str | None] | None:
-    """Return the name of the current transaction and its source, None where there is no name yet.
+    """Return the name of the current transaction and its source, None if there is no name yet.
 
-    Where nothing is traced, it is the name that errors are given: ``Scope._transaction``, which the SDK sets
-    and has no method to ask for. Missing: there is none.
+    Without tracing, it is the name in errors: ``Scope._transaction``, for which the SDK has no getter.
+    Missing: there is none.
 
     Args:
         options: of the client that captures.
@@ -202,10 +202,10 @@ def _seconds(time: datetime | None) -> float | None:
 
 
 def leave_span(span: Any) -> None:
-    """Have the current scope be without a span that is over.
+    """Detach a span that has ended from the current scope.
 
     Args:
-        span: that began while other scopes were current.
+        span: that may have begun while another scope was current.
     """
     scope = sentry_sdk.get_current_scope()
     if scope.span is span:
@@ -213,7 +213,7 @@ def leave_span(span: Any) -> None:
 
 
 def set_sampling_context(environ: dict[str, Any]) -> None:
-    """Give the environ to the ``traces_sampler`` of a streamed span.
+    """Pass the environ to the ``traces_sampler`` of a streamed span.
 
     Args:
         environ: of the request.
@@ -222,7 +222,7 @@ def set_sampling_context(environ: dict[str, Any]) -> None:
 
 
 def has_attributes(options: Mapping[str, Any]) -> bool:
-    """Return whether a client sends what takes its attributes from the scope: log items, streamed spans.
+    """Return whether a client sends items with attributes from the scope: log items, streamed spans.
 
     Args:
         options: of the client.
@@ -231,9 +231,9 @@ def has_attributes(options: Mapping[str, Any]) -> bool:
 
 
 def mark_server_span(scope: Scope, span: Any) -> None:
-    """Tell integrations which streamed span is the request's, to put the route on it.
+    """Mark a streamed span as the request's, for integrations that add the route to it.
 
-    ``PyramidIntegration`` reads it there. Missing: the span has no ``http.route``.
+    ``PyramidIntegration`` does. Missing: the span has no ``http.route``.
 
     Args:
         scope: the current scope.

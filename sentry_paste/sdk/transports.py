@@ -1,8 +1,7 @@
-"""What is not documented of the SDK's HTTP transports, and is needed to know what became of an envelope.
+"""The SDK's HTTP transports: report the outcome of each envelope, and reset them after a fork.
 
-Checked with sentry-sdk 2.18.0 and 2.75.0. An SDK in which ``_send_envelope``, ``_request`` or ``_worker`` are
-missing has no transport that ``transport_class`` finds fit: envelopes go as the SDK sends them, without a
-spool, which is warned of.
+Checked with sentry-sdk 2.18.0 and 2.75.0. If ``_send_envelope``, ``_request`` or ``_worker`` are missing,
+``transport_class`` returns None: the SDK sends the envelopes, without a spool, and a warning is logged.
 """
 
 from __future__ import annotations
@@ -25,23 +24,22 @@ from sentry_sdk.utils import Dsn
 from sentry_sdk.worker import BackgroundWorker
 
 _NEEDED = ("_send_envelope", "_request", "_check_disabled", "record_lost_event", "_make_pool")
-# Seconds that a server may ask to wait, at most.
+# The longest time that a server may ask to wait, in seconds.
 _LONGEST_WAIT = 86400.0
 _BASE: Any = getattr(sdk_transport, "BaseHttpTransport", None)
-# The connections of the processes that this one was forked from.
+# The connection pools of the processes from which this one was forked.
 _parents: list[Any] = []
 
 
 @dataclass
 class Attempt:
-    """What became of an envelope.
+    """The outcome of sending an envelope.
 
     Attributes:
-        status: that the server answered with, 0 where there was no answer.
-        retry_after: seconds that the server asks to wait, 0 where it does not.
-        error: what was raised in place of an answer.
-        is_over: whether it ended; the SDK sends nothing of an envelope whose items are all rate-limited.
-        lost: what the SDK has counted as lost meanwhile; it is counted only with ``count_lost``.
+        status: of the server's response, 0 if there was none.
+        retry_after: seconds that the server asks to wait, 0 if it does not.
+        error: that was raised instead of a response.
+        lost: what the SDK has recorded as lost meanwhile; it only counts after ``count_lost``.
     """
 
     status: int = 0
@@ -51,14 +49,14 @@ class Attempt:
 
     @property
     def delivered(self) -> bool:
-        """Whether Sentry has it."""
+        """Whether Sentry has accepted it."""
         return 200 <= self.status < 300
 
     @property
     def may_be_repeated(self) -> bool:
-        """Whether it may be taken later: no answer, 429, and what servers and proxies say of themselves.
+        """Whether it may be accepted later: no response, 408, 429, and errors of servers and proxies.
 
-        What they will never do (501, 505) is final.
+        501 and 505 are final.
         """
         if self.status == 0:
             return self.error is not None
@@ -66,18 +64,18 @@ class Attempt:
 
     @property
     def withheld(self) -> bool:
-        """Whether it was not sent, for a rate limit."""
+        """Whether it was not sent because of a rate limit."""
         return self.status == 0 and self.error is None
 
 
 def transport_class(options: Mapping[str, Any]) -> Any:
-    """Return the class of transport that the SDK would take, made to tell what becomes of envelopes.
+    """Return a subclass of the SDK's transport class that reports the outcome of each envelope.
 
-    None where it would take one that is not like its HTTP transport: a function, an instance, an
-    asynchronous one.
+    Return None if the SDK would use a transport that is not like its HTTP transport: a function, an instance,
+    an asynchronous one.
 
     Args:
-        options: of a client that is to be made.
+        options: of a client that is to be created.
     """
     given, experiments = options.get("transport"), options.get("_experiments") or {}
     if given is None:
@@ -90,11 +88,11 @@ def transport_class(options: Mapping[str, Any]) -> Any:
         return None
     if not all(hasattr(given, name) for name in _NEEDED):
         return None
-    return type("TellingTransport", (_Telling, given), {})
+    return type("ReportingTransport", (_ReportingTransport, given), {})
 
 
-class _Telling:
-    """What is put before a transport class of the SDK's.
+class _ReportingTransport:
+    """A mixin before a transport class of the SDK.
 
     Args:
         options: of the client, all of them.
@@ -114,7 +112,7 @@ class _Telling:
         super().__init__(options)  # type: ignore[call-arg]
 
     def attempt(self, envelope: Envelope) -> Attempt:
-        """Send an envelope in this thread, and return what became of it.
+        """Send an envelope in this thread, and return the outcome.
 
         Args:
             envelope: it is not changed.
@@ -128,7 +126,7 @@ class _Telling:
         finally:
             self._here.attempt = None
         if not attempt.delivered and reported and self._discarded_events is not reported:
-            # What was lost before went with this envelope, and did not arrive either.
+            # The envelope contained the counts of earlier losses, which did not arrive either.
             for key, count in reported.items():
                 self._discarded_events[key] += count
         return attempt
@@ -145,11 +143,11 @@ class _Telling:
         try:
             text = self._get_header_value(response, "Retry-After")  # type: ignore[attr-defined]
             return _retry_after(text)
-        except Exception:  # what a server says is not to be trusted to be anything
+        except Exception:  # a server may send anything
             return 0.0
 
     def record_lost_event(self, *args: Any, **kwargs: Any) -> None:
-        """Count what is lost, or leave it to whoever tries to send it."""
+        """Count a loss, or leave that to the caller of ``attempt``."""
         attempt: Attempt | None = getattr(self._here, "attempt", None)
         if attempt is not None:
             attempt.lost.append((args, kwargs))
@@ -157,29 +155,29 @@ class _Telling:
             super().record_lost_event(*args, **kwargs)  # type: ignore[misc]
 
     def count_lost(self, attempt: Attempt) -> None:
-        """Count as lost what the SDK has counted during an attempt.
+        """Count the losses that the SDK has recorded during an attempt.
 
         Args:
-            attempt: after which the envelope is not kept.
+            attempt: after which the envelope is dropped.
         """
         for args, kwargs in attempt.lost:
             self.record_lost_event(*args, **kwargs)
 
     def submit(self, function: Callable[[], Any]) -> bool:
-        """Have a function called in the SDK's own thread; return whether there is room for it.
+        """Queue a function for the SDK's own thread; return False if the queue is full.
 
         Args:
-            function: takes nothing.
+            function: takes no arguments.
         """
         return bool(self._worker.submit(function))
 
     def is_busy(self) -> bool:
-        """Return whether something waits to be sent."""
+        """Return whether envelopes are queued."""
         queue = getattr(self._worker, "_queue", None)
         return queue is not None and not queue.empty()
 
     def limited_for(self, category: str) -> float:
-        """Return for how many seconds the server takes nothing of a category, 0 if it does.
+        """Return for how many seconds a category is rate-limited, 0 if it is not.
 
         Args:
             category: ``error``, ``transaction`` and so on.
@@ -190,20 +188,20 @@ class _Telling:
         until = [self._disabled_until.get(name) for name in (category, None)]
         return max([(time - now).total_seconds() for time in until if time is not None], default=1.0)
 
-    def begin_again(self) -> None:
-        """Begin again in a process that was forked."""
-        begin_transport_again(self)
+    def reset_after_fork(self) -> None:
+        """Reset the transport in a forked process."""
+        reset_transport_after_fork(self)
         self._here = threading.local()
 
 
-def begin_transport_again(transport: Any) -> None:
-    """Have a transport of the SDK's forget, in a process that was forked, what is its parent's.
+def reset_transport_after_fork(transport: Any) -> None:
+    """Reset a transport of the SDK in a forked process: drop what belongs to the parent.
 
-    That is its queue, its connections and what it has counted as lost, which the parent will tell. A
-    transport of another kind is left as it is, the asynchronous one too: its loop is the app's.
+    That is its queue, its connections and its counts of lost events, which the parent will report. Other
+    transports are left as they are, also the asynchronous one, whose loop belongs to the app.
 
     Args:
-        transport: of a client; None where it has none.
+        transport: of a client, None if it has none.
     """
     if _BASE is None or not isinstance(transport, _BASE):
         return
@@ -212,8 +210,8 @@ def begin_transport_again(transport: Any) -> None:
     size = found.options.get("transport_queue_size", 100)
     found._worker = create(found.options) if create is not None else BackgroundWorker(queue_size=size)
     found._discarded_events = defaultdict(int)
-    # Kept, and not used: where a pool is collected urllib3 takes a lock, which a thread of the parent may
-    # have held. This is called in the fork, which would never return to the app.
+    # Kept, though never used: when a pool is collected, urllib3 takes a lock, which a thread of the parent
+    # may have held. This runs in the fork itself, which would then never return to the app.
     _parents.append(found._pool)
     found._pool = found._make_pool()
 
@@ -226,12 +224,12 @@ def _retry_after(text: str | None) -> float:
         seconds = float(text)
     except ValueError:
         seconds = (parsedate_to_datetime(text) - datetime.now(timezone.utc)).total_seconds()
-    # "nan" and "inf" are numbers too, and no thread can wait for long enough.
+    # float() also accepts "nan" and "inf", and threads cannot wait for any length of time.
     return min(max(seconds, 0.0), _LONGEST_WAIT) if not math.isnan(seconds) else 0.0
 
 
 def host_and_project(transport: Transport) -> tuple[str, str]:
-    """Return where a transport sends to.
+    """Return host and path, and the project, to which a transport sends.
 
     Args:
         transport: with a DSN.
@@ -242,12 +240,12 @@ def host_and_project(transport: Transport) -> tuple[str, str]:
 
 
 def dialog_address(text: str) -> str:
-    """Return the address of the script of Sentry's crash-report dialog; the event's id is to be added.
+    """Return the URL of the script of Sentry's crash-report dialog, to which the event's id has to be added.
 
-    It is that of the browser SDK's ``showReportDialog``. The DSN in it is without a secret.
+    The browser SDK's ``showReportDialog`` uses the same one. It contains the DSN without a secret.
 
     Args:
-        text: a DSN that ``dsn_fault`` has nothing against.
+        text: a valid DSN.
     """
     dsn = Dsn(text)
     public = f"{dsn.scheme}://{dsn.public_key}@{dsn.netloc}{dsn.path}{dsn.project_id}"
@@ -258,21 +256,21 @@ def dsn_address(text: str) -> tuple[str, str, int]:
     """Return scheme, host and port of a DSN.
 
     Args:
-        text: a DSN that ``dsn_fault`` has nothing against.
+        text: a valid DSN.
     """
     dsn = Dsn(text)
     return dsn.scheme, dsn.host, dsn.port
 
 
 def watch_transport(transport: Any, answered: Callable[[Any], None], lost: Callable[[str], None]) -> bool:
-    """Have what a transport gets as answers, and what it loses, told; return whether answers can be.
+    """Call functions with the responses and losses of a transport; return whether it has responses.
 
-    ``_request`` of the HTTP transports returns urllib3's or httpcore's response; the SDK has no hook for
-    it. Missing, or a coroutine function: answers are not told.
+    ``_request`` of the HTTP transports returns urllib3's or httpcore's response, for which the SDK has no
+    hook. Missing, or a coroutine function: ``answered`` is not called.
 
     Args:
         transport: of a client.
-        answered: called in the transport's thread with each response, or with the exception in its place.
+        answered: called in the transport's thread with each response, or with the exception instead.
         lost: called with the reason for everything that is dropped before it is sent.
     """
     record = transport.record_lost_event
@@ -300,15 +298,15 @@ def watch_transport(transport: Any, answered: Callable[[Any], None], lost: Calla
 
 
 def clean_span_headers(client: Any, clean: Callable[[dict[str, Any], set[Any]], dict[str, Any]]) -> None:
-    """Have a function see the header ``trace`` of a client's envelopes of streamed spans.
+    """Clean the header ``trace`` of a client's envelopes of streamed spans with a function.
 
-    It is made of the segment, or came with the request's baggage, and goes past every hook.
-    Checked with sentry-sdk 2.75.0. ``span_batcher._capture_func`` takes each envelope. Missing: no spans are
+    The header comes from the segment or from the request's baggage, and no hook sees it. Checked with
+    sentry-sdk 2.75.0. ``span_batcher._capture_func`` is called with each envelope. Missing: no spans are
     streamed.
 
     Args:
-        client: one that streams spans, or not.
-        clean: takes the header and the names of the spans, and returns what it may say.
+        client: that streams spans, or not.
+        clean: takes the header and the names of the spans, and returns the header to send.
     """
     batcher = getattr(client, "span_batcher", None)
     capture = getattr(batcher, "_capture_func", None)
@@ -320,7 +318,7 @@ def clean_span_headers(client: Any, clean: Callable[[dict[str, Any], set[Any]], 
         if trace is not None:
             try:
                 envelope.headers["trace"] = clean(trace, _names_of_spans(envelope))
-            except Exception:  # of no shape that there is: spans are worth more than their header
+            except Exception:  # of an unknown shape: the spans are sent without it
                 del envelope.headers["trace"]
         return capture(envelope)
 
@@ -328,7 +326,7 @@ def clean_span_headers(client: Any, clean: Callable[[dict[str, Any], set[Any]], 
 
 
 def _names_of_spans(envelope: Any) -> set[Any]:
-    """Return the names of the spans of an envelope, which redaction has seen."""
+    """Return the names of the spans in an envelope, which redaction has cleaned."""
     names = set()
     for item in envelope.items:
         for span in (getattr(item.payload, "json", None) or {}).get("items") or ():

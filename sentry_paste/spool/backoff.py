@@ -1,4 +1,4 @@
-"""When to try again, and how fast: what keeps many processes from trampling a Sentry that recovers."""
+"""When to retry, and how fast, so that many processes do not overwhelm a Sentry that recovers."""
 
 from __future__ import annotations
 
@@ -6,21 +6,21 @@ import random
 import time
 from collections.abc import Callable
 
-#: Seconds: what the first wait is chosen below.
+#: Upper limit of the first wait, in seconds.
 FIRST = 1.0
-#: Seconds: what waits of the backlog are chosen below at last. What is captured just now asks more often, and
-#: ends the wait of the backlog when it is taken.
+#: Upper limit of the longest waits of the backlog, in seconds. Live envelopes are retried more often, and end
+#: the wait of the backlog when one is accepted.
 LONGEST = 300.0
-#: Seconds, of what is captured just now.
+#: Upper limit of the longest waits for live envelopes, in seconds.
 LONGEST_LIVE = 30.0
 
-#: Seconds: what was captured so lately goes before the rest of the backlog.
+#: Files captured less than this many seconds ago go before the rest of the backlog.
 FRESH = 300.0
 
-# Envelopes a second: after a failure the backlog goes on so fast at most, and so slowly after more of them.
+# Envelopes per second: the maximum after a failure, and the minimum after repeated failures.
 _SLOW = 1.0
 _SLOWEST = 0.25
-# With each envelope that is taken it goes so much faster.
+# The factor by which the rate grows with each accepted envelope.
 _FASTER = 1.25
 
 
@@ -28,9 +28,9 @@ class Backoff:
     """Exponential waits with full jitter, as AWS's Architecture Blog describes them (Brooker, 2015).
 
     Args:
-        longest: seconds that waits are chosen below at last.
-        clock: seconds, which only grow.
-        chance: returns a number from 0 to 1.
+        longest: upper limit of the longest waits, in seconds.
+        clock: a monotonic clock, in seconds.
+        chance: returns a random number from 0 to 1.
     """
 
     def __init__(
@@ -46,10 +46,10 @@ class Backoff:
         self._until = 0.0
 
     def failed(self, retry_after: float = 0.0) -> None:
-        """Choose how long to wait after one more failure.
+        """Choose how long to wait after another failure.
 
         Args:
-            retry_after: seconds that the server asks for; the jitter comes on top of them.
+            retry_after: seconds that the server asks to wait; the jitter is added to them.
         """
         ceiling = min(self._longest, FIRST * 2.0 ** min(self._failures, 32))
         self._failures += 1
@@ -60,15 +60,15 @@ class Backoff:
         self._failures, self._until = 0, 0.0
 
     def remaining(self) -> float:
-        """Return how many seconds are left to wait, 0 if none."""
+        """Return the remaining seconds to wait, 0 if there is no wait."""
         return max(self._until - self._clock(), 0.0) if self._until else 0.0
 
 
 class Pace:
-    """How fast the backlog goes: at a rate, and after a failure slowly at first.
+    """The pace of the backlog: a maximum rate, and slower after a failure.
 
     Args:
-        rate: envelopes a second at most.
+        rate: maximum rate, in envelopes per second.
     """
 
     def __init__(self, rate: float) -> None:
@@ -76,13 +76,13 @@ class Pace:
         self._rate = rate
 
     def failed(self) -> None:
-        """Go slowly, and after each further failure more slowly, down to an envelope in four seconds."""
+        """Slow down, and further with each failure, down to one envelope in four seconds."""
         self._rate = min(max(min(self._rate / 2.0, _SLOW), _SLOWEST), self._most)
 
     def succeeded(self) -> None:
-        """Go a little faster."""
+        """Speed up a little."""
         self._rate = min(self._rate * _FASTER, self._most)
 
     def interval(self) -> float:
-        """Return the seconds from one envelope to the next."""
+        """Return the seconds between envelopes."""
         return 1.0 / self._rate

@@ -1,4 +1,4 @@
-"""How much a spool may hold, and for how long."""
+"""The bounds of a spool: its maximum size, and the maximum age of its files."""
 
 from __future__ import annotations
 
@@ -10,26 +10,27 @@ from datetime import datetime, timezone
 from sentry_paste.spool.files import Spool
 from sentry_paste.spool.names import CLAIMED, SpoolFile
 
-# What goes last.
-_WEIGHTY = ("error", "feedback", "checkin")
+# Kinds that are dropped last.
+_DROPPED_LAST = ("error", "feedback", "checkin")
 
-# Seconds from one look at all files to the next.
+# Seconds between checks of all files.
 _LOOK_AGAIN = 60.0
-# A spool that is too large is brought down to this, so that not each write makes it too large again.
-_DOWN_TO = 0.9
+# If a spool is too large, it is reduced to this share of its maximum size, so that the next write does not
+# exceed it again.
+_SHRINK_TO = 0.9
 
 
 class Bounds:
-    """What keeps a spool within its size and its age.
+    """Keeps a spool within its maximum size and age.
 
-    The files are looked at once a minute, and when this process has written so much that they may be too
-    many.
+    All files are checked once a minute, and when this process has written so much that the spool may be too
+    large.
 
     Args:
         spool: the spool.
-        size: bytes that it may hold.
-        age: seconds that a file may wait.
-        dropped: called with each file that is dropped, and why.
+        size: maximum size, in bytes.
+        age: maximum age of a file, in seconds.
+        dropped: called with each dropped file and the reason.
     """
 
     def __init__(
@@ -39,34 +40,34 @@ class Bounds:
         self._size = size
         self._age = age
         self._dropped = dropped
-        # Of what was there before the first look, which takes long where there is much, nothing is known.
-        self._held = 0
+        # Files from before the first check are not counted until then, because listing a large spool is slow.
+        self._size_on_disk = 0
         self._looked = float("-inf")
 
     def wrote(self, file: SpoolFile) -> None:
-        """Note that a file was written, and drop others if there are too many.
+        """Count a file that was written, and drop others if the spool is too large.
 
         Args:
-            file: that was written.
+            file: the new file.
         """
-        self._held += _size_of(file)
-        if self._held > self._size:
+        self._size_on_disk += _size_of(file)
+        if self._size_on_disk > self._size:
             self.enforce()
 
-    def enforce_now_and_then(self) -> None:
-        """Drop what is too old or too much, once a minute."""
+    def enforce_if_due(self) -> None:
+        """Enforce the bounds, once a minute."""
         if time.monotonic() - self._looked >= _LOOK_AGAIN:
             self.enforce()
 
     def enforce(self) -> None:
-        """Drop what is too old, and what is too much: the oldest first, errors after all else."""
+        """Drop files that are too old, then the oldest until the spool is small enough; errors go last."""
         self._looked = time.monotonic()
         files = [file for file in self._spool.files() if file.state != CLAIMED]
         now = datetime.now(timezone.utc)
         sizes = {file: _size_of(file) for file in files}
         held = sum(sizes.values())
-        most = self._size if held <= self._size else self._size * _DOWN_TO
-        for file in sorted(files, key=lambda file: (file.kind in _WEIGHTY, file.path.name)):
+        most = self._size if held <= self._size else self._size * _SHRINK_TO
+        for file in sorted(files, key=lambda file: (file.kind in _DROPPED_LAST, file.path.name)):
             if (now - file.time).total_seconds() > self._age:
                 reason = "too old"
             elif held > most:
@@ -75,12 +76,12 @@ class Bounds:
                 continue
             if self._drop(file, reason):
                 held -= sizes[file]
-        self._held = held
+        self._size_on_disk = held
 
     def _drop(self, file: SpoolFile, reason: str) -> bool:
-        """Return whether the file is gone: a directory of such a name stays, and holds nothing back."""
+        """Drop a file; return whether it is gone. A directory with such a name cannot be dropped."""
         try:
-            # Where another process has dropped it, or sends it, that one counts it.
+            # If another process has dropped or sent it, that process counts it.
             if self._spool.remove(file):
                 self._dropped(file, reason)
         except OSError:
@@ -91,5 +92,5 @@ class Bounds:
 def _size_of(file: SpoolFile) -> int:
     try:
         return os.lstat(file.path).st_size
-    except OSError:  # sent meanwhile
+    except OSError:  # sent in the meantime
         return 0

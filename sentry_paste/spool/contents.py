@@ -1,7 +1,7 @@
-"""Read what an envelope file tells: its events, errors, spans and sessions.
+"""Parse envelope files into events, errors, spans and sessions.
 
-Everything in a file is data from elsewhere: a field of the wrong type reads as
-if it were missing, and no value is trusted to be safe to print.
+The files are untrusted: a field of the wrong type is treated as missing, and no value is
+assumed to be safe to print.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from sentry_paste.spool.reading import read_bytes
 
 @dataclass(frozen=True)
 class Frame:
-    """One frame of a stack trace, the source lines around it included.
+    """A frame of a stack trace, with the source lines around it.
 
     Attributes:
         function: name of the function.
-        filename: path as the SDK reports it.
-        line: line number, None where unknown.
+        filename: path as reported by the SDK.
+        line: line number, None if unknown.
         in_app: whether it is the app's own code.
-        context: pairs of line number and source line, the current line among them.
+        context: pairs of line number and source line, including the current line.
         variables: the local variables, as text.
     """
 
@@ -43,16 +43,16 @@ class Frame:
 
 @dataclass(frozen=True)
 class Error:
-    """One exception of an event, or of its chain of causes.
+    """An exception of an event, or one in its chain of causes.
 
     Attributes:
         type: class name.
         value: message.
-        handled: what its mechanism says, None where it says nothing.
-        mechanism: what reported it, ``wsgi`` or ``logging`` say.
-        frames: the stack, innermost last.
-        group: the type of the group of exceptions that it is in, ``a group`` where that is not known; else
-            empty.
+        handled: whether it was handled; None if unknown.
+        mechanism: what reported it, such as ``wsgi`` or ``logging``.
+        frames: stack trace, innermost frame last.
+        group: type of the exception group that contains it, ``a group`` if the type is unknown; empty if it
+            is not in a group.
     """
 
     type: str
@@ -68,11 +68,11 @@ class Breadcrumb:
     """Something that happened before the event.
 
     Attributes:
-        time: when, None where unknown.
-        category: who tells it, a logger's name say.
+        time: when it happened, None if unknown.
+        category: its source, such as the name of a logger.
         level: ``info``, ``error`` and so on.
         message: what happened.
-        type: ``log``, ``http`` and so on, empty where unknown.
+        type: ``log``, ``http`` and so on, empty if unknown.
     """
 
     time: datetime | None
@@ -84,16 +84,16 @@ class Breadcrumb:
 
 @dataclass(frozen=True)
 class Span:
-    """A span of a transaction, placed in its tree.
+    """A span of a transaction, with its place in the tree.
 
     Attributes:
         id: span id.
-        op: operation, ``db`` say.
+        op: operation, such as ``db``.
         description: what it did.
-        status: ``ok`` and so on, empty where unknown.
-        depth: 0 for the transaction itself.
-        offset: seconds from the transaction's start.
-        duration: seconds.
+        status: ``ok`` and so on, empty if unknown.
+        depth: depth in the tree, 0 for the transaction itself.
+        offset: seconds from the start of the transaction.
+        duration: duration, in seconds.
     """
 
     id: str
@@ -107,26 +107,26 @@ class Span:
 
 @dataclass(frozen=True)
 class Contents:
-    """What one envelope file tells.
+    """The contents of an envelope file.
 
     Attributes:
-        file: the file it was read from.
-        size: bytes.
-        title: a line to know it by.
-        level: of an event, else empty.
-        transaction: name of the transaction, empty where it has none.
-        trace_id: the trace it belongs to, or empty.
-        release: or empty.
-        environment: or empty.
-        request: method, url, query_string, headers and env as the event has them.
+        file: the file.
+        size: size of the file, in bytes.
+        title: title of the envelope.
+        level: level of an event, or empty.
+        transaction: name of the transaction, or empty.
+        trace_id: id of the trace that it belongs to, or empty.
+        release: release, or empty.
+        environment: environment, or empty.
+        request: the request of the event: method, url, query_string, headers and env.
         details: user, extra and contexts, each with its pairs of name and value.
         tags: pairs of name and value.
         errors: the exceptions, the outermost last.
-        stack: where an event came from that has no exception, innermost last; often empty.
-        breadcrumbs: oldest first.
-        spans: the transaction and its spans, as a tree read from top to bottom.
-        duration: of a transaction, in seconds.
-        payloads: item type and decoded payload of every item (None: no JSON).
+        stack: stack trace of an event without an exception, innermost frame last; often empty.
+        breadcrumbs: breadcrumbs, oldest first.
+        spans: the transaction and its spans, as a tree from top to bottom.
+        duration: duration of a transaction, in seconds.
+        payloads: type and decoded payload of every item; the payload is None if it is not JSON.
     """
 
     file: SpoolFile
@@ -148,18 +148,21 @@ class Contents:
     payloads: tuple[tuple[str, Any], ...] = ()
 
 
-# Where a message of logging has an argument (printf-style formatting). Bounded: what is no argument is long.
-_PLACE = re.compile(r"%(?:\((?P<name>[^()]{0,100})\))?(?P<how>[-#0 +]{0,5}\d{0,5}(?:\.\d{1,5})?[a-zA-Z%])")
-# A message may name an argument as often as it wants: so many are filled in, so many characters of each.
-_MOST_ARGUMENTS = 50
-_MOST_ARGUMENT = 2000
+# A placeholder for an argument in a log message (printf-style formatting). The repetitions are bounded,
+# because the message is untrusted.
+_PLACEHOLDER = re.compile(
+    r"%(?:\((?P<name>[^()]{0,100})\))?(?P<how>[-#0 +]{0,5}\d{0,5}(?:\.\d{1,5})?[a-zA-Z%])"
+)
+# Limits of what is filled into a message: the number of arguments, and the characters of each.
+_MAX_ARGUMENTS = 50
+_MAX_ARGUMENT_LENGTH = 2000
 
 
 def read_contents(file: SpoolFile) -> Contents:
     """Read an envelope file.
 
     Args:
-        file: which one.
+        file: the file.
 
     Raises:
         OSError: it cannot be read, or is gone.
@@ -169,11 +172,11 @@ def read_contents(file: SpoolFile) -> Contents:
     try:
         envelope = Envelope.deserialize(data)
         payloads = tuple((fields.text(item.type) or "?", _decode(item.payload)) for item in envelope.items)
-    except Exception as error:  # the SDK's reader raises what it comes upon: KeyError, TypeError, ...
+    except Exception as error:  # the SDK's parser may raise anything: KeyError, TypeError, ...
         raise ValueError(f"not a Sentry envelope: {error}") from error
     if not payloads:
         raise ValueError("not a Sentry envelope: it has no items")
-    # A feedback is an event too; where one is with an error, the envelope tells of the error.
+    # Feedback is an event too, but in an envelope that also has an error, the error comes first.
     for types in (("event", "transaction"), ("feedback",)):
         for type_, payload in payloads:
             if type_ in types and isinstance(payload, dict):
@@ -219,7 +222,7 @@ def _event(
 
 
 def _title(type_: str, event: dict[str, Any], errors: tuple[Error, ...]) -> str:
-    """Return what Sentry would title the issue: the last exception, or the message."""
+    """Return the title that Sentry would give the issue: the last exception, or the message."""
     if errors:
         error = errors[-1]
         return f"{error.type}: {error.value}" if error.value else error.type
@@ -227,14 +230,14 @@ def _title(type_: str, event: dict[str, Any], errors: tuple[Error, ...]) -> str:
         feedback = fields.mapping(fields.mapping(event.get("contexts")).get("feedback"))
         return fields.text(feedback.get("message")) or "(no message)"
     logentry = fields.mapping(event.get("logentry"))
-    message = logentry.get("formatted") or _filled(logentry) or event.get("message")
+    message = logentry.get("formatted") or _formatted(logentry) or event.get("message")
     if isinstance(message, dict):
         message = message.get("formatted") or message.get("message")
     return fields.text(message) or "(no message)"
 
 
-def _filled(logentry: Mapping[str, Any]) -> Any:
-    """Return a message with its arguments in it, as Sentry fills it in where an older SDK has not."""
+def _formatted(logentry: Mapping[str, Any]) -> Any:
+    """Return a formatted message; older SDKs leave formatting to Sentry."""
     message, params = logentry.get("message"), logentry.get("params")
     if not isinstance(message, str) or not isinstance(params, (list, dict)) or not params:
         return message
@@ -250,15 +253,15 @@ def _filled(logentry: Mapping[str, Any]) -> Any:
             value = params.get(match["name"]) if isinstance(params, dict) else None
         if value is None:
             return match[0]
-        # What has a name may be big, and named again and again.
+        # Convert a named argument only once: it may be large, and repeated many times.
         name = match["name"]
-        text = shown[name] if name in shown else fields.text(value)[:_MOST_ARGUMENT]
+        text = shown[name] if name in shown else fields.text(value)[:_MAX_ARGUMENT_LENGTH]
         if name is not None:
             shown[name] = text
         return text
 
-    # Not by Python's own operator: a width of millions is memory.
-    return _PLACE.sub(fill, message, count=_MOST_ARGUMENTS)
+    # Not by the % operator, with which a width of millions would exhaust the memory.
+    return _PLACEHOLDER.sub(fill, message, count=_MAX_ARGUMENTS)
 
 
 def _title_of_items(payloads: tuple[tuple[str, Any], ...]) -> str:
@@ -277,7 +280,7 @@ def _title_of_items(payloads: tuple[tuple[str, Any], ...]) -> str:
 
 
 def _details(event: dict[str, Any]) -> Iterator[tuple[str, tuple[tuple[str, str], ...]]]:
-    """Yield the other things that an event tells: user, extra, and contexts but the trace."""
+    """Yield user, extra, and all contexts except the trace."""
     named = {"user": event.get("user"), "extra": event.get("extra"), **fields.mapping(event.get("contexts"))}
     for name, pairs in named.items():
         if isinstance(pairs, dict) and pairs and name != "trace":
@@ -305,7 +308,7 @@ def _errors(event: dict[str, Any]) -> Iterator[Error]:
 
 
 def _group(mechanism: Mapping[str, Any], types: Mapping[int, str]) -> str:
-    """Return the type of the group that an exception is in.
+    """Return the type of the exception group that contains an exception.
 
     See https://develop.sentry.dev/sdk/data-model/event-payloads/exception/#exception-mechanism.
     """
@@ -316,7 +319,7 @@ def _group(mechanism: Mapping[str, Any], types: Mapping[int, str]) -> str:
 
 
 def _stack(event: dict[str, Any]) -> tuple[Frame, ...]:
-    """Return the stack of an event without an exception: its own, or that of the thread it is of."""
+    """Return the stack trace of an event without an exception: its own, or that of its thread."""
     threads = list(fields.values(event.get("threads")))
     own = [thread for thread in threads if thread.get("crashed") is True or thread.get("current") is True]
     return next((found for one in (event, *own, *threads) if (found := _frames(one))), ())
@@ -341,7 +344,7 @@ def _frame(frame: dict[str, Any]) -> Frame:
         function=fields.text(frame.get("function")) or "?",
         filename=fields.text(frame.get("filename") or frame.get("abs_path")),
         line=number,
-        # The SDK says False of libraries, True of what lies below project_root, and nothing of the rest.
+        # The SDK sets False for libraries, True for files below project_root, and nothing for others.
         in_app=frame.get("in_app") is not False,
         context=tuple(context),
         variables=tuple(fields.pairs(frame.get("vars"))),
@@ -382,7 +385,7 @@ def _spans(event: dict[str, Any], trace: Mapping[str, Any]) -> Iterator[Span]:
         0.0,
         (end - begin).total_seconds(),
     )
-    # Not recursive, and every span once: a foreign file may hold a chain of any depth, or a ring.
+    # Not recursive, and each span once: a file from elsewhere may contain a chain of any depth, or a cycle.
     stack = [(1, entry) for entry in _latest_first(children.pop(root, []))]
     while stack:
         depth, (start, stop, span) = stack.pop()

@@ -1,8 +1,8 @@
-"""The SDK transport that loses nothing: a spool before and behind the SDK's own.
+"""The SDK transport with a spool: it wraps the SDK's own transport and stores what cannot be sent.
 
-Errors are written before they are sent, and removed once Sentry has them. All else
-is written where sending fails, where the queue is full and where the process ends.
-What lies in the spool is sent by the ``backlog``.
+Errors are written to a file before they are sent; the file is removed once Sentry has
+accepted them. Everything else is written only if sending fails, if the queue is full or
+when the process ends. The ``backlog`` sends the files in the spool.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Any
 from sentry_sdk.envelope import Envelope
 from sentry_sdk.transport import Transport
 
-from sentry_paste.sdk.forks import renew_when_forked
+from sentry_paste.sdk.forks import reset_when_forked
 from sentry_paste.sdk.transports import Attempt, host_and_project, transport_class
 from sentry_paste.spool.backlog import Backlog, Result
 from sentry_paste.spool.backoff import LONGEST_LIVE, Backoff
@@ -34,145 +34,146 @@ from sentry_paste.spool.names import (
     hash_of,
     kind_of,
 )
-from sentry_paste.spool.transport import LogThrottle, Terms
-from sentry_paste.spool.writer import Keeper
+from sentry_paste.spool.transport import LogThrottle, SpoolSettings
+from sentry_paste.spool.writer import EnvelopeWriter
 
-# Seconds that the end of the process waits for what is being sent just then.
-_LAST = 1.0
+# Seconds that the end of the process waits for the current upload.
+_SHUTDOWN_WAIT = 1.0
 
 
 class DeliveringTransport(Transport):
-    """Deliver what is captured, whatever happens to the network, the server or the process.
+    """Deliver envelopes despite failures of the network, the server or the process.
 
     Args:
-        options: of the client.
-        inner: the SDK's transport, which sends; of a class by ``sdk.transports.transport_class``.
-        terms: of the spool.
+        options: options of the client.
+        inner: the SDK's transport, of a class by ``sdk.transports.transport_class``.
+        settings: options of the spool.
     """
 
-    def __init__(self, options: dict[str, Any], inner: Any, terms: Terms) -> None:
+    def __init__(self, options: dict[str, Any], inner: Any, settings: SpoolSettings) -> None:
         super().__init__(options)
         self._inner = inner
-        self._terms = terms
-        self._spool = Spool(terms.directory, terms.fsync)
-        self._teller = LogThrottle(self._spool.directory)
-        self._bounds = Bounds(self._spool, terms.max_size, terms.max_age, self._dropped)
+        self._settings = settings
+        self._spool = Spool(settings.directory, settings.fsync)
+        self._log = LogThrottle(self._spool.directory)
+        self._bounds = Bounds(self._spool, settings.max_size, settings.max_age, self._dropped)
         address = address_of(*host_and_project(self))
         self._destination = hash_of(address)
-        self._keeper = Keeper(self._spool, address, self._bounds, self._teller)
-        self._beginning = threading.Lock()
+        self._writer = EnvelopeWriter(self._spool, address, self._bounds, self._log)
+        self._begin_lock = threading.Lock()
         self._begin()
-        renew_when_forked(self)
+        reset_when_forked(self)
 
     def _begin(self) -> None:
-        # The garbage collector may run while it is held, and what it calls may log an error.
+        # Reentrant, because the garbage collector may run while it is held, and a destructor may log an
+        # error.
         self._lock = threading.RLock()
         self._live = Backoff(LONGEST_LIVE)
-        # What the SDK's queue holds, with its file; who takes an entry out decides what becomes of it.
+        # What is in the SDK's queue, with its file. Whoever takes an entry out is responsible for it.
         self._keys = count()
         self._queued: dict[int, tuple[Envelope, SpoolFile | None]] = {}
-        # What the SDK's thread is just sending, and its file if it was given one at the end of the process.
-        self._at_work: Envelope | None = None
-        self._file_at_work: SpoolFile | None = None
+        # What the SDK's thread is sending, and its file if it was written at the end of the process.
+        self._in_flight: Envelope | None = None
+        self._in_flight_file: SpoolFile | None = None
         self._backlog: Backlog | None = None
         self._is_killed = False
-        # The last of all: other threads take it for the sign that the rest is there.
+        # Must be set last: other threads take it as the sign that the rest is set.
         self._pid = os.getpid()
 
-    def begin_again(self) -> None:
+    def reset_after_fork(self) -> None:
         """Begin again in a process that was forked: what is queued or claimed is its parent's."""
         try:
-            self._inner.begin_again()
+            self._inner.reset_after_fork()
         finally:
             self._begin()
 
     def open(self) -> None:
-        """Have what lies in the spool sent, from this process's first request or envelope on."""
-        if self._pid != os.getpid():  # forked by a server in C that does not tell Python, as uWSGI does
-            with self._beginning:
+        """Start sending the files in the spool, at this process's first request or envelope."""
+        if self._pid != os.getpid():  # forked in C without Python's fork hooks, as uWSGI does
+            with self._begin_lock:
                 if self._pid != os.getpid():
-                    self.begin_again()
+                    self.reset_after_fork()
         if self._backlog is not None or self._is_killed:
             return
         with self._lock:
             if self._backlog is None:
                 destinations = (self._destination, ANY_DESTINATION)
                 backlog = Backlog(
-                    self._spool, destinations, self, self._bounds, self._teller, self._terms.rate
+                    self._spool, destinations, self, self._bounds, self._log, self._settings.rate
                 )
                 try:
                     backlog.start()
-                except RuntimeError:  # the interpreter is at its end: the next process sends
+                except RuntimeError:  # the interpreter is shutting down: leave it to the next process
                     return
                 self._backlog = backlog
 
     def capture_envelope(self, envelope: Envelope) -> None:
-        """Write what must not be lost, and have the envelope sent.
+        """Write the envelope if it must not be lost, and queue it for sending.
 
         Args:
-            envelope: what the SDK captured.
+            envelope: the envelope that the SDK captured.
         """
         self.open()
         kind = kind_of(envelope)
-        file = self._keeper.write(envelope) if self._is_written_first(envelope, kind) else None
+        file = self._writer.write(envelope) if self._is_written_first(envelope, kind) else None
         if file is not None and self._inner.limited_for(category_of(envelope)):
-            # The backlog may send nothing of this kind either: it is not to look for each of them.
-            self._keep(envelope, kind, file, "ratelimit_backoff", wakes=False)
+            # The backlog may not send this kind either, so there is no point in waking it.
+            self._store_or_lose(envelope, kind, file, "ratelimit_backoff", wakes=False)
             return
         if self._is_killed or (file is not None and self._live.remaining()):
-            self._keep(envelope, kind, file, "queue_overflow")
+            self._store_or_lose(envelope, kind, file, "queue_overflow")
             return
         key = next(self._keys)
         with self._lock:
             self._queued[key] = (envelope, file)
         if not self._inner.submit(partial(self._send_queued, key)) and self._take(key) is not None:
-            self._keep(envelope, kind, file, "queue_overflow")
+            self._store_or_lose(envelope, kind, file, "queue_overflow")
 
     def _is_written_first(self, envelope: Envelope, kind: str) -> bool:
-        if kind == "session" and "session" in self._terms.items:
+        if kind == "session" and "session" in self._settings.items:
             return has_crashed(envelope)
-        return kind in self._terms.items
+        return kind in self._settings.items
 
     def _take(self, key: int) -> tuple[Envelope, SpoolFile | None] | None:
         with self._lock:
             return self._queued.pop(key, None)
 
     def _send_queued(self, key: int) -> None:
-        """Send an envelope of the queue, in the SDK's thread."""
+        """Send an envelope from the queue, in the SDK's thread."""
         found = self._take(key)
         if found is None:
-            return  # put off at the end of the process, or another process's
+            return  # stored at the end of the process, or queued by the parent process
         envelope, file = found
         kind = kind_of(envelope)
-        if self._live.remaining() and self._is_kept(envelope, kind, file):
+        if self._live.remaining() and self._store(envelope, kind, file):
             return
-        # What was written first is in the spool already.
-        self._at_work = envelope if file is None else None
+        # An envelope that was written first is already in the spool.
+        self._in_flight = envelope if file is None else None
         attempt = self._inner.attempt(envelope)
         with self._lock:
-            self._at_work = None
-            file = file or self._file_at_work
+            self._in_flight = None
+            file = file or self._in_flight_file
         result, reason, seconds = self._result(attempt, envelope)
         if result is Result.DELIVERED:
             self._live.succeeded()
-            self._keeper.remove(file)
+            self._writer.remove(file)
             if self._backlog is not None:
-                self._backlog.server_is_back()
+                self._backlog.server_recovered()
         elif result is Result.LATER:
             self._live.failed(seconds)
-            self._keep(envelope, kind, file, "network_error")
+            self._store_or_lose(envelope, kind, file, "network_error")
         elif result is Result.LIMITED and file is not None:
-            self._keep(envelope, kind, file, "ratelimit_backoff")
+            self._store_or_lose(envelope, kind, file, "ratelimit_backoff")
         else:
             self._inner.count_lost(attempt)
-            self._keeper.set_aside(file, reason)
+            self._writer.set_aside(file, reason)
 
     def send_again(self, envelope: Envelope, kind: str) -> tuple[Result, str, float]:  # noqa: ARG002
-        """Send an envelope in this thread; return what became of it, why, and for how long to wait.
+        """Send an envelope in this thread; return the result, the reason and the seconds to wait.
 
         Args:
-            envelope: as it was kept.
-            kind: of the file.
+            envelope: the stored envelope.
+            kind: kind of the file.
         """
         limited = self._inner.limited_for(category_of(envelope))
         if limited:
@@ -186,7 +187,7 @@ class DeliveringTransport(Transport):
         return result, reason, seconds
 
     def is_busy(self) -> bool:
-        """Return whether something that was captured just now waits to be sent."""
+        """Return whether live envelopes are waiting to be sent."""
         return bool(self._inner.is_busy())
 
     def _result(self, attempt: Attempt, envelope: Envelope) -> tuple[Result, str, float]:
@@ -195,95 +196,95 @@ class DeliveringTransport(Transport):
         if attempt.withheld:
             return Result.LIMITED, "rate limit", self._inner.limited_for(category_of(envelope)) or 1.0
         if attempt.status == 429:
-            # For how long, and for what, the SDK has noted.
+            # The SDK has recorded the categories and the time.
             limited = self._inner.limited_for(category_of(envelope)) or attempt.retry_after or 1.0
             return Result.LIMITED, "http 429", limited
         if attempt.may_be_repeated:
             return Result.LATER, f"http {attempt.status}", attempt.retry_after
         return Result.REFUSED, f"http {attempt.status}", 0.0
 
-    def _keep(
+    def _store_or_lose(
         self, envelope: Envelope, kind: str, file: SpoolFile | None, reason: str, wakes: bool = True
     ) -> None:
-        """Have an envelope wait in the spool; where it cannot, it is lost for the reason given."""
-        if not self._is_kept(envelope, kind, file, wakes) and kind != "report":
-            self.lose(envelope, reason)
+        """Store an envelope in the spool, or record it as lost for a reason."""
+        if not self._store(envelope, kind, file, wakes) and kind != "report":
+            self.record_lost(envelope, reason)
 
-    def _is_kept(self, envelope: Envelope, kind: str, file: SpoolFile | None, wakes: bool = True) -> bool:
-        """Have an envelope wait in the spool; return whether it can."""
+    def _store(self, envelope: Envelope, kind: str, file: SpoolFile | None, wakes: bool = True) -> bool:
+        """Store an envelope in the spool; return whether that succeeded."""
         if file is None and kind != "report":
-            file = self._keeper.write(envelope)
-        if file is None or not self._keeper.put_back(file, envelope):
+            file = self._writer.write(envelope)
+        if file is None or not self._writer.put_back(file, envelope):
             return False
         backlog = self._backlog
         if wakes and backlog is not None:
             backlog.wake()
         return True
 
-    def lose(self, envelope: Envelope, reason: str) -> None:
-        """Count what was in an envelope as lost.
+    def record_lost(self, envelope: Envelope, reason: str) -> None:
+        """Record the items of an envelope as lost.
 
         Args:
-            envelope: that is neither sent nor kept.
-            reason: of those that client reports have.
+            envelope: envelope that was neither sent nor stored.
+            reason: reason for the client report.
         """
         for item in envelope.items:
             self._inner.record_lost_event(reason, item=item)
 
     def _dropped(self, file: SpoolFile, reason: str) -> None:
-        # The reason is one of https://develop.sentry.dev/sdk/telemetry/client-reports/.
+        # A reason of https://develop.sentry.dev/sdk/telemetry/client-reports/.
         self._inner.record_lost_event("cache_overflow", data_category=category_of_kind(file.kind))
-        self._teller.count(f"{file.kind} dropped, {reason}")
+        self._log.count(f"{file.kind} dropped, {reason}")
 
     def record_lost_event(self, *args: Any, **kwargs: Any) -> None:
-        """Count what is lost, as the SDK does."""
+        """Record lost events, as the SDK does."""
         self._inner.record_lost_event(*args, **kwargs)
 
     def is_healthy(self) -> bool:
-        """Return whether envelopes are sent as they come."""
+        """Return whether the SDK's transport is healthy."""
         return bool(self._inner.is_healthy())
 
     def flush(self, timeout: float, callback: Any = None) -> None:
-        """Wait for the queue, as the SDK does; what lies in the spool is not waited for.
+        """Wait for the queue, as the SDK does, but not for the files in the spool.
 
         Args:
-            timeout: seconds.
-            callback: of the SDK.
+            timeout: seconds to wait.
+            callback: callback of the SDK.
         """
         self._inner.flush(timeout, callback)
 
     def __del__(self) -> None:
-        """Do nothing: SDK 2.18 kills what is collected, which at the interpreter's end waits for ever."""
+        """Do nothing: SDK 2.18 kills a transport here, which would hang when the interpreter exits."""
 
     def kill(self) -> None:
-        """End, and leave in the spool what is still queued."""
+        """Shut down, and store what is still queued."""
         with self._lock:
             self._is_killed = True
             queued, self._queued = self._queued, {}
             backlog, self._backlog = self._backlog, None
         for envelope, file in queued.values():
-            self._keep(envelope, kind_of(envelope), file, "queue_overflow")
-        until = time.monotonic() + _LAST
+            self._store_or_lose(envelope, kind_of(envelope), file, "queue_overflow")
+        until = time.monotonic() + _SHUTDOWN_WAIT
         if backlog is not None:
-            backlog.stop(_LAST)
-        self._inner.flush(max(until - time.monotonic(), _LAST / 10))
-        self._keep_what_is_at_work()
+            backlog.stop(_SHUTDOWN_WAIT)
+        self._inner.flush(max(until - time.monotonic(), _SHUTDOWN_WAIT / 10))
+        self._store_in_flight()
         self._inner.kill()
 
-    def _keep_what_is_at_work(self) -> None:
-        """Write what is just being sent: whether it arrives nobody will know."""
+    def _store_in_flight(self) -> None:
+        """Store the envelope that is being sent, because nobody will know whether it arrives."""
         with self._lock:
-            envelope = self._at_work
+            envelope = self._in_flight
             if envelope is not None and kind_of(envelope) != "report":
-                self._file_at_work = self._keeper.write(envelope)
+                self._in_flight_file = self._writer.write(envelope)
 
 
-def delivering(options: Mapping[str, Any], terms: Terms) -> type[DeliveringTransport] | None:
-    """Return a class of transport for a client's options, None where the SDK's has no place for a spool.
+def delivering_class(options: Mapping[str, Any], settings: SpoolSettings) -> type[DeliveringTransport] | None:
+    """Return a transport class for a client, or None if the SDK's transport cannot be wrapped.
 
     Args:
-        options: of a client that is to be made, with a DSN.
-        terms: of the spool.
+        options: options of the client, with a DSN.
+        settings: options of the spool.
     """
     inner = transport_class(options)
     if inner is None:
@@ -291,6 +292,6 @@ def delivering(options: Mapping[str, Any], terms: Terms) -> type[DeliveringTrans
 
     class Delivering(DeliveringTransport):
         def __init__(self, options: dict[str, Any]) -> None:
-            super().__init__(options, inner(options), terms)
+            super().__init__(options, inner(options), settings)
 
     return Delivering

@@ -1,7 +1,7 @@
-"""Fields of a payload, whatever is in them.
+"""Read fields of a payload, whatever their type.
 
-What a file holds is data from elsewhere: a field of the wrong type reads as if it
-were missing, and nothing here raises for what JSON can hold.
+Files are untrusted: a field of the wrong type is treated as missing, and nothing here
+raises for any JSON value.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from typing import Any
 
 
 def time(value: Any) -> datetime | None:
-    """Return a timestamp of a payload, ISO 8601 or seconds since 1970, in UTC; None for any other value.
+    """Return a timestamp in UTC, from ISO 8601 or seconds since 1970; None for any other value.
 
     Args:
-        value: the field.
+        value: value of the field.
     """
     try:
         if isinstance(value, (int, float)):
@@ -28,38 +28,38 @@ def time(value: Any) -> datetime | None:
 
 
 def mapping(value: Any) -> Mapping[str, Any]:
-    """Return an object as it is, an empty one for any other value.
+    """Return an object as it is, and an empty one for any other value.
 
     Args:
-        value: the field.
+        value: value of the field.
     """
     return value if isinstance(value, dict) else {}
 
 
 def items(value: Any) -> Iterator[dict[str, Any]]:
-    """Yield the objects of a list, none of any other value.
+    """Yield the objects in a list; nothing for any other value.
 
     Args:
-        value: the field.
+        value: value of the field.
     """
     if isinstance(value, list):
         yield from (item for item in value if isinstance(item, dict))
 
 
 def values(value: Any) -> Iterator[dict[str, Any]]:
-    """Return the entries of an interface, which is a list or an object with ``values``.
+    """Return the entries of an interface, which is either a list or an object with ``values``.
 
     Args:
-        value: the field.
+        value: value of the field.
     """
     return items(value["values"] if isinstance(value, dict) and "values" in value else value)
 
 
 def pairs(value: Any) -> Iterator[tuple[str, str]]:
-    """Yield names and values as text, of an object or of a list of pairs.
+    """Yield names and values of an object or of a list of pairs, as text.
 
     Args:
-        value: the field.
+        value: value of the field.
     """
     if isinstance(value, dict):
         yield from ((text(name), text(item)) for name, item in value.items())
@@ -70,10 +70,10 @@ def pairs(value: Any) -> Iterator[tuple[str, str]]:
 
 
 def text(value: Any) -> str:
-    """Return text as it is, nothing as empty text, and any other value as JSON.
+    """Return text as it is, None as an empty string, and any other value as JSON.
 
     Args:
-        value: the field.
+        value: value of the field.
     """
     if value is None:
         return ""

@@ -1,8 +1,8 @@
 """The files of a spool directory: write, list, claim, set aside, remove.
 
-A file comes into being under another name and is renamed when it is complete, and
-whoever wants one renames it first: the file system sees to it that only one
-process succeeds. So the directory needs no lock, and no server that keeps one.
+A file is written under another name and renamed when it is complete. A process claims a
+file by renaming it, and the file system guarantees that only one process succeeds. So the
+directory needs no lock and no server.
 """
 
 from __future__ import annotations
@@ -25,15 +25,16 @@ _PARTIAL = ".partial"
 
 
 class SpoolError(OSError):
-    """A spool directory that cannot be used, with the reason."""
+    """The spool directory cannot be used; the message says why."""
 
 
 class Spool:
     """A directory of envelope files.
 
     Args:
-        directory: where they lie; made on the first write if it is not there.
-        fsync: whether a file is on the disk itself before ``write`` returns, and survives a power failure.
+        directory: path of the directory, which is created on the first write.
+        fsync: whether to flush each file to the disk before ``write`` returns, so that it survives a power
+            failure.
     """
 
     def __init__(self, directory: str | os.PathLike[str], fsync: bool = False) -> None:
@@ -43,15 +44,15 @@ class Spool:
     def write(
         self, envelope: Envelope, destination: str = ANY_DESTINATION, owner: Owner | None = None
     ) -> SpoolFile:
-        """Write an envelope as a file of its own, whole or not at all.
+        """Write an envelope to a new file, atomically.
 
         Args:
-            envelope: what to keep.
-            destination: which DSN it is for, lower-case letters and digits, default ``any``.
-            owner: the process that is going to send it; None where it is to wait for one.
+            envelope: envelope to store.
+            destination: destination of the envelope, lower-case letters and digits, default ``any``.
+            owner: the process that will send it; None if it waits for any process.
 
         Raises:
-            SpoolError: the directory is another user's, or no directory.
+            SpoolError: the directory belongs to another user, or is not a directory.
             OSError: the disk is full, read-only or gone.
         """
         file = SpoolFile.new(self.directory, envelope, destination)
@@ -61,7 +62,7 @@ class Spool:
         data = envelope.serialize()
         self.prepare()
         partial = self.directory / f".{file.name}.{owner or current()}{_PARTIAL}"
-        # O_EXCL: a name that somebody prepared, a symbolic link for one, is refused and not followed.
+        # O_EXCL: if somebody has put something there, such as a symbolic link, fail instead of following it.
         descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, FILE_MODE)
         try:
             with os.fdopen(descriptor, "wb") as opened:
@@ -78,7 +79,7 @@ class Spool:
         return file
 
     def _sync_directory(self) -> None:
-        """Have the new name on the disk too, where directories can be synchronised."""
+        """Flush the new name to the disk too, on systems that can flush directories."""
         if not hasattr(os, "O_DIRECTORY"):
             return
         descriptor = os.open(self.directory, os.O_RDONLY | os.O_DIRECTORY)
@@ -88,14 +89,14 @@ class Spool:
             os.close(descriptor)
 
     def prepare(self) -> None:
-        """Make the directory, private to its owner, or check that it is.
+        """Create the directory, private to its owner, or check that it is private.
 
-        Envelopes hold what the app knows of its users: nobody else on the host may read them. A directory
-        that is there already is not changed: it may be somebody's for another purpose.
+        Envelopes contain personal data of the app's users, which nobody else on the host may read. The mode
+        of an existing directory is not changed, because it may serve another purpose.
 
         Raises:
-            SpoolError: it belongs to another user, can be read by others, or is not a directory.
-            OSError: it cannot be made.
+            SpoolError: it belongs to another user, is open to others, or is not a directory.
+            OSError: it cannot be created.
         """
         try:
             found = os.lstat(self.directory)
@@ -112,11 +113,11 @@ class Spool:
             raise SpoolError(f"{self.directory} is open to other users: chmod 700 {self.directory}")
 
     def files(self, *kinds: str, state: str | None = None) -> list[SpoolFile]:
-        """List the envelope files, newest first; a directory that is not there has none.
+        """List the envelope files, newest first; the list is empty if the directory does not exist.
 
         Args:
-            kinds: only files of these kinds; all where none is named.
-            state: only ``waiting``, ``claimed`` or ``aside`` ones; all where it is None.
+            kinds: only files of these kinds, default all.
+            state: only files in this state, ``waiting``, ``claimed`` or ``aside``; default all.
 
         Raises:
             OSError: the directory cannot be read.
@@ -130,10 +131,10 @@ class Spool:
         return found
 
     def find(self, identity: str) -> SpoolFile | None:
-        """Return the newest file whose id begins so, or None.
+        """Return the newest file whose id begins with some digits, or None.
 
         Args:
-            identity: the first digits of an event id, or all 32; dashes are allowed.
+            identity: first digits of an event id, or all 32; dashes are allowed.
         """
         wanted = identity.replace("-", "").lower()
         if not wanted:
@@ -141,7 +142,7 @@ class Spool:
         return next((file for file in self.files() if file.id.startswith(wanted)), None)
 
     def foreign(self) -> list[Path]:
-        """List what looks like an envelope file and has no name of a spool's; it is left alone."""
+        """List files that look like envelopes, but have other names; they are left alone."""
         return sorted(
             self.directory / name
             for name in self._names()
@@ -149,31 +150,31 @@ class Spool:
         )
 
     def claim(self, file: SpoolFile, owner: Owner) -> SpoolFile | None:
-        """Take a file for a process; return it as it is then, None where another was faster.
+        """Claim a file for a process; return the claimed file, or None if another process was faster.
 
         Args:
-            file: that waits.
+            file: a waiting file.
             owner: the process.
         """
         return self._rename(file, file.claimed(owner))
 
     def release(self, file: SpoolFile) -> SpoolFile | None:
-        """Have a file wait for whoever sends it next; None where it is gone.
+        """Make a file wait again; return the waiting file, or None if it is gone.
 
         Args:
-            file: in any state.
+            file: file in any state.
         """
         return self._rename(file, file.waiting())
 
     def put_back(self, file: SpoolFile, envelope: Envelope) -> SpoolFile | None:
-        """Have a file wait again, and write it anew where it was removed; None where another process has it.
+        """Make a file wait, and write it again if it was removed; return None if another process has it.
 
         Args:
-            file: that this process has claimed.
-            envelope: that was in it.
+            file: file that this process has claimed.
+            envelope: contents of the file.
 
         Raises:
-            OSError: the directory cannot be written.
+            OSError: the directory is not writable.
         """
         released = self.release(file)
         if released is not None or any(name.startswith(file.name) for name in self._names()):
@@ -181,11 +182,11 @@ class Spool:
         return self._put(envelope, file.waiting(), None)
 
     def set_aside(self, file: SpoolFile, reason: str) -> SpoolFile | None:
-        """Keep a file and send it no more; None where it is gone.
+        """Set a file aside, so that it is kept but not sent; return None if it is gone.
 
         Args:
-            file: in any state.
-            reason: a word or two, ``http 413`` say.
+            file: file in any state.
+            reason: reason in a word or two, such as ``http 413``.
         """
         return self._rename(file, file.aside(reason))
 
@@ -193,7 +194,7 @@ class Spool:
         """Remove a file; return whether it was there.
 
         Args:
-            file: in any state.
+            file: file in any state.
         """
         try:
             file.path.unlink()
@@ -201,13 +202,14 @@ class Spool:
             return False
         return True
 
-    def take_back(self, is_alive: Mapping[str, bool]) -> tuple[int, int]:
-        """Have files of dead processes wait again; return how many those are, and how many were half written.
+    def reclaim(self, is_alive: Mapping[str, bool]) -> tuple[int, int]:
+        """Make files of dead processes wait again; return their number and the number of incomplete files.
 
-        What was half written when its process died is set aside: nobody has been told that it is kept.
+        Files that a process was writing when it died are set aside: ``write`` had not returned, so nobody
+        relies on them.
 
         Args:
-            is_alive: of the owners that are known, as their names stand in the files', whether they are.
+            is_alive: whether each known owner is alive, by the name in the file names.
         """
         taken, partial = 0, 0
         for name in self._names():
@@ -227,10 +229,10 @@ class Spool:
         return self._rename(replace(file, path=path), file.aside("partial")) is not None
 
     def owners(self) -> dict[str, float]:
-        """Return who has claimed or begun a file, and when the last of its files came to be so.
+        """Return the processes that have claimed or are writing files, and when each last did so.
 
-        Who it is is told as in the file's name, which may be anything; the time is the disk's, in seconds
-        since 1970.
+        The keys are the owners as in the file names, where anything may stand; the values are times by the
+        clock of the disk, in seconds since 1970.
         """
         found: dict[str, float] = {}
         for name in self._names():
@@ -242,10 +244,10 @@ class Spool:
         return found
 
     def waiting(self, *destinations: str) -> list[SpoolFile]:
-        """List what waits for some destinations, the oldest first.
+        """List the files that wait for some destinations, oldest first.
 
         Args:
-            destinations: of DSNs.
+            destinations: destinations of DSNs.
 
         Raises:
             OSError: the directory cannot be read.
@@ -273,7 +275,7 @@ class Spool:
 
 
 def _partial_of(name: str) -> tuple[str, str]:
-    """Return the name of a file that is half written, as it is to be, and who writes it."""
+    """Return the final name of a file that is being written, and its owner."""
     base, _, owner = name[1 : -len(_PARTIAL)].rpartition(".")
     return base, owner
 

@@ -1,13 +1,13 @@
-"""What the name of an envelope file says, and how it is made.
+"""The names of envelope files, and the kinds and destinations in them.
 
-A name says what a sender or a reader has to know without opening the file::
+A name has what a sender or a reader needs to know without opening the file::
 
     20261122T071300.123456Z-error-4c79f60c11214eb38604f4ae0781bfb2-any.envelope
     time of capture, UTC    kind  event id or a random one         destination
 
-so that the names' order is the order of capture. What stands behind it tells what
-becomes of the file: nothing while it waits, ``.claimed-OWNER`` while a process has
-it, ``.aside-REASON`` where Sentry has refused it or it is no envelope.
+Sorting names sorts files by time of capture. A suffix shows the state: none while the
+file is waiting, ``.claimed-OWNER`` while a process is sending it, ``.aside-REASON`` if
+Sentry refused it or it is not an envelope.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ from sentry_sdk.envelope import Envelope, Item
 
 from sentry_paste.spool.owner import Owner
 
-#: The destination of an envelope that was captured while no DSN was set.
+#: The destination of envelopes that were captured without a DSN.
 ANY_DESTINATION = "any"
 
-#: States of a file.
+#: The states of a file.
 WAITING, CLAIMED, ASIDE = "waiting", "claimed", "aside"
 
 _TIME_FORMAT = "%Y%m%dT%H%M%S.%fZ"
@@ -36,14 +36,15 @@ _NAME = re.compile(
     r"(?P<time>\d{8}T\d{6}\.\d{6}Z)-(?P<kind>[a-z_]+)-(?P<id>[0-9a-f]{32})-(?P<destination>[a-z0-9]+)\.envelope"
     r"(?:\.(?P<state>claimed|aside)-(?P<detail>[a-z0-9_-]+))?"
 )
-_NO_REASON = re.compile("[^a-z0-9_-]+")
+_NOT_IN_REASONS = re.compile("[^a-z0-9_-]+")
 
-# The item types of an envelope (https://develop.sentry.dev/sdk/data-model/envelope-items/) that give a
-# file its kind, the weightier first: an envelope with an event and its attachment is an error.
+# The kind of a file by the item types in its envelope
+# (https://develop.sentry.dev/sdk/data-model/envelope-items/). The first match counts: an envelope with an
+# event and an attachment is an error.
 _KINDS = {
     "event": "error",
     "feedback": "feedback",
-    "user_report": "feedback",  # as older SDKs have it
+    "user_report": "feedback",  # the name in older SDKs
     "check_in": "checkin",
     "transaction": "transaction",
     "profile": "profile",
@@ -55,23 +56,23 @@ _KINDS = {
     "trace_metric": "metric",
     "client_report": "report",
 }
-#: All kinds that a file can have.
+#: All kinds of files.
 KINDS = (*dict.fromkeys(_KINDS.values()), "other")
 
 
 @dataclass(frozen=True)
 class SpoolFile:
-    """An envelope file, as far as its name tells.
+    """An envelope file, described by its name.
 
     Attributes:
-        path: where it lies.
-        time: when it was captured, UTC.
+        path: path of the file.
+        time: time of capture, UTC.
         kind: ``error``, ``transaction``, ``session``, ``log`` and so on; ``other`` for item types that
             this version does not know.
-        id: the event id, or a random id for an envelope that has none; 32 hexadecimal digits.
-        destination: which DSN it was captured for, ``any`` where none was set.
+        id: the event id, or a random id for an envelope without one; 32 hexadecimal digits.
+        destination: hash of the DSN's host and project, or ``any`` if it was captured without a DSN.
         state: ``waiting``, ``claimed`` or ``aside``.
-        detail: who has claimed it, or why it was set aside.
+        detail: the process that claimed it, or the reason why it was set aside.
     """
 
     path: Path
@@ -84,23 +85,23 @@ class SpoolFile:
 
     @classmethod
     def new(cls, directory: Path, envelope: Envelope, destination: str) -> SpoolFile:
-        """Return what the file of an envelope that was captured now is to be; it is not made.
+        """Return the file for an envelope that was captured now, without creating it.
 
         Args:
-            directory: the spool's.
-            envelope: that is to be written.
-            destination: which DSN it is for.
+            directory: directory of the spool.
+            envelope: envelope to write.
+            destination: destination of the envelope.
         """
-        time, kind, identity = datetime.now(timezone.utc), kind_of(envelope), _identity(envelope)
+        time, kind, identity = datetime.now(timezone.utc), kind_of(envelope), _id_of(envelope)
         name = f"{time.strftime(_TIME_FORMAT)}-{kind}-{identity}-{destination}.envelope"
         return cls(directory / name, time, kind, identity, destination)
 
     @classmethod
     def from_path(cls, path: Path) -> SpoolFile | None:
-        """Return what the name tells, or None for a name that is not a spool's.
+        """Parse the name of a file; return None if it is not that of an envelope file.
 
         Args:
-            path: the file; it is not opened.
+            path: path of the file, which is not opened.
         """
         match = _NAME.fullmatch(path.name)
         if match is None:
@@ -119,15 +120,15 @@ class SpoolFile:
 
     @property
     def owner(self) -> Owner | None:
-        """Who has claimed it; None where nobody has, or somebody whose name cannot be read."""
+        """The process that claimed it; None if there is none, or its name cannot be parsed."""
         return Owner.from_text(self.detail) if self.state == CLAIMED else None
 
     def waiting(self) -> SpoolFile:
-        """Return the file as it is while it waits."""
+        """Return the file with the name it has while waiting."""
         return replace(self, path=self.path.with_name(self.name), state=WAITING, detail="")
 
     def claimed(self, owner: Owner) -> SpoolFile:
-        """Return the file as it is while a process has it.
+        """Return the file with the name it has while a process has claimed it.
 
         Args:
             owner: the process.
@@ -135,12 +136,12 @@ class SpoolFile:
         return self._as(CLAIMED, str(owner))
 
     def aside(self, reason: str) -> SpoolFile:
-        """Return the file as it is when it is set aside.
+        """Return the file with the name it has when set aside.
 
         Args:
-            reason: a word or two.
+            reason: reason, in a word or two.
         """
-        return self._as(ASIDE, _NO_REASON.sub("_", reason.lower())[:60] or "unknown")
+        return self._as(ASIDE, _NOT_IN_REASONS.sub("_", reason.lower())[:60] or "unknown")
 
     def _as(self, state: str, detail: str) -> SpoolFile:
         path = self.path.with_name(f"{self.name}.{state}-{detail}")
@@ -148,52 +149,53 @@ class SpoolFile:
 
 
 def kind_of(envelope: Envelope) -> str:
-    """Return the kind of an envelope's weightiest item, ``other`` for unknown types.
+    """Return the kind of an envelope by its most important item, ``other`` for unknown types.
 
     Args:
-        envelope: the envelope; its payloads are not looked at.
+        envelope: the envelope; its payloads are not read.
     """
     types = {item.type for item in envelope.items}
     return next((kind for type_, kind in _KINDS.items() if type_ in types), "other")
 
 
 def address_of(host: str, project: str) -> str:
-    """Return what a destination is called: without a key, so that keys may be changed.
+    """Return the address of a destination. It has no key, so that keys can be rotated.
 
     Args:
-        host: of the DSN, with its port and path.
+        host: host of the DSN, with port and path.
         project: id of the project.
     """
     return f"{host.rstrip('/')}/{project}"
 
 
 def hash_of(address: str) -> str:
-    """Return the destination of an address, as it is in the names of files.
+    """Return the destination of an address, as used in file names.
 
     Args:
-        address: host and project.
+        address: host and project, as by ``address_of``.
     """
     return sha256(address.encode()).hexdigest()[:12]
 
 
 def destination_of(host: str, project: str) -> str:
-    """Return the name of a destination: the same while keys are changed, another for each project.
+    """Return the destination of a DSN, as used in file names.
 
     Args:
-        host: of the DSN, with its port and path.
+        host: host of the DSN, with port and path.
         project: id of the project.
     """
     return hash_of(address_of(host, project))
 
 
-def _identity(envelope: Envelope, new: Callable[[], uuid.UUID] = uuid.uuid4) -> str:
-    """Return the envelope's event id where it has a proper one, else a random id."""
+def _id_of(envelope: Envelope, new: Callable[[], uuid.UUID] = uuid.uuid4) -> str:
+    """Return the event id of an envelope if it is valid, else a random id."""
     try:
         return uuid.UUID(str(envelope.headers["event_id"])).hex
     except (KeyError, ValueError):
         return new().hex
 
 
+# https://develop.sentry.dev/sdk/expected-features/rate-limiting/ and client reports name these categories.
 _CATEGORIES = {
     "error": "error",
     "feedback": "feedback",
@@ -208,28 +210,28 @@ _CATEGORIES = {
 
 
 def category_of_kind(kind: str) -> str:
-    """Return the category of a kind of file, ``default`` for those that have none.
+    """Return the rate limit category of a kind of file, ``default`` if it has none.
 
     Args:
-        kind: of ``names.KINDS``.
+        kind: one of ``KINDS``.
     """
     return _CATEGORIES.get(kind, "default")
 
 
 def category_of(envelope: Envelope) -> str:
-    """Return the category of an envelope's weightiest item.
+    """Return the rate limit category of an envelope by its most important item.
 
     Args:
-        envelope: the envelope; its payloads are not looked at.
+        envelope: the envelope; its payloads are not read.
     """
     return category_of_kind(kind_of(envelope))
 
 
 def has_crashed(envelope: Envelope) -> bool:
-    """Return whether a session in an envelope has ended with a crash.
+    """Return whether a session in an envelope ended with a crash.
 
     Args:
-        envelope: of sessions.
+        envelope: envelope with sessions.
     """
     return any(_is_crashed(item) for item in envelope.items)
 

@@ -1,8 +1,8 @@
-"""Who has claimed a file: which process, of which start, with which program, on which host.
+"""The identity of a process that has claimed a file.
 
-A process id alone tells little: ids are used again, containers have the same ones,
-a disk may be shared by hosts, and servers reload by ``exec``, which changes neither
-the id nor the time of start.
+A process id alone is not enough: ids are reused, containers have the same ones, hosts
+may share a disk, and servers reload by ``exec``, which changes neither the process id
+nor the start time.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ _TEXT = re.compile(
     r"-(?P<program>[0-9a-f]{6})"
 )
 
-# In /proc/PID/stat, counted after the command's name: see proc(5), fields 22, 23 and 28.
+# Positions in /proc/PID/stat, counted from after the command name: fields 22, 23 and 28 in proc(5).
 _STARTED = 19
 _SIZE = 20
 _STACK = 25
-# Of a program of which nothing is told.
+# Stands for a value that is not known.
 _UNKNOWN = "000000"
 
 
@@ -35,10 +35,9 @@ class Owner(NamedTuple):
         host: a hash of the host's name, its machine id and the namespace of its process ids.
         boot: a hash of the host's boot id; zeros where the system has none.
         pid: process id.
-        started: when the process was started, in clock ticks since boot; 0 where the system does not tell.
-        program: a hash of where the system has put the program's stack, which it chooses by chance with each
-            ``exec``; zeros where it does not tell. Whatever runs in the process has the same one: threads,
-            sub-interpreters.
+        started: start time of the process, in clock ticks since boot; 0 if unknown.
+        program: a hash of the address of the program's stack, which the system randomises at each ``exec``;
+            zeros if unknown. All threads and sub-interpreters of a process share it.
     """
 
     host: str
@@ -52,10 +51,10 @@ class Owner(NamedTuple):
 
     @classmethod
     def from_text(cls, text: str) -> Owner | None:
-        """Return the owner of a text made by ``str``, None for any other text.
+        """Parse an owner from the text that ``str`` returns; return None for any other text.
 
         Args:
-            text: as it stands in a file's name.
+            text: part of a file name.
         """
         found = _TEXT.fullmatch(text)
         if found is None:
@@ -63,25 +62,25 @@ class Owner(NamedTuple):
         return cls(found["host"], found["boot"], int(found["pid"]), int(found["started"]), found["program"])
 
     def is_alive(self) -> bool | None:
-        """Return whether the process runs; None where that cannot be known: it is on another host."""
-        host, boot = _machine()
+        """Return whether the process is running; None if it is on another host."""
+        host, boot = _host_and_boot()
         if self.host != host:
             return None
         if self.boot != boot:
             return False
-        found = _look(self.pid)
+        found = _process_info(self.pid)
         if found is None:
             return False
         if self.pid == os.getpid() or self.started:
             is_same = found.started == self.started
         else:
-            is_same = _answers(self.pid)
-        # Of a process that may not be looked into, its program is not told.
+            is_same = _exists(self.pid)
+        # The program is unknown for processes that this one may not inspect.
         return is_same and (_UNKNOWN in (found.program, self.program) or found.program == self.program)
 
 
-class _Found(NamedTuple):
-    """What the system tells of a process: see ``Owner``."""
+class _ProcessInfo(NamedTuple):
+    """What the system knows about a process, see ``Owner``."""
 
     started: int = 0
     program: str = _UNKNOWN
@@ -89,16 +88,16 @@ class _Found(NamedTuple):
 
 def current() -> Owner:
     """Return this process, also after a fork."""
-    return _process(os.getpid())
+    return _owner_of(os.getpid())
 
 
 @lru_cache(maxsize=1)
-def _process(pid: int) -> Owner:
-    return Owner(*_machine(), pid, *(_look(pid) or _Found()))
+def _owner_of(pid: int) -> Owner:
+    return Owner(*_host_and_boot(), pid, *(_process_info(pid) or _ProcessInfo()))
 
 
 @lru_cache(maxsize=1)
-def _machine() -> tuple[str, str]:
+def _host_and_boot() -> tuple[str, str]:
     machine = _read("/etc/machine-id")
     boot = _read("/proc/sys/kernel/random/boot_id")
     try:
@@ -109,24 +108,24 @@ def _machine() -> tuple[str, str]:
     return host, _hash(boot)[:6] if boot else _UNKNOWN
 
 
-def _look(pid: int) -> _Found | None:
-    """Return what the system tells of a process, None where there is none."""
+def _process_info(pid: int) -> _ProcessInfo | None:
+    """Return what the system knows about a process, or None if there is no such process."""
     stat = _read(f"/proc/{pid}/stat")
     if not stat:
-        return _Found() if _answers(pid) else None
-    # The command's name may hold anything, parentheses and spaces too.
+        return _ProcessInfo() if _exists(pid) else None
+    # The command name may contain anything, including parentheses and spaces.
     fields = stat.rpartition(")")[2].split()
-    if fields[0] in ("Z", "X"):  # a zombie has ended, and waits for its parent only
+    if fields[0] in ("Z", "X"):  # a zombie has ended, and only waits for its parent
         return None
     started = int(fields[_STARTED])
-    # An emulator (qemu-user) makes this file up for the process itself, without a size and with a stack that
-    # others do not see.
+    # An emulator (qemu-user) fakes this file for the process itself, with no size and with a stack address
+    # that other processes do not see.
     if len(fields) <= _STACK or "0" in (fields[_SIZE], fields[_STACK]):
-        return _Found(started)
-    return _Found(started, _hash(fields[_STACK])[:6])
+        return _ProcessInfo(started)
+    return _ProcessInfo(started, _hash(fields[_STACK])[:6])
 
 
-def _answers(pid: int) -> bool:
+def _exists(pid: int) -> bool:
     try:
         os.kill(pid, 0)
     except PermissionError:

@@ -1,4 +1,4 @@
-"""Which processes are there, also on other hosts that share the disk, and which of them sends."""
+"""Which processes use a spool, also on other hosts that share the disk, and which one of them sends."""
 
 from __future__ import annotations
 
@@ -12,54 +12,54 @@ from sentry_paste.spool.owner import Owner, current
 
 try:
     import fcntl
-except ImportError:  # pragma: no cover - Windows: processes send side by side, each claims what it sends
+except ImportError:  # pragma: no cover - Windows: processes send in parallel, each what it has claimed
     fcntl = None  # type: ignore[assignment]
 
 _PREFIX = ".alive-"
-# Seconds after which a process of another host that has not shown itself is taken for dead. It shows itself
-# some twelve times as often.
+# Seconds without a sign of life after which a process on another host counts as dead. Living ones give one
+# about twelve times as often.
 _DEAD = 120.0
 
 
 class Presence:
-    """The sign of life of this process, and those of the others.
+    """Signs of life of the processes that share a spool.
 
-    A process of this host is asked for by its number. One of another host shows that it lives by touching a
-    file, or by claiming one; the ages of such files are compared with that of this process's own, so that
-    only the disk's clock counts.
+    Processes on this host are looked up by their id. A process on another host shows that it is alive by
+    touching a file or claiming one. The times of these files are compared with the time of this process's own
+    file, so that only the clock of the disk counts.
 
     Args:
-        spool: the spool that is shared.
+        spool: the shared spool.
     """
 
     def __init__(self, spool: Spool) -> None:
         self._spool = spool
 
     def show(self) -> None:
-        """Touch the sign of life."""
+        """Touch the file of this process."""
         path = self._path(current())
         try:
             os.utime(path)
         except FileNotFoundError:
-            # Another client of this process may be at it.
+            # Another client in this process may create it at the same time.
             with suppress(FileExistsError):
                 os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, FILE_MODE))
 
     def leave(self) -> None:
-        """Remove the sign of life; what this process still has claimed is another's then."""
+        """Remove the file of this process, so that others may reclaim what it still has claimed."""
         try:
             self._path(current()).unlink(missing_ok=True)
-        except OSError:  # a directory that is gone or read-only has none
+        except OSError:  # the directory is gone or read-only
             return
 
     def alive(self, owners: Mapping[str, float]) -> dict[str, bool]:
-        """Return of some processes whether they live; signs of dead ones are removed.
+        """Return which processes are alive, and remove the files of dead ones.
 
-        One whose name cannot be read, as of another version of this package, is treated as one of another
-        host: it lives as long as it does something.
+        A process whose name this version cannot parse is treated like one on another host: it is alive as
+        long as it does something.
 
         Args:
-            owners: names of processes of any host, and when they last did something, by the disk's clock.
+            owners: names of processes on any host, and when each was last active, by the clock of the disk.
         """
         signs = {
             path.name[len(_PREFIX) :]: path
@@ -93,15 +93,15 @@ def _touched(path: Path | None) -> float:
 
 
 @contextmanager
-def only_one(spool: Spool, destination: str) -> Iterator[bool]:
-    """Return whether no other process sends what waits for a destination; it cannot begin meanwhile.
+def exclusive_sender(spool: Spool, destination: str) -> Iterator[bool]:
+    """Try to become the only process that sends to a destination; yield whether this succeeded.
 
     Args:
         spool: the spool.
-        destination: of a DSN.
+        destination: destination of a DSN.
 
     Raises:
-        OSError: the directory cannot be written.
+        OSError: the directory is not writable.
     """
     if fcntl is None:  # pragma: no cover
         yield True
@@ -110,11 +110,11 @@ def only_one(spool: Spool, destination: str) -> Iterator[bool]:
     descriptor = os.open(spool.directory / f".sender-{destination}", flags, 0o600)
     try:
         try:
-            # Of the process: a child that is forked meanwhile does not have it, and cannot keep it.
+            # POSIX record locks belong to the process: a forked child neither has this lock nor prolongs it.
             fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             yield False
         else:
             yield True
     finally:
-        os.close(descriptor)  # and with it the lock
+        os.close(descriptor)  # this also releases the lock

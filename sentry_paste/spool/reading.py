@@ -1,4 +1,4 @@
-"""Read envelope files, and tell a whole one from what a crash, a full disk or somebody else has left."""
+"""Read envelope files, and reject files that a crash, a full disk or somebody else has left."""
 
 from __future__ import annotations
 
@@ -11,48 +11,48 @@ from sentry_sdk.envelope import Envelope
 
 from sentry_paste.spool.names import SpoolFile
 
-# What Sentry itself takes as one envelope, https://develop.sentry.dev/sdk/data-model/envelopes/#size-limits.
-MOST_BYTES = 200_000_000
+# The largest envelope that Sentry accepts, https://develop.sentry.dev/sdk/data-model/envelopes/#size-limits.
+MAX_BYTES = 200_000_000
 
 
 class UnreadableError(ValueError):
-    """A file that is no whole envelope; its text is the reason, in a word or two."""
+    """The file is not a complete envelope; the message is the reason, in a word or two."""
 
 
 def read_bytes(file: SpoolFile) -> bytes:
-    """Return what is in a file.
+    """Return the bytes of a file.
 
     Args:
-        file: in any state.
+        file: file in any state.
 
     Raises:
         OSError: it cannot be read, or is gone.
-        ValueError: it is no regular file, or too large.
+        ValueError: it is not a regular file, or is too large.
     """
-    # Anybody's directory may be looked at: no link is followed, no pipe waited for, no device read.
+    # The directory may be anybody's: do not follow links, wait for pipes or read devices.
     descriptor = os.open(file.path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
     try:
         found = os.fstat(descriptor)
         if not stat.S_ISREG(found.st_mode):
             raise UnreadableError("not a regular file")
-        if found.st_size > MOST_BYTES:
-            raise UnreadableError(f"larger than {MOST_BYTES // 1_000_000} MB")
+        if found.st_size > MAX_BYTES:
+            raise UnreadableError(f"larger than {MAX_BYTES // 1_000_000} MB")
         with open(descriptor, "rb", closefd=False) as opened:
             return opened.read()
     finally:
-        # Not by a file: one cannot be made of a directory, and leaves it open then.
+        # Not by the file object: open() fails for a directory, and would leave the descriptor open.
         os.close(descriptor)
 
 
 def read_envelope(file: SpoolFile) -> Envelope:
-    """Return the envelope in a file, if all of it is there.
+    """Return the envelope in a file, if it is complete.
 
     Args:
-        file: in any state.
+        file: file in any state.
 
     Raises:
         OSError: it cannot be read, or is gone.
-        UnreadableError: it is no envelope, or only the beginning of one.
+        UnreadableError: it is not an envelope, or only the beginning of one.
     """
     data = read_bytes(file)
     if not data:
@@ -60,14 +60,14 @@ def read_envelope(file: SpoolFile) -> Envelope:
     _check(data)
     try:
         return Envelope.deserialize(data)
-    except Exception as error:  # the SDK's reader raises what it comes upon
+    except Exception as error:  # the SDK's parser may raise anything
         raise UnreadableError("no envelope") from error
 
 
 def _check(data: bytes) -> None:
-    """Go through an envelope as its format says, https://develop.sentry.dev/sdk/data-model/envelopes/.
+    """Check an envelope against its format, https://develop.sentry.dev/sdk/data-model/envelopes/.
 
-    The SDK's reader takes what is cut off for the end.
+    The SDK's parser would accept a truncated envelope.
     """
     _, place = _header(data, 0)
     items = 0

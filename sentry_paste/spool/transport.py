@@ -1,4 +1,4 @@
-"""The SDK transport that keeps envelopes in a spool while there is nowhere to send them."""
+"""The SDK transport that stores envelopes in a spool when there is no DSN; and what both transports share."""
 
 from __future__ import annotations
 
@@ -16,62 +16,62 @@ from sentry_paste.spool.bounds import Bounds
 from sentry_paste.spool.files import Spool
 from sentry_paste.spool.names import SpoolFile
 
-# Seconds between two warnings of what happens again and again.
-_TELL_AGAIN = 60.0
+# Seconds between warnings about repeated events.
+_WARN_AGAIN = 60.0
 
 
 class LogThrottle:
-    """Tell of one directory.
+    """Warnings about a spool, limited in number.
 
     Args:
-        directory: the spool's.
+        directory: directory of the spool.
     """
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
         self._has_failed = False
-        self._told = float("-inf")
-        self._untold: Counter[str] = Counter()
+        self._last_warning = float("-inf")
+        self._pending: Counter[str] = Counter()
 
     def failed(self, error: BaseException) -> None:
-        """Warn that nothing can be kept, once until something could be.
+        """Warn that nothing can be stored, once until storing works again.
 
         Args:
-            error: why.
+            error: the reason.
         """
         has_failed, self._has_failed = self._has_failed, True
         if not has_failed:
-            warn("spool_dir: %s: nothing is kept until this is mended", error)
+            warn("spool_dir: %s: nothing is stored until this is fixed", error)
 
     def succeeded(self) -> None:
-        """Note that something could be kept."""
+        """Record that something could be stored."""
         self._has_failed = False
 
     def count(self, what: str) -> None:
-        """Warn of what has happened to a file; what happens within a minute is told together.
+        """Warn about what happened to a file, with one warning a minute for all files.
 
         Args:
-            what: in a few words.
+            what: what happened, in a few words.
         """
-        self._untold[what] += 1
+        self._pending[what] += 1
         now = time.monotonic()
-        if now - self._told >= _TELL_AGAIN:
-            # Another thread may be counting meanwhile.
-            untold, self._untold, self._told = self._untold, Counter(), now
-            told = ", ".join(f"{count} {what}" for what, count in sorted(untold.items()))
-            warn("spool_dir: %s: %s", self._directory, told)
+        if now - self._last_warning >= _WARN_AGAIN:
+            # Swapped at once, because another thread may be counting.
+            pending, self._pending, self._last_warning = self._pending, Counter(), now
+            text = ", ".join(f"{count} {what}" for what, count in sorted(pending.items()))
+            warn("spool_dir: %s: %s", self._directory, text)
 
 
-class Terms(NamedTuple):
-    """What the ini says of the spool.
+class SpoolSettings(NamedTuple):
+    """The options of a spool.
 
     Attributes:
-        directory: absolute.
-        items: kinds that are written before they are sent.
-        max_size: bytes that it may hold.
-        max_age: seconds that a file may wait.
-        rate: files of the backlog that are sent in a second, at most.
-        fsync: whether a file is on the disk itself before the SDK goes on.
+        directory: absolute path of the directory.
+        items: kinds of envelopes that are written before they are sent.
+        max_size: maximum size, in bytes.
+        max_age: maximum age of a file, in seconds.
+        rate: how many files of the backlog are sent per second at most.
+        fsync: whether to flush each file to the disk before the SDK continues.
     """
 
     directory: str
@@ -85,32 +85,33 @@ class Terms(NamedTuple):
 class SpoolTransport(Transport):
     """Write each envelope to a spool directory.
 
-    A directory that cannot be written costs the envelope and one warning, never the request.
+    If the directory is not writable, the envelope is lost and one warning is logged; the request is not
+    affected.
 
     Args:
-        terms: of the spool.
-        options: the client's options, as every SDK transport takes them.
+        settings: options of the spool.
+        options: options of the client, as for every SDK transport.
     """
 
-    def __init__(self, terms: Terms, options: dict[str, Any] | None = None) -> None:
+    def __init__(self, settings: SpoolSettings, options: dict[str, Any] | None = None) -> None:
         super().__init__(options)
-        self.spool = Spool(terms.directory, terms.fsync)
-        self._teller = LogThrottle(self.spool.directory)
-        self._bounds = Bounds(self.spool, terms.max_size, terms.max_age, self._dropped)
+        self.spool = Spool(settings.directory, settings.fsync)
+        self._log = LogThrottle(self.spool.directory)
+        self._bounds = Bounds(self.spool, settings.max_size, settings.max_age, self._dropped)
 
     def capture_envelope(self, envelope: Envelope) -> None:
         """Write the envelope before returning.
 
         Args:
-            envelope: what the SDK captured.
+            envelope: the envelope that the SDK captured.
         """
         try:
             self._bounds.wrote(self.spool.write(envelope))
-            self._bounds.enforce_now_and_then()
-        except Exception as error:  # whatever the disk does, the app goes on
-            self._teller.failed(error)
+            self._bounds.enforce_if_due()
+        except Exception as error:  # whatever the disk does, the app must continue
+            self._log.failed(error)
         else:
-            self._teller.succeeded()
+            self._log.succeeded()
 
     def _dropped(self, file: SpoolFile, reason: str) -> None:
-        self._teller.count(f"{file.kind} dropped, {reason}")
+        self._log.count(f"{file.kind} dropped, {reason}")

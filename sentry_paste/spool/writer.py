@@ -1,4 +1,4 @@
-"""The files of what is captured: whatever the disk does, nothing raises, and the app goes on."""
+"""Write captured envelopes to files without ever raising, whatever the disk does; and name destinations."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from sentry_paste.spool.owner import current
 from sentry_paste.spool.transport import LogThrottle
 
 _PREFIX = ".destination-"
-# Bytes; a host's name has 253 at most.
+# Bytes; a host name has at most 253.
 _LONGEST = 1000
-# Neither a link is followed nor a pipe waited for.
+# Do not follow links or wait for pipes.
 _AS_FILE = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
 
 
 def record_destination(directory: Path, address: str) -> None:
-    """Note the name of a destination; where that cannot be done, it is done without.
+    """Write the address of a destination to a file, for the command line; ignore failures.
 
     Args:
-        directory: the spool's.
+        directory: directory of the spool.
         address: host and project, as by ``names.address_of``.
     """
     with suppress(OSError):
@@ -42,10 +42,10 @@ def record_destination(directory: Path, address: str) -> None:
 
 
 def destination_names(directory: Path) -> dict[str, str]:
-    """Return the names that are noted, by destination; what is no name of its destination is left out.
+    """Return the recorded addresses by destination; addresses with the wrong hash are left out.
 
     Args:
-        directory: the spool's.
+        directory: directory of the spool.
 
     Raises:
         OSError: it cannot be read.
@@ -72,85 +72,86 @@ def _read(path: Path) -> str:
         os.close(descriptor)
 
 
-class Keeper:
-    """Write what is captured for a destination, and do with its files what becomes of it.
+class EnvelopeWriter:
+    """Writes envelopes for a destination to files, and releases, removes or sets aside the files afterwards.
 
     Args:
         spool: the spool.
-        address: of the destination: host and project of the DSN.
-        bounds: of the spool.
-        teller: of the spool.
+        address: address of the destination: host and project of the DSN.
+        bounds: bounds of the spool.
+        log: log of the spool.
     """
 
-    def __init__(self, spool: Spool, address: str, bounds: Bounds, teller: LogThrottle) -> None:
+    def __init__(self, spool: Spool, address: str, bounds: Bounds, log: LogThrottle) -> None:
         self._spool = spool
         self._address = address
         self._destination = hash_of(address)
-        self._is_noted = False
+        self._is_recorded = False
         self._bounds = bounds
-        self._teller = teller
+        self._log = log
 
     def write(self, envelope: Envelope) -> SpoolFile | None:
-        """Return the file of an envelope, claimed by this process; None where it cannot be written.
+        """Write an envelope to a file that this process has claimed; return None if that fails.
 
         Args:
-            envelope: that was captured.
+            envelope: the captured envelope.
         """
-        self._is_noted = self._is_noted and os.path.lexists(self._spool.directory)
+        self._is_recorded = self._is_recorded and os.path.lexists(self._spool.directory)
         try:
             file = self._spool.write(envelope, self._destination, current())
-        except Exception as error:  # the sending goes on
-            self._teller.failed(error)
+        except Exception as error:  # sending must continue
+            self._log.failed(error)
             return None
-        self._teller.succeeded()
-        if not self._is_noted:
+        self._log.succeeded()
+        if not self._is_recorded:
             record_destination(self._spool.directory, self._address)
-            self._is_noted = True
+            self._is_recorded = True
         try:
             self._bounds.wrote(file)
-        except Exception as error:  # the file is there, and to be removed when it was sent
-            self._teller.failed(error)
+        except Exception as error:  # the file was written, and must be removed when it is sent
+            self._log.failed(error)
         return file
 
     def put_back(self, file: SpoolFile, envelope: Envelope) -> bool:
-        """Have a file wait, anew where somebody has removed it; return whether it is kept.
+        """Make a file wait, and write it again if somebody removed it; return whether it is stored.
 
         Args:
-            file: that this process has claimed.
-            envelope: that was in it.
+            file: file that this process has claimed.
+            envelope: contents of the file.
         """
         try:
             self._spool.put_back(file, envelope)
         except Exception as error:
-            self._teller.failed(error)
-            # A disk that has become read-only has it still: another process takes it when this one has ended.
+            self._log.failed(error)
+            # If the disk became read-only, the file is still there, and is reclaimed when this process has
+            # ended.
             return os.path.lexists(file.path)
         return True
 
     def remove(self, file: SpoolFile | None) -> None:
-        """Remove the file of what has arrived.
+        """Remove the file of an envelope that was delivered.
 
         Args:
-            file: None where there is none.
+            file: the file, None if there is none.
         """
         if file is not None:
             try:
                 self._spool.remove(file)
             except OSError as error:
-                self._teller.failed(error)
+                self._log.failed(error)
 
     def set_aside(self, file: SpoolFile | None, reason: str) -> None:
-        """Keep the file of what is not to be sent again.
+        """Set aside the file of an envelope that must not be sent again.
 
         Args:
-            file: None where there is none.
-            reason: a word or two.
+            file: the file, None if there is none.
+            reason: reason in a word or two.
         """
         if file is not None:
             try:
                 is_there = self._spool.set_aside(file, reason) is not None
             except OSError as error:
-                self._teller.failed(error)
+                self._log.failed(error)
             else:
                 if is_there:
-                    self._teller.count(f"set aside ({reason})")
+                    self._log.count(f"set aside ({reason})")

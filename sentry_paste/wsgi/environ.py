@@ -1,7 +1,7 @@
-"""What an event says of its request.
+"""Read a request's URL, path, headers and address from its WSGI environ.
 
-On the way of a healthy request there is ``snapshot``, and the path for the name:
-URL, headers and addresses are made when something is captured.
+A healthy request only needs ``snapshot``, and the path for its name. URL, headers
+and address are read when something is captured.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from sentry_paste.wsgi.forwarded import Forwarded, address
 # The environ's variables that are HTTP headers without the HTTP_ prefix (PEP 3333, RFC 3875 section 4.1).
 _BARE_HEADERS = {"CONTENT_TYPE": "Content-Type", "CONTENT_LENGTH": "Content-Length"}
 
-# What Sentry's ingestion takes for a method; an event with another is marked as faulty.
+# Methods that Sentry's ingestion accepts; an event with another one is marked as invalid.
 METHOD = re.compile(r"[A-Z_-]{3,32}")
 
 _DEFAULT_PORTS = {"http": "80", "https": "443"}
@@ -24,8 +24,8 @@ _DEFAULT_PORTS = {"http": "80", "https": "443"}
 def snapshot(environ: Mapping[str, Any]) -> dict[str, str]:
     """Return the text values of a WSGI environ.
 
-    The app may change the environ (a urlmap moves the path), and keeping the environ itself would keep
-    the request's input and whatever else the app puts there (uWSGI breaks on it, unbit/uwsgi #1950).
+    The app may change the environ (a urlmap moves the path). Keeping the environ itself would also keep the
+    request's input alive, on which uWSGI breaks (unbit/uwsgi #1950), and whatever else the app puts there.
 
     Args:
         environ: as the server made it.
@@ -34,10 +34,10 @@ def snapshot(environ: Mapping[str, Any]) -> dict[str, str]:
 
 
 def native(text: str) -> str:
-    """Return text of an environ as what its bytes mean in UTF-8; undecodable bytes become U+FFFD.
+    """Decode text of an environ as UTF-8; undecodable bytes become U+FFFD.
 
-    PEP 3333 has every text of an environ hold bytes as latin-1 characters. A server that breaks the rule
-    and has decoded already is believed.
+    By PEP 3333, text in an environ contains bytes as latin-1 characters. Text of a server that breaks the
+    rule and has decoded it already stays as it is.
 
     Args:
         text: of a WSGI environ.
@@ -51,7 +51,7 @@ def native(text: str) -> str:
 
 
 def path_of(environ: Mapping[str, str]) -> str:
-    """Return the decoded path, the script's name included; at least a slash.
+    """Return the decoded path, including the script name; at least a slash.
 
     Args:
         environ: the strings of a WSGI environ.
@@ -62,11 +62,11 @@ def path_of(environ: Mapping[str, str]) -> str:
 
 
 def host_of(environ: Mapping[str, str], forwarded: Forwarded | None = None) -> str:
-    """Return the host that the client asked for, with the port unless it is the scheme's own.
+    """Return the host that the client requested, with the port unless it is the scheme's default.
 
     Args:
         environ: the strings of a WSGI environ.
-        forwarded: what trusted proxies say.
+        forwarded: headers of trusted proxies.
     """
     port = _DEFAULT_PORTS.get(scheme_of(environ, forwarded), "")
     host = (forwarded and forwarded.host) or native(environ.get("HTTP_HOST", ""))
@@ -82,7 +82,7 @@ def scheme_of(environ: Mapping[str, str], forwarded: Forwarded | None = None) ->
 
     Args:
         environ: the strings of a WSGI environ.
-        forwarded: what trusted proxies say.
+        forwarded: headers of trusted proxies.
     """
     return (forwarded and forwarded.scheme) or environ.get("wsgi.url_scheme", "http")
 
@@ -92,13 +92,13 @@ def url_of(environ: Mapping[str, str], forwarded: Forwarded | None = None) -> st
 
     Args:
         environ: the strings of a WSGI environ.
-        forwarded: what trusted proxies say.
+        forwarded: headers of trusted proxies.
     """
     return f"{scheme_of(environ, forwarded)}://{host_of(environ, forwarded)}{path_of(environ)}"
 
 
 def headers_of(environ: Mapping[str, str]) -> dict[str, str]:
-    """Return the request's headers by their names in HTTP's usual spelling.
+    """Return the request's headers, with their names in the usual spelling.
 
     Args:
         environ: the strings of a WSGI environ.
@@ -114,10 +114,10 @@ def headers_of(environ: Mapping[str, str]) -> dict[str, str]:
 
 
 def address_of(environ: Mapping[str, str], forwarded: Forwarded | None = None) -> str | None:
-    """Return the client's address, None where it is none: a Unix socket has a path there, or nothing.
+    """Return the client's address, None if there is none: for a Unix socket it is a path, or empty.
 
     Args:
         environ: the strings of a WSGI environ.
-        forwarded: what trusted proxies say.
+        forwarded: headers of trusted proxies.
     """
     return (forwarded and forwarded.address) or address(environ.get("REMOTE_ADDR"))

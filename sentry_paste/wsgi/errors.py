@@ -1,13 +1,13 @@
-"""Which exceptions of an app are errors, and which only tell that nobody listens any more."""
+"""Decide which exceptions of an app are errors, and which only mean that the client has disconnected."""
 
 from __future__ import annotations
 
-# PEP 3333: an app is told by GeneratorExit that nobody wants the rest of its body; StopIteration is how
-# iteration ends. SystemExit without a status is a wish, not an error.
-_NO_ERRORS = (GeneratorExit, StopIteration)
+# GeneratorExit means that nobody reads the rest of the body (PEP 3333); StopIteration ends an iteration.
+# SystemExit without a status is handled below: it is a request, not an error.
+_NOT_ERRORS = (GeneratorExit, StopIteration)
 
-# Modules that read the request from a client. A connection that breaks in one of them is the client's;
-# one that breaks elsewhere, in a database's driver say, is the app's.
+# Modules that read from the client. A connection that breaks in one of them is the client's; one that
+# breaks elsewhere, such as in a database driver, is the app's.
 _SERVERS = (
     "waitress.",
     "gunicorn.",
@@ -19,11 +19,11 @@ _SERVERS = (
 )
 _READERS = ("socketserver", "http.server")
 
-# What servers read and write through: which of them it was, the frame below tells.
+# Modules that servers read and write through; the frame before them shows which server it is.
 _SOCKETS = ("socket", "ssl", "gevent._")
 
-# What servers written in C raise from wsgi.input, with no frame of theirs to know them by.
-_TOLD_BY_C = (
+# Messages of the OSErrors that servers written in C raise from wsgi.input; they have no frames.
+_C_SERVER_MESSAGES = (
     "Apache/mod_wsgi",
     "mod_wsgi failed",
     "mod_wsgi request",
@@ -35,24 +35,24 @@ _TOLD_BY_C = (
 
 
 def is_error(error: BaseException, port: str = "") -> bool:
-    """Return whether what an app raised is worth a report.
+    """Return whether an exception that an app raised is to be reported.
 
     Args:
         error: as it was caught.
-        port: the server's, ``SERVER_PORT``.
+        port: of the server, ``SERVER_PORT``.
     """
     if isinstance(error, SystemExit):
         return error.code not in (0, None)
-    return not isinstance(error, _NO_ERRORS) and not client_went_away(error, port)
+    return not isinstance(error, _NOT_ERRORS) and not client_went_away(error, port)
 
 
 def client_went_away(error: BaseException, port: str = "") -> bool:
-    """Return whether an error is a client's that hung up while its request was read.
+    """Return whether an error means that the client has disconnected while its request was read.
 
     Args:
         error: as it was caught.
-        port: the server's: it tells a connection of the server's from one that the app has made, where the
-            app reads the socket with no frame of the server's between (wsgiref).
+        port: of the server. It distinguishes the client's connection from one that the app has opened, if
+            the app reads the socket without a frame of the server in between (wsgiref).
     """
     if not isinstance(error, OSError) and type(error).__name__ != "ClientDisconnected":
         return False
@@ -66,11 +66,11 @@ def client_went_away(error: BaseException, port: str = "") -> bool:
         traceback = traceback.tb_next
     if accepted or module.startswith(_SERVERS) or module in _READERS:
         return isinstance(error, ConnectionError) or type(error).__name__ == "ClientDisconnected"
-    return type(error) is OSError and str(error).startswith(_TOLD_BY_C)
+    return type(error) is OSError and str(error).startswith(_C_SERVER_MESSAGES)
 
 
 def _is_of_port(reader: object, port: str) -> bool:
-    """Return whether a ``socket.SocketIO`` reads a connection to a port of this machine's."""
+    """Return whether a ``socket.SocketIO`` reads from a connection to a local port."""
     connection = getattr(reader, "_sock", None)
     try:
         return bool(port) and str(connection.getsockname()[1]) == port  # type: ignore[union-attr]

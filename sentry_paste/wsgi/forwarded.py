@@ -1,8 +1,8 @@
-"""What the proxies before a server say of the client: its address, the scheme and the host it asked for.
+"""Read the client's address, scheme and host from the headers of proxies in front of the server.
 
-Each proxy appends to a header what it saw, so the last ``trusted_proxy_count``
-entries are of the user's own proxies, and everything before them may be the
-client's invention.
+Each proxy appends what it has seen to a header. So the last ``trusted_proxy_count``
+entries come from the user's own proxies; the client may have invented everything
+before them.
 """
 
 from __future__ import annotations
@@ -11,18 +11,18 @@ import ipaddress
 import re
 from collections.abc import Iterator, Mapping
 
-# Longer headers are a client's mischief, not a chain of proxies; reading them would only cost time.
+# A longer header is not a chain of proxies but an attack, and reading it would only cost time.
 _LONGEST = 2000
 _OF_PROXIES = ("HTTP_X_FORWARDED_FOR", "HTTP_X_FORWARDED_PROTO", "HTTP_X_FORWARDED_HOST")
 _HOST = re.compile(r"[A-Za-z0-9.:\[\]_-]{1,255}")
 
 
 class Forwarded:
-    """What the trusted proxies say.
+    """The forwarding headers of trusted proxies.
 
     Args:
         strings: the texts of a WSGI environ.
-        count: how many proxies are the user's own; 0 for none, and then nothing is said.
+        count: how many proxies are the user's own; with 0 all headers are ignored.
     """
 
     def __init__(self, strings: Mapping[str, str], count: int) -> None:
@@ -31,18 +31,18 @@ class Forwarded:
 
     @property
     def address(self) -> str | None:
-        """Return the client's address, None where no header of a trusted proxy tells a proper one."""
+        """Return the client's address, None if no header of a trusted proxy has a valid one."""
         return address(self._entry("HTTP_X_FORWARDED_FOR") or self._element("for"))
 
     @property
     def scheme(self) -> str | None:
-        """Return ``http`` or ``https``, None where no header of a trusted proxy tells."""
+        """Return ``http`` or ``https``, None if no header of a trusted proxy has the scheme."""
         found = (self._entry("HTTP_X_FORWARDED_PROTO") or self._element("proto") or "").lower()
         return found if found in ("http", "https") else None
 
     @property
     def host(self) -> str | None:
-        """Return the host that the client asked for, None where no header of a trusted proxy tells."""
+        """Return the host that the client requested, None if no header of a trusted proxy has it."""
         found = self._entry("HTTP_X_FORWARDED_HOST") or self._element("host") or ""
         return found if _HOST.fullmatch(found) else None
 
@@ -52,12 +52,12 @@ class Forwarded:
             return None
         entries = header.split(",")
         if name != "HTTP_X_FORWARDED_FOR":
-            # Most proxies set these instead of appending to them; then the one entry is the nearest proxy's.
+            # Most proxies replace these instead of appending to them: then the only entry is the nearest's.
             return entries[-min(self._count, len(entries))].strip()
         return entries[-self._count].strip() if len(entries) >= self._count else None
 
     def _element(self, part: str) -> str | None:
-        # Proxies that write X-Forwarded-* pass on what a client wrote into Forwarded.
+        # Proxies that write X-Forwarded-* pass on a client's Forwarded header unchanged.
         if any(name in self._strings for name in _OF_PROXIES):
             return None
         elements = list(_elements(self._header("HTTP_FORWARDED") or ""))
@@ -95,7 +95,7 @@ def _elements(header: str) -> Iterator[dict[str, str]]:
 
 
 def address(text: str | None) -> str | None:
-    """Return an IP address without port and brackets, None for what is none.
+    """Return an IP address without port and brackets, None if the text is not an address.
 
     Args:
         text: ``192.0.2.1``, ``192.0.2.1:80``, ``[2001:db8::1]:80`` and so on.

@@ -1,4 +1,4 @@
-"""The name of a request's transaction: a rule of the ini, a framework's, or the path."""
+"""The name of a request's transaction: the path, or the name that a framework has left in the environ."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ URL, ROUTE, COMPONENT, CUSTOM = "url", "route", "component", "custom"
 
 
 def default_name(strings: Mapping[str, str], path: str) -> str:
-    """Return ``METHOD /script/path``, whose source is ``url``: one name for each path.
+    """Return ``METHOD /script/path``, a name with the source ``url``.
 
     Args:
-        strings: the texts of a WSGI environ as it came in, before the app had it.
-        path: decoded, the script's name included.
+        strings: the texts of a WSGI environ, before the app has changed it.
+        path: decoded, including the script name.
     """
     return f"{native(strings.get('REQUEST_METHOD', '')).upper()} {path}".lstrip()
 
 
-#: The keys that ``framework_name`` looks at.
+#: The keys of the environ that ``framework_name`` reads.
 FRAMEWORK_KEYS = ("routes.route", "wsgiorg.routing_args", "tg.locals")
 
 
 def framework_name(environ: Mapping[str, Any]) -> tuple[str, str] | None:
-    """Return the name, and its source, that a framework without an integration of the SDK's has left.
+    """Return the name and its source from a framework for which the SDK has no integration.
 
     Args:
         environ: as the app has changed it.
@@ -37,7 +37,7 @@ def framework_name(environ: Mapping[str, Any]) -> tuple[str, str] | None:
 
 
 def _of_routes(environ: Mapping[str, Any]) -> tuple[str, str] | None:
-    """Return the pattern of a route of Routes, which Pylons and OpenStack use."""
+    """Return the pattern of the matched route of Routes, which Pylons and OpenStack use."""
     pattern = getattr(environ.get("routes.route"), "routepath", None)
     if not isinstance(pattern, str) or not pattern:
         return None
@@ -57,7 +57,7 @@ def _of_routing_args(environ: Mapping[str, Any]) -> tuple[str, str] | None:
 
 
 def _of_turbogears(environ: Mapping[str, Any]) -> tuple[str, str] | None:
-    """Return controller and method that TurboGears 2 has found; it forgets them when its app returns."""
+    """Return the controller and method of TurboGears 2, which forgets them when its app returns."""
     state = getattr(getattr(environ.get("tg.locals"), "request", None), "dispatch_state", None)
     method = getattr(getattr(state, "action", None), "__name__", None)
     if not isinstance(method, str):

@@ -1,10 +1,10 @@
-"""Rules by path: globs, compiled once, the first that matches holds.
+"""Rules by path: globs, compiled once; the first match applies.
 
-``*`` stands for any text, slashes included, ``?`` for one character, ``[abc]``
-for one of some, as in ``fnmatch`` but for upper and lower case, which matter on
-every system. Most globs are a path, a beginning or an end: those are looked up
-and not tried one by one, so that a thousand cost about what one costs. Globs that
-begin with ``*`` and have another wildcard are tried, unless the path was seen lately.
+``*`` matches any text, including slashes, ``?`` one character, ``[abc]`` one of
+several, as in ``fnmatch``, but case matters on every system. Most globs are a path,
+a prefix or a suffix. Those are looked up instead of tried one by one, so that a
+thousand take about as long as one. Globs that begin with ``*`` and have another
+wildcard are tried, unless the path was seen recently.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Generic, TypeVar
 
 Value = TypeVar("Value")
 
-# How many paths are remembered with what was found for them. A service has few paths that come often.
+# How many paths are cached with their result: a service has few paths that are requested often.
 _REMEMBERED = 1024
 _LONGEST = 256
 
@@ -28,7 +28,7 @@ class PathRules(Generic[Value]):
     """Values by glob.
 
     Args:
-        rules: pairs of glob and value; the first that matches holds.
+        rules: pairs of glob and value; the first match applies.
     """
 
     def __init__(self, rules: Sequence[tuple[str, Value]]) -> None:
@@ -53,18 +53,18 @@ class PathRules(Generic[Value]):
         elif glob.startswith("*") and not _WILD.search(glob, 1):
             self._suffixes.setdefault(len(glob) - 1, {}).setdefault(glob[1:], index)
         else:
-            # Tried only on paths that begin as the glob does.
+            # Only tried for paths with the glob's literal prefix.
             begin = glob[: wild.start()]
             pattern = re.compile(fnmatch.translate(glob))
             self._patterns.setdefault(len(begin), {}).setdefault(begin, []).append((index, pattern))
 
     def find(self, path: str) -> Value | None:
-        """Return the value of the first glob that matches, None where none does.
+        """Return the value of the first glob that matches, None if there is none.
 
         Args:
-            path: of a request, decoded, the script's name included.
+            path: of a request, decoded, including the script name.
         """
-        # What a client can make as long as it likes is not remembered.
+        # Long paths, of which a client can send any number, stay out of the cache.
         index = self.index(path) if len(path) <= _LONGEST else self._index(path)
         return None if index < 0 else self._values[index]
 

@@ -61,7 +61,7 @@ def test_list_of_a_kind_and_of_a_number(spool, capsys):
     assert capsys.readouterr().out.splitlines()[2].startswith("the newest 1 of 3 files: 3 waiting (")
 
 
-def test_show_tells_traceback_request_and_variables(spool, capsys):
+def test_show_has_traceback_request_and_variables(spool, capsys):
     assert main(["spool", "show", str(spool.directory), spool.files("error")[0].id[:8]]) == 0
     text = capsys.readouterr().out
     for part in (
@@ -88,17 +88,17 @@ def test_show_draws_the_spans_as_a_waterfall(spool, capsys):
     assert all("#" in line and line.count("|") == 2 for line in lines[start + 1 : start + 4])
 
 
-def test_empty_spool_is_told(tmp_path, capsys):
+def test_list_of_an_empty_spool_says_so(tmp_path, capsys):
     assert main(["spool", "list", str(tmp_path)]) == 1
     assert capsys.readouterr().out == f"{tmp_path} holds no envelopes\n"
 
 
-def test_directory_that_is_not_there_is_told(tmp_path, capsys):
+def test_missing_directory_is_an_error(tmp_path, capsys):
     assert main(["spool", "list", str(tmp_path / "none")]) == 2
     assert capsys.readouterr().err == f"sentry-paste: {tmp_path}/none is not a directory\n"
 
 
-def test_id_that_is_not_there_is_told(spool, capsys):
+def test_unknown_id_is_an_error(spool, capsys):
     assert main(["spool", "show", str(spool.directory), "f" * 32]) == 1
     assert "has the id ffff" in capsys.readouterr().err
 
@@ -115,7 +115,7 @@ def test_id_that_is_not_there_is_told(spool, capsys):
         ["sample", "x"],
     ],
 )
-def test_wrong_call_is_told_with_the_usage(arguments, capsys):
+def test_wrong_arguments_print_the_usage(arguments, capsys):
     with pytest.raises(SystemExit) as caught:
         main(arguments)
     assert caught.value.code == 2
@@ -190,6 +190,6 @@ def test_help_of_a_command_says_what_it_does(command, capsys):
         with pytest.raises(SystemExit):
             main(arguments)
     every, own = capsys.readouterr().out.split(f"usage: sentry-paste {command} ")
-    told = own.split("\n\n")[1].replace("\n", " ")
-    assert told[0].isupper()
-    assert told[1:].rstrip(".") in " ".join(every.split())
+    summary = own.split("\n\n")[1].replace("\n", " ")
+    assert summary[0].isupper()
+    assert summary[1:].rstrip(".") in " ".join(every.split())

@@ -1,4 +1,4 @@
-"""What sentry-paste send-test sends, and what it says of the answers."""
+"""What sentry-paste send-test sends, and how it explains the answers."""
 
 import importlib
 import logging
@@ -15,7 +15,7 @@ from sentry_paste import sdk
 from sentry_paste.cli.check.structure import IniError
 from sentry_paste.cli.main import main
 from sentry_paste.cli.network import explain, status_meaning, status_text
-from sentry_paste.cli.send_test import send_test, sent_text
+from sentry_paste.cli.send_test import result_text, send_test
 from sentry_paste.config.options import options
 from sentry_paste.spool import Spool
 
@@ -56,7 +56,7 @@ def dropping(tmp_path, monkeypatch):
     return "dropping:drop"
 
 
-def test_error_and_transaction_arrive_once_and_are_told_with_their_ids(ini, receiver, capsys):
+def test_error_and_transaction_arrive_once_and_are_shown_with_their_ids(ini, receiver, capsys):
     assert main(["send-test", str(ini(receiver.dsn))]) == 0
     (event,), (transaction,) = receiver.errors, receiver.transactions
     assert len(receiver.raw) == 2
@@ -65,7 +65,7 @@ def test_error_and_transaction_arrive_once_and_are_told_with_their_ids(ini, rece
     assert f"  error {event['event_id']}" in lines
     assert f"  transaction {transaction['event_id']}" in lines
     assert lines.count("    accepted (HTTP 200 OK)") == 2
-    assert lines[-1] == "The error is called SentryPasteTest, the transaction sentry-paste send-test."
+    assert lines[-1] == "Look for the error SentryPasteTest and the transaction sentry-paste send-test."
 
 
 def test_test_is_recognised_by_name_and_tag(ini, receiver):
@@ -96,50 +96,50 @@ def test_test_is_recognised_by_name_and_tag(ini, receiver):
 def test_no_rate_keeps_the_test_from_being_sent(ini, receiver, given):
     if given.split()[0] not in options():
         pytest.skip("this SDK has no such option")
-    sent = send_test(str(ini(receiver.dsn, given)))
-    assert [outcome.accepted for outcome in sent.outcomes] == [True, True]
+    result = send_test(str(ini(receiver.dsn, given)))
+    assert [outcome.accepted for outcome in result.outcomes] == [True, True]
     assert (len(receiver.errors), len(receiver.transactions), len(receiver.raw)) == (1, 1, 2)
 
 
 @pytest.mark.skipif("trace_lifecycle" not in options(), reason="this SDK does not stream spans")
 def test_streamed_span_takes_the_place_of_the_transaction(ini, receiver):
-    sent = send_test(str(ini(receiver.dsn, "trace_lifecycle = stream\ntraces_sample_rate = 0")))
-    assert [outcome.what for outcome in sent.outcomes] == ["error", "span"]
-    assert all(outcome.accepted for outcome in sent.outcomes)
+    result = send_test(str(ini(receiver.dsn, "trace_lifecycle = stream\ntraces_sample_rate = 0")))
+    assert [outcome.item for outcome in result.outcomes] == ["error", "span"]
+    assert all(outcome.accepted for outcome in result.outcomes)
     spans = [span for payload in receiver.envelopes.payloads("span") for span in payload["items"]]
     assert {span["name"] for span in spans} == {"sentry-paste send-test", "a span of the test"}
-    assert {span["trace_id"] for span in spans} == {sent.outcomes[1].id}
+    assert {span["trace_id"] for span in spans} == {result.outcomes[1].id}
 
 
 @pytest.mark.parametrize(
-    ("status", "told"),
+    ("status", "expected"),
     [
         (401, "the server refuses the key of the DSN (HTTP 401 Unauthorized)"),
-        (403, "the key is not the project's; copy the DSN again (HTTP 403 Forbidden)"),
+        (403, "the key belongs to another project; copy the DSN again (HTTP 403 Forbidden)"),
         (404, "there is no such project, or no Sentry server, at this address (HTTP 404 Not Found)"),
-        (413, "the server finds it too large (HTTP 413 "),
-        (503, "has trouble; try again later (HTTP 503 Service Unavailable)"),
+        (413, "the server refuses it as too large (HTTP 413 "),
+        (503, "has a problem; try again later (HTTP 503 Service Unavailable)"),
     ],
 )
-def test_refusal_is_told_with_its_meaning(ini, receiver, capsys, status, told):
+def test_refusal_is_explained(ini, receiver, capsys, status, expected):
     receiver.status = status
     assert main(["send-test", str(ini(receiver.dsn))]) == 1
     captured = capsys.readouterr()
-    assert " ".join(captured.out.split()).count(told) == 2
-    assert "The error is called" not in captured.out
+    assert " ".join(captured.out.split()).count(expected) == 2
+    assert "Look for the error" not in captured.out
 
 
-def test_rate_limit_is_told_and_kept(ini, receiver):
+def test_rate_limit_is_explained_and_respected(ini, receiver):
     receiver.status = 429
     error, transaction = send_test(str(ini(receiver.dsn))).outcomes
     assert error.text == (
-        "the server takes no more for now: a quota or a rate limit is used up (HTTP 429 Too Many Requests)"
+        "the server accepts no more for now: a quota or a rate limit is used up (HTTP 429 Too Many Requests)"
     )
-    assert transaction.text == "not sent: the server has just asked to be sent nothing for a while"
+    assert transaction.text == "not sent: the server has just asked the SDK to send nothing for a while"
     assert len(receiver.raw) == 1
 
 
-def test_what_the_server_says_is_told(ini):
+def test_explanation_of_the_server_is_shown(ini):
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self):
             self.rfile.read(int(self.headers["Content-Length"]))
@@ -157,37 +157,37 @@ def test_what_the_server_says_is_told(ini):
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
     thread.start()
     try:
-        sent = send_test(str(ini(f"http://key@127.0.0.1:{server.server_address[1]}/1")))
+        result = send_test(str(ini(f"http://key@127.0.0.1:{server.server_address[1]}/1")))
     finally:
         server.shutdown()
         thread.join()
         server.server_close()
-    assert sent.outcomes[0].text.endswith(
-        "(HTTP 403 Forbidden); it says: bad sentry DSN public key\x1b[2J no such key; Retry-After: 30"
+    assert result.outcomes[0].text.endswith(
+        "(HTTP 403 Forbidden); the server says: bad sentry DSN public key\x1b[2J no such key; Retry-After: 30"
     )
-    assert "\x1b" not in sent_text(sent)
+    assert "\x1b" not in result_text(result)
 
 
-def test_refused_connection_is_told_without_noise(ini, capsys, caplog):
+def test_refused_connection_is_shown_without_log_messages(ini, capsys, caplog):
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
     with caplog.at_level(logging.WARNING):
         assert main(["send-test", str(ini(f"http://key@127.0.0.1:{port}/1"))]) == 1
     captured = capsys.readouterr()
-    told = f"not sent: 127.0.0.1:{port} refuses the connection; does a server listen there?"
-    assert captured.out.count(told) == 2
+    expected = f"not sent: 127.0.0.1:{port} refuses the connection; is a server listening there?"
+    assert captured.out.count(expected) == 2
     assert captured.err == ""
     assert [record for record in caplog.records if record.name.startswith("urllib3")] == []
 
 
-def test_server_that_does_not_answer_is_told(ini):
+def test_server_that_does_not_answer_is_reported(ini):
     with socket.create_server(("127.0.0.1", 0)) as server:
         path = ini(f"http://key@127.0.0.1:{server.getsockname()[1]}/1", "shutdown_timeout = 0.1")
         error, _ = send_test(str(path), seconds=0.3).outcomes
-    assert (error.accepted, error.text) == (False, "no answer within 0.3 s; does a firewall stand between?")
+    assert (error.accepted, error.text) == (False, "no answer within 0.3 s; is there a firewall in between?")
 
 
-def test_server_without_tls_is_told(ini, receiver):
+def test_server_without_tls_is_reported(ini, receiver):
     error, _ = send_test(str(ini(receiver.dsn.replace("http:", "https:")))).outcomes
     assert not error.accepted
     assert error.text.startswith("not sent: TLS: ")
@@ -196,44 +196,44 @@ def test_server_without_tls_is_told(ini, receiver):
 @pytest.mark.parametrize(
     ("option", "dropped"), [("before_send", "error"), ("before_send_transaction", "transaction")]
 )
-def test_hook_that_drops_is_told(ini, receiver, dropping, option, dropped):
-    sent = send_test(str(ini(receiver.dsn, f"{option} = {dropping}")))
-    texts = {outcome.what: outcome.text for outcome in sent.outcomes}
+def test_hook_that_drops_the_test_is_named(ini, receiver, dropping, option, dropped):
+    result = send_test(str(ini(receiver.dsn, f"{option} = {dropping}")))
+    texts = {outcome.item: outcome.text for outcome in result.outcomes}
     assert texts.pop(dropped) == "not sent: before_send, or before_send_transaction, drops it"
     assert list(texts.values()) == ["accepted (HTTP 200 OK)"]
 
 
-def test_exception_that_is_ignored_is_told(ini, receiver):
+def test_option_that_ignores_the_test_is_named(ini, receiver):
     error, transaction = send_test(str(ini(receiver.dsn, "ignore_exceptions = Exception"))).outcomes
     assert (error.accepted, transaction.accepted) == (False, True)
     assert "ignore_exceptions" in error.text
 
 
-def test_spool_without_a_dsn_keeps_both_and_tells_the_files(ini, tmp_path):
-    sent = send_test(str(ini("", "spool_dir = spool")))
+def test_spool_without_a_dsn_saves_both_and_the_files_are_named(ini, tmp_path):
+    result = send_test(str(ini("", "spool_dir = spool")))
     files = Spool(tmp_path / "spool").files()
     assert sorted(file.kind for file in files) == ["error", "transaction"]
-    assert {outcome.text for outcome in sent.outcomes} == {f"kept as {file.path}" for file in files}
-    assert all(outcome.accepted for outcome in sent.outcomes)
+    assert {outcome.text for outcome in result.outcomes} == {f"saved as {file.path}" for file in files}
+    assert all(outcome.accepted for outcome in result.outcomes)
 
 
-def test_spool_that_cannot_be_written_is_told(ini, tmp_path):
+def test_spool_that_cannot_be_written_is_reported(ini, tmp_path):
     (tmp_path / "spool").write_text("a file")
-    sent = send_test(str(ini("", "spool_dir = spool")))
-    assert {outcome.text for outcome in sent.outcomes} == {"not kept: the spool cannot be written"}
+    result = send_test(str(ini("", "spool_dir = spool")))
+    assert {outcome.text for outcome in result.outcomes} == {"not saved: the spool cannot be written"}
 
 
 @pytest.mark.parametrize(("dsn", "name"), [("", "own"), ("https://key@host.example/1", "Own")])
-def test_transport_of_the_user_is_used_and_said_to_be_silent(ini, own_transport, dsn, name):
-    sent = send_test(str(ini(dsn, f"transport = {own_transport}:{name}")))
+def test_transport_of_the_user_is_used_and_its_outcome_unknown(ini, own_transport, dsn, name):
+    result = send_test(str(ini(dsn, f"transport = {own_transport}:{name}")))
     assert len(importlib.import_module(own_transport).sent) == 2
-    assert {outcome.text for outcome in sent.outcomes} == {
-        "handed to the transport of the ini, which does not say what becomes of it"
+    assert {outcome.text for outcome in result.outcomes} == {
+        "passed to the transport of the ini, which does not report the outcome"
     }
 
 
 @pytest.mark.parametrize("option", ["transport = transports:Own", "spotlight = http://127.0.0.1:1/stream"])
-def test_what_the_sdk_makes_no_transport_of_is_nowhere_to_send_to(ini, own_transport, option):
+def test_option_that_makes_no_transport_is_nowhere_to_send_to(ini, own_transport, option):
     with pytest.raises(IniError, match="nowhere to send to"):
         send_test(str(ini("", option)))
 
@@ -243,15 +243,15 @@ def test_no_dsn_is_a_mistake(ini, capsys):
     assert "dsn has no value, and there is no spool_dir" in capsys.readouterr().err
 
 
-def test_mistakes_are_told_as_at_a_start(ini, capsys):
+def test_mistakes_are_shown_as_at_a_start(ini, capsys):
     assert main(["send-test", str(ini("nonsense"))]) == 2
     assert "line 3: dsn = nonsense: expected a DSN" in capsys.readouterr().err
 
 
-def test_ini_without_sentry_is_told(write_ini, capsys):
+def test_ini_without_sentry_is_refused(write_ini, capsys):
     assert main(["send-test", str(write_ini("[app:main]\nuse = egg:a\n"))]) == 2
     assert capsys.readouterr().err == (
-        "sentry-paste: [app:main] has no Sentry around it; sentry-paste check tells what to write\n"
+        "sentry-paste: [app:main] is not covered by Sentry; sentry-paste check shows what to write\n"
     )
 
 
@@ -277,7 +277,7 @@ def test_transport_that_cannot_be_watched_is_left_alone():
 
 
 @pytest.mark.parametrize(
-    ("error", "told"),
+    ("error", "expected"),
     [
         (
             socket.gaierror(-2, "Name or service not known"),
@@ -292,15 +292,15 @@ def test_transport_that_cannot_be_watched_is_left_alone():
         (OSError(101, "Network is unreachable"), "Network is unreachable"),
     ],
 )
-def test_error_is_explained_however_deep_it_is_wrapped(error, told):
+def test_error_is_explained_however_deep_it_is_wrapped(error, expected):
     wrapped = RuntimeError("retries are used up")
     wrapped.reason = ValueError("no connection")
     wrapped.reason.__cause__ = error
     for outer in (error, wrapped, RuntimeError(error), RuntimeError("in vain", RuntimeError(error))):
-        assert explain(outer, "h").startswith(told)
+        assert explain(outer, "h").startswith(expected)
 
 
-def test_errors_that_are_each_other_s_cause_are_explained():
+def test_errors_that_cause_each_other_are_explained():
     one, other = OSError("one"), OSError("other")
     one.__cause__, other.__cause__ = other, one
     assert explain(one, "h") == "other"
@@ -312,14 +312,14 @@ def test_status_has_its_phrase(status, text):
 
 
 @pytest.mark.parametrize(
-    ("status", "told"),
+    ("status", "expected"),
     [
         (200, "accepted"),
-        (302, "leads elsewhere"),
+        (302, "redirects elsewhere"),
         (418, "refuses it"),
-        (500, "trouble"),
-        (700, "no answer of"),
+        (500, "has a problem"),
+        (700, "not an answer of"),
     ],
 )
-def test_every_status_has_a_meaning(status, told):
-    assert told in status_meaning(status)
+def test_every_status_has_a_meaning(status, expected):
+    assert expected in status_meaning(status)

@@ -131,7 +131,7 @@ def test_middleware_without_a_client_calls_the_app_alone():
 
 @pytest.mark.skipif(
     not hasattr(sentry_sdk, "traces"),
-    reason="the spotlight of an old sentry-sdk wants Django's settings wherever Django is installed",
+    reason="the spotlight of an old sentry-sdk needs Django's settings if Django is installed",
 )
 @pytest.mark.parametrize(
     ("name", "value"), [("spotlight", "http://127.0.0.1:9/stream"), ("SENTRY_SPOTLIGHT", "1")]
@@ -143,7 +143,7 @@ def test_spotlight_is_a_place_to_send_to(monkeypatch, name, value):
     assert app.client.spotlight is not None
 
 
-def test_deprecations_of_the_sdk_are_not_told_to_users_of_an_ini():
+def test_deprecations_of_the_sdk_are_not_shown_to_users_of_an_ini():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         filter_factory({}, dsn=DSN, send_default_pii="true")
@@ -154,7 +154,7 @@ def test_what_the_sdk_refuses_is_a_config_error(monkeypatch):
         raise ValueError("not with me")
 
     monkeypatch.setattr("sentry_paste.client.registry.GuardedClient", refuse)
-    with pytest.raises(ConfigError, match="sentry-sdk: refuses: not with me"):
+    with pytest.raises(ConfigError, match="sentry-sdk: rejects the options: not with me"):
         filter_factory({"__file__": "x.ini"}, dsn=DSN)
 
 
@@ -196,16 +196,16 @@ def test_reset_forgets_the_clients():
     assert not sentry_sdk.get_client().is_active()
 
 
-def test_client_of_the_app_beside_the_inis_is_told(caplog):
+def test_second_client_of_the_app_is_logged(caplog):
     sentry_sdk.init(dsn=DSN)
     filter_factory({}, dsn=DSN + "1")
-    assert "the app has a Sentry client of its own" in caplog.text
+    assert "the app has its own Sentry client" in caplog.text
 
 
-def test_options_that_do_nothing_beside_the_apps_client_are_told(caplog):
+def test_options_without_effect_on_the_app_s_client_are_logged(caplog):
     sentry_sdk.init(dsn=DSN)
     filter_factory({}, send_default_pii="false")(apps.by_path)
-    assert "made without these options: send_default_pii" in caplog.text
+    assert "options: send_default_pii" in caplog.text
 
 
 def test_every_client_sends_what_it_has_at_exit(receiver, tmp_path):
@@ -225,7 +225,7 @@ for dsn in ({receiver.dsn!r}, {receiver.dsn.replace("public", "other")!r}):
     assert len(receiver.envelopes.sessions) == 2
 
 
-class TestWhatAnEventSaysOfTheSdk:
+class TestSdkInfo:
     def events(self, monkeypatch, captured, by_the_sdk, **options):
         if by_the_sdk:
             monkeypatch.setattr(sdk.events, "SDK_INFO", None)
@@ -244,8 +244,8 @@ class TestWhatAnEventSaysOfTheSdk:
         monkeypatch.setattr(
             sdk.events.Serialized, "__sentry_repr__", lambda self: plain.append(repr_(self)) or plain[-1]
         )
-        told = self.events(monkeypatch, captured, by_the_sdk=False)
-        assert plain == [told]
+        info = self.events(monkeypatch, captured, by_the_sdk=False)
+        assert plain == [info]
 
     def test_is_what_an_event_processor_makes_of_it(self, captured):
         def add(event, _hint):

@@ -71,22 +71,22 @@ def test_raven(load, caplog):
     assert "card_number" in scrubber.denylist
     assert "password" in scrubber.denylist
     assert settings.tags == {"site": "shop"}
-    told = {
+    logged = {
         tuple(record.getMessage().partition("[filter:raven] ")[2].split(": ", 1)) for record in caplog.records
     }
-    assert told == {
-        ("line 4", "dsn is in raven's form; write https://KEY@HOST/PROJECT alone"),
-        ("line 4", "dsn: certificates are always verified; name yours with ca_certs"),
-        ("line 5", "include_paths is raven's name for in_app_include; write that"),
-        ("line 6", "exclude_paths is raven's name for in_app_exclude; write that"),
-        ("line 7", "name is raven's name for server_name; write that"),
-        ("line 8", "site is raven's name for tags.site; write that"),
-        ("line 11", "string_max_length is raven's name for max_value_length; write that"),
-        ("line 12", "list_max_length is an option of raven's that has no counterpart; remove it"),
-        ("line 13", "auto_log_stacks is raven's name for attach_stacktrace; write that"),
-        ("line 14", "capture_locals is raven's name for include_local_variables; write that"),
-        ("line 15", "processors is an option of raven's that has no counterpart; remove it"),
-        ("line 17", "sanitize_keys is raven's name for event_scrubber.denylist; write that"),
+    assert logged == {
+        ("line 4", "dsn is in raven's format; write only https://KEY@HOST/PROJECT"),
+        ("line 4", "dsn: certificates are always verified; set ca_certs to trust your own"),
+        ("line 5", "include_paths is raven's name for in_app_include; use that instead"),
+        ("line 6", "exclude_paths is raven's name for in_app_exclude; use that instead"),
+        ("line 7", "name is raven's name for server_name; use that instead"),
+        ("line 8", "site is raven's name for tags.site; use that instead"),
+        ("line 11", "string_max_length is raven's name for max_value_length; use that instead"),
+        ("line 12", "list_max_length is a raven option that has no counterpart here; remove it"),
+        ("line 13", "auto_log_stacks is raven's name for attach_stacktrace; use that instead"),
+        ("line 14", "capture_locals is raven's name for include_local_variables; use that instead"),
+        ("line 15", "processors is a raven option that has no counterpart here; remove it"),
+        ("line 17", "sanitize_keys is raven's name for event_scrubber.denylist; use that instead"),
     }
 
 
@@ -97,9 +97,9 @@ def test_zope2instance(load, caplog):
     assert logging._handler.level == 40
     assert settings.ignore_loggers == ["waitress.queue", "foo"]
     assert sorted(record.getMessage().partition("[filter:sentry] ")[2] for record in caplog.records) == [
-        "line 5: level is zope2instance's name for integration.logging.level; write that",
-        "line 6: event_level is zope2instance's name for integration.logging.event_level; write that",
-        "line 7: ignorelist is zope2instance's name for ignore_loggers; write that",
+        "line 5: level is zope2instance's name for integration.logging.level; use that instead",
+        "line 6: event_level is zope2instance's name for integration.logging.event_level; use that instead",
+        "line 7: ignorelist is zope2instance's name for ignore_loggers; use that instead",
     ]
 
 

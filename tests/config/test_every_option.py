@@ -75,7 +75,7 @@ def ini(load):
     return ini
 
 
-# The spotlight of an old SDK wants Django's settings wherever Django is installed.
+# The spotlight of an old SDK needs Django's settings if Django is installed.
 STARTS = [o for o in SDK_OPTIONS if o.name != "spotlight" or hasattr(sentry_sdk, "traces")]
 
 
@@ -83,13 +83,13 @@ STARTS = [o for o in SDK_OPTIONS if o.name != "spotlight" or hasattr(sentry_sdk,
 def test_right_value_arrives_at_the_client(ini, captured, tmp_path, option):
     text, _ = values(option)
     with warnings.catch_warnings():
-        # Of options that do nothing without others, and of profiles: the SDK tells that in its own way.
+        # The SDK warns of options that have no effect without others, and of profiles.
         warnings.simplefilter("ignore")
         app = ini(f"{option.name} = {text}")
     arrived = app.client.options[option.name]
     expected = app.settings.sdk[option.name]
     if option.name == "_experiments":
-        expected = {**arrived, **expected}  # beside hooks of redaction, in an SDK that has them there
+        expected = {**arrived, **expected}  # next to redaction's hooks, if the SDK has them there
     if option.name == "transport":
         return  # the test's own transport stands in its place
     if option.name == "data_collection":

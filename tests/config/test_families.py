@@ -64,15 +64,15 @@ class TestTagsAndContexts:
         assert [error["tags"]["region"] for error in captured.errors] == ["eu", "us"]
 
     @pytest.mark.parametrize(
-        ("key", "value", "told"),
+        ("key", "value", "message"),
         [
             ("tags.a b", "x", "tags.a b = x: expected letters, digits and _.:- in the name of a tag"),
             ("contexts.deploy", "x", "contexts.deploy = x: expected contexts.NAME.KEY"),
-            ("contexts.trace.x", "y", "contexts.trace.x = y: the trace context is the SDK's"),
+            ("contexts.trace.x", "y", "contexts.trace.x = y: the trace context belongs to the SDK"),
         ],
     )
-    def test_mistakes(self, key, value, told):
-        assert mistake(**{key: value}) == told
+    def test_mistakes(self, key, value, message):
+        assert mistake(**{key: value}) == message
 
 
 class TestEventScrubber:
@@ -88,11 +88,11 @@ class TestEventScrubber:
         options = {"event_scrubber.denylist": "card", "send_default_pii": "true"}
         assert "remote_addr" not in [name.lower() for name in read(**options).sdk["event_scrubber"].denylist]
 
-    def test_part_that_is_none_is_told(self):
-        told = mistake(**{"event_scrubber.recursiv": "true"})
+    def test_unknown_part_is_reported(self):
+        message = mistake(**{"event_scrubber.recursiv": "true"})
         assert (
-            told
-            == "event_scrubber.recursiv: is no part of event_scrubber; did you mean event_scrubber.recursive?"
+            message == "event_scrubber.recursiv: is not part of event_scrubber; "
+            "did you mean event_scrubber.recursive?"
         )
 
     def test_value_is_checked(self):
@@ -108,8 +108,8 @@ class TestOthers:
         found = read(**{"proxy_headers.X-Proxy-Key": "a", "proxy_headers": "X-Other: b"})
         assert found.sdk == {"proxy_headers": {"X-Proxy-Key": "a", "X-Other": "b"}}
 
-    def test_family_that_is_none_is_told(self):
-        assert mistake(**{"tagz.region": "eu"}).startswith("tagz.region: is no option of sentry_paste")
+    def test_unknown_family_is_reported(self):
+        assert mistake(**{"tagz.region": "eu"}).startswith("tagz.region: is not an option of sentry_paste")
 
 
 @pytest.mark.skipif(not STREAMS, reason="this sentry-sdk has no data_collection")
@@ -145,7 +145,7 @@ class TestDataCollection:
             options[f"data_collection.{key[:-5]}mode"] = "denylist"
         assert SentryMiddleware(raises, **options).client.options["data_collection"]["provided_by_user"]
 
-    def test_part_that_is_none_is_told(self):
+    def test_unknown_part_is_reported(self):
         assert mistake(**{"data_collection.cookie.mode": "off"}).endswith(
             "did you mean data_collection.cookies.mode?"
         )

@@ -105,7 +105,7 @@ def test_disabled_integration_whose_library_is_missing_is_off_anyway():
 MISTAKES = [
     (
         {"integrations": "sqlalchmy"},
-        "integrations sqlalchmy: 'sqlalchmy' is no integration of sentry-sdk; did you mean sqlalchemy?",
+        "integrations sqlalchmy: 'sqlalchmy' is not an integration of sentry-sdk; did you mean sqlalchemy?",
     ),
     (
         {"integrations": "no.such:Thing"},
@@ -113,11 +113,11 @@ MISTAKES = [
     ),
     (
         {"integrations": "zipfile:ZipFile"},
-        "integrations zipfile:ZipFile: is no integration of sentry_sdk",
+        "integrations zipfile:ZipFile: is not an integration of sentry_sdk",
     ),
     (
         {"disabled_integrations": "pyramyd"},
-        "disabled_integrations pyramyd: 'pyramyd' is no integration of sentry-sdk; did you mean pyramid?",
+        "disabled_integrations pyramyd: 'pyramyd' is not an integration of sentry-sdk; did you mean pyramid?",
     ),
     (
         {"integration.pyramid.transaction_style": "wild"},
@@ -126,27 +126,28 @@ MISTAKES = [
     ),
     (
         {"integration.pyramid.transaction_stile": "x"},
-        "integration.pyramid.transaction_stile: is no argument of pyramid; did you mean transaction_style?",
+        "integration.pyramid.transaction_stile: is not an argument of pyramid; "
+        "did you mean transaction_style?",
     ),
     (
         {"integration.logging.event_level": "LOUD"},
         "integration.logging.event_level = LOUD: expected a log level, by name or number, or none",
     ),
-    ({"integration.qqqq.x": "1"}, "integration.qqqq: 'qqqq' is no integration of sentry-sdk"),
+    ({"integration.qqqq.x": "1"}, "integration.qqqq: 'qqqq' is not an integration of sentry-sdk"),
     ({"integration.logging": "x"}, "integration.logging = x: expected integration.NAME.ARGUMENT"),
     (
         {"integrations": "mine:Mine", "integration.mine.more": "1"},
-        "integration.mine.more: is no argument of mine:Mine; it has size, names, on",
+        "integration.mine.more: is not an argument of mine:Mine; it has size, names, on",
     ),
 ]
 
 
-@pytest.mark.parametrize(("options", "told"), MISTAKES, ids=lambda value: str(value)[:40])
-def test_mistake_is_told_by_name(options, told):
-    assert mistakes(**options) == [told]
+@pytest.mark.parametrize(("options", "message"), MISTAKES, ids=lambda value: str(value)[:40])
+def test_mistake_names_the_option(options, message):
+    assert mistakes(**options) == [message]
 
 
-def test_all_mistakes_of_an_integration_are_told_at_once_each_with_its_line(load):
+def test_all_mistakes_of_an_integration_are_reported_at_once_each_with_its_line(load):
     text = """
         [filter:sentry]
         use = egg:sentry_paste
@@ -166,30 +167,30 @@ def test_all_mistakes_of_an_integration_are_told_at_once_each_with_its_line(load
         """
     with pytest.raises(ConfigError) as caught:
         load(text)
-    _, *told = (line.strip() for line in str(caught.value).splitlines())
-    assert told == [
-        "line 6: integration.mine.more: is no argument of mine:Mine; it has size, names, on",
+    _, *messages = (line.strip() for line in str(caught.value).splitlines())
+    assert messages == [
+        "line 6: integration.mine.more: is not an argument of mine:Mine; it has size, names, on",
         "line 7: integration.mine.size = small: expected a whole number, 0 or more",
         "line 8: integration.mine.on = maybe: expected true or false",
         "line 9: integration.logging.event_level = LOUD: expected a log level, by name or number, or none",
-        "line 10: integration.logging.lvl: is no argument of logging; did you mean level?",
+        "line 10: integration.logging.lvl: is not an argument of logging; did you mean level?",
         "line 11: integration.pyramid.transaction_style = wild: Invalid value for transaction_style: wild "
         "(must be in ('route_name', 'route_pattern'))",
-        "line 12: integration.pyramid.transaction_stile: is no argument of pyramid; "
+        "line 12: integration.pyramid.transaction_stile: is not an argument of pyramid; "
         "did you mean transaction_style?",
     ]
 
 
-def test_what_an_integration_refuses_of_several_arguments_is_told_of_it():
-    (told,) = mistakes(
+def test_arguments_that_an_integration_refuses_together_are_reported_for_the_integration():
+    (message,) = mistakes(
         **{"integration.pair.left": "1", "integration.pair.right": "1", "integrations": "mine:Pair"}
     )
-    assert told == "integration.pair: left and right are the same"
+    assert message == "integration.pair: left and right are the same"
 
 
-def test_library_that_is_missing_is_told():
-    (told,) = mistakes(integrations="sanic")
-    assert told.startswith("integrations sanic: sanic cannot be turned on: ")
+def test_missing_library_is_named():
+    (message,) = mistakes(integrations="sanic")
+    assert message.startswith("integrations sanic: sanic cannot be turned on: ")
 
 
 def test_every_integration_that_is_installed_can_be_found():
@@ -219,7 +220,7 @@ def test_argument_without_a_type_takes_a_dotted_name():
     assert integrations.kind_of(codes) is kinds.STATUS_CODES
 
 
-def test_what_an_integration_says_of_a_secret_argument_is_told_without_it():
+def test_secret_argument_is_masked_in_an_integration_s_message():
     options = {"integrations": "mine:Locked", "integration.locked.api_token": "hunter2"}
     reason = "'***' does not open"
     assert mistakes(**options) == [f"integration.locked.api_token = ***: {reason} ''"]
@@ -257,12 +258,12 @@ class TestOtlp:
         return build
 
     REASON = (
-        "sends spans past redaction, and without send_default_pii nothing personal may be sent; "
-        "expected send_default_pii = true, or integration.otlp.setup_otlp_traces_exporter = false"
+        "sends spans that bypass redaction, which needs send_default_pii; "
+        "set send_default_pii = true, or integration.otlp.setup_otlp_traces_exporter = false"
     )
 
     @pytest.mark.parametrize("name", ["otlp", "sentry_sdk.integrations.otlp:OTLPIntegration"])
-    def test_it_is_refused_where_nothing_personal_may_be_sent(self, build, name):
+    def test_it_is_refused_unless_personal_data_may_be_sent(self, build, name):
         assert build([name]) == ([], [("integrations", name, self.REASON)])
         assert build([name], sends_user_info=True) == ([True], [])
 
@@ -275,7 +276,7 @@ class TestOtlp:
         for off in ("false", "off", False):
             assert build(["otlp"], {"otlp": {"setup_otlp_traces_exporter": off}}) == ([False], [])
 
-    def test_it_is_refused_before_its_library_is_looked_for(self):
+    def test_it_is_refused_before_its_library_is_imported(self):
         _, (wrong,) = integrations.build_all(["otlp"], {}, sends_user_info=False)
         assert str(wrong.error) == self.REASON
 

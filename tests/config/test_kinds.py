@@ -125,7 +125,7 @@ ALL_KINDS = [
 ]
 
 
-# Of a pattern such as "[[", which a Python to come may read otherwise: that is told at a start too.
+# Python warns of patterns such as "[[", which a later version may read differently, also at start-up.
 @pytest.mark.filterwarnings("ignore:Possible :FutureWarning")
 @pytest.mark.parametrize("kind", ALL_KINDS, ids=lambda kind: kind.name)
 @given(text=st.text())
@@ -176,7 +176,7 @@ class TestExceptions:
         assert found == [zipfile.BadZipFile, KeyError, "Http404"]
 
     def test_what_is_no_exception_is_refused(self):
-        with pytest.raises(ValueError, match="is no exception class"):
+        with pytest.raises(ValueError, match="is not an exception class"):
             references.EXCEPTIONS.parse("zipfile.ZipFile").resolve()
 
 
@@ -197,12 +197,12 @@ class TestImportName:
             ),
             ("math.nothing", "math has no nothing"),
             ("math:a.b", "math has no a.b"),
-            ("math", "'math' names no module: write package.module:attribute"),
-            ("a b", "'a b' is no dotted name such as package.module:attribute"),
+            ("math", "'math' does not name a module: write package.module:attribute"),
+            ("a b", "'a b' is not a dotted name such as package.module:attribute"),
             ("config_test_crashes:x", "cannot import config_test_crashes: RuntimeError: at import"),
         ],
     )
-    def test_reason_is_told(self, name, reason, tmp_path, monkeypatch):
+    def test_reason_is_given(self, name, reason, tmp_path, monkeypatch):
         (tmp_path / "config_test_crashes.py").write_text("raise RuntimeError('at import')")
         monkeypatch.syspath_prepend(tmp_path)
         with pytest.raises(ValueError) as caught:

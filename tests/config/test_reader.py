@@ -64,7 +64,7 @@ def test_settings_are_frozen():
         found.sdk["environment"] = "y"
 
 
-def test_all_mistakes_are_told_at_once():
+def test_all_mistakes_are_reported_at_once():
     assert mistakes(
         {
             "dsn": "https://key:secret@sentry.example/x",
@@ -83,21 +83,21 @@ def test_all_mistakes_are_told_at_once():
         "  debug = maybe: expected true or false",
         "  dsn = https://***@sentry.example/x: expected a DSN, https://KEY@HOST/PROJECT "
         "(Invalid project in DSN)",
-        "  environment = ${: expected ${NAME} or ${NAME:-default}; a dollar sign itself is written $$",
+        "  environment = ${: expected ${NAME} or ${NAME:-default}; write $$ for a dollar sign",
         "  sample_rate = 10%: expected a number from 0 to 1",
-        f"  trace_sample_rate: is no option of sentry_paste or of sentry-sdk {sentry_sdk.VERSION}; "
+        f"  trace_sample_rate: is not an option of sentry_paste or of sentry-sdk {sentry_sdk.VERSION}; "
         "did you mean traces_sample_rate?",
         "  traces_sampler = config_hooks:not_callable: int object is not callable",
-        "  transport = config_hooks:not_callable: is neither a sentry_sdk.transport.Transport, nor a "
-        "subclass of it, nor a function",
-        f"  xyzzy: is no option of sentry_paste or of sentry-sdk {sentry_sdk.VERSION}",
+        "  transport = config_hooks:not_callable: expected a sentry_sdk.transport.Transport, a "
+        "subclass of it, or a function",
+        f"  xyzzy: is not an option of sentry_paste or of sentry-sdk {sentry_sdk.VERSION}",
     ]
 
 
 def test_name_in_capitals_is_known_by_its_letters():
     assert mistakes({"DSN": "x"}) == [
         "/srv/app.ini: 1 mistake in the options of sentry_paste",
-        f"  DSN: is no option of sentry_paste or of sentry-sdk {sentry_sdk.VERSION}; did you mean dsn?",
+        f"  DSN: is not an option of sentry_paste or of sentry-sdk {sentry_sdk.VERSION}; did you mean dsn?",
     ]
 
 
@@ -131,7 +131,7 @@ class TestPrefix:
 
     def test_name_given_twice_in_a_section_is_a_mistake(self):
         assert mistakes({"environment": "a", "sentry.environment": "b"})[1:] == [
-            "  sentry.environment: is given twice, as environment too"
+            "  sentry.environment: is set twice, also as environment"
         ]
 
     def test_other_keys_of_default_are_not_ours(self):
@@ -143,7 +143,7 @@ class TestKeywords:
         found = read_keywords({"traces_sample_rate": 0.5, "before_send": hook, "send_default_pii": "yes"})
         assert dict(found.sdk) == {"traces_sample_rate": 0.5, "before_send": hook, "send_default_pii": True}
 
-    def test_unknown_keyword_is_told(self):
+    def test_unknown_keyword_is_reported(self):
         with pytest.raises(ConfigError, match="did you mean traces_sample_rate"):
             read_keywords({"trace_sample_rate": 1.0})
 
@@ -204,20 +204,20 @@ class TestSecondReview:
     """Found by a reader of the code who tried to break it."""
 
     def test_class_that_cannot_be_imported_is_a_mistake_and_no_crash(self):
-        _, told = mistakes({"ignore_exceptions": "nosuch_module:Error"})
-        assert "cannot import nosuch_module" in told
+        _, message = mistakes({"ignore_exceptions": "nosuch_module:Error"})
+        assert "cannot import nosuch_module" in message
 
     def test_module_that_exits_is_a_mistake(self, tmp_path, monkeypatch):
         (tmp_path / "exits_at_import.py").write_text("raise SystemExit(3)")
         monkeypatch.syspath_prepend(tmp_path)
-        _, told = mistakes({"before_send": "exits_at_import:hook"})
-        assert "SystemExit" in told
+        _, message = mistakes({"before_send": "exits_at_import:hook"})
+        assert "SystemExit" in message
 
     @pytest.mark.parametrize("name", ["dsn", "http_proxy"])
     def test_password_is_not_in_the_mistake(self, name):
-        _, told = mistakes({name: "nonsense://user:hunter2@host:x/"})
-        assert "hunter2" not in told
-        assert "***@host" in told
+        _, message = mistakes({name: "nonsense://user:hunter2@host:x/"})
+        assert "hunter2" not in message
+        assert "***@host" in message
 
     def test_old_dsn_with_its_secret_in_a_variable(self, monkeypatch):
         monkeypatch.setenv("OLD_DSN", "https://key:secret@sentry.example/1")
@@ -228,8 +228,8 @@ class TestSecondReview:
         assert len(mistakes(options)) == 2
 
     def test_number_beyond_all_sizes_is_a_mistake(self):
-        _, told = mistakes({"spool_max_size": "9" * 400 + " GB"})
-        assert "expected" in told
+        _, message = mistakes({"spool_max_size": "9" * 400 + " GB"})
+        assert "expected" in message
 
-    def test_long_value_is_not_told_whole(self):
-        assert all(len(told) < 600 for told in mistakes({"sample_rate": "9" * 10000, "x" * 10000: "1"}))
+    def test_long_value_is_shortened(self):
+        assert all(len(message) < 600 for message in mistakes({"sample_rate": "9" * 10000, "x" * 10000: "1"}))

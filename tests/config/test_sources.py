@@ -1,4 +1,4 @@
-"""Which of several sources holds, and what the reader tells of them."""
+"""Which of several sources takes precedence, and what the reader warns of."""
 
 import logging
 import os
@@ -91,12 +91,12 @@ def test_default_of_the_app_is_not_ours(environment, caplog):
     assert caplog.records == []
 
 
-def test_option_that_default_hides_is_told_by_name_and_line(environment, caplog, tmp_path):
+def test_option_that_default_hides_is_logged_with_name_and_line(environment, caplog, tmp_path):
     assert environment("\n    [DEFAULT]\n    environment = the app's" + SECTION + APP) == (None, None)
     (record,) = caplog.records
     assert record.levelno == logging.WARNING
     assert record.getMessage() == (
-        f"{tmp_path}/test.ini [filter:sentry]: environment (line 7) is hidden by environment of [DEFAULT]; "
+        f"{tmp_path}/test.ini [filter:sentry]: environment (line 7) is hidden by environment in [DEFAULT]; "
         "write sentry.environment instead"
     )
 
@@ -106,7 +106,7 @@ def test_default_of_a_file_hides_options_of_the_file_that_it_uses(load, write_in
     load("[DEFAULT]\nenvironment = the app's\n[app:main]\nuse = config:base.ini\n")
     (record,) = caplog.records
     assert record.getMessage() == (
-        f"{tmp_path}/base.ini [filter:sentry]: environment (line 5) is hidden by environment of [DEFAULT]; "
+        f"{tmp_path}/base.ini [filter:sentry]: environment (line 5) is hidden by environment in [DEFAULT]; "
         "write sentry.environment instead"
     )
 
@@ -122,7 +122,7 @@ def test_other_filter_of_the_same_file_does_not_speak_for_this_one(environment):
 
 
 class TestMistakes:
-    """What a mistake tells: file, section, line, and what the parser did to the value."""
+    """A mistake names file, section and line, and what the parser did to the value."""
 
     def mistakes(self, write_ini, text):
         from paste.deploy import loadapp
@@ -152,8 +152,8 @@ class TestMistakes:
         base = SECTION + "    sample_rate = 2\n    [app:b]\n    use = config:a.ini\n" + APP
         write_ini(base, "b b.ini")
         text = "[app:a]\nuse = config:a.ini\n[app:main]\nuse = config:b%%20b.ini\n"
-        (told, _) = self.mistakes(write_ini, text)
-        assert told.startswith(f"{tmp_path}/b b.ini [filter:sentry]: 1 mistake")
+        (message, _) = self.mistakes(write_ini, text)
+        assert message.startswith(f"{tmp_path}/b b.ini [filter:sentry]: 1 mistake")
 
     @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes with a name here")
     def test_pipe_that_a_value_names_is_not_waited_for(self, write_ini, tmp_path):
@@ -170,33 +170,33 @@ class TestMistakes:
         text = SECTION.replace("/1\n", "/1   ; of the shop\n") + "    sample_rate = 0.5 # half\n" + APP
         dsn, rate = self.mistakes(write_ini, text)[1:]
         assert dsn.startswith("  line 4: dsn = http://***@127.0.0.1:9/1 ; of the shop: expected a DSN")
-        for told, comment in ((dsn, "; of the shop"), (rate, "# half")):
-            assert told.endswith(f"; '{comment}' looks like a comment, which belongs on a line of its own")
+        for message, comment in ((dsn, "; of the shop"), (rate, "# half")):
+            assert message.endswith(f"; '{comment}' looks like a comment; put it on a separate line")
 
-    def test_credentials_in_a_comment_are_not_told(self, write_ini):
+    def test_credentials_in_a_comment_are_not_shown(self, write_ini):
         text = SECTION + "    sample_rate = 0.5 # half of http://ada:hunter2@shop.example\n" + APP
-        (told,) = self.mistakes(write_ini, text)[1:]
-        assert "'# half of http://***@shop.example' looks like a comment" in told
-        assert "hunter2" not in told
+        (message,) = self.mistakes(write_ini, text)[1:]
+        assert "'# half of http://***@shop.example' looks like a comment" in message
+        assert "hunter2" not in message
 
     def test_colon_that_ends_a_name(self, write_ini):
         text = SECTION + "    integration.logging:level = INFO\n" + APP
         assert self.mistakes(write_ini, text)[1:] == [
-            "  line 6: integration.logging: is no option: the colon ends its name in "
-            "'integration.logging:level = INFO'; write dots"
+            "  line 6: integration.logging: is not an option: the colon ends its name in "
+            "'integration.logging:level = INFO'; use dots instead"
         ]
 
-    def test_secret_behind_a_colon_is_not_told(self, write_ini):
+    def test_secret_after_a_colon_is_not_shown(self, write_ini):
         text = SECTION + "    contexts.db:password = hunter2\n" + APP
         assert self.mistakes(write_ini, text)[1:] == [
-            "  line 6: contexts.db: is no option: the colon ends its name in "
-            "'contexts.db:password = ***'; write dots"
+            "  line 6: contexts.db: is not an option: the colon ends its name in "
+            "'contexts.db:password = ***'; use dots instead"
         ]
-        (told,) = self.mistakes(write_ini, SECTION.replace("dsn = ", "dsn: ").replace("/1", "/x?y=z") + APP)[
-            1:
-        ]
-        assert "//***@" in told
-        assert "//k" not in told
+        (message,) = self.mistakes(
+            write_ini, SECTION.replace("dsn = ", "dsn: ").replace("/1", "/x?y=z") + APP
+        )[1:]
+        assert "//***@" in message
+        assert "//k" not in message
 
     def test_mistake_in_default(self, write_ini):
         text = "\n    [DEFAULT]\n    sentry.sample_rate = x\n" + DSN + APP
@@ -210,7 +210,7 @@ class TestMistakes:
         (line,) = self.mistakes(write_ini, text)[1:]
         assert line.startswith("  SENTRY_DSN = https://***@sentry.example/shop: expected a DSN")
 
-    def test_section_that_cannot_be_told(self, write_ini):
+    def test_ambiguous_section(self, write_ini):
         same = "    use = egg:sentry_paste\n    sample_rate = 2\n"
         text = "\n    [filter:sentry]\n" + same + "    [filter:second]\n" + same + APP
         assert self.mistakes(write_ini, text) == [
@@ -238,21 +238,21 @@ class TestMistakes:
         ]
 
 
-class TestTold:
-    """What is no mistake and yet not what was meant is told once."""
+class TestWarnings:
+    """What is allowed but was probably not meant is logged once."""
 
-    def told(self, load, caplog, text):
+    def messages(self, load, caplog, text):
         load(text)
         return [record.getMessage().partition(": ")[2] for record in caplog.records]
 
     def test_comment_in_a_text(self, load, caplog):
         text = SECTION.replace("= section", "= section ; note") + APP
-        assert self.told(load, caplog, text) == [
-            "environment = section ; note: comments belong on lines of their own"
+        assert self.messages(load, caplog, text) == [
+            "environment = section ; note: put comments on separate lines"
         ]
 
     @pytest.mark.parametrize(
-        ("line", "told"),
+        ("line", "message"),
         [
             ('environment = "production"', 'environment = "production"'),
             ("server_name = 'a b'", "server_name = 'a b'"),
@@ -260,10 +260,10 @@ class TestTold:
             ('server_name = ${NOT_SET:-"a"}', 'server_name = "a"'),
         ],
     )
-    def test_quotes_around_a_value(self, load, caplog, line, told):
+    def test_quotes_around_a_value(self, load, caplog, line, message):
         load(DSN + f"    {line}\n" + APP)
         (record,) = [one for one in caplog.records if "quotes" in one.getMessage()]
-        assert record.getMessage().endswith(f"{told}: the quotes are part of the value")
+        assert record.getMessage().endswith(f"{message}: the quotes are part of the value")
 
     @pytest.mark.parametrize("value", ['"', '""', '"a" or "b"', "it's", "'a"])
     def test_other_quotes_are_nobodys_mistake(self, load, caplog, value):
@@ -272,8 +272,8 @@ class TestTold:
 
     def test_doubled_percent_sign(self, load, caplog):
         text = SECTION + "    server_name = 50%%%% off\n" + APP
-        assert self.told(load, caplog, text) == [
-            "server_name has a doubled %: PasteDeploy has already made one of two"
+        assert self.messages(load, caplog, text) == [
+            "server_name contains %%: PasteDeploy has already replaced each %% in the file by one %"
         ]
 
 
@@ -305,13 +305,13 @@ def test_command_line_is_above_the_files_default(environment):
     assert environment(text, **{"sentry.environment": "given"}) == ("given", ("command line", None))
 
 
-def test_value_that_is_told_has_no_secret(load, caplog):
+def test_value_in_a_warning_has_no_secret(load, caplog):
     load(DSN + "    tags.api_token = hunter2 ; old\n" + APP)
     (record,) = caplog.records
     assert "hunter2" not in record.getMessage()
 
 
-def test_settings_of_python_code_beside_a_file(write_ini):
+def test_settings_of_python_code_next_to_a_file(write_ini):
     """As Pyramid's settings are, where the file has a filter section too."""
     path = str(write_ini(SECTION + APP))
     settings = read_ini({"__file__": path, "sentry.traces_sample_rate": 0.5, "sentry.dsn": None}, {})
@@ -319,9 +319,9 @@ def test_settings_of_python_code_beside_a_file(write_ini):
 
 
 class TestVariableThatIsNotSet:
-    """The warning says what holds instead, where nothing is left of the option's text."""
+    """The warning names what is used instead, if nothing is left of the option's text."""
 
-    def told(self, load, caplog, option, before=""):
+    def load(self, load, caplog, option, before=""):
         caplog.clear()
         section = f"    [filter:sentry]\n    use = egg:sentry_paste\n    {option}\n"
         app = load(f"{before}\n{section}{APP}")
@@ -330,30 +330,30 @@ class TestVariableThatIsNotSet:
 
     def test_dsn_of_the_environment_takes_its_place(self, load, caplog, monkeypatch):
         monkeypatch.setenv("SENTRY_DSN", "http://key@127.0.0.1:9/1")
-        settings, told = self.told(load, caplog, "dsn = ${ADMIN_SENTRY_DSN}")
-        assert told == "; SENTRY_DSN takes its place"
+        settings, message = self.load(load, caplog, "dsn = ${ADMIN_SENTRY_DSN}")
+        assert message == "; SENTRY_DSN is used instead"
         assert settings.sdk["dsn"] == "http://key@127.0.0.1:9/1"
 
     def test_option_of_default_takes_its_place(self, load, caplog, monkeypatch):
         monkeypatch.setenv("SENTRY_ENVIRONMENT", "environment")
         option = "dsn = http://key@127.0.0.1:9/1\n    environment = ${STAGE}"
         before = "    [DEFAULT]\n    sentry.environment = default"
-        settings, told = self.told(load, caplog, option, before)
-        assert told == "; sentry.environment of [DEFAULT] takes its place"
+        settings, message = self.load(load, caplog, option, before)
+        assert message == "; sentry.environment in [DEFAULT] is used instead"
         assert settings.sdk["environment"] == "default"
 
     def test_nothing_takes_the_place_of_a_part(self, load, caplog, monkeypatch):
         monkeypatch.setenv("SENTRY_RELEASE", "environment")
         option = "dsn = http://key@127.0.0.1:9/1\n    release = shop@${VERSION}"
-        settings, told = self.told(load, caplog, option)
-        assert (told, settings.sdk["release"]) == ("", "shop@")
+        settings, message = self.load(load, caplog, option)
+        assert (message, settings.sdk["release"]) == ("", "shop@")
 
     def test_nothing_takes_its_place_where_nothing_is_given(self, load, caplog):
-        _, told = self.told(load, caplog, "dsn = ${ADMIN_SENTRY_DSN}\n    release = 1")
-        assert told == ""
+        _, message = self.load(load, caplog, "dsn = ${ADMIN_SENTRY_DSN}\n    release = 1")
+        assert message == ""
 
     def test_file_of_the_dsn_is_before_the_environment(self, load, caplog, monkeypatch, tmp_path):
         monkeypatch.setenv("SENTRY_DSN", "http://other@127.0.0.1:9/1")
         (tmp_path / "dsn").write_text("http://key@127.0.0.1:9/1\n")
-        settings, told = self.told(load, caplog, "dsn = ${ADMIN_SENTRY_DSN}\n    dsn_file = dsn")
-        assert (told, settings.sdk["dsn"]) == ("", "http://key@127.0.0.1:9/1")
+        settings, message = self.load(load, caplog, "dsn = ${ADMIN_SENTRY_DSN}\n    dsn_file = dsn")
+        assert (message, settings.sdk["dsn"]) == ("", "http://key@127.0.0.1:9/1")

@@ -1,4 +1,4 @@
-"""Text of an ini that is split, or whose type nobody has declared."""
+"""Text of an ini that is split, or whose type is not declared."""
 
 import pytest
 

@@ -29,8 +29,11 @@ class TestRelease:
         assert read(release="dist:sentry-sdk").sdk == {"release": f"sentry-sdk@{sentry_sdk.VERSION}"}
 
     def test_distribution_that_is_not_installed(self):
-        told = "release = dist:nothing: expected the name of an installed distribution, 'nothing' is none"
-        assert mistake(release="dist:nothing") == told
+        message = (
+            "release = dist:nothing: expected the name of an installed distribution, "
+            "but 'nothing' is not installed"
+        )
+        assert mistake(release="dist:nothing") == message
 
     def test_commit(self, tmp_path):
         def git(*arguments):
@@ -44,8 +47,8 @@ class TestRelease:
         assert read(tmp_path, release="git").sdk == {"release": git("rev-parse", "HEAD").strip()}
 
     def test_no_commit(self, tmp_path):
-        told = f"release = git: expected {tmp_path} to be in a git repository with a commit"
-        assert mistake(tmp_path, release="git") == told
+        message = f"release = git: expected {tmp_path} to be in a git repository with a commit"
+        assert mistake(tmp_path, release="git") == message
 
     def test_text(self):
         assert read(release="1.0").sdk == {"release": "1.0"}
@@ -67,22 +70,22 @@ class TestDsnFile:
         assert read(tmp_path, dsn_file="a").client_key != read(tmp_path, dsn_file="b").client_key
 
     @pytest.mark.parametrize(
-        ("content", "told"),
+        ("content", "message"),
         [
             (None, "dsn_file = dsn: expected a file that can be read: No such file or directory"),
             (b"\xff", "dsn_file = dsn: expected a file that can be read: it is not text"),
-            (b"secret", "dsn_file = dsn: expected a file with a DSN, https://KEY@HOST/PROJECT, in it"),
+            (b"secret", "dsn_file = dsn: expected a file that contains a DSN, https://KEY@HOST/PROJECT"),
         ],
     )
-    def test_mistakes_do_not_tell_the_secret(self, tmp_path, content, told):
+    def test_mistakes_do_not_show_the_secret(self, tmp_path, content, message):
         if content is not None:
             (tmp_path / "dsn").write_bytes(content)
-        assert mistake(tmp_path, dsn_file="dsn") == told
+        assert mistake(tmp_path, dsn_file="dsn") == message
 
     def test_both(self, tmp_path):
         (tmp_path / "dsn").write_text("https://key@sentry.example/1\n")
-        told = mistake(tmp_path, dsn_file="dsn", dsn="https://key@sentry.example/1")
-        assert told == "dsn_file = dsn: is given beside dsn; give one of them"
+        message = mistake(tmp_path, dsn_file="dsn", dsn="https://key@sentry.example/1")
+        assert message == "dsn_file = dsn: cannot be combined with dsn; set only one of them"
 
 
 class TestIgnored:

@@ -32,7 +32,7 @@ def test_expansion(text, value):
     assert expand("dsn", text, ENVIRONMENT) == value
 
 
-def test_variable_that_is_not_set_is_empty_and_told(caplog):
+def test_variable_that_is_not_set_is_empty_and_logged(caplog):
     assert expand("dsn", "${UNSET}", {}) == ""
     assert caplog.record_tuples == [
         ("sentry_paste", logging.WARNING, "dsn: the environment variable UNSET is not set")
@@ -46,7 +46,7 @@ def test_broken_reference_is_refused(text):
 
 
 @pytest.mark.parametrize("name", ["UNSET", "EMPTY"])
-def test_variable_that_has_to_be_set_is_told_with_its_message(name):
+def test_required_variable_fails_with_its_message(name):
     with pytest.raises(ValueError) as caught:
         expand("dsn", f"${{{name}:?ask the operators}}", ENVIRONMENT)
     assert str(caught.value) == f"expected the environment variable {name} to be set: ask the operators"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from spooled import ERROR_ID, LOOPBACK, error_event, keep
+from spooled import ERROR_ID, LOOPBACK, error_event, write_event
 
 BROWSER = {name: value for name, value in LOOPBACK.items() if name != "REMOTE_ADDR"}
 
@@ -153,7 +153,7 @@ def key_of(header):
 
 @pytest.mark.parametrize("header", SIGNS.split())
 @pytest.mark.parametrize("value", ["127.0.0.1", ""])
-def test_what_was_passed_on_is_refused_whatever_it_says(ask, header, value):
+def test_forwarded_request_is_refused_whatever_the_header_contains(ask, header, value):
     assert ask(**{key_of(header): value}) == 403
 
 
@@ -241,12 +241,12 @@ def test_the_inbox_may_load_from_itself(ask, site):
 
 
 @pytest.mark.parametrize("path", ["/", "/list", f"/envelope/{ERROR_ID}", "/static/inbox.css", "/nowhere"])
-def test_every_address_is_refused_alike_and_tells_nothing(inbox, spool, path):
-    keep(spool, error_event())
+def test_every_address_is_refused_alike_and_reveals_nothing(inbox, spool, path):
+    write_event(spool, error_event())
     app = inbox("spool_dir = spool", environ={"REMOTE_ADDR": "192.0.2.7"})
     response = app.get(path, status=403)
     assert "OrderError" not in response.text
-    assert "see allow in its section of the ini" in response.text
+    assert "see the option allow" in response.text
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH", "OPTIONS"])
@@ -266,7 +266,7 @@ PATHS = ["/", "/list", f"/envelope/{ERROR_ID}", "/nowhere", "/static/inbox.js", 
 
 @pytest.mark.parametrize("path", PATHS)
 def test_every_answer_has_a_strict_policy(app, spool, path):
-    keep(spool, error_event())
+    write_event(spool, error_event())
     headers = app.get(path, expect_errors=True).headers
     policy = dict(part.strip().partition(" ")[::2] for part in headers["Content-Security-Policy"].split(";"))
     assert policy.pop("default-src") == policy.pop("base-uri") == policy.pop("frame-ancestors") == "'none'"
@@ -277,6 +277,6 @@ def test_every_answer_has_a_strict_policy(app, spool, path):
 
 
 def test_what_was_captured_is_not_kept_by_the_browser(app, spool):
-    keep(spool, error_event())
+    write_event(spool, error_event())
     for path in ("/", "/list", f"/envelope/{ERROR_ID}"):
         assert app.get(path).headers["Cache-Control"] == "no-store"

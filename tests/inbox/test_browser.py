@@ -6,7 +6,7 @@ from sentry_paste.inbox import main
 from sentry_paste.spool import Spool
 
 from browser import CHROMIUM, Browser, Served
-from spooled import PAGES, SCRIPT, TRACE, error_event, fill, keep
+from spooled import PAGES, SCRIPT, TRACE, error_event, fill_spool, write_event
 
 pytestmark = [
     pytest.mark.slow,
@@ -35,8 +35,8 @@ def address(spool):
 
 @pytest.mark.parametrize("dark", [False, True])
 @pytest.mark.parametrize("width", [360, 1280])
-def test_every_page_fits_and_says_nothing_to_the_console(browser, address, spool, width, dark):
-    fill(spool)
+def test_every_page_fits_and_logs_nothing_to_the_console(browser, address, spool, width, dark):
+    fill_spool(spool)
     browser.look(width=width, dark=dark)
     for path in PAGES:
         browser.open(address + path)
@@ -75,7 +75,7 @@ CONTRASTS = """
 
 @pytest.mark.parametrize("dark", [False, True])
 def test_text_has_the_contrast_of_aa(browser, address, spool, dark):
-    fill(spool)
+    fill_spool(spool)
     browser.look(dark=dark)
     for path in PAGES:
         browser.open(address + path)
@@ -93,7 +93,7 @@ def test_dark_is_dark_and_light_is_light(browser, address):
 
 @pytest.mark.parametrize("path", PAGES)
 def test_a_script_in_every_field_stays_text(browser, address, spool, path):
-    fill(spool, HOSTILE)
+    fill_spool(spool, HOSTILE)
     browser.look()
     browser.open(address + path)
     assert browser.complaints() == []
@@ -112,15 +112,15 @@ def test_the_policy_forbids_what_would_get_in(browser, address):
     )
     browser.until("document.querySelector('img[src=x]').complete")
     assert browser.run("window.owned") is None
-    assert any("Content Security Policy" in told for told in browser.complaints())
+    assert any("Content Security Policy" in line for line in browser.complaints())
 
 
 def test_the_list_updates_by_itself_and_keeps_the_focus(browser, address, spool):
-    keep(spool, error_event())
+    write_event(spool, error_event())
     browser.look()
     browser.open(address + "/")
     browser.run("document.querySelector('.row').focus()")
-    keep(spool, error_event(event_id="b" * 32, exception=[{"type": "NewError", "value": "just in"}]))
+    write_event(spool, error_event(event_id="b" * 32, exception=[{"type": "NewError", "value": "just in"}]))
     browser.until("document.querySelectorAll('.row').length === 2")
     assert browser.run("document.querySelector('.row .row-title').textContent.trim()") == "NewError"
     assert (
@@ -131,7 +131,7 @@ def test_the_list_updates_by_itself_and_keeps_the_focus(browser, address, spool)
 
 
 def test_a_list_that_has_not_changed_is_left_alone(browser, address, spool):
-    keep(spool, error_event())
+    write_event(spool, error_event())
     browser.look()
     browser.open(address + "/")
     browser.until(
@@ -145,7 +145,7 @@ def test_a_list_that_has_not_changed_is_left_alone(browser, address, spool):
 
 
 def test_a_click_opens_an_error_and_its_variables(browser, address, spool):
-    keep(spool, error_event())
+    write_event(spool, error_event())
     browser.look()
     browser.open(address + "/")
     browser.click(".row")
@@ -157,7 +157,7 @@ def test_a_click_opens_an_error_and_its_variables(browser, address, spool):
 
 @pytest.mark.parametrize("scripts", [True, False])
 def test_a_click_opens_a_span(browser, address, spool, scripts):
-    fill(spool)
+    fill_spool(spool)
     browser.look(scripts=scripts)
     try:
         browser.open(f"{address}/trace/{TRACE}")
@@ -172,7 +172,7 @@ def test_a_click_opens_a_span(browser, address, spool, scripts):
 
 
 def test_a_span_opens_by_keyboard_and_goes_with_back(browser, address, spool):
-    fill(spool)
+    fill_spool(spool)
     browser.look()
     browser.open(f"{address}/trace/{TRACE}")
     browser.run("document.getElementById('bar-1').focus({focusVisible: true})")
@@ -187,8 +187,8 @@ def test_a_span_opens_by_keyboard_and_goes_with_back(browser, address, spool):
 
 
 def test_a_slash_leads_to_the_search(browser, address, spool):
-    keep(spool, error_event())
-    keep(spool, error_event(event_id="b" * 32, exception=[{"type": "NewError", "value": "just in"}]))
+    write_event(spool, error_event())
+    write_event(spool, error_event(event_id="b" * 32, exception=[{"type": "NewError", "value": "just in"}]))
     browser.look()
     browser.open(address + "/")
     browser.press("/", 191, "/")
@@ -199,7 +199,7 @@ def test_a_slash_leads_to_the_search(browser, address, spool):
 
 
 def test_what_has_the_focus_shows_it(browser, address, spool):
-    fill(spool)
+    fill_spool(spool)
     browser.look()
     for path in PAGES:
         browser.open(address + path)
@@ -212,7 +212,7 @@ def test_what_has_the_focus_shows_it(browser, address, spool):
 
 
 def test_without_scripts_all_is_there(browser, address, spool):
-    fill(spool)
+    fill_spool(spool)
     browser.look(scripts=False)
     try:
         browser.open(address + "/")

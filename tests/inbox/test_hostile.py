@@ -19,9 +19,9 @@ from spooled import (
     TRANSACTION_ID,
     error_event,
     frame,
-    keep,
-    keep_item,
     transaction_event,
+    write_event,
+    write_item,
 )
 
 PATHS = ("/", "/?kind=all", "/?kind=transaction", "/?kind=session", "/list", f"/trace/{TRACE}")
@@ -66,12 +66,12 @@ SPANS = {
 SESSIONS = {"aggregates": [{"started": "2026-11-22T07:13:00Z", "exited": 1}], "attrs": {"release": "r"}}
 
 
-def fill(spool, change):
+def fill_spool(spool, change):
     """Put one of everything into a spool, changed by a function."""
     transaction = {**change(transaction_event()), "type": "transaction"}
     return [
         # As JSON of Python's own, which has no objection to numbers that are none.
-        keep_item(spool, type_, json.dumps(payload).encode()).id
+        write_item(spool, type_, json.dumps(payload).encode()).id
         for type_, payload in (
             ("event", change(error_event(user={"id": "7"}, extra={"e": "x"}))),
             ("transaction", transaction),
@@ -103,7 +103,7 @@ def all_pages(app, ids):
     ],
 )
 def test_an_injection_in_every_field_stays_text(app, spool, text):
-    ids = fill(spool, lambda payload: with_text(payload, text))
+    ids = fill_spool(spool, lambda payload: with_text(payload, text))
     plain = 0
     for response in all_pages(app, ids):
         html = response.html
@@ -117,21 +117,21 @@ def test_an_injection_in_every_field_stays_text(app, spool, text):
 
 @pytest.mark.parametrize("name", ["tags", "extra", "contexts", "user", "request"])
 def test_an_injection_in_a_name_stays_text(app, spool, name):
-    keep(spool, error_event(**{name: {SCRIPT: {SCRIPT: SCRIPT}}}))
+    write_event(spool, error_event(**{name: {SCRIPT: {SCRIPT: SCRIPT}}}))
     response = app.get(f"/envelope/{ERROR_ID}")
     assert "<script>alert" not in response.text
     assert SCRIPT in response.html.get_text()
 
 
 def test_an_injection_in_a_search_stays_text(app, spool):
-    keep(spool, error_event())
+    write_event(spool, error_event())
     response = app.get("/", {"q": SCRIPT + '"', "transaction": SCRIPT, "group": SCRIPT, "kind": SCRIPT})
     assert "<script>alert" not in response.text
     assert response.html.select_one("[name=q]")["value"] == SCRIPT + '"'
 
 
 def test_what_turns_text_around_or_cannot_be_seen_is_made_visible(app, spool):
-    keep(
+    write_event(
         spool,
         error_event(exception=[{"type": "A\u202eB", "value": "nul\x00 esc\x1b del\x7f \u2066x \ud83d"}]),
     )
@@ -147,7 +147,7 @@ def test_fields_of_the_wrong_type_do_not_break_a_page(app, spool, junk):
     def change(payload):
         return dict.fromkeys(payload, junk)
 
-    for response in all_pages(app, fill(spool, change)):
+    for response in all_pages(app, fill_spool(spool, change)):
         assert response.html.select_one("h1, #live")
 
 
@@ -178,7 +178,7 @@ def test_nothing_in_an_envelope_breaks_a_page(tmp_path_factory, data):
         found = replaced(data.draw, payload)
         return found if isinstance(found, dict) else {"what": found}
 
-    ids = fill(spool, change)
+    ids = fill_spool(spool, change)
     app = TestApp(main({}, spool_dir=str(spool.directory)), extra_environ=LOOPBACK)
     for response in all_pages(app, ids):
         assert "<script>" not in response.text
@@ -189,7 +189,7 @@ def test_nothing_in_an_envelope_breaks_a_page(tmp_path_factory, data):
 @given(content=st.binary(max_size=200), cut=st.integers(0, 400))
 def test_nothing_in_a_file_breaks_a_page(tmp_path_factory, content, cut):
     spool = Spool(tmp_path_factory.mktemp("hostile") / "spool")
-    whole = keep(spool, error_event())
+    whole = write_event(spool, error_event())
     whole.path.write_bytes(whole.path.read_bytes()[:cut] + content)
     app = TestApp(main({}, spool_dir=str(spool.directory)), extra_environ=LOOPBACK)
     for path in ("/", f"/envelope/{ERROR_ID}"):
@@ -208,8 +208,8 @@ def test_nothing_in_an_address_breaks_a_page(tmp_path_factory, path, query):
     assert started[0][:3] in ("200", "404")
 
 
-def test_payloads_that_are_nested_very_deep_are_told_so(app, spool):
-    file = keep_item(spool, "novelty", {})
+def test_deeply_nested_payloads_are_reported(app, spool):
+    file = write_item(spool, "novelty", {})
     deep = "[" * 900 + "]" * 900
     for payload in (
         json.dumps({"exception": 1})[:-1] + f', "extra": {{"a": {deep}}}}}',
@@ -226,16 +226,16 @@ def test_payloads_that_are_nested_very_deep_are_told_so(app, spool):
 
 
 def test_a_file_that_is_half_there_does_not_break_the_list(app, spool, titles, words):
-    keep(spool, error_event())
-    broken = keep(spool, transaction_event())
+    write_event(spool, error_event())
+    broken = write_event(spool, transaction_event())
     broken.path.write_bytes(b"\xff garbage")
     assert titles(app.get("/?kind=all")) == ["Unreadable transaction", "OrderError"]
     assert words(app.get(f"/envelope/{TRANSACTION_ID}").html.h1) == "This file cannot be read"
 
 
-def test_what_is_no_regular_file_is_told_so(app, spool, titles, tmp_path):
+def test_irregular_files_are_reported(app, spool, titles, tmp_path):
     for number, make in enumerate((os.mkdir, os.mkfifo, lambda path: os.symlink("/etc/passwd", path))):
-        file = keep(spool, error_event(event_id=f"{number:032x}"))
+        file = write_event(spool, error_event(event_id=f"{number:032x}"))
         file.path.unlink()
         make(file.path)
     response = app.get("/")
@@ -244,48 +244,48 @@ def test_what_is_no_regular_file_is_told_so(app, spool, titles, tmp_path):
 
 
 def test_files_of_others_are_counted_and_left_alone(app, spool, titles, words):
-    keep(spool, error_event())
+    write_event(spool, error_event())
     for name in ("event.envelope", "notes.txt", ".hidden.envelope.partial", "x" * 200 + ".envelope"):
         (spool.directory / name).write_text(SCRIPT)
     response = app.get("/")
     assert titles(response) == ["OrderError"]
-    assert "2 files in the directory have no name of a spool" in words(response.html.select_one(".foot"))
+    assert "2 files with names that are not a spool" in words(response.html.select_one(".foot"))
 
 
-def test_a_file_that_goes_while_it_is_looked_for_is_told_as_gone(app, spool, words, monkeypatch):
+def test_file_that_disappears_during_the_request_is_not_found(app, spool, words, monkeypatch):
     from sentry_paste.inbox import pages
 
-    file = keep(spool, error_event())
-    opened = pages.opened
+    file = write_event(spool, error_event())
+    load = pages.load
 
     def gone(entry):
         file.path.unlink(missing_ok=True)
-        return opened(entry)
+        return load(entry)
 
-    monkeypatch.setattr(pages, "opened", gone)
+    monkeypatch.setattr(pages, "load", gone)
     response = app.get(f"/envelope/{ERROR_ID}", status=404)
     assert "It may have been sent since" in words(response.html.main)
 
 
-def test_a_file_that_is_renamed_while_it_is_looked_for_is_found(app, spool, words, monkeypatch):
+def test_file_that_is_renamed_during_the_request_is_found(app, spool, words, monkeypatch):
     from sentry_paste.inbox import pages
 
-    file = keep(spool, error_event())
-    opened = pages.opened
+    file = write_event(spool, error_event())
+    load = pages.load
 
     def claimed(entry):
         if entry.file.state == "waiting":
             spool.set_aside(file, "http 413")
-        return opened(entry)
+        return load(entry)
 
-    monkeypatch.setattr(pages, "opened", claimed)
+    monkeypatch.setattr(pages, "load", claimed)
     assert words(app.get(f"/envelope/{ERROR_ID}").html.h1) == "OrderError"
 
 
 def test_a_file_that_goes_before_it_is_read_is_no_row(app, spool, titles, monkeypatch):
     from sentry_paste.inbox import index
 
-    file = keep(spool, error_event())
+    file = write_event(spool, error_event())
     summarise = index.summarise
 
     def gone(*args):
@@ -296,14 +296,14 @@ def test_a_file_that_goes_before_it_is_read_is_no_row(app, spool, titles, monkey
     assert titles(app.get("/")) == []
 
 
-def test_a_directory_that_cannot_be_read_is_told(inbox, tmp_path, words):
+def test_unreadable_directory_is_reported(inbox, tmp_path, words):
     (tmp_path / "file").write_text("")
     text = words(inbox("spool_dir = file").get("/").html.main)
     assert "The spool directory cannot be read." in text
 
 
 def test_nothing_in_the_spool_is_changed_by_looking(app, spool):
-    ids = fill(spool, dict)
+    ids = fill_spool(spool, dict)
     before = {path.name: path.stat().st_mtime_ns for path in spool.directory.iterdir()}
     list(all_pages(app, ids))
     assert {path.name: path.stat().st_mtime_ns for path in spool.directory.iterdir()} == before
@@ -311,5 +311,5 @@ def test_nothing_in_the_spool_is_changed_by_looking(app, spool):
 
 def test_variables_with_the_names_of_python_are_text(app, spool):
     values = [{"type": "E", "stacktrace": {"frames": [frame("f", True, vars={"__class__": SCRIPT})]}}]
-    keep(spool, error_event(exception=values))
+    write_event(spool, error_event(exception=values))
     assert SCRIPT in app.get(f"/envelope/{ERROR_ID}").html.select_one(".variables").get_text()

@@ -1,4 +1,4 @@
-"""How times, durations and sizes are said."""
+"""How times, durations and sizes are formatted."""
 
 from datetime import datetime, timedelta, timezone
 

@@ -10,9 +10,9 @@ from spooled import (
     TRANSACTION_ID,
     error_event,
     frame,
-    keep,
-    keep_item,
     transaction_event,
+    write_event,
+    write_item,
 )
 
 
@@ -22,16 +22,16 @@ def error(number, type_="OrderError", value="table 7", function="charge", **more
     return error_event(event_id=f"{number:032x}", exception={"values": values}, **more)
 
 
-def test_an_empty_spool_tells_what_to_expect(app, words, spool):
+def test_empty_spool_explains_what_to_expect(app, words, spool):
     spool.prepare()
     text = words(app.get("/").html.main)
-    assert f"Nothing yet. The spool directory is there, and empty: {spool.directory}" in text
+    assert f"Nothing yet. The spool directory exists, but is empty: {spool.directory}" in text
 
 
-def test_a_directory_that_is_not_there_is_told_from_an_empty_one(app, words, spool):
+def test_missing_directory_is_distinguished_from_an_empty_one(app, words, spool):
     text = words(app.get("/").html.main)
     assert f"Nothing yet: the spool directory does not exist. {spool.directory}" in text
-    assert "its spool_dir and that of the inbox have to name the same directory" in text
+    assert "Set spool_dir to the same directory for the filter and for the inbox" in text
 
 
 def test_a_directory_that_comes_into_being_is_news(app, words, spool):
@@ -42,22 +42,22 @@ def test_a_directory_that_comes_into_being_is_news(app, words, spool):
 
 
 def test_common_kinds_are_offered_first(app, spool, words):
-    keep_item(spool, "feedback", {})
+    write_item(spool, "feedback", {})
     kinds = [words(link) for link in app.get("/").html.select(".kinds a")]
     assert kinds == ["Errors 0", "Transactions 0", "Sessions 0", "Logs 0", "Feedback 1", "All 1"]
 
 
-def test_sessions_tell_how_they_ended(app, spool, rows):
+def test_sessions_show_how_they_ended(app, spool, rows):
     started = "2026-11-22T07:13:00Z"
-    keep_item(spool, "sessions", {"aggregates": [{"started": started, "exited": 8, "crashed": 1}]})
+    write_item(spool, "sessions", {"aggregates": [{"started": started, "exited": 8, "crashed": 1}]})
     page = app.get("/?kind=session")
     assert rows(page)[0].startswith("9 request sessions 8 healthy 1 crashed")
     assert page.html.select_one(".dot")["data-ended"] == "crashed"
 
 
-def test_transactions_are_drawn_beside_the_slowest_of_the_page(app, spool):
-    keep(spool, transaction_event())
-    keep(spool, transaction_event(event_id="e" * 32, timestamp="2026-11-22T07:13:00.500000Z"))
+def test_transactions_are_drawn_relative_to_the_slowest_on_the_page(app, spool):
+    write_event(spool, transaction_event())
+    write_event(spool, transaction_event(event_id="e" * 32, timestamp="2026-11-22T07:13:00.500000Z"))
     bars = app.get("/?kind=transaction").html.select(".share rect:not(.base)")
     assert [bar["width"] for bar in bars] == ["25.0%", "100.0%"]
     # Among errors and sessions, how often one came says more.
@@ -66,8 +66,8 @@ def test_transactions_are_drawn_beside_the_slowest_of_the_page(app, spool):
 
 def test_errors_of_one_kind_are_one_row(app, spool, rows):
     for number in range(3):
-        keep(spool, error(number, value=f"table {number}"))
-    keep(spool, error(9, type_="KitchenError"))
+        write_event(spool, error(number, value=f"table {number}"))
+    write_event(spool, error(9, type_="KitchenError"))
     kitchen, order = rows(app.get("/"))
     assert kitchen.startswith("KitchenError table 7")
     assert order.startswith("OrderError table 2")
@@ -76,16 +76,16 @@ def test_errors_of_one_kind_are_one_row(app, spool, rows):
 
 
 def test_the_group_that_was_seen_last_is_first(app, spool, titles):
-    keep(spool, error(1, type_="A"))
-    keep(spool, error(2, type_="B"))
+    write_event(spool, error(1, type_="A"))
+    write_event(spool, error(2, type_="B"))
     assert titles(app.get("/")) == ["B", "A"]
-    keep(spool, error(3, type_="A"))
+    write_event(spool, error(3, type_="A"))
     assert titles(app.get("/")) == ["A", "B"]
 
 
 def test_errors_of_one_type_from_two_places_are_two_rows(app, spool, rows):
-    keep(spool, error(1, function="charge"))
-    keep(spool, error(2, function="refund"))
+    write_event(spool, error(1, function="charge"))
+    write_event(spool, error(2, function="refund"))
     refund, charge = rows(app.get("/"))
     assert "refund in refund.py" in refund
     assert "charge in charge.py" in charge
@@ -94,7 +94,7 @@ def test_errors_of_one_type_from_two_places_are_two_rows(app, spool, rows):
 def test_errors_without_a_place_are_one_row_by_transaction(app, spool, titles):
     for number, transaction in enumerate(["a", "a", "b"]):
         values = [{"type": "OrderError", "value": "x"}]
-        keep(
+        write_event(
             spool,
             error_event(event_id=f"{number:032x}", exception={"values": values}, transaction=transaction),
         )
@@ -102,16 +102,18 @@ def test_errors_without_a_place_are_one_row_by_transaction(app, spool, titles):
 
 
 def test_errors_with_a_fingerprint_of_the_apps_own_are_one_row(app, spool, titles):
-    keep(spool, error(1, type_="A", fingerprint=["till"]))
-    keep(spool, error(2, type_="B", fingerprint=["till"]))
-    keep(spool, error(3, type_="C", fingerprint=["{{ default }}", "till"]))
+    write_event(spool, error(1, type_="A", fingerprint=["till"]))
+    write_event(spool, error(2, type_="B", fingerprint=["till"]))
+    write_event(spool, error(3, type_="C", fingerprint=["{{ default }}", "till"]))
     assert titles(app.get("/")) == ["C", "B"]
 
 
 def test_messages_are_one_row_by_their_words_before_the_arguments(app, spool, rows):
     for number in range(2):
         logentry = {"message": "table %d waits", "formatted": f"table {number} waits"}
-        keep(spool, {"event_id": f"{number:032x}", "level": "error", "logger": "shop", "logentry": logentry})
+        write_event(
+            spool, {"event_id": f"{number:032x}", "level": "error", "logger": "shop", "logentry": logentry}
+        )
     (row,) = rows(app.get("/"))
     assert row.startswith("table 1 waits")
     assert "seen 2 \N{MULTIPLICATION SIGN}" in row
@@ -119,7 +121,7 @@ def test_messages_are_one_row_by_their_words_before_the_arguments(app, spool, ro
 
 def test_a_group_leads_to_its_newest_and_from_there_to_all(app, spool, rows, words):
     for number in range(3):
-        keep(spool, error(number))
+        write_event(spool, error(number))
     page = app.get("/").click("OrderError")
     assert page.request.path == f"/envelope/{2:032x}"
     assert [words(link) for link in page.html.select(".siblings a")] == ["3 of this kind", "Older →"]
@@ -128,10 +130,10 @@ def test_a_group_leads_to_its_newest_and_from_there_to_all(app, spool, rows, wor
 
 
 def test_every_kind_can_be_reached_and_is_counted(app, spool, words, titles):
-    keep(spool, error_event())
-    keep(spool, transaction_event())
-    keep_item(spool, "sessions", {"aggregates": []})
-    keep_item(spool, "novelty", {})
+    write_event(spool, error_event())
+    write_event(spool, transaction_event())
+    write_item(spool, "sessions", {"aggregates": []})
+    write_item(spool, "novelty", {})
     kinds = app.get("/").html.select(".kinds a")
     assert [words(kind) for kind in kinds] == [
         "Errors 1",
@@ -146,7 +148,7 @@ def test_every_kind_can_be_reached_and_is_counted(app, spool, words, titles):
 
 
 def test_transactions_lead_to_their_trace(app, spool, rows, words):
-    keep(spool, transaction_event())
+    write_event(spool, transaction_event())
     listed = app.get("/?kind=transaction")
     assert rows(listed)[0].startswith("checkout took 2.00 s just now")
     assert listed.click("checkout").request.path == f"/trace/{TRACE}"
@@ -180,13 +182,13 @@ def test_transactions_lead_to_their_trace(app, spool, rows, words):
     ],
 )
 def test_search_by_text_kind_and_transaction(app, spool, titles, query, found):
-    keep(spool, error(1, type_="A", transaction="checkout"))
-    keep(spool, error(2, type_="B", function="refund", value="table 8", transaction="pay"))
+    write_event(spool, error(1, type_="A", transaction="checkout"))
+    write_event(spool, error(2, type_="B", function="refund", value="table 8", transaction="pay"))
     assert titles(app.get(f"/?{query}")) == found
 
 
 def test_a_search_keeps_what_was_looked_for_in_its_fields_and_links(app, spool):
-    keep(spool, error_event())
+    write_event(spool, error_event())
     html = app.get("/?q=a+b&transaction=%3Cc&kind=all").html
     assert html.select_one("[name=q]")["value"] == "a b"
     assert html.select_one("[name=transaction]")["value"] == "<c"
@@ -194,15 +196,15 @@ def test_a_search_keeps_what_was_looked_for_in_its_fields_and_links(app, spool):
     assert html.select_one("#kind-session")["href"] == "/?kind=session&q=a+b&transaction=%3Cc"
 
 
-def test_a_search_finds_nothing_here_and_tells_of_other_kinds(app, spool, words):
-    keep(spool, transaction_event())
+def test_search_without_results_points_to_other_kinds(app, spool, words):
+    write_event(spool, transaction_event())
     html = app.get("/?q=checkout").html
     assert "1 file of other kinds" in words(html.select_one(".empty"))
 
 
 def test_a_page_has_fifty_rows(app, spool, titles, words):
     for number in range(53):
-        keep(spool, error(number, type_=f"E{number}"))
+        write_event(spool, error(number, type_=f"E{number}"))
     first = app.get("/")
     assert titles(first) == [f"E{number}" for number in range(52, 2, -1)]
     assert "Page 1 of 2" in words(first.html.select_one(".pager"))
@@ -211,10 +213,10 @@ def test_a_page_has_fifty_rows(app, spool, titles, words):
     assert len(titles(last.click("Newer"))) == 50
 
 
-def test_the_state_of_a_file_is_told(app, spool, rows, words):
+def test_state_of_a_file_is_shown(app, spool, rows, words):
     from sentry_paste.spool.owner import current
 
-    waiting, aside, claimed = (keep(spool, error(n, type_=f"E{n}")) for n in range(3))
+    waiting, aside, claimed = (write_event(spool, error(n, type_=f"E{n}")) for n in range(3))
     spool.set_aside(aside, "http 413")
     spool.claim(claimed, current())
     sent, refused, kept = rows(app.get("/"))
@@ -226,8 +228,8 @@ def test_the_state_of_a_file_is_told(app, spool, rows, words):
 
 
 def test_links_stay_below_the_prefix_it_is_mounted_at(app, spool):
-    keep(spool, error_event())
-    keep(spool, transaction_event())
+    write_event(spool, error_event())
+    write_event(spool, transaction_event())
     for path in (
         "/",
         "/?kind=all",
@@ -246,14 +248,14 @@ def test_links_stay_below_the_prefix_it_is_mounted_at(app, spool):
 
 def test_what_is_new_is_there_at_the_next_look(app, spool, titles):
     assert titles(app.get("/")) == []
-    file = keep(spool, error_event())
+    file = write_event(spool, error_event())
     assert titles(app.get("/")) == ["OrderError"]
     spool.remove(file)
     assert titles(app.get("/")) == []
 
 
 def test_a_script_asks_for_the_list_only_and_only_when_it_has_changed(app, spool, titles):
-    keep(spool, error(1, type_="A"))
+    write_event(spool, error(1, type_="A"))
     page = app.get("/?q=table")
     live = page.html.select_one("#live")
     app.get(live["data-src"], headers={"If-None-Match": f'"{live["data-tag"]}"'}, status=304)
@@ -264,7 +266,7 @@ def test_a_script_asks_for_the_list_only_and_only_when_it_has_changed(app, spool
     same = app.get("/list?q=table", headers={"If-None-Match": part.headers["ETag"]}, status=304)
     assert same.body == b""
     assert app.get("/list", headers={"If-None-Match": part.headers["ETag"]}).status_int == 200
-    keep(spool, error(2, type_="B"))
+    write_event(spool, error(2, type_="B"))
     part = app.get("/list?q=table", headers={"If-None-Match": part.headers["ETag"]}, status=200)
     assert titles(part) == ["B", "A"]
 
@@ -281,7 +283,7 @@ def test_a_file_is_read_once(app, spool, titles, monkeypatch):
     read = []
     summarise = index.summarise
     monkeypatch.setattr(index, "summarise", lambda file, size: read.append(file.id) or summarise(file, size))
-    file = keep(spool, error(1, type_="A"))
+    file = write_event(spool, error(1, type_="A"))
     for _ in range(3):
         app.get("/")
     spool.set_aside(file, "http 400")
@@ -290,9 +292,9 @@ def test_a_file_is_read_once(app, spool, titles, monkeypatch):
 
 
 def test_a_file_that_changes_is_read_again(app, spool, titles):
-    file = keep(spool, error(1, type_="A"))
+    file = write_event(spool, error(1, type_="A"))
     assert titles(app.get("/")) == ["A"]
-    file.path.write_bytes(keep(spool, error(1, type_="Changed")).path.read_bytes())
+    file.path.write_bytes(write_event(spool, error(1, type_="Changed")).path.read_bytes())
     os.utime(file.path, ns=(1, 1))
     assert "Changed" in titles(app.get(f"/?q={1:032x}"))
 
@@ -300,10 +302,10 @@ def test_a_file_that_changes_is_read_again(app, spool, titles):
 def test_a_spool_that_was_never_read_is_read_bit_by_bit(app, spool, titles, words):
     app.app.index._reading = 0.0
     for number in range(3):
-        keep(spool, error(number, type_=f"E{number}"))
+        write_event(spool, error(number, type_=f"E{number}"))
     first = app.get("/")
     assert titles(first) == ["E2", "Not read yet", "Not read yet"]
-    assert "Reading: 2 older files to go" in words(first.html.main)
+    assert "Reading files: 2 older files to go" in words(first.html.main)
     app.get("/")
     assert titles(app.get("/")) == ["E2", "E1", "E0"]
     assert "Reading" not in words(app.get("/").html.main)
@@ -312,17 +314,17 @@ def test_a_spool_that_was_never_read_is_read_bit_by_bit(app, spool, titles, word
 def test_only_the_newest_files_are_kept_in_mind(app, spool, titles, words, monkeypatch):
     from sentry_paste.inbox import index
 
-    monkeypatch.setattr(index, "MOST_FILES", 2)
+    monkeypatch.setattr(index, "MAX_FILES", 2)
     for number in range(3):
-        keep(spool, error(number, type_=f"E{number}"))
+        write_event(spool, error(number, type_=f"E{number}"))
     page = app.get("/")
     assert titles(page) == ["E2", "E1"]
-    assert "1 more are older" in words(page.html.select_one(".foot"))
+    assert "1 older file not shown." in words(page.html.select_one(".foot"))
 
 
 def test_a_file_that_is_too_large_is_not_opened(app, spool, titles, monkeypatch):
     from sentry_paste.inbox import summary
 
-    monkeypatch.setattr(summary, "MOST_BYTES", 10)
-    keep(spool, error_event())
+    monkeypatch.setattr(summary, "MAX_BYTES", 10)
+    write_event(spool, error_event())
     assert titles(app.get("/")) == ["Unreadable error"]

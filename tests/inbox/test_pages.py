@@ -8,9 +8,9 @@ from spooled import (
     TRANSACTION_ID,
     error_event,
     frame,
-    keep,
-    keep_item,
     transaction_event,
+    write_event,
+    write_item,
 )
 
 
@@ -38,7 +38,7 @@ def test_what_is_not_there_is_404(app, words, path):
 
 @pytest.fixture
 def error_page(app, spool):
-    keep(spool, error_event())
+    write_event(spool, error_event())
     return app.get(f"/envelope/{ERROR_ID}").html
 
 
@@ -60,7 +60,7 @@ def test_frames_of_the_app_are_open_and_others_folded(error_page, words):
     assert own.has_attr("open")
     assert words(own.summary) == "charge charge.py :12"
     assert not library.has_attr("open")
-    assert words(library.summary) == "2 frames of libraries"
+    assert words(library.summary) == "2 library frames"
     assert [words(frame.summary.code) for frame in library.select(".frame")] == ["tween", "router"]
 
 
@@ -91,10 +91,10 @@ def test_local_variables_are_folded(error_page, words):
 )
 def test_the_stack_of_a_message_is_shown(app, spool, words, stack):
     """What attach_stacktrace adds to a message is that of its thread."""
-    keep(spool, error_event(exception=None, message="late", **stack))
+    write_event(spool, error_event(exception=None, message="late", **stack))
     html = app.get(f"/envelope/{ERROR_ID}").html
     section = html.select_one("[aria-labelledby=stack]")
-    assert words(section).startswith("Where it came from charge charge.py :12")
+    assert words(section).startswith("Stack trace charge charge.py :12")
     assert not html.select("section.error"), "it is no traceback"
     assert not html.select_one("details.raw").has_attr("open")
 
@@ -104,7 +104,7 @@ def member(identity, parent, type_, source, **more):
     return {"type": type_, "value": "", "mechanism": {**mechanism, **more}}
 
 
-def test_what_is_in_a_group_of_exceptions_is_told_as_such(app, spool, words):
+def test_exceptions_in_a_group_are_marked(app, spool, words):
     """As the SDK has them: the group last, what is in it and what caused that by parent_id."""
     values = [
         member(4, 3, "OSError", "__cause__"),
@@ -113,7 +113,7 @@ def test_what_is_in_a_group_of_exceptions_is_told_as_such(app, spool, words):
         member(1, 0, "Inner", "exceptions[0]", is_exception_group=True),
         {"type": "Outer", "mechanism": {"type": "wsgi", "exception_id": 0, "is_exception_group": True}},
     ]
-    keep(spool, error_event(exception={"values": values}))
+    write_event(spool, error_event(exception={"values": values}))
     html = app.get(f"/envelope/{ERROR_ID}").html
     assert [words(cause) for cause in html.select(".cause")] == [
         "one of the exceptions in Outer",
@@ -126,7 +126,7 @@ def test_what_is_in_a_group_of_exceptions_is_told_as_such(app, spool, words):
 @pytest.mark.parametrize("parent", [None, 7, -1, "0", [], {}, True, 10**30])
 def test_group_that_is_not_there_is_not_named(app, spool, words, parent):
     values = [member(1, parent, "KeyError", "exceptions[1]"), {"type": "Outer", "value": ""}]
-    keep(spool, error_event(exception={"values": values}))
+    write_event(spool, error_event(exception={"values": values}))
     (cause,) = app.get(f"/envelope/{ERROR_ID}").html.select(".cause")
     assert words(cause) == "one of the exceptions in a group"
 
@@ -143,7 +143,7 @@ def test_request_tags_and_breadcrumbs_are_shown(error_page, words):
 
 def test_user_extra_and_contexts_are_shown(app, spool, words):
     contexts = {"trace": {"trace_id": TRACE}, "runtime": {"name": "CPython"}}
-    keep(spool, error_event(user={"id": "7"}, extra={"table": 7}, contexts=contexts))
+    write_event(spool, error_event(user={"id": "7"}, extra={"table": 7}, contexts=contexts))
     text = words(app.get(f"/envelope/{ERROR_ID}").html.select_one("[aria-labelledby=contexts]"))
     assert text == "Contexts user id 7 extra table 7 runtime name CPython"
 
@@ -159,14 +159,14 @@ def test_log_lines_before_it_are_of_its_breadcrumbs_and_its_trace(app, spool, wo
         {"type": "http", "timestamp": "2026-11-22T07:13:01Z", "category": "httplib", "message": "GET /"},
         {"type": "log", "timestamp": "2026-11-22T07:13:02.010000Z", "category": "shop", "message": "third"},
     ]
-    keep(spool, error_event(timestamp="2026-11-22T07:13:03Z", breadcrumbs=crumbs))
+    write_event(spool, error_event(timestamp="2026-11-22T07:13:03Z", breadcrumbs=crumbs))
     lines = [
         log_item("2026-11-22T07:13:00Z", "first"),
         log_item("2026-11-22T07:13:02Z", "third"),
         log_item("2026-11-22T07:13:02Z", "another's", trace="b" * 32),
         log_item("2026-11-22T07:13:04Z", "after it"),
     ]
-    keep_item(spool, "log", {"items": lines})
+    write_item(spool, "log", {"items": lines})
     html = app.get(f"/envelope/{ERROR_ID}").html
     log = html.select_one("[aria-labelledby=log]")
     assert [words(line) for line in log.select(".log-message")] == ["first", "second", "third"]
@@ -175,9 +175,9 @@ def test_log_lines_before_it_are_of_its_breadcrumbs_and_its_trace(app, spool, wo
 
 
 def test_it_links_to_its_trace_and_what_else_is_of_it(app, spool, words):
-    keep(spool, error_event())
-    keep(spool, transaction_event())
-    keep(spool, error_event(event_id="a" * 32, contexts={"trace": {"trace_id": "b" * 32}}))
+    write_event(spool, error_event())
+    write_event(spool, transaction_event())
+    write_event(spool, error_event(event_id="a" * 32, contexts={"trace": {"trace_id": "b" * 32}}))
     html = app.get(f"/envelope/{ERROR_ID}").html
     assert html.select_one(f'.facts a[href="/trace/{TRACE}"]')
     assert [link["href"] for link in html.select(".files a")] == [f"/envelope/{TRANSACTION_ID}"]
@@ -185,7 +185,7 @@ def test_it_links_to_its_trace_and_what_else_is_of_it(app, spool, words):
 
 def test_an_error_without_a_trace_is_related_to_none(app, spool):
     for identity in ("a" * 32, "b" * 32):
-        keep(spool, error_event(event_id=identity, contexts={}))
+        write_event(spool, error_event(event_id=identity, contexts={}))
     assert not app.get(f"/envelope/{'a' * 32}").html.select(".files, .facts a")
 
 
@@ -195,8 +195,8 @@ def test_an_error_without_a_trace_is_related_to_none(app, spool):
 @pytest.fixture
 def trace_app(app, spool):
     at = {"trace": {"trace_id": TRACE, "span_id": "2" * 16}}
-    keep(spool, transaction_event())
-    keep(spool, error_event(timestamp="2026-11-22T07:13:01.000000Z", contexts=at))
+    write_event(spool, transaction_event())
+    write_event(spool, error_event(timestamp="2026-11-22T07:13:01.000000Z", contexts=at))
     return app
 
 
@@ -214,7 +214,7 @@ def test_spans_and_errors_are_a_tree_in_time(trace_app, words):
 
 def test_a_span_opens_by_a_link(trace_app, words):
     page = trace_app.get(f"/trace/{TRACE}")
-    assert words(page.html.select_one("#span")) == "Choose a span to see what it tells."
+    assert words(page.html.select_one("#span")) == "Select a span to see its details."
     (_, link, _) = page.html.select("a.bar")
     assert link["href"] == f"?span={'2' * 16}#span"
     page = trace_app.get(f"/trace/{TRACE}{link['href']}")
@@ -230,9 +230,9 @@ def test_an_error_in_a_trace_leads_to_its_page(trace_app, words):
 
 
 def test_a_trace_goes_on_from_one_service_to_the_next(app, spool, words):
-    keep(spool, transaction_event())
+    write_event(spool, transaction_event())
     next_trace = {"trace_id": TRACE, "span_id": "3" * 16, "parent_span_id": "2" * 16, "op": "http.server"}
-    keep(
+    write_event(
         spool,
         transaction_event(
             event_id="e" * 32,
@@ -265,7 +265,7 @@ def test_streamed_spans_are_a_trace_too(app, spool, titles, words):
         }
 
     items = [item("5", "4", "query", 10.1, 10.2), item("4", None, "GET /", 10.0, 11.0, is_segment=True)]
-    keep_item(spool, "span", {"version": 2, "items": items})
+    write_item(spool, "span", {"version": 2, "items": items})
     assert titles(app.get("/?kind=span")) == ["GET /, 2 spans"]
     html = app.get("/?kind=span").click("GET /").html
     assert [words(bar) for bar in html.select("a.bar")] == [
@@ -281,21 +281,23 @@ def test_spans_in_a_ring_are_all_shown_once(app, spool):
         times = {"start_timestamp": "2026-11-22T07:13:00Z", "timestamp": "2026-11-22T07:13:01Z"}
         return {"span_id": identity * 16, "parent_span_id": parent * 16, **times}
 
-    keep(spool, transaction_event(spans=[ring("a", "b"), ring("b", "a"), ring("c", "c"), {}, {"span_id": 7}]))
+    write_event(
+        spool, transaction_event(spans=[ring("a", "b"), ring("b", "a"), ring("c", "c"), {}, {"span_id": 7}])
+    )
     assert len(app.get(f"/trace/{TRACE}").html.select("a.bar")) == 4
 
 
 def test_a_trace_of_very_many_spans_is_cut_and_says_so(app, spool, words):
     times = {"start_timestamp": "2026-11-22T07:13:00Z", "timestamp": "2026-11-22T07:13:01Z"}
     spans = [{"span_id": f"{n:016x}", "parent_span_id": "1" * 16, **times} for n in range(600)]
-    keep(spool, transaction_event(spans=spans))
+    write_event(spool, transaction_event(spans=spans))
     html = app.get(f"/trace/{TRACE}").html
     assert len(html.select("a.bar")) == 500
     assert "And 101 spans more." in words(html.main)
 
 
 def test_a_transaction_without_a_trace_has_its_waterfall_on_its_own_page(app, spool):
-    keep(spool, transaction_event(contexts={"trace": {"span_id": "1" * 16}}))
+    write_event(spool, transaction_event(contexts={"trace": {"span_id": "1" * 16}}))
     html = app.get("/?kind=transaction").click("checkout").html
     assert len(html.select("a.bar")) == 2
 
@@ -311,7 +313,7 @@ def test_a_transaction_without_a_trace_has_its_waterfall_on_its_own_page(app, sp
 )
 def test_bars_stay_within_the_waterfall_and_visible(app, spool, begin, end):
     span = {"span_id": "2" * 16, "parent_span_id": "1" * 16, "start_timestamp": begin, "timestamp": end}
-    keep(spool, transaction_event(spans=[span]))
+    write_event(spool, transaction_event(spans=[span]))
     bars = app.get(f"/trace/{TRACE}").html.select("a.bar rect")
     assert bars
     for bar in bars:
@@ -331,7 +333,7 @@ def test_sessions_are_a_plot_over_time(app, spool, words):
         {"started": "never", "exited": 9},
         {"started": "2026-11-22T07:15:00Z", "exited": -5, "crashed": "many"},
     ]
-    keep_item(spool, "sessions", {"aggregates": aggregates})
+    write_item(spool, "sessions", {"aggregates": aggregates})
     html = app.get("/?kind=session").html
     assert words(html.select_one(".legend")) == "healthy 14 errored 1 crashed 5 75.0 % crash-free"
     assert [words(bar.title) for bar in html.select(".sessions g")] == [
@@ -349,7 +351,7 @@ def test_sessions_are_a_plot_over_time(app, spool, words):
 
 def test_single_sessions_count_too(app, spool, words):
     for status, errors in (("ok", 0), ("exited", 2), ("crashed", 1)):
-        keep_item(spool, "session", {"started": "2026-11-22T07:13:00Z", "status": status, "errors": errors})
+        write_item(spool, "session", {"started": "2026-11-22T07:13:00Z", "status": status, "errors": errors})
     legend = words(app.get("/?kind=session").html.select_one(".legend"))
     assert legend == "healthy 1 errored 1 crashed 1 66.6 % crash-free"
 
@@ -358,13 +360,13 @@ def test_a_clock_that_jumped_does_not_press_the_others_together(app, spool):
     aggregates = [
         {"started": time, "exited": 1} for time in (0, "2026-11-22T07:13:00Z", "2026-11-22T07:14:00Z")
     ]
-    keep_item(spool, "sessions", {"aggregates": aggregates})
+    write_item(spool, "sessions", {"aggregates": aggregates})
     assert len(app.get("/?kind=session").html.select(".sessions g")) == 2
 
 
 def test_log_lines_are_shown_as_lines(app, spool, words, titles):
     lines = [log_item(2, "second"), log_item(1, "first")]
-    keep_item(spool, "log", {"items": lines})
+    write_item(spool, "log", {"items": lines})
     assert titles(app.get("/?kind=log")) == ["2 log lines: second"]
     html = app.get("/?kind=log").click("2 log lines").html
     assert [words(line) for line in html.select(".log li")] == [
@@ -374,12 +376,12 @@ def test_log_lines_are_shown_as_lines(app, spool, words, titles):
 
 
 def test_of_very_many_log_lines_the_last_are_shown_and_all_counted(app, spool, words, titles):
-    keep_item(spool, "log", {"items": [log_item(time, f"line {time}") for time in range(12_000)]})
+    write_item(spool, "log", {"items": [log_item(time, f"line {time}") for time in range(12_000)]})
     assert titles(app.get("/?kind=log")) == ["12000 log lines: line 11999"]
     html = app.get("/?kind=log").click("12000 log lines").html
     messages = html.select(".log-message")
     assert (len(messages), words(messages[-1])) == (500, "line 11999")
-    assert "11\u202f500 lines more before these." in html.main.get_text()
+    assert "11\u202f500 earlier lines not shown." in html.main.get_text()
 
 
 @pytest.mark.parametrize(
@@ -397,21 +399,21 @@ def test_of_very_many_log_lines_the_last_are_shown_and_all_counted(app, spool, w
     ],
 )
 def test_other_kinds_have_a_title_and_show_their_json(app, spool, titles, type_, payload, kind, title):
-    file = keep_item(spool, type_, payload)
+    file = write_item(spool, type_, payload)
     assert titles(app.get(f"/?kind={kind}")) == [title]
     panel = app.get(f"/envelope/{file.id}").html.select_one("details.raw")
     assert panel.has_attr("open")
     assert next(iter(payload)) in panel.pre.get_text()
 
 
-def test_a_payload_that_is_not_json_is_told_so(app, spool, words):
-    file = keep_item(spool, "attachment", b"\x89PNG")
+def test_payload_that_is_not_json_is_marked(app, spool, words):
+    file = write_item(spool, "attachment", b"\x89PNG")
     assert "attachment not JSON" in words(app.get(f"/envelope/{file.id}").html.main)
 
 
 def test_every_page_has_landmarks_a_heading_and_a_title(app, spool):
-    keep(spool, error_event())
-    keep(spool, transaction_event())
+    write_event(spool, error_event())
+    write_event(spool, transaction_event())
     for path in ("/", "/?kind=session", f"/envelope/{ERROR_ID}", f"/trace/{TRACE}", "/nowhere"):
         html = app.get(path, expect_errors=True).html
         assert html.html["lang"] == "en"

@@ -16,9 +16,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sentry_paste import ConfigError
-from sentry_paste.inbox.access import Tokens, cookie_name, take_token
+from sentry_paste.inbox.access import Tokens, cookie_name, pop_token
 
-from spooled import ERROR_ID, LOOPBACK, error_event, keep
+from spooled import ERROR_ID, LOOPBACK, error_event, write_event
 
 TOKEN = "a-token-of-the-ini-0123"
 
@@ -30,7 +30,7 @@ LOGGED = re.compile(r"\?token=([A-Za-z0-9_-]{43})(?!\S)")
 
 @pytest.fixture
 def proxied(inbox):
-    """The inbox with a token of the ini, asked for through a proxy."""
+    """The inbox with a token of the ini, with requests through a proxy."""
     return inbox(f"spool_dir = spool\ninbox_token = {TOKEN}", environ=PROXIED)
 
 
@@ -56,8 +56,8 @@ DOUBTFUL = {
 
 
 @pytest.mark.parametrize("more", DOUBTFUL.values(), ids=DOUBTFUL)
-def test_each_doubt_is_removed_by_the_token(inbox, spool, logged, more, titles):
-    keep(spool, error_event())
+def test_token_is_enough_whatever_speaks_against_the_request(inbox, spool, logged, more, titles):
+    write_event(spool, error_event())
     app = inbox("spool_dir = spool", environ={**LOOPBACK, **more})
     assert "OrderError" not in app.get("/", status=403).text
     response = app.get(f"/?token={logged()[0]}", status=303)
@@ -108,20 +108,20 @@ def test_the_token_changes_nothing_of_what_may_be_asked(proxied, method):
     "token",
     ["", "wrong", TOKEN[:-1], TOKEN + "x", TOKEN.upper(), TOKEN * 9, "%00", "%ff", "+", "\u00e9", "x" * 9999],
 )
-def test_a_wrong_token_is_refused_and_no_right_one_is_told(proxied, token):
+def test_wrong_token_is_refused_and_the_right_one_is_not_revealed(proxied, token):
     response = proxied.get("/", {"token": token}, status=403)
-    assert "The token of this address is not the inbox's." in response.text
-    assert "inbox_token in its section of the ini" in response.text
+    assert "The token in this address is wrong." in response.text
+    assert "inbox_token in the inbox's section of the ini" in response.text
     assert TOKEN not in str(response)
     assert "Set-Cookie" not in response.headers
 
 
-def test_the_refusal_says_what_to_do_and_is_text(proxied):
+def test_refusal_explains_what_to_do_as_plain_text(proxied):
     response = proxied.get("/", status=403)
     assert response.content_type == "text/plain"
     assert "?token=..." in response.text
     assert "server's log" in response.text
-    assert "is not the inbox's" not in response.text
+    assert "is wrong" not in response.text
     assert response.headers["Referrer-Policy"] == "no-referrer"
     assert response.headers["Cache-Control"] == "no-store"
 
@@ -242,7 +242,7 @@ def test_a_header_full_of_cookies_takes_no_square_of_time(inbox):
 
 @given(st.text(alphabet="token=&%+;x0 ", max_size=40))
 def test_what_is_left_of_a_query_string_has_no_token(query):
-    token, rest = take_token(query)
+    token, rest = pop_token(query)
     assert (token is None) == (rest == query)
     assert not any(part.startswith("token=") for part in rest.split("&"))
 
@@ -255,7 +255,7 @@ def file_of(spool):
 
 
 def test_a_token_is_made_and_kept_where_the_directory_is(inbox, spool, logged):
-    keep(spool, error_event())
+    write_event(spool, error_event())
     inbox("spool_dir = spool")
     (token,) = logged()
     assert file_of(spool).read_text() == f"{token}\n"
@@ -267,7 +267,7 @@ def test_a_token_is_made_and_kept_where_the_directory_is(inbox, spool, logged):
 
 
 def test_all_workers_and_the_next_start_have_the_same(inbox, spool, logged):
-    keep(spool, error_event())
+    write_event(spool, error_event())
     first, second = (inbox("spool_dir = spool", environ=PROXIED) for _ in range(2))
     one, two = logged()
     assert one == two
@@ -309,7 +309,7 @@ def test_a_refusal_is_logged_once_with_the_address(inbox, spool, caplog, logged)
 
 
 def test_a_directory_that_is_made_again_gets_a_token_again(inbox, spool, logged):
-    keep(spool, error_event())
+    write_event(spool, error_event())
     app = inbox("spool_dir = spool", environ=PROXIED)
     file_of(spool).unlink()
     app.get(f"/?token={logged()[0]}", status=303)
@@ -342,7 +342,7 @@ def spoil_kind(path):
 
 @pytest.mark.parametrize("spoil", [spoil_mode, spoil_link, spoil_text, spoil_size, spoil_kind])
 def test_a_file_that_others_may_have_made_is_not_believed(inbox, spool, logged, spoil):
-    keep(spool, error_event())
+    write_event(spool, error_event())
     inbox("spool_dir = spool")
     spoil(file_of(spool))
     app = inbox("spool_dir = spool", environ=PROXIED)
@@ -353,7 +353,7 @@ def test_a_file_that_others_may_have_made_is_not_believed(inbox, spool, logged, 
 
 
 def test_a_directory_that_is_open_to_others_keeps_none(inbox, spool, logged):
-    keep(spool, error_event())
+    write_event(spool, error_event())
     spool.directory.chmod(0o755)
     app = inbox("spool_dir = spool", environ=PROXIED)
     assert not file_of(spool).exists()
@@ -380,7 +380,7 @@ def test_many_that_make_it_at_once_have_the_same(spool):
 
 
 def test_the_ini_s_token_is_the_only_one(inbox, spool, logged):
-    keep(spool, error_event())
+    write_event(spool, error_event())
     inbox("spool_dir = spool")
     app = inbox(f"spool_dir = spool\ninbox_token = {TOKEN}", environ=PROXIED)
     app.get(f"/?token={file_of(spool).read_text().strip()}", status=403)
@@ -409,12 +409,12 @@ def test_the_token_may_come_from_the_environment(inbox, monkeypatch):
 def test_a_token_that_is_none_is_a_mistake_that_does_not_show_it(inbox, value):
     with pytest.raises(ConfigError) as caught:
         inbox(f"spool_dir = spool\ninbox_token = {value}")
-    told = str(caught.value)
-    assert "line 6: inbox_token: expected 16 to 200 letters, digits" in told
-    assert not value or value not in told
+    text = str(caught.value)
+    assert "line 6: inbox_token: expected 16 to 200 letters, digits" in text
+    assert not value or value not in text
 
 
-def test_a_token_that_is_written_wrong_is_told_and_not_shown(inbox):
+def test_invalid_token_is_reported_without_its_value(inbox):
     with pytest.raises(ConfigError, match=r"inbox_token: expected \$\{NAME\}") as caught:
         inbox(f"spool_dir = spool\ninbox_token = {TOKEN}${{")
     assert TOKEN not in str(caught.value)
@@ -494,7 +494,7 @@ MOUNTED = """
         ("/inbox", "", "/inbox/"),
     ],
 )
-def test_the_address_is_logged_as_far_as_the_ini_says_it(load, caplog, path, server, address):
+def test_address_is_logged_as_far_as_the_ini_shows_it(load, caplog, path, server, address):
     caplog.set_level(logging.INFO, "sentry_paste")
     load(MOUNTED.format(path=path, server=server))
     (message,) = caplog.messages
@@ -553,7 +553,7 @@ def raw(port, request):
 
 #: What Chromium sends where an address is typed.
 OPENED = "Connection: keep-alive\nSec-Fetch-Site: none\nSec-Fetch-Mode: navigate\nSec-Fetch-Dest: document\n"
-#: What waitress removes before any app sees it, unless it is told not to.
+#: What waitress removes before any app sees it, by default.
 REMOVED = (
     "X-Forwarded-For: 198.51.100.7\nX-Forwarded-Proto: https\nX-Forwarded-Host: errors.example\n"
     "X-Forwarded-Port: 443\nX-Forwarded-By: 127.0.0.1\nForwarded: for=198.51.100.7\n"
@@ -566,9 +566,9 @@ PASSED_ON = {
     "nginx from 1.29.7 on": f"GET / HTTP/1.1\n{BY_ADDRESS}\nSec-Fetch-Site: none\n",
     "Apache": f"GET / HTTP/1.1\n{BY_ADDRESS}\n{OPENED}X-Forwarded-Server: errors.example\n",
     # proxy_http_version 1.1; proxy_set_header Connection keep-alive; and without a Host, or with $host.
-    "nginx that keeps alive and tells, by address": f"GET / HTTP/1.1\n{BY_ADDRESS}\n{OPENED}{REMOVED}",
+    "nginx that keeps alive and adds headers, by address": f"GET / HTTP/1.1\n{BY_ADDRESS}\n{OPENED}{REMOVED}",
     "nginx that keeps alive": f"GET / HTTP/1.1\nHost: localhost\n{OPENED}",
-    "nginx that keeps alive and tells": f"GET / HTTP/1.1\nHost: localhost\n{OPENED}{REMOVED}",
+    "nginx that keeps alive and adds headers": f"GET / HTTP/1.1\nHost: localhost\n{OPENED}{REMOVED}",
     "nginx that keeps alive, with $http_host": f"GET / HTTP/1.1\nHost: localhost:80\n{OPENED}{REMOVED}",
     "nginx that keeps alive, for curl": "GET / HTTP/1.1\nHost: localhost\nConnection: keep-alive\n",
     "requests by name": f"GET / HTTP/1.1\nHost: localhost:{{port}}\n{OF_REQUESTS}",

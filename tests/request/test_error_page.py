@@ -222,7 +222,7 @@ class TestTemplate:
         with pytest.raises(ConfigError, match=r"line 5: error_page = .*missing\.html cannot be read"):
             load(ini)
 
-    def test_template_that_is_not_there_is_told_with_all_other_mistakes(self, tmp_path):
+    def test_missing_template_is_reported_with_all_other_mistakes(self, tmp_path):
         options = {"error_page": "missing.html", "send_default_pii": "maybe"}
         with pytest.raises(ConfigError) as mistakes:
             read_ini({"here": str(tmp_path)}, options)

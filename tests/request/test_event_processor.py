@@ -1,4 +1,4 @@
-"""Names, users and errors as issues tell them: each behaviour a test by that name."""
+"""Names, users and errors of requests; each behaviour that an issue reports has a test."""
 
 import socket
 
@@ -13,19 +13,11 @@ from sentry_paste.wsgi.errors import client_went_away, is_error
 from sentry_paste.wsgi.forwarded import Forwarded
 
 import apps
+from traced_apps import answer, traced
 from wsgi_calls import call, environ_of
 
 STREAMS = hasattr(sentry_sdk, "traces")
 LIFECYCLES = ["static", *(["stream"] if STREAMS else [])]
-
-
-def traced(app, **options):
-    return SentryMiddleware(app, **{"traces_sample_rate": 1.0, "release": "1", **options})
-
-
-def answer(environ, start_response):
-    start_response("200 OK", [])
-    return []
 
 
 def crash(environ, start_response):
@@ -194,7 +186,7 @@ class TestRulesByPath:
         assert measured(answer, *environs, traces_sample_rates="* 0") == [("GET /x", "url")]
         assert measured(answer, *environs[1:], traces_sample_rates="* 1") == [("GET /x", "url")]
 
-    def test_rate_is_told_to_the_services_that_are_called(self, captured):
+    def test_rate_is_passed_on_to_the_services_that_are_called(self, captured):
         found = {}
 
         def app(environ, start_response):
@@ -222,7 +214,7 @@ class TestErrors:
             import sys
 
             try:
-                raise KeyError("told by exc_info")
+                raise KeyError("passed as exc_info")
             except KeyError:
                 start_response(status, [], sys.exc_info())
             return [b"an error page"]
@@ -394,7 +386,7 @@ class TestErrors:
             "error during read(5) on wsgi.input",
         ],
     )
-    def test_servers_in_c_tell_it_by_a_text(self, text):
+    def test_servers_in_c_raise_an_oserror_with_a_known_text(self, text):
         assert not is_error(OSError(text))
         assert is_error(OSError("disk full"))
         assert is_error(FileNotFoundError(2, "write error"))
@@ -490,7 +482,7 @@ class TestWho:
         call(SentryMiddleware(app, send_default_pii=True), environ_of())
         assert captured.errors[0]["user"] == {"username": "bob", "ip_address": "192.0.2.7"}
 
-    def test_nobody_is_told_without_leave(self, captured):
+    def test_user_is_not_sent_without_permission(self, captured):
         def app(environ, start_response):
             environ["REMOTE_USER"] = "ann"
             raise ValueError

@@ -19,7 +19,7 @@ from sentry_sdk.scope import global_event_processors
 from webtest import TestApp
 
 from sentry_paste import SentryMiddleware, sdk
-from sentry_paste.request.zope import drop_site_error_log, hear, is_failure, published_name
+from sentry_paste.request.zope import drop_site_error_log, is_failure, on_event, published_name
 
 import pages as docs
 import servers
@@ -320,12 +320,12 @@ def publish(environ, start_response):
     """A publication that fails, with the site's log before or behind the filter's listener."""
     error = ValueError("with a view")
     site = logging.getLogger("Zope.SiteErrorLog")
-    hear(PubStart())
-    hear(PubBeforeAbort(error))
+    on_event(PubStart())
+    on_event(PubBeforeAbort(error))
     for act in {
-        "first": [lambda: site.error("%s", error), lambda: hear(PubFailure(error))],
-        "last": [lambda: hear(PubFailure(error)), lambda: site.error("%s", error)],
-        "restarted": [lambda: hear(PubStart()), lambda: site.error("%s", "by hand")],
+        "first": [lambda: site.error("%s", error), lambda: on_event(PubFailure(error))],
+        "last": [lambda: on_event(PubFailure(error)), lambda: site.error("%s", error)],
+        "restarted": [lambda: on_event(PubStart()), lambda: site.error("%s", "by hand")],
     }[environ["PATH_INFO"].strip("/")]:
         act()
     start_response("500 Internal Server Error", [("Content-Type", "text/plain")])
@@ -333,21 +333,21 @@ def publish(environ, start_response):
 
 
 @pytest.mark.parametrize(
-    ("site_log", "told"), [("first", "with a view"), ("last", "with a view"), ("restarted", "by hand")]
+    ("site_log", "message"), [("first", "with a view"), ("last", "with a view"), ("restarted", "by hand")]
 )
-def test_failure_that_the_sites_log_has_too_is_one_event(captured, request, site_log, told):
+def test_failure_that_the_sites_log_has_too_is_one_event(captured, request, site_log, message):
     sdk.process_every_event(drop_site_error_log)
     request.addfinalizer(lambda: global_event_processors.remove(drop_site_error_log))
     app = TestApp(SentryMiddleware(publish, dsn="http://key@127.0.0.1:1/1"))
     app.get(f"/{site_log}", status=500)
     (event,) = captured.errors
-    assert told in str(event.get("exception") or event["logentry"])
+    assert message in str(event.get("exception") or event["logentry"])
 
 
 def publish_for_user(environ, start_response):
-    """A publication for somebody who is signed in, of which Zope says nothing in the environ so far."""
+    """A publication for a signed-in user, who is not in the environ yet."""
     user = User()
-    hear(PubAfterTraversal(PUBLISHED=publish_for_user, AUTHENTICATED_USER=user))
+    on_event(PubAfterTraversal(PUBLISHED=publish_for_user, AUTHENTICATED_USER=user))
     logging.getLogger("shop").error("%s has no basket", user.getUserName())
     start_response("200 OK", [("Content-Type", "text/plain")])
     return [b"answered"]
@@ -381,7 +381,7 @@ class Nobody:
 @pytest.mark.parametrize("user", [None, Nobody()], ids=["none", "nobody"])
 def test_nobody_signed_in_is_no_user(captured, user):
     def publish(environ, start_response):
-        hear(PubAfterTraversal(PUBLISHED=publish, AUTHENTICATED_USER=user))
+        on_event(PubAfterTraversal(PUBLISHED=publish, AUTHENTICATED_USER=user))
         logging.getLogger("shop").error("nobody's basket")
         start_response("200 OK", [("Content-Type", "text/plain")])
         return [b"answered"]
@@ -392,9 +392,9 @@ def test_nobody_signed_in_is_no_user(captured, user):
     assert "username" not in event.get("user", {})
 
 
-def test_user_that_the_app_names_is_the_events_whatever_zope_has_said_before(captured):
+def test_user_that_the_app_sets_wins_over_zope_s(captured):
     def publish(environ, start_response):
-        hear(PubAfterTraversal(PUBLISHED=publish, AUTHENTICATED_USER=User()))
+        on_event(PubAfterTraversal(PUBLISHED=publish, AUTHENTICATED_USER=User()))
         environ["REMOTE_USER"] = "wilhelmina@example.com"
         logging.getLogger("shop").error("no basket")
         start_response("200 OK", [("Content-Type", "text/plain")])

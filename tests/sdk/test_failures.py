@@ -36,7 +36,7 @@ class BrokenError(RuntimeError):
 
 
 class BrokenFilter(logging.Filter):
-    """Fails at what this package logs, as one that wants a request's id where there is no request."""
+    """Fails for records of this package, like a filter that needs a request's id outside of requests."""
 
     def __init__(self, error=BrokenError):
         super().__init__()
@@ -133,7 +133,7 @@ def test_nothing_that_is_logged_raises(broken, caplog):
     assert broken.asked == ["a b", "a b", "Sentry failed: this is lost", "x crashed"]
 
 
-def test_what_is_logged_is_where_it_was_said(caplog):
+def test_log_record_has_the_line_that_logged_it(caplog):
     caplog.set_level(logging.INFO, "sentry_paste")
     say_everything()
     assert [(record.levelname, record.getMessage(), record.funcName) for record in caplog.records] == [
@@ -199,12 +199,12 @@ def test_handler_that_fails_at_the_same_is_asked_once():
     assert asked == ["Sentry failed: one", "Sentry failed: two"]
 
 
-def test_spool_tells_again_after_the_log_has_failed(broken):
-    teller = LogThrottle(Path("spool"))
-    teller.count("error dropped, too old")
+def test_spool_logs_again_after_logging_has_failed(broken):
+    throttle = LogThrottle(Path("spool"))
+    throttle.count("error dropped, too old")
     assert broken.asked == ["spool_dir: spool: 1 error dropped, too old"]
-    teller.failed(OSError("full"))
-    assert broken.asked[1:] == ["spool_dir: full: nothing is kept until this is mended"]
+    throttle.failed(OSError("full"))
+    assert broken.asked[1:] == ["spool_dir: full: nothing is stored until this is fixed"]
 
 
 # By the front door.
@@ -267,7 +267,7 @@ def test_ini_that_is_warned_of_starts_where_the_logging_fails(load, captured, br
     assert len(broken.asked) == 4
 
 
-def test_mistakes_in_the_ini_are_told_where_the_logging_fails(load, broken):
+def test_mistakes_in_the_ini_are_raised_although_logging_fails(load, broken):
     with pytest.raises(ConfigError, match="sample_rate = many"):
         load(INI.format(options="sample_rate = many\n    list_max_length = 5", factory="apps:make_app"))
 
@@ -291,7 +291,7 @@ def until(condition, seconds=10.0):
 
 
 def test_thread_of_the_spool_lives_on_where_the_logging_fails(load, receiver, broken, tmp_path):
-    """The directory is open to others, which is told; what waits is sent once that is mended."""
+    """The directory is open to others, which is logged; waiting files are sent once that is fixed."""
     directory = tmp_path / "spool"
     waiting = Envelope(headers={"event_id": "ab" * 16})
     waiting.add_event({"event_id": "ab" * 16, "message": "kept before"})
@@ -303,7 +303,7 @@ def test_thread_of_the_spool_lives_on_where_the_logging_fails(load, receiver, br
     )
     call(app, environ_of("/crash"))
     until(lambda: broken.asked)
-    assert "nothing is kept until this is mended" in broken.asked[0]
+    assert "nothing is stored until this is fixed" in broken.asked[0]
     (thread,) = set(spool_threads()) - before
     until(lambda: any(event.get("exception") for event in events(receiver)))
     directory.chmod(0o700)
@@ -326,9 +326,9 @@ def test_process_that_is_forked_begins_where_the_logging_fails(broken):
     from sentry_paste.sdk import forks
 
     class Failing:
-        begin_again = failing
+        reset_after_fork = failing
 
     found = Failing()
-    forks.renew_when_forked(found)
+    forks.reset_when_forked(found)
     forks._after_fork()
     assert broken.asked == ["Sentry failed in a forked process: what it captures may be lost"]

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from sentry_paste.sdk.forks import renew_when_forked
+from sentry_paste.sdk.forks import reset_when_forked
 
 
 class Renewed:
@@ -12,7 +12,7 @@ class Renewed:
         self.fails = fails
         self.has_begun = False
 
-    def begin_again(self):
+    def reset_after_fork(self):
         self.has_begun = True
         if self.fails:
             raise RuntimeError("it cannot begin again")
@@ -23,11 +23,11 @@ class Renewed:
 def test_what_cannot_begin_again_keeps_nothing_else_from_it(capfd):
     renewed = [Renewed(fails) for fails in (True, False, True, False)]
     for one in renewed:
-        renew_when_forked(one)
+        reset_when_forked(one)
     child = os.fork()
     if not child:
         os._exit(0 if all(one.has_begun for one in renewed) else 1)
     assert os.waitpid(child, 0)[1] == 0
     assert not any(one.has_begun for one in renewed)
-    # As Python tells what is raised in a fork, which nobody can catch.
+    # This is how Python reports what is raised in a fork, which cannot be caught.
     assert "Exception ignored" not in capfd.readouterr().err

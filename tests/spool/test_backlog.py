@@ -1,4 +1,4 @@
-"""What waits in a spool is sent, whatever lies beside it."""
+"""Waiting files are sent, whatever else is in the directory."""
 
 import os
 import subprocess
@@ -11,7 +11,6 @@ from sentry_sdk.envelope import Envelope
 
 from sentry_paste.spool.backlog import Backlog, Result
 from sentry_paste.spool.bounds import Bounds
-from sentry_paste.spool.files import Spool
 from sentry_paste.spool.transport import LogThrottle
 
 
@@ -28,11 +27,6 @@ class Taker:
 
     def is_busy(self):
         return False
-
-
-@pytest.fixture
-def spool(tmp_path):
-    return Spool(tmp_path / "spool")
 
 
 def write(spool, number):
@@ -179,12 +173,12 @@ def test_backlog_has_a_fifth_of_the_time_where_captures_never_pause(spool, secon
     assert sorted(pauses)[1] <= most + 2
 
 
-def test_end_of_the_process_does_not_wait_for_what_goes_first(spool):
+def test_end_of_the_process_does_not_wait_for_live_envelopes(spool):
     """What was sent last may have taken long, and what is captured now goes first for four times as long."""
     write(spool, 1)
     backlog = backlog_of(spool, Busy(0.0))
     backlog._took = 60.0
-    aside = threading.Thread(target=backlog._step_aside, daemon=True)
+    aside = threading.Thread(target=backlog._yield_to_live, daemon=True)
     aside.start()
     backlog.stop(1.0)
     aside.join(10)

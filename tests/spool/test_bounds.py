@@ -5,17 +5,10 @@ import time
 from dataclasses import replace
 from datetime import timedelta
 
-import pytest
 from sentry_sdk.envelope import Envelope
 
 from sentry_paste.spool.bounds import Bounds
-from sentry_paste.spool.files import Spool
 from sentry_paste.spool.owner import current
-
-
-@pytest.fixture
-def spool(tmp_path):
-    return Spool(tmp_path / "spool")
 
 
 def write(spool, kind="error", age=0.0, owner=None):
@@ -84,11 +77,11 @@ def test_write_that_makes_it_too_large_drops_something(spool):
 
 def test_files_are_looked_at_once_a_minute(spool, monkeypatch):
     limits, dropped = bounds(spool)
-    limits.enforce_now_and_then()
+    limits.enforce_if_due()
     write(spool, age=5000)
-    limits.enforce_now_and_then()
+    limits.enforce_if_due()
     assert dropped == []
     now = time.monotonic()
     monkeypatch.setattr(time, "monotonic", lambda: now + 61)
-    limits.enforce_now_and_then()
+    limits.enforce_if_due()
     assert len(dropped) == 1

@@ -18,19 +18,19 @@ from sentry_sdk.envelope import Envelope
 
 import sentry_paste
 from sentry_paste.cli.main import main
-from sentry_paste.cli.spool.inventory import survey
-from sentry_paste.cli.spool.sending import MOST_WAIT, Courier, Progress, Sending
+from sentry_paste.cli.spool.inventory import take_inventory
+from sentry_paste.cli.spool.sending import MAX_WAIT, EnvelopeSender, Progress, SpoolSender
 from sentry_paste.cli.spool.text import age_text, state_text
-from sentry_paste.cli.terminal import Meter, bar, progress_text
+from sentry_paste.cli.terminal import ProgressMeter, bar, progress_text
 from sentry_paste.spool import Spool
 from sentry_paste.spool.backlog import Result
 from sentry_paste.spool.names import destination_of
 from sentry_paste.spool.owner import Owner, current
 from sentry_paste.spool.writer import record_destination
 
-from spooled import error_event, feedback_event, frame, give_feedback, keep
+from spooled import error_event, feedback_event, frame, write_event, write_feedback
 
-# The process of a number that none has: more than Linux gives.
+# A process id that no process has: Linux gives none above 4,194,304.
 DEAD = Owner(current().host, current().boot, 4_194_999, 5)
 ELSEWHERE = Owner("0" * 8, "0" * 6, 77, 5)
 
@@ -81,14 +81,14 @@ def arrived(receiver):
 
 @pytest.fixture
 def impatient(monkeypatch):
-    """What is to be waited for between failures is hardly waited for."""
+    """Pauses after failures are short."""
     monkeypatch.setattr("sentry_paste.spool.backoff.FIRST", 0.001)
 
 
 # list and show
 
 
-def test_list_tells_state_owner_reason_and_destination(spool, capsys):
+def test_list_shows_state_owner_reason_and_destination(spool, capsys):
     put(spool)
     put(spool, "0123456789ab", owner=current())
     put(spool, owner=DEAD)
@@ -96,17 +96,17 @@ def test_list_tells_state_owner_reason_and_destination(spool, capsys):
     spool.set_aside(put(spool), "http 413")
     assert command(spool, "list") == 0
     lines = capsys.readouterr().out.splitlines()
-    for line, told in zip(
+    for line, expected in zip(
         lines[1:],
         [
             "set aside: http_413",
             "claimed by 77 (on another host)",
-            "claimed by 4194999 (has ended)",
-            f"claimed by {os.getpid()} (runs)",
+            "claimed by 4194999 (ended)",
+            f"claimed by {os.getpid()} (running)",
             "waiting",
         ],
     ):
-        assert f"  {told}  " in line
+        assert f"  {expected}  " in line
     assert "  0123456789ab  " in lines[4]
 
 
@@ -118,12 +118,12 @@ def test_list_ends_with_number_and_size_by_state(spool, capsys):
     (spool.directory / f".x.envelope.{DEAD}.partial").touch()
     assert command(spool, "list") == 0
     assert capsys.readouterr().out.splitlines()[-1] == (
-        f"3 files: 2 waiting ({2 * size} B), 1 set aside ({size} B), 1 half written, "
-        "1 of another kind, left alone"
+        f"3 files: 2 waiting ({2 * size} B), 1 set aside ({size} B), 1 half-written, "
+        "1 not from a spool, left alone"
     )
 
 
-def test_destination_is_told_by_name_where_the_spool_has_it(spool, capsys):
+def test_destination_is_shown_by_name_where_the_spool_has_it(spool, capsys):
     destination = destination_of("sentry.example/", "7")
     file = put(spool, destination)
     put(spool, "0123456789ab")
@@ -132,25 +132,22 @@ def test_destination_is_told_by_name_where_the_spool_has_it(spool, capsys):
     _, unknown, known, *foot = capsys.readouterr().out.splitlines()
     assert "  sentry.example/7  " in known
     assert "  0123456789ab  " in unknown
-    assert (
-        foot[0]
-        == "0123456789ab: a hash of the host and the project of a DSN whose name this spool does not have"
-    )
+    assert foot[0] == "0123456789ab: hash of host and project of a DSN that this spool has no name for"
     assert foot[1].startswith("2 files: ")
     assert command(spool, "show", file.id) == 0
     assert f"Destination: sentry.example/7 ({destination})\n" in capsys.readouterr().out
 
 
-def test_destination_is_not_waited_for_where_its_name_is_a_pipes(tmp_path):
+def test_named_pipe_does_not_block_recording_a_destination(tmp_path):
     os.mkfifo(tmp_path / f".destination-{destination_of('sentry.example/', '7')}")
-    noting = threading.Thread(target=record_destination, args=(tmp_path, "sentry.example/7"), daemon=True)
-    noting.start()
-    noting.join(5)
-    assert not noting.is_alive()
+    recording = threading.Thread(target=record_destination, args=(tmp_path, "sentry.example/7"), daemon=True)
+    recording.start()
+    recording.join(5)
+    assert not recording.is_alive()
 
 
-def test_name_that_is_not_of_the_destination_is_not_told(spool, capsys, tmp_path):
-    """Whatever lies there: the name has to give the hash."""
+def test_name_that_does_not_match_the_hash_is_not_shown(spool, capsys, tmp_path):
+    """Whatever the file is: the hash of its text has to match."""
     directory, elsewhere = spool.directory, tmp_path / "elsewhere"
     elsewhere.write_text("sentry.example/7")
     wanted = destination_of("sentry.example/", "7")
@@ -174,12 +171,12 @@ def test_list_of_a_state(spool, capsys, state):
     assert summary.startswith("1 file: ")
 
 
-def test_foreign_files_alone_are_told(spool, capsys):
+def test_list_counts_foreign_files(spool, capsys):
     spool.prepare()
     (spool.directory / "\x1b[2J.envelope").touch()
     assert command(spool, "list") == 1
     assert capsys.readouterr().out == (
-        f"{spool.directory} holds no envelopes (0 files: 1 of another kind, left alone)\n"
+        f"{spool.directory} holds no envelopes (0 files: 1 not from a spool, left alone)\n"
     )
 
 
@@ -188,14 +185,14 @@ def test_list_of_ten_thousand_files_is_quick(spool, capsys):
     for number in range(9_999):
         name = f"20261122T071300.{number:06d}Z-error-{uuid.uuid4().hex}-any.envelope"
         (spool.directory / name).write_bytes(data)
-    begun = time.process_time()
+    started_at = time.process_time()
     assert command(spool, "list") == 0
-    # A second in fact; with -X dev, and on a machine that is busy, some more.
-    assert time.process_time() - begun < 10
+    # It takes about a second; with -X dev, or on a busy machine, some more.
+    assert time.process_time() - started_at < 10
     assert capsys.readouterr().out.count("\n") == 10_002
 
 
-def test_looking_changes_nothing(spool):
+def test_list_and_show_change_nothing(spool):
     put(spool)
     put(spool, owner=DEAD)
     before = names(spool)
@@ -204,7 +201,7 @@ def test_looking_changes_nothing(spool):
     assert names(spool) == before
 
 
-def test_show_tells_the_state_and_the_destination(spool, capsys):
+def test_show_has_the_state_and_the_destination(spool, capsys):
     file = spool.set_aside(put(spool), "http 413")
     assert command(spool, "show", file.id) == 0
     out = capsys.readouterr().out
@@ -212,8 +209,8 @@ def test_show_tells_the_state_and_the_destination(spool, capsys):
     assert "Destination: any\n" in out
 
 
-def test_claim_of_somebody_unknown_is_told(spool):
-    assert state_text(replace(put(spool), state="claimed", detail="me")) == "claimed, by nobody that is known"
+def test_claim_of_an_unknown_process_is_shown(spool):
+    assert state_text(replace(put(spool), state="claimed", detail="me")) == "claimed by an unknown process"
 
 
 @pytest.mark.parametrize(
@@ -227,7 +224,7 @@ def test_ages(seconds, text):
 # send
 
 
-def test_what_waits_is_sent_the_oldest_first_and_removed(spool, receiver, capsys):
+def test_waiting_files_are_sent_oldest_first_and_removed(spool, receiver, capsys):
     files = [put(spool) for _ in range(5)]
     assert command(spool, "send", "--dsn", receiver.dsn) == 0
     assert [error["event_id"] for error in receiver.errors] == [file.id for file in files]
@@ -245,7 +242,7 @@ def test_time_of_sending_is_renewed(spool, receiver):
     assert envelope.headers["sent_at"] > "2026"
 
 
-def test_dsn_of_the_environment_is_taken(spool, receiver, monkeypatch):
+def test_dsn_of_the_environment_is_used(spool, receiver, monkeypatch):
     put(spool)
     monkeypatch.setenv("SENTRY_DSN", receiver.dsn)
     assert command(spool, "send") == 0
@@ -253,57 +250,55 @@ def test_dsn_of_the_environment_is_taken(spool, receiver, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "expected"),
     [
-        ([], "no DSN: name one with --dsn"),
+        ([], "no DSN: give one with --dsn"),
         (["--dsn", "nonsense"], "the DSN cannot be used: Unsupported scheme"),
     ],
 )
-def test_send_without_a_dsn_is_told(spool, capsys, arguments, told):
+def test_send_without_a_dsn_is_an_error(spool, capsys, arguments, expected):
     put(spool)
     assert command(spool, "send", *arguments) == 2
-    assert told in capsys.readouterr().err
+    assert expected in capsys.readouterr().err
 
 
-def test_empty_spool_is_sent(spool, receiver, capsys):
+def test_send_of_an_empty_spool_succeeds(spool, receiver, capsys):
     spool.prepare()
     assert command(spool, "send", "--dsn", receiver.dsn) == 0
-    assert capsys.readouterr().out.startswith("Nothing waits for 127.0.0.1:")
+    assert capsys.readouterr().out.startswith("Nothing is waiting for 127.0.0.1:")
 
 
-def test_what_was_captured_for_another_dsn_is_sent_only_if_asked(spool, receiver, capsys):
+def test_file_for_another_dsn_is_sent_only_if_asked(spool, receiver, capsys):
     put(spool, "0123456789ab")
     put(spool)
-    put(spool, Courier(receiver.dsn, str(spool.directory)).destination)
+    put(spool, EnvelopeSender(receiver.dsn, str(spool.directory)).destination)
     assert command(spool, "send", "--dsn", receiver.dsn) == 0
-    told = (
-        "Not sent: 1 file captured for another destination (0123456789ab); --all-destinations sends it here"
-    )
-    assert told in capsys.readouterr().out
+    expected = "Not sent: 1 file for another destination (0123456789ab); --all-destinations sends it here"
+    assert expected in capsys.readouterr().out
     assert len(receiver.errors) == 2
     assert command(spool, "send", "--dsn", receiver.dsn, "--all-destinations") == 0
     assert len(receiver.errors) == 3
 
 
-def test_what_was_captured_for_other_dsns_is_told_by_name(spool, receiver, capsys):
+def test_other_dsns_are_shown_by_name(spool, receiver, capsys):
     for project in "778":
         put(spool, destination_of("sentry.example", project))
         record_destination(spool.directory, f"sentry.example/{project}")
     assert command(spool, "send", "--dsn", receiver.dsn) == 0
-    told = "Not sent: 3 files captured for other destinations (sentry.example/7, sentry.example/8); "
-    assert told in capsys.readouterr().out
+    expected = "Not sent: 3 files for other destinations (sentry.example/7, sentry.example/8); "
+    assert expected in capsys.readouterr().out
 
 
-def test_dry_run_tells_whether_there_is_something_to_send(spool, receiver, capsys):
+def test_exit_status_of_dry_run_is_whether_there_is_something_to_send(spool, receiver, capsys):
     put(spool, "0123456789ab")
     assert command(spool, "send", "--dsn", receiver.dsn, "--dry-run") == 1
     assert command(spool, "send", "--dsn", receiver.dsn, "--dry-run", "--all-destinations") == 0
     out = capsys.readouterr().out
-    assert out.startswith("Nothing waits for 127.0.0.1:")
+    assert out.startswith("Nothing is waiting for 127.0.0.1:")
     assert "Would send 1 file (" in out
 
 
-def test_dry_run_tells_and_touches_nothing(spool, receiver, capsys):
+def test_dry_run_changes_nothing(spool, receiver, capsys):
     put(spool)
     put(spool, owner=DEAD)
     put(spool, owner=current())
@@ -313,7 +308,7 @@ def test_dry_run_tells_and_touches_nothing(spool, receiver, capsys):
     assert len(receiver.envelopes) == 0
     out = capsys.readouterr().out
     assert "Would send 2 files (2 error; " in out
-    assert "Not sent: 1 file that another process has claimed" in out
+    assert "Not sent: 1 file claimed by another process" in out
 
 
 def test_claims_of_dead_processes_are_sent_and_of_living_ones_are_not(spool, receiver):
@@ -324,18 +319,18 @@ def test_claims_of_dead_processes_are_sent_and_of_living_ones_are_not(spool, rec
     assert spool.files() == [mine]
 
 
-def test_server_in_trouble_leaves_all(spool, receiver, capsys, impatient):
+def test_failing_server_leaves_all_files(spool, receiver, capsys, impatient):
     files = [put(spool) for _ in range(8)]
     receiver.status = 503
     assert command(spool, "send", "--dsn", receiver.dsn) == 1
     assert spool.files(state="waiting")[::-1] == files
     assert names(spool) == sorted(file.path.name for file in files)
     out = capsys.readouterr().out
-    assert "Left 8 files as found: 5 failures in a row; " in out
+    assert "Left 8 files unchanged: 5 failures in a row; " in out
     assert "HTTP 503 Service Unavailable" in out
 
 
-def test_host_that_cannot_be_reached_leaves_all(spool, capsys, impatient):
+def test_unreachable_host_leaves_all_files(spool, capsys, impatient):
     put(spool)
     assert command(spool, "send", "--dsn", "http://key@127.0.0.1:9/1") == 1
     assert len(spool.files(state="waiting")) == 1
@@ -352,10 +347,10 @@ def test_final_answer_sets_aside_with_the_reason(spool, receiver, capsys):
     assert (file.state, file.detail) == ("aside", "http_413")
     out = capsys.readouterr().out
     assert "Set aside 1 file: 1 http_413\n" in out
-    assert "the server finds it too large" in out
+    assert "the server refuses it as too large" in out
 
 
-def test_what_is_no_envelope_is_set_aside_and_not_sent(spool, receiver, capsys):
+def test_file_that_is_not_an_envelope_is_set_aside_and_not_sent(spool, receiver, capsys):
     broken = put(spool)
     broken.path.write_bytes(b'{}\n{"type":"event","length":100}\n{"mess')
     put(spool)
@@ -364,7 +359,7 @@ def test_what_is_no_envelope_is_set_aside_and_not_sent(spool, receiver, capsys):
     assert len(receiver.errors) == 1
 
 
-def test_symbolic_link_is_not_followed_and_keeps_nothing_back(spool, receiver, tmp_path, capsys):
+def test_symbolic_link_is_not_followed_and_does_not_block_the_rest(spool, receiver, tmp_path, capsys):
     trap = put(spool)
     trap.path.rename(tmp_path / "elsewhere")
     trap.path.symlink_to(tmp_path / "elsewhere")
@@ -385,7 +380,7 @@ def test_directory_that_is_open_to_others_is_refused(spool, receiver, capsys):
     assert len(spool.files(state="waiting")) == 1
 
 
-def test_what_was_set_aside_is_sent_if_asked_and_left_so_otherwise(spool, receiver, capsys, impatient):
+def test_file_that_was_set_aside_is_sent_only_if_asked(spool, receiver, capsys, impatient):
     aside = spool.set_aside(put(spool), "http 413")
     assert command(spool, "send", "--dsn", receiver.dsn) == 0
     assert "Not sent: 1 file set aside; --aside tries it again" in capsys.readouterr().out
@@ -413,7 +408,7 @@ app.client.close()
 """
 
 
-def test_send_beside_a_live_process_sends_nothing_twice(spool, receiver):
+def test_send_next_to_a_live_process_sends_nothing_twice(spool, receiver):
     waiting = {put(spool).id for _ in range(150)}
     text = LIVE.format(tests=str(Path(__file__).parents[1]), dsn=receiver.dsn, spool=str(spool.directory))
     environment = {**os.environ, "PYTHONPATH": str(Path(sentry_paste.__file__).parents[1])}
@@ -440,15 +435,15 @@ def test_two_sends_at_once_send_nothing_twice(spool, receiver):
 
 
 @pytest.mark.parametrize("interruption", [signal.SIGINT, signal.SIGTERM])
-def test_interrupted_send_claims_nothing_and_goes_on_when_it_is_called_again(spool, receiver, interruption):
+def test_interrupted_send_leaves_no_claims_and_can_be_resumed(spool, receiver, interruption):
     files = [put(spool) for _ in range(60)]
     with started(spool, "send", "--dsn", receiver.dsn, "--rate", "20") as sending:
         receiver.wait(errors=5)
         sending.send_signal(interruption)
         out, err = sending.communicate(timeout=30)
     assert sending.returncode == 1
-    assert "as found: interrupted" in out
-    assert "Interrupted: what is being sent is waited for" in err
+    assert "unchanged: interrupted" in out
+    assert "Interrupted: the current file is finished first" in err
     assert "Traceback" not in err
     left = spool.files()
     assert {file.state for file in left} == {"waiting"}
@@ -458,7 +453,7 @@ def test_interrupted_send_claims_nothing_and_goes_on_when_it_is_called_again(spo
     assert arrived(receiver) == {file.id: 1 for file in files}
 
 
-def test_send_that_is_killed_goes_on_when_it_is_called_again(spool, receiver):
+def test_killed_send_can_be_resumed(spool, receiver):
     files = [put(spool) for _ in range(40)]
     with started(spool, "send", "--dsn", receiver.dsn, "--rate", "50") as sending:
         receiver.wait(errors=5)
@@ -469,8 +464,8 @@ def test_send_that_is_killed_goes_on_when_it_is_called_again(spool, receiver):
     assert names(spool) == []
 
 
-class Carrier:
-    """Answers with what it is given, and then takes everything."""
+class ScriptedSender:
+    """Gives scripted answers, and then accepts everything."""
 
     def __init__(self, *answers):
         self.answers = list(answers)
@@ -484,50 +479,50 @@ class Carrier:
         return result, "http 429", seconds, "wait"
 
 
-def sent_with(spool, carrier, rate=1000.0):
-    sending = Sending(spool, carrier, rate, lambda _: None, lambda: False)
-    return sending.send(survey(spool.directory).held[::-1])
+def sent_with(spool, sender, rate=1000.0):
+    sending = SpoolSender(spool, sender, rate, lambda _: None, lambda: False)
+    return sending.send(take_inventory(spool.directory).entries[::-1])
 
 
 def test_server_that_asks_to_wait_is_waited_for(spool, impatient):
     put(spool)
-    carrier = Carrier((Result.LATER, 0.3))
-    assert sent_with(spool, carrier).sent == 1
-    assert carrier.times[1] - carrier.times[0] >= 0.3
+    sender = ScriptedSender((Result.LATER, 0.3))
+    assert sent_with(spool, sender).sent == 1
+    assert sender.times[1] - sender.times[0] >= 0.3
 
 
 @pytest.mark.parametrize("result", [Result.LATER, Result.LIMITED])
-def test_server_that_asks_to_wait_for_long_is_left(spool, result):
+def test_server_that_asks_for_a_long_pause_is_not_waited_for(spool, result):
     put(spool)
-    progress = sent_with(spool, Carrier((result, MOST_WAIT + 10)))
+    progress = sent_with(spool, ScriptedSender((result, MAX_WAIT + 10)))
     assert progress.left == 1
-    assert progress.ended.endswith(" for 310 s")
+    assert progress.stop_reason.endswith(" for 310 s")
     assert [file.state for file in spool.files()] == ["waiting"]
 
 
-def test_limit_of_a_kind_does_not_keep_back_the_others(spool):
+def test_rate_limit_of_a_kind_does_not_block_the_others(spool):
     put(spool)
     put(spool)
     put_of_kind(spool, "log")
-    carrier = Carrier((Result.LIMITED, 0.3))
-    assert sent_with(spool, carrier).sent == 3
-    assert carrier.sent == ["error", "log", "error", "error"]
-    assert carrier.times[2] - carrier.times[0] >= 0.3
+    sender = ScriptedSender((Result.LIMITED, 0.3))
+    assert sent_with(spool, sender).sent == 3
+    assert sender.sent == ["error", "log", "error", "error"]
+    assert sender.times[2] - sender.times[0] >= 0.3
 
 
-def test_server_that_limits_for_ever_is_left(spool):
+def test_server_that_limits_forever_is_given_up(spool):
     put(spool)
-    progress = sent_with(spool, Carrier(*[(Result.LIMITED, 0.01)] * 99))
-    assert progress.ended == "5 rounds in which the server took nothing"
+    progress = sent_with(spool, ScriptedSender(*[(Result.LIMITED, 0.01)] * 99))
+    assert progress.stop_reason == "the server accepted nothing in 5 rounds"
 
 
-def test_file_that_fails_each_time_does_not_keep_back_the_rest(spool, impatient):
+def test_file_that_always_fails_does_not_block_the_rest(spool, impatient):
     files = [put(spool) for _ in range(4)]
 
-    class Picky(Carrier):
+    class Picky(ScriptedSender):
         def send(self, envelope, kind):
             if envelope.headers["event_id"] == files[0].id:
-                return Result.LATER, "http 500", 0.0, "trouble"
+                return Result.LATER, "http 500", 0.0, "problem"
             return super().send(envelope, kind)
 
     progress = sent_with(spool, Picky())
@@ -538,17 +533,17 @@ def test_file_that_fails_each_time_does_not_keep_back_the_rest(spool, impatient)
 def test_rate_is_kept(spool):
     for _ in range(6):
         put(spool)
-    carrier = Carrier()
-    # From the beginning: where the first is late on a busy machine, the others need not be.
-    begun = time.monotonic()
-    sent_with(spool, carrier, rate=50.0)
-    assert carrier.times[-1] - begun >= 5 * 0.02
+    sender = ScriptedSender()
+    # Measured from the start: on a busy machine the first may be late and the others not.
+    started_at = time.monotonic()
+    sent_with(spool, sender, rate=50.0)
+    assert sender.times[-1] - started_at >= 5 * 0.02
 
 
 def test_error_in_the_middle_leaves_the_file_as_it_was(spool):
     file = put(spool)
 
-    class Broken(Carrier):
+    class Broken(ScriptedSender):
         def send(self, envelope, kind):
             raise KeyboardInterrupt
 
@@ -570,7 +565,7 @@ def test_terminal_has_a_bar_that_is_cleared_at_the_end(monkeypatch):
     monkeypatch.setenv("TERM", "xterm")
     times = iter([0.0, 1.0, 1.01, 2.0, 2.0])
     stream = Terminal()
-    meter = Meter(stream, lambda: next(times))
+    meter = ProgressMeter(stream, lambda: next(times))
     meter(Progress(10, sent=3))
     meter(Progress(10, sent=4))  # too soon
     meter(Progress(10, sent=10))
@@ -583,18 +578,18 @@ def test_terminal_has_a_bar_that_is_cleared_at_the_end(monkeypatch):
     ]
 
 
-def test_elsewhere_there_is_a_line_now_and_then():
+def test_without_a_terminal_there_is_a_line_now_and_then():
     times = iter([0.0, 1.0, 10.0, 11.0, 12.0])
     stream = io.StringIO()
-    meter = Meter(stream, lambda: next(times))
+    meter = ProgressMeter(stream, lambda: next(times))
     for sent in (1, 5, 6):
         meter(Progress(10, sent=sent))
     meter.end()
     assert stream.getvalue() == "5 of 10  0.5/s  10 s left\n"
 
 
-def test_progress_tells_what_it_waits_for_without_control_characters():
-    progress = Progress(10, aside=Counter(x=2), waiting=3.0, trouble="no\x1b[2J")
+def test_progress_shows_why_it_waits_without_control_characters():
+    progress = Progress(10, aside=Counter(x=2), waiting=3.0, problem="no\x1b[2J")
     assert progress_text(progress, 1.0) == "2 of 10  2.0/s  4 s left  2 set aside  waiting 3 s: no\\x1b[2J"
 
 
@@ -611,7 +606,7 @@ def test_requeued_file_is_sent(spool, receiver, capsys):
     assert command(spool, "send", "--dsn", receiver.dsn) == 1
     receiver.status = 200
     assert command(spool, "requeue") == 0
-    assert capsys.readouterr().out.endswith("1 file waits again\n")
+    assert capsys.readouterr().out.endswith("Requeued 1 file\n")
     assert command(spool, "send", "--dsn", receiver.dsn) == 0
     assert names(spool) == []
 
@@ -626,7 +621,7 @@ def test_requeue_of_ids_and_of_a_reason(spool, capsys):
 
 @pytest.mark.parametrize("name", ["show", "requeue"])
 @pytest.mark.parametrize("identity", ["", " ", "-"])
-def test_id_without_a_digit_is_a_wrong_call(spool, name, identity, capsys):
+def test_id_without_a_digit_is_refused(spool, name, identity, capsys):
     put(spool)
     with pytest.raises(SystemExit) as caught:
         command(spool, name, identity)
@@ -638,22 +633,22 @@ def test_id_without_a_digit_is_a_wrong_call(spool, name, identity, capsys):
 def test_help_of_a_command_says_what_it_does(spool, name, capsys):
     with pytest.raises(SystemExit):
         main(["spool", name, "--help"])
-    told = " ".join(capsys.readouterr().out.split())
+    expected = " ".join(capsys.readouterr().out.split())
     assert {
-        "list": "List what a spool holds, newest first",
-        "show": "Show what one file of a spool holds",
+        "list": "List the files of a spool, newest first",
+        "show": "Show the contents of one file",
         "send": "With --dry-run: 0 if something would be sent, 1 if not.",
-        "requeue": "Have what was set aside sent again: it waits as it did before",
+        "requeue": "Let files that were set aside wait to be sent again",
         "purge": "Remove files that were not sent",
-    }[name] in told
+    }[name] in expected
 
 
-def test_requeue_tells_ids_that_are_not_there(spool, capsys):
+def test_requeue_reports_unknown_ids(spool, capsys):
     waiting = put(spool)
     assert command(spool, "requeue", waiting.id, "\x1b[2J") == 1
     out, err = capsys.readouterr()
-    assert out == "0 files wait again\n"
-    assert f"nothing that was set aside has the id {waiting.id}" in err
+    assert out == "Requeued 0 files\n"
+    assert f"no file that was set aside has the id {waiting.id}" in err
     assert "\x1b" not in err
 
 
@@ -679,7 +674,7 @@ def test_purge_without_a_terminal_needs_yes(spool, capsys, monkeypatch):
     put(spool)
     monkeypatch.setattr("sys.stdin", io.StringIO("y\n"))
     assert command(spool, "purge") == 2
-    assert "1 file would be removed; without a terminal to ask on, --yes is needed" in capsys.readouterr().err
+    assert "1 file would be removed; without a terminal to ask on, use --yes" in capsys.readouterr().err
     assert len(spool.files()) == 1
     assert command(spool, "purge", "--yes") == 0
     assert "Removed 1 file (1 error; " in capsys.readouterr().out
@@ -707,7 +702,7 @@ def test_purge_leaves_what_is_being_sent_and_what_is_not_ours(spool, capsys):
     assert command(spool, "purge", "--yes") == 0
     assert spool.files() == [elsewhere, mine]
     assert (spool.directory / "notes.txt").exists()
-    assert "Left: 2 files that another process has claimed" in capsys.readouterr().out
+    assert "Left: 2 files claimed by another process" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -721,7 +716,7 @@ def test_purge_leaves_what_is_being_sent_and_what_is_not_ours(spool, capsys):
         ["purge", "--older-than", "1e99"],
     ],
 )
-def test_wrong_call_is_told_with_the_usage(spool, arguments, capsys):
+def test_wrong_arguments_print_the_usage(spool, arguments, capsys):
     with pytest.raises(SystemExit) as caught:
         command(spool, *arguments)
     assert caught.value.code == 2
@@ -750,13 +745,13 @@ def test_no_command_prints_control_characters_of_names_or_contents(spool, receiv
 
 def test_show_has_the_stack_of_a_message(spool, capsys):
     threads = [{"current": True, "stacktrace": {"frames": [frame("charge", True)]}}]
-    file = keep(spool, error_event(exception=None, message="late", threads=threads))
+    file = write_event(spool, error_event(exception=None, message="late", threads=threads))
     assert command(spool, "show", file.id) == 0
     assert "\nStack\n  File charge.py, line 12, in charge\n" in capsys.readouterr().out
 
 
-def test_feedback_is_told_by_its_message(spool, capsys):
-    file = give_feedback(spool, feedback_event(message="The soup was cold."))
+def test_feedback_is_shown_with_its_message(spool, capsys):
+    file = write_feedback(spool, feedback_event(message="The soup was cold."))
     assert command(spool, "list") == 0
     assert "  The soup was cold.  " in capsys.readouterr().out
     assert command(spool, "show", file.id) == 0

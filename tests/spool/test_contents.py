@@ -1,4 +1,4 @@
-"""What a file tells: ours, and anybody's."""
+"""Parsing envelope files, our own and those from elsewhere."""
 
 import json
 import os
@@ -249,7 +249,7 @@ def test_any_payload_can_be_read_and_shown(tmp_path_factory, payload, type_):
 def test_link_pipe_and_too_large_a_file_are_not_read(tmp_path, monkeypatch):
     spool = Spool(tmp_path)
     file = spool.write(Envelope(items=[Item(payload=b"{}", type="event")]))
-    monkeypatch.setattr("sentry_paste.spool.reading.MOST_BYTES", 5)
+    monkeypatch.setattr("sentry_paste.spool.reading.MAX_BYTES", 5)
     with pytest.raises(ValueError, match="larger than"):
         read_contents(file)
     file.path.unlink()

@@ -67,7 +67,7 @@ def test_whole_envelope_is_read_as_it_was_written(spool):
 
 @pytest.mark.parametrize("count", range(len(whole().serialize()) - 1))
 def test_no_beginning_of_an_envelope_is_taken_for_a_whole_one(spool, count):
-    """But where an item ends: what is cut there has one item less, and cannot be told."""
+    """Except at the end of an item: the rest is an envelope with one item less."""
     data = whole().serialize()
     items = Envelope(headers=whole().headers, items=whole().items[:1]).serialize()
     if data[:count] in (items, items[:-1]):
@@ -177,9 +177,9 @@ def test_corrupt_files_are_set_aside_never_sent_and_keep_nothing_back(site, capl
     sentry.wait(arrivals=4)
     registry.reset()
     assert len(os.listdir("/proc/self/fd")) <= descriptors + 3
-    told = [record.getMessage() for record in caplog.records if record.name == "sentry_paste"]
-    assert len(told) == 1
-    assert "set aside" in told[0]
+    warnings = [record.getMessage() for record in caplog.records if record.name == "sentry_paste"]
+    assert len(warnings) == 1
+    assert "set aside" in warnings[0]
 
 
 def test_directory_of_a_files_name_leaves_no_descriptor_open(spool):

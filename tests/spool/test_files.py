@@ -35,7 +35,7 @@ def test_file_is_a_standard_envelope(spool):
     assert read.get_event() == {"event_id": EVENT_ID, "message": "hello"}
 
 
-def test_name_tells_time_kind_id_and_destination(spool):
+def test_name_has_time_kind_id_and_destination(spool):
     before = datetime.now(timezone.utc)
     file = spool.write(error())
     assert SpoolFile.from_path(file.path) == file
@@ -202,7 +202,7 @@ def test_find_takes_the_first_digits_and_dashes(spool):
         ([], "other"),
     ],
 )
-def test_kind_is_the_weightiest_items(types, kind):
+def test_kind_is_that_of_the_most_important_item(types, kind):
     assert kind_of(Envelope(items=[Item(payload=b"", type=type_) for type_ in types])) == kind
 
 

@@ -29,9 +29,9 @@ def test_any_text_is_an_owner_or_none(text):
 
 
 def test_process_that_has_ended_is_dead_before_and_after_it_is_waited_for():
-    # It goes on until it was looked at, however long that takes here.
+    # It stays a zombie until it was checked, however long that takes here.
     child = subprocess.Popen([sys.executable, "-c", "import sys; sys.stdin.read()"], stdin=subprocess.PIPE)
-    owner = current()._replace(pid=child.pid, started=owner_module._look(child.pid).started)
+    owner = current()._replace(pid=child.pid, started=owner_module._process_info(child.pid).started)
     child.stdin.close()
     os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
     assert owner.is_alive() is False  # a zombie
@@ -42,17 +42,17 @@ def test_process_that_has_ended_is_dead_before_and_after_it_is_waited_for():
 @from_proc
 @pytest.mark.parametrize("name", ["a b", ") Z 1 (", "(((", "\n) X"])
 def test_program_may_have_any_name(tmp_path, name):
-    """``/proc`` tells it in parentheses, before most of the rest."""
+    """``/proc`` has it in parentheses, before most other fields."""
     program = tmp_path / name
     shutil.copy("/bin/sleep", program)
     process = subprocess.Popen([program, "30"])
     try:
-        found, own = owner_module._look(process.pid), owner_module._look(os.getpid())
+        found, own = owner_module._process_info(process.pid), owner_module._process_info(os.getpid())
         until = time.monotonic() + 10
         # Its stack is placed a moment after Popen knows that the program has begun.
         while found.program == "000000" and time.monotonic() < until:
             time.sleep(0.01)
-            found = owner_module._look(process.pid)
+            found = owner_module._process_info(process.pid)
         assert own.started <= found.started
         assert found.program not in (own.program, "000000")
     finally:
@@ -91,21 +91,21 @@ def test_program_that_has_replaced_another_in_its_process_is_not_that_one():
 
 
 @from_proc
-def test_program_of_a_process_that_may_not_be_looked_into_is_taken_for_the_same(monkeypatch):
+def test_unknown_program_of_a_process_counts_as_the_same(monkeypatch):
     """As of a server that has given up root: /proc has a 0 for the stack then."""
     mine = current()
     assert mine.program != "000000"
-    hidden = owner_module._look(os.getpid())._replace(program="000000")
-    monkeypatch.setattr(owner_module, "_look", lambda pid: hidden)
+    hidden = owner_module._process_info(os.getpid())._replace(program="000000")
+    monkeypatch.setattr(owner_module, "_process_info", lambda pid: hidden)
     assert mine.is_alive() is True
     assert mine._replace(program="000000").is_alive() is True
 
 
-def test_program_is_not_told_by_an_emulator(monkeypatch):
-    """qemu-user's file of the process itself: a stack of its own making, and no size."""
-    told = "0 " * 17 + "77 0 0 0 0 0 274886295584 " + "0 " * 16
-    monkeypatch.setattr(owner_module, "_read", lambda path: f"7 (python) R 1 {told}")
-    assert owner_module._look(7) == (77, "000000")
+def test_program_is_unknown_under_an_emulator(monkeypatch):
+    """qemu-user's file of the process itself: a made-up stack, and no size."""
+    fields = "0 " * 17 + "77 0 0 0 0 0 274886295584 " + "0 " * 16
+    monkeypatch.setattr(owner_module, "_read", lambda path: f"7 (python) R 1 {fields}")
+    assert owner_module._process_info(7) == (77, "000000")
 
 
 def test_process_from_before_the_last_boot_is_dead():
@@ -134,5 +134,5 @@ def test_process_that_is_forked_is_another():
 
 def test_system_without_proc_knows_processes_by_their_numbers(monkeypatch):
     monkeypatch.setattr(owner_module, "_read", lambda path: "")
-    assert owner_module._look(os.getpid()) == (0, "000000")
-    assert owner_module._look(2**22 + 1) is None
+    assert owner_module._process_info(os.getpid()) == (0, "000000")
+    assert owner_module._process_info(2**22 + 1) is None

@@ -42,7 +42,7 @@ def test_process_shows_itself_until_it_leaves(spool, presence):
     assert os.listdir(spool.directory) == []
 
 
-def test_process_of_this_host_is_asked_for_whatever_its_sign_says(spool, presence):
+def test_process_of_this_host_is_looked_up_whatever_its_file_shows(spool, presence):
     dead = current()._replace(started=current().started + 1)
     sign(spool, dead, age=0)
     assert presence.alive({str(dead): time.time()})[str(dead)] is False

@@ -1,4 +1,4 @@
-"""Whole envelopes are told from what is left of them."""
+"""Complete envelopes are accepted, incomplete ones rejected."""
 
 import os
 
@@ -38,7 +38,7 @@ def test_envelope_is_cut_anywhere_and_never_taken_for_whole(file):
         except UnreadableError:
             continue
         ends_of_items.add(len(found.items))
-    # Cut between two items there is an envelope of one: that cannot be told.
+    # Cut between two items, it is an envelope of one item: that cannot be detected.
     assert ends_of_items <= {1}
 
 
@@ -57,14 +57,14 @@ def test_envelope_is_cut_anywhere_and_never_taken_for_whole(file):
         (b"[" * 100_000 + b"\n", "no envelope"),
     ],
 )
-def test_reason_is_told(file, data, reason):
+def test_reason_is_in_the_error(file, data, reason):
     file.path.write_bytes(data)
     with pytest.raises(UnreadableError, match=reason):
         read_envelope(file)
 
 
 @given(data=st.binary())
-def test_any_bytes_are_an_envelope_or_told(tmp_path_factory, data):
+def test_any_bytes_are_an_envelope_or_rejected(tmp_path_factory, data):
     path = tmp_path_factory.getbasetemp() / (
         "20261122T071300.123456Z-error-4c79f60c11214eb38604f4ae0781bfb2-any.envelope"
     )

@@ -64,4 +64,4 @@ def test_spool_that_cannot_be_written_costs_one_warning_and_no_request(
         assert call(app, environ_of("/answer_list")).chunks == [b"hello"]
     warnings = [record for record in caplog.records if record.name == "sentry_paste"]
     assert len(warnings) == 1
-    assert "nothing is kept until this is mended" in warnings[0].getMessage()
+    assert "nothing is stored until this is fixed" in warnings[0].getMessage()

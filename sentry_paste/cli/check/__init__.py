@@ -1,1 +1,1 @@
-"""``sentry-paste check``: reads an ini file and says what is wrong with it, without starting the app."""
+"""``sentry-paste check``: find what is wrong with an ini file without starting its app."""

@@ -1,4 +1,4 @@
-"""What a reader of an ini should know of its options: rules, each of which warns of one thing."""
+"""Rules for ``check``, each of which warns of one thing in an ini."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from sentry_paste.cli.check.structure import INCLUDES, Layer, Structure
 from sentry_paste.config import Settings
 from sentry_paste.config.options import options
 
-#: From the weightiest: nothing is reported; it costs too much, or is not what it seems; good to know.
+#: Most severe first: nothing is reported; too expensive, or misleading; good to know.
 SEVERITIES = ("high", "medium", "low")
 
 
 @dataclass(frozen=True)
-class Warned:
+class Finding:
     """A warning.
 
     Attributes:
         severity: one of ``SEVERITIES``.
-        text: what is so, and what to do about it.
+        text: what is wrong, and what to do about it.
     """
 
     severity: str
@@ -32,114 +32,118 @@ class Warned:
 
 
 @dataclass(frozen=True)
-class Facts:
-    """What the rules look at.
+class Subject:
+    """The filter that the rules examine.
 
     Attributes:
-        settings: of a filter.
-        options: of its client, with the SDK's defaults.
+        settings: settings of the filter.
+        options: options of its client, with the SDK's defaults.
     """
 
     settings: Settings
     options: Mapping[str, Any]
 
 
-def of_settings(layer: Layer, settings: Settings) -> Iterator[Warned]:
-    """Yield which options of ``[DEFAULT]`` may not be among the settings of an app of Pyramid's.
+def check_settings(layer: Layer, settings: Settings) -> Iterator[Finding]:
+    """Warn of options that Pyramid may not see, or not as they are meant.
 
-    PasteDeploy gives a factory ``[DEFAULT]`` apart from the section, and Pyramid's own make settings of the
-    section alone.
+    PasteDeploy passes ``[DEFAULT]`` to a factory separately from the section, and the factories of Pyramid's
+    cookiecutters use only the section as settings.
 
     Args:
-        layer: Sentry as it stands around the app.
-        settings: of it.
+        layer: Sentry, where it is placed around the app.
+        settings: its settings.
     """
     names = [f"sentry.{name}" for name, origin in settings.origins.items() if origin.place == "[DEFAULT]"]
     if layer.placed == INCLUDES and names:
         reach, them = ("reaches", "it") if len(names) == 1 else ("reach", "them")
-        yield Warned(
+        yield Finding(
             "medium",
-            f"{', '.join(sorted(names))} of [DEFAULT] {reach} Pyramid only where the app's factory hands "
-            f"global_config on, which most do not; write {them} in [{layer.section}]",
+            f"{', '.join(sorted(names))} in [DEFAULT] {reach} Pyramid only if the app's factory passes "
+            f"global_config on, which most do not; move {them} to [{layer.section}]",
         )
     if layer.placed == INCLUDES:
         yield from _relative_paths(settings)
 
 
-def _relative_paths(settings: Settings) -> Iterator[Warned]:
+def _relative_paths(settings: Settings) -> Iterator[Finding]:
     table = options()
     for name, origin in settings.origins.items():
         value = getattr(settings, name, settings.sdk.get(name))
         is_path = name in table and table[name].kind.is_path and isinstance(value, str)
         if is_path and not os.path.isabs(os.path.expanduser(origin.text)):
-            yield Warned(
+            yield Finding(
                 "medium",
-                f"sentry.{name} is relative, and Pyramid does not tell Sentry where the ini is: it is taken "
-                "from the directory that the server is started in; write %(here)s/ before it",
+                f"sentry.{name} is a relative path, and Pyramid does not say where the ini is: it is looked "
+                "up from the directory in which the server is started; put %(here)s/ in front of it",
             )
 
 
-def of_options(facts: Facts) -> Iterator[Warned]:
-    """Yield what is to be said of a filter's options.
+def check_options(subject: Subject) -> Iterator[Finding]:
+    """Warn of what is wrong with a filter's options, by every rule.
 
     Args:
-        facts: of the filter.
+        subject: the filter.
     """
     for rule in _RULES:
-        yield from rule(facts)
+        yield from rule(subject)
 
 
-def _nothing_is_reported(facts: Facts) -> Iterator[Warned]:
-    if not reports(facts.settings):
-        yield Warned(
+def _nothing_is_reported(subject: Subject) -> Iterator[Finding]:
+    if not has_destination(subject.settings):
+        yield Finding(
             "high",
-            "Nothing is reported from here: dsn has no value, and there is no spool_dir. Only a client that "
+            "This filter reports nothing: dsn has no value, and there is no spool_dir. Only a client that "
             "the app starts itself would be used",
         )
 
 
-def _no_errors(facts: Facts) -> Iterator[Warned]:
-    if facts.options.get("sample_rate") == 0 and not facts.options.get("error_sampler"):
-        yield Warned("high", "sample_rate = 0 reports no errors at all")
+def _no_errors(subject: Subject) -> Iterator[Finding]:
+    if subject.options.get("sample_rate") == 0 and not subject.options.get("error_sampler"):
+        yield Finding("high", "sample_rate = 0 reports no errors at all")
 
 
-def _everything_is_measured(facts: Facts) -> Iterator[Warned]:
-    if facts.options.get("environment") != "production":
+def _everything_is_traced(subject: Subject) -> Iterator[Finding]:
+    if subject.options.get("environment") != "production":
         return
     unset = (
-        "" if "environment" in facts.settings.origins else " (environment is not set, which means production)"
+        ""
+        if "environment" in subject.settings.origins
+        else " (environment is not set, which means production)"
     )
-    if facts.options.get("traces_sample_rate") == 1 and not facts.options.get("traces_sampler"):
-        yield Warned(
+    if subject.options.get("traces_sample_rate") == 1 and not subject.options.get("traces_sampler"):
+        yield Finding(
             "medium",
-            f"traces_sample_rate = 1 measures every request in production{unset}; 0.1 or less is usual",
+            f"traces_sample_rate = 1 traces every request in production{unset}; 0.1 or less is usual",
         )
-    if facts.options.get("profiles_sample_rate") == 1 and not facts.options.get("profiles_sampler"):
-        yield Warned(
-            "medium", f"profiles_sample_rate = 1 profiles every measured request in production{unset}"
+    if subject.options.get("profiles_sample_rate") == 1 and not subject.options.get("profiles_sampler"):
+        yield Finding(
+            "medium", f"profiles_sample_rate = 1 profiles every traced request in production{unset}"
         )
-    if facts.options.get("profile_session_sample_rate") == 1:
-        yield Warned("medium", f"profile_session_sample_rate = 1 profiles every process in production{unset}")
+    if subject.options.get("profile_session_sample_rate") == 1:
+        yield Finding(
+            "medium", f"profile_session_sample_rate = 1 profiles every process in production{unset}"
+        )
 
 
-def _personal_data(facts: Facts) -> Iterator[Warned]:
-    collected, where = facts.settings.sdk.get("data_collection"), _where_it_goes(facts.settings)
-    if isinstance(collected, Mapping):  # which the SDK goes by where it is given
+def _personal_data(subject: Subject) -> Iterator[Finding]:
+    collected, where = subject.settings.sdk.get("data_collection"), _destinations(subject.settings)
+    if isinstance(collected, Mapping):  # where it is given, the SDK ignores send_default_pii
         if collected.get("user_info"):
-            yield Warned(
+            yield Finding(
                 "medium", f"data_collection.user_info sends addresses and names of your users {where}"
             )
-    elif facts.options.get("send_default_pii"):
-        yield Warned("medium", f"send_default_pii sends cookies, addresses and names of your users {where}")
+    elif subject.options.get("send_default_pii"):
+        yield Finding("medium", f"send_default_pii sends cookies, addresses and names of your users {where}")
 
 
-def _where_it_goes(settings: Settings) -> str:
+def _destinations(settings: Settings) -> str:
     places = []
-    if settings.sdk.get("dsn"):  # a spool is on the way there
+    if settings.sdk.get("dsn"):  # with a spool too: its files go there
         places.append("to Sentry")
     elif settings.spool_dir:
-        places.append("into the files of spool_dir")
-    elif sends(settings):
+        places.append("into the files in spool_dir")
+    elif has_transport(settings):
         places.append("to its transport")
     if settings.sdk.get("spotlight"):
         places.append("to Spotlight")
@@ -147,39 +151,43 @@ def _where_it_goes(settings: Settings) -> str:
     return " and ".join(places) or "to Sentry"
 
 
-def _debug(facts: Facts) -> Iterator[Warned]:
-    if facts.settings.sdk.get("debug"):
-        yield Warned("low", "debug has the SDK write on stderr what it does, for every event")
+def _debug(subject: Subject) -> Iterator[Finding]:
+    if subject.settings.sdk.get("debug"):
+        yield Finding("low", "debug makes the SDK write what it does to stderr, for every event")
 
 
-def _no_release(facts: Facts) -> Iterator[Warned]:
-    if not facts.options.get("release") and "release" not in facts.settings.absent:
-        yield Warned(
+def _no_release(subject: Subject) -> Iterator[Finding]:
+    if not subject.options.get("release") and "release" not in subject.settings.absent:
+        yield Finding(
             "low",
-            "release has no value: there are no sessions, and errors cannot be told apart by version; write "
+            "release has no value: there are no sessions, and errors have no version; write "
             "release = dist:NAME for the version of an installed distribution",
         )
 
 
-def _without_effect(facts: Facts) -> Iterator[Warned]:
-    given, settings = facts.settings.origins, facts.settings
+def _without_effect(subject: Subject) -> Iterator[Finding]:
+    given, settings = subject.settings.origins, subject.settings
     if settings.user_feedback and not settings.error_page:
-        yield Warned("low", "user_feedback is without effect: it is for error_page")
+        yield Finding("low", "user_feedback has no effect without error_page")
     if settings.user_feedback and settings.error_page and not settings.sdk.get("dsn"):
-        yield Warned("low", "user_feedback is without effect: its dialog is the DSN's, which has no value")
+        yield Finding("low", "user_feedback has no effect: its dialog needs the DSN, which has no value")
     spooling = sorted(name for name in given if name.startswith("spool_") and name != "spool_dir")
     if spooling and not settings.spool_dir:
-        yield Warned("low", f"{', '.join(spooling)}: without effect, as there is no spool_dir")
-    if not reports(settings):
+        yield Finding("low", f"{_no_effect(spooling)} without spool_dir")
+    if not has_destination(settings):
         pages = [name for name in ("error_page", "event_id_header") if name in given]
         if pages:
-            yield Warned("medium", f"{', '.join(pages)}: without effect where nothing is reported")
+            yield Finding("medium", f"{_no_effect(pages)}, as nothing is reported")
 
 
-_RULES: tuple[Callable[[Facts], Iterator[Warned]], ...] = (
+def _no_effect(names: list[str]) -> str:
+    return f"{', '.join(names)} {'has' if len(names) == 1 else 'have'} no effect"
+
+
+_RULES: tuple[Callable[[Subject], Iterator[Finding]], ...] = (
     _nothing_is_reported,
     _no_errors,
-    _everything_is_measured,
+    _everything_is_traced,
     _personal_data,
     _debug,
     _no_release,
@@ -187,132 +195,130 @@ _RULES: tuple[Callable[[Facts], Iterator[Warned]], ...] = (
 )
 
 
-def of_connection(facts: Facts) -> Iterator[Warned]:
-    """Connect to the DSN's host, and yield what is wrong with it.
+def check_connection(subject: Subject) -> Iterator[Finding]:
+    """Connect to the DSN's host, and warn if that fails.
 
     Args:
-        facts: of the filter.
+        subject: the filter.
     """
-    dsn = facts.settings.sdk.get("dsn")
-    fault = network.unreachable(dsn, facts.options) if dsn else ""
+    dsn = subject.settings.sdk.get("dsn")
+    fault = network.connection_fault(dsn, subject.options) if dsn else ""
     if fault:
-        yield Warned("high", f"dsn cannot be reached from here: {fault}")
+        yield Finding("high", f"The DSN's host cannot be reached from here: {fault}")
 
 
-def reports(settings: Settings) -> bool:
-    """Return whether settings name anything to report to.
+def has_destination(settings: Settings) -> bool:
+    """Return whether there is anywhere to report to.
 
     Args:
-        settings: of a filter.
+        settings: settings of a filter.
     """
-    return sends(settings) or bool(settings.sdk.get("spotlight"))
+    return has_transport(settings) or bool(settings.sdk.get("spotlight"))
 
 
-def sends(settings: Settings) -> bool:
-    """Return whether a client of these settings has a transport.
+def has_transport(settings: Settings) -> bool:
+    """Return whether a client with these settings has a transport.
 
-    The SDK makes none of a class without a DSN, and Spotlight needs none.
+    Without a DSN the SDK uses a transport that is an object, and no transport class. Spotlight needs none.
 
     Args:
-        settings: of a filter.
+        settings: settings of a filter.
     """
     transport = settings.sdk.get("transport")
     is_object = transport is not None and not isinstance(transport, type)
     return bool(settings.sdk.get("dsn") or settings.spool_dir or is_object)
 
 
-# Filters for Sentry that were there before this one, and ours by the name of something else of ours.
-_MEANT = re.compile(
+# Older filters for Sentry, and ours under the name of another of our entry points.
+_LIKELY_OURS = re.compile(
     r"egg:(raven|sentry[-_.]sdk|sentry[-_.]paste|plone\.recipe\.zope2instance#sentry$)(\W|$)", re.IGNORECASE
 )
 
 
-def of_structure(structure: Structure) -> Iterator[Warned]:
-    """Yield what is to be said of where Sentry stands.
+def check_structure(structure: Structure) -> Iterator[Finding]:
+    """Warn of apps and filters that Sentry does not cover, and of Sentry where it does nothing.
 
     Args:
-        structure: of the ini, with Sentry somewhere in it.
+        structure: structure of the ini, with Sentry somewhere in it.
     """
     first = next(layer for _, layer in structure.root.walk() if layer.is_sentry)
     for outside, layer in structure.root.walk():
         covered = any(other.is_sentry for other in outside)
         if layer.is_sentry:
-            yield from _on_no_app(layer)
+            yield from _unusable_filter_with(layer)
         if layer.is_sentry and covered:
-            yield Warned(
-                "medium", f"{layer.name} stands inside another Sentry, which has the request: it does nothing"
+            yield Finding(
+                "medium", f"{layer.name} is inside another Sentry, which handles the request: it does nothing"
             )
         elif layer.is_sentry:
             yield from _not_outermost(structure, outside, layer)
         elif layer.kind == "app" and not covered and not (layer.is_inbox or layer.is_healthcheck):
-            yield Warned(
+            yield Finding(
                 "medium",
-                f"No Sentry stands around {layer.name}: its errors are not reported; "
-                f"{_around_all(structure, first.name)} is around everything",
+                f"{layer.name} is not covered by Sentry: its errors are not reported; "
+                f"{_around_all(structure, first.name)} would cover everything",
             )
 
 
-def meant_as_sentry(structure: Structure) -> Layer | None:
-    """Return the filter that would be ours after its ``use`` line alone is changed, None where there is none.
+def find_intended_sentry(structure: Structure) -> Layer | None:
+    """Return a filter that was probably meant to be ours, None if there is none.
 
     Args:
-        structure: of an ini, with no Sentry in it.
+        structure: structure of an ini without Sentry.
     """
     for _, layer in structure.root.walk():
         is_near = difflib.get_close_matches(
             layer.missing.lower(), ["sentry_paste", "sentry-paste"], cutoff=0.8
         )
-        if layer.kind == "filter" and (is_near or _MEANT.match(layer.spec)):
+        if layer.kind == "filter" and (is_near or _LIKELY_OURS.match(layer.spec)):
             return layer
     return None
 
 
-def of_ignored(structure: Structure) -> Iterator[Warned]:
-    """Yield that filters are in the ini for nothing.
+def check_ignored(structure: Structure) -> Iterator[Finding]:
+    """Warn of filters that the app ignores.
 
     Args:
-        structure: of the ini.
+        structure: structure of the ini.
     """
     for name in structure.ignored:
-        yield Warned("high", f"{name} does nothing: CKAN reads this file by itself, and no filter in it")
+        yield Finding("high", f"{name} does nothing: CKAN reads this file itself and ignores its filters")
 
 
-def _not_outermost(structure: Structure, outside: tuple[Layer, ...], sentry: Layer) -> Iterator[Warned]:
+def _not_outermost(structure: Structure, outside: tuple[Layer, ...], sentry: Layer) -> Iterator[Finding]:
     filters = [layer.name for layer in outside if layer.kind == "filter" and not layer.is_catcher]
     if filters:
         are = "is" if len(filters) == 1 else "are"
-        yield Warned(
+        yield Finding(
             "medium",
-            f"{', '.join(filters)} {are} outside of {sentry.name}, so what goes wrong there is not reported; "
-            + _way_out(structure, outside, sentry),
+            f"{', '.join(filters)} {are} outside {sentry.name}, so errors there are not reported; "
+            + _remedy(structure, outside, sentry),
         )
 
 
-def _way_out(structure: Structure, outside: tuple[Layer, ...], sentry: Layer) -> str:
+def _remedy(structure: Structure, outside: tuple[Layer, ...], sentry: Layer) -> str:
     catcher = next((layer.name for layer in outside if layer.is_catcher), "")
     if catcher:
-        return f"write {sentry.name} right behind {catcher}"
+        return f"put {sentry.name} right after {catcher}"
     if sentry.placed == INCLUDES:
-        return f"a [filter:sentry], and {_around_all(structure, 'sentry')}, would cover them"
+        return f"a [filter:sentry], with {_around_all(structure, 'sentry')}, would cover them"
     if structure.outermost.startswith("pipeline:"):
-        return f"make {sentry.name} the first of [{structure.outermost}]"
+        return f"put {sentry.name} first in [{structure.outermost}]"
     return f"write filter-with = {sentry.name} in [{structure.outermost}] instead"
 
 
 def _around_all(structure: Structure, name: str) -> str:
     if structure.outermost.startswith("pipeline:"):
-        return f"{name} as the first of [{structure.outermost}]"
+        return f"{name} first in [{structure.outermost}]"
     return f"filter-with = {name} in [{structure.outermost}]"
 
 
-def _on_no_app(sentry: Layer) -> Iterator[Warned]:
-    """Tell of ``filter-with`` in what PasteDeploy then takes for a filter (``_FilterWith.invoke``)."""
+def _unusable_filter_with(sentry: Layer) -> Iterator[Finding]:
+    """Warn of ``filter-with`` where PasteDeploy takes the section for a filter (``_FilterWith.invoke``)."""
     section = sentry.placed_in
     if sentry.placed == "filter-with" and section.startswith(("pipeline:", "filter-app:")):
-        yield Warned(
+        yield Finding(
             "high",
-            f"PasteDeploy does not make an app of [{section}] with filter-with: each request fails; "
-            + (
-                f"make {sentry.name} the first of it" if section.startswith("pipeline:") else "use a pipeline"
-            ),
+            f"PasteDeploy cannot make an app of [{section}] with filter-with: every request fails; "
+            + (f"put {sentry.name} first in it" if section.startswith("pipeline:") else "use a pipeline"),
         )

@@ -1,4 +1,4 @@
-"""The options of a filter as they hold, each with where it comes from, for showing."""
+"""The effective options of a filter, each with its origin, for display."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from sentry_paste.config.errors import shown
 from sentry_paste.config.settings import Settings
 from sentry_paste.config.sources import VARIABLES
 
-# Options that are told also where nobody gives them: what they are then is good to know.
-_TOLD_DEFAULTS = ("dsn", "environment", "release", "sample_rate", "traces_sample_rate", "send_default_pii")
+# Options that are shown even if nobody sets them: their defaults are good to know.
+_ALWAYS_SHOWN = ("dsn", "environment", "release", "sample_rate", "traces_sample_rate", "send_default_pii")
 
 
 @dataclass(frozen=True)
-class Value:
-    """An option as it holds.
+class OptionValue:
+    """The effective value of an option.
 
     Attributes:
-        name: of the option.
+        name: name of the option.
         text: its value, without credentials.
         origin: where it comes from, in words.
     """
@@ -29,43 +29,43 @@ class Value:
     origin: str
 
 
-def effective(
+def effective_options(
     settings: Settings, options: Mapping[str, Any], section: str, empty: Collection[str] = ()
-) -> tuple[Value, ...]:
-    """Return the options that are given, and a few defaults; those that are asked for most come first.
+) -> tuple[OptionValue, ...]:
+    """Return the options that are set, and a few defaults; the most important come first.
 
     Args:
-        settings: of a filter.
-        options: of its client.
-        section: how its section is called where the settings do not say.
-        empty: options that stand in the section without a value.
+        settings: settings of a filter.
+        options: options of its client.
+        section: title of its section.
+        empty: names of options that the section has without a value.
     """
     return tuple(
         sorted([*_given(settings, section), *_defaults(settings, options, section, empty)], key=_order)
     )
 
 
-def _given(settings: Settings, section: str) -> Iterator[Value]:
+def _given(settings: Settings, section: str) -> Iterator[OptionValue]:
     for name, origin in settings.origins.items():
         place = section if origin.place == "section" else origin.place
         if place == "environment":
             place = f"environment {VARIABLES.get(name, '')}".strip()
         line = f" line {origin.line}" if origin.line else ""
-        # What the proxy is told of who one is, is no URL that ``shown`` would know.
+        # Proxy-Authorization and its like are credentials, and not in a URL, where ``shown`` would find them.
         text = "***" if name.startswith("proxy_headers") else origin.text
-        made = settings.sdk.get(name)
-        if name == "release" and made not in (None, origin.text):
-            text = f"{made} ({origin.text})"
+        resolved = settings.sdk.get(name)
+        if name == "release" and resolved not in (None, origin.text):
+            text = f"{resolved} ({origin.text})"
         absent = dict.fromkeys(settings.absent.get(name, ()))
         are = "is" if len(absent) == 1 else "are"
-        told = f"; {', '.join(absent)} {are} not installed here" if absent else ""
-        yield Value(name, text, f"{place}{line}{told}")
+        note = f"; {', '.join(absent)} {are} not installed here" if absent else ""
+        yield OptionValue(name, text, f"{place}{line}{note}")
 
 
 def _defaults(
     settings: Settings, options: Mapping[str, Any], section: str, empty: Collection[str]
-) -> Iterator[Value]:
-    for name in _TOLD_DEFAULTS:
+) -> Iterator[OptionValue]:
+    for name in _ALWAYS_SHOWN:
         if name in settings.origins:
             continue
         value = bool(options.get(name)) if name == "send_default_pii" else options.get(name)
@@ -74,7 +74,7 @@ def _defaults(
             origin = "from dsn_file"
         elif name == "release" and value:
             origin = "found by sentry-sdk in this directory"
-        yield Value(name, _text(value), origin)
+        yield OptionValue(name, _text(value), origin)
 
 
 def _text(value: Any) -> str:
@@ -83,6 +83,6 @@ def _text(value: Any) -> str:
     return shown(str(value).lower() if isinstance(value, bool) else str(value))
 
 
-def _order(value: Value) -> tuple[int, str]:
-    first = _TOLD_DEFAULTS.index(value.name) if value.name in _TOLD_DEFAULTS else len(_TOLD_DEFAULTS)
+def _order(value: OptionValue) -> tuple[int, str]:
+    first = _ALWAYS_SHOWN.index(value.name) if value.name in _ALWAYS_SHOWN else len(_ALWAYS_SHOWN)
     return first, value.name

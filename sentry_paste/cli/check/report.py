@@ -1,4 +1,4 @@
-"""What an ini says of Sentry, found out without starting its app."""
+"""Check the Sentry set-up of an ini without starting its app."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from typing import Any
 from sentry_paste import sdk
 from sentry_paste.cli.check.advice import (
     SEVERITIES,
-    Facts,
-    Warned,
-    of_connection,
-    of_ignored,
-    of_options,
-    of_settings,
-    of_structure,
-    reports,
+    Finding,
+    Subject,
+    check_connection,
+    check_ignored,
+    check_options,
+    check_settings,
+    check_structure,
+    has_destination,
 )
-from sentry_paste.cli.check.effective import Value, effective
+from sentry_paste.cli.check.effective import OptionValue, effective_options
 from sentry_paste.cli.check.static import read_structure
 from sentry_paste.cli.check.structure import INCLUDES, SCRIPT, IniError, Layer, Structure
 from sentry_paste.client.registry import registry
@@ -37,41 +37,41 @@ from sentry_paste.testing import capture_envelopes
 
 @dataclass(frozen=True)
 class Filter:
-    """What one filter does.
+    """What was found out about one filter.
 
     Attributes:
-        layer: where it stands.
-        title: its section in brackets, or how the ini names it.
-        values: its options: those that are given, and a few defaults.
-        integrations: those that will be on; None where there is no client of the filter's own.
-        mistake: what stops a start, None for nothing.
-        reached: whether the DSN's host can be reached; None where that was not tried.
+        layer: its place in the structure.
+        title: its section in brackets, or its name in the ini.
+        values: its options: those that are set, and a few defaults.
+        integrations: those that will be enabled; None if the filter has no client.
+        mistake: what keeps the app from starting, None for nothing.
+        reached: whether the DSN's host can be reached; None if that was not tried.
     """
 
     layer: Layer
     title: str
-    values: tuple[Value, ...] = ()
+    values: tuple[OptionValue, ...] = ()
     integrations: tuple[str, ...] | None = None
     mistake: ConfigError | None = None
     reached: bool | None = None
 
     @property
     def reports(self) -> bool:
-        """Return whether it has anything to report to."""
+        """Return whether it has anywhere to report to."""
         return self.integrations is not None
 
 
 @dataclass(frozen=True)
 class Report:
-    """All that was found out.
+    """The result of a check.
 
     Attributes:
-        path: of the ini.
-        name: of the app.
-        structure: what stands around what.
-        filters: those around the app, outermost first; and inboxes with mistakes.
-        unused: sections of filters of ours that are not around the app.
-        warnings: the weightiest first.
+        path: path of the ini.
+        name: name of the app.
+        structure: filters, composites and apps.
+        filters: our filters around the app, outermost first; and inboxes with mistakes.
+        unused: sections of our filters that are not around the app.
+        warnings: most severe first.
     """
 
     path: str
@@ -79,12 +79,12 @@ class Report:
     structure: Structure
     filters: tuple[Filter, ...]
     unused: tuple[str, ...]
-    warnings: tuple[Warned, ...]
+    warnings: tuple[Finding, ...]
 
     def status(self, strict: bool = False) -> int:
-        """Return the exit status: 2 with mistakes, 1 where nothing is reported, or with warnings that count.
+        """Return the exit status: 2 with mistakes, 1 if nothing is reported or a warning counts, else 0.
 
-        An inbox alone has nothing to report.
+        An inbox alone has nothing to report, and its status is 0.
 
         Args:
             strict: whether warnings count.
@@ -98,69 +98,69 @@ class Report:
 def check(
     path: str, name: str = "main", variables: Mapping[str, str] | None = None, connect: bool = False
 ) -> Report:
-    """Return what an ini says of Sentry.
+    """Check the Sentry set-up of an ini.
 
     The filters' hooks are imported, as at a start; the app is not. Nothing is sent.
 
     Args:
-        path: of the ini.
-        name: of the app.
-        variables: what the command line adds to ``[DEFAULT]``.
+        path: path of the ini.
+        name: name of the app.
+        variables: variables that the command line adds to ``[DEFAULT]``.
         connect: whether to connect to the host of each DSN.
 
     Raises:
-        IniError: the ini cannot be read, or names what is not in it.
+        IniError: the ini cannot be read, or refers to something that is not in it.
     """
     structure = read_structure(path, name, variables)
     filters: dict[str, Filter] = {}
-    elsewhere = any(layer.missing for _, layer in structure.root.walk())
-    warned = list(of_structure(structure)) if structure.root.has_sentry else []
-    warned += of_ignored(structure)
+    is_app_missing = any(layer.missing for _, layer in structure.root.walk())
+    findings = list(check_structure(structure)) if structure.root.has_sentry else []
+    findings += check_ignored(structure)
     for _, layer in structure.root.walk():
         if layer.is_sentry and _title(layer) not in filters:
-            found, more = _examine(layer, connect, elsewhere)
+            found, more = _examine(layer, connect, is_app_missing)
             filters[found.title] = found
-            warned += more
+            findings += more
         elif layer.is_inbox:
             filters.update(_broken_inbox(layer))
-    warned.sort(key=lambda warning: SEVERITIES.index(warning.severity))
+    findings.sort(key=lambda finding: SEVERITIES.index(finding.severity))
     return Report(
         path=path,
         name=name,
         structure=structure,
         filters=tuple(filters.values()),
         unused=tuple(_unused(path, structure)),
-        warnings=tuple(dict.fromkeys(warned)),
+        warnings=tuple(dict.fromkeys(findings)),
     )
 
 
-def read_settings(layer: Layer, elsewhere: bool = False) -> Settings:
-    """Return the settings that a filter or composite of ours will have.
+def read_settings(layer: Layer, is_app_missing: bool = False) -> Settings:
+    """Return the settings that one of our filters or composites will have.
 
     Args:
-        layer: of ours.
-        elsewhere: whether the app is installed somewhere else: what is not installed here is no mistake.
+        layer: the filter or composite.
+        is_app_missing: whether the app is not installed here; then a missing distribution is no mistake.
 
     Raises:
         ConfigError: as at a start.
     """
     global_conf, local_conf = layer.global_conf or {}, dict(layer.local_conf or {})
     if layer.placed != "composite":
-        # The section of an app is none of those that are ours, where options are looked for by themselves.
+        # read_ini finds the lines of our own sections by itself; that of an app has to be named.
         is_app = layer.placed in (SCRIPT, INCLUDES) and layer.path == global_conf.get("__file__")
-        return read_ini(global_conf, local_conf, elsewhere, layer.section if is_app else "")
+        return read_ini(global_conf, local_conf, is_app_missing, layer.section if is_app else "")
     app = local_conf.pop("app", "")
-    settings = read_ini(global_conf, local_conf, elsewhere)
+    settings = read_ini(global_conf, local_conf, is_app_missing)
     if not app:
         raise ConfigError(settings.source, [Problem("app", None, "expected the name of the app's section")])
     return settings
 
 
 def first_sentry(structure: Structure) -> Layer:
-    """Return the outermost filter of ours.
+    """Return our outermost filter.
 
     Args:
-        structure: of an ini.
+        structure: structure of an ini.
 
     Raises:
         IniError: there is none.
@@ -168,38 +168,38 @@ def first_sentry(structure: Structure) -> Layer:
     found = next((layer for _, layer in structure.root.walk() if layer.is_sentry), None)
     if found is None:
         raise IniError(
-            f"[{structure.section}] has no Sentry around it; sentry-paste check tells what to write"
+            f"[{structure.section}] is not covered by Sentry; sentry-paste check shows what to write"
         )
     return found
 
 
-def _examine(layer: Layer, connect: bool, elsewhere: bool) -> tuple[Filter, list[Warned]]:
-    """Return what a filter does and what is to be said of it."""
+def _examine(layer: Layer, connect: bool, is_app_missing: bool) -> tuple[Filter, list[Finding]]:
+    """Return what one filter does, and the warnings about it."""
     title = _title(layer)
-    with _logged() as messages:
+    with _collected_logs() as messages:
         try:
-            settings = read_settings(layer, elsewhere)
+            settings = read_settings(layer, is_app_missing)
             if settings.error_page:
                 ErrorPage(settings, None)  # reads its template
             options, integrations = _client_of(settings)
         except ConfigError as mistake:
-            return Filter(layer, title, mistake=mistake), _told(messages, mistake.source)
-    facts = Facts(settings, options)
-    warned = _told(messages, settings.source)
-    warned += [*of_settings(layer, settings), *of_options(facts)]
+            return Filter(layer, title, mistake=mistake), _logged_findings(messages, mistake.source)
+    subject = Subject(settings, options)
+    findings = _logged_findings(messages, settings.source)
+    findings += [*check_settings(layer, settings), *check_options(subject)]
     reached = None
     if connect and settings.sdk.get("dsn"):
-        unreached = list(of_connection(facts))
-        warned += unreached
-        reached = not unreached
+        faults = list(check_connection(subject))
+        findings += faults
+        reached = not faults
     empty = {option_name(key) for key in layer.local_conf or ()}
-    values = effective(settings, options, title, empty)
-    on = tuple(integrations) if reports(settings) else None
-    return Filter(layer, title, values, on, reached=reached), warned
+    values = effective_options(settings, options, title, empty)
+    enabled = tuple(integrations) if has_destination(settings) else None
+    return Filter(layer, title, values, enabled, reached=reached), findings
 
 
 def _broken_inbox(layer: Layer) -> Iterator[tuple[str, Filter]]:
-    """Yield an inbox whose section stops the start, by its title."""
+    """Yield title and filter for an inbox whose section has mistakes."""
     try:
         read_inbox(layer.global_conf or {}, layer.local_conf or {})
     except ConfigError as mistake:
@@ -207,17 +207,17 @@ def _broken_inbox(layer: Layer) -> Iterator[tuple[str, Filter]]:
 
 
 def _client_of(settings: Settings) -> tuple[Mapping[str, Any], list[str]]:
-    """Make the client of some settings, with nowhere to send to; return its options and integrations."""
+    """Make the client that settings describe, but send nothing; return its options and integrations."""
     quiet = dataclasses.replace(settings, sdk={**settings.sdk, "debug": False})
     with capture_envelopes():
         client = registry.client_for(quiet)
-        if client is None:  # which is logged, and so told
+        if client is None:  # the reason was logged, and so becomes a warning
             return settings.sdk, []
         return client.options, sdk.active_integrations(client)
 
 
 @contextmanager
-def _logged() -> Iterator[list[str]]:
+def _collected_logs() -> Iterator[list[str]]:
     """Collect what this package logs, in place of logging it."""
     messages: list[str] = []
 
@@ -237,10 +237,10 @@ def _logged() -> Iterator[list[str]]:
         log.propagate, log.disabled = before
 
 
-def _told(messages: list[str], source: str) -> list[Warned]:
-    """Return what was logged as warnings; each need not say again in which section it is."""
+def _logged_findings(messages: list[str], source: str) -> list[Finding]:
+    """Return log messages as warnings, without the section in front, which the report shows anyway."""
     texts = [text[len(source) + 2 :] if text.startswith(f"{source}: ") else text for text in messages]
-    return [Warned("high" if text.startswith("Sentry failed") else "medium", text) for text in texts]
+    return [Finding("high" if text.startswith("Sentry failed") else "medium", text) for text in texts]
 
 
 def _title(layer: Layer) -> str:

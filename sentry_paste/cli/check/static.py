@@ -1,4 +1,4 @@
-"""What stands around what in an ini, read without loading any of it."""
+"""Read the structure of an ini without importing its apps and filters."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ from sentry_paste.cli.check.structure import INCLUDES, SCRIPT, IniError, Layer, 
 from sentry_paste.config.sources import PREFIX
 
 
-class NoTextError(ValueError):
-    """A file that is not in the encoding in which PasteDeploy reads it; the text has its name."""
+class NotTextError(ValueError):
+    """PasteDeploy cannot decode the file; the message names it."""
 
 
 class StaticLoader(ConfigLoader):  # type: ignore[misc]  # PasteDeploy has no types
-    """PasteDeploy's loader, which imports nothing but us; contexts have ``section``, ``spec`` and ``path``.
+    """PasteDeploy's loader, but it imports only this package; contexts have ``section``, ``spec``, ``path``.
 
     The overridden methods are the same in PasteDeploy 3.0.0 and 3.1.0.
     """
@@ -42,28 +42,30 @@ class StaticLoader(ConfigLoader):  # type: ignore[misc]  # PasteDeploy has no ty
         try:
             super().__init__(filename)
         except UnicodeDecodeError as error:
-            raise NoTextError(
-                f"{filename}: is no text in {error.encoding}{_line(filename, error)}"
+            raise NotTextError(
+                f"{filename}: is not text in {error.encoding}{_line(filename, error)}"
             ) from error
         except MissingSectionHeaderError as error:
             if not error.line.startswith("\ufeff"):
                 raise
-            told = "begins with a byte order mark, which PasteDeploy takes for text; save it as UTF-8 without"
-            raise NoTextError(f"{filename}: {told}") from error
+            raise NotTextError(
+                f"{filename}: begins with a byte order mark, which PasteDeploy takes for text; "
+                "save it as UTF-8 without one"
+            ) from error
         self.update_defaults(variables, overwrite=False)
         for section in self.parser.sections():
-            self.parser.remove_option(section, "require")  # of distributions, which need not be here
+            self.parser.remove_option(section, "require")  # distributions that need not be installed here
 
     def section_of(self, name: str) -> str:
-        """Return the section that a server's ``#name`` means.
+        """Return the section that ``#name`` after the ini's path refers to.
 
         Args:
-            name: of an app.
+            name: name of an app.
 
         Raises:
-            LookupError: there is none, or more than one.
+            LookupError: there is no such section, or more than one.
         """
-        if is_there(self, APP, name):
+        if has_section(self, APP, name):
             return str(self.find_config_section(APP, name))
         prefixes = {prefix for group in APP.config_prefixes for prefix in group}
         sections = [section.partition(":") for section in self.parser.sections()]
@@ -79,7 +81,7 @@ class StaticLoader(ConfigLoader):  # type: ignore[misc]  # PasteDeploy has no ty
         """Return the section at the end of a chain of ``filter-with`` lines.
 
         Args:
-            section: where it begins.
+            section: first section of the chain.
         """
         seen = {section}
         while self.parser.has_option(section, "filter-with"):
@@ -91,12 +93,12 @@ class StaticLoader(ConfigLoader):  # type: ignore[misc]  # PasteDeploy has no ty
         return section
 
     def get_context(self, object_type: Any, name: str | None = None, global_conf: Any = None) -> Any:
-        """Return what a name stands for, with PasteDeploy's own rules for sections.
+        """Return the context of a name, by PasteDeploy's own rules for sections.
 
         Args:
-            object_type: of PasteDeploy's.
-            name: of a section, or with a scheme.
-            global_conf: of whoever asks.
+            object_type: object type of PasteDeploy.
+            name: name of a section, or a URI with a scheme.
+            global_conf: ``[DEFAULT]`` of the caller.
 
         Raises:
             LookupError: there is no such section, or the name cannot be understood.
@@ -105,7 +107,7 @@ class StaticLoader(ConfigLoader):  # type: ignore[misc]  # PasteDeploy has no ty
             try:
                 return super().get_context(object_type, name, global_conf)
             except KeyError as error:
-                raise LookupError(self._told_of_get(str(error.args[0]))) from error
+                raise LookupError(self._missing_default(str(error.args[0]))) from error
         scheme, _, rest = name.partition(":")
         if scheme.lower() == "config":
             path, _, section = rest.partition("#")
@@ -122,14 +124,14 @@ class StaticLoader(ConfigLoader):  # type: ignore[misc]  # PasteDeploy has no ty
         context.section, context.spec, context.path = "", name, self.filename
         return context
 
-    def _told_of_get(self, missing: str) -> str:
-        asking = (
+    def _missing_default(self, missing: str) -> str:
+        referring = (
             option
             for section in self.parser.sections()
             for option, value in self.parser.items(section, raw=True)
             if option.startswith("get ") and value.strip() == missing
         )
-        return f"{next(asking, 'a section')} asks for {missing}, which [DEFAULT] does not have"
+        return f"{next(referring, 'a section')} refers to {missing}, which [DEFAULT] does not have"
 
     def _context_from_use(
         self, object_type: Any, local_conf: Any, global_conf: Any, additions: Any, section: str
@@ -145,7 +147,7 @@ class StaticLoader(ConfigLoader):  # type: ignore[misc]  # PasteDeploy has no ty
         given = {key: value for key, value in local_conf.items() if key in known}
         spec = next(iter(given.values()), "")
         if not is_ours(spec):
-            # The checks are PasteDeploy's; what it loads is something that is always there.
+            # PasteDeploy still checks the section, but imports something that is always there.
             local_conf = {**local_conf, **dict.fromkeys(given, "builtins:object")}
         context = super()._context_from_explicit(object_type, local_conf, global_conf, additions, section)
         context.section, context.spec, context.path = section, spec, self.filename
@@ -154,7 +156,7 @@ class StaticLoader(ConfigLoader):  # type: ignore[misc]  # PasteDeploy has no ty
     def _pipeline_app_context(self, object_type: Any, section: str, **kwargs: Any) -> Any:
         words = kwargs["local_conf"].get("pipeline", "").split()
         if not words and "pipeline" in kwargs["local_conf"]:
-            raise LookupError(f"pipeline of [{section}] names no app")
+            raise LookupError(f"pipeline in [{section}] names no app")
         context = super()._pipeline_app_context(object_type, section, **kwargs)
         context.section, context.path, context.pipeline = section, self.filename, tuple(words)
         return context
@@ -166,7 +168,7 @@ class StaticLoader(ConfigLoader):  # type: ignore[misc]  # PasteDeploy has no ty
 
 
 def _line(filename: str, error: UnicodeDecodeError) -> str:
-    """Return which line of a file is no text."""
+    """Return the number of the first line that cannot be decoded, as text."""
     with open(filename, "rb") as file:
         for number, line in enumerate(file, start=1):
             try:
@@ -176,13 +178,13 @@ def _line(filename: str, error: UnicodeDecodeError) -> str:
     return ""
 
 
-def is_there(loader: Any, kind: Any, name: str) -> bool:
-    """Return whether an ini has one section for a name.
+def has_section(loader: Any, kind: Any, name: str) -> bool:
+    """Return whether an ini has exactly one section for a name.
 
     Args:
-        loader: of the ini.
-        kind: an object type of PasteDeploy's.
-        name: without a scheme.
+        loader: loader of the ini.
+        kind: object type of PasteDeploy.
+        name: name without a scheme.
     """
     try:
         loader.find_config_section(kind, name)
@@ -191,15 +193,15 @@ def is_there(loader: Any, kind: Any, name: str) -> bool:
     return True
 
 
-#: Apps of this package: names of entry points, and of modules.
+#: Apps of this package, by their entry points and modules.
 APPS = ("example", "inbox")
 
 
 def is_ours(spec: str) -> bool:
-    """Return whether a spec leads to this package's filter or composite; its apps are as any other.
+    """Return whether a spec refers to our filter or composite; our apps count as any other.
 
     Args:
-        spec: ``egg:sentry_paste#main``, ``sentry_paste:filter_factory``, that with ``call:`` before it.
+        spec: ``egg:sentry_paste#main`` or ``sentry_paste:filter_factory``, also with ``call:`` in front.
     """
     scheme, egg, rest = spec.strip().partition("egg:")
     if egg and not scheme:
@@ -209,11 +211,11 @@ def is_ours(spec: str) -> bool:
     return package == "sentry_paste" and module not in APPS
 
 
-def missing_of(spec: str) -> str:
-    """Return the distribution, or the package, that a spec needs and that is not installed here.
+def missing_distribution(spec: str) -> str:
+    """Return the distribution or package that a spec needs, empty if it is installed here.
 
     Args:
-        spec: as ``is_ours`` takes it.
+        spec: as for ``is_ours``.
     """
     scheme, egg, rest = spec.strip().partition("egg:")
     if egg and not scheme:
@@ -230,53 +232,54 @@ def missing_of(spec: str) -> str:
         return package
 
 
-# What a composite's key looks like whose value is the name of an app for certain: Paste's urlmap has them.
+# Keys of a composite whose value is certainly the name of an app: mount points of Paste's urlmap.
 _MOUNT_POINT = re.compile(r"/|https?://|domain\s")
-# Eggs whose apps are composites in a section of any kind.
+# Eggs that are composites even in an [app:...] section.
 _COMPOSITES = re.compile(r"egg:paste(#urlmap|#cascade)", re.IGNORECASE)
 
-# What Pyramid's setting pyramid.includes names us by.
+# Our names in Pyramid's setting pyramid.includes.
 _INCLUDED = frozenset({"sentry_paste", "sentry_paste.pyramid"})
 
-# What puts Sentry there where no section of its own does.
-_PLACED = {SCRIPT: "SentryMiddleware of your wsgi.py", INCLUDES: INCLUDES}
+# What is shown as the factory of a Sentry that has no section.
+_PLACED = {SCRIPT: "SentryMiddleware in your wsgi.py", INCLUDES: INCLUDES}
 
 
 def read_structure(path: str, name: str = "main", variables: Mapping[str, str] | None = None) -> Structure:
-    """Return what a server would load.
+    """Return the layers that a server would load.
 
     Args:
-        path: of the ini.
-        name: of the app.
-        variables: what the command line adds to ``[DEFAULT]``.
+        path: path of the ini.
+        name: name of the app.
+        variables: variables that the command line adds to ``[DEFAULT]``.
 
     Raises:
-        IniError: the file cannot be read, or names what is not in it.
+        IniError: the file cannot be read, or refers to something that is not in it.
     """
     variables = dict(variables or {})
     try:
         loader = StaticLoader(os.path.abspath(path), variables)
         section = loader.section_of(name)
-        root, ignored = _without_ignored(_app(loader.get_context(APP, name, variables)))
+        root, ignored = _without_ignored(_app_layer(loader.get_context(APP, name, variables)))
         return Structure(root, loader.filename, section, loader.outermost(section), ignored)
     except OSError as error:
         raise IniError(f"{error.filename or path}: {error.strerror or error}") from error
     except RecursionError as error:
-        raise IniError(f"{path}: a section leads back to itself") from error
+        raise IniError(f"{path}: a section refers back to itself") from error
     except configparser.InterpolationSyntaxError as error:
-        place = f"in {error.option} of [{error.section}]; a percent sign itself is written %%"
+        place = f"in {error.option} of [{error.section}]; write a percent sign as %%"
         raise IniError(f"{' '.join(error.message.split())}, {place}") from error
     except configparser.Error as error:
         raise IniError(" ".join(error.message.split())) from error
-    except NoTextError as error:
+    except NotTextError as error:
         raise IniError(str(error)) from error
     except (LookupError, ValueError, ImportError, AttributeError) as error:
-        told = str(error.args[0]) if error.args else str(error)
-        raise IniError(f"{path}: {' '.join(told.split())}") from error
+        # str() of a KeyError has quotes around its message.
+        message = str(error.args[0]) if error.args else str(error)
+        raise IniError(f"{path}: {' '.join(message.split())}") from error
 
 
 def _without_ignored(root: Layer) -> tuple[Layer, tuple[str, ...]]:
-    """Return what is left where an app reads the ini by itself, and the names of the filters around it."""
+    """Drop the filters around an app that reads the ini itself; return what is left, and their names."""
     for outside, layer in root.walk():
         if layer.reads_itself:
             own = [other for other in outside if other.placed == SCRIPT]
@@ -285,61 +288,66 @@ def _without_ignored(root: Layer) -> tuple[Layer, tuple[str, ...]]:
     return root, ()
 
 
-def _app(context: Any) -> Layer:
+def _app_layer(context: Any) -> Layer:
+    """Return the layers of a context: an app, or whatever PasteDeploy wraps around one."""
     kind, section = context.object_type, getattr(context, "section", "")
     if kind is PIPELINE:
-        layer = _app(context.app_context)
+        layer = _app_layer(context.app_context)
         for filter_context in reversed(context.filter_contexts):
-            layer = _filter(filter_context, layer, "pipeline", section, context.pipeline)
+            layer = _filter_layer(filter_context, layer, "pipeline", section, context.pipeline)
         return layer
     if kind is FILTER_APP:
-        return _filter(context.filter_context, _app(context.next_context), "filter-app", section)
+        return _filter_layer(context.filter_context, _app_layer(context.next_context), "filter-app", section)
     if kind is FILTER_WITH:
         place = section or getattr(context.next_context, "section", "")
-        return _filter(context.filter_context, _app(context.next_context), "filter-with", place)
+        return _filter_layer(context.filter_context, _app_layer(context.next_context), "filter-with", place)
     if is_ours(context.spec):
         return _our_composite(context)
     composite = "composit" in (context.protocol or "") or _COMPOSITES.match(context.spec)
     layer = Layer(
         kind="composite" if composite else "app",
-        inner=tuple(_parts(context)) if composite else (),
-        missing=missing_of(context.spec),
-        **_naming(context),
+        inner=tuple(_composite_apps(context)) if composite else (),
+        missing=missing_distribution(context.spec),
+        **_identity(context),
     )
     if layer.is_inbox:
         return replace(layer, global_conf=context.global_conf, local_conf=context.local_conf)
-    return _included(context, layer)
+    return _with_included(context, layer)
 
 
-def _included(context: Any, app: Layer) -> Layer:
-    """Return an app in Sentry where its settings say that: to Pyramid, or to the script that loads it."""
+def _with_included(context: Any, app: Layer) -> Layer:
+    """Return an app with Sentry around it if its settings include Sentry, for Pyramid or for a script."""
     settings = {**context.global_conf, **context.local_conf}
     placed = INCLUDES
     if app.reads_itself and any(key.startswith(PREFIX) for key in settings):
         placed = SCRIPT
     elif _INCLUDED.isdisjoint(settings.get(INCLUDES, "").split()):
         return app
-    place = ("here", "__file__")
+    location = ("here", "__file__")
     return Layer(
         kind="sentry",
         inner=(("", app),),
         placed=placed,
         placed_in=context.section,
         global_conf={
-            key: value for key, value in context.global_conf.items() if key.startswith(PREFIX) or key in place
+            key: value
+            for key, value in context.global_conf.items()
+            if key.startswith(PREFIX) or key in location
         },
         local_conf={key: value for key, value in context.local_conf.items() if key.startswith(PREFIX)},
-        **{**_naming(context), "name": "sentry", "spec": _PLACED[placed]},
+        **{**_identity(context), "name": "sentry", "spec": _PLACED[placed]},
     )
 
 
-def _filter(context: Any, inner: Layer, placed: str, placed_in: str, pipeline: tuple[str, ...] = ()) -> Layer:
+def _filter_layer(
+    context: Any, inner: Layer, placed: str, placed_in: str, pipeline: tuple[str, ...] = ()
+) -> Layer:
     if context.object_type is FILTER_WITH:
-        layer = _filter(context.next_context, inner, placed, placed_in, pipeline)
-        return _filter(context.filter_context, layer, placed, placed_in, pipeline)
+        layer = _filter_layer(context.next_context, inner, placed, placed_in, pipeline)
+        return _filter_layer(context.filter_context, layer, placed, placed_in, pipeline)
     if not is_ours(context.spec):
-        missing = missing_of(context.spec)
-        return Layer(kind="filter", inner=(("", inner),), missing=missing, **_naming(context))
+        missing = missing_distribution(context.spec)
+        return Layer(kind="filter", inner=(("", inner),), missing=missing, **_identity(context))
     return Layer(
         kind="sentry",
         inner=(("", inner),),
@@ -348,13 +356,13 @@ def _filter(context: Any, inner: Layer, placed: str, placed_in: str, pipeline: t
         pipeline=pipeline,
         global_conf=context.global_conf,
         local_conf=context.local_conf,
-        **_naming(context),
+        **_identity(context),
     )
 
 
 def _our_composite(context: Any) -> Layer:
     app = context.local_conf.get("app")
-    inner = [("", _app(context.loader.get_context(APP, app, context.global_conf)))] if app else []
+    inner = [("", _app_layer(context.loader.get_context(APP, app, context.global_conf)))] if app else []
     return Layer(
         kind="sentry",
         inner=tuple(inner),
@@ -362,27 +370,27 @@ def _our_composite(context: Any) -> Layer:
         placed_in=context.section,
         global_conf=context.global_conf,
         local_conf=context.local_conf,
-        **_naming(context),
+        **_identity(context),
     )
 
 
-def _parts(context: Any) -> Iterator[tuple[str, Layer]]:
-    """Yield the parts of another's composite, as far as its lines name sections."""
+def _composite_apps(context: Any) -> Iterator[tuple[str, Layer]]:
+    """Yield keys and apps of a foreign composite, as far as its options name sections."""
     loader = context.loader
     for key, value in context.local_conf.items():
         *filters, app = value.split() or [""]
         if _MOUNT_POINT.match(key) and app and not filters:
-            yield key, _app(loader.get_context(APP, app, context.global_conf))
-        elif is_there(loader, APP, app) and all(is_there(loader, FILTER, name) for name in filters):
-            # The pipelines that OpenStack's composites choose from, and apps by keys of all kinds.
-            layer = _app(loader.get_context(APP, app, context.global_conf))
+            yield key, _app_layer(loader.get_context(APP, app, context.global_conf))
+        elif has_section(loader, APP, app) and all(has_section(loader, FILTER, name) for name in filters):
+            # OpenStack's composites choose among pipelines; others name apps under keys of any kind.
+            layer = _app_layer(loader.get_context(APP, app, context.global_conf))
             for name in reversed(filters):
                 found = loader.get_context(FILTER, name, context.global_conf)
-                layer = _filter(found, layer, "other composite", context.section)
+                layer = _filter_layer(found, layer, "other composite", context.section)
             yield key, layer
 
 
-def _naming(context: Any) -> dict[str, Any]:
+def _identity(context: Any) -> dict[str, Any]:
     section = context.section
     return {
         "name": section.partition(":")[2].strip() or context.spec,

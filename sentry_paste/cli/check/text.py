@@ -1,54 +1,54 @@
-"""What ``check`` found, as text for a terminal."""
+"""The report of ``check`` as text for a terminal."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
 
-from sentry_paste.cli.check.advice import meant_as_sentry
-from sentry_paste.cli.check.effective import Value
+from sentry_paste.cli.check.advice import find_intended_sentry
+from sentry_paste.cli.check.effective import OptionValue
 from sentry_paste.cli.check.report import Filter, Report
 from sentry_paste.cli.check.structure import INCLUDES, SCRIPT, Layer, Structure
 from sentry_paste.cli.terminal import clean, wrapped
 
-# How wide the column of values gets; a longer value pushes its origin out.
+# Width of the column of values; a longer value pushes its origin to the right.
 _VALUE_WIDTH = 44
-# How narrow the one of names is, and how wide it gets.
-_NAME_WIDTH = 22, 40
+# Least and greatest width of the column of names.
+_NAME_WIDTHS = 22, 40
 
 _COLOURS = {"bold": "1", "red": "31", "green": "32", "yellow": "33", "faint": "2"}
-_OF_SEVERITY = {"high": "red", "medium": "yellow", "low": "bold"}
+_SEVERITY_COLOURS = {"high": "red", "medium": "yellow", "low": "bold"}
 
 _STARTED_FIRST = (
-    "Sentry is started before the app is made: what the app reports while it starts is sent, and so is an "
+    "Sentry is started before the app is created: what the app reports while it starts is sent, and so is an "
     "exception that ends the process."
 )
 _START_UP = {
     "composite": "A crash of the app's factory is reported: Sentry is started first, and loads the app.",
     "filter-with": _STARTED_FIRST,
-    SCRIPT: "CKAN reads this file by itself: Sentry stands where your wsgi.py puts it around the app, with "
-    "these options. A crash of CKAN's factory is not reported.",
-    INCLUDES: "Sentry is started where the app's configuration includes it: what goes wrong before "
-    "is not reported, and an exception that ends the process after it is.",
+    SCRIPT: "CKAN reads this file itself: your wsgi.py puts Sentry around the app, with these options. A "
+    "crash of CKAN's factory is not reported.",
+    INCLUDES: "Sentry is started when the app's configuration includes it: an error before that is not "
+    "reported; an exception that ends the process after it is.",
     "other composite": "Whether a crash of the app's factory is reported depends on {placed_in}.",
 }
 _READS_ITSELF = (
-    "CKAN reads this file by itself, without PasteDeploy: a filter in it does nothing. Your wsgi.py puts "
-    "SentryMiddleware around the app (the documentation shows it under A plain WSGI script, CKAN); its "
-    "options can stand here:"
+    "CKAN reads this file itself, without PasteDeploy, so a filter in it does nothing. Put SentryMiddleware "
+    "around the app in your wsgi.py (see CKAN under A plain WSGI script in the documentation). Its options "
+    "can be set here:"
 )
-_APP_ALONE = (
-    "The app stands alone: with nowhere to report to there is no filter, unless the app or another filter "
+_NO_FILTER = (
+    "The app runs without this filter, as there is nowhere to report to, unless the app or another filter "
     "has started a Sentry client by then."
 )
 
 
 def report_text(report: Report, *, colour: bool = False) -> str:
-    """Return a report for reading.
+    """Return a report as text.
 
     Args:
-        report: of an ini.
-        colour: whether the text has ANSI colours.
+        report: report on an ini.
+        colour: whether to use ANSI colours.
     """
     return "\n".join(_Text(colour).report(report)).rstrip()
 
@@ -80,9 +80,9 @@ class _Text:
         for state, name, rest in rows:
             colour = {"SENTRY": "green", "no Sentry": "red", "outside": "yellow"}.get(state, "faint")
             yield f"  {self._paint(f'{state:<9}', colour)}  {name:<{width}}  {clean(rest)}".rstrip()
-        # What was meant to be ours is told below, and does matter.
-        meant = None if report.structure.root.has_sentry else meant_as_sentry(report.structure)
-        layers = [layer for _, layer in report.structure.root.walk() if layer is not meant]
+        # A filter that should be ours is shown below, and does matter.
+        intended = None if report.structure.root.has_sentry else find_intended_sentry(report.structure)
+        layers = [layer for _, layer in report.structure.root.walk() if layer is not intended]
         missing = dict.fromkeys(layer.missing for layer in layers if layer.missing)
         if missing:
             names = ", ".join(missing)
@@ -92,22 +92,22 @@ class _Text:
 
     def _no_sentry(self, report: Report) -> Iterator[str]:
         if report.structure.is_inbox:
-            yield from wrapped("There is only the inbox here, which needs no Sentry around it.", "")
+            yield from wrapped("The inbox is the only app here, and needs no Sentry around it.", "")
             yield ""
             return
         if report.structure.reads_itself:
-            yield self._paint("Sentry is not there", "red") + ": nothing is reported."
+            yield self._paint("Sentry is missing", "red") + ": nothing is reported."
             yield ""
             yield from wrapped(_READS_ITSELF, "")
             yield from ("", f"  [{report.structure.section}]", "  sentry.dsn = ${SENTRY_DSN}", "")
             return
         section = report.structure.outermost
         filters = [name.partition(":")[2] for name in report.unused if name.startswith("filter:")]
-        yield self._paint("Sentry is not there", "red") + ": nothing is reported. Write"
+        yield self._paint("Sentry is missing", "red") + ": nothing is reported. Write"
         yield ""
-        meant = None if filters else meant_as_sentry(report.structure)
-        if meant is not None:
-            yield from _in_place_of(meant)
+        intended = None if filters else find_intended_sentry(report.structure)
+        if intended is not None:
+            yield from _replacement(intended)
             return
         taken = any(layer.section == "filter:sentry" for _, layer in report.structure.root.walk())
         name = filters[0] if filters else "sentry_paste" if taken else "sentry"
@@ -120,14 +120,14 @@ class _Text:
         if filters:
             yield from wrapped(f"[filter:{name}] is in the file, but nothing here uses it.", "")
         if is_pipeline:
-            yield from wrapped(f"In the last line, {name} stands before what [{section}] has already.", "")
+            yield from wrapped(f"In the last line, {name} comes before what [{section}] already lists.", "")
         else:
-            yield from wrapped(f"The last line is added to what [{section}] has already.", "")
+            yield from wrapped(f"Add the last line to what [{section}] already has.", "")
         yield ""
 
     def _filter(self, found: Filter, structure: Structure) -> Iterator[str]:
         if found.mistake:
-            yield self._paint(f"{found.title} stops the start", "red")
+            yield self._paint(f"{found.title} keeps the app from starting", "red")
             yield from (f"  {clean(line)}" for line in str(found.mistake).splitlines())
             yield ""
             return
@@ -145,19 +145,18 @@ class _Text:
 
     def _start_up(self, found: Filter, structure: Structure) -> Iterator[str]:
         layer = found.layer
-        told = _START_UP.get(layer.placed) if found.reports else _APP_ALONE
+        text = _START_UP.get(layer.placed) if found.reports else _NO_FILTER
         if structure.is_inside_sentry(layer):
-            told = "It stands inside another Sentry: see there."
-        if told:
-            yield from wrapped(told.format(placed_in=f"[{layer.placed_in}]"))
+            text = "It is inside another Sentry: see there."
+        if text:
+            yield from wrapped(text.format(placed_in=f"[{layer.placed_in}]"))
             return
-        told = (
-            f"A crash of the app's factory is not reported: [{layer.placed_in}] makes the app before Sentry."
-        )
+        section = layer.placed_in
+        text = f"A crash of the app's factory is not reported: [{section}] creates the app before Sentry."
         if structure.is_caught(layer):
-            yield from wrapped(told)
+            yield from wrapped(text)
             return
-        yield from wrapped(f"{told} To start Sentry first, write")
+        yield from wrapped(f"{text} To start Sentry first, write")
         yield ""
         yield from (f"    {line}".rstrip() for line in _started_first(layer))
 
@@ -169,38 +168,38 @@ class _Text:
         count = len(report.warnings)
         yield self._title("1 warning" if count == 1 else f"{count} warnings")
         for warning in report.warnings:
-            label = self._paint(f"{warning.severity:<6}", _OF_SEVERITY[warning.severity])
+            label = self._paint(f"{warning.severity:<6}", _SEVERITY_COLOURS[warning.severity])
             first, *more = wrapped(clean(warning.text), " " * 10)
             yield f"  {label}  {first.strip()}"
             yield from more
 
 
 class _Rows:
-    """State, name and the rest of a line for everything in an ini.
+    """The rows of the structure: state, name and the rest of the line.
 
     Args:
-        path: of the ini; what stands in another one is told with that one's name.
+        path: path of the ini; a layer from another file is shown with that file's name.
     """
 
     def __init__(self, path: str) -> None:
         self._path = path
-        self._told: set[tuple[bool, str, str]] = set()
+        self._seen: set[tuple[bool, str, str]] = set()
 
     def of(self, key: str, layer: Layer, depth: int, covered: bool) -> Iterator[tuple[str, str, str]]:
-        """Yield the rows of a layer and of all in it; a composite that is told already is not told again.
+        """Yield the rows of a layer and of those inside it; a composite is expanded only once.
 
         Args:
-            key: what it is mounted at, in a composite.
-            layer: what is told.
-            depth: in how many composites it stands.
-            covered: whether Sentry stands around it.
+            key: its mount point in a composite.
+            layer: the layer.
+            depth: how many composites it is in.
+            covered: whether Sentry is around it.
         """
         if key and layer.kind in ("filter", "sentry"):
             yield "", "  " * depth + clean(key), ""
             key, depth = "", depth + 1
         identity = (covered, layer.path, layer.section)
-        again = layer.kind == "composite" and identity in self._told
-        self._told.add(identity)
+        again = layer.kind == "composite" and identity in self._seen
+        self._seen.add(identity)
         name = "  " * depth + (f"{key}  {layer.name}" if key else layer.name)
         rest = [
             layer.spec if layer.spec != layer.name else "",
@@ -221,8 +220,8 @@ def _state(layer: Layer, covered: bool) -> str:
     return "outside" if layer.has_sentry else "no Sentry"
 
 
-def _table(values: Sequence[Value]) -> Iterator[str]:
-    least, most = _NAME_WIDTH
+def _table(values: Sequence[OptionValue]) -> Iterator[str]:
+    least, most = _NAME_WIDTHS
     width = max([least, *(len(value.name) for value in values if len(value.name) <= most)])
     for value in values:
         yield f"  {clean(value.name):<{width}}  {clean(value.text):<{_VALUE_WIDTH}}  {value.origin}"
@@ -230,29 +229,29 @@ def _table(values: Sequence[Value]) -> Iterator[str]:
 
 def _integrations(found: Filter) -> str:
     if found.integrations is None:
-        return "None: with nowhere to report to, there is no client. The app's own is used where it has one."
+        return "None: with nowhere to report to, there is no client. If the app has its own, that is used."
     return ", ".join(found.integrations) or "None."
 
 
-def _in_place_of(meant: Layer) -> Iterator[str]:
-    """Yield what makes ours of a filter that is not."""
-    if meant.section:
-        yield f"  [{clean(meant.section)}]"
-    yield f"  {'use = ' if meant.section else ''}egg:sentry_paste"
+def _replacement(intended: Layer) -> Iterator[str]:
+    """Yield the line that makes a filter ours."""
+    if intended.section:
+        yield f"  [{clean(intended.section)}]"
+    yield f"  {'use = ' if intended.section else ''}egg:sentry_paste"
     yield ""
-    yield from wrapped(f"in place of {clean(meant.spec)}, which is another filter.", "")
+    yield from wrapped(f"in place of {clean(intended.spec)}, which is another filter.", "")
     yield ""
 
 
 def _started_first(layer: Layer) -> Iterator[str]:
-    """Yield the lines that have Sentry started before the app."""
+    """Yield the lines that start Sentry before the app."""
     if layer.placed == "filter-app":
         name = layer.placed_in.partition(":")[2]
         app = layer.inner[0][1]
         yield f"[composite:{name}]             in place of [{layer.placed_in}]"
         yield f"app = {_reference(app)}".ljust(30) + " in place of next"
         return
-    # Not filter-with, with which PasteDeploy takes a pipeline for a filter (_FilterWith.invoke).
+    # Not filter-with: PasteDeploy 3.1 then mistakes the pipeline for a filter (_FilterWith.invoke).
     name = layer.placed_in.partition(":")[2]
     yield f"[composite:{name}]".ljust(30) + f" in place of [{layer.placed_in}]"
     yield "use = egg:sentry_paste".ljust(30) + " and the options of the filter"

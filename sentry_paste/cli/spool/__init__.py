@@ -1,1 +1,1 @@
-"""``sentry-paste spool``: lists, shows, sends and deletes what waits in a spool directory."""
+"""``sentry-paste spool``: list, show, send, requeue and remove the files of a spool directory."""

@@ -1,4 +1,4 @@
-"""What the commands ``sentry-paste spool ...`` do."""
+"""The commands of ``sentry-paste spool``, and their arguments."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from typing import Any
 
 from sentry_paste.cli import network
 from sentry_paste.cli.spool import requeue_purge
-from sentry_paste.cli.spool.inventory import Held, Plan, Survey, plan, survey
-from sentry_paste.cli.spool.sending import Courier, Sending
+from sentry_paste.cli.spool.inventory import Entry, SendPlan, plan_sending, take_inventory
+from sentry_paste.cli.spool.sending import EnvelopeSender, SpoolSender
 from sentry_paste.cli.spool.text import (
     contents_text,
     kinds_text,
@@ -27,10 +27,10 @@ from sentry_paste.cli.spool.text import (
     them,
     unnamed_text,
 )
-from sentry_paste.cli.terminal import Meter, clean
+from sentry_paste.cli.terminal import ProgressMeter, clean
 from sentry_paste.spool import Spool, read_contents
 from sentry_paste.spool.names import ANY_DESTINATION, ASIDE, CLAIMED, KINDS, WAITING
-from sentry_paste.spool.transport import Terms
+from sentry_paste.spool.transport import SpoolSettings
 from sentry_paste.spool.writer import destination_names
 
 
@@ -42,41 +42,41 @@ def _spool(options: argparse.Namespace) -> Spool:
 
 
 def list_files(options: argparse.Namespace) -> int:
-    """Print what a spool holds, newest first; return the exit status.
+    """Print the files of a spool, newest first; return the exit status.
 
     Args:
-        options: of the command line.
+        options: options of the command line.
 
     Raises:
-        ValueError: it is no directory.
+        ValueError: the path is not a directory.
     """
     directory = _spool(options).directory
-    found = survey(directory).of(options.kind, options.state)
-    if not found.held and (options.kind or options.state):
+    inventory = take_inventory(directory).of(options.kind, options.state)
+    if not inventory.entries and (options.kind or options.state):
         print(f"{clean(str(directory))} holds no envelopes of that kind or state")
         return 1
-    if not found.held:
-        rest = f" ({summary_text(found)})" if found.partial or found.foreign else ""
+    if not inventory.entries:
+        rest = f" ({summary_text(inventory)})" if inventory.partial or inventory.foreign else ""
         print(f"{clean(str(directory))} holds no envelopes{rest}")
         return 1
-    listed = found.held[: options.limit]
+    listed = inventory.entries[: options.limit]
     names = destination_names(directory)
-    print(table_text([held.file for held in listed], names))
-    unnamed = unnamed_text(Survey(listed), names)
+    print(table_text([entry.file for entry in listed], names))
+    unnamed = unnamed_text(listed, names)
     if unnamed:
         print(unnamed)
-    print(summary_text(found, len(listed)))
+    print(summary_text(inventory, len(listed)))
     return 0
 
 
 def show_file(options: argparse.Namespace) -> int:
-    """Print what one file holds; return the exit status.
+    """Print the contents of one file; return the exit status.
 
     Args:
-        options: of the command line.
+        options: options of the command line.
 
     Raises:
-        ValueError: it is no directory, or the file is no envelope.
+        ValueError: the path is not a directory, or the file not an envelope.
     """
     spool = _spool(options)
     found = spool.find(options.id)
@@ -92,70 +92,71 @@ def show_file(options: argparse.Namespace) -> int:
 
 
 def send(options: argparse.Namespace) -> int:
-    """Send what waits, oldest first; return the exit status.
+    """Send the waiting files, oldest first; return the exit status.
 
     Args:
-        options: of the command line.
+        options: options of the command line.
 
     Raises:
-        ValueError: it is no directory, or there is no DSN to send to.
+        ValueError: the path is not a directory, or there is no DSN to send to.
     """
     spool = _spool(options)
     dsn = options.dsn or os.environ.get("SENTRY_DSN")
     if not dsn:
-        raise ValueError("no DSN: name one with --dsn, or in the environment's SENTRY_DSN")
-    # What lies in a directory that is open to others may be anybody's: as the filter, it is not sent.
+        raise ValueError("no DSN: give one with --dsn, or in the environment variable SENTRY_DSN")
+    # Refuse a directory that is open to other users, as the filter does: anybody may have put files there.
     spool.prepare()
-    courier = Courier(dsn, str(spool.directory))
-    with _interruptible() as is_stopped:
-        meter = Meter(sys.stderr)
-        sending = Sending(spool, courier, options.rate, meter, is_stopped)
+    sender = EnvelopeSender(dsn, str(spool.directory))
+    with _interruptible() as should_stop:
+        meter = ProgressMeter(sys.stderr)
+        spool_sender = SpoolSender(spool, sender, options.rate, meter, should_stop)
         if not options.dry_run:
-            sending.take_back()
-        planned = _planned(spool.directory, courier, options)
-        where = f"{courier.host} ({courier.scheme}), project {courier.project}"
+            spool_sender.take_back()
+        plan = _plan(spool.directory, sender, options)
+        where = f"{sender.host} ({sender.scheme}), project {sender.project}"
         names = destination_names(spool.directory)
-        print(plan_text(planned, where, options.rate, options.dry_run, names), flush=True)
+        print(plan_text(plan, where, options.rate, options.dry_run, names), flush=True)
         if options.dry_run:
-            return 0 if planned.held else 1
-        if not planned.held:
+            return 0 if plan.entries else 1
+        if not plan.entries:
             return 0
-        return _sent(sending, planned, meter)
+        return _send(spool_sender, plan, meter)
 
 
-def _planned(directory: Path, courier: Courier, options: argparse.Namespace) -> Plan:
-    destinations = None if options.all_destinations else (courier.destination, ANY_DESTINATION)
-    return plan(survey(directory), destinations, options.aside)
+def _plan(directory: Path, sender: EnvelopeSender, options: argparse.Namespace) -> SendPlan:
+    destinations = None if options.all_destinations else (sender.destination, ANY_DESTINATION)
+    return plan_sending(take_inventory(directory), destinations, options.aside)
 
 
-def _sent(sending: Sending, planned: Plan, meter: Meter) -> int:
+def _send(spool_sender: SpoolSender, plan: SendPlan, meter: ProgressMeter) -> int:
     try:
         with network.quiet():
-            sending.send(planned.held)
+            spool_sender.send(plan.entries)
     except KeyboardInterrupt:
-        sending.progress.ended = "interrupted"
+        spool_sender.progress.stop_reason = "interrupted"
     finally:
         seconds = meter.end()
-    print(sent_text(sending.progress, seconds))
-    return 1 if sending.progress.left or sending.progress.aside else 0
+    print(sent_text(spool_sender.progress, seconds))
+    return 1 if spool_sender.progress.left or spool_sender.progress.aside else 0
 
 
 @contextmanager
 def _interruptible() -> Iterator[Callable[[], bool]]:
-    """Have the first interruption noted and the second one raised, so that what is being sent may end."""
+    """Record the first interruption and raise the second, so that the file being sent can be finished."""
     signals: list[int] = []
 
-    def note(number: int, _frame: Any) -> None:
+    def handle(number: int, _frame: Any) -> None:
         signals.append(number)
         if len(signals) > 1:
             raise KeyboardInterrupt
-        # Not by the stream, which may be in the middle of a line of the same thread's.
-        os.write(2, b"\nInterrupted: what is being sent is waited for; once more ends it at once\n")
+        # Not through sys.stderr: this thread may be in the middle of writing to it, and it is not reentrant.
+        os.write(2, b"\nInterrupted: the current file is finished first; interrupt again to stop at once\n")
 
+    # Only the main thread may install signal handlers.
     if threading.current_thread() is not threading.main_thread():
         yield lambda: False
         return
-    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield lambda: bool(signals)
     finally:
@@ -164,20 +165,20 @@ def _interruptible() -> Iterator[Callable[[], bool]]:
 
 
 def requeue(options: argparse.Namespace) -> int:
-    """Have what was set aside wait again; return the exit status.
+    """Let files that were set aside wait again; return the exit status.
 
     Args:
-        options: of the command line.
+        options: options of the command line.
 
     Raises:
-        ValueError: it is no directory.
+        ValueError: the path is not a directory.
     """
     spool = _spool(options)
-    files, missing = requeue_purge.chosen(spool.files(), options.ids, options.reason)
+    files, missing = requeue_purge.choose_aside(spool.files(), options.ids, options.reason)
     count = requeue_purge.requeue(spool, files)
     for identity in missing:
-        print(f"sentry-paste: nothing that was set aside has the id {clean(identity)}", file=sys.stderr)
-    print(f"{number(count)} {'waits' if count == 1 else 'wait'} again")
+        print(f"sentry-paste: no file that was set aside has the id {clean(identity)}", file=sys.stderr)
+    print(f"Requeued {number(count)}")
     return 1 if missing or not count else 0
 
 
@@ -185,76 +186,79 @@ def purge(options: argparse.Namespace) -> int:
     """Remove files that were not sent; return the exit status.
 
     Args:
-        options: of the command line.
+        options: options of the command line.
 
     Raises:
-        ValueError: it is no directory, or there is nobody to ask.
+        ValueError: the path is not a directory, or there is no terminal to ask for confirmation.
     """
-    found = survey(_spool(options).directory).of(options.kind)
-    going = requeue_purge.expired(found.held, options.older_than, options.aside)
-    in_use = sum(held.is_in_use for held in found.held)
+    inventory = take_inventory(_spool(options).directory).of(options.kind)
+    chosen = requeue_purge.choose_removable(inventory.entries, options.older_than, options.aside)
+    in_use = sum(entry.is_in_use for entry in inventory.entries)
     if in_use:
-        print(f"Left: {number(in_use)} that another process has claimed")
-    if not going:
+        print(f"Left: {number(in_use)} claimed by another process")
+    if not chosen:
         print("Nothing to remove")
         return 1
-    if not options.yes and not _agreed(going):
+    if not options.yes and not _is_confirmed(chosen):
         print("Nothing was removed")
         return 1
-    removed = requeue_purge.remove(going)
+    removed = requeue_purge.remove(chosen)
     print(f"Removed {kinds_text(removed)}" if removed else "Nothing was removed")
     return 0 if removed else 1
 
 
-def _agreed(going: list[Held]) -> bool:
+def _is_confirmed(chosen: list[Entry]) -> bool:
     if not sys.stdin.isatty():
-        raise ValueError(
-            f"{number(len(going))} would be removed; without a terminal to ask on, --yes is needed"
-        )
-    print(f"Remove {kinds_text(going)}? Sentry does not have {them(len(going))}. [y/N] ", end="", flush=True)
+        raise ValueError(f"{number(len(chosen))} would be removed; without a terminal to ask on, use --yes")
+    print(
+        f"Remove {kinds_text(chosen)}? Sentry does not have {them(len(chosen))}. [y/N] ", end="", flush=True
+    )
     return sys.stdin.readline().strip().lower() in ("y", "yes")
 
 
-_MOST_DAYS = 36500.0
+# Arguments.
+
+# A hundred years. Much more, such as 1e99, would overflow the subtraction from now.
+_MAX_DAYS = 36500.0
 
 
 def add_spool(parser: argparse.ArgumentParser) -> None:
-    """Add the commands.
+    """Add the commands to the parser of ``spool``.
 
     Args:
-        parser: of ``spool``.
+        parser: parser of ``spool``.
     """
     subparsers = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    _add_list(_command(subparsers, "list", list_files, "list what a spool holds, newest first"))
-    show_parser = _command(subparsers, "show", show_file, "show what one file of a spool holds")
+    _add_list(_command(subparsers, "list", list_files, "list the files of a spool, newest first"))
+    show_parser = _command(subparsers, "show", show_file, "show the contents of one file")
     show_parser.add_argument("id", metavar="ID", type=_identity, help="event id, or its first digits")
     show_parser.add_argument(
-        "--all-frames", action="store_true", help="source lines of libraries' frames too"
+        "--all-frames", action="store_true", help="show source lines for frames of libraries too"
     )
     _add_send(
         _command(
             subparsers,
             "send",
             send,
-            "send what waits, oldest first",
-            "It may run beside processes that use the spool, and may be interrupted and started again at any "
+            "send the waiting files, oldest first",
+            "It can run next to processes that use the spool, and can be interrupted and restarted at any "
             "time. Exit status: 0 if nothing is left that waited for the DSN, 1 if something is left or was "
-            "set aside, 2 if it cannot be done. With --dry-run: 0 if something would be sent, 1 if not.",
+            "set aside, 2 on an error. With --dry-run: 0 if something would be sent, 1 if not.",
         )
     )
     requeue_parser = _command(
         subparsers,
         "requeue",
         requeue,
-        "have what was set aside sent again: it waits as it did before",
-        "Without an ID, all that was set aside. Exit status: 0 if something waits again, 1 if nothing does "
+        "let files that were set aside wait to be sent again",
+        "Without an ID: all files that were set aside. Exit status: 0 if files were requeued, 1 if none were "
         "or an ID is not found.",
     )
     requeue_parser.add_argument(
         "ids", metavar="ID", nargs="*", type=_identity, help="event id, or its first digits"
     )
     requeue_parser.add_argument(
-        "--reason", help="only what was set aside for this reason, as list tells it: http_413, for example"
+        "--reason", help="only files set aside for this reason, as list shows it: http_413, for example"
     )
     _add_purge(
         _command(
@@ -262,31 +266,37 @@ def add_spool(parser: argparse.ArgumentParser) -> None:
             "purge",
             purge,
             "remove files that were not sent",
-            "What a running process has claimed is left. Exit status: 1 if nothing was removed.",
+            "Files that a running process has claimed are left. Exit status: 1 if nothing was removed.",
         )
     )
 
 
-def add_command(subparsers: Any, name: str, told: str, epilog: str | None = None) -> argparse.ArgumentParser:
-    """Add a command, which tells the same of itself as the list of commands does.
+def add_command(
+    subparsers: Any, name: str, summary: str, epilog: str | None = None
+) -> argparse.ArgumentParser:
+    """Add a command; its own help begins with the summary that the list of commands shows.
 
     Args:
-        subparsers: to add it to.
-        name: of it.
-        told: what it does, without a capital and a full stop.
-        epilog: the end of its help.
+        subparsers: subparsers to add it to.
+        name: name of the command.
+        summary: what it does, in lower case and without a full stop.
+        epilog: end of its help.
     """
-    description = f"{told[0].upper()}{told[1:]}."
+    description = f"{summary[0].upper()}{summary[1:]}."
     parser: argparse.ArgumentParser = subparsers.add_parser(
-        name, help=told, description=description, epilog=epilog
+        name, help=summary, description=description, epilog=epilog
     )
     return parser
 
 
 def _command(
-    subparsers: Any, name: str, run: Callable[[argparse.Namespace], int], told: str, epilog: str | None = None
+    subparsers: Any,
+    name: str,
+    run: Callable[[argparse.Namespace], int],
+    summary: str,
+    epilog: str | None = None,
 ) -> argparse.ArgumentParser:
-    parser = add_command(subparsers, name, told, epilog)
+    parser = add_command(subparsers, name, summary, epilog)
     parser.add_argument("directory", metavar="DIR", help="the spool directory")
     parser.set_defaults(run=run)
     return parser
@@ -294,8 +304,8 @@ def _command(
 
 def _add_list(parser: argparse.ArgumentParser) -> None:
     _add_kind(parser)
-    parser.add_argument("--state", choices=(WAITING, CLAIMED, ASIDE), help="only what is in this state")
-    parser.add_argument("--limit", type=_positive, metavar="N", help="only the newest N")
+    parser.add_argument("--state", choices=(WAITING, CLAIMED, ASIDE), help="only files in this state")
+    parser.add_argument("--limit", type=_positive, metavar="N", help="only the newest N files")
 
 
 def _add_kind(parser: argparse.ArgumentParser) -> None:
@@ -305,24 +315,22 @@ def _add_kind(parser: argparse.ArgumentParser) -> None:
         default=[],
         metavar="K",
         choices=KINDS,
-        help=f"only of this kind: {', '.join(KINDS)}",
+        help=f"only files of this kind: {', '.join(KINDS)}",
     )
 
 
 def _add_send(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--dsn", help="where to (the environment's SENTRY_DSN)")
+    parser.add_argument("--dsn", help="where to send to (default: SENTRY_DSN in the environment)")
     parser.add_argument(
         "--rate",
         type=_above_zero,
-        default=Terms("").rate,
+        default=SpoolSettings("").rate,
         metavar="N",
-        help="a second, at most (%(default)g)",
+        help="files per second, at most (default: %(default)g)",
     )
-    parser.add_argument("--dry-run", action="store_true", help="tell what would be sent, and touch nothing")
-    parser.add_argument(
-        "--all-destinations", action="store_true", help="also what was captured for other DSNs"
-    )
-    parser.add_argument("--aside", action="store_true", help="also what was set aside")
+    parser.add_argument("--dry-run", action="store_true", help="show what would be sent, and change nothing")
+    parser.add_argument("--all-destinations", action="store_true", help="also send files for other DSNs")
+    parser.add_argument("--aside", action="store_true", help="also send files that were set aside")
 
 
 def _add_purge(parser: argparse.ArgumentParser) -> None:
@@ -331,10 +339,10 @@ def _add_purge(parser: argparse.ArgumentParser) -> None:
         type=_days,
         default=0.0,
         metavar="DAYS",
-        help="only what was captured at least so long ago",
+        help="only files that are at least this old",
     )
     _add_kind(parser)
-    parser.add_argument("--aside", action="store_true", help="only what was set aside")
+    parser.add_argument("--aside", action="store_true", help="only files that were set aside")
     parser.add_argument("--yes", action="store_true", help="do not ask")
 
 
@@ -359,7 +367,7 @@ def _above_zero(text: str) -> float:
 
 def _days(text: str) -> float:
     value = _number(text)
-    if not 0 < value <= _MOST_DAYS:
+    if not 0 < value <= _MAX_DAYS:
         raise argparse.ArgumentTypeError(f"expected a number of days, not {text!r}")
     return value
 

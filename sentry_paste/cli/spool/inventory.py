@@ -1,4 +1,4 @@
-"""Look into a spool directory, and change nothing in it."""
+"""The inventory of a spool directory, and the plan of what to send; nothing is changed."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from sentry_paste.spool.owner import Owner
 
 
 @dataclass(frozen=True)
-class Held:
-    """A file that a spool holds.
+class Entry:
+    """A file of a spool.
 
     Attributes:
-        file: as far as its name tells.
-        size: bytes; 0 where it has gone meanwhile.
-        is_alive: whether the process runs that has claimed it; None where that cannot be known (it is on
-            another host), and for a file that nobody has claimed.
+        file: the file, as its name describes it.
+        size: size in bytes; 0 if it has gone meanwhile.
+        is_alive: whether the process that has claimed it is running; None if that cannot be known (it is
+            on another host), and for a file that is not claimed.
     """
 
     file: SpoolFile
@@ -29,124 +29,124 @@ class Held:
 
     @property
     def is_in_use(self) -> bool:
-        """Whether a process has it that runs, or may run."""
+        """Whether it is claimed by a process that is running, or may be."""
         return self.file.state == CLAIMED and self.is_alive is not False
 
 
 @dataclass
-class Survey:
-    """What a directory holds.
+class Inventory:
+    """The contents of a directory.
 
     Attributes:
-        held: the spool's files, newest first.
+        entries: the files of the spool, newest first.
         partial: how many files are being written, or were when their process died.
-        foreign: how many others there are, which no command touches.
+        foreign: how many other files there are; no command touches them.
     """
 
-    held: list[Held] = field(default_factory=list)
+    entries: list[Entry] = field(default_factory=list)
     partial: int = 0
     foreign: int = 0
 
-    def of(self, kinds: Collection[str] = (), state: str | None = None) -> Survey:
-        """Return the survey with fewer files.
+    def of(self, kinds: Collection[str] = (), state: str | None = None) -> Inventory:
+        """Return the inventory with only some of its files.
 
         Args:
-            kinds: of the files; all where there are none.
-            state: of the files; any where it is None.
+            kinds: kinds of files; empty for all.
+            state: state of the files; None for any.
         """
-        held = [
-            found
-            for found in self.held
-            if (not kinds or found.file.kind in kinds) and (state is None or found.file.state == state)
+        entries = [
+            entry
+            for entry in self.entries
+            if (not kinds or entry.file.kind in kinds) and (state is None or entry.file.state == state)
         ]
-        return Survey(held, self.partial, self.foreign)
+        return Inventory(entries, self.partial, self.foreign)
 
     def totals(self) -> dict[str, tuple[int, int]]:
-        """Return how many files there are in each state, and of how many bytes."""
+        """Return the number of files in each state, and their bytes."""
         counts: Counter[str] = Counter()
         sizes: Counter[str] = Counter()
-        for found in self.held:
-            counts[found.file.state] += 1
-            sizes[found.file.state] += found.size
+        for entry in self.entries:
+            counts[entry.file.state] += 1
+            sizes[entry.file.state] += entry.size
         return {state: (count, sizes[state]) for state, count in counts.items()}
 
 
-def survey(directory: Path) -> Survey:
-    """Look at all files of a directory; none is opened.
+def take_inventory(directory: Path) -> Inventory:
+    """List all files of a directory; none is opened.
 
     Args:
-        directory: the spool's.
+        directory: directory of the spool.
 
     Raises:
         OSError: it cannot be read.
     """
-    found = Survey()
-    lives: dict[Owner, bool | None] = {}
-    with os.scandir(directory) as entries:
-        for entry in entries:
-            file = SpoolFile.from_path(directory / entry.name)
+    inventory = Inventory()
+    known: dict[Owner, bool | None] = {}
+    with os.scandir(directory) as found:
+        for item in found:
+            file = SpoolFile.from_path(directory / item.name)
             if file is not None:
-                found.held.append(Held(file, _size_of(entry), _life(file, lives)))
-            elif entry.name.endswith(".partial"):
-                found.partial += 1
-            elif not entry.name.startswith("."):  # the spool's own signs and locks
-                found.foreign += 1
-    found.held.sort(key=lambda held: held.file.path.name, reverse=True)
-    return found
+                inventory.entries.append(Entry(file, _size_of(item), _is_alive(file, known)))
+            elif item.name.endswith(".partial"):
+                inventory.partial += 1
+            elif not item.name.startswith("."):  # locks, signs of life and destinations of the spool
+                inventory.foreign += 1
+    inventory.entries.sort(key=lambda entry: entry.file.path.name, reverse=True)
+    return inventory
 
 
-def _size_of(entry: os.DirEntry[str]) -> int:
+def _size_of(item: os.DirEntry[str]) -> int:
     try:
-        return entry.stat(follow_symlinks=False).st_size
+        return item.stat(follow_symlinks=False).st_size
     except OSError:  # sent meanwhile
         return 0
 
 
-def _life(file: SpoolFile, lives: dict[Owner, bool | None]) -> bool | None:
-    """Return whether the owner of a file lives; each is asked for once."""
+def _is_alive(file: SpoolFile, known: dict[Owner, bool | None]) -> bool | None:
+    """Return whether the owner of a file is running; each owner is looked up once."""
     owner = file.owner
     if owner is None:
         return None
-    if owner not in lives:
-        lives[owner] = owner.is_alive()
-    return lives[owner]
+    if owner not in known:
+        known[owner] = owner.is_alive()
+    return known[owner]
 
 
 @dataclass(frozen=True)
-class Plan:
-    """What is to be sent of a spool, and what is not.
+class SendPlan:
+    """The files that will be sent, and how many will not.
 
     Attributes:
-        held: to be sent, the oldest first.
-        elsewhere: how many were captured for other destinations, by these.
+        entries: files to send, oldest first.
+        elsewhere: how many are for other destinations, by destination.
         aside: how many were set aside.
-        in_use: how many are another process's at the moment.
+        in_use: how many are claimed by another process.
     """
 
-    held: Sequence[Held]
+    entries: Sequence[Entry]
     elsewhere: Counter[str] = field(default_factory=Counter)
     aside: int = 0
     in_use: int = 0
 
 
-def plan(found: Survey, destinations: Collection[str] | None, with_aside: bool) -> Plan:
-    """Return what is to be sent.
+def plan_sending(inventory: Inventory, destinations: Collection[str] | None, with_aside: bool) -> SendPlan:
+    """Choose the files to send.
 
     Args:
-        found: in the spool.
-        destinations: whose files are sent, those of all where None.
-        with_aside: whether what was set aside is sent too.
+        inventory: inventory of the spool.
+        destinations: only files for these destinations; None for all.
+        with_aside: whether to send files that were set aside too.
     """
-    chosen: list[Held] = []
+    chosen: list[Entry] = []
     elsewhere: Counter[str] = Counter()
     aside = in_use = 0
-    for held in reversed(found.held):
-        if destinations is not None and held.file.destination not in destinations:
-            elsewhere[held.file.destination] += 1
-        elif held.is_in_use:
+    for entry in reversed(inventory.entries):
+        if destinations is not None and entry.file.destination not in destinations:
+            elsewhere[entry.file.destination] += 1
+        elif entry.is_in_use:
             in_use += 1
-        elif held.file.state == ASIDE and not with_aside:
+        elif entry.file.state == ASIDE and not with_aside:
             aside += 1
         else:
-            chosen.append(held)
-    return Plan(chosen, elsewhere, aside, in_use)
+            chosen.append(entry)
+    return SendPlan(chosen, elsewhere, aside, in_use)

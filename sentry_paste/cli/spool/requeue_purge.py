@@ -1,78 +1,80 @@
-"""Which files of a spool wait again, and which go."""
+"""Requeue files that were set aside, and remove files."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta, timezone
 
-from sentry_paste.cli.spool.inventory import Held
+from sentry_paste.cli.spool.inventory import Entry
 from sentry_paste.spool.files import Spool
 from sentry_paste.spool.names import ASIDE, SpoolFile
 
 
-def chosen(
+def choose_aside(
     files: Iterable[SpoolFile], ids: Sequence[str], reason: str | None
 ) -> tuple[list[SpoolFile], list[str]]:
-    """Return those of the files that were set aside that are meant, and the ids that none has.
+    """Choose among the files that were set aside; return them, and the ids that were not found.
 
     Args:
-        files: in any state.
-        ids: event ids or their first digits, dashes allowed; all are meant where there are none.
-        reason: why they were set aside, as it was given or as it stands in the name; any where None.
+        files: files in any state.
+        ids: event ids or their first digits, dashes allowed; empty for all files.
+        reason: reason why they were set aside, as in the file's name or as the server gave it; None for any.
     """
-    wanted = {identity: identity.replace("-", "").lower() for identity in ids}
+    digits_of = {identity: identity.replace("-", "").lower() for identity in ids}
     found: list[SpoolFile] = []
     missing = dict.fromkeys(ids)
     for file in files:
         if file.state != ASIDE or (reason is not None and file.aside(reason).detail != file.detail):
             continue
-        named = [identity for identity, digits in wanted.items() if digits and file.id.startswith(digits)]
-        if named or not ids:
+        matching = [
+            identity for identity, digits in digits_of.items() if digits and file.id.startswith(digits)
+        ]
+        if matching or not ids:
             found.append(file)
-        for identity in named:
+        for identity in matching:
             missing.pop(identity, None)
     return found, list(missing)
 
 
 def requeue(spool: Spool, files: Iterable[SpoolFile]) -> int:
-    """Have files wait again; return how many do: others may be faster.
+    """Let files wait again; return how many do, as another process may be faster.
 
     Args:
-        spool: whose they are.
-        files: that were set aside.
+        spool: spool of the files.
+        files: files that were set aside.
     """
     return sum(spool.release(file) is not None for file in files)
 
 
-def expired(held: Iterable[Held], days: float, aside_only: bool) -> list[Held]:
-    """Return what is to go; never what a process has claimed that may run.
+def choose_removable(entries: Iterable[Entry], days: float, aside_only: bool) -> list[Entry]:
+    """Choose the files to remove, never one claimed by a process that may be running.
 
     Args:
-        held: of a survey.
-        days: only what is older.
-        aside_only: only what was set aside.
+        entries: entries of an inventory.
+        days: least age in days; 0 for any age.
+        aside_only: whether to choose only files that were set aside.
     """
     latest = datetime.now(timezone.utc) - timedelta(days=days)
     return [
-        found
-        for found in held
-        if not found.is_in_use
-        and (not aside_only or found.file.state == ASIDE)
-        and (days == 0 or found.file.time < latest)
+        entry
+        for entry in entries
+        if not entry.is_in_use
+        and (not aside_only or entry.file.state == ASIDE)
+        and (days == 0 or entry.file.time < latest)
     ]
 
 
-def remove(held: Iterable[Held]) -> list[Held]:
-    """Remove files; return those that were there still: another process may have claimed some.
+def remove(entries: Iterable[Entry]) -> list[Entry]:
+    """Remove files; return those that were still there, as another process may have claimed some.
 
     Args:
-        held: of a survey.
+        entries: entries of an inventory.
     """
     removed = []
-    for found in held:
+    for entry in entries:
         try:
-            found.file.path.unlink()
+            entry.file.path.unlink()
         except FileNotFoundError:
             continue
-        removed.append(found)
+        removed.append(entry)
     return removed

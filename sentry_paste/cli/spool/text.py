@@ -1,4 +1,4 @@
-"""What the commands find in a spool and do with it, as text for a terminal."""
+"""The output of the ``spool`` commands as text for a terminal."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timezone
 
-from sentry_paste.cli.spool.inventory import Held, Plan, Survey
+from sentry_paste.cli.spool.inventory import Entry, Inventory, SendPlan
 from sentry_paste.cli.spool.sending import Progress
 from sentry_paste.cli.terminal import clean
 from sentry_paste.spool.contents import Breadcrumb, Contents, Error, Frame, Span, read_contents
@@ -30,21 +30,21 @@ _HEADINGS = (
     "DESTINATION",
     "ID",
 )
-_TO_THE_RIGHT = ("SIZE", "AGE")
+_RIGHT_ALIGNED = ("SIZE", "AGE")
 
 
 def table_text(files: Sequence[SpoolFile], names: Mapping[str, str]) -> str:
-    """Return a table of envelope files: what they tell, what becomes of them, and for which DSN they are.
+    """Return a table of envelope files: contents, state and destination.
 
     Args:
-        files: in the order in which they are listed.
-        names: of the destinations that have one.
+        files: files in the order of the table.
+        names: known names of destinations, by hash.
     """
     rows = [_HEADINGS, *(_row(file, names) for file in files)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(_HEADINGS) - 1)]
     return "\n".join(
         "  ".join(
-            cell.rjust(width) if heading in _TO_THE_RIGHT else cell.ljust(width)
+            cell.rjust(width) if heading in _RIGHT_ALIGNED else cell.ljust(width)
             for heading, cell, width in zip(_HEADINGS, row, [*widths, 0])
         ).rstrip()
         for row in rows
@@ -56,16 +56,16 @@ def _row(file: SpoolFile, names: Mapping[str, str]) -> tuple[str, ...]:
     time = file.time.strftime("%Y-%m-%d %H:%M:%S")
     age = age_text((now - file.time).total_seconds())
     destination = clean(names.get(file.destination, file.destination))
-    return (time, file.kind, *_told(file), age, state_text(file), destination, file.id)
+    return (time, file.kind, *_described(file), age, state_text(file), destination, file.id)
 
 
-def _told(file: SpoolFile) -> tuple[str, str, str, str]:
+def _described(file: SpoolFile) -> tuple[str, str, str, str]:
     """Return level, title, transaction and size of a file."""
     try:
         contents = read_contents(file)
     except (OSError, ValueError) as error:
         return "", f"(unreadable: {_line(str(error), _TITLE_WIDTH - 14)})", "", ""
-    # A transaction's title is its name, which the next column has.
+    # The title of a transaction is its name, which is in the next column anyway.
     title = f"took {_milliseconds(contents.duration)}" if contents.spans else contents.title
     return (
         _line(contents.level, 10),
@@ -76,10 +76,10 @@ def _told(file: SpoolFile) -> tuple[str, str, str, str]:
 
 
 def state_text(file: SpoolFile) -> str:
-    """Return what becomes of a file, with the process that has it, or the reason why it was set aside.
+    """Return the state of a file, with the process that has claimed it or the reason why it was set aside.
 
     Args:
-        file: in any state.
+        file: file in any state.
     """
     if file.state == WAITING:
         return "waiting"
@@ -87,16 +87,16 @@ def state_text(file: SpoolFile) -> str:
         return f"set aside: {file.detail}"
     owner = file.owner
     if owner is None:
-        return "claimed, by nobody that is known"
-    life = {True: "runs", False: "has ended", None: "on another host"}[owner.is_alive()]
-    return f"claimed by {owner.pid} ({life})"
+        return "claimed by an unknown process"
+    status = {True: "running", False: "ended", None: "on another host"}[owner.is_alive()]
+    return f"claimed by {owner.pid} ({status})"
 
 
 def age_text(seconds: float) -> str:
-    """Return an age for reading, 0 s where it is in the future: a clock was set back.
+    """Return an age as text; 0 s if it is negative, as after a clock was set back.
 
     Args:
-        seconds: since it was captured.
+        seconds: age in seconds.
     """
     for unit, length in (("d", 86400), ("h", 3600), ("min", 60)):
         if seconds >= 2 * length:
@@ -105,12 +105,12 @@ def age_text(seconds: float) -> str:
 
 
 def contents_text(contents: Contents, names: Mapping[str, str], *, all_frames: bool = False) -> str:
-    """Return all that an envelope tells, for reading.
+    """Return the contents of an envelope as text.
 
     Args:
-        contents: of the envelope.
-        names: of the destinations that have one.
-        all_frames: whether frames of libraries show their source lines, as the app's own do.
+        contents: contents of the envelope.
+        names: known names of destinations, by hash.
+        all_frames: whether to show source lines for frames of libraries too.
     """
     return "\n".join(_contents(contents, names, all_frames)).rstrip()
 
@@ -216,10 +216,10 @@ def _waterfall(spans: Iterable[Span]) -> Iterator[str]:
 
 
 def size_text(size: int) -> str:
-    """Return a number of bytes for reading.
+    """Return a size as text.
 
     Args:
-        size: bytes.
+        size: size in bytes.
     """
     return (
         f"{size} B"
@@ -231,7 +231,7 @@ def size_text(size: int) -> str:
 
 
 def _line(text: str, width: int) -> str:
-    """Return text cleaned, on one line and not wider; leading blanks are kept."""
+    """Return text on one line, shortened to a width; leading blanks are kept."""
     line = clean(" ".join(text.splitlines()))
     return line if len(line) <= width else line[: width - 3] + "..."
 
@@ -244,21 +244,23 @@ def _clock(time: datetime) -> str:
     return time.strftime("%H:%M:%S.%f")[:-3]
 
 
+# What a spool has, and what was sent of it.
+
 _STATES = {WAITING: "waiting", CLAIMED: "claimed", ASIDE: "set aside"}
 
 
 def number(count: int, noun: str = "file") -> str:
-    """Return a number of things.
+    """Return a number with its noun, such as ``2 files``.
 
     Args:
         count: how many.
-        noun: of one.
+        noun: noun in the singular.
     """
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
 
 
 def them(count: int) -> str:
-    """Return the pronoun for so many things.
+    """Return the pronoun for a number of things.
 
     Args:
         count: how many.
@@ -266,119 +268,123 @@ def them(count: int) -> str:
     return "it" if count == 1 else "them"
 
 
-def unnamed_text(found: Survey, names: Mapping[str, str]) -> str:
-    """Return what destinations are that are told by their hash, empty where there are none.
+def unnamed_text(entries: Iterable[Entry], names: Mapping[str, str]) -> str:
+    """Return an explanation of destinations without a known name, empty if there are none.
 
     Args:
-        found: what is listed.
-        names: of the destinations that have one.
+        entries: files that are listed.
+        names: known names of destinations, by hash.
     """
-    hashes = sorted({held.file.destination for held in found.held} - {ANY_DESTINATION, *names})
+    hashes = sorted({entry.file.destination for entry in entries} - {ANY_DESTINATION, *names})
     if not hashes:
         return ""
-    whose = "a DSN whose name" if len(hashes) == 1 else "DSNs whose names"
-    what = "a hash" if len(hashes) == 1 else "hashes"
-    return f"{', '.join(hashes)}: {what} of the host and the project of {whose} this spool does not have"
+    what = "hash" if len(hashes) == 1 else "hashes"
+    dsns = (
+        "a DSN that this spool has no name for"
+        if len(hashes) == 1
+        else "DSNs that this spool has no names for"
+    )
+    return f"{', '.join(hashes)}: {what} of host and project of {dsns}"
 
 
-def summary_text(found: Survey, listed: int | None = None) -> str:
-    """Return how many files there are and of how many bytes, all in all and by state, in a line.
+def summary_text(inventory: Inventory, listed: int | None = None) -> str:
+    """Return one line with the number of files, and number and size by state.
 
     Args:
-        found: in the directory.
-        listed: how many of them were listed, where those are not all.
+        inventory: inventory of the directory.
+        listed: how many of the files were listed.
     """
     parts = [
         f"{count:,} {_STATES[state]} ({size_text(size)})"
         for state, (count, size) in sorted(
-            found.totals().items(), key=lambda total: [*_STATES].index(total[0])
+            inventory.totals().items(), key=lambda total: [*_STATES].index(total[0])
         )
     ]
-    if found.partial:
-        parts.append(f"{found.partial:,} half written")
-    if found.foreign:
-        parts.append(f"{found.foreign:,} of another kind, left alone")
-    count = number(len(found.held))
-    if listed is not None and listed < len(found.held):
+    if inventory.partial:
+        parts.append(f"{inventory.partial:,} half-written")
+    if inventory.foreign:
+        parts.append(f"{inventory.foreign:,} not from a spool, left alone")
+    count = number(len(inventory.entries))
+    if listed is not None and listed < len(inventory.entries):
         count = f"the newest {listed:,} of {count}"
     return f"{count}: {', '.join(parts)}" if parts else count
 
 
-def kinds_text(held: Iterable[Held]) -> str:
-    """Return how many files there are of each kind, of how many bytes, and how old the oldest is.
+def kinds_text(entries: Iterable[Entry]) -> str:
+    """Return the number of files, in all and by kind, their size, and the age of the oldest.
 
     Args:
-        held: at least one.
+        entries: at least one file.
     """
-    held = list(held)
-    kinds = Counter(found.file.kind for found in held)
-    oldest = min(found.file.time for found in held)
+    entries = list(entries)
+    kinds = Counter(entry.file.kind for entry in entries)
+    oldest = min(entry.file.time for entry in entries)
     age = age_text((datetime.now(timezone.utc) - oldest).total_seconds())
-    size = size_text(sum(found.size for found in held))
-    return f"{number(len(held))} ({_counts(kinds)}; {size}; the oldest {age} old)"
+    size = size_text(sum(entry.size for entry in entries))
+    return f"{number(len(entries))} ({_counts(kinds)}; {size}; the oldest {age} old)"
 
 
 def _counts(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{count:,} {clean(what)}" for what, count in sorted(counts.items()))
 
 
-def plan_text(plan: Plan, destination: str, rate: float, dry_run: bool, names: Mapping[str, str]) -> str:
-    """Return what is going to be sent, and what is not.
+def plan_text(plan: SendPlan, destination: str, rate: float, dry_run: bool, names: Mapping[str, str]) -> str:
+    """Return which files will be sent, and which will not.
 
     Args:
-        plan: of the command.
-        destination: the host and the project, for reading.
-        rate: files a second, at most.
-        dry_run: whether nothing is sent at all.
-        names: of the destinations that have one.
+        plan: plan of the command.
+        destination: host and project, as text.
+        rate: files per second, at most.
+        dry_run: whether this is a dry run.
+        names: known names of destinations, by hash.
     """
     return "\n".join(_plan(plan, destination, rate, dry_run, names))
 
 
 def _plan(
-    plan: Plan, destination: str, rate: float, dry_run: bool, names: Mapping[str, str]
+    plan: SendPlan, destination: str, rate: float, dry_run: bool, names: Mapping[str, str]
 ) -> Iterator[str]:
-    if not plan.held:
-        yield f"Nothing waits for {clean(destination)}"
+    if not plan.entries:
+        yield f"Nothing is waiting for {clean(destination)}"
     else:
-        begun = "Would send" if dry_run else "Sending"
-        yield f"{begun} {kinds_text(plan.held)}"
-        yield f"  to {clean(destination)}, at most {rate:g} a second"
+        verb = "Would send" if dry_run else "Sending"
+        yield f"{verb} {kinds_text(plan.entries)}"
+        yield f"  to {clean(destination)}, at most {rate:g} per second"
     if plan.elsewhere:
         others = sorted(names.get(other, other) for other in plan.elsewhere)
         where = "another destination" if len(others) == 1 else "other destinations"
         count = sum(plan.elsewhere.values())
         yield (
-            f"Not sent: {number(count)} captured for {where} ({clean(', '.join(others))}); "
+            f"Not sent: {number(count)} for {where} ({clean(', '.join(others))}); "
             f"--all-destinations sends {them(count)} here"
         )
     if plan.aside:
         yield f"Not sent: {number(plan.aside)} set aside; --aside tries {them(plan.aside)} again"
     if plan.in_use:
-        yield f"Not sent: {number(plan.in_use)} that another process has claimed"
+        yield f"Not sent: {number(plan.in_use)} claimed by another process"
 
 
 def sent_text(progress: Progress, seconds: float) -> str:
-    """Return what became of what was to be sent.
+    """Return the result of sending.
 
     Args:
-        progress: at the end.
-        seconds: that it took.
+        progress: progress at the end.
+        seconds: time that it took, in seconds.
     """
     return "\n".join(_sent(progress, seconds))
 
 
 def _sent(progress: Progress, seconds: float) -> Iterator[str]:
-    rate = f", {progress.sent / seconds:.1f} a second" if progress.sent and seconds else ""
+    rate = f", {progress.sent / seconds:.1f} per second" if progress.sent and seconds else ""
     yield f"Sent {number(progress.sent)} ({size_text(progress.sent_bytes)}) in {seconds:.1f} s{rate}"
     if progress.taken:
-        yield f"Another process has taken {number(progress.taken)} meanwhile"
+        yield f"Another process has claimed or removed {number(progress.taken)} meanwhile"
     if progress.aside:
         yield f"Set aside {number(sum(progress.aside.values()))}: {_counts(progress.aside)}"
-    if progress.unread:
-        yield f"Cannot read {number(sum(progress.unread.values()))}: {_counts(progress.unread)}"
+    if progress.unreadable:
+        yield f"Cannot read {number(sum(progress.unreadable.values()))}: {_counts(progress.unreadable)}"
     if progress.left:
-        why = "; ".join(filter(None, [progress.ended, progress.trouble]))
-        yield f"Left {number(progress.left)} as found{': ' + clean(why) if why else ''}"
-    elif progress.aside and progress.trouble:
-        yield f"The last answer: {clean(progress.trouble)}"
+        why = "; ".join(filter(None, [progress.stop_reason, progress.problem]))
+        yield f"Left {number(progress.left)} unchanged{': ' + clean(why) if why else ''}"
+    elif progress.aside and progress.problem:
+        yield f"Last answer: {clean(progress.problem)}"

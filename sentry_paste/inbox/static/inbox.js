@@ -1,12 +1,12 @@
-// What the pages can do with scripts; without them they do the same by links and reloads.
+// Live updates and shortcuts. Without scripts the pages work by links and reloads.
 "use strict";
 
 (() => {
-  const NEXT = 2000; // ms from one look at the list to the next
-  const SOON = 300; // while the server still reads files
-  const LATER = 10000; // when the server does not answer
+  const NEXT = 2000; // ms between updates of the list
+  const SOON = 300; // ms, while the server is still reading files
+  const LATER = 10000; // ms, while the server does not answer
 
-  // Times: the server says them once, and time goes on.
+  // Relative times: the server renders them once, and the script keeps them current.
 
   function ago(then) {
     const seconds = (Date.now() - then) / 1000;
@@ -14,17 +14,17 @@
     if (seconds < 60) return `${Math.floor(seconds)} s ago`;
     if (seconds < 3600) return `${Math.floor(seconds / 60)} min ago`;
     if (seconds < 86400) return `${Math.floor(seconds / 3600)} h ago`;
-    return null; // the server's date stands
+    return null; // keep the server's date
   }
 
-  function tellTimes() {
+  function updateTimes() {
     for (const time of document.querySelectorAll("time[data-ago]")) {
       const text = ago(Date.parse(time.dateTime));
       if (text !== null && text !== time.textContent) time.textContent = text;
     }
   }
 
-  // The list: fetch it again when it has changed.
+  // The list: load it again when it has changed.
 
   let waits = 0;
 
@@ -38,7 +38,7 @@
     live.replaceWith(fetched);
     if (focused) document.getElementById(focused)?.focus({ preventScroll: true });
     const fresh = [...fetched.querySelectorAll(".row")].filter((row) => !before.has(row.id));
-    // After a page of another kind, or while the server reads on, all is new and nothing is news.
+    // On an empty list, or while the server is still reading files, new rows are not highlighted.
     if (!live.dataset.unread && before.size) {
       for (const row of fresh) row.classList.add("fresh");
       if (fresh.length) {
@@ -75,9 +75,9 @@
     waits = setTimeout(look, time);
   }
 
-  // A span: tell of it beside the waterfall, without leaving the page.
+  // The trace: show the details of a span next to the waterfall, without leaving the page.
 
-  // On a phone what is told of a span stands over the lower half of the page.
+  // On a phone the details of a span cover the lower half of the page: scroll its bar into view.
   function uncover(bar) {
     const span = document.getElementById("span").getBoundingClientRect();
     const covered = bar ? bar.getBoundingClientRect().bottom - span.top : 0;
@@ -113,7 +113,7 @@
     const href = link.getAttribute("href");
     const address = new URL(href, location.href);
     const isClose = !link.matches(".bar");
-    // By keyboard the focus goes where the link leads, as it does without scripts: detail counts clicks.
+    // After the keyboard (detail is 0), the focus moves to where the link leads, as it does without scripts.
     choose(address, { isFocused: !isClose && !event.detail }).then(() => {
       if (isClose) document.querySelector(address.hash)?.focus();
     }, () => location.assign(address));
@@ -139,7 +139,7 @@
     if (!document.hidden && document.getElementById("live")) wait(0);
   });
 
-  setInterval(tellTimes, 5000);
+  setInterval(updateTimes, 5000);
   const live = document.getElementById("live");
   if (live) wait(live.dataset.unread ? SOON : NEXT);
 })();

@@ -1,0 +1,181 @@
+"""The warnings of sentry-paste check."""
+
+import logging
+import socket
+
+import pytest
+import sentry_sdk
+
+from sentry_paste.cli.check.report import check
+from sentry_paste.cli.check.text import report_text
+from sentry_paste.cli.main import main
+
+from check_reports import SENTRY, values, warnings_of
+
+
+@pytest.mark.parametrize(
+    ("options", "severity", "expected"),
+    [
+        (
+            "traces_sample_rate = 1.0",
+            "medium",
+            "traces_sample_rate = 1 traces every request in production (env",
+        ),
+        ("traces_sample_rate = 1\nenvironment = production", "medium", "every request in production; 0.1"),
+        ("profiles_sample_rate = 1", "medium", "profiles_sample_rate = 1 profiles every traced request"),
+        ("send_default_pii = true", "medium", "send_default_pii sends cookies"),
+        ("debug = on", "low", "debug makes the SDK write what it does to stderr"),
+        ("sample_rate = 0", "high", "sample_rate = 0 reports no errors at all"),
+        ("name = web1", "medium", "name is raven's name for server_name"),
+        ("server_name = web1 ; the first", "medium", "put comments on separate lines"),
+        ("server_name = ${NO_SUCH_HOST}", "medium", "the environment variable NO_SUCH_HOST is not set"),
+    ],
+)
+def test_warning(write_filter, options, severity, expected):
+    report = check(str(write_filter(options + "\n")))
+    (text,) = warnings_of(report)
+    assert expected in text
+    assert warnings_of(report, severity) == [text]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        "traces_sample_rate = 0.2",
+        "traces_sample_rate = 1.0\nenvironment = staging",
+        "traces_sample_rate = 1.0\ntraces_sampler = builtins:len",
+        "send_default_pii = false",
+        "debug = off",
+    ],
+)
+def test_no_warning(write_filter, options):
+    assert check(str(write_filter(options + "\n"))).warnings == ()
+
+
+def test_missing_dsn_comes_first_and_missing_release_last(starter):
+    report = check(
+        str(starter("filter-with = sentry", "[filter:sentry]\nuse = egg:sentry_paste\ndsn = ${SENTRY_DSN}\n"))
+    )
+    assert [warning.severity for warning in report.warnings] == ["high", "medium", "low"]
+    assert report.warnings[0].text.startswith("This filter reports nothing: dsn has no value")
+    assert report.warnings[2].text.startswith("release has no value")
+    assert values(report)["dsn"] == ("not set", "default, no value in [filter:sentry]")
+    assert report.filters[0].integrations is None
+
+
+def test_spool_alone_is_a_place_to_report_to(starter):
+    report = check(
+        str(
+            starter(
+                "filter-with = sentry",
+                "[filter:sentry]\nuse = egg:sentry_paste\nspool_dir = spool\nrelease = 1\n",
+            )
+        )
+    )
+    assert report.warnings == ()
+
+
+@pytest.mark.parametrize(
+    ("options", "warning"),
+    [
+        ("user_feedback = true", "user_feedback has no effect without error_page"),
+        (
+            "spool_rate = 5\nspool_fsync = true",
+            "spool_fsync, spool_rate have no effect without spool_dir",
+        ),
+    ],
+)
+def test_option_that_does_nothing_alone_is_warned_of(write_filter, options, warning):
+    assert warning in warnings_of(check(str(write_filter(options + "\n"))))
+
+
+@pytest.mark.skipif(not hasattr(sentry_sdk, "traces"), reason="this sentry-sdk has no data_collection")
+@pytest.mark.parametrize(("value", "count"), [("true", 1), ("false", 0)])
+def test_warning_of_personal_data_follows_data_collection(write_filter, value, count):
+    report = check(str(write_filter(f"data_collection.user_info = {value}\n")))
+    assert len(warnings_of(report)) == count
+
+
+@pytest.mark.parametrize(
+    ("lines", "expected"),
+    [
+        ("dsn = https://public@sentry.example/7", "to Sentry"),
+        ("dsn = https://public@sentry.example/7\nspool_dir = spool", "to Sentry"),
+        ("dsn = https://public@sentry.example/7\nspotlight = true", "to Sentry and to Spotlight"),
+        ("spotlight = true", "to Spotlight"),
+        ("spool_dir = spool", "into the files in spool_dir"),
+        ("spool_dir = spool\nspotlight = true", "into the files in spool_dir and to Spotlight"),
+        ("transport = builtins:print", "to its transport"),
+    ],
+)
+def test_warning_of_personal_data_says_where_it_goes(starter, lines, expected):
+    section = f"[filter:sentry]\nuse = egg:sentry_paste\nrelease = 1\nsend_default_pii = true\n{lines}\n"
+    report = check(str(starter("filter-with = sentry", section)))
+    what = "send_default_pii sends cookies, addresses and names of your users"
+    assert f"{what} {expected}" in warnings_of(report)
+
+
+def test_hidden_option_is_warned_of(starter):
+    path = starter("filter-with = sentry", "[DEFAULT]\ndebug = false\n" + SENTRY + "debug = true\n")
+    assert warnings_of(check(str(path))) == [
+        "debug (line 8) is hidden by debug in [DEFAULT]; write sentry.debug instead"
+    ]
+
+
+def test_reader_s_warnings_are_in_the_report_and_not_in_the_log(write_filter, caplog):
+    with caplog.at_level(logging.WARNING):
+        report = check(str(write_filter("name = web1\n")))
+    assert len(report.warnings) == 1
+    assert caplog.records == []
+
+
+def test_warnings_count_with_strict_only(write_filter):
+    path = str(write_filter("send_default_pii = true\n"))
+    assert main(["check", path]) == 0
+    assert main(["check", path, "--strict"]) == 1
+    assert main(["check", str(write_filter()), "--strict"]) == 0
+
+
+@pytest.fixture
+def dsn_of(write_filter):
+    def write(dsn):
+        path = write_filter()
+        path.write_text(path.read_text().replace("https://public:secret@sentry.example/7", dsn))
+        return str(path)
+
+    return write
+
+
+@pytest.mark.usefixtures("network")
+def test_connect_reaches_the_host_and_sends_nothing(receiver, dsn_of):
+    report = check(dsn_of(receiver.dsn), connect=True)
+    assert report.warnings == ()
+    assert "The DSN's host can be reached from here." in report_text(report)
+    assert receiver.raw == []
+
+
+@pytest.mark.usefixtures("network")
+def test_connect_warns_of_a_refused_connection(dsn_of):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    (text,) = warnings_of(check(dsn_of(f"http://key@127.0.0.1:{port}/1"), connect=True), "high")
+    assert f"127.0.0.1:{port} refuses the connection" in text
+
+
+@pytest.mark.usefixtures("network")
+def test_connect_warns_of_a_server_without_tls(receiver, dsn_of):
+    (text,) = warnings_of(check(dsn_of(receiver.dsn.replace("http:", "https:")), connect=True), "high")
+    assert "TLS: " in text
+
+
+@pytest.mark.usefixtures("network")
+def test_connect_uses_the_proxy(receiver, write_filter):
+    path = write_filter(f"https_proxy = {receiver.dsn.replace('public@', '').removesuffix('/1')}\n")
+    assert check(str(path), connect=True).filters[0].reached
+
+
+@pytest.mark.usefixtures("network")
+def test_connect_warns_of_unreadable_certificates(write_filter, tmp_path):
+    (tmp_path / "ca.pem").write_text("no certificate")
+    (text,) = warnings_of(check(str(write_filter("ca_certs = ca.pem\n")), connect=True), "high")
+    assert text.startswith("The DSN's host cannot be reached from here: ca_certs: ")
