@@ -208,10 +208,10 @@ def instructions(count: int) -> list[Figure]:
 
 def table(figures: list[Figure]) -> str:
     """Return figures as a table."""
-    lines = [f"{'work':44} {'goal':>5} {'ratio':>6}   figures"]
+    lines = [f"{'work':44} {'ratio':>6}   figures"]
     for figure in figures:
         told = ", ".join(f"{name} {value:,.2f}" for name, value in figure.overheads.items())
-        lines.append(f"{figure.name:44} {figure.goal:5.2f} {figure.ratio:6.3f}   {told}")
+        lines.append(f"{figure.name:44} {figure.ratio:6.3f}   {told}")
     return "\n".join(lines)
 
 

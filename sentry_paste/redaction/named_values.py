@@ -126,11 +126,11 @@ def was_cut(text: str) -> bool:
     return bool(_ELLIPSIS.search(text[-_LONGEST_ELLIPSIS:]))
 
 
-def value_of_field(text: str, place: Place, names: Names) -> Span:
+def value_of_field(text: str, place: Place, names: Names, bounds: Bounds) -> Span:
     """Return the value of name=value: in a URL, a form, a configuration, a call, an attribute."""
     start, name = place.end, place.name
     if place.sign != "=":
-        return _encoded_field(text, place) if names.is_parameter(name) else None
+        return _encoded_field(text, place, bounds) if names.is_parameter(name) else None
     is_key = names.key_rule(name.lstrip("-")) in SECRET_RULES
     if text[start : start + 1] == "=" or not (is_key or names.is_parameter(name)):
         return None
@@ -156,11 +156,11 @@ def value_of_field(text: str, place: Place, names: Names) -> Span:
     )
 
 
-def _encoded_field(text: str, place: Place) -> Span:
+def _encoded_field(text: str, place: Place, bounds: Bounds) -> Span:
     """Return a value whose equals sign or colon is percent-encoded: in a URL in a URL, or in JSON in one."""
     level = len(place.sign) // 2
     if place.sign[-1] == "a":
-        return json_value(text, place.end, level, len(text)) if place.quote else None
+        return json_value(text, place.end, level, len(text), bounds) if place.quote else None
     return place.end, end_of_value(text, place.end, level, len(text), is_prose=True)
 
 

@@ -53,6 +53,8 @@ from sentry_paste.redaction.parameters import (
 
 # So many places are looked at in one text, so many quotes and brackets in one value.
 _MOST, _MOST_TOGETHER = 500, 2000
+# Long names that nothing follows are passed over, up to so many of one text: each takes time, too.
+_MOST_PASSED = 4_000
 # How much is searched for the ends of elements, of all texts together.
 _MOST_LOOKED_FOR = 1_000_000
 
@@ -147,8 +149,12 @@ def _spans(text: str, names: Names, bounds: Bounds) -> list[tuple[int, int]]:
     done = 0
     lower = lower_case(text)
     search = Search(_NAMED, lower)
+    passed = 0
     for hit in search:
         if hit["may"] is None and not is_cut(hit):
+            passed += 1
+            if passed > _MOST_PASSED:
+                return [*spans, (hit.start(), len(text))]
             continue
         if not bounds.step():
             return [*spans, (hit.start(), len(text))]
@@ -281,7 +287,7 @@ def _span_of(
         name, begin = name[1:], begin + 1  # of the escape before it
     place = Place(name, begin, quote, sign, hit.end())
     if sign[0] == "%" or sign == "=":
-        return value_of_field(text, place, names)
+        return value_of_field(text, place, names, bounds)
     if names.key_rule(name.lstrip("-")) not in SECRET_RULES:
         return None
     if sign in (":", "=>"):
