@@ -14,8 +14,8 @@ MODULES = {
 }
 
 
-# From the top. A package imports only packages on floors below its own.
-FLOORS = (
+# From the top. A package imports only packages on layers below its own.
+LAYERS = (
     {"factories", "pyramid", "debugtoolbar", "__main__", "sentry_paste"},
     {"cli", "middleware"},
     {"request", "testing"},
@@ -23,7 +23,7 @@ FLOORS = (
     {"spool", "config", "redaction", "wsgi"},
     {"sdk"},
 )
-FLOOR = {package: number for number, floor in enumerate(FLOORS) for package in floor}
+LAYER = {package: number for number, layer in enumerate(LAYERS) for package in layer}
 
 
 def package_of(module):
@@ -52,18 +52,18 @@ def test_there_is_no_circle():
         pytest.fail(" -> ".join(error.args[1]))
 
 
-@pytest.mark.parametrize("name", [name for name in MODULES if package_of(name) in FLOOR])
+@pytest.mark.parametrize("name", [name for name in MODULES if package_of(name) in LAYER])
 def test_package_imports_only_from_below(name):
     package = package_of(name)
     others = {found for found in GRAPH[name] if package_of(found) != package}
     # The package's own names are imported from its doors.
     if name == "sentry_paste":
         others = set()
-    assert {found for found in others if FLOOR.get(package_of(found), 99) <= FLOOR[package]} == set()
+    assert {found for found in others if LAYER.get(package_of(found), 99) <= LAYER[package]} == set()
 
 
-def test_every_package_has_a_floor_or_is_the_example():
-    assert {package_of(name) for name in MODULES} - set(FLOOR) == {"example"}
+def test_every_package_has_a_layer_or_is_the_example():
+    assert {package_of(name) for name in MODULES} - set(LAYER) == {"example"}
     assert not any(
         package_of(found) == "example"
         for name in MODULES
@@ -82,7 +82,7 @@ def test_environ_functions_know_no_sdk():
 
 def test_every_module_is_on_the_map():
     text = (ROOT / "docs/architecture.rst").read_text(encoding="utf-8")
-    told = set(re.findall(r"\w+", text.partition("::\n")[2].partition("The way of a request")[0]))
+    told = set(re.findall(r"\w+", text.partition("::\n")[2].partition("Life of a request")[0]))
     missing = [
         name
         for name, path in MODULES.items()

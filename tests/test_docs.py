@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from paste.deploy import loadapp
-from test_architecture import FLOORS
+from test_architecture import LAYERS
 
 from sentry_paste.config.aliases import ALIASES
 from sentry_paste.config.options import default_text, options
@@ -112,10 +112,10 @@ def test_pictures_name_modules_that_exist(picture):
         assert list((ROOT / "sentry_paste").rglob(path)), path
 
 
-def test_picture_of_the_floors_has_every_package():
+def test_picture_of_the_layers_has_every_package():
     text = (DOCS / "pictures" / "modules.svg").read_text(encoding="utf-8")
     shown = re.findall(r'<text class="t"[^>]*>(\w+)<', text)
-    assert sorted(shown) == sorted(set().union(*FLOORS) - {"sentry_paste"})
+    assert sorted(shown) == sorted(set().union(*LAYERS) - {"sentry_paste"})
 
 
 def test_each_decision_has_a_number_and_a_date():
