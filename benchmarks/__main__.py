@@ -1,8 +1,9 @@
-"""What the filter costs a request, beside the SDK's middleware and others: ``python -m benchmarks``.
+"""Compare what the filter adds to a request with the SDK's middleware and others: ``python -m benchmarks``.
 
-Ratios are of overheads: what a middleware adds to the bare app, over what the SDK's adds, with the same
-options. All take turns in one run; the median of the pairs is told. ``--quick`` takes under a minute,
-``--json FILE`` keeps the figures, ``--instructions`` counts instructions with callgrind, which repeats.
+Ratios compare overheads: what a middleware adds to the bare app, divided by what the SDK's adds, with the
+same options. All take turns in one run; the median of the pairs is reported. ``--quick`` takes under a
+minute, ``--json FILE`` saves the figures, ``--instructions`` counts instructions with callgrind, which is
+reproducible.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from benchmarks import counting, work
-from benchmarks.tell import keep, machine, progress
+from benchmarks.progress import keep, machine, progress
 from sentry_paste import filter_factory
 
 
@@ -29,10 +30,10 @@ class Row(NamedTuple):
 
     Attributes:
         name: in words.
-        goal: the ratio that is to be reached.
+        goal: the ratio to reach.
         options: of the client.
         measure: returns seconds for one piece, given a middleware's app.
-        app: that is wrapped.
+        app: the app to wrap.
     """
 
     name: str
@@ -85,7 +86,7 @@ ROWS = (
 
 
 class Figure(NamedTuple):
-    """What was measured of one row.
+    """What was measured for one row.
 
     Attributes:
         name: of the row.
@@ -134,7 +135,7 @@ def rules(pairs: int, count: int) -> Figure:
 
 
 def memory(count: int) -> Figure:
-    """Return the memory of requests in flight: their bodies are begun and not closed."""
+    """Measure the memory of requests in flight, whose bodies are started and not closed."""
     held: dict[str, float] = {}
     for name, wrap in (("bare", work.bare), ("filter", work.filtered), ("SDK", work.by_the_sdk)):
         app = wrap(work.stream, traces_sample_rate=work.NEVER)
@@ -171,7 +172,7 @@ filter-with = sentry
 
 
 def start(pairs: int) -> Figure:
-    """Return how long a start takes: an ini with the filter, beside an import of the SDK and ``init``."""
+    """Measure a start: loading an ini with the filter, compared with importing and starting the SDK."""
     with tempfile.TemporaryDirectory() as folder:
         ini = Path(folder, "app.ini")
         ini.write_text(_INI)
@@ -195,7 +196,7 @@ def start(pairs: int) -> Figure:
 
 
 def instructions(count: int) -> list[Figure]:
-    """Return the instructions of a request, as callgrind counts them."""
+    """Count the instructions of a request with callgrind."""
     figures = []
     for row in (ROWS[0], ROWS[1], ROWS[3]):
         taken = {name: counting.counted(name, row.options, count) for name in ("bare", "filter", "SDK")}
@@ -210,13 +211,13 @@ def table(figures: list[Figure]) -> str:
     """Return figures as a table."""
     lines = [f"{'work':44} {'ratio':>6}   figures"]
     for figure in figures:
-        told = ", ".join(f"{name} {value:,.2f}" for name, value in figure.overheads.items())
-        lines.append(f"{figure.name:44} {figure.ratio:6.3f}   {told}")
+        overheads = ", ".join(f"{name} {value:,.2f}" for name, value in figure.overheads.items())
+        lines.append(f"{figure.name:44} {figure.ratio:6.3f}   {overheads}")
     return "\n".join(lines)
 
 
 def main() -> None:
-    """Measure, print, and keep."""
+    """Measure, print and save."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="fewer repeats, under a minute")
     parser.add_argument("--instructions", action="store_true", help="count instructions, with valgrind")

@@ -1,7 +1,7 @@
-"""How many instructions a request takes, by callgrind; ``python -m benchmarks --instructions`` tells.
+"""Count the instructions of a request with callgrind, for ``python -m benchmarks --instructions``.
 
-The process under valgrind gets ready uncounted, at some speed. Then counting is switched on from here, and it
-makes its requests. What it counts besides them is a few thousand instructions, which the bare app has too.
+The process under valgrind warms up uncounted, which is faster. Then this process switches counting on, and it
+makes its requests. What is counted in addition is a few thousand instructions, also for the bare app.
 """
 
 from __future__ import annotations
@@ -40,15 +40,15 @@ def counted(middleware: str, options: dict[str, Any], count: int) -> float:
         process.stdout.readline()
         switch = ["callgrind_control", "--instr=on", str(process.pid)]
         subprocess.run(switch, check=True, capture_output=True)
-        _, told = process.communicate("now\n")
-    found = re.search(r"Collected : (\d+)", told)
+        _, output = process.communicate("now\n")
+    found = re.search(r"Collected : (\d+)", output)
     if found is None:
-        raise SystemExit(f"callgrind counted nothing:\n{told}")
+        raise SystemExit(f"callgrind counted nothing:\n{output}")
     return int(found.group(1)) / count
 
 
 def main(middleware: str, options: dict[str, Any], count: int) -> None:
-    """Make requests, when told to.
+    """Make requests, on command.
 
     Args:
         middleware: as of ``counted``.
@@ -63,7 +63,7 @@ def main(middleware: str, options: dict[str, Any], count: int) -> None:
     for _ in range(count):
         work.request(app)
     sys.stdout.flush()
-    # What is done at exit is no request's.
+    # Work at exit does not belong to any request.
     os._exit(0)
 
 

@@ -1,7 +1,7 @@
-"""What arrives of what was captured, of the SDK alone and with a spool: ``python -m benchmarks.delivery``.
+"""Count which captured errors arrive, with the SDK alone and with a spool: ``python -m benchmarks.delivery``.
 
-Each scenario has two processes that capture errors and a receiver that counts them; only what it answers with
-2xx counts. With a spool, a last process then sends what is left, as the next one that is started would.
+In each scenario, two processes capture errors and a receiver counts them; only those that it answers with 2xx
+count. With a spool, a last process then sends what is left, as the next one to start would.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-# The tests have what fails, and what is killed.
+# The tests have the failing receiver and the processes to kill.
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 
 from sentry_paste.spool import Spool
@@ -25,7 +25,7 @@ import crashing
 import faulty
 import servers
 
-# Seconds in which the receiver answers.
+# Seconds until the receiver answers.
 DELAY = 0.02
 
 
@@ -35,7 +35,7 @@ class Run(NamedTuple):
     Attributes:
         sentry: the receiver.
         ini: of the app.
-        folder: that it has for itself.
+        folder: its own folder.
     """
 
     sentry: Any
@@ -49,7 +49,7 @@ class Run(NamedTuple):
             yield running
 
     def crash(self, running: list[Any], count: int) -> None:
-        """Have the processes crash so many times together, at the same time."""
+        """Crash in all processes so many times, concurrently."""
         for process in running:
             process.begin("crash", count // len(running))
         for process in running:
@@ -71,7 +71,7 @@ def outage(run: Run) -> None:
 
 
 def burst(run: Run) -> None:
-    """500, and the end."""
+    """500, then a normal exit."""
     with run.processes() as running:
         run.crash(running, 500)
         for process in running:
@@ -79,7 +79,7 @@ def burst(run: Run) -> None:
 
 
 def kill(run: Run) -> None:
-    """100, and SIGKILL."""
+    """100, then SIGKILL."""
     with run.processes() as running:
         run.crash(running, 100)
         for process in running:
@@ -103,12 +103,12 @@ def _terminated(run: Run, kind: servers.Kind) -> None:
 
 
 def pserve(run: Run) -> None:
-    """100, and SIGTERM, by pserve with waitress."""
+    """100, then SIGTERM, in pserve with waitress."""
     _terminated(run, servers.SERVERS["waitress"])
 
 
 def gunicorn(run: Run) -> None:
-    """100, and SIGTERM, by gunicorn."""
+    """100, then SIGTERM, in gunicorn."""
     _terminated(run, servers.SERVERS["gunicorn-sync"])
 
 
@@ -123,7 +123,7 @@ SCENARIOS: dict[str, Callable[[Run], None]] = {
 
 
 def measure(scenario: Callable[[Run], None], has_spool: bool) -> tuple[int, int, int]:
-    """Return how many were captured, how many of those arrived, and how many came twice."""
+    """Return how many errors were captured, how many of them arrived, and how many arrived twice."""
     with tempfile.TemporaryDirectory() as name, faulty.serve() as sentry:
         folder = Path(name)
         log, directory = folder / "captured.log", folder / "spool"
@@ -146,7 +146,7 @@ def measure(scenario: Callable[[Run], None], has_spool: bool) -> tuple[int, int,
 
 
 def main() -> int:
-    """Print the table; return 1 where something was lost with a spool."""
+    """Print the table; return 1 if something was lost with a spool."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.delivery", description=__doc__)
     parser.add_argument("scenarios", nargs="*", help=f"some of: {', '.join(SCENARIOS)} (default: all)")
     chosen = parser.parse_args().scenarios or SCENARIOS

@@ -1,9 +1,9 @@
-"""A hunt for the request that costs most: ``python -m benchmarks.fuzz --seconds 60``.
+"""Search for the most expensive request: ``python -m benchmarks.fuzz --seconds 60``.
 
-Requests are made of pieces that parsers and searches trip over, and changed: what costs much for each byte of
-it is changed further. Each is sent to an app that crashes with all of it in its variables, in several
-encodings. The worst ones are measured again, beside the SDK's middleware, and told with how much more than
-that they cost. ``--bound FACTOR`` fails where that is more than so many times the goal.
+Requests are made of pieces that parsers and searches have trouble with, and mutated: those that cost most for
+each byte are mutated further. Each is sent to an app that crashes with all of it in its variables, in several
+encodings. The worst ones are measured again, compared with the SDK's middleware, and reported with the
+difference. ``--bound FACTOR`` fails if that is more than so many times the goal.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from urllib.parse import quote
 from benchmarks import hostile
 from benchmarks.hostile import Case, Cost
 
-# What is put together: beginnings, separators, escapes, keys, brackets, runs.
+# The pieces: beginnings, separators, escapes, keys, brackets, runs.
 # fmt: off
 PIECES = (
     "a", "k7", "aaaaaaaa", "a1", "A", "0", "1", "\xe9", "\xfc", "\xfc", "\xff", "\x80", "_", "-", ".",
@@ -36,7 +36,7 @@ PIECES = (
     "MIIB", "-----BEGIN", "CN=", "/CN=", "https://u:p@h/", "next=", "?next=", "\n", "\r\n",
     "sentry-trace_id=", "00-", "-01", "*", "[a-z]", "GET ", "None", "True", "{}", "$", "~", "|",
 )
-# Environ keys that a client sets, some of which are read in a way of their own.
+# Environ keys that a client can set; some are parsed in a special way.
 KEYS = (
     "HTTP_COOKIE", "QUERY_STRING", "HTTP_AUTHORIZATION", "HTTP_PROXY_AUTHORIZATION",
     "HTTP_FORWARDED", "HTTP_X_FORWARDED_FOR", "HTTP_REFERER", "HTTP_BAGGAGE", "HTTP_SENTRY_TRACE",
@@ -46,7 +46,7 @@ KEYS = (
     "HTTP_X_FORWARDED_PROTO", "HTTP_ORIGIN", "REQUEST_METHOD",
 )
 # fmt: on
-# As gunicorn's limit_request_field_size and limit_request_fields have it.
+# gunicorn's limit_request_field_size and limit_request_fields.
 LONGEST, MOST = 8190, 100
 
 ENCODINGS: dict[str, Callable[[str], str]] = {
@@ -61,13 +61,13 @@ ENCODINGS: dict[str, Callable[[str], str]] = {
 
 
 class Gene(NamedTuple):
-    """One header, or the body: pieces, each so many times over, and all of that so many times.
+    """One header, or the body: pieces, each repeated, and all of that repeated.
 
     Attributes:
         key: of the environ, an empty text for the body.
-        units: the pieces with their numbers.
-        times: how often all of it comes.
-        copies: how many headers there are of it, numbered.
+        units: the pieces and how often each is repeated.
+        times: how often all of it is repeated.
+        copies: how many numbered headers contain it.
     """
 
     key: str
@@ -76,13 +76,13 @@ class Gene(NamedTuple):
     copies: int
 
     def text(self, longest: int) -> str:
-        """Return what it says."""
+        """Return the value of the header, or the body."""
         unit = "".join(piece * count for piece, count in self.units)
         return (unit * min(self.times, longest // max(len(unit), 1) + 1))[:longest]
 
 
 class Request(NamedTuple):
-    """What is tried.
+    """A request to try.
 
     Attributes:
         genes: of headers and body.
@@ -106,7 +106,7 @@ class Request(NamedTuple):
             for copy in range(min(gene.copies, MOST - len(headers))):
                 name = gene.key if gene.copies == 1 else f"{gene.key}_{copy}"
                 headers[name] = text if gene.copies == 1 else f"{copy}{text}"[:LONGEST]
-        # What the client sent is in the app's hands, too.
+        # The app has what the client sent in a variable as well.
         held = ENCODINGS[self.encoding]("".join(headers.values())[:50_000] + body)
         raw = held.encode("latin-1", "replace")[:200_000]
         return Case(repr(self), headers, raw, APPS[self.app])
@@ -116,7 +116,7 @@ APPS = {"crashing": hostile.crashing, "parsing": hostile.parsing, "showing": hos
 
 
 class Hunt:
-    """The requests that were found so far, the dearest for each byte first.
+    """The search, with the requests that were found so far, the most expensive for each byte first.
 
     Args:
         seed: of the dice.
@@ -139,7 +139,7 @@ class Hunt:
         return Gene(key, units, int(2 ** dice.uniform(0, 17)), copies)
 
     def request(self) -> Request:
-        """Make up a request, or change one that was dear."""
+        """Make up a request, or mutate an expensive one."""
         dice = self.dice
         if not self.found or dice.random() < 0.3:
             genes = tuple(self.gene() for _ in range(dice.randint(1, 4)))
@@ -161,7 +161,7 @@ class Hunt:
         return chosen._replace(genes=tuple(genes))
 
     def changed(self, gene: Gene) -> Gene:
-        """Change a header, or a body, a little."""
+        """Mutate a header, or a body, a little."""
         dice = self.dice
         units = list(gene.units)
         place = dice.randrange(len(units))
@@ -178,7 +178,7 @@ class Hunt:
         return gene._replace(units=tuple(units), times=max(1, int(gene.times * 2 ** dice.uniform(-1, 1))))
 
     def run(self, seconds: float) -> None:
-        """Try requests for so long."""
+        """Try requests for a number of seconds."""
         until = time.monotonic() + seconds
         apps = {}
         for name, app in APPS.items():
@@ -193,14 +193,14 @@ class Hunt:
             taken = (time.process_time() - begun) * 1000
             self.tried += 1
             size = case.size() * (20 if request.app == "parsing" else 1)
-            # By byte, but no small one for the start that each has.
+            # By byte, without favouring small requests for the cost that each one has.
             self.found.append((taken / (size + 20_000), taken, request))
             self.found.sort(key=lambda one: -one[0])
             del self.found[60:]
 
 
 def worst_of(hunt: Hunt, count: int) -> list[tuple[float, Cost, Request]]:
-    """Measure the dearest requests beside the SDK's middleware, the worst first."""
+    """Compare the most expensive requests with the SDK's middleware, the worst first."""
     by_byte = [request for _, _, request in hunt.found[: count // 2]]
     by_time = [request for _, _, request in sorted(hunt.found, key=lambda one: -one[1])[: count // 2]]
     measured = []
@@ -211,7 +211,7 @@ def worst_of(hunt: Hunt, count: int) -> list[tuple[float, Cost, Request]]:
 
 
 def main() -> int:
-    """Hunt, and tell what was found."""
+    """Search, and report what was found."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

@@ -1,8 +1,9 @@
-"""Whether many processes trample a Sentry that comes back: ``python -m benchmarks.herd``.
+"""Simulate whether many processes overload a Sentry that comes back: ``python -m benchmarks.herd``.
 
-A simulation of discrete events: no real time passes, nothing is sent. Hosts with a spool directory each,
-which one of the host's workers empties, capture errors all the time. Their server is away for an hour,
-then takes so many envelopes a second, and refuses more at once. The spool's own classes say who waits.
+This is a simulation of discrete events: no real time passes, nothing is sent. Each host has a spool
+directory, which one of the host's workers empties; all capture errors all the time. Their server is away for
+an hour, then accepts so many envelopes a second, and refuses more at once. The spool's own classes decide who
+waits.
 """
 
 from __future__ import annotations
@@ -19,21 +20,21 @@ from typing import Any
 
 from sentry_paste.spool.backoff import FRESH, LONGEST, LONGEST_LIVE, Backoff, Pace
 
-#: Seconds: the server is away from the begin on.
+#: Seconds: the server is away from the beginning on.
 OUTAGE = 3600.0
-#: Seconds from the return on, in which the waits of live errors are looked at.
+#: Seconds after the return during which the waits of live errors are recorded.
 WATCHED = 900.0
 #: Seconds from one live error of a process to the next, on average.
 BETWEEN = 30.0
-#: How many times as many envelopes as are captured the server takes, and for how many seconds' worth of
-#: them it has room at one moment.
+#: The server's capacity as a multiple of the envelopes captured, and the seconds' worth of them that it
+#: accepts at one moment.
 CAPACITY, BURST = 6.0, 0.1
 #: Envelopes a second that one sender sends at most.
 RATE = 100.0
 #: Seconds after which, at the latest, a sender looks again into a directory that was empty.
 IDLE = 10.0
 
-# What no sender has, and the capture of the next live error is.
+# Not a sender: the capture of the next live error.
 _CAPTURE = -1
 
 
@@ -52,7 +53,7 @@ class Policy:
         title: what it is called.
         live: seconds that waits of what is captured just now are chosen below at last.
         backlog: the same of what lies in the directory.
-        jitter: whether chance has a part in the waits.
+        jitter: whether waits are randomised.
         pace: how fast a sender goes.
     """
 
@@ -66,13 +67,13 @@ class Policy:
 POLICIES = (
     Policy("with back-off"),
     Policy("without jitter", jitter=False),
-    # A second after each failure, and none for what is captured just now.
+    # One second after each failure, none for new errors.
     Policy("without back-off", live=0.0, backlog=1.0, jitter=False, pace=FullSpeed),
 )
 
 
 class Server:
-    """A server that is away at first, then takes so many envelopes a second as its capacity is."""
+    """A server that is away at first, then accepts as many envelopes a second as its capacity."""
 
     def __init__(self, capacity: float) -> None:
         self.capacity = capacity
@@ -82,7 +83,7 @@ class Server:
         self.taken: Counter[int] = Counter()
 
     def takes(self, now: float) -> bool:
-        """Return whether an envelope that is sent now is taken."""
+        """Return whether an envelope sent now is accepted."""
         self.offered[int(now)] += 1
         if now < OUTAGE:
             return False
@@ -97,7 +98,7 @@ class Server:
 
 @dataclass
 class Sender:
-    """The one process of a host that empties its directory: what lies there, and when to send it."""
+    """The process of a host that empties its directory: what is in it, and when to send it."""
 
     backoff: Backoff
     pace: Pace
@@ -112,7 +113,7 @@ class Herd:
         policy: how they behave.
         hosts: each with a directory.
         workers: processes of a host.
-        seed: of what is left to chance.
+        seed: of the random numbers.
         fresh: seconds; what was captured so lately goes before the rest of a directory.
     """
 
@@ -137,7 +138,7 @@ class Herd:
         self._old = 0
 
     def run(self) -> Herd:
-        """Go from event to event, until nothing is left to send."""
+        """Process events until nothing is left to send."""
         self._capture_later()
         while self._events:
             self.now, who = heapq.heappop(self._events)
@@ -169,7 +170,7 @@ class Herd:
         self._capture_later()
 
     def _keep(self, host: int) -> None:
-        """Put what was captured just now into a host's directory."""
+        """Put a new error into a host's directory."""
         sender = self._senders[host]
         sender.backlog.append(self.now)
         self._old += self.now < OUTAGE
@@ -177,7 +178,7 @@ class Herd:
             self._send_later(host, max(IDLE * self._chance.random(), sender.backoff.remaining()))
 
     def _wake(self, host: int) -> None:
-        """End a host's wait: the server has taken what was captured just now."""
+        """End a host's wait: the server has accepted a new error."""
         sender = self._senders[host]
         if sender.due is not None and sender.backoff.remaining():
             sender.backoff.succeeded()
@@ -209,7 +210,7 @@ class Herd:
             sender.due = None
 
     def _taken(self, captured: float, kept: int = 0) -> None:
-        """Count an envelope that the server has, and that lay in a directory or did not."""
+        """Count an accepted envelope, from a directory or not."""
         self.sent += 1
         if captured < OUTAGE:
             self._old -= kept
@@ -219,7 +220,7 @@ class Herd:
             self.gone = self.now - OUTAGE
 
     def load(self, begin: int, end: int) -> float:
-        """Return the requests a second between two seconds, as they are counted from the return on."""
+        """Return the requests per second between two seconds, counted from the return on."""
         return sum(self.server.offered[int(OUTAGE) + second] for second in range(begin, end)) / (end - begin)
 
 
@@ -245,7 +246,7 @@ def summary(herd: Herd) -> dict[str, str]:
 
 
 def report(herds: dict[str, Herd]) -> None:
-    """Print what came of it, a column for each policy."""
+    """Print the results, with a column for each policy."""
 
     def row(title: str, columns: Iterable[str]) -> None:
         print(f"{title:28}" + "".join(f"{column:>18}" for column in columns))
@@ -261,7 +262,7 @@ def report(herds: dict[str, Herd]) -> None:
 
 def plot(herds: dict[str, Herd], file: Path) -> None:
     """Draw the load on the server, from some minutes before its return until the backlog is gone."""
-    # Only who draws needs it.
+    # Only needed for drawing.
     matplotlib: Any = importlib.import_module("matplotlib")
     grey, step = "#808080", 5
     names = ("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color")
@@ -294,7 +295,7 @@ def arguments() -> argparse.Namespace:
 
 
 def main() -> None:
-    """Simulate each policy, and tell what came of it."""
+    """Simulate each policy, and print the results."""
     options = arguments()
     fleet = (options.hosts, options.workers, options.seed, options.fresh)
     herds = {policy.title: Herd(policy, *fleet).run() for policy in POLICIES}

@@ -1,9 +1,9 @@
-"""What the worst requests cost beside the SDK's middleware: ``python -m benchmarks.hostile``.
+"""Compare the cost of the worst requests with the SDK's middleware: ``python -m benchmarks.hostile``.
 
-Each request crashes an app that holds what it was sent in its variables; all are within the limits of
-gunicorn (100 headers of 8,190 bytes) or waitress (256 KB of headers), bodies apart. The SDK's middleware
-and the filter take turns; CPU is of the whole process with all its threads, memory is what Python had at the
-most (tracemalloc), both beyond an ordinary request. ``--quick`` takes a minute.
+Each request crashes an app that has what it was sent in its variables; all are within the limits of
+gunicorn (100 headers of 8,190 bytes) or waitress (256 KB of headers), except for bodies. The SDK's middleware
+and the filter take turns; CPU time is that of the whole process with all threads, memory is the peak of
+Python's (tracemalloc), both minus those of an ordinary request. ``--quick`` takes a minute.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from sentry_sdk.transport import Transport
 from benchmarks import work
 from sentry_paste import SentryMiddleware
 
-# Whose records are breadcrumbs and nothing else.
+# Its records become breadcrumbs and nothing else.
 log = logging.getLogger("benchmarks.hostile")
 log.propagate = False
 log.addHandler(logging.NullHandler())
@@ -46,8 +46,8 @@ class Case(NamedTuple):
     Attributes:
         name: in words.
         headers: of the environ.
-        body: what is posted.
-        app: that crashes.
+        body: of the request.
+        app: the app that crashes.
     """
 
     name: str
@@ -56,12 +56,12 @@ class Case(NamedTuple):
     app: work.App
 
     def size(self) -> int:
-        """Return how many bytes it is."""
+        """Return its size in bytes."""
         return len(self.body) + sum(map(len, self.headers.values()))
 
 
 class Serialised(Transport):
-    """A transport that makes of an envelope what would be sent, and drops it."""
+    """A transport that serialises envelopes and drops them."""
 
     sent = 0
 
@@ -83,7 +83,7 @@ def crashing(environ: dict[str, Any], _start_response: Callable[..., Any]) -> li
 
 
 def parsing(environ: dict[str, Any], _start_response: Callable[..., Any]) -> list[bytes]:
-    """Crash in a parser that keeps in each of its frames what is left."""
+    """Crash in a parser whose every frame has the rest of the text."""
     text = environ["wsgi.input"].read().decode("latin-1")
 
     def parse(rest: str, depth: int) -> None:
@@ -96,7 +96,7 @@ def parsing(environ: dict[str, Any], _start_response: Callable[..., Any]) -> lis
 
 
 def showing(environ: dict[str, Any], _start_response: Callable[..., Any]) -> list[bytes]:
-    """Crash with the headers at hand in many forms."""
+    """Crash with the headers in variables, in many forms."""
     headers = {key: value for key, value in environ.items() if key.startswith("HTTP_")}
     quoted = {key: quote(value, errors="replace") for key, value in headers.items()}
     shown = [repr(value) for value in headers.values()]
@@ -106,13 +106,13 @@ def showing(environ: dict[str, Any], _start_response: Callable[..., Any]) -> lis
 
 
 def reading(environ: dict[str, Any], _start_response: Callable[..., Any]) -> list[bytes]:
-    """Crash with a parsed body at hand."""
+    """Crash with a parsed body in a variable."""
     data = json.loads(environ["wsgi.input"].read())
     raise ValueError(len(data))
 
 
 def holding(environ: dict[str, Any], _start_response: Callable[..., Any]) -> list[bytes]:
-    """Crash with a body's text at hand."""
+    """Crash with the text of a body in a variable."""
     text = environ["wsgi.input"].read().decode()
     raise ValueError(len(text))
 
@@ -191,7 +191,7 @@ def cases() -> Iterator[Case]:
 
 
 def _of_reviews() -> Iterator[Case]:
-    """Yield what reviewers have made up."""
+    """Yield requests that reviewers made up."""
     names = {f"HTTP_X{i}_" + "a_" * 4000: "q1" for i in range(95)}
     yield Case("95 headers with names of 8,000 characters", names, b"", healthy)
     yield Case("the same, crashing", names, b"", crashing)
@@ -263,7 +263,7 @@ MIDDLEWARES = {"SDK": by_the_sdk, "filter": by_the_filter}
 
 
 def request(app: work.App, environ: dict[str, Any]) -> None:
-    """Make one request, whatever comes of it."""
+    """Make one request, whatever its outcome."""
     with suppress(Exception):
         body = app(environ, work.start_response)
         list(body)
@@ -286,7 +286,7 @@ def cpu_ms(middleware: Callable[[work.App], work.App], case: Case, ordinary: Cas
 
 
 def peak_mb(middleware: Callable[[work.App], work.App], case: Case) -> float:
-    """Return how much memory a request has at the most, in megabytes."""
+    """Return the peak memory of a request, in megabytes."""
     app = middleware(case.app)
     request(app, environ_of(case._replace(headers={}, body=b"")))
     environ = environ_of(case)

@@ -1,8 +1,8 @@
-"""What a page of the inbox costs: ``python -m benchmarks.inbox``.
+"""Measure the pages of the inbox: ``python -m benchmarks.inbox``.
 
-A spool of so many envelopes as the example captures them, each thing to try as often as the others, with ids
-and times of their own; an inbox on it; and the time of a page's request, without a server: the first look,
-until all files are read, and each page when they are.
+The spool has so many envelopes as captured by the example, equally many of each kind, with their own ids
+and times. Measured are the requests to an inbox on it, without a server: the first visit, reading until all
+files are indexed, and each page after that.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ import sentry_sdk
 from paste.deploy import loadapp
 
 from benchmarks.million import resident
-from benchmarks.tell import columns, keep, machine, median, progress
+from benchmarks.progress import columns, keep, machine, median, progress
 from sentry_paste.inbox import main as inbox
 from sentry_paste.spool import Spool
 
@@ -56,14 +56,14 @@ _APART = 3
 
 
 def asked(app: Callable[..., Any], path: str, tag: str = "") -> tuple[dict[str, str], bytes]:
-    """Ask an app for a page, and return its headers and its bytes; what it raises is the example's.
+    """Request a page, and return its headers and its bytes; exceptions are expected from the example.
 
     Args:
         app: of WSGI.
-        path: with its query string.
-        tag: that the browser has, with its quotes.
+        path: with the query string.
+        tag: the browser's ETag, with quotes.
     """
-    # As a browser on this machine asks, which needs no token.
+    # A browser on the same machine, which needs no token.
     environ: dict[str, Any] = {
         "REMOTE_ADDR": "127.0.0.1",
         "SERVER_PROTOCOL": "HTTP/1.1",
@@ -144,7 +144,7 @@ def _parsed(match: re.Match[bytes]) -> datetime:
 
 
 def _moved(match: re.Match[bytes], by: timedelta) -> bytes:
-    """Return a time that is as long as it was: envelopes say how long their items are."""
+    """Return a time with the same length: envelopes contain the lengths of their items."""
     moved = _parsed(match) + by
     return (
         f"{moved:%Y-%m-%dT%H:%M:%S.%fZ}".encode()
@@ -154,7 +154,7 @@ def _moved(match: re.Match[bytes], by: timedelta) -> bytes:
 
 
 def fill(directory: Path, requests: list[list[tuple[str, bytes]]], count: int) -> list[int]:
-    """Write copies of envelopes as a spool, the newest of now; return their sizes.
+    """Write copies of envelopes as a spool, ending at the present time; return their sizes.
 
     Args:
         directory: the spool's; it is made.
@@ -184,10 +184,10 @@ def milliseconds(work: Callable[[], Any]) -> float:
 
 
 def until_read(app: Callable[..., Any]) -> Iterator[float]:
-    """Ask for the list as its script does while files are left; yield the time of each look.
+    """Poll the list as its script does while files are left; yield the time of each request.
 
     Args:
-        app: an inbox that was not asked before.
+        app: an inbox that has had no request yet.
     """
     while True:
         begun = time.perf_counter()
@@ -198,11 +198,11 @@ def until_read(app: Callable[..., Any]) -> Iterator[float]:
 
 
 def figures(directory: Path, rounds: int) -> dict[str, float]:
-    """Return milliseconds by what was asked for, and MiB.
+    """Return milliseconds by page, and MiB.
 
     Args:
         directory: of the spool.
-        rounds: of each page, of which the median is told.
+        rounds: for each page; the median is reported.
     """
     gc.collect()
     before = resident()
@@ -222,7 +222,7 @@ def figures(directory: Path, rounds: int) -> dict[str, float]:
         "all kinds": "/?kind=all",
         "a search": "/?q=tiramis",
         "an error": f"/envelope/{error.file.id}",
-        "a trace": f"/trace/{error.told.trace_ids[0]}",
+        "a trace": f"/trace/{error.summary.trace_ids[0]}",
     }
     for name, path in pages.items():
         found[name] = median(milliseconds(partial(asked, app, path)) for _ in range(rounds))
@@ -235,7 +235,7 @@ def figures(directory: Path, rounds: int) -> dict[str, float]:
 
 
 def main() -> None:
-    """Measure, print, keep."""
+    """Measure, print and save."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.inbox", description=__doc__)
     parser.add_argument("--files", type=int, default=10_000, help="in the spool (default: 10000)")
     parser.add_argument("--rounds", type=int, default=21, help="of each page (default: 21)")

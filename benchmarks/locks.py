@@ -1,6 +1,6 @@
-"""Requests of many threads in this process, and what they wait for locks: ``benchmarks.threads`` runs it.
+"""Requests of many threads in this process, and their waiting for locks: ``benchmarks.threads`` runs it.
 
-Nothing of the SDK is imported before locks are replaced: its modules take their names from ``threading``.
+Nothing of the SDK may be imported before locks are replaced: its modules import the names from ``threading``.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ LENGTH = 0.4
 
 
 class TimedLock:
-    """A lock that keeps the time that was spent waiting for all of its kind.
+    """A lock that records the time spent waiting for all locks of its kind.
 
     Args:
-        lock: that it stands for.
+        lock: the lock that it wraps.
     """
 
     __slots__ = ("_lock",)
@@ -59,7 +59,7 @@ class TimedLock:
 
 
 def time_locks() -> None:
-    """Have all locks that are made from now on keep the time that is spent waiting for them."""
+    """Make all locks created from now on record the time spent waiting for them."""
     plain, reentrant = threading.Lock, threading.RLock
     threading.Lock = lambda: TimedLock(plain())  # type: ignore
     threading.RLock = lambda: TimedLock(reentrant())  # type: ignore

@@ -1,8 +1,7 @@
-"""Whether a process grows with the requests it has served: ``python -m benchmarks.million``.
+"""Check whether a process grows with the requests it has served: ``python -m benchmarks.million``.
 
-So many requests, one after the other, and at each tenth of them the resident memory and the number of objects
-that the garbage collector knows. Fails where memory grows by more than a few MiB after the first tenth, when
-caches are full.
+After each tenth of the requests, it records the resident memory and the number of objects that the garbage
+collector tracks. It fails if memory grows by more than a few MiB after the first tenth, when caches are full.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ from typing import Any, NamedTuple
 import sentry_sdk
 
 from benchmarks import work
-from benchmarks.tell import keep, machine
+from benchmarks.progress import keep, machine
 
 #: MiB, after the first tenth.
 LIMIT = 4.0
@@ -27,12 +26,12 @@ TENTHS = 10
 
 
 class Sample(NamedTuple):
-    """What the process was at a moment.
+    """The state of the process at one moment.
 
     Attributes:
-        requests: that were made by then.
+        requests: made so far.
         rss: resident memory, MiB.
-        objects: that the garbage collector knows.
+        objects: tracked by the garbage collector.
         microseconds: of a request since the last sample.
     """
 
@@ -43,7 +42,7 @@ class Sample(NamedTuple):
 
 
 def asks(environ: dict[str, Any], start_response: Callable[..., Any]) -> list[bytes]:
-    """Answer in a line, and set a tag, by which the request's scopes are opened."""
+    """Answer in a line, and set a tag, which opens the request's scopes."""
     sentry_sdk.set_tag("shop", "a")
     return work.answer(environ, start_response)
 
@@ -84,7 +83,7 @@ def served(app: work.App, requests: int) -> list[Sample]:
 
 
 def main() -> int:
-    """Serve, print, keep; return the exit code."""
+    """Serve, print and save; return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.million", description=__doc__)
     parser.add_argument("--requests", type=int, default=1_000_000, help="of each kind (default: 1000000)")
     parser.add_argument("--json", metavar="FILE", help="write the figures there too")

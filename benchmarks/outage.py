@@ -1,7 +1,8 @@
-"""What an outage costs the app's responses: ``python -m benchmarks.outage``.
+"""Measure how an outage affects the app's responses: ``python -m benchmarks.outage``.
 
-Two processes on one spool answer requests of which each in ten crashes, while the receiver answers, refuses,
-fails, hangs or limits; the figures are medians over the rounds of the median and of the 99th percentile.
+Two processes with one spool answer requests, one in ten of which crashes, while the receiver answers,
+refuses, fails, hangs or limits; the figures are medians over the rounds, of the median and of the 99th
+percentile.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-# The tests have what fails.
+# The tests have the failing receiver.
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 
 import crashing

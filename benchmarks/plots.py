@@ -1,4 +1,4 @@
-"""Plots of figures as SVG, to be read on light and on dark pages."""
+"""Plot figures as SVG, readable on light and dark pages."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ MARKERS = {"errors only": "o", "not sampled": "^", "sampled": "s"}
 
 
 class Text(NamedTuple):
-    """What is written on a plot.
+    """The texts on a plot.
 
     Attributes:
         title: above it.
-        across: what grows.
-        upwards: what is measured, with its unit.
+        across: the label of the x axis.
+        upwards: the label of the y axis, with the unit.
     """
 
     title: str
@@ -28,7 +28,7 @@ class Text(NamedTuple):
 
 
 def pyplot() -> Any:
-    """Return matplotlib's, set to draw the same file of the same figures, with text that is text."""
+    """Return matplotlib's pyplot, set up for reproducible files with real text."""
     matplotlib = importlib.import_module("matplotlib")
     matplotlib.use("svg")
     matplotlib.rcParams.update(
@@ -48,7 +48,7 @@ def draw(folder: str, name: str, text: Text, lines: dict[str, dict[int, float]])
     """Draw lines into a file.
 
     Args:
-        folder: of the file; it is made where it is not there.
+        folder: of the file; created if missing.
         name: of the file, without its suffix.
         text: on the plot.
         lines: by name, which says the middleware and the kind of request.
@@ -79,11 +79,11 @@ def draw(folder: str, name: str, text: Text, lines: dict[str, dict[int, float]])
 
 
 def scale(axes: Any, lines: dict[str, dict[int, float]]) -> None:
-    """Give axes logarithms, where there is no zero or less; the ticks across are the sizes.
+    """Make axes logarithmic if all values are positive; the ticks of the x axis are the sizes.
 
     Args:
         axes: of matplotlib.
-        lines: that are drawn.
+        lines: to draw.
     """
     sizes = sorted({size for points in lines.values() for size in points})
     if sizes[0] > 0:

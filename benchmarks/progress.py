@@ -1,4 +1,4 @@
-"""What the benchmarks have in common: telling of progress, of the machine, and keeping figures."""
+"""Shared by the benchmarks: showing progress, describing the machine, saving figures, formatting tables."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import sentry_sdk
 
 
 def progress(text: str) -> None:
-    """Write to where no table goes.
+    """Write to standard error, away from the tables.
 
     Args:
         text: without a newline.
@@ -23,7 +23,7 @@ def progress(text: str) -> None:
 
 
 def machine() -> str:
-    """Return what was measured on."""
+    """Describe what the benchmark ran on."""
     return (
         f"{platform.python_implementation()} {platform.python_version()}, sentry-sdk {sentry_sdk.VERSION}, "
         f"{platform.system()} {platform.machine()}"
@@ -34,8 +34,8 @@ def keep(file: str | None, figures: Any) -> None:
     """Write figures to a file as JSON, with the machine.
 
     Args:
-        file: None where nothing is to be kept.
-        figures: what JSON has.
+        file: None to save nothing.
+        figures: anything that JSON can hold.
     """
     if file:
         text = json.dumps({"machine": machine(), "figures": figures}, indent=1)
@@ -55,7 +55,7 @@ def columns(rows: Sequence[Sequence[str]]) -> str:
     """Return rows as a table: the first column is aligned left, the others right.
 
     Args:
-        rows: of texts, the heads first.
+        rows: of texts, the headings first.
     """
     widths = [max(len(row[number]) for row in rows) for number in range(len(rows[0]))]
     lines = []

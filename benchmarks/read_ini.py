@@ -1,4 +1,4 @@
-"""How long it takes to read a section of forty options, line numbers and all."""
+"""Measure how long reading a section of forty options takes, including line numbers."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ class Receiver:
             writer.close()
 
     def answer(self, head: bytes) -> bytes:
-        """Count a request and return the response.
+        """Count a request, and return the response.
 
         Args:
             head: of the request.

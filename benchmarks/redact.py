@@ -1,7 +1,7 @@
-"""What redaction costs an event: ``python -m benchmarks.redact``.
+"""Measure the cost of redacting an event: ``python -m benchmarks.redact``.
 
-An event with the variables of many frames, as the SDK serialises them, from a request with a cookie,
-credentials and a query; some frames have a secret in a variable. Then requests that grow.
+The event has the variables of many frames, as serialised by the SDK, and comes from a request with a cookie,
+credentials and a query; some frames have a secret in a variable. After that, requests grow.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ def event(frames: int) -> dict[str, Any]:
 
 
 def median_ms(make: Callable[[], Any], work: Callable[[Any], Any], rounds: int) -> float:
-    """Return the median time of a piece of work in milliseconds, without that of making what it works on."""
+    """Return the median time of a piece of work in milliseconds, without preparing its input."""
     times = []
     for _ in range(rounds):
         made = make()

@@ -1,8 +1,8 @@
-"""How the cost of a request grows: ``python -m benchmarks.scaling``.
+"""Measure how the cost of a request grows: ``python -m benchmarks.scaling``.
 
-With headers, with spans, with chunks of the response, with threads and with filters in the process. Overheads
-are those over the bare app, in microseconds, all taking turns; medians are told. ``--quick`` takes a minute,
-``--plots FOLDER`` draws.
+It grows with headers, spans, chunks of the response, threads and filters in the process. Overheads are those
+over the bare app, in microseconds, all taking turns; medians are reported. ``--quick`` takes a minute,
+``--plots FOLDER`` draws plots.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import sentry_sdk
 
 from benchmarks import threads, work
-from benchmarks.tell import columns, keep, machine, median, progress
+from benchmarks.progress import columns, keep, machine, median, progress
 from sentry_paste import SentryMiddleware
 
 ERRORS: dict[str, Any] = {}
@@ -26,7 +26,7 @@ UNSAMPLED = {"traces_sample_rate": work.NEVER}
 SAMPLED = {"traces_sample_rate": 1.0}
 WRAPS = {"filter": work.filtered, "SDK": work.by_the_sdk}
 
-#: Seconds that one measurement takes, about.
+#: Approximate seconds for one measurement.
 LENGTH = 0.05
 
 
@@ -37,7 +37,7 @@ class Sweep(NamedTuple):
         name: of the plot's file.
         title: of the plot.
         axis: what grows.
-        sizes: how far.
+        sizes: to measure.
         options: of the clients, by the name of the line.
         prepare: returns an app and a function that returns its environs, for a size.
     """
@@ -147,7 +147,7 @@ def microseconds(apps: Sequence[work.App], environ: Callable[[], dict[str, Any]]
     gc.collect()
     count, begun = 0, time.perf_counter()
     while (taken := time.perf_counter() - begun) < length or not count:
-        # The clock is not looked at for each request.
+        # Not every request reads the clock.
         for _ in range(max(1, count)):
             once(next(turns), environ())
             count += 1
@@ -159,7 +159,7 @@ def overheads(sweep: Sweep, size: int, rounds: int) -> dict[str, float]:
 
     Args:
         sweep: that is measured.
-        size: of its.
+        size: one of its sizes.
         rounds: of turns.
     """
     app, environ = sweep.prepare(size)
@@ -237,7 +237,7 @@ def table(axis: str, lines: Lines) -> str:
 
 
 def draw(folder: str, found: dict[str, tuple[str, str, Lines]]) -> None:
-    """Plot all, each in a file of its own.
+    """Plot each sweep into its own file.
 
     Args:
         folder: of the files.
@@ -251,7 +251,7 @@ def draw(folder: str, found: dict[str, tuple[str, str, Lines]]) -> None:
 
 
 def main() -> None:
-    """Measure, print, keep, and draw."""
+    """Measure, print, save and draw."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.scaling", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="fewer rounds, about a minute")
     parser.add_argument("--json", metavar="FILE", help="write the figures there too")
@@ -262,14 +262,14 @@ def main() -> None:
         sweep.name: (sweep.title, sweep.axis, swept(sweep, rounds)) for sweep in SWEEPS
     }
     found["filters"] = ("Filters with different settings in a process", "filters", filters(rounds))
-    # In processes of their own: locks are replaced before the SDK is imported.
+    # In separate processes: locks are replaced before the SDK is imported.
     measured = threads.swept(partial(progress, "."), 1 if options.quick else 3)
     for name, lines in measured.items():
         found[name] = (threads.TITLES[name], "threads", lines)
     print(f"\n{machine()}")
     for title, axis, lines in found.values():
         print(f"\n{title}\n{table(axis, lines)}")
-    keep(options.json, {name: {"title": told[0], "lines": told[2]} for name, told in found.items()})
+    keep(options.json, {name: {"title": entry[0], "lines": entry[2]} for name, entry in found.items()})
     if options.plots:
         draw(options.plots, found)
 

@@ -1,9 +1,9 @@
-"""What the filter costs a Pyramid app behind a server: ``python -m benchmarks.servers``.
+"""Measure what the filter costs a Pyramid app behind a server: ``python -m benchmarks.servers``.
 
 An ini is served by ``pserve`` (waitress) and by ``gunicorn --paste`` (one process, four threads), with
-nothing around the app, with the SDK's middleware and with the filter; ``wrk`` asks. What is sent goes to
-a receiver in a process of its own. All servers run at the same time and are asked in turns. A share is the
-throughput over that of the bare app in the same turn; the median of the rounds is told.
+nothing around the app, with the SDK's middleware and with the filter; ``wrk`` sends the requests. Envelopes
+go to a receiver in its own process. All servers run at the same time and take turns. A share is the
+throughput divided by that of the bare app in the same turn; the median of the rounds is reported.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.inis import RATES, THREADS, Site, all_sites, free_port, ini
-from benchmarks.tell import columns, keep, machine, median, progress
+from benchmarks.progress import columns, keep, machine, median, progress
 
 GOAL = 0.97
 
@@ -44,7 +44,7 @@ def running(command: Sequence[str], port: int) -> Iterator[None]:
 
     Args:
         command: of Python.
-        port: that is waited for.
+        port: to wait for.
     """
     process = subprocess.Popen([sys.executable, "-m", *command], stdout=subprocess.DEVNULL)
     try:
@@ -67,7 +67,7 @@ def running(command: Sequence[str], port: int) -> Iterator[None]:
 
 
 def command_of(site: Site, file: Path) -> list[str]:
-    """Return how an ini is served.
+    """Return the command that serves an ini.
 
     Args:
         site: of the ini.
@@ -81,20 +81,20 @@ def command_of(site: Site, file: Path) -> list[str]:
 
 
 def asked(site: Site, script: Path, seconds: int, connections: int) -> dict[str, float]:
-    """Have wrk ask a site; return requests per second, and percentiles of latency in microseconds.
+    """Run wrk on a site; return requests per second, and percentiles of latency in microseconds.
 
     Args:
-        site: to be asked.
+        site: to measure.
         script: for wrk.
         seconds: how long.
         connections: at a time.
     """
     command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--latency", "-s", str(script)]
     command.append(f"http://127.0.0.1:{site.port}/shop/basket/1?page=3&colour=green")
-    told = subprocess.run(command, capture_output=True, encoding="utf-8", check=True).stdout
-    found: dict[str, float] = json.loads(told.strip().splitlines()[-1])
+    output = subprocess.run(command, capture_output=True, encoding="utf-8", check=True).stdout
+    found: dict[str, float] = json.loads(output.strip().splitlines()[-1])
     if found["errors"]:
-        raise SystemExit(f"{site}: {found['errors']} requests failed\n{told}")
+        raise SystemExit(f"{site}: {found['errors']} requests failed\n{output}")
     progress(".")
     return found
 
@@ -102,7 +102,7 @@ def asked(site: Site, script: Path, seconds: int, connections: int) -> dict[str,
 def rounds(
     sites: Sequence[Site], script: Path, options: argparse.Namespace
 ) -> dict[Site, list[dict[str, float]]]:
-    """Ask all sites in turns; the bare one first for each rate, and its share of 1 is kept too.
+    """Measure all sites in turns; the bare one first for each rate, with its share of 1.
 
     Args:
         sites: that run.
@@ -163,7 +163,7 @@ def table(figures: Sequence[dict[str, Any]]) -> str:
 
 
 def compare(options: argparse.Namespace) -> list[dict[str, Any]]:
-    """Start all servers, ask them and end them.
+    """Start all servers, measure them and stop them.
 
     Args:
         options: of the command line.
@@ -184,7 +184,7 @@ def compare(options: argparse.Namespace) -> list[dict[str, Any]]:
 
 
 def main() -> None:
-    """Measure, print, and keep."""
+    """Measure, print and save."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.servers", description=__doc__)
     parser.add_argument("--seconds", type=int, default=2, help="of each turn, whole (default: 2)")
     parser.add_argument("--rounds", type=int, default=5, help="of turns (default: 5)")

@@ -1,4 +1,4 @@
-"""Whether a server's threads and memory grow under slow streamed responses: waitress, in its own process."""
+"""Check whether a server's threads and memory grow under slow streamed responses, with waitress."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ PAUSE = 0.1
 CHUNK = b"x" * 1024
 REQUEST = b"GET /stream HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
 
-# Of what is measured, so much is left out as warm-up: threads start, caches fill.
+# The share of the measurements that is dropped as warm-up: threads start, caches fill.
 WARM_UP = 0.2
 ROWS = 20
 
@@ -39,11 +39,11 @@ def stream(_environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
 
 
 def serve(port: int, streams: int, seconds: float, dsn: str | None) -> None:
-    """Serve the app with waitress, with the filter where there is a DSN; this is the server's process."""
+    """Serve the app with waitress, with the filter if there is a DSN; runs in the server's process."""
     waitress = importlib.import_module("waitress")
-    # Should the other process be killed: the kernel ends this one when its time is up.
+    # If the other process is killed, the kernel ends this one when its time is up.
     signal.alarm(int(seconds) + 180)
-    # It warns where a client has its answer, and asks again, before the thread of it is free.
+    # It warns when a client repeats its request before the thread is free.
     logging.getLogger("waitress.queue").setLevel(logging.ERROR)
     app: Any = stream
     if dsn is not None:
@@ -63,11 +63,11 @@ def serve(port: int, streams: int, seconds: float, dsn: str | None) -> None:
 
 @dataclass
 class Sample:
-    """What the server's process was at a moment.
+    """The state of the server's process at one moment.
 
     Attributes:
-        seconds: since the begin.
-        requests: that were done by then.
+        seconds: since the beginning.
+        requests: done so far.
         threads: of the process.
         rss: its resident memory, in KiB.
     """
@@ -120,7 +120,7 @@ class Soak:
                 answer = await asyncio.wait_for(reader.read(-1), 60)
             finally:
                 writer.close()
-            # Chunked: more than the body, never less.
+            # Chunked: at least the body.
             if answer.startswith(b"HTTP/1.1 200 ") and answer.count(b"x") >= CHUNKS * len(CHUNK):
                 self.done += 1
             else:
@@ -164,7 +164,7 @@ class Soak:
                 await watching
 
     def report(self) -> None:
-        """Print what came of it."""
+        """Print the results."""
         last = self.samples[-1]
         # Before warm-up has ended, the server has not begun all of its threads.
         warm = next(
@@ -267,7 +267,7 @@ def main() -> int:
     # A socket for each stream, here and there, and one for each that is just being closed.
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, max(soft, options.streams * 4 + 100)), hard))
-    # A TERM, too, ends the server's process.
+    # SIGTERM ends the server's process as well.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     return 0 if asyncio.run(soak(options)) else 1
 

@@ -1,10 +1,10 @@
-"""Requests of many threads at once: throughput, and what they wait for locks. ``benchmarks.scaling`` runs it.
+"""Requests of many threads at once: throughput, and waiting for locks. ``benchmarks.scaling`` runs it.
 
-Each measurement has a process of its own. For the time that is spent waiting, ``threading.Lock`` and
-``threading.RLock`` are replaced before anything else is imported: a lock that is not free at once is waited
-for by the clock. Locks made in C, such as those of ``queue.SimpleQueue``, are not seen. The share is that of
-all threads' time together; with one interpreter lock, most of the rest of it is spent waiting for that one,
-which the bare app does too. Throughput is measured without any of this.
+Each measurement has its own process. To measure waiting, ``threading.Lock`` and ``threading.RLock`` are
+replaced before anything else is imported: if a lock is not free at once, the wait is timed. Locks made in C,
+such as those of ``queue.SimpleQueue``, are not included. The share is that of all threads' time together;
+with one interpreter lock, most of the rest is spent waiting for that one, in the bare app too. Throughput is
+measured without all of this.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import sys
 from collections.abc import Callable
 
 from benchmarks.locks import KINDS
-from benchmarks.tell import median
+from benchmarks.progress import median
 
 Lines = dict[str, dict[int, float]]
 
@@ -28,22 +28,22 @@ LABELS = {"threads": "requests/s, all threads together", "locks": "time spent wa
 
 
 def in_a_process(middleware: str, kind: str, number: int, locks: bool) -> dict[str, float]:
-    """Return what is measured in a process of its own.
+    """Return what is measured in a separate process.
 
     Args:
         middleware: as of ``measured``.
         kind: as of ``measured``.
         number: of threads.
-        locks: whether they are timed.
+        locks: whether to time them.
     """
     command = [sys.executable, "-m", "benchmarks.locks", middleware, kind, str(number)]
-    told = subprocess.run(
+    output = subprocess.run(
         [*command, *(["locks"] if locks else [])],
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         check=True,
     ).stdout
-    found: dict[str, float] = json.loads(told)
+    found: dict[str, float] = json.loads(output)
     return found
 
 

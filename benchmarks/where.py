@@ -1,10 +1,10 @@
-"""Where the time of a request goes: ``python -m benchmarks.where``.
+"""Show where the time of a request goes: ``python -m benchmarks.where``.
 
-For a request with errors only, one that is not sampled, and one that is: the functions with the most time of
-their own, by ``cProfile``. A profile makes calls dearer than lines, so times are given as shares of the
-profile, times what the request takes with no profile. ``--lines`` tells the lines of the filter's own modules
-with the most time, what they call included, by line_profiler, where it is installed; that costs a line more
-than most lines take, so only their order means something.
+For a request with errors only, one that is not sampled and one that is, it lists the functions that take most
+time themselves, by ``cProfile``. Profiling slows calls down more than lines, so times are shares of the
+profile, multiplied by the time of the request without a profile. ``--lines`` lists the lines of the filter's
+own modules that take most time, including what they call, by line_profiler, if it is installed; its overhead
+for a line exceeds the time of most lines, so only their order is meaningful.
 """
 
 from __future__ import annotations
@@ -17,23 +17,23 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from benchmarks import work
+from benchmarks.progress import columns, keep, machine
 from benchmarks.scaling import ERRORS, SAMPLED, UNSAMPLED, microseconds
-from benchmarks.tell import columns, keep, machine
 
 KINDS = {"errors only": ERRORS, "tracing on, not sampled": UNSAMPLED, "sampled": SAMPLED}
 MODULES = ("middleware", "request.lifecycle", "request.scopes", "sdk", "request.body", "request.filter_state")
 TOP = 15
-# The benchmark's own work, which the bare app has too.
+# The benchmark's own work, which is also part of the bare app's.
 NOT_THEIRS = ("benchmarks", "<frozen", "cProfile")
 
 
 class Function(NamedTuple):
-    """What one function takes in a request.
+    """The cost of one function in a request.
 
     Attributes:
         name: with its module.
         calls: in a request.
-        microseconds: of its own, the functions that it calls left out.
+        microseconds: without the functions that it calls.
     """
 
     name: str
@@ -42,10 +42,10 @@ class Function(NamedTuple):
 
 
 def name_of(file: str, line: int, function: str) -> str:
-    """Return how a function is told: by package and module, without the way there.
+    """Return the name that a function is listed under: package and module, without the path.
 
     Args:
-        file: of its code, ``~`` where it is C.
+        file: of its code, ``~`` for C.
         line: where it begins.
         function: its name.
     """
@@ -59,7 +59,7 @@ def name_of(file: str, line: int, function: str) -> str:
 
 
 def profiled(app: work.App, count: int) -> list[Function]:
-    """Return what functions take, the dearest first.
+    """Return the cost of functions, the most expensive first.
 
     Args:
         app: asked.
@@ -71,7 +71,7 @@ def profiled(app: work.App, count: int) -> list[Function]:
     for _ in range(count):
         work.request(app)
     profile.disable()
-    # Typeshed does not know of what is documented for its file format alone.
+    # Documented for its file format, but missing from typeshed.
     stats: dict[tuple[str, int, str], tuple[int, int, float, float, Any]] = vars(pstats.Stats(profile))[
         "stats"
     ]
@@ -85,7 +85,7 @@ def profiled(app: work.App, count: int) -> list[Function]:
 
 
 def lines_of(app: work.App, count: int) -> str:
-    """Return the dearest lines of the filter's own modules.
+    """Return the most expensive lines of the filter's own modules.
 
     Args:
         app: asked.
@@ -104,15 +104,15 @@ def lines_of(app: work.App, count: int) -> str:
         for (file, _, _), timings in stats.timings.items()
         for line, hits, taken in timings
     ]
-    told = [["line", "hits", "µs", ""]]
+    shown = [["line", "hits", "µs", ""]]
     for taken, hits, file, line in sorted(rows, reverse=True)[:TOP]:
         text = Path(file).read_text(encoding="utf-8").splitlines()[line - 1].strip()
-        told.append([f"{Path(file).name}:{line}", f"{hits:.1f}", f"{taken:.2f}", text])
-    return columns([[*row[:3], row[3][:80].ljust(80)] for row in told])
+        shown.append([f"{Path(file).name}:{line}", f"{hits:.1f}", f"{taken:.2f}", text])
+    return columns([[*row[:3], row[3][:80].ljust(80)] for row in shown])
 
 
 def by_module(functions: list[Function]) -> dict[str, float]:
-    """Return microseconds by module, the dearest first.
+    """Return microseconds by module, the most expensive first.
 
     Args:
         functions: of a request.
@@ -126,10 +126,10 @@ def by_module(functions: list[Function]) -> dict[str, float]:
 
 
 def main() -> None:
-    """Profile, print, and keep."""
+    """Profile, print and save."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.where", description=__doc__)
     parser.add_argument("--requests", type=int, default=2000, help="of each kind (default: 2000)")
-    parser.add_argument("--lines", action="store_true", help="tell lines, with line_profiler")
+    parser.add_argument("--lines", action="store_true", help="list lines, with line_profiler")
     parser.add_argument("--json", metavar="FILE", help="write the figures there too")
     options = parser.parse_args()
     print(machine())

@@ -1,4 +1,4 @@
-"""The pieces of work that middlewares are compared by, and the middlewares."""
+"""The middlewares, and the work that they are compared by."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ App = Callable[[dict[str, Any], Callable[..., Any]], Any]
 
 CHUNKS = 1000
 
-# A rate at which nothing is sampled, and which is not 0, for which the SDK has a shortcut.
+# A rate at which nothing is sampled, other than 0, for which the SDK has a shortcut.
 NEVER = 1e-12
 
 
 class Nowhere(Transport):
-    """A transport that drops all: what is compared is the request's own time."""
+    """A transport that drops everything: only the request's own time is compared."""
 
     def capture_envelope(self, envelope: Any) -> None:
         """Drop an envelope.
@@ -94,7 +94,7 @@ def bare(app: App, **_options: Any) -> App:
 
 
 def forget_clients() -> None:
-    """Have no client in the process: beside one of the app's, the filter's is bound in each request."""
+    """Leave no client in the process: if the app has one, the filter's is bound in each request."""
     registry.reset()
     sentry_sdk.get_global_scope().set_client(None)
 
@@ -127,7 +127,7 @@ def by_opentelemetry(app: App, **_options: Any) -> App:
 
 def by_raven(app: App, **_options: Any) -> App:
     """Return the app in raven's middleware."""
-    # Its hooks into logging would make the turns of the others dearer, and do nothing in its own.
+    # Its hooks into logging would slow down the others' turns, and do nothing in its own.
     own = {"enable_breadcrumbs": False, "install_logging_hook": False, "hook_libraries": []}
     client = importlib.import_module("raven").Client("http://a:b@127.0.0.1:9/1", **own)
     logging.getLogger("raven").setLevel(logging.ERROR)
