@@ -1,8 +1,8 @@
-"""The canary matrix: secrets, the forms in which text has them, ways out, trace lifecycles, frameworks.
+"""The canary matrix: secrets, the forms in which text contains them, channels, trace lifecycles, frameworks.
 
-``python -m canaries`` prints the tables that ``docs/privacy.rst`` has; ``python -m canaries --all`` puts
-every secret in every form through every channel, in both lifecycles and within every framework that is
-installed, and says what has left.
+``python -m canaries`` prints the tables in ``docs/privacy.rst``; ``python -m canaries --all`` puts
+every secret in every form through every channel, in both lifecycles and within every installed framework, and
+reports what has leaked.
 
 One run is one request: all secrets in one form through one channel. A cell is one secret of one run.
 """
@@ -44,7 +44,7 @@ def _own_objects(environ, texts, request=None):
         log.exception("%s", "\n".join(shown))
 
 
-#: All ways out, by what they are.
+#: All channels by name.
 CHANNELS = {**OF_REQUESTS, OWN_OBJECTS: _own_objects, **OF_TEXTS, **AFTERWARDS}
 _WITHOUT_FORMS = {*OF_REQUESTS, *AFTERWARDS, OWN_OBJECTS}
 
@@ -59,7 +59,7 @@ class Run(NamedTuple):
 
 
 def runs(frameworks=tuple(FRAMEWORKS)):
-    """Return all of the matrix.
+    """Return all runs of the matrix.
 
     Args:
         frameworks: which ones.
@@ -69,7 +69,7 @@ def runs(frameworks=tuple(FRAMEWORKS)):
 
 
 def app_of(planted, what, start=True, form="raw", framework="WSGI"):
-    """A WSGI app that puts all secrets that it knows, and a text that is none, through a channel."""
+    """Return a WSGI app that puts all secrets it knows, and one innocent text, through a channel."""
     start_threads()
 
     def do(environ, request, start_response):
@@ -100,7 +100,7 @@ def _options(lifecycle, pii):
 
 
 def sent_by_filter(app, environ, lifecycle="static", pii=False, after=None, **options):
-    """Return all that the filter sends of a request, as a receiver gets it."""
+    """Return everything the filter sends for a request, as a receiver gets it."""
     with sentry_sdk.isolation_scope(), capture_envelopes() as captured, warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # of profiles, which streamed spans have otherwise
         call(SentryMiddleware(app, **{**_options(lifecycle, pii), **options}), environ)
@@ -118,7 +118,7 @@ def sent_by_filter(app, environ, lifecycle="static", pii=False, after=None, **op
 
 
 def sent_by_sdk(app, environ, lifecycle="static", after=None, **options):
-    """Return all that the SDK's own middleware sends of a request."""
+    """Return everything the SDK's own middleware sends for a request."""
     captured = CapturedEnvelopes()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # of send_default_pii
@@ -134,12 +134,12 @@ def sent_by_sdk(app, environ, lifecycle="static", after=None, **options):
 
 
 class Outcome(NamedTuple):
-    """What came of a run.
+    """The outcome of a run.
 
     Attributes:
         leaked: names of secrets.
         planted: how many there were.
-        is_open: whether what is no secret arrived.
+        is_open: whether the innocent text arrived.
     """
 
     leaked: set
@@ -148,7 +148,7 @@ class Outcome(NamedTuple):
 
 
 def outcome(run, seed=0, send=sent_by_filter, **options):
-    """Return what came of a run.
+    """Return the outcome of a run.
 
     Args:
         run: of the matrix.
@@ -162,10 +162,10 @@ def outcome(run, seed=0, send=sent_by_filter, **options):
         planted.sign_in(planted.environ)
         options["after"] = lambda: AFTERWARDS[run.channel](planted.environ, [])
     sent = send(app, planted.environ, run.lifecycle, **{**OPTIONS.get(run.channel, {}), **options})
-    # Of a text that was cut there is too little to be sure, where dozens of secrets are cut beside it.
+    # Too little is left of a text that was cut to be sure, if dozens of cut secrets surround it.
     is_open = run.channel in _WITHOUT_FORMS | HIDES_ALL or run.form.startswith("cut")
     is_open = is_open or shows(sent, FORMS[run.form](INNOCENT))
-    # A tag says so where all texts have gone, so that there is nothing to look for.
+    # A tag marks events without any texts, so that there is nothing to look for.
     is_open &= b'"sentry_paste.redaction":' not in sent
     forms = FORMS if run.channel in _WITHOUT_FORMS else dict.fromkeys(("raw", run.form))
     return Outcome(planted.leaked(sent, tuple(forms)), len(planted.secrets), is_open)
@@ -177,7 +177,7 @@ def leaks(what, seed=0, lifecycle="static", send=sent_by_filter, form="raw", fra
 
 
 def quiet():
-    """Let nothing that the channels log be printed."""
+    """Print nothing that the channels log."""
     log.setLevel(logging.INFO)
     log.addHandler(logging.NullHandler())
     log.propagate = False
@@ -213,10 +213,10 @@ def _row_of_shape(shape):
     return (shape, len(NAMES) * len(VALUES), *figures)
 
 
-#: The tables of ``docs/privacy.rst``: what each row is of, and what makes one. How many secrets leave through
-#: each channel, in each form through messages, and how many values in text that only names tell are secret.
+#: The tables of ``docs/privacy.rst``: their rows, and what makes one. They count the secrets that leak
+#: through each channel, in each form through messages, and the values in texts that are secret only by name.
 TABLES = {
-    # How much of a profile is taken is a matter of time.
+    # How much of a profile is recorded depends on timing.
     "channel": ([what for what in CHANNELS if not OPTIONS.get(what)], _row_of_channel),
     "form": (list(FORMS), _row_of_form),
     "text": (list(SHAPES), _row_of_shape),
@@ -229,7 +229,7 @@ def tables():
 
 
 def _run_all(frameworks, is_sdk):
-    """Run all of the matrix; print what has left, and how much was tried."""
+    """Run the whole matrix; print what has leaked, and how much was tried."""
     begun = time.monotonic()
     chosen = runs(frameworks)
     cells, leaked, shut = 0, Counter(), []

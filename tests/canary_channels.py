@@ -1,4 +1,4 @@
-"""Ways out: what an app can do with texts so that they are sent."""
+"""Channels: what an app can do with texts that makes the SDK send them."""
 
 # ruff: noqa: E501 - what is planted reads better whole
 
@@ -31,9 +31,9 @@ STREAMS = hasattr(sentry_sdk, "traces")
 HAS_LOGS = items is not None
 log = logging.getLogger("canaries")
 
-#: What carries texts that the app has; and what carries the request itself, in no form but its own.
+#: Channels for texts of the app; and those for the request itself, in no form but its own.
 CHANNELS, OF_REQUESTS = {}, {}
-#: What comes when the request is over.
+#: Channels used after the request.
 AFTERWARDS = {}
 #: Options that a channel needs.
 OPTIONS = {}
@@ -73,7 +73,7 @@ def _(environ, texts):
     items = [(key, value) for key, value in environ.items() if key.startswith(("HTTP_", "REMOTE", "QUERY"))]  # noqa: F841
     deep = {"a": {"b": {"c": {"d": {"e": dict(environ)}}}}}  # noqa: F841
     for begin in range(0, len(environ), 8):  # the serialiser takes ten members of a mapping
-        # With what tells that it is one.
+        # With a key that marks it as an environ.
         part = {"REQUEST_METHOD": "POST", **dict(list(environ.items())[begin : begin + 8])}
         try:
             raise LookupError
@@ -182,7 +182,7 @@ def _(environ, texts):
             url = f"http://x/{quote(text)}"
             sentry_sdk.add_breadcrumb(type="http", category="httplib", data={"url": url, "x": text})
             sentry_sdk.add_breadcrumb(category="query", message=f"SELECT 1 WHERE name = '{text}'")
-        sentry_sdk.capture_message("breadcrumbs")  # which are a hundred at most
+        sentry_sdk.capture_message("breadcrumbs")  # before there are more than a hundred
 
 
 @_channel("breadcrumbs' categories")
@@ -196,7 +196,7 @@ def _(environ, texts):
 @_channel("names of loggers")
 def _(environ, texts):
     for text in texts:
-        logger = logging.Logger(f"shop.{text}", logging.INFO)  # which no manager keeps
+        logger = logging.Logger(f"shop.{text}", logging.INFO)  # not registered with the manager
         logger.addHandler(logging.NullHandler())
         logger.info("seen")
     logger.error("failed")
@@ -313,7 +313,7 @@ def _run(work, name):
 
 
 class Request:
-    """What a thread that was there before gets of a request."""
+    """What a thread that was started earlier gets of a request."""
 
     def __init__(self, environ, texts):
         self.environ = environ
@@ -321,7 +321,7 @@ class Request:
 
 
 def _work(request):
-    # Of what it did for other requests.
+    # Breadcrumbs from other requests.
     sentry_sdk.get_isolation_scope().clear_breadcrumbs()
     log.error("no such things: %s", request.texts)
     for ten in _tens(request.texts):
@@ -350,7 +350,7 @@ def _jobs():
 
 
 def start_threads():
-    """Start the threads that are there before any request."""
+    """Start the threads that exist before any request."""
     _pool()
     _jobs()
 
@@ -421,7 +421,7 @@ def _(environ, texts):
         thread.join()
 
 
-#: Where words are no secrets, for they are everywhere: keys, names, URLs.
+#: Where words are not secret, because they are everywhere: keys, names, URLs.
 HOLDS_NO_WORDS = {
     "keys of mappings",
     "paths of URLs",
@@ -429,7 +429,7 @@ HOLDS_NO_WORDS = {
     "spans' operations",
 }
 
-#: Where no text can be told from another, so that what is no secret does not stay.
+#: Where texts cannot be distinguished, so that innocent ones do not stay.
 HIDES_ALL = {"names of threads in profiles"}
 
 

@@ -1,4 +1,4 @@
-"""Apps of frameworks that do as they are told, with what the framework makes of the request beside them."""
+"""Apps of frameworks that run a given function, with the framework's own view of the request."""
 
 # ruff: noqa: F841 - what is held is there to be seen in the frames.
 
@@ -32,7 +32,7 @@ def _webob(do):
 
 
 def _starter_of(response):
-    """What sets the headers of an answer that WebOb makes."""
+    """Return a ``start_response`` that sets the headers of a WebOb response."""
 
     def start_response(status, headers):
         response.headerlist = list(headers)
@@ -187,14 +187,14 @@ _MAKERS = {
     "Zope": (_zope, "ZPublisher"),
 }
 
-#: Those that are installed: functions that make an app of what it is to do.
+#: The installed ones: functions that make an app that runs a given function.
 FRAMEWORKS = {
     name: make for name, (make, module) in _MAKERS.items() if importlib.util.find_spec(module) is not None
 }
 
 
 def show(request):
-    """Return what a framework shows of an exception that is handled, on a page for its developer."""
+    """Return what a framework shows about a handled exception, on a page for developers."""
     exc_info = sys.exc_info()
     module = type(request).__module__.partition(".")[0]
     shown = [str(request), repr(request)]

@@ -1,4 +1,4 @@
-"""Secrets that only a name tells of: what text of everyday libraries has beside ``password``."""
+"""Secrets that only a name reveals: the values next to ``password`` in texts of common libraries."""
 
 # ruff: noqa: E501 - what is planted reads better whole
 
@@ -52,7 +52,7 @@ def _pydantic(name, value):
     )
 
 
-#: How text has a name and a value. Each is what some library makes of them.
+#: How text contains a name and a value. Each is made by some library.
 SHAPES = {
     "dict": lambda name, value: repr({"colour": "green", name: value}),
     "parse_qs()": lambda name, value: repr({name: [value], "colour": ["green"]}),
@@ -91,7 +91,7 @@ SHAPES = {
 
 
 def leaked_by_name(shape, send, lifecycle="static", seed=0, **options):
-    """Return names and kinds of values that leave in the texts of an exception and of variables.
+    """Return names and kinds of values that leak in the texts of an exception and of variables.
 
     Args:
         shape: of ``SHAPES``.
@@ -119,6 +119,6 @@ def leaked_by_name(shape, send, lifecycle="static", seed=0, **options):
 
 
 def _pieces(value):
-    """Return what of a value must not be in what is sent: each of its runs of letters and digits."""
+    """Return the parts of a value that must not be sent: each of its runs of letters and digits."""
     runs = "".join(letter if letter.isalnum() else " " for letter in value).split()
     return {piece for run in runs for piece in windows(run)}

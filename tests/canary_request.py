@@ -1,4 +1,4 @@
-"""One request with a secret in every place that has one, and what tells whether any of them has left."""
+"""One request with a secret in every possible place, and the means to see whether any of them has leaked."""
 
 # ruff: noqa: E501 - what is planted reads better whole
 
@@ -19,10 +19,10 @@ from xml.sax import saxutils
 
 from wsgi_calls import environ_of
 
-#: So many characters in a row of a secret are one that has left; in hexadecimal twice as many, for events are
+#: How many consecutive characters of a secret make a leak; in hexadecimal twice as many, because events are
 #: full of ids.
 WINDOW = 8
-#: Text that is in every channel, and must arrive there: it is no secret.
+#: An innocent text that is in every channel, and must arrive there.
 INNOCENT = "lamp-seventeen-is-blue_and.green"
 
 # Only one Authorization header fits into a request.
@@ -43,7 +43,7 @@ def _lower(text):
     )
 
 
-#: Those that could be words of any text.
+#: Secrets that could be words of any text.
 WORDS = frozenset(
     {
         "X-Authentik-Username",
@@ -54,10 +54,10 @@ WORDS = frozenset(
     }
     | {"CORP\\account", "account@REALM", "SSL_CLIENT_S_DN, CN", "CAS_USER", "CERT_SUBJECT, CN", "AJP_uid"}
     | {"user info, user"}
-    # And what is a URL.
+    # And URLs.
     | {"XFCC, URI", "persistent-id"}
 )
-# Half an address is nobody's.
+# Half an address identifies nobody.
 _ADDRESSES = frozenset(
     {"X-Forwarded-For", "Forwarded", "X-Real-IP", "CF-Connecting-IP", "REMOTE_ADDR", "CLIENT_IP"}
     # Digits are in all timestamps.
@@ -69,7 +69,7 @@ def _cut(text):
     return text[: min(max(len(text) * 2 // 3, WINDOW), 60)]
 
 
-#: How text can hold a value. The first is a value as it is.
+#: How text can contain a value. The first is the value itself.
 FORMS = {
     "raw": str,
     "repr": repr,
@@ -102,15 +102,15 @@ FORMS = {
 }
 
 
-# What of a form is the value, where there is more.
-_TOLD = {"cut, and text goes on": _cut}
+# The part of a form that is the value, if there is more.
+_VALUES_IN_FORMS = {"cut, and text goes on": _cut}
 
 
 class Planted:
-    """One request with a secret in every place that has one; each secret is a new one, of random characters.
+    """One request with a secret in every possible place; each secret is new, and made of random characters.
 
     Args:
-        seed: what it is made of; also which scheme ``Authorization`` has.
+        seed: of the random characters; also selects the scheme of ``Authorization``.
         more: of the environ.
 
     Attributes:
@@ -145,24 +145,24 @@ class Planted:
         environ["repoze.who.identity"] = {"repoze.who.userid": self.secrets["REMOTE_USER"], "tokens": ()}
 
     def leaked(self, data, forms=tuple(FORMS)):
-        """Return which secrets are in what was sent, whole or ``WINDOW`` characters in a row of them.
+        """Return which secrets were sent, whole or at least ``WINDOW`` consecutive characters of them.
 
         Args:
             data: envelopes.
-            forms: in which they are looked for.
+            forms: to search for.
         """
-        tells = _telling(self.seed, tuple(forms))
-        sizes = sorted({len(piece) for piece in tells})
+        revealed = _secrets_by_run(self.seed, tuple(forms))
+        sizes = sorted({len(piece) for piece in revealed})
         found = set()
         for text in _texts_of(data):
             for size in sizes:
-                for piece in tells.keys() & windows(text, size):
-                    found |= tells[piece]
+                for piece in revealed.keys() & windows(text, size):
+                    found |= revealed[piece]
         return found
 
 
 def shows(data, text):
-    """Return whether a text is in what was sent, however it is quoted there."""
+    """Return whether a text was sent, however it is quoted."""
     wanted = windows(text)
     found = set()
     for sent in _texts_of(data):
@@ -171,17 +171,17 @@ def shows(data, text):
 
 
 def windows(text, size=WINDOW):
-    """Return all runs of so many characters in a text."""
+    """Return all runs of ``size`` characters in a text."""
     return {text[start : start + size] for start in range(max(len(text) - size, 0) + 1)}
 
 
-# So many characters of a run must differ from those of other requests: "@example" tells of nobody.
+# How many characters of a run must differ from other requests: "@example" identifies nobody.
 _OWN = 4
 
 
 @lru_cache(maxsize=64)
-def _telling(seed, forms):
-    """Return of which secrets a run of characters tells."""
+def _secrets_by_run(seed, forms):
+    """Return the secrets that each run of characters reveals."""
     secrets, _ = _plant(seed)
     others = _others(seed % len(SCHEMES))
     names = {}
@@ -198,12 +198,12 @@ def _others(scheme):
 
 
 def _pieces(name, text, others, form):
-    """Return the runs of characters of a secret in a form that are of no other request."""
-    make = _TOLD.get(form, FORMS[form])
+    """Return the runs of characters of a secret in a form that no other request has."""
+    make = _VALUES_IN_FORMS.get(form, FORMS[form])
     shown = make(text)
     size = 2 * WINDOW if "hex" in form else WINDOW
     if name in _ADDRESSES:
-        # The end of one, without what is behind it.
+        # Its end, without what follows.
         return set() if form.startswith("cut") else {shown.rstrip("'\"=")[-size:]}
     others = [make(other) for other in others]
     differ = [len(set(letters)) > 1 for letters in zip(shown, *others)]
@@ -215,7 +215,7 @@ def _pieces(name, text, others, form):
         if counts[start + size] - counts[start] >= _OWN
     }
     if len({len(shown), *map(len, others)}) > 1:
-        # Encoded, one character may be three, and what is the same stands elsewhere.
+        # Encoded, one character may become three, and equal parts move.
         found = found.difference(*(windows(other, size) for other in others))
         found = {piece for piece in found if "%25" not in piece and piece.count("%") < 2}
     return found
@@ -352,7 +352,7 @@ def _plant(seed):
 
 
 def _plant_cookies(secrets, word, chance):
-    """Plant what everyday libraries take apart: a JWT, a signed cookie, a UUID."""
+    """Plant what common libraries parse: a JWT, a signed cookie, a UUID."""
     claims = {
         "iss": "https://idp.example.com",
         "sub": word(14),
@@ -379,7 +379,7 @@ _JWT_HEAD = b'{"alg": "HS256", "typ": "JWT"}'
 
 
 def _plant_certificates(secrets, word, letters, chance):
-    """Plant client certificates, as proxies and mod_ssl tell of them."""
+    """Plant client certificates, as passed on by proxies and mod_ssl."""
     der = base64.encodebytes(chance.getrandbits(2400).to_bytes(300, "big")).decode()
     pem = f"-----BEGIN CERTIFICATE-----\n{der}-----END CERTIFICATE-----\n"
     secrets |= {"X-Amzn-Mtls-Clientcert": pem, "X-Amzn-Mtls-Clientcert, line": der.splitlines()[1]}

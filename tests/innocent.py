@@ -1,7 +1,7 @@
-"""What is no secret and must stay: texts, and apps that fail with a great deal of ordinary data about them.
+"""Innocent data that must stay: texts, and apps that fail with a lot of ordinary data in their variables.
 
-``python -m innocent`` counts the texts of events that redaction changes though none of a request's secrets is in
-them, and prints the table that ``docs/privacy.rst`` has. With ``--show`` it prints the texts as well.
+``python -m innocent`` counts the texts of events that redaction changes although they contain none of a request's
+secrets, and prints the table in ``docs/privacy.rst``. With ``--show`` it prints the texts as well.
 """
 
 # ruff: noqa: E501 - texts read better whole
@@ -29,7 +29,7 @@ from sentry_paste.testing import capture_envelopes
 log = logging.getLogger("innocent")
 
 SECRETS = ("q8fh23fh28hf2", "1437362891.1795948200", "203.0.113.77", "Zk2pXw9rTq4m", "swordfish")
-#: What a browser sends to any site.
+#: The headers that a browser sends to any site.
 ENVIRON = {
     "REMOTE_ADDR": "203.0.113.77",
     "REMOTE_PORT": "51234",
@@ -200,7 +200,7 @@ class Pair(NamedTuple):
 
 
 class Recorder:
-    """What was recorded; nothing of it is shown where a frame has it."""
+    """What was recorded; its repr hides it in the variables of frames."""
 
     def __init__(self):
         self.pairs = []
@@ -208,7 +208,7 @@ class Recorder:
 
 @contextmanager
 def recorded():
-    """Record what redaction is given, and what it returns."""
+    """Record the input and the output of redaction."""
     found = Recorder()
 
     def recording(original):
@@ -228,12 +228,12 @@ def recorded():
 
 
 def reported(app, *paths, environ=None, method="GET", **options):
-    """Return what is reported of some requests, before redaction and after it.
+    """Return what is reported for some requests, before redaction and after it.
 
     Args:
         app: a WSGI app.
-        paths: that are asked for.
-        environ: beside the usual one.
+        paths: to request.
+        environ: in addition to the usual one.
         method: of the requests.
         options: of the filter.
     """
@@ -262,11 +262,11 @@ def texts_of(node):
 
 
 def changes(before, after, path=""):
-    """Yield where an event differs, and what was there and is there."""
+    """Yield the paths at which an event differs, with the values before and after."""
     if isinstance(before, dict) and isinstance(after, dict):
         for key in before:
             if path == "" and key == "_meta":
-                continue  # remarks on what the SDK's scrubber has taken, and redaction
+                continue  # remarks about what the SDK's scrubber and redaction have removed
             if key in after:
                 yield from changes(before[key], after[key], f"{path}.{key}")
             else:
@@ -287,7 +287,7 @@ def is_secret(text, secrets=SECRETS):
 
 
 class Count(NamedTuple):
-    """How many different texts there were, how many had a secret, and what was changed that had none."""
+    """How many distinct texts there were, how many had a secret, and how many innocent ones were changed."""
 
     texts: int
     secret: int
@@ -295,7 +295,7 @@ class Count(NamedTuple):
 
 
 def count(pairs):
-    """Count the different texts of what was reported.
+    """Count the distinct texts of what was reported.
 
     Args:
         pairs: before redaction and after it.
@@ -331,7 +331,7 @@ def _example():
 
 
 def _fail_with(*held, **more):
-    """Fail as an app does that has a good deal in its variables."""
+    """Fail with a lot of data in the variables."""
     settings = {
         "debug": False, "session_timeout": 3600, "cookie_secure": True, "cookie_max_age": 86400, "token_lifetime": 300,
         "password_hashers": ["argon2", "bcrypt"], "auth_backends": ("ldap", "local"), "key_size": 2048,
@@ -406,7 +406,7 @@ def _django():
 
 
 def django_view(request, number):
-    """Fail; keep what Django's page for developers is made of in the variables, and the page."""
+    """Fail with the data of Django's debug page, and the page, in the variables."""
     from django.views.debug import ExceptionReporter
 
     try:
@@ -449,7 +449,7 @@ _MODULES_OF_OTHERS = ("webob.request", "webob.cookies", "pyramid.authentication"
 
 
 def strings_of(module):
-    """Return the texts that are written in a module: messages, queries, names, paragraphs of docstrings."""
+    """Return the texts in a module's source: messages, queries, names, paragraphs of docstrings."""
     spec = importlib.util.find_spec(module)
     if spec is None or not spec.has_location:
         return []
@@ -493,7 +493,7 @@ def _logged(texts):
     return reported(app, "/texts")
 
 
-#: The corpus: what is reported of apps, and of texts, by what they are; and a module that each needs.
+#: The corpus: what is reported for apps and texts, by title; and a module that each needs.
 CORPUS = {
     "the example's pages": (_example, "pyramid_jinja2"),
     "Pyramid, its request and registry": (_pyramid, "pyramid"),
@@ -507,7 +507,7 @@ CORPUS = {
 
 
 def counts():
-    """Return what was counted in those parts of the corpus that can be run here."""
+    """Return the counts for the parts of the corpus that can run here."""
     return {what: count(make()) for what, (make, module) in CORPUS.items() if _is_there(module)}
 
 
@@ -522,7 +522,7 @@ def table(found):
 
 
 def quiet():
-    """Let nothing that the apps log be printed."""
+    """Print nothing that the apps log."""
     log.setLevel(logging.INFO)
     log.addHandler(logging.NullHandler())
     log.propagate = False

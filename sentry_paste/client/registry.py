@@ -228,7 +228,7 @@ class Registry:
             return None
         reset_when_forked(client)
         sdk.upload_in_background(client)
-        redaction.made(client.options)
+        redaction.use_options(client.options)
         if redaction.is_on:
             sdk.clean_span_headers(client, redaction.clean_header)
         client.redaction = redaction

@@ -281,5 +281,5 @@ def _redaction(client: Any, data: RequestData) -> Redaction:
     if isinstance(client, GuardedClient):
         return client.redaction
     redaction = Redaction(data.filter_state.secret_names, data.filter_state.patterns)
-    redaction.made(client.options)
+    redaction.use_options(client.options)
     return redaction

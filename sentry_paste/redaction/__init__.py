@@ -1,8 +1,8 @@
-"""Nothing personal leaves unless asked: the fourth promise.
+"""Redaction: nothing personal leaves the process unless the ini asks for it.
 
-``names`` says which names are secret, ``values`` which values of a request are,
-``matcher`` finds them in text, ``payloads`` takes them out of what is sent, and
-``hooks`` has the SDK call all that.
+``names`` decides which names are secret, ``values`` which values of a request are.
+``matcher`` finds those values in text, ``payloads`` removes them from what is sent,
+and ``hooks`` connects all of it to the SDK.
 """
 
 from sentry_paste.redaction import values

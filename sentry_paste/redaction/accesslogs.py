@@ -1,7 +1,7 @@
-"""What a server logs of each request, and parameters of log messages that are secret by their names.
+"""Redact access logs, and parameters of log messages that are secret by name.
 
-An access log is written when the request is over: nobody knows its secrets any more. But what
-stands where is known: gunicorn's names for it, the common log format, or that it is an address.
+An access log is written after the request, when its secrets are no longer known. But its format is:
+gunicorn's names, the common log format, or at least what an address looks like.
 """
 
 from __future__ import annotations
@@ -20,32 +20,32 @@ from sentry_paste.redaction.members import cleaned_member
 from sentry_paste.redaction.names import FILTERED, Names, environ_key
 from sentry_paste.redaction.parameters import clean_parameters
 
-# Paste's TransLogger; Zope's; and who has a logger ".access".
+# Paste's TransLogger, Zope's, and loggers called ".access".
 _ACCESS_LOGGERS = frozenset(
     {"wsgi", "access", "werkzeug", "django.server", "eventlet", "eventlet.wsgi", "gevent.pywsgi", "cheroot"}
 )
 _LAST_PARTS = frozenset({"access", "access_log", "accesslog"})
 
-# The host, the identity and the user of the common log format, before the date. Users may have spaces.
+# The host, identity and user of the common log format, before the date. Users may contain spaces.
 # https://httpd.apache.org/docs/current/logs.html#common
-# Three words before a bracket are no line of an access log: what has neither a dot nor a colon is a host
-# where the identity is missing, as it always is.
+# Three words before a bracket are not yet a line of an access log: without a dot or a colon, the first is a
+# host only if the identity is missing, as it always is.
 _COMMON = re.compile(
     r"(?P<host>\s?(?:-|(?=[^\s.:]{0,300}[.:])[\w.:%,/\[\]-]{1,300}|[\w-]{1,100}(?= - )))"
     r" (?P<identity>\S{1,300}) (?P<user>\S.{0,300}?)"
     r" (?=\[(?:\d\d?/[A-Z][a-z]{2}/\d{4}|\d{4}-\d\d-\d\d)[:T ]\d)"
 )
 
-# A key of a line that is JSON, what Python shows of a mapping, or key=value. A query string has none: before
-# its names are no blanks. In JSON in JSON quotes have backslashes.
+# A key in JSON, in a mapping as Python shows it, or in key=value. Query strings do not match: there is no
+# whitespace before their names. In JSON in JSON, quotes have backslashes.
 _KEY = re.compile(
     r"(?<![^\s{,|\[])(?:(?P<quote>\\{0,15}[\"'])(?P<quoted>[A-Za-z_][\w.-]{0,60})(?P=quote)\s?:|(?P<plain>[A-Za-z_][\w.-]{0,60})=)\s?"
 )
 _OPENING = re.compile(r"\\{0,15}[\"']|[\[{]")
-# Where a value ends that is in no quotes, if not before the next key.
+# The end of an unquoted value, if the next key does not come first.
 _END = re.compile(r"[\"|{}\[\]]")
 _CLOSING = {"{": "}", "[": "]"}
-# Under which a line has the user or the client, beside the names of headers: gunicorn's own.
+# gunicorn's keys for the user and the client, in addition to the names of headers.
 _PERSONAL_KEYS = frozenset({"u", "h", "client"})
 _MOST_KEYS = 100
 
@@ -53,37 +53,38 @@ _MOST_KEYS = 100
 _ATOMS = {"h": "REMOTE_ADDR", "u": "REMOTE_USER", "q": "QUERY_STRING", "f": "HTTP_REFERER"}
 _ATOM = re.compile(r"\{([^{}]{1,200})\}([ioe])")
 
-#: How the SDK calls what a log message was made of (the plural is of its first versions with log items).
+#: The SDK's prefix for the parameters of a log message (the plural in its first versions with log items).
 _PARAMETER = ("sentry.message.parameter.", "sentry.message.parameters.")
 _TEMPLATE = "sentry.message.template"
 
-# Of the SDK's own logger, whose templates are for format().
+# A field in templates of the SDK's own logger, which are for format().
 _FIELD = re.compile(r"\{(\w{1,100})\}")
 
-# The end of a longer line goes: servers take requests of that size by default, and it bounds the work.
+# The end of a longer line is removed: servers accept requests up to that size by default, and it limits the
+# work.
 _LONGEST_LINE = 8192
-# At each of them an address could begin; the largest line in JSON has fewer.
+# An address could begin at each colon; the largest lines in JSON have fewer.
 _MOST_COLONS = 200
 
-# So much of lines is looked at in one payload: hundreds of ordinary ones, a few of the longest. What has more
-# signs in it that something could be secret takes longer, character by character.
+# The weight of lines that is looked at in one payload: hundreds of ordinary ones, a few of the longest. Lines
+# with many characters that could be part of a secret take longer, so they weigh more.
 _MOST_WEIGHT = 12 * _LONGEST_LINE
 _SIGNS, _WEIGHT_OF_SIGN = "=:&\"'", 16
 
-# Of one line that a server logs, of which there may be hundreds at once: with its parameters.
+# For one line that a server logs, with its parameters; there may be hundreds at once.
 _MOST_OF_SERVER = 3 * _LONGEST_LINE
 
-# What is shorter is in a text by chance.
+# Shorter texts occur by chance.
 _LONG = 4
 
 
 class Lines:
-    """The lines of access logs in one payload, which share an allowance: what is beyond it goes as a whole.
+    """The lines of access logs in one payload, which share an allowance; lines beyond it are hidden.
 
     Args:
         names: which names are secret.
-        shared: what the payload shares with others, None if it has an allowance of its own.
-        most: how much that is, by the weight of the lines.
+        shared: the allowance that the payload shares with others, None if it has its own.
+        most: the size of that one, by the weight of lines.
     """
 
     def __init__(
@@ -92,21 +93,21 @@ class Lines:
         self._names = names
         self._shared = shared
         self._left = most
-        # A message is often the same text as its template, or as its only parameter.
+        # A message is often the same as its template, or as its only parameter.
         self._cleaned: dict[tuple[str, bool], str] = {}
 
-    def clean(self, text: str, is_told: bool = False) -> str:
-        """Return a line, or a part of it, as ``clean_line`` does, or ``FILTERED``.
+    def clean(self, text: str, has_names: bool = False) -> str:
+        """Return a line, or a part of one, as ``clean_line`` does; ``FILTERED`` beyond the allowance.
 
         Args:
             text: any.
-            is_told: whether names have told what else in it is secret.
+            has_names: whether its parameters have names, which have decided what is secret.
         """
-        cleaned = self._cleaned.get((text, is_told))
+        cleaned = self._cleaned.get((text, has_names))
         if cleaned is None:
             if not self._may_clean(text):
                 return FILTERED
-            cleaned = self._cleaned[text, is_told] = clean_line(text, self._names, is_told)
+            cleaned = self._cleaned[text, has_names] = clean_line(text, self._names, has_names)
         return cleaned
 
     def _may_clean(self, text: str) -> bool:
@@ -127,16 +128,16 @@ def _weight_of(line: str) -> int:
 
 
 def clean_log_item(item: dict[str, Any], names: Names) -> None:
-    """Take out of a log item what the names of its parameters say is secret, or its place in an access log.
+    """Redact a log item by the names of its parameters, or as a line of an access log.
 
     Args:
-        item: of the SDK, with attributes that are plain values; it is changed.
+        item: as the SDK has it, with plain values as attributes; it is changed.
         names: which names are secret.
     """
     attributes, body = item["attributes"], item.get("body")
     is_access = isinstance(body, str) and _is_access(attributes.get("logger.name"), body)
     lines = _lines_of_item(attributes.get("logger.name"), names) if is_access else None
-    # After the third dot.
+    # The name comes after the third dot.
     parameters = {key.split(".", 3)[3]: key for key in attributes if key.startswith(_PARAMETER)}
     before: dict[str, Any] = {}
     if is_access or not all(map(str.isdigit, parameters)):
@@ -145,22 +146,22 @@ def clean_log_item(item: dict[str, Any], names: Names) -> None:
         for name, key in parameters.items():
             attributes[key] = after[name]
         if before != after and type(body) is str:
-            body = _made_again(attributes.get(_TEMPLATE), body, before, after)
+            body = _reformatted(attributes.get(_TEMPLATE), body, before, after)
     if lines is not None and isinstance(body, str):
-        # With names, they have told what is secret: an id of the request stays.
-        is_told = not all(map(str.isdigit, before))
-        body = lines.clean(body, is_told)
+        # If the parameters have names, these have decided what is secret: a request id stays.
+        has_names = not all(map(str.isdigit, before))
+        body = lines.clean(body, has_names)
         for key, value in attributes.items():
-            if type(value) is str and key != "logger.name" and not (is_told and key.startswith(_PARAMETER)):
-                attributes[key] = lines.clean(value, is_told)
+            if type(value) is str and key != "logger.name" and not (has_names and key.startswith(_PARAMETER)):
+                attributes[key] = lines.clean(value, has_names)
     if type(body) is str:
         item["body"] = body
 
 
 def _lines_of_item(logger: Any, names: Names) -> Lines:
-    """Return what a log item's lines are charged to.
+    """Return the allowance that a log item's lines are charged to.
 
-    A server logs one line a request. Whatever else reads like one may be an element of what a client sent.
+    A server logs one line for each request. Other lines of that format may be elements of what a client sent.
     """
     if is_access_logger(logger):
         return Lines(names, most=_MOST_OF_SERVER)
@@ -168,7 +169,7 @@ def _lines_of_item(logger: Any, names: Names) -> Lines:
 
 
 def clean_logentry(event: dict[str, Any], names: Names) -> None:
-    """Do the same to an event that was made of a log record.
+    """Redact an event in the same way that was made from a log record.
 
     Args:
         event: it is changed.
@@ -184,7 +185,7 @@ def clean_logentry(event: dict[str, Any], names: Names) -> None:
         before = {str(name): value for name, value in params.items()}
         after = _cleaned(before, names, lines)
         if before != after:
-            entry["params"], entry["formatted"] = after, _made_again(template, text, before, after)
+            entry["params"], entry["formatted"] = after, _reformatted(template, text, before, after)
     if lines is not None:
         for key in ("message", "formatted"):
             if type(entry.get(key)) is str:
@@ -194,12 +195,12 @@ def clean_logentry(event: dict[str, Any], names: Names) -> None:
 
 
 def clean_breadcrumb(crumb: dict[str, Any], names: Names, lines: Lines | None = None) -> None:
-    """Do the same to a breadcrumb that was made of a line of an access log: there is only the text.
+    """Redact a breadcrumb that was made from a line of an access log, of which only the text is left.
 
     Args:
         crumb: it is changed.
         names: which names are secret.
-        lines: of all breadcrumbs of its event.
+        lines: shared by all breadcrumbs of the event.
     """
     message = crumb.get("message")
     if type(message) is str and _is_access(crumb.get("category"), message):
@@ -213,7 +214,7 @@ def clean_breadcrumb(crumb: dict[str, Any], names: Names, lines: Lines | None = 
 
 
 def is_access_logger(name: Any) -> bool:
-    """Return whether a logger is one that servers write their access logs to.
+    """Return whether servers write their access logs to a logger.
 
     Args:
         name: of the logger.
@@ -221,13 +222,14 @@ def is_access_logger(name: Any) -> bool:
     return type(name) is str and len(name) < 200 and _is_access_logger(name)
 
 
-def clean_line(text: str, names: Names, is_told: bool = False) -> str:
-    """Return a line of an access log, or a part of it, without client, user and secret parameters.
+def clean_line(text: str, names: Names, has_names: bool = False) -> str:
+    """Return a line of an access log, or a part of one, without client, user and secret parameters.
 
     Args:
         text: any.
         names: which names are secret.
-        is_told: whether names have told what else in it is secret. If not, what looks so is.
+        has_names: whether its parameters have names, which have decided what is secret. If not, parts that
+            look secret are removed.
     """
     if len(text) > _LONGEST_LINE:
         text = text[:_LONGEST_LINE] + FILTERED
@@ -241,13 +243,14 @@ def clean_line(text: str, names: Names, is_told: bool = False) -> str:
         text = f"{host} {identity} {user} {text[found.end() :]}"
     text = _without_people(text, names)
     text = without_addresses(clean_parameters(without_user_info(text), names))
-    return text if is_told else without_secret_parts(text)
+    return text if has_names else without_secret_parts(text)
 
 
 def _without_people(text: str, names: Names) -> str:
-    """Return a line without the values of keys that are personal, if it is JSON or of key=value.
+    """Return a line of JSON or of key=value without the values of personal keys.
 
-    The rule is that of parameters by name: what would be secret as a header, and how servers call the user.
+    Keys are judged as parameters are: secret if a header of that name would be, or if servers use it for the
+    user.
     """
     if '":' not in text and "':" not in text and "=" not in text:
         return text
@@ -289,12 +292,12 @@ def _is_access_logger(name: str) -> bool:
 
 
 def _is_access(logger: Any, text: str) -> bool:
-    """Return whether a text is a line of an access log: by its logger, or because it reads so."""
+    """Return whether a text is a line of an access log, by its logger or by its format."""
     return is_access_logger(logger) or (" [" in text and bool(_COMMON.match(text)))
 
 
 def _cleaned(parameters: Mapping[str, Any], names: Names, lines: Lines | None) -> dict[str, Any]:
-    """Return parameters without what is secret; of an access log where there are lines."""
+    """Return parameters without secrets; with ``lines``, those of an access log."""
     cleaned = {}
     for name, value in parameters.items():
         cleaned[name] = value
@@ -319,14 +322,14 @@ def _cleaned_parameter(name: str, value: Any, names: Names, lines: Lines | None)
         return FILTERED
     else:
         value = cleaned_member(name, value, names)
-    return value if value == FILTERED else lines.clean(value, is_told=True)
+    return value if value == FILTERED else lines.clean(value, has_names=True)
 
 
-def _made_again(template: Any, text: str, before: dict[str, Any], after: dict[str, Any]) -> str:
-    """Return a text that was made of parameters as it is made of the cleaned ones.
+def _reformatted(template: Any, text: str, before: dict[str, Any], after: dict[str, Any]) -> str:
+    """Format a text again with the cleaned parameters.
 
-    Where that cannot be done again (an object was shown by its ``str``, a number by ``%d``) their texts are
-    replaced in it; where that is not certain either, the template is what is left.
+    If that is not possible (an object was formatted by its ``str``, a number by ``%d``), the parameters'
+    texts are replaced in it; if that is not certain either, only the template is left.
     """
     if type(template) is str:
         for render in (_percent, _braces):
@@ -343,7 +346,7 @@ def _made_again(template: Any, text: str, before: dict[str, Any], after: dict[st
 
 
 class _Atoms(dict[str, Any]):
-    """Parameters as gunicorn's format asks for them: in any case, and a dash for what is missing."""
+    """Parameters for gunicorn's format: names in any case, and a dash for missing ones."""
 
     def __missing__(self, key: str) -> Any:
         return self.get(key.lower(), "-")
@@ -359,5 +362,5 @@ def _percent(template: str, parameters: dict[str, Any]) -> str | None:
 
 
 def _braces(template: str, parameters: dict[str, Any]) -> str:
-    # Not format(): a template that has a client's text in it could ask for a width of gigabytes.
+    # Not format(): a template with a client's text in it could demand a width of gigabytes.
     return _FIELD.sub(lambda field: str(parameters.get(field[1], field[0])), template)

@@ -1,8 +1,8 @@
-"""What the log items, metrics and spans of one request may cost together.
+"""Allowances: what redacting the log items, metrics and spans of one request may cost in total.
 
-An app that logs once for each element of a body has a client decide how many items there are: a bound for
-each of them is none for the request. What is beyond the allowance is hidden, from the first place on that
-may be secret; a second later there is a new one, for a response that goes on for hours.
+If an app logs once for each element of a body, the client decides how many items there are, so a limit for
+each item does not limit the request. Beyond the allowance, an item is hidden from the first place on that may
+be secret. The allowance is renewed every second, for responses that take hours.
 """
 
 from __future__ import annotations
@@ -12,20 +12,20 @@ import time
 
 from sentry_paste.redaction.bounds import Bounds
 
-# Places that a text says are secret, and how much is searched for the ends of values. About 10 µs each.
-_PLACES, _LOOKED_FOR = 1000, 1_000_000
-# What lines of access logs weigh: a few hundred ordinary ones.
+# Places that texts name as secret, and how much is searched for the ends of values. About 10 µs each.
+_PLACES, _SEARCHED = 1000, 1_000_000
+# The weight of lines of access logs: a few hundred ordinary ones.
 _LINES = 98_304
 _SECONDS = 1.0
 
 
 class Allowances:
-    """What is left for a request, or for a thread outside of requests.
+    """What is left for a request, or for a thread outside requests.
 
     Attributes:
-        places: in texts that are searched for what they say is secret.
-        readings: the same, of what these texts read without their escapes.
-        lines: of access logs, by their weight.
+        places: in texts that are searched for secrets that they name.
+        readings: the same, in these texts without their escapes.
+        lines: of access logs, by weight.
     """
 
     __slots__ = ("_until", "lines", "places", "readings")
@@ -35,35 +35,35 @@ class Allowances:
         self.renew()
 
     def renew(self) -> None:
-        """Begin anew, if the last time is long enough ago."""
+        """Start a new allowance, if the last one is old enough."""
         now = time.monotonic()
         if now >= self._until:
             self._until = now + _SECONDS
-            self.places, self.readings = Bounds(_PLACES, _LOOKED_FOR), Bounds(_PLACES, _LOOKED_FOR)
+            self.places, self.readings = Bounds(_PLACES, _SEARCHED), Bounds(_PLACES, _SEARCHED)
             self.lines = _LINES
 
 
-class _OfThread(threading.local):
-    """What a thread spends on items outside of requests, and what it spends now."""
+class _ThreadAllowance(threading.local):
+    """The allowance of a thread outside requests, and the one in use."""
 
     def __init__(self) -> None:
         self.own = Allowances()
         self.now: Allowances | None = None
 
 
-_of_thread = _OfThread()
+_of_thread = _ThreadAllowance()
 
 
 def current() -> Allowances | None:
-    """Return what the item that is looked at shares with others, None where it is an event."""
+    """Return the allowance that the current item is charged to, None for an event."""
     return _of_thread.now
 
 
 class Sharing:
-    """A context in which what is looked at is charged to an allowance.
+    """A context manager that charges redaction to an allowance.
 
     Args:
-        allowances: of a request, None for those of the thread.
+        allowances: of a request, None for the thread's own.
     """
 
     __slots__ = ("_allowances", "_before")

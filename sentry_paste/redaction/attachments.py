@@ -1,4 +1,4 @@
-"""Taking secrets out of attachments: files, and what the app has in memory."""
+"""Redact attachments: files, and data that the app has in memory."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from sentry_sdk.attachments import Attachment
 
 from sentry_paste.sdk.failures import log_failure
 
-# Byte order marks, the longer ones first: that of UTF-16 is the beginning of one of UTF-32.
+# Byte order marks, longer ones first: UTF-32's begins with UTF-16's.
 # https://www.unicode.org/faq/utf_bom.html#bom4
 _MARKS = (
     (codecs.BOM_UTF32_LE, "utf-32-le", 4),
@@ -19,7 +19,7 @@ _MARKS = (
     (codecs.BOM_UTF16_LE, "utf-16-le", 2),
     (codecs.BOM_UTF16_BE, "utf-16-be", 2),
 )
-# At which of four bytes ASCII has NULs.
+# Which of four bytes are NUL when a character is ASCII.
 _NULS = (
     ("utf-32-le", 4, (1, 2, 3)),
     ("utf-32-be", 4, (0, 1, 2)),
@@ -27,16 +27,17 @@ _NULS = (
     ("utf-16-be", 2, (0, 2)),
 )
 _SAMPLE = 65_536
-# Of so many characters at least one is ASCII, and so many times fewer have a NUL elsewhere, as U+4E00 does.
-# Data that only looks like text, as sound may, says nothing that is secret, and stays as it is.
+# In text, at least one in this many characters is ASCII, and this many times fewer have NULs elsewhere, as
+# U+4E00 does. Other data that only looks like text, such as sound, contains no readable secret and stays
+# unchanged.
 _ONE_OF, _TIMES = 10, 3
 
 
 def clean_attachments(hint: Any, clean: Callable[[str], str]) -> None:
-    """Take secrets out of the attachments of an event; one that cannot be read is lost.
+    """Remove secrets from the attachments of an event; an attachment that cannot be read is dropped.
 
     Args:
-        hint: of the SDK, which has them; it is changed.
+        hint: the SDK's hint, which contains them; it is changed.
         clean: returns a text without secrets.
     """
     attachments = [_cleaned_or_none(found, clean) for found in hint.get("attachments") or ()]
@@ -46,13 +47,13 @@ def clean_attachments(hint: Any, clean: Callable[[str], str]) -> None:
 def _cleaned_or_none(attachment: Any, clean: Callable[[str], str]) -> Any:
     try:
         return _cleaned(attachment, clean)
-    except Exception:  # a file that is gone, bytes that are none
+    except Exception:  # a missing file, bytes of another type
         log_failure("an attachment is lost")
         return None
 
 
 def _cleaned(attachment: Any, clean: Callable[[str], str]) -> Any:
-    """Return an attachment without secrets; what is in a file is read, as the SDK would when it sends it."""
+    """Return an attachment without secrets; a file is read, as the SDK would when sending it."""
     if not isinstance(attachment, Attachment):
         return attachment
     content: Any = attachment.bytes() if callable(attachment.bytes) else attachment.bytes
@@ -67,15 +68,15 @@ def _cleaned(attachment: Any, clean: Callable[[str], str]) -> Any:
 
 
 def _cleaned_bytes(content: bytes, clean: Callable[[str], str]) -> bytes:
-    """Return what a file has in it without secrets, in the encoding that it is in."""
+    """Return the content of a file without secrets, in its own encoding."""
     encoding, unit = _encoding_of(content)
     if unit > 1:
-        # Of a text that was cut within a character the rest is none.
+        # A text may have been cut within its last character.
         end = len(content) - len(content) % unit
         try:
             text = content[:end].decode(encoding, "surrogatepass")
         except UnicodeError:
-            pass  # it only looked like it
+            pass  # it only looked like text
         else:
             cleaned = clean(text)
             return content if cleaned == text else cleaned.encode(encoding, "surrogatepass") + content[end:]
@@ -83,7 +84,7 @@ def _cleaned_bytes(content: bytes, clean: Callable[[str], str]) -> bytes:
 
 
 def _encoding_of(content: bytes) -> tuple[str, int]:
-    """Return in which encoding a text is, by its byte order mark or its NULs, and the size of its units."""
+    """Return the encoding of a text, by its byte order mark or its NULs, and the size of its units."""
     for mark, encoding, unit in _MARKS:
         if content.startswith(mark):
             return encoding, unit

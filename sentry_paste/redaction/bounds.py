@@ -1,4 +1,4 @@
-"""How much is looked at of what a client has sent."""
+"""Bounds on how much of a client's data is looked at."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ Item = TypeVar("Item")
 
 
 class TooMuchError(Exception):
-    """More is to be undone, or looked at, than a text of its length is given time for."""
+    """A text would need more work than its length allows."""
 
 
 class Allowance:
-    """What may be spent on a text.
+    """What may be spent on one text.
 
     Args:
-        places: how many places of it may be looked at.
+        places: how many places in it may be examined.
 
     Attributes:
-        left: how many of them are left.
+        left: how many places are left.
     """
 
     __slots__ = ("left",)
@@ -30,13 +30,13 @@ class Allowance:
         self.left = places
 
     def spend(self, places: int) -> None:
-        """Take something away.
+        """Take places off the allowance.
 
         Args:
-            places: how much.
+            places: how many.
 
         Raises:
-            TooMuchError: there is not that much left.
+            TooMuchError: fewer are left.
         """
         self.left -= places
         if self.left < 0:
@@ -44,15 +44,15 @@ class Allowance:
 
 
 class Bounds:
-    """A number of steps, and of characters, that are shared by all that is looked at of one request.
+    """A number of steps and characters, shared by everything that is looked at for one request.
 
     Args:
-        steps: so many cookies, addresses, parameters and parts.
-        characters: so much text that is looked at for its parts.
+        steps: how many cookies, addresses, parameters and parts may be looked at.
+        characters: how much text may be searched for parts.
 
     Attributes:
         steps: how many are left.
-        are_exceeded: whether there was more.
+        are_exceeded: whether there was more than that.
     """
 
     __slots__ = ("_characters", "are_exceeded", "steps")
@@ -63,10 +63,10 @@ class Bounds:
         self.are_exceeded = False
 
     def first(self, found: Iterable[Item]) -> list[Item]:
-        """Return as many of some things as may be looked at.
+        """Return as many items as may be looked at.
 
         Args:
-            found: what there is; no more is taken of it than may be.
+            found: all items; no more are consumed than necessary.
         """
         listed = list(islice(found, self.steps + 1))
         if len(listed) > self.steps:
@@ -76,7 +76,7 @@ class Bounds:
         return listed
 
     def step(self) -> bool:
-        """Take a step, and tell whether there was one left."""
+        """Take a step, and return whether there was one left."""
         if self.steps > 0:
             self.steps -= 1
         else:
@@ -84,10 +84,10 @@ class Bounds:
         return not self.are_exceeded
 
     def may_take(self, steps: int) -> bool:
-        """Take several steps, and return whether there were so many left.
+        """Take several steps, and return whether that many were left.
 
         Args:
-            steps: how many; where there are fewer, none is left.
+            steps: how many; if fewer are left, all are taken.
         """
         if steps > self.steps:
             self.are_exceeded = True
@@ -95,10 +95,10 @@ class Bounds:
         return not self.are_exceeded
 
     def may_read(self, length: int) -> bool:
-        """Take some characters, and tell whether there were so many left.
+        """Take some characters, and return whether that many were left.
 
         Args:
-            length: of a text that is looked at closely.
+            length: of a text that is examined closely.
         """
         self._characters -= length
         if self._characters < 0:
@@ -107,14 +107,14 @@ class Bounds:
 
 
 class Search:
-    """A search through a text that can leap: what is found within a part that is done is not looked at.
+    """A search through a text that can skip ahead, past parts that are done.
 
     Args:
-        pattern: what is searched for.
+        pattern: what to search for.
         text: any.
 
     Attributes:
-        position: from where on it searches; it may be moved forward.
+        position: where the search continues; it may be moved forward.
     """
 
     __slots__ = ("_pattern", "_text", "position")

@@ -1,4 +1,4 @@
-"""What is searched for in place of one value: itself, its parts, the names of persons in it."""
+"""What to search for in place of one value: the value, its parts, the names of persons in it."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from sentry_paste.redaction.appearance import looks_random
 from sentry_paste.redaction.bounds import Bounds
 from sentry_paste.redaction.needles import ADDRESS, ANYWHERE, WHOLE, WORD, Secret, Where, is_address
 
-# No token or ticket is shorter that tells something of a person.
+# Tokens and tickets that identify a person are not shorter.
 READABLE = 24
-# What is shorter is too likely to be found by chance.
+# Shorter texts are too likely to be found by chance.
 LONG = 8
 SHORT = 4
-# Letters of one case, capitalised or in humps; anything else of letters was thrown by dice. No two parts of
-# it match the same text, so that none is tried in two ways.
+# Letters in one case, capitalised or in camel case; any other letters are random. No two alternatives match
+# the same text, so that there is only one way to match.
 _WORD = re.compile("[A-Z]+|[A-Z]?[a-z]+(?:[A-Z][a-z][a-z]+)*")
 _BETWEEN_WORDS = re.compile("[-_./:,; +]")
 _DIGIT = re.compile("[0-9]")
@@ -26,9 +26,9 @@ _PATH = re.compile(r"/|[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 _BASE64 = re.compile("[A-Za-z0-9+/]+={0,2}")
 # Dates, times, versions and short numbers.
 _DATE = re.compile(r"[\d\W]{1,11}|(?=\d+\D)[\d:.TZ+ -]{1,32}")
-# A part that stands for nothing by itself: words with a number, a number, a time in milliseconds.
+# A part that means nothing on its own: words with a number, a number, a time in milliseconds.
 _PLAIN_PART = re.compile(
-    # A word begins with a sign or a capital, so that none is tried in two ways.
+    # Each word begins with a sign or a capital, so that there is only one way to match.
     r"(?:[A-Z]?[a-z]{2,15}|[A-Z]{2,15})(?:[-_.][A-Z]?[a-z]{2,15}|[A-Z][a-z]{2,15}){0,3}[-_.]?\d{1,3}"
     r"|1\d{12}|\d{1,11}|b64unicode"
 )
@@ -36,17 +36,17 @@ _URL_PARTS = re.compile("[/!?#&=;:]")
 _HAS_PARTS = re.compile(r"[^\w-]|--")
 LIKE_AN_ADDRESS = re.compile("(?=.{0,45}[.:])[0-9A-Fa-f.:]{3,45}")
 # The schemes of IANA's registry that are in use, and those of well-known APIs. WebSocket clients put a comma
-# behind it, forms a plus sign. https://www.iana.org/assignments/http-authschemes/
+# after a scheme, forms a plus sign. https://www.iana.org/assignments/http-authschemes/
 _SCHEMES = (
     "basic", "bearer", "digest", "dpop", "negotiate", "ntlm", "oauth", "token", "apikey", "api-key", "key",
     "jwt", "hawk", "mac", "ssws", "splunk", "vapid", "hoba", "privatetoken", "aws4-hmac-sha256",
     "scram-sha-1", "scram-sha-256",
 )  # fmt: skip
 _SCHEME = re.compile(rf"({'|'.join(_SCHEMES)})[\s,+]+(?=\S)", re.IGNORECASE)
-# Most values begin with none of them, which these tell at once.
+# Most values begin with none of these.
 _BEGINNINGS_OF_SCHEMES = frozenset(scheme[:3] for scheme in _SCHEMES)
 USER_AND_PASSWORD = frozenset({"basic", "apikey"})
-# What stands for nothing, and who is many: not sought, or only where it is all of a text.
+# Placeholders are not searched for; roles shared by many only where they are the whole text.
 _NOTHING = frozenset(
     {"undefined", "null", "(null)", "none", "true", "false", "default", "unknown", "localhost"}
 )
@@ -81,7 +81,7 @@ def of_basic_credentials(credential: str, bounds: Bounds) -> Iterator[Secret]:
 
 
 def of_person(text: str) -> Iterator[Secret]:
-    """Yield what is searched for in place of somebody's name: it, its parts, in each reading.
+    """Yield what to search for in place of a person's name: the name, its parts, in each reading.
 
     Args:
         text: a user's name, an e-mail address, an account.
@@ -94,7 +94,7 @@ def of_person(text: str) -> Iterator[Secret]:
 
 
 def _name(text: str) -> Iterator[Secret]:
-    """Yield how somebody's name is sought."""
+    """Yield what to search for in place of one reading of a person's name."""
     if LIKE_AN_ADDRESS.fullmatch(text) and is_address(text):
         yield Secret(text, ADDRESS)
         return
@@ -119,7 +119,7 @@ def _accounts(text: str) -> Iterator[str]:
     account, _, domain = account.rpartition("@")
     if text != text.lower() and account:
         yield text.lower()
-    # A mailbox that is a short word (info, sales) is not sought as one; an account of Kerberos is.
+    # A mailbox that is a short word (info, sales) is not searched for as one; an account of Kerberos is.
     if (domain.isupper() and account.isalnum()) or (
         len(account) > SHORT and (not is_word_list(account) or len(account) >= LONG)
     ):
@@ -127,7 +127,7 @@ def _accounts(text: str) -> Iterator[str]:
 
 
 def of_parts(text: str, bounds: Bounds) -> Iterator[Secret]:
-    """Yield how a value is sought, with its spellings and its parts."""
+    """Yield what to search for in place of a value, with its spellings and its parts."""
     if LIKE_AN_ADDRESS.fullmatch(text) and is_address(text):
         yield Secret(text, ADDRESS)
         return
@@ -144,16 +144,16 @@ def of_parts(text: str, bounds: Bounds) -> Iterator[Secret]:
         where = _where(plain)
     scheme = scheme_of(plain)
     if scheme:
-        # As FastAPI's tutorial has it in a cookie, and others in headers of their own.
+        # FastAPI's tutorial does this in a cookie, others in their own headers.
         plain = plain[scheme.end() :]
         where = _where(plain)
         yield from of_value(plain)
         if scheme[1].lower() in USER_AND_PASSWORD:
             yield from of_basic_credentials(plain, bounds)
     if where is not ANYWHERE:
-        # A word or a date has no parts that are secret by themselves; a URL may have.
+        # The parts of a word or a date are not secret; those of a URL may be.
         for part in bounds.first(dict.fromkeys(_URL_PARTS.split(plain))) if "/" in plain else ():
-            if is_odd(part) and looks_random(part):
+            if is_distinctive(part) and looks_random(part):
                 yield Secret(part, ANYWHERE)
         return
     for spelled in parts.spellings(plain):
@@ -163,38 +163,38 @@ def of_parts(text: str, bounds: Bounds) -> Iterator[Secret]:
 
 
 def _inner(text: str, bounds: Bounds) -> Iterator[Secret]:
-    """Yield what a random value is made of."""
+    """Yield the parts of a random value."""
     has_parts = _HAS_PARTS.search(text)
     if len(text) >= READABLE or text[0] in "{[":
-        for part in parts.glued(text):
+        for part in parts.unseparated(text):
             yield from of_value(part)
         for user in parts.ticket_users(text):
             yield from of_person(user)
         for name, member in parts.members(text, bounds):
-            if parts.tells_who(name):
+            if parts.identifies_user(name):
                 yield from of_person(member)
-            elif parts.tells_secret(name):
+            elif parts.is_secret_name(name):
                 yield from of_value(member)
-            elif is_odd(member):
+            elif is_distinctive(member):
                 yield Secret(member, ANYWHERE)
     if not has_parts:
         return
     found = parts.split(text, bounds)
     for part in bounds.first(dict.fromkeys(found)):
-        if is_odd(part):
+        if is_distinctive(part):
             yield Secret(part, ANYWHERE)
             for spelled in parts.spellings(part):
                 if spelled != part and len(spelled) >= LONG:
                     yield Secret(spelled, ANYWHERE)
 
 
-def is_odd(text: str) -> bool:
-    """Return whether a part of a value tells one request from others, by itself."""
+def is_distinctive(text: str) -> bool:
+    """Return whether a part of a value is distinctive enough to be searched for by itself."""
     return len(text) >= LONG and _where(text) is ANYWHERE and not _PLAIN_PART.fullmatch(text)
 
 
 def of_value(text: str) -> Iterator[Secret]:
-    """Yield how a value is sought; one that is too common is not."""
+    """Yield what to search for in place of a value; nothing if it is too common."""
     if LIKE_AN_ADDRESS.fullmatch(text) and is_address(text):
         yield Secret(text, ADDRESS)
         return
@@ -218,7 +218,7 @@ def _where(text: str) -> Where | None:
 
 
 def _is_base64(text: str) -> bool:
-    """Return whether what begins as a path is base64 that happens to begin with a slash."""
+    """Return whether a text that begins like a path is base64 with a slash at the beginning."""
     is_long = len(text) >= 40 and text.count("/") * 24 <= len(text) + 24
     return is_long and bool(_DIGIT.search(text)) and bool(_BASE64.fullmatch(text))
 

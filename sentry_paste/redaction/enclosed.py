@@ -1,4 +1,4 @@
-"""Where a value ends that quotes or brackets enclose, in text as Python, JSON and SQL write it."""
+"""Find the end of a value in quotes or brackets, in text written by Python, JSON or SQL."""
 
 from __future__ import annotations
 
@@ -6,27 +6,27 @@ import re
 
 _MOST_MARKS = 500
 _SPACE = re.compile(r"\s*")
-# What stands between a name and its value, and how a value begins.
+# What may come between a name and its value, and before the opening quote.
 _PREFIX = re.compile(r"[ \t]*(?:[A-Za-z_][\w.]{0,40}\()?(?:[bBuUrRfF]{1,2}(?=\\*[\"']))?")
 _QUOTE = re.compile(r"(\\*)([\"'])")
-# A run of backslashes is taken whole, also where there is no quote behind it.
+# A run of backslashes is matched as a whole, even if no quote follows it.
 _MARK = re.compile(r"(\\+)([\"'])?|([\"'])|[\[\](){}]")
-# Of an expression in SQL what is in no quotes or brackets; and so many parts are looked at.
+# The part of an SQL expression outside quotes and brackets; and the most parts that are looked at.
 _PLAIN_SQL = re.compile(r"[^'\"(),\\]*")
 _MOST_IN_EXPRESSION = 50
 _FIELD = re.compile(r"\{\w{1,60}\}")
 
 
 def closed_value(text: str, start: int, limit: int | None = None) -> tuple[int, int] | None:
-    """Return where a value in quotes stands, without them, or a list or a mapping.
+    """Locate a value in quotes, without the quotes, or a list or a mapping.
 
     Args:
         text: any.
-        start: where the value begins, or blanks before it.
-        limit: how far a closing quote is looked for, None for the end of the text.
+        start: where the value, or whitespace before it, begins.
+        limit: how far to search for the closing quote, None for the end of the text.
 
     Returns:
-        Beginning and end, None where it is something else.
+        Beginning and end, None if it is something else.
     """
     prefix = _PREFIX.match(text, start)
     begin = prefix.end() if prefix else start
@@ -40,10 +40,10 @@ def closed_value(text: str, start: int, limit: int | None = None) -> tuple[int, 
 
 
 def _end_of_quoted(text: str, start: int, limit: int | None, quote: str, before: int) -> int:
-    """Return where a text in quotes ends, whose opening quote has so many backslashes before it.
+    """Return where quoted text ends whose opening quote is preceded by this many backslashes.
 
-    A quote in it has one more, as Python and JSON write it, and twice as many where that is in a text again;
-    or it is doubled, as in SQL.
+    A quote within it has one backslash more, as Python and JSON write it, and twice as many at each further
+    level of nesting; or it is doubled, as in SQL.
     """
     at = floor = start
     for _ in range(_MOST_MARKS):
@@ -53,7 +53,7 @@ def _end_of_quoted(text: str, start: int, limit: int | None, quote: str, before:
         segment = text[floor:at]
         run = len(segment) - len(segment.rstrip("\\"))
         if run < before:
-            return at - run  # of the text around it
+            return at - run  # the quote closes the surrounding text
         if _closes(run, before):
             if before or not text.startswith(quote, at + 1):
                 return at - before
@@ -64,10 +64,10 @@ def _end_of_quoted(text: str, start: int, limit: int | None, quote: str, before:
 
 
 def _closes(run: int, before: int) -> bool:
-    """Return whether a quote with so many backslashes before it ends a text whose opening quote had so many.
+    """Return whether a quote after ``run`` backslashes ends text that a quote after ``before`` ones opened.
 
-    Two backslashes where there were none are one at the end of the value, or an escaped quote in a text that
-    is in another kind of quotes again: then more is hidden rather than less.
+    Two backslashes where there were none are either a backslash at the end of the value, or an escaped quote
+    in text that is itself in other quotes. The ambiguity is resolved by hiding more.
     """
     return run <= before or (before > 0 and (run - before) % (2 * (before + 1)) == 0)
 
@@ -93,15 +93,15 @@ def _end_of_brackets(text: str, start: int) -> int:
 
 
 def values_of_row(text: str, start: int, most: int) -> list[tuple[int, int]] | None:
-    """Return where in SQL the values of a row stand, with their quotes.
+    """Locate the values of a row in SQL, with their quotes.
 
     Args:
         text: any.
         start: where the first one begins.
-        most: of so many.
+        most: how many values the row must have.
 
     Returns:
-        Beginnings and ends; None where it is not certain where each ends.
+        Beginnings and ends; None unless it is certain where each value ends.
     """
     found: list[tuple[int, int]] = []
     at = start
@@ -139,11 +139,11 @@ def _end_of_expression(text: str, start: int) -> int | None:
 
 
 def after_space(text: str, start: int) -> int:
-    """Return where in a text blanks and line ends end.
+    """Return where whitespace in a text ends.
 
     Args:
         text: any.
-        start: where they may begin.
+        start: where it may begin.
     """
     found = _SPACE.match(text, start)
     return found.end() if found else start

@@ -1,9 +1,9 @@
-"""The WSGI environ that a thread works with, where nobody has told which request it is of.
+"""Find the WSGI environ that a thread works with, if nothing else identifies its request.
 
-A thread of a pool that the app made before the request gets its work through a queue, and has none of the
-request's scopes; a server that logs an error is outside of them. But the request, or something that
-holds it, is in the frames. Nothing of the app's runs when it is looked for: no property, no ``__getattr__``,
-no ``__iter__``; and how much is looked at is bounded.
+A thread of a pool that the app created before the request gets its work through a queue, and has none of the
+request's scopes; a server that logs an error is outside of them. But the request, or an object that holds it,
+is in the frames. The search runs none of the app's code: no property, no ``__getattr__``, no ``__iter__``;
+and the number of objects it looks at is bounded.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from types import (
 )
 from typing import Any, NamedTuple
 
-# Frames, of those that are nearest; objects in all; members of each, of a tuple, and of a list, whose
+# Limits: the nearest frames; objects in total; members of each object, of a tuple, and of a list, whose
 # elements are mostly alike; steps from a local variable.
 _FRAMES = 50
 _OBJECTS = 500
@@ -35,64 +35,65 @@ _MEMBERS = 30
 _MEMBERS_OF_TUPLE = 8
 _MEMBERS_OF_LIST = 4
 _STEPS = 4
-# For a log item, of which there may be thousands a second: in each of the nearest frames, and in the others.
+# For a log item, of which there may be thousands a second: how many frames, and how many of the nearest are
+# searched one by one.
 _FRAMES_OF_ITEM, _NEAR_FRAMES = 25, 4
 _OBJECTS_OF_FRAME = 30
-# Of the members of objects about one in so many is no plain value: more than that are not gathered.
+# About one in this many members is not a plain value; no more are collected.
 _ENOUGH = 4
-# A job of a queue may hold a few requests.
+# A queued job may hold several requests.
 _ENVIRONS = 4
-# Where one is found, the others are near: only so many more objects are looked at.
+# Environs are close to each other: after the first, only this many more objects are looked at.
 _OBJECTS_AFTER = 12
 
-# What they hold is the event, and the client.
+# These frames only hold the event and the client.
 _CAPTURING = frozenset({"sentry_sdk", "sentry_paste", "logging"})
 
-# Until Python 3.13 (PEP 667) a function's frame keeps the mapping that ``f_locals`` returns, and with it all
-# that was in a local variable at that time, until the function returns.
+# Before Python 3.13 (PEP 667), a function's frame keeps the mapping that ``f_locals`` returned, and the
+# values in it, until the function returns.
 _KEEPS_LOCALS = sys.version_info < (3, 13)
-# So does the mapping that these return, which is the very same: reading ``f_locals`` would change it.
+# These functions return that same mapping, so reading ``f_locals`` would change it.
 _OWN_LOCALS = frozenset({"locals", "vars", "dir", "eval", "exec"})
 _count_references = getattr(sys, "getrefcount", None)
-# Those of the frame, of the variable here, and of the argument of the call.
+# References of the frame, of the variable here, and of the call's argument.
 _REFERENCES = 3
 
 _MRO: Any = type.__dict__["__mro__"]
 _NAMESPACE: Any = type.__dict__["__dict__"]
 _NOTHING_WITHIN = (str, bytes, bytearray, int, float, complex, type, ModuleType, FunctionType,
                    BuiltinFunctionType, BaseException, FrameType, TracebackType, type(None))  # fmt: skip
-# By number: a metaclass of the app's may have a __hash__ of its own.
+# By id: a metaclass of the app's may define __hash__.
 _PLAIN = frozenset(map(id, (*_NOTHING_WITHIN, bool)))
-# Where classes with slots keep an environ, or what has one: Bottle's, Falcon's and the like.
+# Slots in which classes keep an environ, or an object that has one: Bottle's, Falcon's and others.
 _SLOTS = ("environ", "env", "_environ", "request", "req", "args")
 
 
-# By their ids, which are theirs while they are kept here: after how many steps, and what.
+# By id, which stays unique while the objects are kept here: the number of steps, and the object.
 _Seen = dict[int, tuple[int, Any]]
 
 
 def environs_in(frames: Iterable[FrameType]) -> list[Mapping[str, Any]]:
-    """Return the WSGI environs that are in local variables, or in reach of them, the nearest first.
+    """Return the WSGI environs in local variables or within reach of them, the nearest first.
 
     Args:
-        frames: the innermost first.
+        frames: the innermost frame first.
     """
     return _environs(map(_locals_of, islice(frames, _FRAMES)), _OBJECTS, {})
 
 
 def environs_near(frame: FrameType | None) -> list[Mapping[str, Any]]:
-    """Return the environs that a frame that runs and its callers have, for a log item.
+    """Return the environs of a running frame and its callers, for a log item.
 
-    Fewer objects are looked at, and no function that uses ``locals()`` can see that it was done.
+    It looks at fewer objects, and at no frame whose function could notice through ``locals()``.
 
     Args:
         frame: the innermost.
     """
     frames = islice(frames_from(frame), _FRAMES_OF_ITEM)
-    # From Python 3.13 on locals() returns a mapping of its own.
+    # From Python 3.13 on, locals() returns a separate mapping.
     hidden = _OWN_LOCALS if _KEEPS_LOCALS else frozenset[str]()
     readable = (frame for frame in frames if hidden.isdisjoint(frame.f_code.co_names))
-    # One by one: a caller's large objects are not looked at in place of what the function itself has.
+    # Frame by frame: large objects of a caller must not use up the limit before the function's own.
     seen: _Seen = {}
     for near in islice(readable, _NEAR_FRAMES):
         found = _environs([_locals_of(near)], _OBJECTS_OF_FRAME, seen)
@@ -102,12 +103,12 @@ def environs_near(frame: FrameType | None) -> list[Mapping[str, Any]]:
 
 
 def _environs(variables: Iterable[list[Any]], left: int, seen: _Seen) -> list[Mapping[str, Any]]:
-    """Return the environs in reach of local variables.
+    """Return the environs within reach of local variables.
 
     Args:
         variables: their values, by frames.
         left: how many objects may be looked at.
-        seen: those whose members have been.
+        seen: objects whose members were looked at already.
     """
     level: Iterable[Any] = chain.from_iterable(variables)
     plain = _PLAIN
@@ -138,15 +139,15 @@ def _environs(variables: Iterable[list[Any]], left: int, seen: _Seen) -> list[Ma
 
 
 def _locals_of(frame: FrameType) -> list[Any]:
-    """Return what is in a frame's local variables, so that the frame keeps nothing that it deletes later."""
+    """Return the values of a frame's local variables, without making the frame keep them alive."""
     variables = frame.f_locals
     values = list(variables.values())
     if (
         _KEEPS_LOCALS
-        # Of a module or a class it is the namespace itself.
+        # For a module or a class it is the namespace itself.
         and frame.f_code.co_flags & CO_OPTIMIZED
         and _count_references is not None
-        # Somebody else may have it: the app, or a debugger, which writes it back.
+        # The app may have it too, or a debugger, which writes it back.
         and _count_references(variables) <= _REFERENCES
         and sys.gettrace() is None
     ):
@@ -160,7 +161,7 @@ def frames_of(traceback: TracebackType | None) -> Iterator[FrameType]:
     Args:
         traceback: of an error.
     """
-    # Of one that is endless the innermost are kept.
+    # If the traceback is very long, the innermost are kept.
     last: deque[FrameType] = deque(maxlen=_FRAMES)
     while traceback is not None:
         last.append(traceback.tb_frame)
@@ -169,7 +170,7 @@ def frames_of(traceback: TracebackType | None) -> Iterator[FrameType]:
 
 
 def frames_from(frame: FrameType | None) -> Iterator[FrameType]:
-    """Yield a frame that runs, and its callers, but for those of who captures.
+    """Yield a running frame and its callers, except for frames of the capturing libraries.
 
     Args:
         frame: the innermost.
@@ -182,7 +183,7 @@ def frames_from(frame: FrameType | None) -> Iterator[FrameType]:
 
 
 def _members(kind: type, value: Any) -> list[Any]:
-    """Return what an object holds, as far as the interpreter itself can tell."""
+    """Return the members of an object, without running code of its class."""
     try:
         if issubclass(kind, dict):
             return list(islice(dict.values(value), _MEMBERS))
@@ -195,17 +196,17 @@ def _members(kind: type, value: Any) -> list[Any]:
         if kind is functools.partial:
             return [*value.args, *value.keywords.values()][:_MEMBERS]
         return _attributes(kind, value)
-    except (RuntimeError, AttributeError):  # another thread changes it; a slot that is empty
+    except (RuntimeError, AttributeError):  # changed by another thread; an empty slot
         return []
 
 
 class _Layout(NamedTuple):
-    """Where the objects of a class have their attributes.
+    """Where instances of a class keep their attributes.
 
     Attributes:
-        kind: the class, as long as there is one.
-        namespace: the descriptor of ``__dict__``, None where they have none that is Python's own.
-        slots: the descriptors of slots.
+        kind: a weak reference to the class.
+        namespace: the descriptor of ``__dict__``, None if there is none that is Python's own.
+        slots: the descriptors of the slots.
     """
 
     kind: weakref.ref[type]
@@ -213,7 +214,7 @@ class _Layout(NamedTuple):
     slots: tuple[Any, ...]
 
 
-# By the number of the class.
+# By the id of the class.
 _layouts: dict[int, _Layout] = {}
 _MOST_LAYOUTS = 1000
 

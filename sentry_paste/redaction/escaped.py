@@ -1,6 +1,6 @@
-"""Text as it reads without its escapes: of HTML, of strings in JSON and JavaScript, of URLs.
+"""Read text without its escapes: of HTML, of strings in JSON and JavaScript, of URLs.
 
-What stands somewhere in the reading stands somewhere in the text too, so that it can be replaced there and
+Every place in the reading corresponds to a place in the text, so that a secret can be replaced there while
 the rest stays byte for byte.
 """
 
@@ -10,49 +10,49 @@ import re
 from bisect import bisect_right
 from itertools import accumulate, islice
 
-# Characters of ASCII, as HTML has them (https://html.spec.whatwg.org/#character-references), and what was
-# escaped again, also as Go's JSON has an ampersand. Only what gives a text its structure has a name here.
+# ASCII characters in HTML (https://html.spec.whatwg.org/#character-references), including escaped escapes and
+# Go's JSON for an ampersand. Only characters that give a text its structure appear here by name.
 _HTML = re.compile(
     r"(&(?:amp;){0,5}(?:lt|gt|quot|apos|#0{0,4}[0-9]{2,3}|#[xX]0{0,4}[2-7][0-9a-fA-F]);"
-    # RFC 8259 section 7, ECMAScript's strings, nginx's and Apache's logs. A run of backslashes is looked at
-    # once, and a few slashes that follow each other are one piece.
+    # RFC 8259 section 7, strings of ECMAScript, logs of nginx and Apache. A run of backslashes is read
+    # once, and a few consecutive slashes are one piece.
     r"|\\(?<!\\\\)\\*(?:u0026(?:lt|gt|quot|apos|#[0-9]{2,3});|(?:u00|x)[2-7][0-9a-fA-F]|/(?:\\/){0,3}))"
 )
 # RFC 3986 section 2.1, also in a URL in a URL.
 _URL = re.compile("(%(?:25){0,5}[2-7][0-9a-fA-F])")
 _TAG_IN_URL = re.compile("%(?:25){0,5}3[cC]")
-# Of so many pieces at once it is found out where they begin.
+# How many offsets of pieces are computed at a time.
 _PIECES = 1000
 _NAMED = {"lt": "<", "gt": ">", "quot": '"', "apos": "'"}
 _QUOTES = ("'", '"')
 
 
 class Reading:
-    """What a text reads without its escapes.
+    """A text without its escapes.
 
     Args:
         text: any.
-        escape: a pattern whose only group is all of it.
+        escape: a pattern whose only group contains the whole match.
 
     Attributes:
-        text: the reading. A quote that was escaped several times has backslashes, as in JSON in JSON.
+        text: the result. A quote that was escaped several times has backslashes, as in JSON in JSON.
     """
 
     __slots__ = ("_in_raw", "_in_read", "_raw", "_read", "_size", "text")
 
     def __init__(self, text: str, escape: re.Pattern[str]) -> None:
         self._raw = pieces = escape.split(text)
-        # The same few again and again.
+        # The same few escapes occur again and again.
         meanings = {piece: _meaning(piece) for piece in set(pieces[1::2])}
         self._read = pieces.copy()
         self._read[1::2] = map(meanings.__getitem__, pieces[1::2])
         self.text = "".join(self._read)
         self._size = len(text)
-        # Where pieces begin, of as many as were asked for.
+        # Where pieces begin, as far as was needed.
         self._in_read, self._in_raw = [0], [0]
 
     def place_in_text(self, place: int) -> int:
-        """Return where in the text something stands.
+        """Return the place in the text that a place in the reading corresponds to.
 
         Args:
             place: in the reading.
@@ -62,11 +62,11 @@ class Reading:
         while place >= self._in_read[-1]:
             self._add_places()
         index = bisect_right(self._in_read, place) - 1
-        # Of an escape it is the beginning.
+        # For an escape, return its beginning.
         return self._in_raw[index] + (0 if index % 2 else place - self._in_read[index])
 
     def _add_places(self) -> None:
-        """Add where some more pieces begin: often only the first ones are asked for."""
+        """Compute where more pieces begin: often only the first ones are needed."""
         first = len(self._in_read) - 1
         for places, pieces in ((self._in_read, self._read), (self._in_raw, self._raw)):
             lengths = map(len, pieces[first : first + _PIECES])
@@ -74,7 +74,7 @@ class Reading:
 
 
 def read_markup(text: str) -> Reading | None:
-    """Return what a text reads without the escapes of HTML and of strings, None where it has none.
+    """Read a text without the escapes of HTML and of strings; return None if it has none.
 
     Args:
         text: any.
@@ -87,7 +87,7 @@ def _may_have_markup(text: str) -> bool:
 
 
 def may_have_escapes(text: str) -> bool:
-    """Return whether a text may have a reading: that takes less time than to make one.
+    """Return whether a text may have escapes, which is faster than reading it.
 
     Args:
         text: any.
@@ -96,16 +96,16 @@ def may_have_escapes(text: str) -> bool:
 
 
 def read_url(text: str) -> Reading | None:
-    """Return what a text with tags in a URL or a form reads without percent-encoding, None where it has none.
+    """Read a text without percent-encoding if it has tags in a URL or a form; return None if not.
 
     Args:
         text: any.
     """
-    # Other parameters of URLs are found as they stand. A plus sign is a blank in a form.
+    # Other parameters of URLs are found without decoding. A plus sign is a space in a form.
     return Reading(text.replace("+", " "), _URL) if "%" in text and _TAG_IN_URL.search(text) else None
 
 
-#: Every way to read a text.
+#: All ways to read a text.
 READERS = (read_markup, read_url)
 
 

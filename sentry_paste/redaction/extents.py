@@ -1,4 +1,4 @@
-"""How far a secret goes that begins at a place of a text, and whether it stands there as it is sought."""
+"""Find how far a secret extends that begins at a place in a text, and whether it counts as one there."""
 
 from __future__ import annotations
 
@@ -11,28 +11,28 @@ from sentry_paste.redaction.bounds import Allowance
 from sentry_paste.redaction.needles import ADDRESS, ANYWHERE, HEAD, WORD, Needle
 from sentry_paste.redaction.views import View, decoded, has_escapes
 
-# A text that was cut within a value shows its beginning; so much of it tells.
-_TOLD = 6
-# Where to look for that in a text of so many characters.
+# The shortest beginning of a value that is recognised at the end of a text that was cut.
+_SHORTEST_BEGINNING = 6
+# How much of the end of a text is searched for it.
 _SHORT = 1024
-_PIECES = [slice(start, start + _TOLD) for start in range(_SHORT)]
-# Of so many characters together, each beginning is looked for by itself.
+_PIECES = [slice(start, start + _SHORTEST_BEGINNING) for start in range(_SHORT)]
+# Up to this many characters in total, each beginning is searched for separately.
 _MUCH = 2048
 _CLOSERS = "'\").…>]"
 _ELLIPSIS = re.compile(
     r"\.{3,}|…|\\{1,8}u2026|\\{1,8}xe2\\{1,8}x80\\{1,8}xa6|%(?:25)?[eE]2%(?:25)?80%(?:25)?[aA]6|&hellip;|&#8230;"
 )
-# What may be left of a value behind a cut in its middle; where there is more, all of the text goes.
+# The most that may follow a cut in the middle of a value; if there is more, the whole text is hidden.
 _MOST_LEFT = 512
 _LEFT = re.compile(rf"[\w.~%+/=-]{{0,{_MOST_LEFT}}}")
-# A text that was cut was seldom escaped by more than this.
+# A text that was cut seldom had longer escapes than this.
 _WINDOW = 3 * HEAD
 
-# So many characters are compared as fast as a place is looked at.
+# Comparing this many characters takes as long as examining one place.
 _COMPARED = 4096
 _where = attrgetter("where")
 
-# Greater than any text that begins alike.
+# Sorts after every text that begins the same.
 _LAST = "\U0010ffff"
 
 _BASE64 = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/-_="
@@ -41,22 +41,22 @@ _BASE64_RUN = re.compile("[A-Za-z0-9+/_=-]*")
 _LINE = 64
 _NEXT_LINE = re.compile(r"(?:\\r)?\\n(?=[A-Za-z0-9+/_=-])")
 
-# What a letter or digit before a word belongs to, if that was escaped.
+# An escape that a letter or digit right before a word may belong to.
 _ESCAPE_BEFORE = re.compile(
     r"(?:\\(?:[nrtabfv0]|x[0-9A-Fa-f]{2}|u[0-9A-Fa-f]{4}|[0-3][0-7]{2})|%[0-9A-Fa-f]{2})\Z"
 )
 
 
-#: Where something that goes begins and ends in a text; it goes up to the end of the text if that is -1. It is
-#: a plain tuple: a hostile text has many, and the garbage collector lets plain ones be.
+#: Start and end of what is hidden in a text; an end of -1 means the end of the text. It is a plain tuple: a
+#: hostile text has many, and the garbage collector stops tracking plain ones.
 Span = tuple[int, int]
 
-# The same, and from where on something else may begin: near the end of a value, for that may go on behind it.
+# The same, and from where on the next secret may begin: near the end of this one, which it may extend.
 _Extent = tuple[int, int, int]
 
 
 class Heads:
-    """Needles by their first characters, by which they are recognised.
+    """Needles by their heads: the first characters, by which they are recognised.
 
     Args:
         needles: of all the secrets of a request.
@@ -66,7 +66,7 @@ class Heads:
     """
 
     def __init__(self, needles: Iterable[Needle]) -> None:
-        # Needles that are no longer than a head, those that stand anywhere first; longer ones, in order.
+        # Needles no longer than a head, those found anywhere first; and longer ones, in order.
         self._short: dict[str, list[Needle]] = {}
         self._long: dict[str, list[Needle]] = {}
         for needle in needles:
@@ -79,7 +79,7 @@ class Heads:
         for long in self._long.values():
             long.sort()
         self.texts = sorted(self._short.keys() | self._long.keys())
-        # Made with the first text that was cut.
+        # Built for the first text that was cut.
         self._together: str | None = None
         self._beginnings: set[str] = set()
         # The longest other head that a head begins with, where there is one.
@@ -93,12 +93,12 @@ class Heads:
             parent = text
 
     def spans(self, text: str, places: list[int], is_url: bool, allowance: Allowance) -> Iterator[Span]:
-        """Yield where secrets are in a text.
+        """Yield the spans of secrets in a text.
 
         Args:
             text: any.
             places: where one may begin, in order.
-            is_url: whether words are no secrets there.
+            is_url: whether words are not secret in it.
             allowance: what may be spent.
 
         Raises:
@@ -107,7 +107,7 @@ class Heads:
         done = 0
         for place in places:
             if place < done:
-                continue  # it is in what goes anyway
+                continue  # it is within a span that is hidden already
             allowance.spend(1)
             found = self._at(text, place, is_url, allowance)
             if found is not None:
@@ -133,14 +133,14 @@ class Heads:
     def _extent(self, head: str, text: str, start: int, is_url: bool, allowance: Allowance) -> _Extent | None:
         long = self._long.get(head)
         if long and _is_within_word(text, start):
-            # Before anything is compared that would be refused then.
+            # Sort out first what would be refused after the comparison.
             long = [needle for needle in long if needle.where is ANYWHERE]
         if long:
             near = _longest(long, text, start)
             if near is not None:
                 needle, size = near
                 allowance.spend(size // _COMPARED)
-                if not (needle.where is WORD and is_url) and _stands(needle, text, start, start + size, True):
+                if not (needle.where is WORD and is_url) and _fits(needle, text, start, start + size, True):
                     is_open = needle.is_cut and size == len(needle.text)
                     return start + needle.kept, -1 if is_open else start + size, start + size - HEAD
         end = start + len(head)
@@ -148,12 +148,12 @@ class Heads:
             if needle.is_run:
                 first, last = _run_around(text, start)
                 return first, last, last
-            if not (needle.where is WORD and is_url) and _stands(needle, text, start, end, False):
+            if not (needle.where is WORD and is_url) and _fits(needle, text, start, end, False):
                 return start + needle.kept, -1 if needle.is_cut else end, end - HEAD
         return None
 
     def cut_spans(self, text: str, allowance: Allowance) -> Iterator[Span]:
-        """Yield where in a text there are beginnings of secrets that were cut, with an ellipsis for the rest.
+        """Yield the spans of secrets of which only the beginning is left, followed by an ellipsis.
 
         Args:
             text: any.
@@ -163,7 +163,9 @@ class Heads:
             TooMuchError: there is more to be looked at.
         """
         if self._together is None:
-            self._beginnings = {head[:_TOLD] for head in self.texts if len(head) >= _TOLD}
+            self._beginnings = {
+                head[:_SHORTEST_BEGINNING] for head in self.texts if len(head) >= _SHORTEST_BEGINNING
+            }
             self._together = "\n".join(self.texts)
         is_short = len(text) <= _SHORT and len(self._together) > _MUCH and not has_escapes(text)
         if is_short and self._beginnings.isdisjoint(_pieces(text)):
@@ -186,20 +188,20 @@ class Heads:
                 yield first + start, done
 
     def _cut_start(self, window: str, allowance: Allowance) -> int | None:
-        """Return where at the end of a text the beginning of a secret begins, None where none does."""
-        size = self._told(window, allowance)
+        """Return where the beginning of a secret begins at the end of a text, None if there is none."""
+        size = self._length_of_beginning(window, allowance)
         if size:
             return len(window) - size
         views: list[View] = []
         text = window
         while len(views) < 2:
-            allowance.spend(4)  # a view of so little costs more than its escapes
+            allowance.spend(4)  # creating a view of a short text costs more than its escapes
             view = decoded(text, allowance)
             if view is None:
                 return None
             views.insert(0, view)
             text = view.text
-            size = self._told(text, allowance)
+            size = self._length_of_beginning(text, allowance)
             if size:
                 place = len(text) - size
                 for view in views:
@@ -207,11 +209,13 @@ class Heads:
                 return place
         return None
 
-    def _told(self, text: str, allowance: Allowance) -> int:
+    def _length_of_beginning(self, text: str, allowance: Allowance) -> int:
         """Return how many characters at the end of a text are the beginning of a secret."""
         together = self._together or ""
-        # To look through little is faster than to take the end of a text apart.
-        if len(text) < _TOLD or (len(together) <= _MUCH and text[-_TOLD:] not in together):
+        # With little to search, that is faster than cutting the end of the text into pieces.
+        if len(text) < _SHORTEST_BEGINNING or (
+            len(together) <= _MUCH and text[-_SHORTEST_BEGINNING:] not in together
+        ):
             return 0
         end = text[1 - HEAD :]
         for start, piece in enumerate(_pieces(end)):
@@ -225,14 +229,14 @@ class Heads:
 
 
 def _pieces(text: str) -> Iterator[str]:
-    """Return what stands at each place of a text, of the length by which a beginning is recognised."""
-    return map(text.__getitem__, _PIECES[: max(len(text) - _TOLD + 1, 0)])
+    """Return the piece at each place of a text, with the length by which a beginning is recognised."""
+    return map(text.__getitem__, _PIECES[: max(len(text) - _SHORTEST_BEGINNING + 1, 0)])
 
 
 def _longest(needles: list[Needle], text: str, start: int) -> tuple[Needle, int] | None:
-    """Return which of several needles has most in common with a text from a place on, and how much.
+    """Return which of several needles shares most with a text from a place on, and how much.
 
-    Of a long value so much goes as is there: a head of it is enough to be recognised.
+    As much of a long value is hidden as is there: its head is enough to recognise it.
 
     Args:
         needles: in order; all begin as the text does there.
@@ -242,7 +246,7 @@ def _longest(needles: list[Needle], text: str, start: int) -> tuple[Needle, int]
     reach = 2 * HEAD
     first, last = 0, len(needles)
     while first < last:
-        # Only as far as what is there is the same: a long value is not copied for each place.
+        # Compare step by step, so that a long value is not copied for each place.
         beginning = text[start : start + reach]
         first = bisect_left(needles, (beginning,), first, last)
         last = bisect_right(needles, (beginning + _LAST,), first, last)
@@ -256,7 +260,7 @@ def _longest(needles: list[Needle], text: str, start: int) -> tuple[Needle, int]
 
 
 def _shared(needle: str, text: str, start: int, most: int) -> int:
-    """Return how many characters a text has in common with a needle, from a place on."""
+    """Return how many characters a text shares with a needle, from a place on."""
     low, high = 0, min(len(needle), len(text) - start, most)
     while low < high:
         middle = (low + high + 1) // 2
@@ -268,7 +272,7 @@ def _shared(needle: str, text: str, start: int, most: int) -> int:
 
 
 def _run_around(text: str, place: int) -> Span:
-    """Return all the base64, or hex, around a place."""
+    """Return the whole run of base64 or hex around a place."""
     start = place
     reach = 64
     while True:
@@ -294,8 +298,8 @@ def _run_end(text: str, place: int) -> int:
     return found.end() if found else place
 
 
-def _stands(needle: Needle, text: str, start: int, end: int, is_part: bool) -> bool:
-    """Return whether what was found stands where it is to be sought."""
+def _fits(needle: Needle, text: str, start: int, end: int, is_part: bool) -> bool:
+    """Return whether a needle was found in a place where it counts."""
     where = needle.where
     if where is ANYWHERE:
         return True
@@ -315,5 +319,5 @@ def _stands(needle: Needle, text: str, start: int, end: int, is_part: bool) -> b
 def _is_within_word(text: str, start: int) -> bool:
     if start == 0 or not text[start - 1].isalnum():
         return False
-    # What is shown as a text has a letter of an escape there, what is percent-encoded a digit of one.
+    # A letter or digit before the word may belong to an escape: \n before it, or %20.
     return _ESCAPE_BEFORE.search(text[max(start - 6, 0) : start]) is None

@@ -1,9 +1,9 @@
-"""Finding any of many texts in another, in time that does not grow with how many they are.
+"""Find any of many keys in a text, in time that does not grow with the number of keys.
 
-A few keys are sought one by one, by the interpreter's own search. Many are sought at once: a key of seven
-characters has one of four blocks of four of them at a place that is divisible by four, wherever in the text
-it stands; so the text is taken as a list of 32-bit numbers, of which the interpreter tells whether any is of
-a key (after Wu and Manber, "A fast algorithm for multi-pattern searching", 1994).
+A few keys are searched for one by one, with the interpreter's own search. Many are searched for at once:
+wherever a key of seven characters stands, one of its four blocks of four characters is at a place divisible
+by four. So the text is read as a list of 32-bit numbers, and the interpreter checks whether any of them
+belongs to a key (after Wu and Manber, "A fast algorithm for multi-pattern searching", 1994).
 """
 
 from __future__ import annotations
@@ -16,51 +16,51 @@ from typing import Any
 
 from sentry_paste.redaction.bounds import TooMuchError
 
-#: So many characters of a key are sought.
+#: How many characters of a key are used for searching.
 KEY = 16
 
-# Keys times characters: up to so many in one text, and in all of them, each key is sought by itself. To look
-# for a key takes as long as so many characters, however short the text.
+# Keys times characters: up to this many in one text, and in all of them, keys are searched for one by one.
+# Searching for a key costs at least as much as this many characters, however short the text.
 _DIRECT, _DIRECT_IN_ALL = 250_000, 1_000_000
 _CALL = 64
-# With so few keys that is as fast as all at once.
+# Up to this many keys, that is as fast as searching for all at once.
 _FEW = 24
 _BLOCK = 4
-# With so many characters a key has a whole block, wherever it begins.
+# A key of this length contains a whole block, wherever it begins.
 _ANCHOR = 2 * _BLOCK - 1
-# By the bits of a number, which are set.
+# The set bits of each number.
 _SHIFTS = [tuple(shift for shift in range(_BLOCK) if bits >> shift & 1) for bits in range(1 << _BLOCK)]
-# A text is looked at in pieces of so many blocks: most have no key.
+# A text is searched in pieces of this many blocks: most contain no key.
 _PIECE = 256
 
-# Letters and digits; what an escape ends with may stand right before them.
+# Letters and digits, without the end of an escape right before them.
 _WORDS = re.compile(
     r"\\(?:x[0-9A-Fa-f]{2}|u[0-9A-Fa-f]{4}|[0-3][0-7]{2}|[nrtabfv0])|%[0-9A-Fa-f]{2}|([^\W_]+)"
 )
 _WORD = re.compile(r"[^\W_]+")
-# Where a text can be parted: an escape begins with such a character, and has none in it.
+# Where a text can be split: escapes begin with such a character and contain none.
 _GAP = re.compile(r"[\W_]")
-# So many words, and so many keys that have them, are looked for one by one; more, while going through a text
-# that is no longer than this for each place that it may have.
+# Up to this many words, and keys that contain them, are searched for one by one; for more, the text is
+# scanned, if it is no longer than this for each place that it may have.
 _FEW_WORDS, _FEW_KEYS = 16, 32
 _LENGTH_OF_MANY_WORDS = 48
-# Short keys without a letter or a digit; no request has more by chance.
+# Short keys without a letter or a digit; no ordinary request has more.
 _MOST_OTHERS = 64
 
 
 class Finder:
-    """A set of keys, made ready to be sought.
+    """A set of keys, prepared for searching.
 
     Args:
-        keys: texts; only the first characters of long ones count. Those of less than seven are found only
-            where no letter or digit stands beside them, if there are many keys.
-        is_anywhere: whether those are found everywhere too; then they have to be few.
+        keys: texts; only the first characters of long ones are used. If there are many keys, those of less
+            than seven characters are found only where no letter or digit is next to them.
+        is_anywhere: whether those are found everywhere nevertheless; then they have to be few.
     """
 
     def __init__(self, keys: Iterable[str], is_anywhere: bool = False) -> None:
         self._keys = {key[:KEY] for key in keys if key}
         self._is_anywhere = is_anywhere
-        # Made when a text is long enough for it, or there were enough short ones.
+        # Built for the first text that is long enough, or after enough short ones.
         self._index: _Index | None = None
         self._searched = 0
 
@@ -78,7 +78,7 @@ class Finder:
             TooMuchError: there are more.
         """
         if self._is_direct(text):
-            return sorted(_each(self._keys, text, most))
+            return sorted(_search_each(self._keys, text, most))
         if self._index is None:
             self._index = _Index(self._keys, self._is_anywhere)
         found = self._index.places(text, most)
@@ -100,14 +100,14 @@ class Finder:
 
 
 class _Index:
-    """Many keys, made ready to be sought at once. It does not change: several threads may use it."""
+    """Many keys, prepared for searching at once. It is immutable, so that threads can share it."""
 
     def __init__(self, keys: set[str], is_anywhere: bool) -> None:
         self._keys = keys
-        # Blocks, each with the places at which it is in a key; and the lengths of keys by their beginnings.
+        # The offsets at which each block occurs in a key; and the lengths of keys by their beginnings.
         self._blocks: dict[int, int] = {}
         self._anchors: dict[str, list[int]] = {}
-        # By the longest word in them: keys, where it begins in each, and how long they are.
+        # Keys by the longest word in them, where the word begins in each, and how long they are.
         self._words: dict[str, list[str]] = {}
         self._shapes: dict[str, set[tuple[int, int]]] = {}
         self._others: list[str] = []
@@ -144,13 +144,13 @@ class _Index:
             most: how many places there may be.
 
         Raises:
-            TooMuchError: there are more, or many keys that cannot be sought at once.
+            TooMuchError: there are more, or many keys that cannot be searched for at once.
         """
         if len(self._others) > _MOST_OTHERS:
             raise TooMuchError
         found = self._by_blocks(text, most)
         if self._others:
-            found |= _each(self._others, text, most)
+            found |= _search_each(self._others, text, most)
         return found | self._by_words(text, most) if self._words else found
 
     def _by_blocks(self, text: str, most: int) -> set[int]:
@@ -178,7 +178,7 @@ class _Index:
         words, shapes, keys = self._words, self._shapes, self._keys
         present = set(words) if len(words) <= _FEW_WORDS else _present(words, text)
         if sum(len(words[word]) for word in present) <= _FEW_KEYS:
-            return _each((key for word in present for key in words[word]), text, most)
+            return _search_each((key for word in present for key in words[word]), text, most)
         if len(text) > most * _LENGTH_OF_MANY_WORDS:
             raise TooMuchError
         found: set[int] = set()
@@ -191,13 +191,13 @@ class _Index:
 
 
 def _as_numbers(text: str) -> memoryview:
-    """Return a text as a list of 32-bit numbers; other characters than those of latin-1 are all alike."""
+    """Return a text as a list of 32-bit numbers; all characters beyond Latin-1 become the same one."""
     raw = text.encode("latin-1", "replace")
-    # With room for a key that ends with the text.
+    # Padded, for a key that ends with the text.
     return memoryview(raw + b"\0" * (_BLOCK * 2 - len(raw) % _BLOCK)).cast("I")
 
 
-def _each(keys: Iterable[str], text: str, most: int) -> set[int]:
+def _search_each(keys: Iterable[str], text: str, most: int) -> set[int]:
     found: set[int] = set()
     for key in [key for key in keys if key in text]:
         start = text.find(key)
@@ -210,7 +210,7 @@ def _each(keys: Iterable[str], text: str, most: int) -> set[int]:
 
 
 def _present(words: Mapping[str, Any], text: str) -> set[str]:
-    """Return which words a text has; it is looked at in pieces, for the sake of memory."""
+    """Return which of some words a text contains; it is read in pieces to save memory."""
     pattern = _WORDS if "\\" in text or "%" in text else _WORD
     found: set[str] = set()
     start = 0

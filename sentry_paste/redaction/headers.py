@@ -1,4 +1,4 @@
-"""What is secret within the value of a header that is shown: user info in URLs, members of baggage."""
+"""Redact secret parts of header values that are shown: user info in URLs, members of baggage."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from sentry_paste.redaction.bounds import Bounds
 from sentry_paste.redaction.names import FILTERED, Names
 from sentry_paste.redaction.parameters import clean_query
 
-# RFC 3986 section 3.2.1. Up to the last @ of the authority, as browsers read it.
+# RFC 3986 section 3.2.1, up to the last @ of the authority, as browsers parse it.
 _USER_INFO = re.compile(r"(?<=://)[^\s/?#\\<>\"']*@")
-# In any text only what has a password, and one that is not masked already: git@ is nobody.
+# In ordinary text only if it has a password that is not masked already: git@ is no person.
 _PASSWORD = re.compile(r"(?<=://)[^\s/?#\\<>\"'@:]*:(?!\*+@)[^\s/?#\\<>\"']*@")
 
 # The limits of W3C's baggage.
 _MOST_MEMBERS = 180
 _LONGEST_BAGGAGE = 8192
 
-# What Sentry's SDKs say of a trace; anything else of that beginning a client has made up.
+# What Sentry's SDKs report about a trace; a client has made up anything else with that prefix.
 # https://develop.sentry.dev/sdk/telemetry/traces/dynamic-sampling-context/
 _OF_TRACES = frozenset(
     {"sentry-trace_id", "sentry-public_key", "sentry-org_id", "sentry-release", "sentry-environment"}
@@ -27,13 +27,13 @@ _OF_TRACES = frozenset(
 
 
 def clean_header(name: str, value: str, names: Names, bounds: Bounds | None = None) -> str:
-    """Return the value of a header that is not secret as a whole.
+    """Redact the value of a header that is not secret as a whole.
 
     Args:
         name: in any spelling.
         value: raw, or as Python shows it.
         names: which names are secret.
-        bounds: how much may be looked at, where several headers share that.
+        bounds: how much may be looked at, if several headers share it.
     """
     if "=" not in value and "@" not in value and not ("%" in value or "?" in value or "#" in value):
         return value
@@ -63,7 +63,7 @@ def without_passwords(text: str) -> str:
 
 
 def user_infos(text: str) -> list[str]:
-    """Return user names with passwords of the URLs in a text: ``user:password``, percent-encoded as they are.
+    """Return the user info of the URLs in a text: ``user:password``, percent-encoded as written.
 
     Args:
         text: any.
@@ -74,14 +74,14 @@ def user_infos(text: str) -> list[str]:
 def clean_baggage(text: str, names: Names, bounds: Bounds | None = None) -> str:
     """Return W3C baggage without the values of members that are secret.
 
-    Those whose keys would be secret as a header's name, or whose values look so. Members of Sentry's own
-    (``sentry-trace_id``) say how a trace is sampled, and stay. See https://www.w3.org/TR/baggage/
-    What exceeds its limits goes as a whole.
+    A member is secret if its key would be secret as a header's name, or if its value looks secret. Sentry's
+    own members (``sentry-trace_id``) describe how a trace is sampled, and stay. See
+    https://www.w3.org/TR/baggage/ Baggage that exceeds the limits of the specification is hidden as a whole.
 
     Args:
         text: raw, or as Python shows it.
         names: which names are secret.
-        bounds: how many members may be looked at, where several headers share that.
+        bounds: how many members may be looked at, if several headers share it.
     """
     count = text.count(",") + 1
     if len(text) > _LONGEST_BAGGAGE or count > _MOST_MEMBERS or (bounds and not bounds.may_take(count)):
@@ -96,14 +96,14 @@ def clean_baggage(text: str, names: Names, bounds: Bounds | None = None) -> str:
 
 
 def secret_baggage(text: str, names: Names) -> list[str]:
-    """Return the values of those members.
+    """Return the values of the secret members of W3C baggage.
 
     Args:
         text: raw.
         names: which names are secret.
     """
     pairs = (member.partition("=") for member in text.split(","))
-    # What comes after a semicolon are properties.
+    # Properties follow a semicolon.
     return [value.partition(";")[0].strip() for key, _, value in pairs if _is_secret(key, value, names)]
 
 

@@ -1,4 +1,4 @@
-"""The SDK's own hooks, set so that whatever is sent goes through redaction first."""
+"""Install redaction as the SDK's own hooks, so that everything sent goes through it first."""
 
 from __future__ import annotations
 
@@ -36,19 +36,19 @@ _ITEM_HOOKS = ("before_send_log", "before_send_metric", "before_send_span")
 
 
 class HasSecrets:
-    """What an event processor is that knows the secrets of its request."""
+    """Base of the event processor that knows the secrets of its request."""
 
     __slots__ = ("_allowances",)
 
     _allowances: Allowances
 
     def matcher(self) -> Matcher:
-        """Return the secrets, made ready to be sought."""
+        """Return the secrets, prepared for searching."""
         raise NotImplementedError
 
     def allowances(self) -> Allowances:
         """Return what the request's log items, metrics and spans may cost together."""
-        # Made with the first item: most requests have none.
+        # Created for the first item: most requests have none.
         if not hasattr(self, "_allowances"):
             self._allowances = Allowances()
         return self._allowances
@@ -59,10 +59,10 @@ class Redaction:
 
     Args:
         names: which names are secret.
-        patterns: what is replaced by its shape, also where personal data is sent.
+        patterns: what to replace by its shape, even if personal data is sent.
 
     Attributes:
-        options: the client's, once it is made.
+        options: the client's options, once the client exists.
     """
 
     def __init__(self, names: Names, patterns: Patterns = NO_PATTERNS) -> None:
@@ -72,29 +72,29 @@ class Redaction:
         self._nearby = Nearby(names)
 
     def with_hooks(self, options: Mapping[str, Any]) -> dict[str, Any]:
-        """Return SDK options in which redaction comes before the user's own hooks.
+        """Return SDK options with redaction placed before the user's own hooks.
 
         Args:
-            options: for a client, or of one.
+            options: to create a client with, or of an existing one.
         """
         known = {name for name, _, _ in sdk.client_options()}
         hooked, experiments = dict(options), dict(options.get("_experiments") or {})
         for name in (*_EVENT_HOOKS, *_ITEM_HOOKS):
             if name == "before_send_span" and not sdk.streams_spans(options):
-                continue  # the SDK warns of it
-            # An SDK that has the hook as an experiment only.
+                continue  # the SDK warns about it
+            # Older SDKs have some hooks only as experiments.
             place = hooked if name in known else experiments
             clean = self.clean_event if name in _EVENT_HOOKS else self.clean_item
-            place[name] = _before(clean, hooked.get(name) or experiments.get(name))
+            place[name] = _run_before(clean, hooked.get(name) or experiments.get(name))
         if experiments:
             hooked["_experiments"] = experiments
         return hooked
 
-    def made(self, options: Mapping[str, Any]) -> None:
-        """Take over what a client goes by.
+    def use_options(self, options: Mapping[str, Any]) -> None:
+        """Use the options of the client.
 
         Args:
-            options: of the client, all of them.
+            options: all options of the client.
         """
         self.options = options
         self.names.deny(getattr(options.get("event_scrubber"), "denylist", ()))
@@ -102,11 +102,11 @@ class Redaction:
 
     @property
     def is_on(self) -> bool:
-        """Return whether anything is taken out of what the client sends."""
+        """Return whether anything is removed from what the client sends."""
         return bool(self.patterns) or not sdk.sends_user_info(self.options)
 
     def clean_event(self, event: Any, hint: Any) -> Any:
-        """Take its request's secrets, and what the ini's patterns find, out of an event or a transaction.
+        """Remove secrets of the request, and what the ini's patterns match, from an event or a transaction.
 
         Args:
             event: as the SDK has serialised it; it is changed.
@@ -115,15 +115,15 @@ class Redaction:
         is_small = _keep_small(keep_event_small, event)
         event = self._without_patterns(self._without_secrets(event, hint), hint)
         if not is_small:
-            _keep_small(keep_event_small, event)  # what is replaced may be longer than it was
+            _keep_small(keep_event_small, event)  # replacements may be longer than what they replace
         return event
 
     def clean_header(self, trace: dict[str, Any], names: Collection[Any]) -> dict[str, Any]:
-        """Return what the header of an envelope of streamed spans may say of their trace.
+        """Return the trace header for an envelope of streamed spans.
 
         Args:
             trace: the dynamic sampling context of their segment.
-            names: of the spans, without secrets.
+            names: the spans' names, without secrets.
         """
         kept = clean_sampling_context(dict(trace))
         if kept.get("transaction") not in names:
@@ -149,9 +149,10 @@ class Redaction:
             return event
         try:
             request = _request()
-            # That one may have none, but what the frames hold has: a request of another app, say.
+            # The current request may have none although frames do: those of a request to another app, for
+            # example.
             matcher = (request.matcher() if request is not None else None) or self._matcher_of(hint)
-            if matcher.is_beyond:
+            if matcher.is_exceeded:
                 hint["attachments"] = []
                 return _stripped(event, "too many secrets")
             clean_event(event, matcher, self.names, Kept(*sdk.set_by_app()))
@@ -163,7 +164,7 @@ class Redaction:
         return event
 
     def clean_item(self, item: Any, _hint: Any) -> Any:
-        """Take its request's secrets, and what the ini's patterns find, out of a log item, metric or span.
+        """Remove secrets of the request, and what the ini's patterns match, from a log item, metric or span.
 
         Args:
             item: as the SDK has it before it is queued; it is changed.
@@ -189,13 +190,13 @@ class Redaction:
             allowances = None
             if request is not None:
                 matcher, allowances = request.matcher(), request.allowances()
-            elif _is_of_a_server(item):
-                # One line a request: it has an allowance of its own.
+            elif _is_access_log_line(item):
+                # The server logs one line for each request, so each line has its own allowance.
                 matcher, allowances = NO_SECRETS, Allowances()
             else:
-                # Log items may be of a thread that works for a request; metrics and spans are not.
+                # Log items may come from a thread that works for a request; metrics and spans do not.
                 matcher = self._matcher_near() if "body" in item else NO_SECRETS
-            if matcher.is_beyond:
+            if matcher.is_exceeded:
                 strip_item(item, "too many secrets")
             else:
                 with Sharing(allowances):
@@ -206,34 +207,34 @@ class Redaction:
         return item
 
     def _matcher_of(self, hint: Any) -> Matcher:
-        """Return the secrets of the requests that frames hold, of the error's traceback and the running ones.
+        """Return the secrets of the requests in frames: those of the error's traceback and the running ones.
 
-        A server that logs what an app raised is in no request, and neither is a thread that gets work by a
-        queue.
+        A server that logs an app's exception is outside of any request, and so is a thread that gets its work
+        from a queue.
         """
         exc_info = (hint or {}).get("exc_info")
         frames = chain(frames_of(exc_info[2]) if exc_info else (), frames_from(sys._getframe(1)))
         return self._nearby.matcher(environs_in(frames))
 
     def _matcher_near(self) -> Matcher:
-        """Return the secrets of the requests that the running frames hold."""
+        """Return the secrets of the requests in the running frames."""
         return self._nearby.matcher(environs_near(sys._getframe(1)))
 
 
 def _request() -> HasSecrets | None:
-    """Return what knows the secrets of the current request, None outside of requests."""
+    """Return the event processor of the current request, None outside of requests."""
     request = sdk.request_data()
     if isinstance(request, HasSecrets):
         return request
-    # A thread of the app's that was given scopes of another kind.
+    # The app has given one of its threads other scopes.
     for processor in sdk.event_processors():
         if isinstance(processor, HasSecrets):
             return processor
     return None
 
 
-def _is_of_a_server(item: Any) -> bool:
-    """Return whether a log item is a line of an access log: they are many, and what is in them is known."""
+def _is_access_log_line(item: Any) -> bool:
+    """Return whether a log item is a line of an access log: there are many, and their format is known."""
     return "body" in item and is_access_logger((item.get("attributes") or {}).get("logger.name"))
 
 
@@ -245,12 +246,12 @@ def _clean_profile(profile: dict[str, Any], options: Mapping[str, Any]) -> None:
 def _keep_small(cut: Callable[[Any], Any], payload: Any) -> Any:
     try:
         return cut(payload)
-    except Exception:  # a payload of no shape that there is: what is too big, Sentry refuses
+    except Exception:  # malformed; Sentry refuses what is too big
         log_failure("an event or an item may be too big")
         return None
 
 
-def _before(clean: Callable[[Any, Any], Any], hook: Callable[[Any, Any], Any] | None) -> Any:
+def _run_before(clean: Callable[[Any, Any], Any], hook: Callable[[Any, Any], Any] | None) -> Any:
     if hook is None:
         return clean
 
@@ -263,7 +264,7 @@ def _before(clean: Callable[[Any, Any], Any], hook: Callable[[Any, Any], Any] | 
 def _stripped(event: dict[str, Any], reason: str) -> dict[str, Any]:
     try:
         strip_event(event, reason)
-    except Exception:  # an event of no shape that there is: that it was one is all that is told
+    except Exception:  # malformed: report only that there was an event
         plain = ("event_id", "timestamp", "level", "platform", "release", "environment", "sdk", "type")
         event = {key: value for key, value in event.items() if key in plain}
         event["tags"] = {"sentry_paste.redaction": reason}

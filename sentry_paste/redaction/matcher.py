@@ -19,84 +19,84 @@ from sentry_paste.redaction.needles import (
     Needle,
     Secret,
     is_unreserved,
+    markers_of,
     needles_of,
     seed_of,
-    signs_of,
     weight_of,
 )
 from sentry_paste.redaction.values import MOST
 from sentry_paste.redaction.views import View, decoded, has_escapes
 
-# How many places of a text are looked at: so many, and one more for so many characters. Ordinary text has
-# far fewer; one that is made of the beginnings of secrets goes whole.
+# How many places in a text are examined: this many, and one more for each so many characters. Ordinary text
+# has far fewer; text made of the beginnings of secrets is hidden as a whole.
 _PLACES, _CHARACTERS = 1000, 96
-# Where the texts of a payload have more, those that are longer go.
+# If the texts of a payload have more, those longer than this are hidden.
 _LONG = 1000
 
-# What was escaped, and that again, and that once more.
+# How many levels of escapes are undone.
 _LEVELS = 3
-# With less in common with all its forms, a value is sought in whatever has escapes; pieces that are shorter
-# still are everywhere, and the more there are of them, the more so.
+# A value whose forms share less than this is searched for in every text with escapes. Even shorter pieces
+# occur everywhere, the more so the more of them there are.
 _SHORT_SEED, _SHORT_SEED_OF_MANY, _MANY = 4, 7, 64
 
-# Of so many values it is looked at which is a part of which, from so many characters on.
+# Up to how many values it is checked which contains which, and from what length on.
 _FEW, _SHORTEST_PART = 40, 8
 
 _ENCODED = frozenset({ANYWHERE, ADDRESS})
-# So short a text has none of them most of the time, and it is a waste to make them ready; the more so, the
-# fewer short texts there are. To look through one takes as long as so many characters, however short it is.
+# Most short texts contain no secret, so for them it is not worth building the index; the less so, the fewer
+# short texts there are. Searching a text costs as much as this many characters, however short it is.
 _SHORT, _SHORT_IN_ALL, _CALL = 8192, 12_288, 512
 
-# As they are, and the ends of what they are escaped as, by what begins the escape.
+# Raw, and the end of each escaped form, by the character that begins the escape.
 _PLAIN_ELLIPSES = ("...", "…")
 _ESCAPED_ELLIPSES = {"\\": ("u2026", "xa6"), "%": ("80%A6", "80%a6"), "&": ("hellip;", "#8230;")}
 _ELLIPSES = (*_PLAIN_ELLIPSES, *chain.from_iterable(_ESCAPED_ELLIPSES.values()))
-# A text that is nothing but a secret that was shown.
+# A text that consists of nothing but a quoted secret.
 _QUOTED = frozenset(f"{mark}{quote}{FILTERED}{quote}" for quote in "'\"" for mark in ("", "b"))
 
 
 class Matcher:
-    """The secret values of a request, made ready to be sought.
+    """The secret values of a request, prepared for searching.
 
-    Most payloads have none of them. So what a value has in common with all its forms is sought first, and
-    text is decoded only where that is found.
+    Most payloads contain none of them. So the search first looks for what all forms of a value have in
+    common, and decodes text only where it finds that.
 
     Args:
         secrets: the values, as the request has them.
 
     Attributes:
-        is_beyond: whether they are too many to be sought, or have too many forms.
+        is_exceeded: whether there are too many values, or too many forms of them, to search for.
     """
 
     def __init__(self, secrets: Iterable[Secret]) -> None:
         self._secrets = list(secrets)
-        self.is_beyond = len(self._secrets) * MOST_WEIGHT > MOST < sum(map(weight_of, self._secrets))
+        self.is_exceeded = len(self._secrets) * MOST_WEIGHT > MOST < sum(map(weight_of, self._secrets))
         self._is_ready = False
         self._looked_through = 0
-        self._signs: list[str] | None = None
+        self._markers: list[str] | None = None
 
     def __bool__(self) -> bool:
         return bool(self._secrets)
 
     def _may_be_in(self, text: str) -> bool:
-        """Return whether a short text may have a secret, without making anything ready."""
-        signs = self._signs
-        if signs is None:
-            signs = [*_ELLIPSES]
+        """Return whether a short text may have a secret, without building the index."""
+        markers = self._markers
+        if markers is None:
+            markers = [*_ELLIPSES]
             for secret in self._secrets:
-                signs += {secret.text} if secret.where is WHOLE else signs_of(secret) or {""}
-            # Other threads of the request's may be here too.
-            self._signs = signs
-        return any(map(text.__contains__, signs))
+                markers += {secret.text} if secret.where is WHOLE else markers_of(secret) or {""}
+            # Assigned at the end: other threads of the request may run this too.
+            self._markers = markers
+        return any(map(text.__contains__, markers))
 
     def _parts(self) -> list[str]:
-        """Return the values that are sought encoded, and that others may have in them."""
+        """Return the values that are searched for encoded and may be contained in others."""
         if len(self._secrets) > _FEW:
             return []
         return [text for text, where, _ in self._secrets if where in _ENCODED and len(text) >= _SHORTEST_PART]
 
     def _make_ready(self) -> None:
-        # Where it is all of a text.
+        # Values that are secret only as a whole text.
         whole: set[str] = set()
         needles: list[Needle] = []
         texts = self._parts()
@@ -111,12 +111,12 @@ class Matcher:
         escapable = {found.text for found in needles if not (found.is_run or is_unreserved(found.text))}
         seeds = set(map(seed_of, escapable))
         shortest = _SHORT_SEED if len(self._heads.texts) <= _MANY else _SHORT_SEED_OF_MANY
-        # Whether there is one of which no piece is in all its forms.
+        # Whether the forms of some value have no piece in common.
         self._is_weak = any(len(seed) < shortest for seed in seeds)
-        # Short ones are few then; within what is encoded twice they do not stand as words.
+        # In that case short ones are few; in text that was encoded twice they are not whole words.
         self._seeds = Finder(() if self._is_weak else seeds, is_anywhere=shortest == _SHORT_SEED)
         self._whole = whole
-        # At last: another thread of the request's may ask.
+        # Last: another thread of the request may read it.
         self._is_ready = True
 
     def clean(self, text: str, is_url: bool = False) -> str:
@@ -124,20 +124,20 @@ class Matcher:
 
         Args:
             text: any.
-            is_url: whether it is a path or a URL, where words are no secrets.
+            is_url: whether it is a path or a URL, in which words are not secret.
         """
         return self.clean_all((text,), is_url).get(text, text)
 
     def clean_all(self, texts: Collection[str], is_url: bool = False) -> dict[str, str]:
-        """Return what becomes of those texts that have secrets in them.
+        """Return the cleaned texts, by their originals; only those that change.
 
         Args:
             texts: any.
-            is_url: whether they are paths or URLs, where words are no secrets.
+            is_url: whether they are paths or URLs, in which words are not secret.
         """
         if not (self._secrets and texts):
             return {}
-        if self.is_beyond:
+        if self.is_exceeded:
             return dict.fromkeys(texts, FILTERED)
         listed = list(texts)
         if not self._is_ready:
@@ -157,24 +157,24 @@ class Matcher:
         return changed
 
     def _found(self, texts: list[str], is_url: bool) -> Iterator[tuple[str, list[Span] | None]]:
-        """Yield the texts that have secrets, and where; those that are not worth the time without it."""
+        """Yield the texts with secrets, and where these are; None for texts that would take too long."""
         try:
-            yield from self._look(texts, is_url)
+            yield from self._search(texts, is_url)
         except TooMuchError:
             yield from ((text, None) for text in texts if len(text) > _LONG)
             shorter = [text for text in texts if len(text) <= _LONG]
             try:
-                yield from self._look(shorter, is_url)
+                yield from self._search(shorter, is_url)
             except TooMuchError:
                 yield from ((text, None) for text in shorter)
 
-    def _look(self, texts: list[str], is_url: bool) -> list[tuple[str, list[Span] | None]]:
+    def _search(self, texts: list[str], is_url: bool) -> list[tuple[str, list[Span] | None]]:
         joined = _Joined(texts)
         if joined.is_wide():
-            # One character beyond those of Latin-1 makes four bytes of each.
+            # One character beyond Latin-1 makes Python store every character in four bytes.
             del joined
             narrow = [text for text in texts if text.isascii()]
-            return self._look(narrow, is_url) + self._look(
+            return self._search(narrow, is_url) + self._search(
                 [text for text in texts if not text.isascii()], is_url
             )
         allowance = Allowance(_PLACES + len(joined.text) // _CHARACTERS)
@@ -187,12 +187,12 @@ class Matcher:
                     joined.add_to(index, self._heads.cut_spans(text, allowance))
         found: list[tuple[str, list[Span] | None]] = []
         if has_escapes(joined.text):
-            found += self._look_decoded(joined, is_url)
+            found += self._search_decoded(joined, is_url)
         found += joined.found()
         return found
 
-    def _look_decoded(self, joined: _Joined, is_url: bool) -> list[tuple[str, None]]:
-        """Add what is found once escapes are undone; return the texts that have too many for that."""
+    def _search_decoded(self, joined: _Joined, is_url: bool) -> list[tuple[str, None]]:
+        """Add what is found once escapes are undone; return the texts that have too many escapes."""
         indexes = list(range(len(joined.texts)))
         if not self._is_weak:
             if not self._seeds:
@@ -224,7 +224,7 @@ class Matcher:
             if view is None:
                 break
             text = view.text
-            views.insert(0, view._replace(text=""))  # only its places are needed from here on
+            views.insert(0, view._replace(text=""))  # only its offsets are needed from here on
             places = self._finder.starts(text, allowance.left)
             inner.add(
                 (_start(views, start), _end(views, end))
@@ -235,7 +235,7 @@ class Matcher:
 
 
 def _has_ellipsis(text: str) -> bool:
-    """Return whether something in a text may have been cut."""
+    """Return whether a text may have been cut somewhere."""
     if any(map(text.__contains__, _PLAIN_ELLIPSES)):
         return True
     return any(
@@ -244,26 +244,26 @@ def _has_ellipsis(text: str) -> bool:
 
 
 def _has_another(text: str, parts: list[str]) -> bool:
-    """Return whether one of a few values is a part of another: then it is found wherever that is encoded."""
+    """Return whether a value contains another one, which is then found wherever this one is encoded."""
     return text.isascii() and any(part in text and part != text for part in parts)
 
 
-#: Of a request that has none.
+#: Finds nothing.
 NO_SECRETS = Matcher(())
 
 
 class _Joined:
-    """Texts as one, and what is found in each of them."""
+    """Several texts joined into one, and what is found in each of them."""
 
     def __init__(self, texts: list[str]) -> None:
         self.texts = texts
         self.text = "\n".join(texts)
-        # Made with the first place: most texts have none.
+        # Built when the first place is found: most texts have none.
         self._made_ends: list[int] = []
         self.spans: dict[int, list[Span]] = {}
 
     def is_wide(self) -> bool:
-        """Return whether the whole takes much more memory than its texts do for themselves."""
+        """Return whether the joined text takes much more memory than the texts do separately."""
         size = len(self.text)
         return size > _SHORT and sys.getsizeof(self.text) > 3 * size and any(map(str.isascii, self.texts))
 
@@ -274,12 +274,12 @@ class _Joined:
         return self._made_ends
 
     def indexes_of(self, places: Iterable[int]) -> list[int]:
-        """Return which texts have something at one of these places."""
+        """Return the indexes of the texts that these places are in."""
         ends = self._ends
         return list(dict.fromkeys(bisect_right(ends, place) for place in places))
 
     def add(self, spans: Iterable[Span]) -> None:
-        """Add spans of the whole; one that has no end goes on to the end of its text."""
+        """Add spans of the joined text; a span without an end goes on to the end of its text."""
         ends = self._ends
         for start, end in spans:
             index = bisect_right(ends, start)
@@ -315,7 +315,7 @@ def _end(views: list[View], place: int) -> int:
 
 
 def _without(text: str, spans: list[Span]) -> str:
-    """Return a text with each of its spans replaced; what touches is one."""
+    """Return a text with each of its spans replaced; adjacent spans become one."""
     parts = []
     done = 0
     start = end = -1

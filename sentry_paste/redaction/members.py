@@ -1,4 +1,4 @@
-"""What is to become of one member of a mapping, by the rule of its key."""
+"""Redact one member of a mapping, by the rule for its key."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from sentry_paste.redaction.headers import clean_baggage, clean_header, without_
 from sentry_paste.redaction.names import FILTERED, Names, Rule
 from sentry_paste.redaction.parameters import clean_query
 
-# Counts and measures: a number under such a name is no secret, whatever it counts.
+# Counts and measures: a number under such a name is not secret, whatever it counts.
 _MEASURES = ("tokens", "count", "size", "limit", "length", "timeout", "age", "ttl", "total")
 _LONGEST_MEASURE = 40
 
-# What a likely secret cannot be: as a frame's variable it is shown, as elsewhere it is.
+# Values that are not secret even under a likely name, as they are and as the SDK shows a variable.
 _TRIVIAL = re.compile(r"None|True|False|-?\d{1,5}|''|\[\]|\(\)|\{\}")
-# What stands for a short secret that is not there.
+# Values that mean that there is no secret.
 _NO_SCALARS = frozenset({"", "''", "b''", "None", "True", "False"})
 _TYPE = re.compile(r"<([\w.]+)")
 
@@ -25,14 +25,14 @@ _TYPE = re.compile(r"<([\w.]+)")
 def cleaned_member(
     key: str, value: Any, names: Names, is_environ: bool = False, bounds: Bounds | None = None
 ) -> Any:
-    """Return what is sent in place of a value; ``FILTERED`` where it is secret as a whole.
+    """Return what is sent in place of a value; ``FILTERED`` if all of it is secret.
 
     Args:
-        key: as the mapping has it.
+        key: as in the mapping.
         value: as the SDK has serialised it.
         names: which names are secret.
         is_environ: whether the mapping is a WSGI environ.
-        bounds: how much may be looked at, where several members share that.
+        bounds: how much may be looked at, if several members share it.
     """
     if value is None or value == FILTERED:
         return value
@@ -52,11 +52,11 @@ def cleaned_member(
 
 
 def is_secret(rule: Rule, key: str, value: Any, is_environ: bool = False) -> bool:
-    """Return whether a value is secret as a whole.
+    """Return whether all of a value is secret.
 
     Args:
         rule: of the key.
-        key: of the mapping.
+        key: of the member.
         value: as the SDK has serialised it.
         is_environ: whether the mapping is a WSGI environ.
     """
@@ -65,7 +65,7 @@ def is_secret(rule: Rule, key: str, value: Any, is_environ: bool = False) -> boo
     if rule is Rule.LIKELY:
         return not (is_trivial(value) or _is_measure(key, value))
     if rule is Rule.IF_SCALAR:
-        # In a list, as parse_qs has a parameter.
+        # parse_qs returns each parameter as a list.
         found = value if type(value) is list else [value]
         return any(type(one) in (str, int) and one not in _NO_SCALARS for one in found)
     if rule is Rule.IF_RANDOM:
@@ -76,7 +76,7 @@ def is_secret(rule: Rule, key: str, value: Any, is_environ: bool = False) -> boo
 
 
 def is_trivial(value: Any) -> bool:
-    """Return whether a value is one that no secret is: nothing, a truth, a small number.
+    """Return whether a value cannot be a secret: empty, a boolean, a small number.
 
     Args:
         value: as the SDK has serialised it.
@@ -92,7 +92,7 @@ def _is_measure(key: str, value: Any) -> bool:
 
 
 def _texts_of(value: Any) -> list[str]:
-    """Return a text, or those of a list, as OpenTelemetry has the values of headers."""
+    """Return a text, or the texts of a list, as OpenTelemetry has the values of headers."""
     if type(value) is str:
         return [value]
     return [text for text in value if type(text) is str] if type(value) is list else []

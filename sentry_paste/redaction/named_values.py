@@ -1,4 +1,4 @@
-"""Where the value of a secret name stands in text: behind a sign, in an element, a row, an argument."""
+"""Locate the value of a secret name in text: after a sign, in an element, in a row, as an argument."""
 
 from __future__ import annotations
 
@@ -14,11 +14,12 @@ from sentry_paste.redaction.parameters import (
     json_value,
 )
 
-# How far the end of an element may be, and how much of a value is looked at to tell whether it is secret.
+# How far ahead the end of an element is searched for, and how much of a value is read to judge whether it is
+# secret.
 _NEAR = 16_384
 SEEN = 256
 _FAR = 4096
-# These are secret also as plain words and short numbers; the others could be anything of that name.
+# Under these names plain words and short numbers are secret too; under other names they could be anything.
 _STRONG = re.compile("passw|passphrase|passcode|secret|pwd|(?:^|_)(?:pin|otp|cvv|cvc|pass)(?:$|_)|^x-")
 _COUNTS = re.compile(r"(?:tokens|count|size|limit|length|timeout|age|ttl|total|s)\Z", re.IGNORECASE)
 _SCALAR = re.compile(r"[^\s,;)\]}&'\"<>\\]+")
@@ -38,8 +39,8 @@ _NO_VALUE = frozenset(
     {"null", "none", "true", "false", "undefined", "nil", "", "..."}
     | {"expired", "invalid", "missing", "required", "wrong", "incorrect", "empty", "unset"}
 )
-# What is said of an argument: words that follow one in a sentence.
-_OF_ARGUMENTS = frozenset(
+# Words that follow an argument in a sentence about it.
+_PROSE_WORDS = frozenset(
     re.findall(
         r"\w+",
         """
@@ -51,12 +52,12 @@ _OF_ARGUMENTS = frozenset(
         """,
     )
 )
-# What stands for an argument in a description of a command.
-_OF_USAGE = re.compile(r"[\[({|].*|\$[A-Za-z_]\w{0,60}|\.{3}|\u2026")
+# Stands for an argument in the usage text of a command.
+_USAGE = re.compile(r"[\[({|].*|\$[A-Za-z_]\w{0,60}|\.{3}|\u2026")
 _METAVARS = frozenset(
     {"VALUE", "STRING", "STR", "TEXT", "FILE", "PATH", "NAME", "PASS", "PW", "PWD", "X", "XXX"}
 )
-# Where a value will be, in a template, a query or a shell.
+# A placeholder in a template, a query or a shell script.
 _PLACEHOLDER = re.compile(r"%s|%\(\w{1,60}\)s|\{\w{0,60}\}?|\$\{\w{1,60}\}?|\$\d{1,2}|\?")
 _CODE = re.compile(r"[A-Za-z_][A-Za-z_.]{0,60}[\[(]")
 _SCHEME = re.compile(
@@ -71,9 +72,9 @@ _HEAD_OF_PART = re.compile(rf"(?:[^\r\n\\]{{0,1000}}{_NEW_LINE}){{1,5}}?{_NEW_LI
 _TAG = re.compile(r"[^<>]{0,500}?(/?)>")
 _ELLIPSIS = re.compile("(?:\\.\\.\\.|\u2026)\\\\?['\")\\]}>]{0,8}\\Z")
 _LONGEST_ELLIPSIS = 16
-# What is shorter and has no ellipsis was not cut by the SDK (``max_value_length``).
+# The SDK (``max_value_length``) has not cut a text that is shorter and has no ellipsis.
 SHORTEST_CUT = 1000
-# Where SQL has its columns and its values, and what of these is no placeholder and nothing else's name.
+# The columns and the values of an SQL statement, and the values that are literals, not placeholders or names.
 _INTO = re.compile(r"\binto\s[^()=;]{1,200}\Z", re.IGNORECASE)
 _VALUES = re.compile(
     r"(?:\s|\\{1,8}[nrt]){0,50}(?:(?:overriding|output)\s[\w.,\s]{1,100}?)?(?:values(?:\s|\\{1,8}[nrt]){0,50}\(|(select)\s)",
@@ -101,14 +102,14 @@ SECRET_RULES = (Rule.LIKELY, Rule.SECRET, Rule.IF_SCALAR)
 
 
 class Place(NamedTuple):
-    """Where a name has its value.
+    """A name in text, and what follows it.
 
     Attributes:
-        name: as it stands.
-        begin: of the name.
-        quote: behind the name, with backslashes before it, empty where there is none.
-        sign: what gives the name its value.
-        end: of the sign.
+        name: as written.
+        begin: where the name begins.
+        quote: what follows the name: a quote with the backslashes before it, or nothing.
+        sign: what assigns the value to the name.
+        end: where the sign ends.
     """
 
     name: str
@@ -122,12 +123,12 @@ Span = Optional[tuple[int, int]]
 
 
 def was_cut(text: str) -> bool:
-    """Return whether a text ends with an ellipsis, closing quotes and brackets aside."""
+    """Return whether a text ends with an ellipsis, not counting closing quotes and brackets."""
     return bool(_ELLIPSIS.search(text[-_LONGEST_ELLIPSIS:]))
 
 
 def value_of_field(text: str, place: Place, names: Names, bounds: Bounds) -> Span:
-    """Return the value of name=value: in a URL, a form, a configuration, a call, an attribute."""
+    """Locate the value of name=value: in a URL, a form, a configuration, a call, an attribute."""
     start, name = place.end, place.name
     if place.sign != "=":
         return _encoded_field(text, place, bounds) if names.is_parameter(name) else None
@@ -148,8 +149,8 @@ def value_of_field(text: str, place: Place, names: Names, bounds: Bounds) -> Spa
     if place.quote or text[start : start + 1].isspace() or text[start - 2].isspace():
         return _plain(text, place)
     token = text[start:end].rstrip(",;)]}")
-    is_argument = name.startswith("-") and not _is_of_usage(name, token)
-    if _is_nothing(token) or not (_is_strong(name) or _is_odd(token) or is_argument):
+    is_argument = name.startswith("-") and not _is_usage(name, token)
+    if _is_placeholder(token) or not (_is_strong(name) or _looks_secret(token) or is_argument):
         return None
     return start, start + len(token) if len(token) < SEEN - 8 else end_of_value(
         text, start, 0, len(text), True
@@ -157,7 +158,7 @@ def value_of_field(text: str, place: Place, names: Names, bounds: Bounds) -> Spa
 
 
 def _encoded_field(text: str, place: Place, bounds: Bounds) -> Span:
-    """Return a value whose equals sign or colon is percent-encoded: in a URL in a URL, or in JSON in one."""
+    """Locate a value whose equals sign or colon is percent-encoded: in a nested URL, or in JSON in one."""
     level = len(place.sign) // 2
     if place.sign[-1] == "a":
         return json_value(text, place.end, level, len(text), bounds) if place.quote else None
@@ -165,7 +166,7 @@ def _encoded_field(text: str, place: Place, bounds: Bounds) -> Span:
 
 
 def value_of_member(text: str, place: Place) -> Span:
-    """Return the value of name: value, in a mapping, a header or a line of a configuration."""
+    """Locate the value of name: value, in a mapping, a header or a line of a configuration."""
     start = place.end
     if "uthoriz" in place.name.lower():
         return _credential(text, place)
@@ -179,7 +180,7 @@ def value_of_member(text: str, place: Place) -> Span:
     if not place.quote:
         return _plain(text, place)
     found = _SCALAR.match(text, begin)
-    if found is None or _is_nothing(found[0]) or not _is_secret_scalar(place.name, found[0]):
+    if found is None or _is_placeholder(found[0]) or not _is_secret_scalar(place.name, found[0]):
         return None
     return found.span()
 
@@ -190,23 +191,23 @@ def _is_secret_scalar(name: str, value: str) -> bool:
         return True
     if _NUMBER.fullmatch(value):
         return len(value) > 5 and not _COUNTS.search(name)
-    return _is_odd(value)
+    return _looks_secret(value)
 
 
 def _plain(text: str, place: Place) -> Span:
-    """Return a value that nothing encloses: where it is all of a line, or looks like nothing but a secret."""
+    """Locate a value without delimiters: it must fill its line, or look like nothing but a secret."""
     begin = after_space(text, place.end)
     found = _TOKEN.match(text, begin)
     if found is None or "\n" in text[place.end : begin]:
         return None
     token = found[0].split("\\n", 1)[0].split("\\r", 1)[0].rstrip("\\").rstrip(",;)]}")
-    if not token or _is_nothing(token.rstrip(".")) or _NOT_PLAIN.search(place.name):
+    if not token or _is_placeholder(token.rstrip(".")) or _NOT_PLAIN.search(place.name):
         return None
     end = begin + len(token)
-    if _is_odd(token):
+    if _looks_secret(token):
         is_secret = _is_strong(place.name) or not _COUNTS.search(place.name)
     else:
-        # A word is one where it is the only one, in a line that begins with the name.
+        # A plain word counts if it is the only one, in a line that begins with the name.
         before = text[max(place.begin - 80, 0) : place.begin]
         is_secret = _is_strong(place.name) and _ends_line(text, end) and bool(_BEGINS_LINE.search(before))
     if not is_secret:
@@ -226,19 +227,19 @@ def _ends_line(text: str, end: int) -> bool:
 
 
 def _credential(text: str, place: Place) -> Span:
-    """Return what stands in an Authorization header, quoted or up to the end of its line."""
+    """Locate the credentials of an Authorization header, quoted or up to the end of the line."""
     closed = closed_value(text, place.end)
     if closed is not None:
         return closed
     begin = after_space(text, place.end)
     token = _TOKEN.match(text, begin)
-    if token and (_SCHEME.match(text, begin) or (_ends_line(text, token.end()) and _is_odd(token[0]))):
+    if token and (_SCHEME.match(text, begin) or (_ends_line(text, token.end()) and _looks_secret(token[0]))):
         return begin, _end_of_line(text, place, begin, len(text))
     return None
 
 
 def _cookies(text: str, place: Place) -> Span:
-    """Return the value of Cookie and Set-Cookie, whose attributes stay."""
+    """Locate the value of Cookie or Set-Cookie, without the attributes."""
     limit = _end_of_cookie(text, place)
     closed = closed_value(text, place.end, limit)
     if closed is not None:
@@ -250,7 +251,7 @@ def _cookies(text: str, place: Place) -> Span:
 
 
 def value_of_shown_cookie(text: str, begin: int, bounds: Bounds) -> Span:
-    """Return the value of a cookie as http.cookiejar shows it by ``str``: <Cookie sid=... for h.example/>."""
+    """Locate the value of a cookie as ``str`` of http.cookiejar shows it: <Cookie sid=... for h.example/>."""
     found = _COOKIE.match(text, begin)
     if found is None:
         return None
@@ -260,12 +261,12 @@ def value_of_shown_cookie(text: str, begin: int, bounds: Bounds) -> Span:
         return start, len(text)
     if closing is not None:
         return start, closing.start()
-    # Cut, if it is none of XML's elements.
+    # Without a closing bracket it was cut; with one it is an XML element.
     return (start, len(text)) if text.find(">", start) < 0 else None
 
 
 def value_of_cookie_repr(text: str, begin: int) -> Span:
-    """Return the value of one as ``repr`` shows it: Cookie(version=0, name='sid', value='...', ...)."""
+    """Locate the value of a cookie as ``repr`` shows it: Cookie(version=0, name='sid', value='...', ...)."""
     found = _COOKIE_IN_REPR.match(text, begin)
     name = closed_value(text, found.end(), found.end() + _FAR) if found else None
     value = _VALUE_IN_REPR.match(text, name[1]) if name else None
@@ -273,9 +274,9 @@ def value_of_cookie_repr(text: str, begin: int) -> Span:
 
 
 def _end_of_cookie(text: str, place: Place) -> int | None:
-    """Return where the attributes of Set-Cookie begin, if they do.
+    """Return where the attributes of Set-Cookie begin, if there are any.
 
-    What is behind is not looked at: the next place would do that again.
+    Text after a found value is left to the next place, so that it is not scanned twice.
     """
     if not _is_set_cookie(place):
         return None
@@ -289,14 +290,14 @@ def _is_set_cookie(place: Place) -> bool:
 
 
 def _end_of_line(text: str, place: Place, begin: int, limit: int) -> int:
-    """Return where a header ends: with its line, or the quotes around both."""
+    """Return where a header ends: at the end of its line, or at the quote that encloses name and value."""
     before = text[place.begin - 1 : place.begin]
     found = _END_OF_LINE[before if before in ("'", '"') else ""].search(text, begin, limit)
     return found.start() if found else limit
 
 
 def value_in_pair(text: str, place: Place) -> Span:
-    """Return the second of two, as headers and multidicts have them: ('password', '...')."""
+    """Locate the second of two items, as headers and multidicts are shown: ('password', '...')."""
     opening = place.begin - len(place.quote) - 1
     before = text[max(opening - 1, 0) : opening + 1]
     if place.sign == "," and place.quote and place.name.startswith("--"):
@@ -310,14 +311,14 @@ def value_in_pair(text: str, place: Place) -> Span:
         return span
     if "ookie" in place.name:
         return span
-    # Of three and more it is a list of names. One that is so long is a value.
+    # Three or more items are a list of names. A very long item is a value.
     behind = text[span[1] : span[1] + 20].lstrip("\\'\"")
     is_value = span[1] - span[0] > SEEN or behind[:1] in (")", "]", "") or behind.startswith((",)", ", )"))
     return span if is_value else None
 
 
 def values_of_columns(text: str, place: Place, names: Names, bounds: Bounds) -> Span:
-    """Return the values of columns of a statement in SQL: INSERT INTO users (name, password) VALUES (...)."""
+    """Locate the values of secret columns in SQL: INSERT INTO users (name, password) VALUES (...)."""
     low = max(place.begin - _FAR, 0)
     opening = text.rfind("(", low, place.begin)
     before = text[max(opening - SEEN, 0) : opening] if opening >= 0 else ""
@@ -344,7 +345,7 @@ def values_of_columns(text: str, place: Place, names: Names, bounds: Bounds) -> 
 
 
 def input_of_location(text: str, place: Place) -> Span:
-    """Return what Pydantic's errors() have as the input of a field: 'loc': ('password',), 'input': '...'."""
+    """Locate the input of a field in Pydantic's errors(): 'loc': ('password',), 'input': '...'."""
     if "loc" not in text[max(place.begin - 80, 0) : place.begin] or not place.quote:
         return None
     found = _INPUT.search(text, place.end, place.end + 600)
@@ -352,7 +353,7 @@ def input_of_location(text: str, place: Place) -> Span:
 
 
 def value_in_mapping(text: str, place: Place) -> Span:
-    """Return the value of a pair that is a mapping: {"name": "password", "value": "..."}."""
+    """Locate the value in a mapping with a name and a value: {"name": "password", "value": "..."}."""
     if not place.quote or not _NAMING.search(text[max(place.begin - 60, 0) : place.begin]):
         return None
     found = _VALUE.match(text, place.end) if place.sign == "," else None
@@ -363,13 +364,13 @@ def value_in_mapping(text: str, place: Place) -> Span:
     if closed is not None:
         return closed
     scalar = _SCALAR.match(text, begin)
-    if scalar is None or _is_nothing(scalar[0]) or not _is_secret_scalar(place.name, scalar[0]):
+    if scalar is None or _is_placeholder(scalar[0]) or not _is_secret_scalar(place.name, scalar[0]):
         return None
     return scalar.span()
 
 
 def value_of_attribute(text: str, place: Place) -> Span:
-    """Return the value of a field of HTML: <input name="password" value="...">."""
+    """Locate the value of an HTML field: <input name="password" value="...">."""
     before = text[max(place.begin - len(place.quote) - 5, 0) : place.begin - len(place.quote)]
     if not place.quote or before.lower() != "name=":
         return None
@@ -378,14 +379,14 @@ def value_of_attribute(text: str, place: Place) -> Span:
 
 
 def _value_before(text: str, place: Place, opening: str) -> Span:
-    """Return the value of such a pair where it stands before the name, behind what opens the pair."""
+    """Locate the value of such a pair where it comes before the name, after the opening bracket."""
     for size in (SEEN, _FAR):
         window = text[max(place.begin - size, 0) : place.begin]
         begin = max(map(window.rfind, "<>{}")) + 1
         if begin or len(window) == place.begin:
             break
     else:
-        # What opens it is out of sight: a mapping with a long value, or no tag at all.
+        # The opening bracket is too far away: it is a mapping with a long value, or not a tag.
         return (place.begin - _FAR, place.begin) if opening == "{" else None
     window = window[begin:]
     found = _VALUE_OF_NAME.search(window) if "value" in window.lower() else None
@@ -397,7 +398,7 @@ def _value_before(text: str, place: Place, opening: str) -> Span:
 
 
 def value_of_argument(text: str, place: Place) -> Span:
-    """Return the value of an argument of a command line: --password ..."""
+    """Locate the value of a command-line argument: --password ..."""
     begin = after_space(text, place.end)
     closed = closed_value(text, begin) if text[begin : begin + 1] in ("'", '"') else None
     if closed is not None:
@@ -407,14 +408,14 @@ def value_of_argument(text: str, place: Place) -> Span:
         return None
     token = found[0].rstrip(",;)]}")
     end = begin + len(token)
-    if _is_nothing(token) or not (_is_odd(token) or not _is_of_usage(place.name, token)):
+    if _is_placeholder(token) or not (_looks_secret(token) or not _is_usage(place.name, token)):
         return None
     return begin, end if len(token) < SEEN - 8 else end_of_value(text, begin, 0, len(text), is_prose=True)
 
 
-def _is_of_usage(name: str, word: str) -> bool:
-    """Return whether a word after an argument is of a sentence or stands for a value: --password PASSWORD."""
-    if _OF_USAGE.fullmatch(word) or word.rstrip(".:!?'").lower() in _OF_ARGUMENTS:
+def _is_usage(name: str, word: str) -> bool:
+    """Return whether the word after an argument is prose or a metavariable: --password PASSWORD."""
+    if _USAGE.fullmatch(word) or word.rstrip(".:!?'").lower() in _PROSE_WORDS:
         return True
     if not word.isupper() or not word.replace("_", "").replace("-", "").isalpha():
         return False
@@ -423,7 +424,7 @@ def _is_of_usage(name: str, word: str) -> bool:
 
 
 def value_of_input(text: str, begin: int, start: int, names: Names) -> Span:
-    """Return what Pydantic's message has as the input of a field, whose name is in the line before."""
+    """Locate the input of a field in a message of Pydantic's; the line before has the field's name."""
     lines = re.split(r"\n|\\{1,8}n", text[max(begin - 600, 0) : begin])
     if len(lines) < 2:
         return None
@@ -438,7 +439,7 @@ def value_of_input(text: str, begin: int, start: int, names: Names) -> Span:
 
 
 def content_of_element(text: str, place: Place, bounds: Bounds) -> Span:
-    """Return the content of an element of XML; a placeholder for one (<password>) has none."""
+    """Locate the content of an XML element; a placeholder such as <password> has none."""
     start = place.end
     if place.sign != ">":
         tag = _TAG.match(text, start)
@@ -449,7 +450,7 @@ def content_of_element(text: str, place: Place, bounds: Bounds) -> Span:
         max(text.rfind("<", max(place.begin - 60, 0), place.begin), 0) + 1 : place.begin + len(place.name)
     ]
     if qualified[0] == "/":
-        return None  # the end of one
+        return None  # a closing tag
     end = text.find(f"</{qualified}", start, start + _NEAR)
     if not bounds.may_read((end if end >= 0 else min(start + _NEAR, len(text))) - start):
         return start, len(text)
@@ -460,20 +461,20 @@ def content_of_element(text: str, place: Place, bounds: Bounds) -> Span:
         return start, end if end >= 0 else len(text)
     following = text.find("<", start, start + _NEAR)
     if following >= 0 and text.startswith("</", following):
-        return start, following  # cut within its own end, or another's
+        return start, following  # cut within its closing tag, or followed by another's
     left = len(text) - following
     is_near = left <= (_LONGEST_ELLIPSIS if len(text) < SHORTEST_CUT else _NEAR)
     if (following < 0 or is_near) and was_cut(text):
         return start, len(text)
     found = _TOKEN.match(text, start)
-    if found is None or not _is_odd(found[0]):
+    if found is None or not _looks_secret(found[0]):
         return None
     rest = _UP_TO_A_SPACE.match(text, start)
     return start, rest.end() if rest else found.end()
 
 
 def value_of_part(text: str, place: Place) -> Span:
-    """Return the value of a field in multipart/form-data (RFC 7578)."""
+    """Locate the value of a field in multipart/form-data (RFC 7578)."""
     before = text[max(place.begin - len(place.quote) - 5, 0) : place.begin - len(place.quote)]
     if not place.quote or before.lower() != "name=":
         return None
@@ -483,7 +484,7 @@ def value_of_part(text: str, place: Place) -> Span:
     found = _BOUNDARY.search(text, head.end(), head.end() + _NEAR)
     if found is None:
         return head.end(), len(text)
-    # The line's end before it, as it is or as Python and JSON show it.
+    # Drop the line end before the boundary, raw or escaped as Python and JSON show it.
     value = text[head.end() : found.start()]
     if found[0][0] == "\n":
         value = value[:-1] if value.endswith("\r") else value
@@ -497,12 +498,12 @@ def _is_strong(name: str) -> bool:
     return bool(_STRONG.search(name.lower()))
 
 
-def _is_nothing(value: str) -> bool:
+def _is_placeholder(value: str) -> bool:
     return bool(_PLACEHOLDER.fullmatch(value)) or value.rstrip(",;)]}").lower() in _NO_VALUE
 
 
-def _is_odd(value: str) -> bool:
-    """Return whether a value is no word of a sentence, nor a short number."""
+def _looks_secret(value: str) -> bool:
+    """Return whether a value is neither a word of a sentence nor a short number."""
     if len(value) < 6 or value.startswith(("(", "[", "{", "<", "%s", "%(", "$")) or _CODE.match(value):
         return False
     has_digits = any(map(str.isdigit, value[:200]))

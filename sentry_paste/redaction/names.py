@@ -1,8 +1,8 @@
-"""Which names say that what they stand for is secret: headers, parameters, keys of the environ, other keys.
+"""Which names mark their values as secret: headers, parameters, keys of the environ, other keys.
 
-A name is looked at in one spelling, lower case with underscores, so that
-``X-Api-Key``, ``HTTP_X_API_KEY`` and ``xApiKey`` are one. A name of more than
-200 characters is secret whatever it says.
+Names are compared in one normalised spelling, lower case with underscores, so that
+``X-Api-Key``, ``HTTP_X_API_KEY`` and ``xApiKey`` are the same name. A name of more than
+200 characters is always secret.
 """
 
 from __future__ import annotations
@@ -23,39 +23,39 @@ FILTERED = "[Filtered]"
 
 Value = TypeVar("Value")
 
-# In any name, wherever in it they stand.
+# Anywhere in any name.
 _SECRET = re.compile(
     "passw|pwd|passphrase|passcode|secret|token|csrf|xsrf|jwt|bearer|credential|cookie|signature|oidc|saml"
     "|(?:api|private|access|auth|client|master|signing|encryption)_?key|sess(?:ion)?_?id|authoriz|authentic"
 )
-# In the name of a local variable there are fewer: a parser's ``tokens`` are no secrets.
+# Local variables have fewer such words: a parser's ``tokens`` are not secrets.
 _SECRET_VARIABLE = re.compile("passw|secret|(?:api|private|access)_?key|credential|authorization")
 
-# In the names of headers and parameters, as words.
+# As whole words in the names of headers and parameters.
 _SECRET_WORDS = frozenset(
     {"key", "auth", "oauth", "session", "sid", "sso", "sig", "hmac", "otp", "pin", "pass", "pw", "dpop"}
     | {"totp", "mfa", "cvv", "cvc", "cvv2", "sess", "assertion"}
 )
-# Words of headers only: a ticket's number is an ordinary parameter.
+# As whole words in headers only: a ticket number is an ordinary parameter.
 _SECRET_WORDS_OF_HEADERS = _SECRET_WORDS | {"ticket", "crumb", "nonce"}
 _NO_KEYS = frozenset({"monkey", "turkey", "donkey", "hockey", "jockey", "whiskey"})
 
-# Codes that prove who somebody is. A form has a country_code too, and a mapping of any kind a code.
+# Codes that prove an identity. Forms also have a country_code, and mappings of all kinds a code.
 _SECRET_CODE = re.compile(
     "(?:^|_)(?:auth|authorization|device|user|access|login|reset|recovery|verification|verify|confirmation|activation"
     "|security|backup|invite|invitation|sms|otp|mfa|pin|scratch|one_time|two_factor|2fa)_?code$"
 )
 _CODES = frozenset({"code", "ticket", "assertion", "client_assertion", "nonce"})
-# As keys of mappings: a number is as secret under them as a text is.
+# As keys of mappings: numbers under them are secret as well as texts.
 _SHORT_SECRETS = frozenset(
     {"pin", "otp", "totp", "mfa", "pass", "cvv", "cvc", "cvv2", "card_cvv", "card_cvc", "passcode"}
     | {"user_pin", "card_pin", "new_pin", "old_pin", "pin_number", "user_pass", "db_pass", "smtp_pass"}
     | {"auth_pass", "http_pass", "ftp_pass"}
 )
-# As keys of mappings: secret where they look random. A state may be "open", a code 404 or a line of Python.
+# As keys of mappings: secret if they look random. A state may be "open", a code 404 or a line of Python.
 _RANDOM_IF_SECRET = _CODES | {"state"}
 
-# In the names of headers, as words: addresses, and who somebody is.
+# As whole words in the names of headers: addresses and identities.
 _ADDRESS_WORDS = frozenset(
     {"ip", "addr", "address", "clientip", "realip", "ipv4", "ipv6", "socketip", "forwarded", "remote"}
     | {"forward", "proxied", "latlong", "citylatlong", "latitude", "longitude"}
@@ -65,23 +65,23 @@ _PERSON_WORDS = frozenset(
     | {"person", "eppn", "uid", "dn", "cn", "cert", "certificate", "clientcert", "mtls", "claim", "claims"}
     | {"msisdn", "imsi", "imei", "phone", "calling", "fingerprint", "thumbprint"}
 )
-# "from" is somebody's address (RFC 9110 section 10.1.2); "via" is in a list of the SDK's.
+# "from" is a person's address (RFC 9110 section 10.1.2); "via" is in a list of the SDK's.
 _WORDS_OF_HEADERS = _SECRET_WORDS_OF_HEADERS | _ADDRESS_WORDS | _PERSON_WORDS
 _PERSONAL_HEADERS = frozenset({"from", "via", "x_envoy_external_address"})
-# Of proxies that say who somebody is, after an X- where there is one: authentik, Pomerium, Kong, IBM's
+# Identity headers of proxies, with or without X- before them: authentik, Pomerium, Kong, IBM's
 # WebSEAL, SiteMinder, Cloudflare Access, Tailscale, Vouch, Grafana's webauth, mod_auth_cas, Shibboleth,
 # mod_auth_mellon, and the client certificates of several.
 _PERSONAL_PREFIXES = ("authentik_", "pomerium_", "consumer_", "iv_", "sm_", "cf_access_", "tailscale_",
                       "vouch_", "webauth_", "cas_", "shib_", "ajp_", "mellon_", "ssl_client_",
                       "tls_client_", "client_ssl_", "client_tls_", "amzn_mtls_")  # fmt: skip
 
-# These say no more than how the client asks, and which URL it asked a proxy for.
+# These only say how the client asks, and which URL it asked a proxy for.
 _ORDINARY_HEADERS = frozenset(
     {"user_agent", "x_user_agent", "sec_fetch_user", "x_forwarded_proto", "x_forwarded_host"}
     | {"x_forwarded_port", "x_forwarded_prefix", "x_forwarded_scheme", "x_forwarded_path", "x_forwarded_uri"}
     | {"x_forwarded_method", "x_forwarded_server", "x_forwarded_ssl", "x_forwarded_protocol"}
 )
-# What has a meaning that is known, and no secret (RFC 9110, IANA's registry, browsers, tracing).
+# Headers with a known meaning that is not secret (RFC 9110, IANA's registry, browsers, tracing).
 _KNOWN_HEADERS = _ORDINARY_HEADERS | {
     "host", "accept", "age", "alt_used", "baggage", "cache_control", "cdn_loop", "cf_ipcountry", "cf_ray",
     "cf_visitor", "connection", "cookie2", "date", "depth", "destination", "dnt", "downlink", "dpr",
@@ -93,20 +93,20 @@ _KNOWN_HEADERS = _ORDINARY_HEADERS | {
     "x_original_url", "x_powered_by", "x_queue_start", "x_request_start", "x_requested_with",
     "x_github_delivery", "x_rewrite_url", "x_wap_profile",
 }  # fmt: skip
-# A script has no other header for a token when it opens a WebSocket, so subprotocols may hold one.
+# A script that opens a WebSocket cannot set any other header, so subprotocols may hold a token.
 # https://developer.mozilla.org/docs/Web/API/WebSocket/WebSocket
-_TOLD_BY_VALUE = frozenset({"sec_websocket_protocol", "sec_web_socket_protocol"})
+_SECRET_BY_VALUE = frozenset({"sec_websocket_protocol", "sec_web_socket_protocol"})
 _KNOWN_PREFIXES = ("accept_", "access_control_", "content_", "if_", "sec_", "x_b3_", "x_datadog_",
                    "x_newrelic_", "x_instana_", "uber_trace_")  # fmt: skip
-# The ids by which a request is found again in the logs of several services.
+# Ids that identify a request in the logs of several services.
 _TRACING = re.compile(
     "(?:request|req|correlation|trace|span|invocation|delivery|ray|vercel|cf|cloud_trace)_?(?:id|uuid|context)"
 )
 
-#: Where the filter puts who is signed in, when a framework tells that before it is in the environ.
+#: Where the filter puts the signed-in user, if a framework reports it before it is in the environ.
 RECORDED_USER = "sentry_paste.user"
 
-#: Keys of the environ that hold who the user is, and which the app's frameworks set while they work.
+#: Keys of the environ with the user's identity, which the app's frameworks set while they run.
 USER_KEYS = frozenset(
     {"REMOTE_USER", "REMOTE_IDENT", "REDIRECT_REMOTE_USER", "AUTH_USER", "LOGON_USER", "GSS_NAME"}
     | {"REMOTE_USER_TOKENS", "REMOTE_USER_DATA", "repoze.who.identity", "repoze.what.credentials"}
@@ -123,9 +123,10 @@ _SECRET_ENVIRON = USER_KEYS | {
 _SECRET_PREFIXES = ("SSL_CLIENT_", "OIDC_", "AUTHENTICATE_", "REMOTE_USER_", "AJP_", "Shib-", "SHIB_",
                     "MELLON_", "CAS_", "CERT_", "GRST_CRED", "SM_USER",
                     "SM_UNIVERSALID", "SM_SERVERSESSION")  # fmt: skip
-# What an Apache in front has done with a request: each key once more, after each internal redirect.
+# After an internal redirect, Apache repeats each key with this prefix, once for each redirect.
 _REDIRECTED = re.compile(r"\A(?:REDIRECT_){1,9}")
-# The attributes that Shibboleth puts into the environ as they are. Elsewhere they name other things.
+# The attributes that Shibboleth puts into the environ under their own names, which mean other things
+# elsewhere.
 _ATTRIBUTES = frozenset(
     {"mail", "uid", "cn", "sn", "displayName", "givenName", "affiliation", "unscoped-affiliation"}
     | {"primary-affiliation", "entitlement", "telephoneNumber", "employeeNumber", "schacPersonalUniqueCode"}
@@ -133,14 +134,14 @@ _ATTRIBUTES = frozenset(
 _ATTRIBUTES_IN_LOWER_CASE = {
     key.lower(): key for key in (*_ATTRIBUTES, *_SECRET_ENVIRON) if key.upper() != key
 }
-_OF_AN_ENVIRON = ("REQUEST_METHOD", "SERVER_PROTOCOL", "SERVER_NAME", "SCRIPT_NAME", "PATH_INFO",
+_ENVIRON_KEYS = ("REQUEST_METHOD", "SERVER_PROTOCOL", "SERVER_NAME", "SCRIPT_NAME", "PATH_INFO",
                   "wsgi.version", "wsgi.url_scheme", "wsgi.input")  # fmt: skip
-# The last part of names such as beaker.session and zope.user.
+# The last part of keys such as beaker.session and zope.user.
 _SECRET_LAST_PARTS = frozenset(
     {"session", "user", "cookies", "identity", "userid", "username", "login", "credentials", "userdata"}
 )
 
-# What holds a query string, alone or at the end of a URL.
+# Values that are a query string, or a URL with one.
 _URL_HEADERS = frozenset(
     {"referer", "origin", "destination", "x_original_url", "x_original_uri", "x_rewrite_url"}
     | {"x_forwarded_uri", "x_forwarded_url", "x_forwarded_path", "x_auth_request_redirect"}
@@ -153,12 +154,12 @@ _WITH_PARAMETERS = frozenset(
 
 _HEADER_PREFIXES = ("HTTP_", "http.request.header.", "http.response.header.")
 
-# How many names are remembered with what they say.
-_REMEMBERED = 4096
-# Nobody gives such long names. To look at one, only to forget what it says, takes time at each place where it
-# stands, so it is secret unseen, and options that keep headers do not match it.
+# How many names each cache holds.
+_CACHE_SIZE = 4096
+# Nobody uses such long names. Examining one and then forgetting the result takes time wherever it appears, so
+# it is secret without being looked at, and options that keep headers do not match it.
 _LONGEST_NAME = 200
-# Of all keys of a mapping that is remembered.
+# The total length of a mapping's keys up to which the result is cached.
 _LONGEST_KEYS = 1000
 
 _HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
@@ -167,28 +168,28 @@ _NO_GLOB = re.compile(r"[^a-z0-9*?\[\]!]+")
 
 
 class Rule(IntEnum):
-    """What is to become of the value of a key."""
+    """How the value of a key is redacted."""
 
     KEEP = 0
-    #: It may be a secret, unless the value is one that cannot be.
+    #: Secret, unless the value cannot be one.
     LIKELY = 1
     SECRET = 2
     PARAMETERS = 3
     TYPE_ONLY = 4
-    #: Secret if it looks so: the value of a header that nobody has heard of.
+    #: Secret if it looks like it: the value of an unknown header.
     BY_VALUE = 5
-    #: Secret if it is one random text: a code, which elsewhere is a status or a program.
+    #: Secret if it is one random text: a code, which elsewhere may be a status or a program.
     IF_RANDOM = 6
-    #: Secret if it is a text or a number, and no mapping.
+    #: Secret if it is a text or a number, not if it is a mapping.
     IF_SCALAR = 7
-    #: Secret in an environ; elsewhere it is something else.
+    #: Secret in an environ; elsewhere the name means something else.
     IN_ENVIRON = 8
-    #: W3C baggage: each member has its own name.
+    #: W3C baggage: each member has its own name and is judged by it.
     BAGGAGE = 9
 
 
 def normal(name: str) -> str:
-    """Return a name in the spelling in which names are compared.
+    """Return a name in the normalised spelling used for comparisons.
 
     Args:
         name: ``X-Api-Key``, ``HTTP_X_API_KEY``, ``apiKey``.
@@ -201,22 +202,22 @@ def normal(name: str) -> str:
 
 
 def _normal_globs(globs: Iterable[str]) -> Iterator[str]:
-    """Yield globs in that spelling; their wildcards stay.
+    """Yield globs in the normalised spelling, with their wildcards.
 
-    Also as the environ spells them, which knows no humps: ``HTTP_SEC_WEBSOCKET_PROTOCOL``.
+    Also as the environ spells them, without regard to camel case: ``HTTP_SEC_WEBSOCKET_PROTOCOL``.
     """
     for glob in globs:
         yield from {_NO_GLOB.sub("_", spelled.lower()) for spelled in (glob, _HUMP.sub("_", glob))}
 
 
 class Names:
-    """The names that an ini holds to be secret.
+    """Which names are secret, according to the ini and by default.
 
     Args:
-        headers: names or globs of headers, beside the usual ones.
-        parameters: names or globs of query parameters and form fields, beside the usual ones.
-        environ: names or globs of the environ's keys, beside the usual ones.
-        kept_headers: names or globs of headers that are not secret, whatever else says so.
+        headers: names or globs of headers, in addition to the usual ones.
+        parameters: names or globs of query parameters and form fields, in addition to the usual ones.
+        environ: names or globs of the environ's keys, in addition to the usual ones.
+        kept_headers: names or globs of headers that are not secret, whatever other rules say.
     """
 
     def __init__(
@@ -233,36 +234,36 @@ class Names:
         self._exact = frozenset(normal(name) for name in (*DEFAULT_DENYLIST, *DEFAULT_PII_DENYLIST))
         #: Whether the ini names keys of the environ.
         self.has_own_environ = bool(environ)
-        self._remember()
-        #: Names that are known to be of no secrets: whether all of a mapping's are is one question.
+        self._build_caches()
+        #: Names known not to be secret, so that a whole mapping can be checked at once.
         self.plain_keys: set[Any] = set()
         self.plain_variables: set[Any] = set()
         self._of_keys: dict[tuple[Any, ...], list[str]] = {}
 
     def deny(self, names: Iterable[str]) -> None:
-        """Add exact names: those of the SDK's ``event_scrubber``, which then hold at any depth.
+        """Add exact names, those of the SDK's ``event_scrubber``; they then apply at any depth.
 
         Args:
             names: of keys.
         """
         self._exact |= {normal(name) for name in names}
-        self._remember()
+        self._build_caches()
         self.plain_keys.clear()
         self._of_keys.clear()
 
-    def _remember(self) -> None:
-        self.key_rule = _remembering(self._key_rule, Rule.SECRET)
-        self.is_parameter = _remembering(self._is_parameter, True)
-        self.is_header = _remembering(self._is_header, True)
-        self.is_environ = _remembering(self._is_environ, True)
-        self.is_own_environ = _remembering(self._is_own_environ, False)
-        self.tells_addresses = _remembering(_tells_addresses, False)
-        # What is secret already is of no other kind.
-        self.is_unknown_header = _remembering(self._is_unknown_header, False)
-        self.is_personal_header = _remembering(_is_personal_header, False)
-        self.has_parameters = _remembering(_has_parameters, False)
-        self._has_no_kind = _remembering(self._is_of_no_kind, False)
-        self._is_secret_variable = _remembering(self._is_variable, True)
+    def _build_caches(self) -> None:
+        self.key_rule = _cached(self._key_rule, Rule.SECRET)
+        self.is_parameter = _cached(self._is_parameter, True)
+        self.is_header = _cached(self._is_header, True)
+        self.is_environ = _cached(self._is_environ, True)
+        self.is_own_environ = _cached(self._is_own_environ, False)
+        self.holds_addresses = _cached(_holds_addresses, False)
+        # These apply only to names that are not secret already.
+        self.is_unknown_header = _cached(self._is_unknown_header, False)
+        self.is_personal_header = _cached(_is_personal_header, False)
+        self.has_parameters = _cached(_has_parameters, False)
+        self._has_no_kind = _cached(self._is_of_no_kind, False)
+        self._is_secret_variable = _cached(self._is_variable, True)
 
     def _is_header(self, name: str) -> bool:
         """Return whether a header is secret, in any spelling."""
@@ -276,16 +277,16 @@ class Names:
         if (name[2:] if name.startswith("x_") else name).startswith(_PERSONAL_PREFIXES):
             return True
         words = set(name.split("_"))
-        return _says_secret(name, words) or bool(words & _WORDS_OF_HEADERS)
+        return _names_secret(name, words) or bool(words & _WORDS_OF_HEADERS)
 
-    #: What tells whether the value of a header of no known kind is secret: see ``looks_secret``.
+    #: Whether the value of a header of unknown kind is secret: see ``looks_secret``.
     is_secret_header_value = staticmethod(looks_secret)
 
     def is_secret_header(self, name: str, value: str) -> bool:
-        """Return whether a header of a request is secret by its name or, where that is unknown, by its value.
+        """Return whether a header of a request is secret by its name or, if that is unknown, by its value.
 
-        Unknown is what is no standard header and says nothing of secrets, persons or addresses.
-        The ids by which requests are found again in logs (``X-Request-Id``, ``X-Correlation-Id``,
+        A header is unknown if it is not a standard header and its name suggests no secret, person or address.
+        The ids that identify requests in logs (``X-Request-Id``, ``X-Correlation-Id``,
         ``X-Amzn-Trace-Id`` and others) are known, and stay.
 
         Args:
@@ -295,16 +296,16 @@ class Names:
         return self.is_header(name) or (self._has_no_kind(name) and looks_secret(value))
 
     def _is_unknown_header(self, key: str) -> bool:
-        """Return whether a key is that of a header of no known kind: ``HTTP_X_FOO``, ``X-Foo``.
+        """Return whether a key is a header of unknown kind: ``HTTP_X_FOO``, ``X-Foo``.
 
-        Then the value tells, by ``is_secret_header_value``. A key without one of those beginnings is none.
+        Its value is then judged by ``is_secret_header_value``. A key without such a prefix is not a header.
         """
         is_header = key.startswith(("HTTP_", "http.request.header.", "X-", "x-"))
         return is_header and self._has_no_kind(key) and not self.is_header(key)
 
     def _is_of_no_kind(self, name: str) -> bool:
         name = normal(name)
-        if name in _TOLD_BY_VALUE:
+        if name in _SECRET_BY_VALUE:
             return not self._kept_headers.match(name)
         return not (
             name in _KNOWN_HEADERS
@@ -315,18 +316,18 @@ class Names:
         )
 
     def _is_own_environ(self, key: str) -> bool:
-        """Return whether the ini names a key of the environ."""
+        """Return whether the ini lists a key of the environ."""
         return bool(self._environ.match(key))
 
     def _is_parameter(self, name: str) -> bool:
-        """Return whether a parameter of a query or a form is secret; decoded or percent-encoded."""
+        """Return whether a parameter of a query or a form is secret; its name may be percent-encoded."""
         name = normal(unquote_plus(name))
         return (
             bool(self._parameters.match(name))
             or name in self._exact
             or name in _CODES
             or bool(_SECRET_CODE.search(name))
-            or _says_secret(name, set(name.split("_")))
+            or _names_secret(name, set(name.split("_")))
         )
 
     def _is_environ(self, key: str) -> bool:
@@ -346,32 +347,32 @@ class Names:
         )
 
     def secret_keys(self, mapping: Collection[Any]) -> list[str]:
-        """Return those keys of a mapping whose values are not to be kept as they are.
+        """Return the keys of a mapping whose values must not be sent unchanged.
 
         Args:
             mapping: any.
         """
-        # An environ has the same keys in frame after frame, some of them secret.
+        # An environ has the same keys in every frame, some of them secret.
         keys = tuple(mapping)
         found = self._of_keys.get(keys)
         if found is None:
-            found = _unknown(mapping, self.plain_keys, self.key_rule)
-            if len(self._of_keys) > _REMEMBERED // 16:
+            found = _find_matching(mapping, self.plain_keys, self.key_rule)
+            if len(self._of_keys) > _CACHE_SIZE // 16:
                 self._of_keys.clear()
             if sum(map(len, map(str, keys))) < _LONGEST_KEYS:
                 self._of_keys[keys] = found
         return found
 
     def secret_variables(self, variables: Collection[Any]) -> list[str]:
-        """Return those names of local variables that are secret.
+        """Return the names of local variables that are secret.
 
         Args:
             variables: of a frame.
         """
-        return _unknown(variables, self.plain_variables, self._is_secret_variable)
+        return _find_matching(variables, self.plain_variables, self._is_secret_variable)
 
     def _key_rule(self, key: str) -> Rule:
-        """Return what is to become of the value of a key, in whatever mapping it stands."""
+        """Return how the value of a key is redacted, in any mapping."""
         if key == "wsgi.input":
             return Rule.TYPE_ONLY
         name = normal(key)
@@ -400,7 +401,7 @@ class Names:
 
 
 def _rule_of_any_key(name: str) -> Rule:
-    """Return what is to become of the value of a key that is of nothing in particular."""
+    """Return how the value of a key that belongs to nothing in particular is redacted."""
     if name in _SHORT_SECRETS:
         return Rule.IF_SCALAR
     if name in _RANDOM_IF_SECRET:
@@ -409,90 +410,90 @@ def _rule_of_any_key(name: str) -> Rule:
 
 
 def is_environ(mapping: Collection[Any]) -> bool:
-    """Return whether a mapping is a WSGI environ, or what a serialiser has left of one.
+    """Return whether a mapping is a WSGI environ, or the serialised remains of one.
 
     Args:
         mapping: any.
     """
-    return any(key in mapping for key in _OF_AN_ENVIRON)
+    return any(key in mapping for key in _ENVIRON_KEYS)
 
 
 def original_key(key: str) -> str:
-    """Return the key of the environ that was copied by an internal redirect, or the key itself.
+    """Return the key of the environ that an internal redirect copied, or the key itself.
 
     Args:
-        key: ``REDIRECT_HTTP_AUTHORIZATION``, as Apache has it after a redirect.
+        key: ``REDIRECT_HTTP_AUTHORIZATION``, as Apache sets it after a redirect.
     """
     return _REDIRECTED.sub("", key)
 
 
 def environ_key(name: str) -> str:
-    """Return a key of the environ as it is, of one that was put into lower case.
+    """Return the original spelling of a key of the environ that was converted to lower case.
 
     Args:
-        name: as gunicorn's access log has it: ``http_x_foo``, ``displayname``.
+        name: as in gunicorn's access log: ``http_x_foo``, ``displayname``.
     """
     if "." in name:
         return name
     return _ATTRIBUTES_IN_LOWER_CASE.get(name.lower(), name.upper())
 
 
-def _unknown(mapping: Collection[Any], plain: set[Any], rule: Callable[[str], Any]) -> list[str]:
-    """Return the names that a rule is about, and note the others."""
+def _find_matching(mapping: Collection[Any], plain: set[Any], rule: Callable[[str], Any]) -> list[str]:
+    """Return the names that a rule applies to, and remember the others as plain."""
     found = {name for name in mapping if name not in plain and type(name) is str and rule(name)}
-    if len(plain) > _REMEMBERED:  # what clients make up must not be remembered for ever
+    if len(plain) > _CACHE_SIZE:  # clients can make up names without end
         plain.clear()
     plain.update(name for name in mapping if name not in found and len(str(name)) <= _LONGEST_NAME)
     return [name for name in mapping if name in found]
 
 
 def _has_parameters(key: str) -> bool:
-    """Return whether what stands under a key is a query string or a URL: of an environ, a span's data."""
+    """Return whether the value of a key is a query string or a URL: in an environ, in a span's data."""
     return key in _WITH_PARAMETERS or normal(key) in _URL_HEADERS
 
 
 def _is_personal_header(name: str) -> bool:
-    """Return whether a secret header holds names or addresses, and no random text."""
+    """Return whether a secret header holds names or addresses rather than random text."""
     name = normal(name)
     words = set(name.split("_"))
     if name in _PERSONAL_HEADERS or words & _PERSON_WORDS:
         return True
     # X-Forwarded-Access-Token is a token that a proxy sends.
-    return bool(words & _ADDRESS_WORDS) and not _says_secret(name, words)
+    return bool(words & _ADDRESS_WORDS) and not _names_secret(name, words)
 
 
-def _tells_addresses(key: str) -> bool:
-    """Return whether a secret key of the environ is one for addresses."""
+def _holds_addresses(key: str) -> bool:
+    """Return whether a secret key of the environ holds addresses."""
     if key == "REMOTE_ADDR":
         return True
     name = normal(key)
     words = set(name.split("_"))
     is_of_addresses = words & {"forwarded", "ip", "addr", "address"} and not words & _PERSON_WORDS
-    return bool(is_of_addresses) and not _says_secret(name, words)
+    return bool(is_of_addresses) and not _names_secret(name, words)
 
 
 def _reads_as_header(key: str) -> bool:
-    """Return whether a key with a dash is spelled as a header's name, and not as a setting's."""
+    """Return whether a key with a dash is spelled like a header and not like a setting."""
     return key[:1].isupper() or key.lower().startswith(("x-", "cf-", "sec-", "proxy-", "set-", "true-"))
 
 
-def _remembering(function: Callable[[str], Value], of_long_names: Value) -> Callable[[str], Value]:
-    """Return a function of a name that remembers what it said.
+def _cached(function: Callable[[str], Value], of_long_names: Value) -> Callable[[str], Value]:
+    """Return a function of a name with its results cached.
 
     Args:
         function: of a name.
-        of_long_names: what it says of names that are too long to look at.
+        of_long_names: the result for names that are too long to examine.
     """
-    remembered = lru_cache(maxsize=_REMEMBERED)(function)
-    return lambda name: remembered(name) if len(name) <= _LONGEST_NAME else of_long_names
+    cached = lru_cache(maxsize=_CACHE_SIZE)(function)
+    return lambda name: cached(name) if len(name) <= _LONGEST_NAME else of_long_names
 
 
-def _says_secret(name: str, words: set[str]) -> bool:
+def _names_secret(name: str, words: set[str]) -> bool:
     return bool(_SECRET.search(name) or words & _SECRET_WORDS) or any(
         (word.endswith("key") and word not in _NO_KEYS) or word.startswith("session") for word in words
     )
 
 
 def _globs(globs: Iterable[str]) -> re.Pattern[str]:
-    # Of no globs at all, what matches nothing.
+    # Without any globs, a pattern that matches nothing.
     return re.compile("|".join(map(fnmatch.translate, globs)) or "(?!)")

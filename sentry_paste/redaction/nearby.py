@@ -1,4 +1,4 @@
-"""The secrets of those requests that a thread holds which is in none."""
+"""Secrets of requests that a thread works for without being in their scopes, found through its frames."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from sentry_paste.redaction.matcher import NO_SECRETS, Matcher
 from sentry_paste.redaction.names import Names
 from sentry_paste.redaction.needles import Secret
 
-# A middleware around the filter logs several lines of one request, and so does a thread that works for it. So
-# many matchers are kept for that, with so many values in all, for so many seconds.
+# Middleware outside the filter, or a thread that works for a request, logs several lines for one request.
+# Keep up to this many matchers for that, with a limit on their values and their age in seconds.
 _MATCHERS = 32
 _SECRETS = 4 * values.MOST
 _SECONDS = 10.0
@@ -21,12 +21,12 @@ _Seen = tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]
 
 
 class _Kept(NamedTuple):
-    """A matcher that may be used again.
+    """A matcher that can be reused.
 
     Attributes:
-        until: when it is let go of.
-        size: of how many values it is.
-        matcher: of the secrets.
+        until: when it expires.
+        size: how many values it has.
+        matcher: the secrets.
     """
 
     until: float
@@ -43,16 +43,16 @@ class Nearby:
 
     def __init__(self, names: Names) -> None:
         self._names = names
-        # By what is in the environs. Replaced as a whole, so that threads need no lock.
+        # By the content of the environs. Always replaced as a whole, so that threads need no lock.
         self._kept: dict[tuple[_Seen, ...], _Kept] = {}
 
     def matcher(self, environs: Iterable[Mapping[str, Any]]) -> Matcher:
         """Return the secrets of requests.
 
         Args:
-            environs: of WSGI, which may be changed by the app at any time.
+            environs: WSGI environs, which the app may change at any time.
         """
-        # A class of the app's may have methods of its own.
+        # A subclass of dict may override its methods, and the app's code must not run here.
         copies = [dict(dict.items(environ)) for environ in environs if isinstance(environ, dict)]
         if not copies:
             return NO_SECRETS
@@ -75,7 +75,7 @@ class Nearby:
     def _keep(self, seen: tuple[_Seen, ...], size: int, matcher: Matcher) -> None:
         now = time.monotonic()
         kept = {seen: _Kept(now + _SECONDS, size, matcher)}
-        # The newest first.
+        # Newest first.
         for other, before in self._kept.items():
             size += before.size
             if len(kept) == _MATCHERS or size > _SECRETS or before.until < now:

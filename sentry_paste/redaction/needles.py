@@ -1,7 +1,7 @@
-"""Secret values, and what is sought in text for each: itself, what it means, what is in its base64 and hex.
+"""Secret values, and what is searched for in place of each: it, its decoded forms, its base64 and hex.
 
-A value is not quoted, escaped or encoded in all the ways there are: text is decoded instead (``views``), so
-that a value has few needles, whatever it is made of.
+There are too many ways to quote, escape and encode a value to try them all. Text is decoded instead
+(``views``), so a value needs only a few needles, whatever it consists of.
 """
 
 from __future__ import annotations
@@ -17,29 +17,30 @@ from urllib.parse import unquote, unquote_plus
 from sentry_paste.redaction.bounds import Allowance
 from sentry_paste.redaction.views import decoded
 
-#: Of a longer value so much is compared in other forms than its own.
+#: Other forms of a value are compared up to this many characters.
 LONGEST = 1024
-#: A value is recognised by so many of its first characters.
+#: A value is recognised by its first characters, up to this many.
 HEAD = 64
 
-# What is shorter is no text that is sought encoded.
+# Shorter values are not searched for in base64 and hex.
 _SHORTEST_ENCODED = 8
-# By how many bytes there are beyond threes: what fills them up, and stands before the next one or two.
+# By the length modulo three: the bytes that pad a value to a multiple of three, and put the next copy at
+# offset 1 or 2.
 _PADDED = tuple(
     (b"\0" * (-size % 3 + 1), b"\0" * (-(size + 1) % 3 + 2), b"\0" * (-(size + 2) % 3)) for size in range(3)
 )
-# A shorter piece of base64 is in a text by chance.
+# Shorter pieces of base64 occur in text by chance.
 _SHORTEST_CORE = 7
-# What is shorter is in every text.
-_SHORTEST_SIGN = 3
-# So much of a value is in its needles for base64 and hex.
+# Shorter markers occur in every text.
+_SHORTEST_MARKER = 3
+# How many bytes of a value its base64 and hex needles cover.
 _ENCODED = 12
-# What is no plain text has more forms, which take more time and memory: so many times as much.
+# Values with escapes have more forms, which cost this many times as much memory and time.
 _WEIGHT_OF_ESCAPES = 3
-#: How much it takes at most to seek a value, as a multiple of what a plain token takes.
+#: The highest cost of searching for a value, as a multiple of a plain token's.
 MOST_WEIGHT = 12
 
-# What no quoting, escaping or encoding changes, but base64 and hex.
+# Characters that no quoting or escaping changes; only base64 and hex do.
 _UNRESERVED = re.compile(r"[A-Za-z0-9_.~-]*")
 _RUNS = re.compile("[A-Za-z0-9_.~-]+")
 _PERCENT = re.compile("%[0-9A-Fa-f]{2}")
@@ -47,34 +48,34 @@ _SIGNS = re.compile("[+/]")
 
 
 class Where(IntEnum):
-    """Where in text a value is sought."""
+    """Where in a text a value is searched for."""
 
     #: Anywhere.
     ANYWHERE = 0
-    #: Where neither a letter nor a digit stands beside it; not in URLs.
+    #: As a whole word, with no letter or digit next to it; not in URLs.
     WORD = 1
-    #: As a word, where no other part of an address stands beside it.
+    #: As a whole word, with no other part of an address next to it.
     ADDRESS = 2
-    #: Where it is all of a text.
+    #: Only where it is the whole text.
     WHOLE = 3
     #: As the value in name=value.
     PAIR = 4
 
-    # An enum's own is Python code, and each secret is put into sets.
+    # Enum.__hash__ is Python code, and every secret is put into sets.
     __hash__ = int.__hash__
 
 
-# To ask the class for a member is Python code too, in Python 3.11.
+# In Python 3.11, looking up a member on the class runs Python code too.
 ANYWHERE, WORD, ADDRESS, WHOLE, PAIR = Where
 
 
 class Secret(NamedTuple):
-    """A value to be sought.
+    """A value to search for.
 
     Attributes:
-        text: as it would stand in text.
-        where: in what places.
-        kept: how many characters at its beginning stay: the name and the equals sign of a pair.
+        text: as it would appear in a text.
+        where: in which places.
+        kept: how many characters at its beginning stay: the name and equals sign of a pair.
     """
 
     text: str
@@ -83,14 +84,14 @@ class Secret(NamedTuple):
 
 
 class Needle(NamedTuple):
-    """A text to be sought.
+    """A text to search for in place of a value.
 
     Attributes:
-        text: what is sought.
-        where: in what places.
+        text: what is searched for.
+        where: in which places.
         kept: how many characters at its beginning stay.
-        is_cut: whether the value goes on, in a form that is not known.
-        is_run: whether all the base64 or hex around it belongs to it.
+        is_cut: whether the value is longer than the needle, in a form that is not known.
+        is_run: whether all the base64 or hex around it is part of the value.
     """
 
     text: str
@@ -101,11 +102,11 @@ class Needle(NamedTuple):
 
 
 def needles_of(secret: Secret, is_encoded: bool = True) -> Iterator[Needle]:
-    """Yield what is to be sought for a value.
+    """Yield the texts to search for in place of a value.
 
     Args:
         secret: as a request has it.
-        is_encoded: whether it is sought in base64 and hex too.
+        is_encoded: whether to search for its base64 and hex too.
     """
     text, where, kept = secret
     if where is ADDRESS:
@@ -125,7 +126,7 @@ def needles_of(secret: Secret, is_encoded: bool = True) -> Iterator[Needle]:
 
 
 def weight_of(secret: Secret) -> int:
-    """Return how much it takes to seek a value in all its forms, as a multiple of what a plain token takes.
+    """Return the cost of searching for a value in all its forms, as a multiple of a plain token's.
 
     Args:
         secret: as a request has it.
@@ -136,10 +137,10 @@ def weight_of(secret: Secret) -> int:
     return _WEIGHT_OF_ESCAPES if "%" in text or "+" in text or "\\" in text or "&" in text else 1
 
 
-def signs_of(secret: Secret) -> set[str] | None:
-    """Return texts of which one is in every text that has a value in any form; None where none is known.
+def markers_of(secret: Secret) -> set[str] | None:
+    """Return texts of which every text that contains the value, in any form, contains at least one.
 
-    They are much cheaper than needles.
+    They are much cheaper to search for than needles.
 
     Args:
         secret: as a request has it.
@@ -147,18 +148,18 @@ def signs_of(secret: Secret) -> set[str] | None:
     text = secret.text
     head = text[:HEAD]
     if _UNRESERVED.fullmatch(head):
-        # With an IPv4 address as hex, one of IPv6 has nothing in it but this that is known.
+        # An IPv6 address that ends with an IPv4 address in hex shares only this with its other notations.
         found = {head, "ffff", "FFFF"} if secret.where is ADDRESS else {head}
     elif "\\" in head or "&" in head:
-        return None  # it may be escaped itself: what of it stays is not known
+        return None  # the value may itself be escaped, so which parts stay the same is not known
     elif secret.where is ADDRESS:
         if "." in head:
-            return None  # an IPv4 address within one of IPv6 has a notation without any part of the others
+            return None  # IPv4 within IPv6 has a notation that shares nothing with the others
         longest = max((group.lstrip("0") for group in head.split(":")), key=len)
         found = {longest.lower(), longest.upper()}
     else:
         found = {seed_of(text)}
-    if min(map(len, found)) < _SHORTEST_SIGN:
+    if min(map(len, found)) < _SHORTEST_MARKER:
         return None
     if secret.where is not PAIR and len(text) >= _SHORTEST_ENCODED:
         found |= _encoded(text[: LONGEST // 4])
@@ -166,16 +167,16 @@ def signs_of(secret: Secret) -> set[str] | None:
 
 
 def is_unreserved(text: str) -> bool:
-    """Return whether a text stays as it is however it is quoted.
+    """Return whether quoting, however it is done, leaves a text unchanged.
 
     Args:
-        text: any; of a long one the beginning is looked at.
+        text: any; only the beginning of a long one is checked.
     """
     return bool(_UNRESERVED.fullmatch(text[:LONGEST]))
 
 
 def seed_of(text: str) -> str:
-    """Return the longest piece at the beginning of a text that stays as it is however that is quoted.
+    """Return the longest piece at the beginning of a text that quoting leaves unchanged.
 
     Args:
         text: any.
@@ -187,7 +188,7 @@ def seed_of(text: str) -> str:
 
 
 def _meanings(text: str) -> set[str]:
-    """Return what a value is to those who decode it, and what its characters are in other encodings."""
+    """Return what a value becomes when it is decoded, and what its characters are in other encodings."""
     beginning = text[:LONGEST]
     found = {beginning, *_native(beginning)}
     for form in tuple(found):
@@ -196,16 +197,16 @@ def _meanings(text: str) -> set[str]:
         view = decoded(form, Allowance(LONGEST))
         if view is not None:
             found.add(view.text)
-    # A form has a plus for each space; what it decodes to has both.
+    # Forms encode a space as a plus; a decoded value may contain either.
     found |= {form.replace(" ", "+") for form in found if " " in form}
     if len(text) > LONGEST:
-        # The last character, or what is left of it, may be another where the text goes on.
+        # The value is cut here, so its last character may decode differently when the rest follows.
         found = {form[:-8] for form in found}
     return {form for form in found if not text.startswith(form) and 2 * len(form) > min(len(text), 8)}
 
 
 def _native(text: str) -> set[str]:
-    """Return what an environ's text can mean in UTF-8 (PEP 3333), whatever becomes of other bytes."""
+    """Return what an environ's text can mean in UTF-8 (PEP 3333), however invalid bytes are handled."""
     if text.isascii():
         return set()
     found = set()
@@ -217,13 +218,13 @@ def _native(text: str) -> set[str]:
         escaped = raw.decode("utf-8", "surrogateescape")
         found = {raw.decode("utf-8", "replace"), escaped, raw.decode("utf-8", "ignore")}
         found.add(escaped.encode("utf-8", "replace").decode())
-    # As bytes that are shown.
+    # UTF-8 bytes decoded as Latin-1.
     found.add(text.encode("utf-8", "replace").decode("latin-1"))
     return found
 
 
 def _encoded(text: str) -> set[str]:
-    """Return what is in a value's base64, wherever in it the value begins, and in its hex."""
+    """Return pieces of a value's base64, for each offset at which the value may begin, and of its hex."""
     found: set[str] = set()
     for raw in _beginnings(text):
         if len(raw) >= _SHORTEST_ENCODED:
@@ -231,7 +232,7 @@ def _encoded(text: str) -> set[str]:
             found.update(_cores(raw), (as_hex, as_hex.upper()))
     with_signs = [core for core in found if "+" in core or "/" in core]
     for core in with_signs:
-        # Other signs in the alphabet for URLs (RFC 4648 section 5), more of them in a URL.
+        # The URL alphabet (RFC 4648 section 5) has other signs, and URLs may percent-encode them.
         piece = max(_SIGNS.split(core), key=len)
         found.add(core.replace("+", "-").replace("/", "_"))
         if len(piece) >= _SHORTEST_CORE:
@@ -240,12 +241,12 @@ def _encoded(text: str) -> set[str]:
 
 
 def _beginnings(text: str) -> Collection[bytes]:
-    """Return with which bytes a value begins, whoever encodes or decodes it before it becomes base64."""
+    """Return the first bytes of a value, as each encoding or decoding before base64 may leave them."""
     raw = text[:_ENCODED].encode("utf-8", "replace")[:_ENCODED]
     if text.isascii():
         return (raw, unquote(text).encode("utf-8", "replace")[:_ENCODED]) if "%" in text else (raw,)
     try:
-        # The bytes that the client sent (PEP 3333), and what is decoded of them, which may be the same.
+        # The bytes that the client sent (PEP 3333), and what they decode to, which may be the same.
         sent = text.encode("latin-1")
     except UnicodeError:
         return (raw,)
@@ -253,8 +254,8 @@ def _beginnings(text: str) -> Collection[bytes]:
 
 
 def _cores(raw: bytes) -> tuple[str, str, str]:
-    """Return what the base64 of some bytes is, whatever stands before and behind them."""
-    # One call for all three places at which they may begin, each with what it takes to be whole.
+    """Return the base64 of some bytes at each of the three offsets, without what depends on neighbours."""
+    # One call for all three offsets: padding puts each copy at the next one.
     size = len(raw)
     first, second, third = _PADDED[size % 3]
     encoded = binascii.b2a_base64(raw + first + raw + second + raw + third, newline=False).decode()
@@ -281,7 +282,7 @@ def is_address(text: str) -> bool:
 
 
 def _notations(text: str) -> set[str]:
-    """Return an address in all notations; none of what is no address, nor of this machine's own."""
+    """Return an address in all notations; nothing if the text is no address or a loopback address."""
     try:
         found: Any = ipaddress.ip_address(text)
     except ValueError:
@@ -291,7 +292,7 @@ def _notations(text: str) -> set[str]:
     mapped = getattr(found, "ipv4_mapped", None)
     shown = {text, str(found), found.exploded, *([str(mapped)] if mapped else [])}
     if found.version == 6:
-        # As Java writes it, and with an IPv4 address as hex.
+        # As Java writes it.
         shown.add(":".join(format(int(group, 16), "x") for group in found.exploded.split(":")))
     four = mapped or (found if found.version == 4 else None)
     if four:

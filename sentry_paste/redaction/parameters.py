@@ -1,9 +1,9 @@
 """Secret parameters of query strings, URLs and forms, also of a URL or of JSON that is itself a parameter.
 
-What is encoded in a parameter (``?next=%2Freset%3Ftoken%3D...``) is not decoded: its separators are looked
-for as they stand, with the level that they are encoded at. So what is replaced is replaced in place, the
-rest stays byte for byte, and no depth makes it look twice at the same text. One pattern leaps to words that
-secret parameters have in their names, and only there the name is asked about.
+Parameters encoded in a parameter (``?next=%2Freset%3Ftoken%3D...``) are not decoded: their separators are
+searched for as encoded, at each level. So a value is replaced in place, the rest of the text stays byte for
+byte, and however deep the nesting, no text is scanned twice. One pattern leaps to the words that names of
+secret parameters contain, and only there is the whole name checked.
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ from sentry_sdk.scrubber import DEFAULT_DENYLIST, DEFAULT_PII_DENYLIST
 from sentry_paste.redaction.bounds import Bounds, Search
 from sentry_paste.redaction.names import FILTERED, Names, normal
 
-# How deep a URL in a URL in a URL is followed: %3D is one level, %253D two.
+# How many levels of nested URLs are followed: %3D is one level, %253D two.
 _DEPTH = 6
 _TOO_DEEP = "%" + "25" * _DEPTH
-# So many names are looked at in one text. No form has more; what is beyond goes as a whole.
+# How many names are checked in one text. No form has more; the rest is hidden as a whole.
 _MOST = 500
 _LONGEST_NAME = 80
-# So much of a longer one is read, which is more than any name is long that is not held to be secret.
+# How much of a longer name is read: more than the longest name that is not secret anyway.
 _LONGEST_SEEN = 400
 
 # A percent sign at any of the levels.
 _P = rf"%(?:25){{0,{_DEPTH - 1}}}"
-# Names that is_parameter holds to be secret have one of these in them, or are the ini's own. A search leaps
-# to the letters that a word may begin with, so a word begins here with its rarest letter: token with its k.
+# Every name for which is_parameter is true contains one of these, or is in the ini. The search leaps to the
+# letters that a word may begin with, so each word here begins with its rarest letter: token with its k.
 _USUAL = frozenset(normal(name) for name in (*DEFAULT_DENYLIST, *DEFAULT_PII_DENYLIST))
 _HINT = (
     "p(?:ass|wd|w(?![a-z])|in(?![a-z])|(?<=otp)|(?<=dpop)|(?<=real_ip)|_address(?<=ip_address))"
@@ -39,56 +39,56 @@ _HINT = (
     "|c(?:redential|ode|v[vc]|(?<=oidc)|(?<=hmac)|e(?<=nonce))"
     "|jwt|bearer|uth(?<=auth)|fa(?<=mfa)|forwarded_for|_addr(?<=remote_addr)"
 )
-# A letter, a digit or a dash that somebody has encoded, as no browser does: such a name is read the slow way.
+# A percent-encoded letter, digit or dash, which no browser produces: such a name takes the slow path.
 _DISGUISED = re.compile(rf"{_P}(?:[46][1-9a-f]|[57][0-9a]|3[0-9]|2d|2e|5f)")
 _RUN = r"[\w.~\[\]-]"
-# A search first leaps to such words, and to what can follow a name: that takes little time where nothing is.
-# A group that is matched ahead is not given back piece by piece; a long name that nothing follows is passed
-# over.
+# The search leaps to these words, and to what can follow a name, so it is fast where there is nothing.
+# A group matched in a lookahead is not given back piece by piece (it acts as an atomic group); a long name
+# that nothing follows is skipped.
 _FOLLOWS = rf"(?=[=:\\\"']|\s+[=:]|{_P}(?:3[da]|5[bcdf]|2[27de]|20|[89a-f]))(?P<may>)"
 _HINTED_NAME = re.compile(rf"(?:{_HINT})(?=({_RUN}{{0,{_LONGEST_NAME}}}))\1(?:{_FOLLOWS}|(?<={_RUN}{{20}}))")
-# Blanks, as JSON and forms have them.
+# Whitespace, as in JSON and forms.
 _BLANK = rf"(?:[\s+]|{_P}(?:20|0[9ad]))"
-# Any word may have one behind it: that is looked at only where a sign follows, or many of them.
+# Any word may be followed by whitespace: continue only if a sign follows, or a lot of it.
 _BEFORE_SIGN = rf"(?:{_BLANK}{{0,30}}(?:[=:]|{_P}3[da])|{_BLANK}{{31}})"
 _FOLLOWS_ANY = _FOLLOWS.replace(r"\s+[=:]", r"[\s+]" + _BEFORE_SIGN).replace(
     "|20|", rf"|(?:20|0[9ad]){_BEFORE_SIGN}|"
 )
-# What is encoded that no name has in it, without its percent sign.
+# Encoded characters that no name contains, without the percent sign.
 _NO_LETTER = r"(?:25)*(?:2[0-46-9a-cf]|3[a-f]|5[ce]|60|7[b-d]|[01][0-9a-f])"
-# Any name begins where a run does, behind what is encoded there: of %26token with its t.
+# A name begins where a run does, after encoded characters: the name in %26token begins with its t.
 _ANY_NAME = re.compile(
     rf"(?<!{_RUN})(?={_RUN})(?:(?<!%)|(?<=%){_NO_LETTER}|(?<=%)(?!{_NO_LETTER}))"
     rf"(?=({_RUN}{{1,{_LONGEST_NAME}}}))\1"
     rf"(?:{_FOLLOWS_ANY}|(?<={_RUN}{{{_LONGEST_NAME}}}))"
 )
-# What is neither of a name, nor a character of one that is encoded.
+# What is neither part of a name, nor an encoded character of one.
 _NO_NAME = re.compile(rf"[^\w.~\[\]%-]|%(?!(?:25){{0,{_DEPTH - 1}}}(?:5b|5d|2d|2e|5f|[89a-f][0-9a-f]))")
-# So many backslashes or blanks are looked at in a row: JSON in JSON has 1,023 at its tenth level. Of a secret
-# parameter that has more, the rest goes as a whole.
+# How many backslashes or blanks in a row are looked at: JSON in JSON has 1,023 at its tenth level. If a
+# secret parameter has more, the rest of it is hidden as a whole.
 _LONGEST_ROW = 1024
 _QUOTE = rf"(?:[\"']|{_P}2[27])"
-#: What a quote behind a name is. For each group that a pattern repeats, it keeps where it was.
+#: A quote after a name. re remembers a position for each repetition of a group.
 QUOTE = rf"(?P<quote>\\*(?:{_P}5c){{0,{_LONGEST_ROW}}}{_QUOTE})"
 _BACKSLASHES = rf"(\\{{0,{_LONGEST_ROW}}}(?:{_P}5c){{0,{_LONGEST_ROW}}})"
 _BLANKS = rf"{_BLANK}{{0,{_LONGEST_ROW}}}"
-# It always matches, so that a search can go on behind all that was read.
+# Always matches, so that the search can continue after everything that was read.
 _BEHIND_NAME = re.compile(rf"{_BACKSLASHES}(?P<quote>{_QUOTE})?{_BLANKS}(?P<sign>=|:|{_P}3[da])?")
-# What can stand before a name, and is not of one: a separator, a quote, a bracket, encoded or not.
+# What can precede a name without being part of it: a separator, a quote, a bracket, encoded or not.
 _EDGE = re.compile(rf"[^\w.~\[\]%-]|{_P}(?:2[0-46-9a-cf]|3[a-f]|5c|7[b-d]|60|0[ad])", re.IGNORECASE)
 _BACKWARDS = re.compile(rf"{_RUN}*")
 _SPACES = re.compile(_BLANKS, re.IGNORECASE)
 _VALUE_QUOTE = re.compile(rf"{_BACKSLASHES}({_QUOTE})?", re.IGNORECASE)
 _BRACKET = re.compile(rf"[\[{{]|{_P}[57]b", re.IGNORECASE)
-# The other way round, so that a match begins at the end of the run and looks at nothing before it.
+# Reversed, so that matching starts at the end of the run and reads nothing before it.
 _BACKSLASHES_BEFORE = re.compile(rf"(?:\\|c5(?:52){{0,{_DEPTH - 1}}}%)*", re.IGNORECASE)
-# So many quotes in a value of JSON are looked at, and so much before each; then it goes as a whole.
+# How many quotes in a JSON value are examined, and how far before each; beyond that, it is hidden as a whole.
 _MOST_QUOTES = 100
 _MOST_BACKSLASHES = 256
 _NOTHING = frozenset({"null", "true", "false", "none"})
 _OF_PATH = re.compile("[/?&;#]")
 
-# User and password in scheme://user:password@host (RFC 3986 section 3.2.1), where that is encoded.
+# User and password in scheme://user:password@host (RFC 3986 section 3.2.1), percent-encoded.
 _USER_INFO = re.compile(
     rf"({_P}3a(?:{_P}2f){{2}})[\w.~!+-]{{0,100}}{_P}3a"
     rf"(?:[\w.~!$*()+-]|{_P}(?!25|40|2f|3f|23|22|26)[0-9a-f]{{2}}){{1,100}}(?={_P}40)",
@@ -97,12 +97,12 @@ _USER_INFO = re.compile(
 
 
 class Found(NamedTuple):
-    """Where a secret value stands.
+    """The place of a secret value.
 
     Attributes:
-        name: of the parameter, decoded; None where more is hidden than one parameter.
-        start: of the value.
-        end: of the value.
+        name: of the parameter, decoded; None if more is hidden than one parameter.
+        start: where the value begins.
+        end: where the value ends.
         level: how many times it is percent-encoded.
     """
 
@@ -113,13 +113,13 @@ class Found(NamedTuple):
 
 
 def clean_query(text: str, names: Names, bounds: Bounds | None = None) -> str:
-    """Return a query string, or a URL, without the values of secret parameters.
+    """Return a query string or a URL without the values of secret parameters.
 
-    Those of its fragment count as well, where OAuth's implicit flow has the token (RFC 6749 section 4.2.2),
-    and those of a path's segments.
+    That includes parameters in the fragment, where OAuth's implicit flow puts the token (RFC 6749 section
+    4.2.2), and in segments of the path.
 
     Args:
-        text: raw, as it came, or as Python shows it.
+        text: raw, or as Python shows it.
         names: which are secret.
         bounds: how much may be looked at, where several texts share that.
     """
@@ -133,7 +133,7 @@ def clean_query(text: str, names: Names, bounds: Bounds | None = None) -> str:
 
 
 def clean_parameters(text: str, names: Names) -> str:
-    """Return text with URLs or forms in it without the values of secret parameters.
+    """Return a text that contains URLs or forms without the values of secret parameters.
 
     Args:
         text: any.
@@ -149,13 +149,13 @@ def clean_parameters(text: str, names: Names) -> str:
 def secret_parameters(text: str, names: Names, bounds: Bounds | None = None) -> list[tuple[str, str]]:
     """Return names and values of the secret parameters of a query string or a URL.
 
-    A value is there as it stands, and decoded as often as it is nested. Where a part of it could be a
-    parameter of its own (some split at semicolons), it is there without that too.
+    Each value is returned as written, and decoded as often as it is nested. If it contains a semicolon, at
+    which some parsers split, the part before it is returned as well.
 
     Args:
         text: raw, as it came.
         names: which are secret.
-        bounds: how much may be looked at; exceeded where there is more, or what is nested too deep.
+        bounds: how much may be looked at; marked as exceeded if there is more, or if it is nested too deep.
     """
     bounds = bounds or Bounds(_MOST, len(text))
     bounds.are_exceeded |= _TOO_DEEP in text
@@ -165,14 +165,15 @@ def secret_parameters(text: str, names: Names, bounds: Bounds | None = None) -> 
         if name is None:
             bounds.are_exceeded = True
             continue
-        # To the next ampersand, and what it is for those who split at semicolons.
+        # Up to the next ampersand, and for parsers that split at semicolons.
         for shown in (value, value.partition(";")[0]) if ";" in value else (value,):
             found[name, shown] = None
             for _ in range(level):
                 shown = unquote_plus(shown)
                 found[name, shown] = None
         if text[end : end + 1] == "#" and level == 0:
-            # A client that does not encode it; so much of it is compared as tells.
+            # The client did not encode the number sign; compare enough of what follows to recognise the
+            # value.
             longer = text.find("&", start, end + _LONGEST_NAME)
             found[name, text[start : longer if longer >= 0 else end + _LONGEST_NAME]] = None
     return [(name, value) for name, value in found if value]
@@ -188,19 +189,19 @@ def _without(text: str, found: Iterator[Found]) -> str:
 
 
 def _find(text: str, names: Names, is_prose: bool, bounds: Bounds) -> Iterator[Found]:
-    """Yield where secret values stand, from left to right.
+    """Yield the places of secret values, from left to right.
 
     Args:
         text: any.
         names: which are secret.
-        is_prose: whether there is something else around it, so that blanks, quotes and angle brackets end it.
-        bounds: how many names may be looked at; the rest is yielded as one.
+        is_prose: whether other text surrounds it, so that whitespace, quotes and angle brackets end a value.
+        bounds: how many names may be checked; the rest is yielded as one.
     """
     lower = lower_case(text)
     is_slow = _has_own(names) or ("%" in text and bool(_DISGUISED.search(lower)))
     pattern = _ANY_NAME if is_slow else _HINTED_NAME
     limit = len(text) if is_prose else len(text) - _closing(text)
-    # The slow way takes four times as long.
+    # The slow path takes four times as long.
     if not bounds.may_read(len(text) if is_slow else len(text) // 4):
         yield Found(None, 0, limit, 0)
         return
@@ -212,11 +213,11 @@ def _find(text: str, names: Names, is_prose: bool, bounds: Bounds) -> Iterator[F
         if not bounds.step():
             yield Found(None, hit.start(), limit, 0)
             return
-        # A name is looked at once, however long it is.
+        # Each name is scanned once, however long it is.
         end_of_name = end_of_run(lower, hit.end())
         found = _BEHIND_NAME.match(lower, end_of_name)
         assert found is not None  # noqa: S101
-        # Nor is what is behind it looked at again, but for the last escape, which a name may follow.
+        # So is what follows it, except for the last escape, which may precede another name.
         last = lower.rfind("%", max(end_of_name, found.end() - len(_TOO_DEEP)), found.end())
         search.position = last if last >= 0 else found.end()
         sign = found["sign"]
@@ -228,7 +229,7 @@ def _find(text: str, names: Names, is_prose: bool, bounds: Bounds) -> Iterator[F
                 yield Found(None, end_of_name, search.position, 0)
             continue
         is_colon = sign[-1] in ":aA"
-        # JSON's names are quoted; what is no parameter, but the text of a mapping, is not looked at here.
+        # Names in JSON are quoted; mappings shown as text are not handled here.
         if is_colon and (not found["quote"] or (is_prose and sign == ":")):
             continue
         name = name_at(text, hit.start(), end_of_name)
@@ -243,13 +244,13 @@ def _find(text: str, names: Names, is_prose: bool, bounds: Bounds) -> Iterator[F
                 end = behind.start() if behind else limit
             else:
                 end = end_of_value(text, start, level, limit, is_prose)
-        if end > start and text[start:end] != "=":  # nor what fills up Base64
+        if end > start and text[start:end] != "=":  # the padding of base64
             yield Found(name, start, end, level)
             search.position = end
 
 
 def lower_case(text: str) -> str:
-    """Return a text in lower case, in which everything stands where it stood.
+    """Return a text in lower case, with every character at the same place.
 
     Args:
         text: any.
@@ -260,16 +261,16 @@ def lower_case(text: str) -> str:
 
 
 def is_cut(hit: re.Match[str]) -> bool:
-    """Return whether a name that was found is longer than a pattern looks at.
+    """Return whether a name is longer than the pattern that found it reads.
 
     Args:
-        hit: of a pattern whose first group is what follows the word that it leaps to.
+        hit: of a pattern whose first group follows the word that it leaps to.
     """
     return len(hit[1]) >= _LONGEST_NAME
 
 
 def end_of_run(lower: str, start: int) -> int:
-    """Return where a name ends, some of which may be percent-encoded: ``user%5Btoken%5D``.
+    """Return where a name ends, parts of which may be percent-encoded: ``user%5Btoken%5D``.
 
     Args:
         lower: a text in lower case.
@@ -280,11 +281,11 @@ def end_of_run(lower: str, start: int) -> int:
 
 
 def name_at(text: str, begin: int, end: int) -> str:
-    """Return a name, decoded, of which a word begins here."""
+    """Return the decoded name that contains the word at a place."""
     window = text[max(begin - _LONGEST_NAME, 0) : begin]
     name = text[begin : min(end, begin + _LONGEST_SEEN)].rstrip()
     if "%" not in window and "%" not in name:
-        # A pattern that is matched backwards looks at each letter once.
+        # Matched on the reversed text, so that each letter is read once.
         found = _BACKWARDS.match(window[::-1])
         return window[len(window) - (found.end() if found else 0) :] + name
     name = _EDGE.split(window + name)[-1]
@@ -296,19 +297,19 @@ def name_at(text: str, begin: int, end: int) -> str:
 
 
 def end_of_value(text: str, start: int, level: int, limit: int, is_prose: bool) -> int:
-    """Return where the value of name=value ends that is percent-encoded so many times."""
+    """Return where the value of name=value ends, percent-encoded ``level`` times."""
     found = _ENDS[is_prose][min(level, _DEPTH)].search(text, start, limit)
     return found.start() if found else limit
 
 
 def _ends(level: int, is_prose: bool) -> re.Pattern[str]:
     raw = r"&#\s'\"<>" if is_prose else "&#"
-    # One class at the beginning, so that a search leaps to what is in it.
+    # One character class at the beginning, so that the search can leap.
     return re.compile(rf"[{raw}%](?:(?<!%)|(?<=%)(?:25){{0,{level - 1}}}2[236])" if level else f"[{raw}]")
 
 
 _ENDS = {is_prose: [_ends(level, is_prose) for level in range(_DEPTH + 1)] for is_prose in (False, True)}
-# Of a number or another plain value in JSON.
+# The ends of a number or another unquoted value in JSON.
 _PLAIN_ENDS = [
     re.compile(
         r"[,}\]&#\s]" + (rf"|%(?:25){{0,{level - 1}}}(?:2c|7d|5d|20|26)" if level else ""), re.IGNORECASE
@@ -320,24 +321,24 @@ _PLAIN_ENDS = [
 def json_value(
     text: str, start: int, level: int, limit: int, bounds: Bounds | None = None
 ) -> tuple[int, int]:
-    """Return where the value of a member begins and ends, in JSON that is a parameter.
+    """Locate the value of a member in JSON that is itself a parameter.
 
     Args:
-        text: that it is in.
-        start: behind the colon.
+        text: the text that contains it.
+        start: the place after the colon.
         level: how many times it is percent-encoded.
         limit: where the text ends.
-        bounds: how many quotes within values may be looked at, where several share that.
+        bounds: how many quotes within values may be examined, if several values share it.
     """
     spaces = _SPACES.match(text, start, limit)
     quoted = _VALUE_QUOTE.match(text, spaces.end(), limit) if spaces else None
-    if spaces is None or quoted is None:  # neither of which can be
+    if spaces is None or quoted is None:  # for mypy: both patterns always match
         return start, limit
     is_endless = max(map(len, (spaces[0], quoted[1]))) >= _LONGEST_ROW
     start = spaces.end()
     if not quoted[2]:
         if is_endless or _BRACKET.match(text, start, limit):
-            # All of it, and what else is in the parameter.
+            # Hide all of it, and the rest of the parameter.
             return start, end_of_value(text, start, 0, limit, is_prose=False)
         found = _PLAIN_ENDS[min(level, _DEPTH)].search(text, start, limit)
         end = found.start() if found else limit
@@ -348,7 +349,7 @@ def json_value(
     for _ in range(_MOST_QUOTES):
         if at < 0:
             break
-        # An ampersand ends the parameter, whatever JSON says.
+        # An ampersand ends the parameter, even within a string of JSON.
         end = end_of_value(text, seen, 0, at, is_prose=False)
         if end < at:
             return begin, end
@@ -367,12 +368,12 @@ def json_value(
 
 
 def _count_backslashes(run: str) -> int:
-    """Tell how many backslashes there are in a run of them, each raw or percent-encoded."""
+    """Return the number of backslashes in a run of them, each raw or percent-encoded."""
     return run.count("\\") + run.count("%")
 
 
 def _without_deep(text: str, is_prose: bool, bounds: Bounds) -> str:
-    """Return text without the values that are encoded deeper than they are followed."""
+    """Return a text without the values that are encoded more often than is followed."""
     at = text.find(_TOO_DEEP)
     parts, done = [], 0
     limit = len(text) - (0 if is_prose else _closing(text))
@@ -386,18 +387,18 @@ def _without_deep(text: str, is_prose: bool, bounds: Bounds) -> str:
 
 
 def _has_own(names: Names) -> bool:
-    """Return whether there are names in the ini, of which the usual words say nothing."""
+    """Return whether the ini has names of its own, which need not contain the usual words."""
     return names._parameters.pattern != "(?!)" or len(names._exact) > len(_USUAL)
 
 
 def _closing(text: str) -> int:
-    """Return how long the quote is that ends what Python shows of a text."""
+    """Return the length of the closing quote of a text as Python shows it, 0 if there is none."""
     opening = text[1:2] if text[:1] == "b" else text[:1]
     return 1 if opening in ("'", '"') and opening and len(text) > 1 and text.endswith(opening) else 0
 
 
 def _end_of_path(text: str) -> int:
-    """Return where the path of a URL ends; of a query string, which has none, the beginning."""
+    """Return where the path of a URL ends; 0 for a query string, which has none."""
     start = text[:3].lstrip("b'\"")[:1]
     at = text.find("?")
     if start == "/" or "://" in text[:40]:

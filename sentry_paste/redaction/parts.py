@@ -1,11 +1,12 @@
-"""The parts of a secret value, and its other spellings: what everyday libraries make of one.
+"""The parts of a secret value and its other spellings, as common libraries produce them.
 
-PyJWT decodes a token, itsdangerous and Django split a signed cookie, ``uuid.UUID`` respells an id, mod_ssl
-writes a whole certificate's subject into one variable. Each part is then in frames and messages by itself.
+PyJWT decodes a token, itsdangerous and Django split a signed cookie, ``uuid.UUID`` normalises an id, mod_ssl
+puts the whole subject of a certificate into one variable. Each part can then appear alone in frames and
+messages.
 
-Everything here takes one value, of which no more than ``LONGEST`` characters are looked at, and takes time
-that grows with them. Where that leaves out what could be secret, the bounds of the request are exceeded.
-Nothing is unpickled.
+Every function takes one value, looks at no more than ``LONGEST`` characters of it and takes time linear in
+their number. Where more could be secret, the bounds of the request are marked as exceeded. Nothing is
+unpickled.
 """
 
 from __future__ import annotations
@@ -20,16 +21,16 @@ from urllib.parse import unquote
 
 from sentry_paste.redaction.bounds import Bounds
 
-#: So much of a value is looked at for its parts. Servers take headers of 8 KB, browsers cookies of 4 KB.
+#: How much of a value is searched for parts. Servers accept headers of 8 KB, browsers cookies of 4 KB.
 LONGEST = 16_384
-# How much a compressed session may come to: ten times the longest cookie.
+# The most that a compressed session may inflate to: ten times the longest cookie.
 _INFLATED = 40_000
-# So many of the groups and roles that a token lists are looked at: more ids than are in a header of 8 KB.
-# Of others those are that have an address of a person.
+# How many of the groups and roles in a token are used: more ids than fit into a header of 8 KB.
+# Beyond that, only groups that contain a person's address are.
 _GROUPS = 150
 
-# Where the formats of libraries and clients put something between two parts. A dash or an underscore is
-# part of base64's URL alphabet; two dashes are what Rails has before a signature.
+# What libraries and clients put between parts. A dash or an underscore belongs to base64's URL alphabet; two
+# dashes are what Rails puts before a signature.
 _SEPARATORS = re.compile(r"[.:;,|!~$&=\s\"'{}\[\]()<>?#\\@]+")
 _SLASHED = re.compile(r"[/\\]+")
 _BASE64 = re.compile(r"[A-Za-z0-9+/_-]{16,}={0,2}")
@@ -43,15 +44,15 @@ _UUID = re.compile(
 
 # beaker.session.SignedCookie: an HMAC of SHA-1, then the id of the session.
 _BEAKER = re.compile("([0-9a-f]{40})([0-9a-f]{32,40}|[A-Za-z0-9_-]{22,64})")
-# Where JSON begins, and not a signature with a bracket in it by chance.
+# The beginning of JSON, as opposed to a signature that happens to contain a bracket.
 _OPENING = re.compile(rb"\{[\s\"}]|\[[\s\[{\"\d\]tfn-]")
 # AuthTkt (mod_auth_tkt, paste.auth, pyramid.authentication): digest, time, user!tokens!data.
 _TICKET = re.compile("((?:[0-9a-f]{32}){1,4})([0-9a-f]{8})([^!]{1,1000})!")
-# How long a signature is that comes before its payload (webob.cookies.SignedSerializer), by its hash.
+# Length of a signature that precedes its payload (webob.cookies.SignedSerializer), by hash.
 _DIGESTS = (0, 20, 32, 48, 64)
 
-# What a token or a session says of its user, in the words of OpenID Connect Core (section 5.1), RFC 7519,
-# Microsoft Entra, Keycloak and the frameworks' sessions.
+# Claims that identify the user of a token or a session, as named by OpenID Connect Core (section 5.1), RFC
+# 7519, Microsoft Entra, Keycloak and the sessions of frameworks.
 _IDENTITY = frozenset(
     {"sub", "email", "mail", "preferred_username", "username", "user", "userid", "user_id", "uid", "login"}
     | {"emailaddress", "nameidentifier", "objectidentifier", "surname", "givenname"}
@@ -79,7 +80,7 @@ _IDENTITY = frozenset(
         "samaccountname",
     }
 )
-# The same in every user's token.
+# Claims that are the same in every user's token.
 _COMMON = frozenset(
     {
         "iss",
@@ -100,31 +101,32 @@ _COMMON = frozenset(
     | {"_auth_user_backend"}
 )
 
-# What is secret whoever it is of, also where it is a word.
+# Always secret, even if the value is a plain word.
 _SECRET = re.compile("passw|pwd|passphrase|secret|token|credential")
 
-# What somebody may do says little of who it is: Entra lists 200 groups by their ids, Keycloak all roles.
+# Permissions say little about who somebody is: Entra lists 200 groups by their ids, Keycloak all roles.
 _MEMBERSHIPS = frozenset(
     {"group", "groups", "groupsid", "role", "roles", "wids", "memberof", "ismemberof", "authorities"}
     | {"permission", "permissions", "scope", "scopes", "scp", "entitlement", "entitlements", "amr", "aud"}
 )
 
-# Of a distinguished name (RFC 4514, and OpenSSL's names): what is a person's, not an organisation's.
+# The attributes of a distinguished name (RFC 4514, OpenSSL's names) that describe a person, not an
+# organisation.
 _PERSONAL = (
     r"(?:cn|commonname|uid|userid|e|email|emailaddress|mail|sn|surname|gn|givenname|upn|serialnumber"
     r"|(?:oid\.)?1\.2\.840\.113549\.1\.9\.1)\s?=\s?"
 )
-# A quoted value (RFC 2253) ends with the quote, which the next one would have too: none is looked at twice.
+# The pattern consumes the closing quote of a quoted value (RFC 2253), so that nothing is scanned twice.
 _PERSONAL_RDN = re.compile(
     rf"(?:^|[,/;+\s\"]){_PERSONAL}(?:\"([^\"\\]*(?:\\.[^\"\\]*)*)\"|([^,/+;=\"\\]*(?:\\.[^,/+;=\"\\]*)*))",
     re.IGNORECASE,
 )
-# With slashes a comma is a part of the value.
+# In the form with slashes, a comma belongs to the value.
 _SLASHED_RDN = re.compile(rf"/{_PERSONAL}([^/]+)", re.IGNORECASE)
-# A byte as nginx and RFC 4514 write it, and as mod_ssl does; or a character that would be a separator.
+# An escaped byte as nginx and RFC 4514 write it, or as mod_ssl does; or an escaped separator.
 _ESCAPED = re.compile(r"\\(?:x?([0-9A-Fa-f]{2})|(.))", re.DOTALL)
 _ESCAPED_BYTE = re.compile(r"\\x([0-9A-Fa-f]{2})")
-# Envoy's X-Forwarded-Client-Cert: what it says of the client, but for the subject.
+# Envoy's X-Forwarded-Client-Cert, except for the subject.
 _CLIENT_CERT = re.compile(r"(?:^|[;,])\s?(hash|uri|dns)=\"?([^;,\"]+)", re.IGNORECASE)
 
 # An encoded word (RFC 2047), and a value with its character set (RFC 8187).
@@ -133,7 +135,7 @@ _ENCODED_WORD = re.compile(
 )
 _QUOTED_BYTE = re.compile("=([0-9A-Fa-f]{2})")
 _EXTENDED = re.compile(r"(utf-8|iso-8859-\d{1,2}|us-ascii|windows-1252)'[\w-]{0,20}'(\S*)", re.IGNORECASE)
-# No client chooses the codec: some take more time than others.
+# The client must not choose the codec: some are slow.
 _CHARSETS = {"utf-8": "utf-8", "utf8": "utf-8", "windows-1252": "cp1252", "cp1252": "cp1252"}
 
 Leaf = tuple[str, str]
@@ -154,7 +156,7 @@ def decoded(text: str) -> str:
 
 
 def spellings(text: str) -> Iterator[str]:
-    """Yield how else a value can be written: UUIDs, hexadecimal numbers, e-mail addresses, plain numbers.
+    """Yield other ways to write a value: UUIDs, hexadecimal numbers, e-mail addresses, plain numbers.
 
     Args:
         text: any.
@@ -177,10 +179,10 @@ def spellings(text: str) -> Iterator[str]:
 
 
 def readings(text: str) -> Iterator[str]:
-    """Yield what somebody's name means that is not plain text (RFC 2047, RFC 8187, mod_ssl's bytes).
+    """Yield the decoded forms of a person's name (RFC 2047, RFC 8187, mod_ssl's escaped bytes).
 
     Args:
-        text: of which no more than ``LONGEST`` characters are read.
+        text: any; at most ``LONGEST`` characters are read.
     """
     text = text[:LONGEST]
     if "=?" in text:
@@ -195,28 +197,28 @@ def readings(text: str) -> Iterator[str]:
 
 
 def split(text: str, bounds: Bounds) -> list[str]:
-    """Return what stands between the separators of a value; nothing of one that has none.
+    """Return the parts of a value between its separators; nothing if it has none.
 
     Args:
         text: any.
-        bounds: exceeded where there are parts that were not looked at.
+        bounds: marked as exceeded if there are parts that were not looked at.
     """
     if len(text) > LONGEST and _SEPARATORS.search(text.rstrip("="), LONGEST):
         bounds.are_exceeded = True
     found: list[str] = []
     for part in _SEPARATORS.split(text[:LONGEST]):
-        # A slash is also a letter of base64.
+        # A slash is also part of base64's alphabet.
         if "/" in part and not _BASE64.fullmatch(part):
             found += _SLASHED.split(part)
         elif part:
             found.append(part)
-            # Two dashes part a signature from what is signed, or are in it.
+            # Two dashes separate a signature from its payload, or occur in it by chance.
             found += part.split("--") if "--" in part else ()
     return found if len(found) > 1 or found[:1] != [text] else []
 
 
-def glued(text: str) -> Iterator[str]:
-    """Yield the parts of a signed value that has nothing between them.
+def unseparated(text: str) -> Iterator[str]:
+    """Yield the parts of a signed value that are joined without a separator.
 
     Args:
         text: any.
@@ -227,7 +229,7 @@ def glued(text: str) -> Iterator[str]:
 
 
 def ticket_users(text: str) -> Iterator[str]:
-    """Yield who an AuthTkt cookie is of, as it says it and decoded.
+    """Yield the user of an AuthTkt cookie, as written and decoded.
 
     Args:
         text: the cookie, also in base64.
@@ -240,18 +242,18 @@ def ticket_users(text: str) -> Iterator[str]:
     if found:
         yield found[3]
         yield unquote(found[3])
-        # pyramid.authentication writes "userid_type:b64unicode" behind it.
+        # pyramid.authentication appends "userid_type:b64unicode".
         if "b64" in text and _is_base64(found[3]):
             yield bytes_of(found[3]).decode("utf-8", "replace")
 
 
 def members(text: str, bounds: Bounds) -> Iterator[Leaf]:
-    """Yield names and texts of what a token or a signed session holds, where it can be read.
+    """Yield names and texts of the members of a token or a signed session, where they can be read.
 
     Args:
-        text: a JWT (RFC 7519), what itsdangerous, Flask, Django's ``signing.dumps``, Rails and
-            ``webob.cookies`` make, or JSON.
-        bounds: exceeded where it holds more than is looked at.
+        text: a JWT (RFC 7519), JSON, or the output of itsdangerous, Flask, Django's ``signing.dumps``, Rails
+            or ``webob.cookies``.
+        bounds: marked as exceeded if there is more than is looked at.
     """
     is_cut = len(text) > LONGEST
     text = text[:LONGEST]
@@ -262,11 +264,11 @@ def members(text: str, bounds: Bounds) -> Iterator[Leaf]:
     is_packed = text[:1] == "."
     pieces = _SIGNED.split(text.lstrip("."), maxsplit=6)
     if len(pieces) == 1:
-        # Rails; elsewhere two dashes are a part of the payload.
+        # Rails puts two dashes before a signature; elsewhere they belong to the payload.
         pieces = text.rsplit("--", 1)
     if len(pieces) == 1 and len(text) < 40 and not text.startswith("eyJ"):
         return
-    # The header of a JWT says nothing of anybody.
+    # The header of a JWT does not identify anybody.
     payload_at = (
         1 if len(pieces) > 2 and text.startswith("eyJ") and "." in text and len(pieces[1]) > 20 else 0
     )
@@ -287,15 +289,15 @@ def members(text: str, bounds: Bounds) -> Iterator[Leaf]:
 
 
 def subject_of(text: str, bounds: Bounds) -> Iterator[str]:
-    """Yield what the subject of a certificate says of a person.
+    """Yield what the subject of a certificate reveals about a person.
 
     Args:
         text: a distinguished name, as in RFC 4514 or with OpenSSL's slashes; or Envoy's header with one.
-        bounds: exceeded where it is longer than what is looked at.
+        bounds: marked as exceeded if the text is longer than what is looked at.
     """
     bounds.are_exceeded |= len(text) > LONGEST
     text = text[:LONGEST]
-    # Envoy's header has a quoted value within a quoted one.
+    # Envoy's header nests a quoted value in a quoted one.
     for shown in dict.fromkeys((text, text.replace('\\"', '"'))):
         for found in _PERSONAL_RDN.finditer(shown):
             yield from _unescaped(found[1] or found[2] or "")
@@ -308,7 +310,7 @@ def subject_of(text: str, bounds: Bounds) -> Iterator[str]:
 
 
 def bytes_of(text: str) -> bytes:
-    """Return what is encoded in base64, in either alphabet, with padding or without; nothing if it is none.
+    """Return the bytes encoded in base64, in either alphabet, padded or not; nothing if it is not base64.
 
     Args:
         text: any.
@@ -321,14 +323,14 @@ def bytes_of(text: str) -> bytes:
 
 
 def _unescaped(text: str) -> Iterator[str]:
-    # Bytes become characters as in any other text of an environ (PEP 3333).
+    # Bytes become characters as everywhere in an environ (PEP 3333).
     plain = _ESCAPED.sub(lambda found: chr(int(found[1], 16)) if found[1] else found[2], text).strip()
     if plain:
         yield from _without_nulls(plain)
 
 
 def _without_nulls(text: str) -> Iterator[str]:
-    """Yield a text, and what it is where its characters had two bytes each (a BMPString)."""
+    """Yield a text, and the text without NULs in case its characters had two bytes each (a BMPString)."""
     yield text
     if "\0" in text:
         yield text.replace("\0", "")
@@ -362,8 +364,8 @@ def _inflated(raw: bytes, is_cut: bool, bounds: Bounds) -> bytes:
 
 
 def _json_of(raw: bytes, is_cut: bool, bounds: Bounds) -> Any:
-    # A number stays the text that it is: to read a long one takes time that grows with its square. What a
-    # signature was glued behind is not read.
+    # Numbers stay text: parsing a long one takes quadratic time. Whatever follows the JSON, such as a
+    # signature, is not read.
     try:
         return json.loads(raw.decode("utf-8"), parse_int=str, parse_float=str, parse_constant=str)
     except ValueError:
@@ -380,11 +382,11 @@ def _leaves(found: Any, bounds: Bounds) -> Iterator[Leaf]:
         if isinstance(node, dict):
             named = [(key.lower(), value) for key, value in node.items()]
             if isinstance(node.get("typ"), str) and "val" in node:
-                # A claim of Azure App Service, in X-MS-CLIENT-PRINCIPAL.
+                # A claim in the X-MS-CLIENT-PRINCIPAL header of Azure App Service.
                 named.append((node["typ"].lower(), node["val"]))
         elif isinstance(node, list):
             named = [(name, value) for value in node]
-            if len(node) > _GROUPS and _last_of(name) in _MEMBERSHIPS:
+            if len(node) > _GROUPS and _without_namespace(name) in _MEMBERSHIPS:
                 named = [one for at, one in enumerate(named) if at < _GROUPS or _is_personal(one[1])]
         else:
             if isinstance(node, str) and name not in _COMMON:
@@ -394,25 +396,25 @@ def _leaves(found: Any, bounds: Bounds) -> Iterator[Leaf]:
 
 
 def _is_personal(group: Any) -> bool:
-    """Return whether a group that is one of many may be somebody: alice@example.com, CN=alice."""
+    """Return whether a group in a long list may identify a person: alice@example.com, CN=alice."""
     return not isinstance(group, str) or "@" in group or "=" in group
 
 
-def _last_of(name: str) -> str:
-    """Return a claim's name without what makes it unique: a URL, or a prefix as Amazon Cognito has it."""
+def _without_namespace(name: str) -> str:
+    """Return a claim's name without its namespace: a URL, or a prefix as Amazon Cognito adds it."""
     return re.split("[/:]", name)[-1] if "/" in name or ":" in name else name
 
 
-def tells_who(name: str) -> bool:
-    """Return whether a member of a token or a session is who somebody is.
+def identifies_user(name: str) -> bool:
+    """Return whether a member of a token or a session identifies its user.
 
     Args:
         name: in lower case.
     """
-    return name in _IDENTITY or _last_of(name) in _IDENTITY
+    return name in _IDENTITY or _without_namespace(name) in _IDENTITY
 
 
-def tells_secret(name: str) -> bool:
+def is_secret_name(name: str) -> bool:
     """Return whether a member of a token or a session is a password or a token.
 
     Args:

@@ -1,4 +1,4 @@
-"""What the ini names to be replaced by its shape, whoever put it there, in all that is sent."""
+"""Replace the shapes that the ini lists (``redact_patterns``) in everything that is sent."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from sentry_paste.redaction.bounds import TooMuchError
 from sentry_paste.redaction.names import FILTERED
 from sentry_paste.redaction.shapes import MAY_HAVE, NAMES, Searched, spans_in
 
-# What the protocol says of events, spans, traces and items; ids among them may be any digits.
+# Defined by the protocol for events, spans, traces and items; ids among them may consist of digits.
 # https://develop.sentry.dev/sdk/data-model/event-payloads/
 _OF_EVENTS = frozenset(
     {"check_in_id", "debug_meta", "dist", "environment", "event_id", "level", "modules"}
     | {"monitor_config", "monitor_slug", "platform", "release", "sdk", "start_timestamp", "timestamp"}
     | {"transaction_info", "type"}
 )
-# And breadcrumbs.
+# And for breadcrumbs.
 _OF_SPANS = frozenset({"parent_span_id", "segment_id", "span_id", "start_timestamp", "timestamp", "trace_id"})
 _OF_TRACES = frozenset(
     {"environment", "org_id", "public_key", "release", "replay_id", "sample_rand", "sample_rate", "trace_id"}
@@ -36,13 +36,13 @@ _NOTHING: frozenset[str] = frozenset()
 
 
 class Patterns:
-    """What is looked for in all that is sent.
+    """The patterns that are searched for in everything that is sent.
 
     Args:
         names: of ``NAMES``, in any order.
 
     Raises:
-        ValueError: there is no such pattern.
+        ValueError: a name is unknown.
     """
 
     def __init__(self, names: Iterable[str] = ()) -> None:
@@ -50,14 +50,14 @@ class Patterns:
         if not names.issubset(NAMES):
             raise ValueError(f"expected some of {', '.join(NAMES)}, not {min(names.difference(NAMES))!r}")
         self._names = [name for name in NAMES if name in names]
-        # An integer of JSON is no text, and may be the number of a card.
+        # An integer in JSON may be the number of a card.
         self._integers = range(10**12, 10**19) if "credit_card" in names else range(0)
 
     def __bool__(self) -> bool:
         return bool(self._names)
 
     def clean(self, text: str) -> str:
-        """Return a text without what is looked for.
+        """Return a text without matches.
 
         Args:
             text: any.
@@ -65,18 +65,18 @@ class Patterns:
         return self.clean_all([text]).get(text, text)
 
     def clean_file(self, text: str) -> str:
-        """Return the text of a file without what is looked for; what has a null character in it is no text.
+        """Return the text of a file without matches; content with a NUL character is not text and stays.
 
         Args:
-            text: decoded somehow.
+            text: decoded in any way.
         """
         return text if "\0" in text else self.clean(text)
 
     def clean_all(self, texts: Iterable[str]) -> dict[str, str]:
-        """Return what becomes of texts, of those that change.
+        """Return the cleaned texts, by their originals; only those that change.
 
         Args:
-            texts: any; nothing is found across two of them.
+            texts: any; no match extends across two of them.
         """
         listed = list(dict.fromkeys(texts))
         searched = Searched("\n" + "\n".join(listed))
@@ -98,13 +98,13 @@ class Patterns:
         return cleaned
 
     def clean_event(self, event: dict[str, Any]) -> None:
-        """Take what is looked for out of an event or a transaction, but for what the protocol says of it.
+        """Remove matches from an event or a transaction, except from what the protocol defines.
 
         Args:
-            event: as the SDK has serialised it; it is changed.
+            event: as serialised by the SDK; it is changed.
         """
         measurements = event.get("measurements")
-        # Their keys are the app's own, their values numbers.
+        # Its keys are the app's own, its values numbers.
         kept = {
             id(event): _OF_EVENTS,
             id(measurements): frozenset(measurements if isinstance(measurements, dict) else ()),
@@ -121,10 +121,10 @@ class Patterns:
         self._clean_tree(event, kept)
 
     def clean_item(self, item: dict[str, Any]) -> None:
-        """Take what is looked for out of a log item, a metric or a streamed span.
+        """Remove matches from a log item, a metric or a streamed span.
 
         Args:
-            item: as the SDK has it before it is queued; it is changed, but not what it shares with others.
+            item: as in the SDK before it is queued; it is changed, but not what it shares with others.
         """
         kept = {id(item): _OF_ITEMS}
         attributes = item.get("attributes")
@@ -137,8 +137,8 @@ class Patterns:
         """Clean all texts and keys of a tree.
 
         Args:
-            root: of it; what it holds is changed.
-            kept: which keys' values stay, by the identity of a mapping.
+            root: of the tree; its content is changed.
+            kept: the keys whose values stay, by the id of the mapping.
         """
         nodes: list[Any] = [root]
         texts: set[str] = set()
@@ -174,12 +174,12 @@ class Patterns:
                 node[_new_key(node, cleaned.get(key, key), numbers)] = value
 
 
-#: Where the ini asks for none.
+#: For an ini without any.
 NO_PATTERNS = Patterns()
 
 
 def _without(text: str, offset: int, spans: Iterable[tuple[int, int]]) -> str:
-    """Return a text without some of its spans, which are in order, may overlap, and count from elsewhere."""
+    """Return a text without some spans, which are in order, may overlap, and count from ``-offset``."""
     parts, done = [], 0
     for start, end in spans:
         if start - offset >= done:
@@ -197,7 +197,7 @@ def _entries(node: Any) -> Iterable[tuple[Any, Any]]:
 
 
 def _new_key(node: Mapping[str, Any], key: str, numbers: dict[str, int]) -> str:
-    """Return a key that a mapping does not have yet: two that are hidden are still two."""
+    """Return a key that is not in a mapping yet, so that two hidden keys stay distinct."""
     name = key
     while name in node:
         numbers[key] = numbers.get(key, 1) + 1

@@ -1,8 +1,8 @@
-"""Taking secrets out of what is about to be sent: events, transactions, log items, metrics, spans.
+"""Redact what is about to be sent: events, transactions, log items, metrics, spans.
 
-An event is one tree of what JSON has. It is walked twice at most: once for the
-names and to collect the texts, which are then looked through together, and once
-more for those texts that had a secret.
+An event is one tree of JSON values. It is walked at most twice: once to redact by
+name and to collect the texts, which are then searched together, and once more to
+replace the texts that contained a secret.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from sentry_paste.redaction.parameters import clean_query
 from sentry_paste.redaction.sizes import as_attribute
 from sentry_paste.redaction.walk import Path, Walk, is_sentence, items_of
 
-# What no request has a say in.
+# Keys whose values no request influences.
 _NOT_OF_REQUESTS = frozenset(
     {"_meta", "breadcrumbs_meta", "debug_meta", "dist", "environment", "event_id", "level"}
     | {"measurements", "modules", "platform", "release", "sdk", "server_name", "start_timestamp"}
     | {"timestamp", "transaction", "transaction_info", "type", "user", "tags"}
 )
-# Of a log item, a metric, a span.
+# The same in a log item, a metric or a span.
 _NOT_OF_REQUESTS_ITEM = frozenset(
     {
         "timestamp",
@@ -38,7 +38,7 @@ _NOT_OF_REQUESTS_ITEM = frozenset(
     }
     | {"severity_number", "severity_text", "level", "type", "status", "is_segment", "value", "kind"}
 )
-# Members of the dynamic sampling context, and what they look like; the last three are texts.
+# Members of the dynamic sampling context, and their formats; the last three are free text.
 _NUMBER = re.compile(r"[0-9]{1,20}(?:\.[0-9]{1,20})?(?:e-?[0-9]{1,3})?")
 _SAMPLING = {
     "trace_id": re.compile("[0-9a-f]{32}"),
@@ -52,21 +52,21 @@ _SAMPLING = {
     "environment": re.compile(".{1,64}"),
     "transaction": re.compile(".{1,1000}", re.DOTALL),
 }
-# What is no secret of a request's, though its words may be.
+# Never a request's secret, though it may consist of the same words.
 _OF_THE_SDK = ("sentry.environment", "sentry.release", "sentry.dist", "sentry.sdk.name", "sentry.sdk.version")
 _STATUSES = frozenset(
     {"ok", "cancelled", "unknown", "invalid_argument", "deadline_exceeded", "not_found", "already_exists"}
     | {"permission_denied", "resource_exhausted", "failed_precondition", "aborted", "out_of_range", "error"}
     | {"unimplemented", "internal_error", "unavailable", "data_loss", "unauthenticated", "unknown_error"}
 )
-# Of exceptions and threads: code, which a walk over it would only make slower.
+# The parts of exceptions and threads that are code; walking them would only take time.
 _CODE = frozenset({"stacktrace", "type", "module", "thread_id"})
 
-# What a streamed span has of paths and URLs.
+# Attributes of a streamed span that are paths and URLs.
 _URLS = frozenset({"url.path", "url.full", "http.route", "http.target", "http.url"})
-# How it is called, and the one that it is part of: by a path, mostly.
+# The names of its segment: mostly a path.
 _NAMES_OF_SEGMENTS = frozenset({"sentry.segment.name", "sentry.transaction"})
-# What is one of a few words, unless the app has made it up.
+# One of a few words, unless the app has made it up.
 _LABELS = frozenset({"sentry.op", "sentry.origin", "sentry.category", "sentry.kind"})
 
 
@@ -78,7 +78,7 @@ _USUAL_THREAD = re.compile(
 
 
 class Kept(NamedTuple):
-    """What the app itself has put onto its scopes, which is its own decision.
+    """What the app itself has set on its scopes, deliberately.
 
     Attributes:
         tags: by name.
@@ -95,13 +95,13 @@ NOTHING_KEPT = Kept({}, {}, {})
 
 
 def clean_event(event: dict[str, Any], matcher: Matcher, names: Names, kept: Kept = NOTHING_KEPT) -> None:
-    """Take the secrets out of an event or a transaction, as the SDK has serialised it.
+    """Remove the secrets from an event or a transaction, as serialised by the SDK.
 
     Args:
         event: it is changed.
         matcher: the secret values of the request.
         names: which names are secret.
-        kept: what stays, secret or not.
+        kept: what stays, even if it is secret.
     """
     walk, lines = Walk(event, names), Lines(names)
     clean_logentry(event, names)
@@ -135,7 +135,7 @@ def clean_event(event: dict[str, Any], matcher: Matcher, names: Names, kept: Kep
 
 
 def clean_item(item: dict[str, Any], matcher: Matcher, names: Names) -> None:
-    """Take the secrets out of a log item, a metric or a streamed span.
+    """Remove the secrets from a log item, a metric or a streamed span.
 
     Args:
         item: it is changed.
@@ -162,7 +162,7 @@ def clean_item(item: dict[str, Any], matcher: Matcher, names: Names) -> None:
 
 
 def _add_attributes(walk: Walk, attributes: dict[str, Any], names: Names) -> dict[str, str]:
-    """Add attributes; return those that are no ordinary text, taken out of them until the walk is over."""
+    """Add attributes; return those that are not ordinary text, which are removed until the walk is over."""
     apart: dict[str, str] = {}
     for name in (*_URLS, *_LABELS, *_NAMES_OF_SEGMENTS, *_OF_THE_SDK):
         if type(attributes.get(name)) is not str:
@@ -193,8 +193,9 @@ def _add_name_of_item(walk: Walk, item: dict[str, Any]) -> None:
 def _add_name(walk: Walk, holder: Any, key: str) -> None:
     """Add the name of a transaction or a span: a path or a route, unless the app has made it up.
 
-    A word that is a cookie's value as well is no secret in a path, and whoever sends it would change the name
-    under which errors and traces are grouped. In a sentence (``login of alice``, ``SELECT ...``) it is one.
+    A single word in a path is not treated as a secret: otherwise whoever sends it as a cookie could change
+    the name under which errors and traces are grouped. In a sentence (``login of alice``, ``SELECT ...``) it
+    is a secret.
     """
     if not isinstance(holder, dict) or type(holder.get(key)) is not str:
         return
@@ -205,13 +206,13 @@ def _add_name(walk: Walk, holder: Any, key: str) -> None:
 
 
 def clean_profile(profile: dict[str, Any]) -> None:
-    """Take the names of threads out of a profile, but for those that Python and servers give.
+    """Remove the names of threads from a profile, except those that Python and servers assign.
 
-    They are those of all threads, which work for whatever requests: no request's secrets are all that they
-    could hold. What else is in a profile is code.
+    A profile lists all threads, whichever requests they work for, so their names may contain secrets of any
+    request. Everything else in a profile is code.
 
     Args:
-        profile: of a transaction, or a chunk of one that goes on; it is changed.
+        profile: of a transaction, or a chunk of a continuous one; it is changed.
     """
     for number, thread in items_of(dict(items_of(profile.get("profile"))).get("thread_metadata")):
         name = thread.get("name")
@@ -220,11 +221,11 @@ def clean_profile(profile: dict[str, Any]) -> None:
 
 
 def strip_event(event: dict[str, Any], reason: str) -> None:
-    """Leave of an event what cannot hold a secret: for when redaction fails, or would take too long.
+    """Reduce an event to what cannot contain a secret, if redaction fails or would take too long.
 
     Args:
         event: it is changed.
-        reason: for it, which a tag will say.
+        reason: the value of the tag that explains it.
     """
     for key in (
         "request",
@@ -243,7 +244,7 @@ def strip_event(event: dict[str, Any], reason: str) -> None:
     trace = contexts.get("trace") if isinstance(contexts, dict) else None
     plain = ("trace_id", "span_id", "parent_span_id")
     event["contexts"] = {"trace": {key: value for key, value in items_of(trace) if key in plain}}
-    # The app may have made up an operation of anything.
+    # The app may have made up the operation.
     for key, known in (("op", {"http.server"}), ("status", _STATUSES)):
         value = dict(items_of(trace)).get(key)
         if value in known:
@@ -260,7 +261,7 @@ def strip_event(event: dict[str, Any], reason: str) -> None:
 
 
 def _stripped(entry: dict[str, Any]) -> dict[str, Any]:
-    """Return what is code of an exception or a thread."""
+    """Return the parts of an exception or a thread that are code."""
     kept = ("type", "module", "id", "crashed", "current")
     plain = {key: value for key, value in entry.items() if key in kept}
     frames = [
@@ -272,11 +273,11 @@ def _stripped(entry: dict[str, Any]) -> dict[str, Any]:
 
 
 def strip_item(item: dict[str, Any], reason: str) -> None:
-    """Leave of a log item, a metric or a span what cannot hold a secret: for when redaction fails.
+    """Reduce a log item, a metric or a span to what cannot contain a secret, if redaction fails.
 
     Args:
         item: it is changed.
-        reason: for it, which an attribute will say.
+        reason: the value of the attribute that explains it.
     """
     for key in set(item) - _NOT_OF_REQUESTS_ITEM:
         item[key] = {"sentry_paste.redaction": reason} if key == "attributes" else FILTERED
@@ -330,7 +331,7 @@ def _add_urls(walk: Walk, event: dict[str, Any]) -> None:
 
 
 def clean_sampling_context(context: dict[str, Any]) -> dict[str, Any]:
-    """Leave of a dynamic sampling context what it is made of; the client's baggage may say anything else.
+    """Reduce a dynamic sampling context to its known members; the client's baggage may contain anything else.
 
     https://develop.sentry.dev/sdk/telemetry/traces/dynamic-sampling-context/
 

@@ -1,12 +1,12 @@
-"""Values that are personal by their shape: addresses, numbers of cards and accounts, tokens, telephones.
+"""Find values that are personal by their shape: addresses, card and account numbers, tokens, phone numbers.
 
-Nothing here knows the request: what has such a shape is replaced wherever it stands, where the ini asks for
-it with ``redact_patterns``. Numbers have to be right (their length, their prefix, their check digits), so
-that ids, times and amounts stay.
+Nothing here knows the request: a value of such a shape is replaced wherever it appears, if the ini asks for
+it with ``redact_patterns``. Numbers must be valid (length, prefix, check digits), so that ids, times and
+amounts stay.
 
-A search takes time in proportion to its text. Regular expressions find candidates: no repetition overlaps
-with what follows it, and most begin with a literal, which a search leaps to. Whether a candidate is right is
-looked at in Python, for so many of them and no more: beyond that, texts that may have one are hidden whole.
+Every search takes time linear in its text. Regular expressions find candidates: no repetition overlaps with
+what follows it, and most begin with a literal, which the search leaps to. Candidates are validated in Python,
+up to a limit; beyond that, texts that may contain one are hidden as a whole.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from typing import AnyStr
 
 from sentry_paste.redaction.bounds import TooMuchError
 
-# How many candidates of a payload are looked at: some, and one more for so many characters.
+# How many candidates in a payload are validated: this many, and one more for each so many characters.
 _CANDIDATES = 1000
 _CHARACTERS = 400
-# In how many characters an @ and other beginnings may be: a look is quick there, but not free.
+# One @, or other beginning, is allowed for each so many characters: each is quick to check, but not free.
 _CHARACTERS_OF_MARK = 50
 
-# What stands before a value in encoded text and may end with a letter or a digit all the same, and how it
-# begins: in URLs, in strings as Python and JSON show them, and of colours on a terminal.
+# Escapes that may precede a value and end with a letter or a digit, by their first character: in URLs, in
+# strings of Python and JSON, and of colours on a terminal.
 _ESCAPES = {
     b"%": rb"%(?:25)?[0-9A-Fa-f]{2}",
     b"\\": rb"\\(?:u[0-9A-Fa-f]{4}|x[0-9A-Fa-f]{2}|[abfnrtv])",
@@ -36,7 +36,7 @@ _ENDS_ESCAPE = re.compile(rb"(?:%s)\Z" % b"|".join(_ESCAPES.values()))
 _LONGEST_ESCAPE = 10
 
 _SEPARATORS = b" +-\xa0"
-# Spaces that do not break, hyphens, and the dash that some have in their place.
+# Non-breaking spaces, hyphens, and the dash that some use instead.
 _ODD_SEPARATORS = {
     "\u2007": "\xa0",
     "\u202f": "\xa0",
@@ -61,14 +61,14 @@ _WITHOUT_DIGITS = bytes(ord("0") if bytes([code]).isdigit() else code for code i
 
 
 class Searched:
-    """Text in the forms that searches want it in; a place in one is the same place in all.
+    """Text in the forms that searches need; places are the same in all of them.
 
     Args:
-        text: it begins with a line's end.
+        text: it begins with a newline.
 
     Attributes:
-        text: the same.
-        data: a byte for each character, where what is beyond Latin-1 is a question mark.
+        text: the text.
+        data: one byte for each character; characters beyond Latin-1 are question marks.
     """
 
     def __init__(self, text: str) -> None:
@@ -81,25 +81,25 @@ class Searched:
 
     @property
     def shape(self) -> bytes:
-        """The data with ``0`` for digits, ``A`` and ``a`` for letters, ``-`` for what separates groups."""
+        """The data with ``0`` for digits, ``A`` and ``a`` for letters, ``-`` for separators of groups."""
         if not self._shape:
             self._shape = self.data.translate(_SHAPE)
         return self._shape
 
 
-# Where a candidate begins and ends, and whether it is right.
+# Where a candidate begins and ends, and whether it is valid.
 _Candidate = tuple[int, int, bool]
 
 
 def _begins(data: bytes, start: int) -> bool:
-    """Return whether a value can begin at a place: no letter or digit is before it, unless of an escape."""
+    """Return whether a value can begin at a place: after a letter or digit only if that ends an escape."""
     if not start or not data[start - 1 : start].isalnum():
         return True
     return _ENDS_ESCAPE.search(data, max(0, start - _LONGEST_ESCAPE), start) is not None
 
 
-def _is_of_more(data: bytes, start: int, end: int) -> bool:
-    """Return whether digits are a part of a decimal, or of an id or a range with dashes."""
+def _is_part_of_number(data: bytes, start: int, end: int) -> bool:
+    """Return whether digits belong to a decimal number, or to an id or a range with dashes."""
     before, after = data[max(0, start - 2) : start], data[end : end + 2]
     return (before[1:] in (b".", b"-") and before[:1].isdigit()) or (
         after[:1] in (b".", b"-") and after[1:].isdigit()
@@ -107,16 +107,16 @@ def _is_of_more(data: bytes, start: int, end: int) -> bool:
 
 
 def _refuse_too_many(text: AnyStr, mark: AnyStr) -> None:
-    """Refuse text in which every few characters something may begin.
+    """Refuse text in which candidates may begin every few characters.
 
     Raises:
-        TooMuchError: it is such a text.
+        TooMuchError: there are too many.
     """
     if text.count(mark) > _CANDIDATES + len(text) // _CHARACTERS_OF_MARK:
         raise TooMuchError
 
 
-# --- Numbers of cards: prefixes and lengths as the brands publish them, the check digit of ISO/IEC 7812-1.
+# --- Card numbers: prefixes and lengths as published by the brands, the check digit of ISO/IEC 7812-1.
 
 _BRANDS = (
     ("Visa", "4", (13, 16, 19)),
@@ -132,10 +132,11 @@ _PREFIXES = {
     length: re.compile("|".join(prefix for _, prefix, lengths in _BRANDS if length in lengths).encode())
     for length in range(13, 20)
 }
-# A digit that counts twice, and the sum of the two that it becomes.
+# The digit sum of twice a digit (Luhn).
 _TWICE = bytes((0, 2, 4, 6, 8, 1, 3, 5, 7, 9)[code - 48] if 48 <= code < 58 else 0 for code in range(256))
 
-# A shape in which digits that a card may begin with are ``2``, letters ``a``, and all but them ``-``.
+# A shape with ``2`` for digits that a card may begin with, ``0`` for others, ``a`` for letters, ``-`` for the
+# rest.
 _CARD_SHAPE = bytes(
     ord("2" if chr(code) in "23456" else "0" if chr(code).isdigit() else "a" if chr(code).isalpha() else "-")
     if code < 128
@@ -143,14 +144,14 @@ _CARD_SHAPE = bytes(
     for code in range(256)
 )
 _CARD = re.compile(rb"-2[02]{12,18}(?![02a])")
-# Behind an escape; of a URL in a URL on its own, which is quicker than something optional.
+# After an escape; URLs in URLs have a pattern of their own, which is quicker than an optional part.
 _ESCAPED_CARDS = {
     mark: re.compile(escape + rb"([2-6][0-9]{12,18})(?![0-9A-Za-z])")
     for mark, escape in {**_ESCAPES, b"%": rb"%[0-9A-Fa-f]{2}", b"%25": rb"%25[0-9A-Fa-f]{2}"}.items()
 }
 
-# In groups, as they stand in a shape, ``_`` being the separator: all but the last digit of the first group,
-# and what follows. A search begins with the rest, which it leaps to.
+# Numbers in groups, in terms of a shape, with ``_`` for the separator: all but the last digit of the first
+# group, a literal that the search leaps to, and what follows.
 _LAYOUTS = (
     (rb"000", rb"0_0000_0000_0", rb"0{0,3}(?!0)(?:_0000(?!0)){0,6}(?:_0{1,3}(?!0))?"),
     (rb"000", rb"0_000000_0000", rb"0?"),
@@ -160,7 +161,7 @@ _LAYOUTS = (
 
 
 def _grouped(separator: bytes) -> Iterator[tuple[bytes, int, re.Pattern[bytes]]]:
-    """Yield what a search of groups begins with, how many digits are before that, and the search."""
+    """Yield the literal that a search for groups leaps to, the number of digits before it, and the search."""
     for before, literal, after in _LAYOUTS:
         parts = (part.replace(b"_", separator) for part in (literal, before + literal, after))
         pattern = rb"%s(?<=%s)%s(?![0Aa])" % tuple(parts)
@@ -186,7 +187,7 @@ def _cards(searched: Searched) -> Iterator[_Candidate]:
 
 
 def _is_whole_card(data: bytes, start: int, end: int) -> bool:
-    return _is_card(data[start:end]) and not _is_of_more(data, start, end)
+    return _is_card(data[start:end]) and not _is_part_of_number(data, start, end)
 
 
 def _grouped_cards(
@@ -197,7 +198,7 @@ def _grouped_cards(
         start = found.start() - before
         groups, separator = _groups(data[start : found.end()])
         end = start + len(separator.join(groups))
-        if _begins(data, start) and not _is_of_more(data, start, end):
+        if _begins(data, start) and not _is_part_of_number(data, start, end):
             first, last = _card_among(groups)
             begin = start + len(separator.join([*groups[:first], b""]))
             yield begin, start + len(separator.join(groups[:last])), last > 0
@@ -211,7 +212,7 @@ _WORD = re.compile(rb"[0-9A-Za-z]*")
 
 
 def _groups(text: bytes) -> tuple[list[bytes], bytes]:
-    """Return the groups that a text begins with, all with the same separator between them, and that."""
+    """Return the groups at the beginning of a text, which share one separator, and the separator."""
     odd = _SEPARATOR.search(text)
     separator = odd[0] if odd else b" "
     groups = text.split(separator)
@@ -223,12 +224,12 @@ def _groups(text: bytes) -> tuple[list[bytes], bytes]:
 
 
 def _card_among(groups: list[bytes]) -> tuple[int, int]:
-    """Return the first group of a card, and the first after it; twice 0 where there is none."""
+    """Return the index of a card's first group, and of the first group after it; (0, 0) if there is none."""
     if len(groups) > 5 and len(groups[5]) == 4:
-        # A row of numbers that have four digits each, unless it is a row of cards.
+        # A list of four-digit numbers, unless all of it consists of cards.
         cards = (b"".join(groups[at : at + 4]) for at in range(0, len(groups) - 3, 4))
         return (0, len(groups)) if len(groups) % 4 < 2 and all(map(_is_card, cards)) else (0, 0)
-    # There may be a group more: behind it its code or when it ends, before it a year.
+    # There may be one more group: the code or expiry date after it, or a year before it.
     for first, last in ((0, 5), (0, 4), (0, 3), (0, 2), (1, 5)):
         if last <= len(groups) and _is_card(b"".join(groups[first:last])):
             return first, last
@@ -242,12 +243,12 @@ def _is_card(digits: bytes) -> bool:
     once, twice = digits[-1::-2], digits[-2::-2]
     if (sum(once) - 48 * len(once) + sum(twice.translate(_TWICE))) % 10:
         return False
-    # Cards of 13 digits have nearly died out; numbers of articles (EAN), whose check digit counts others
-    # three times, have not.
+    # Cards with 13 digits are nearly extinct; article numbers (EAN), whose check digit weighs other digits by
+    # three, are not.
     return len(digits) > 13 or (sum(once) + 3 * sum(twice) - 48 * 25) % 10 != 0
 
 
-# --- Numbers of bank accounts, ISO 13616: what the registry (release 101) says of their lengths.
+# --- Bank accounts, ISO 13616: lengths by country according to the registry (release 101).
 
 _IBAN_LENGTHS = {
     country.encode(): length
@@ -275,7 +276,7 @@ _IBAN_LENGTHS = {
 }
 _FOLDED = _SHAPE.replace(b"a", b"A")
 _IBAN = rb"(AA00(?:[A0]{11,30}|(?:(?:-|%00)[A0]{4}){2,7}(?:(?:-|%00)[A0]{1,3})?)(?![0A]))"
-# At the beginning of a word, and behind what ``_ESCAPES`` has, as it stands in a shape without lower case.
+# At the beginning of a word, and after each of ``_ESCAPES``, in terms of a shape without lower case.
 _IBANS = {
     b"": re.compile(_IBAN.replace(b"AA00", rb"AA00(?<![0A].{4})")),
     b"%": re.compile(rb"%[0A]{2,4}?" + _IBAN),
@@ -299,19 +300,19 @@ def _ibans_in(data: bytes, view: bytes, pattern: re.Pattern[bytes]) -> Iterator[
     while found:
         start, end = found.span(1)
         length = _iban_length(data[start:end])
-        # What comes next may look like a part of it, and be one itself.
+        # The next number may look like part of this one.
         yield start, start + length, bool(length)
         found = pattern.search(view, start + (length or 4))
 
 
 def _iban_length(text: bytes) -> int:
-    """Return how long the number is that a text begins with, separators included; 0 where there is none."""
+    """Return the length of the IBAN at the beginning of a text, including separators; 0 if there is none."""
     length = _IBAN_LENGTHS.get(text[:2].upper(), 0)
     if not length:
         return 0
     groups, separator = _groups(text)
     if len(groups) > 1:
-        # In lower case it is written without spaces; what has groups of such letters is a dump.
+        # IBANs in lower case have no spaces; groups of lower-case letters are a hex dump.
         groups = groups[: -(-length // 4)] if text[:1].isupper() else []
     number = b"".join(groups)
     if len(number) != length or not (number.isupper() or number.islower()):
@@ -327,16 +328,17 @@ def _iban_length(text: bytes) -> int:
 
 
 def _with_numbers(text: bytes) -> bytes:
-    """Return digits and letters with numbers for letters, 10 for A."""
+    """Return digits and letters with letters replaced by numbers: A becomes 10."""
     return b"".join([_NUMBERS[code] for code in text])
 
 
 # --- Tokens: JWS and JWE in their compact form, RFC 7515 section 7.1 and RFC 7516 section 7.1.
 
 _PART = rb"[0-9A-Za-z_-]*"
-# How base64 has JSON's beginning: a brace with a quote, a blank, the end of a line (LF, CR LF) or a tab.
+# The beginning of JSON in base64: a brace, then a quote, a space, a line end (LF, CR LF) or a tab.
 _BRACES = (b"eyJ", b"eyA", b"ewo", b"ew0", b"ewk")
-# A header, which begins so; behind it and claims the rest may have been cut off. One search for each leaps.
+# A header with that beginning; after it and the claims, the rest may be cut off. One search for each can
+# leap.
 _JWTS = {
     brace: re.compile(
         brace
@@ -345,7 +347,7 @@ _JWTS = {
     )
     for brace in _BRACES
 }
-# A longer header is not decoded.
+# Longer headers are not decoded, and count as valid.
 _LONGEST_HEADER = 16_384
 
 
@@ -367,9 +369,9 @@ def _is_header(text: bytes) -> bool:
     return b'"alg"' in header
 
 
-# --- E-mail addresses: what people have of RFC 5321 section 4.1.2, without quoted names and address literals.
+# --- E-mail addresses: RFC 5321 section 4.1.2 as used in practice, without quoted names and address literals.
 
-# Letters of other scripts, RFC 6531 and RFC 5890; without their punctuation.
+# Letters of other scripts (RFC 6531, RFC 5890), without punctuation.
 _BEYOND_ASCII = (
     "\u00c0-\u1fff\u2c00-\u2dff\u3040-\ud7ff\uf900-\ufdff\ufe70-\ufefe\uff66-\uffdc\U00010000-\U000effff"
 )
@@ -383,7 +385,7 @@ _ENCODED_DOMAIN = (
     rf"{_NO_DOMAIN}((?:(?=[{_LETTER}%])[{_LETTER}_-]{{0,63}}(?:{_ENCODED}[{_LETTER}_-]{{0,63}}){{0,20}}\.){{1,8}})"
     rf"({_TOP}|{_ENCODED}{{2,72}})(?![0-9A-Za-z])"
 )
-# What an address has in its middle: as it is, in a URL, in a URL in a URL.
+# The middle of an address: raw, in a URL, in a URL in a URL.
 _MIDDLES = {
     "@": _AT,
     "%40": re.compile("%40" + _ENCODED_DOMAIN),
@@ -392,15 +394,15 @@ _MIDDLES = {
 _NAME_BACKWARDS = re.compile(rf"[{_LETTER}._%+-]*")
 # Most names are shorter.
 _USUAL_NAME = 128
-# A longer one is hidden as it is.
+# A longer one is hidden without looking at its escapes.
 _LONGEST_NAME = 4096
-# An escape in a name that stands for what is not of a name, so that the name begins behind it.
+# Up to the last escape of a character that cannot be in a name: the name begins after it.
 _ENDS_BEFORE_NAME = re.compile(r".*%(?:25)*(?!2[5BbDdEe]|5[Ff]|[89A-Fa-f])[0-9A-Fa-f]{2}", re.DOTALL)
 _ENDS_BACKSLASH_ESCAPE = re.compile(r"u[0-9A-Fa-f]{4}|x[0-9A-Fa-f]{2}|[abfnrtv]")
 _ENDS_COLOUR = re.compile(r"[0-9]{1,3}m")
 _BEFORE_NAME = re.compile(r"(?:[.+-]|%(?![89A-Fa-f][0-9A-Fa-f]))*")
 _PLACEHOLDER = re.compile(r"%[a-z]")
-# Ends of files (image@2x.png) and of systemd's units, which are no top-level domains.
+# File extensions (image@2x.png) and suffixes of systemd units, which are not top-level domains.
 _NO_TOP = frozenset(
     {"apng", "eps", "heic", "heif", "icns", "jfif", "psd", "svgz", "tif", "webm"}
     | {
@@ -425,16 +427,16 @@ _NO_TOP = frozenset(
     | {"toml", "ts", "tsx", "ttf", "txt", "vue", "wasm", "webp", "whl", "woff", "xls", "xlsx", "xml", "yaml"}
     | {"yml", "device", "mount", "path", "scope", "service", "slice", "socket", "swap", "target", "timer"}
 )
-# Of hosts in a network of its own: RFC 6762 section 3 and appendix G, and what ICANN has reserved. Active
-# Directory has users there (alice@corp.local); what is a number is a process.
+# Top-level names of private networks: RFC 6762 section 3 and appendix G, and those reserved by ICANN. Active
+# Directory has users there (alice@corp.local); a numeric name is a process.
 _LOCAL = frozenset({"home", "internal", "lan", "local"})
-# Domains of which a file may be called: alice@example.com.csv.
+# A domain before a file extension: alice@example.com.csv.
 _BEFORE_END_OF_FILE = re.compile(
     rf"(?:[{_LETTER}_-]{{1,63}}\.){{1,8}}?"
     r"(?:com|org|net|edu|gov|info|io|eu|at|au|be|br|ca|ch|cn|cz|de|dk|es|fi|fr|in|it|jp|nl|no|nz|pl|pt|ru|se|uk|us)"
     r"(?![0-9A-Za-z])"
 )
-# Whose mail nobody reads: git@github.com:name/repository, and a node of Celery's.
+# Not mailboxes: git@github.com:name/repository, and the nodes of Celery.
 # https://docs.celeryq.dev/en/stable/userguide/workers.html#starting-the-worker
 _NOBODY = frozenset({"git", "hg", "celery"})
 
@@ -456,7 +458,7 @@ def _emails(searched: Searched) -> Iterator[_Candidate]:
 
 
 def _end_of_domain(text: str, found: re.Match[str]) -> int:
-    """Return where a domain ends, 0 where it is none."""
+    """Return where a domain ends, 0 if it is not one."""
     if found[2].lower() not in _NO_TOP:
         return found.end()
     shorter = _BEFORE_END_OF_FILE.match(text, found.start(1), found.end(1))
@@ -464,7 +466,7 @@ def _end_of_domain(text: str, found: re.Match[str]) -> int:
 
 
 def _start_of_name(text: str, lowest: int, end: int) -> int:
-    """Return where the name before an @ begins; where the @ is, if there is none."""
+    """Return where the name before an @ begins; the place of the @ if there is none."""
     low = max(lowest, end - _USUAL_NAME)
     name = _name_before(text, low, end)
     if len(name) == end - low:
@@ -490,7 +492,7 @@ def _name_before(text: str, low: int, end: int) -> str:
     return text[end - found.end() : end] if found else ""
 
 
-# --- Telephone numbers: E.164 with its plus sign, North American ones as they are written there, RFC 3966.
+# --- Phone numbers: E.164 with its plus sign, North American numbers as written there, RFC 3966.
 
 _COUNTRIES = re.compile(
     rb"1|7|2[07]|3[0-469]|4[013-9]|5[1-8]|6[0-6]|8[1246]|9[0-58]"
@@ -504,7 +506,7 @@ _AFTER_PLUS = (
     rb"(?=[1-9])" + _MANY_DIGITS + rb"([0-9]{1,15}(?:(?:_?\(|\)_?|_)[0-9]{1,12}){0,7})".replace(b"_", _SPACE)
 )
 _INTERNATIONAL = re.compile(rb"\+" + _AFTER_PLUS)
-# As .NET's JSON and JavaScript have the plus sign.
+# The plus sign as escaped by .NET's JSON and in JavaScript.
 _ESCAPED_INTERNATIONAL = re.compile(rb"\\(?:u002|x2)[Bb]" + _AFTER_PLUS)
 _ENCODED_SPACE = rb"(?:%20|%2[Ff]|[+./-])"
 _ENCODED_INTERNATIONAL = re.compile(
@@ -513,14 +515,14 @@ _ENCODED_INTERNATIONAL = re.compile(
     )
 )
 _GROUPS = re.compile(rb"((?:%2[089Ff]|[^0-9])*)([0-9]+)")
-# The digits that a number has at least and at most.
+# The least and the most digits of a number.
 _FEWEST, _MOST = 8, 15
-# Of its groups with one digit: +33 1 23 45 67 89.
+# How many of its groups may have one digit: +33 1 23 45 67 89.
 _MOST_SINGLES = 2
-# Where numbers have six digits, which look like an amount with a sign elsewhere: the Faroe Islands, Andorra.
+# Countries whose numbers have six digits, elsewhere a signed amount: the Faroe Islands, Andorra.
 _IN_THREES = (b"298", b"376")
 _AMERICAN_AREA = re.compile(rb"1[^0-9]*[2-9]")
-# Of digits that are all ``0``, behind what an area ends with.
+# In a shape with ``0`` for digits, after the end of an area code.
 _AMERICAN = re.compile(rb"000-0000(?:(?<=[-) +].{8})|(?<=%00.{8}))(?![0-9A-Za-z])")
 _AREA = re.compile(
     rb"(?:1[ .-])?(?:\([2-9][0-9]{2}\)[ +-]?|[2-9][0-9]{2}-)\Z|%28[2-9][0-9]{2}%29(?:%20|[+-])?\Z"
@@ -560,12 +562,12 @@ def _international(data: bytes, start: int, end: int, text: bytes) -> _Candidate
 
 
 def _length_of_number(text: bytes, ends_in_word: bool) -> int:
-    """Return how much of digits in groups is a telephone number with its country, 0 where nothing is."""
+    """Return how much of a text of grouped digits is a phone number with country code, 0 if nothing is."""
     groups = _GROUPS.findall(text)[: -1 if ends_in_word else None]
     country = _COUNTRIES.match(groups[0][1]) if groups else None
     if country is None:
         return 0
-    # Those have one length, so that a number behind them is known to be another.
+    # Numbers of these countries have a fixed length, so anything beyond it is not part of them.
     exactly = 11 if country[0] in (b"1", b"7") else 0
     count = length = used = best = 0
     singles = dots = 0
@@ -575,7 +577,7 @@ def _length_of_number(text: bytes, ends_in_word: bool) -> int:
         if singles > _MOST_SINGLES or count + len(digits) > (exactly or _MOST):
             break
         count, length = count + len(digits), length + len(separator) + len(digits)
-        # With one dot it is a number with decimals.
+        # With exactly one dot it is a decimal number.
         if count >= (exactly or _FEWEST) and dots != 1:
             best, used = length, index
     if country[0] == b"1" and not _AMERICAN_AREA.match(text):
@@ -589,7 +591,7 @@ def _length_of_number(text: bytes, ends_in_word: bool) -> int:
 def _american(data: bytes, start: int, end: int) -> _Candidate:
     area = _AREA.search(data, max(0, start - 14), start)
     begin = area.start() if area else start
-    return begin, end, area is not None and _begins(data, begin) and not _is_of_more(data, begin, end)
+    return begin, end, area is not None and _begins(data, begin) and not _is_part_of_number(data, begin, end)
 
 
 _SEARCHES: Mapping[str, Callable[[Searched], Iterator[_Candidate]]] = {
@@ -599,27 +601,27 @@ _SEARCHES: Mapping[str, Callable[[Searched], Iterator[_Candidate]]] = {
     "jwt": _jwts,
     "phone": _phones,
 }
-# What a text has at least for any of them.
+# Every text that may match any of them contains at least this.
 MAY_HAVE = re.compile("[@0-9]|ey[JA]|ew[ok]")
 #: The names that ``redact_patterns`` takes.
 NAMES = tuple(_SEARCHES)
 
 
 def spans_in(names: Collection[str], searched: Searched) -> Iterator[tuple[int, int]]:
-    """Yield where in a text values of some shapes are.
+    """Yield the places of values of some shapes in a text.
 
     Args:
-        names: of the shapes.
+        names: of the shapes, from ``NAMES``.
         searched: the text.
 
     Raises:
-        TooMuchError: more may be one than are looked at.
+        TooMuchError: there are more candidates than are validated.
     """
     left = _CANDIDATES + len(searched.text) // _CHARACTERS
     for name in names:
-        for start, end, is_right in _SEARCHES[name](searched):
+        for start, end, is_valid in _SEARCHES[name](searched):
             left -= 1
             if left < 0:
                 raise TooMuchError
-            if is_right:
+            if is_valid:
                 yield start, end

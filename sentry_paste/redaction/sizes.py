@@ -1,8 +1,8 @@
-"""Keeping what is sent to the size that Sentry takes: an event that is refused for its size is a lost error.
+"""Keep payloads within the size that Sentry accepts: an event that is refused for its size is a lost error.
 
-What is biggest goes first, and no more of it than need be: long variables are cut, then other long texts;
-then variables far from the crash, breadcrumbs and spans are left out. That happens before anything is
-searched, serialised or stored. Each cut is remarked as the SDK remarks its own.
+The biggest parts are cut first, and no more than necessary: long variables, then other long texts; after
+that, variables far from the crash, breadcrumbs and spans are left out. This happens before anything is
+searched, serialised or stored. Each cut is recorded in a remark, as the SDK does for its own cuts.
 """
 
 from __future__ import annotations
@@ -12,27 +12,27 @@ import marshal
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple, Union
 
-#: How many bytes of JSON an event, a log item or a span may have. Relay refuses more than 1 MiB
-#: (its option limits.max_event_size); what redaction and remarks add has to fit too.
+#: How many bytes of JSON an event, a log item or a span may have. Relay refuses more than 1 MiB (its option
+#: limits.max_event_size); what redaction and remarks add has to fit too.
 MOST = 900_000
 
-# Up to this size nothing is measured: JSON has at most six characters for one.
+# Smaller payloads are not measured: JSON has at most six characters for each one.
 _SURELY_SMALL = MOST // 6
-# Two characters can become a remark of a hundred.
+# Redaction can turn two characters into a remark of a hundred.
 _CANNOT_GROW = MOST // 50
-# No text is cut to less: what is left of it would tell nothing.
+# No text is cut shorter than this, or the rest would be useless.
 _LEAST = 256
 _ELLIPSIS = "..."
-# About how much JSON a remark is.
+# The approximate size of a remark in JSON.
 _REMARK = 100
 
-# What no text of an event is cut of: what it is and where it belongs.
+# Never cut: what identifies an event and where it belongs.
 _KEPT = frozenset(
     {"event_id", "timestamp", "start_timestamp", "level", "platform", "release", "environment", "type"}
     | {"sdk", "dist", "profile", "_meta", "_metrics_summary", "debug_meta"}
 )
 _LISTS = frozenset({"exception", "threads", "spans", "breadcrumbs"})
-# What is left out of an event in the end, in this order.
+# Left out of an event as a last resort, in this order.
 _OPTIONAL = (
     "extra",
     "breadcrumbs",
@@ -46,7 +46,7 @@ _OPTIONAL = (
     "user",
 )
 
-# Where something stands in an event: where what holds it stands, and its key there.
+# The place of something in an event: the path of its holder, and its key there.
 _Path = Union[tuple["_Path", Any], None]
 
 
@@ -54,9 +54,9 @@ class _Text(NamedTuple):
     """A text that may be cut.
 
     Attributes:
-        size: of its JSON.
-        holder: the mapping or list that it is in.
-        key: its key there.
+        size: the length of its JSON.
+        holder: the mapping or list that contains it.
+        key: its key in the holder.
         path: of the holder.
     """
 
@@ -67,7 +67,7 @@ class _Text(NamedTuple):
 
 
 def keep_event_small(event: dict[str, Any]) -> bool:
-    """Cut of an event or a transaction what is beyond the size that Sentry takes.
+    """Cut an event or a transaction down to the size that Sentry accepts.
 
     Args:
         event: as the SDK has serialised it; it is changed if it is too big.
@@ -90,7 +90,7 @@ def _keep_small(event: dict[str, Any]) -> None:
     if excess > 0:
         _cut(event, list(_texts([(event, None)], without="vars")), excess)
         excess = _size_of(event) - MOST
-    # The last frame of a stack is where it crashed, the first is the server.
+    # The last frame of a stack is the crash, the first the server.
     for frame, path in frames:
         if excess > 0 and frame["vars"]:
             excess -= _json_size(frame["vars"]) + _json_size(_remarks(event, (path, "vars")))
@@ -101,11 +101,11 @@ def _keep_small(event: dict[str, Any]) -> None:
             excess = _shorten(event, key, excess)
     if excess > 0:
         event["exception"] = _outline(event.get("exception"))
-        event.pop("_meta", None)  # of what is there no longer
+        event.pop("_meta", None)  # its remarks are about parts that are gone
 
 
 def keep_item_small(item: dict[str, Any]) -> bool:
-    """Cut of a log item, a metric or a streamed span what is beyond the size that Sentry takes.
+    """Cut a log item, a metric or a streamed span down to the size that Sentry accepts.
 
     Args:
         item: it is changed if it is too big.
@@ -117,7 +117,7 @@ def keep_item_small(item: dict[str, Any]) -> bool:
     if size > _SURELY_SMALL:
         attributes = item.get("attributes")
         if isinstance(attributes, dict):
-            # What is a text when it is sent is measured, and cut, as that text.
+            # What is sent as text is measured, and cut, as that text.
             item["attributes"] = {key: as_attribute(value) for key, value in attributes.items()}
         excess = _size_of(item) - MOST
         if excess > 0:
@@ -128,7 +128,7 @@ def keep_item_small(item: dict[str, Any]) -> bool:
 
 
 def as_attribute(value: Any) -> Any:
-    """Return what an attribute of a log item, a metric or a span is sent as: a mapping is shown as text.
+    """Return an attribute of a log item, a metric or a span as it is sent: a mapping becomes text.
 
     Args:
         value: as the app gave it.
@@ -141,10 +141,10 @@ def as_attribute(value: Any) -> Any:
 
 
 def _estimate(payload: dict[str, Any]) -> int:
-    """Return about how many characters a payload has, fast."""
+    """Return the approximate number of characters in a payload, quickly."""
     try:
         return len(marshal.dumps(payload, 2))
-    except ValueError:  # something that marshal does not know, as a profile
+    except ValueError:  # something that marshal does not support, such as a profile
         pass
     try:
         return sum(len(marshal.dumps(part, 2)) for part in _parts(payload))
@@ -164,7 +164,7 @@ def _json_size(part: Any) -> int:
 
 
 def _parts(payload: dict[str, Any]) -> Iterator[Any]:
-    """Yield what a payload is made of: no part of it is looked at twice, nor all of it at once."""
+    """Yield the parts of a payload one at a time, each once, so that it is never serialised as a whole."""
     for key, value in payload.items():
         entries = value.get("values") if isinstance(value, dict) else value
         if key not in _LISTS or not isinstance(entries, list):
@@ -186,7 +186,7 @@ def _values(found: Any) -> list[dict[str, Any]]:
 
 
 def _frames(event: dict[str, Any]) -> Iterator[tuple[dict[str, Any], _Path]]:
-    """Yield the frames that have variables, those that are farthest from the crash first."""
+    """Yield the frames with variables, those farthest from the crash first."""
     found = []
     for kind in ("exception", "threads"):
         for index, entry in enumerate(_values(event.get(kind))):
@@ -220,7 +220,7 @@ def _texts(trees: Iterable[tuple[Any, _Path]], without: str = "") -> Iterator[_T
 
 
 def _cut(event: dict[str, Any] | None, texts: list[_Text], excess: int) -> int:
-    """Cut the longest texts until they are short enough; return how much there still is too much."""
+    """Cut the longest texts until they are short enough; return the excess that is left."""
     level = _level([text.size for text in texts], excess)
     for text in texts:
         if text.size > level:
@@ -235,12 +235,12 @@ def _cut(event: dict[str, Any] | None, texts: list[_Text], excess: int) -> int:
 
 
 def _level(sizes: list[int], excess: int) -> int:
-    """Return to which size texts are to be cut so that together they lose as much as that."""
+    """Return the size to which texts must be cut to save ``excess`` characters in total."""
     ordered = sorted(sizes, reverse=True)
     together = 0
     for count, size in enumerate(ordered, 1):
         together += size
-        # So many texts of that size, with a remark each.
+        # ``count`` texts cut to that size, with a remark each.
         level = (together - excess) // count - _REMARK
         if count == len(ordered) or level >= ordered[count]:
             return max(level, _LEAST)
@@ -248,10 +248,10 @@ def _level(sizes: list[int], excess: int) -> int:
 
 
 def _beginning(text: str, size: int, most: int) -> str:
-    """Return the beginning of a text, with no more JSON than that."""
+    """Return the beginning of a text, with at most ``most`` characters of JSON."""
     count = most - len(_ELLIPSIS) - 2
     if size > len(text) + 2:
-        # Where all is escaped alike the first try fits; a few more do where that is not so.
+        # If all parts need about as many escapes, the first try fits; otherwise a few more are needed.
         count = count * len(text) // size
         while count > 0 and len(json.dumps(text[:count])) + len(_ELLIPSIS) > most:
             count = count * 3 // 4
@@ -259,7 +259,7 @@ def _beginning(text: str, size: int, most: int) -> str:
 
 
 def _shorten(event: dict[str, Any], key: str, excess: int) -> int:
-    """Leave out breadcrumbs from the first one on, spans from the last one on, anything else as a whole."""
+    """Leave out breadcrumbs from the first on, spans from the last on, anything else as a whole."""
     value = event[key]
     entries = value.get("values") if isinstance(value, dict) and key == "breadcrumbs" else value
     if key not in ("breadcrumbs", "spans") or not isinstance(entries, list):
@@ -275,7 +275,7 @@ def _shorten(event: dict[str, Any], key: str, excess: int) -> int:
 
 
 def _outline(exception: Any) -> dict[str, Any]:
-    """Return what went wrong and where, of the last exception, without anything else."""
+    """Return only the type, message and frames of the last exception."""
     outlines = []
     for entry in _values(exception)[-1:]:
         stack = entry.get("stacktrace")
@@ -287,19 +287,19 @@ def _outline(exception: Any) -> dict[str, Any]:
 
 
 def _remark(event: dict[str, Any], path: _Path, before: int | None, after: int | None) -> None:
-    """Say in an event's ``_meta`` what was cut (Sentry's developer documentation, "Event Payloads: Meta")."""
+    """Record in an event's ``_meta`` what was cut (Sentry's developer docs, "Event Payloads: Meta")."""
     node = _remarks(event, path)
     if after is None:
-        node.clear()  # of what was left out nothing else is to be said
-    said = node.setdefault("", {})
+        node.clear()  # the other remarks are about a part that is gone
+    remarks = node.setdefault("", {})
     if before is not None:
-        said.setdefault("len", before)
+        remarks.setdefault("len", before)
     place = [] if after is None else [after - len(_ELLIPSIS), after]
-    said.setdefault("rem", []).append(["!limit", "x", *place])
+    remarks.setdefault("rem", []).append(["!limit", "x", *place])
 
 
 def _remarks(event: dict[str, Any], path: _Path) -> dict[str, Any]:
-    """Return what an event's ``_meta`` says of something in it."""
+    """Return the node of an event's ``_meta`` for a path."""
     parts = []
     while path is not None:
         path, part = path

@@ -1,11 +1,11 @@
-"""Secrets that text itself names.
+"""Secrets that a text itself names.
 
-Fields of an unparsed form, members of mappings shown as text, headers, lines of a configuration, elements of
-XML, cookies that a response will set. Unlike the values of the request, these are not known; only their names
-are.
+These are fields of an unparsed form, members of mappings shown as text, headers, lines of a configuration,
+XML elements and cookies that a response will set. Unlike the values of the request they are not known in
+advance; only their names are.
 
-One pattern jumps to the words that secret names contain, where something follows that gives a name its value.
-What follows decides how far the value goes (``named_values``). Text with more such places than anybody writes
+One pattern finds the words that secret names contain, where something follows that assigns a value. What
+follows decides how far the value extends (``named_values``). A text with more such places than anybody writes
 is hidden from there on.
 """
 
@@ -51,16 +51,16 @@ from sentry_paste.redaction.parameters import (
     name_at,
 )
 
-# So many places are looked at in one text, so many quotes and brackets in one value.
+# How many places are examined in one text, and in all texts together.
 _MOST, _MOST_TOGETHER = 500, 2000
-# Long names that nothing follows are passed over, up to so many of one text: each takes time, too.
+# How many long names without a value are skipped in one text: even that takes time.
 _MOST_PASSED = 4_000
-# How much is searched for the ends of elements, of all texts together.
-_MOST_LOOKED_FOR = 1_000_000
+# How many characters are searched for the ends of elements, in all texts together.
+_MOST_SEARCHED = 1_000_000
 
-# Words in names that are secret in any text, and those that are so in a URL or a form. A search leaps to the
-# letters that a word may begin with, so a word begins here with the rarest letter that it has: token with its
-# k, authorization with its z.
+# Words that make a name secret in any text, and those that do so in a URL or a form. The search leaps to the
+# letters that a word may begin with, so each word here begins with its rarest letter: token with its k,
+# authorization with its z.
 _P = "%(?:25){0,5}"
 _WORDS = (
     "p(?:assw|assphrase|asscode|wd|in(?![a-z])|(?<=otp)(?![a-z]))"
@@ -70,19 +70,19 @@ _WORDS = (
 )
 _OF_URLS = "(?:key|sid|sig|auth|oauth|session|sso|hmac|pass|pw|code|ticket|assertion|dpop|nonce)"
 _IN_URL = "|".join(rf"{mark}{_OF_URLS}" for mark in (r"\?", "&", "#", "%(?:3f|26)"))
-# Of Pydantic's messages, objects of http.cookies and http.cookiejar, and curl's arguments.
+# In Pydantic's messages, objects of http.cookies and http.cookiejar, and curl's arguments.
 _OTHERS = (
     r"v(?:alue(?<=input_value)|ersion(?<=cookie\(version))"
     r"|<(?:cookie(?= [^\s=<>]{1,1000}=)|simplecookie|basecookie|morsel)"
     r"|-(?:u(?<=\W-u)|-user|-proxy-user)(?=[ =,'\"])"
 )
-# A search leaps to these words, and to what can follow a name: that takes little time where nothing is.
-# A group that is matched ahead is not given back piece by piece; a long name that nothing follows is passed
-# over.
+# The search leaps to these words, and to what can follow a name, so it is fast where there is nothing.
+# A group matched in a lookahead is not given back piece by piece (it acts as an atomic group); a long name
+# that nothing follows is skipped.
 _NAME_OF_ATTRIBUTE = r"(?=[\w:.-]{1,40}=(?:&|\\{0,15}(?:[\"']|(?<=\\)[ux])))"
 _ATTRIBUTE = rf"\s{_NAME_OF_ATTRIBUTE}"
-# Arguments of a command line, whose value is the next one, with the blank between; also what http.cookiejar
-# shows of a cookie. Those of the same length are one lookbehind, which fails at its first character mostly.
+# Command-line arguments whose value is the next one, with the space between; also cookies as http.cookiejar
+# shows them. Arguments of equal length share one lookbehind, which mostly fails at its first character.
 _ARGUMENTS = (
     r"(?:(?<=-(?:pwd|key|pin|otp|jwt)\s)|(?<=-token\s)|(?<=-(?:secret|passwd|cookie)\s)|(?<=<cookie\s)"
     r"|(?<=-(?:password|passcode)\s)|(?<=-signature\s)|(?<=-(?:passphrase|session-id)\s)|(?<=-credentials\s))"
@@ -106,37 +106,37 @@ _SIGN = re.compile(
 
 
 _CURL = re.compile(r"--?[\w-]{1,20}['\"]?[,=\s]\s?['\"]?(?:[^\s:'\"]{1,200}:)?([^\s'\"]+)")
-# RFC 3986 section 3.2.1, as far as it has a password that is not masked already: git@ is nobody.
+# RFC 3986 section 3.2.1, with a password that is not masked already: git@ is no person.
 _USER_INFO = re.compile(r"(?<=://)[^\s/?#\\<>\"'@:]*:(?!\*+@)[^\s/?#\\<>\"']*(?=@)")
-# Such that a text ends in. Digits are a port, and so is its name; in brackets is an address of IPv6.
+# The same, cut at the end of the text. Digits are a port, as is its name; brackets enclose an IPv6 address.
 _CUT_USER_INFO = re.compile(
     r"://([^\s/?#\\<>\"'@:\[{]*:(?![0-9]{0,5}(?:\.\.\.|\u2026)?[\\'\")\]}>,]{0,9}$|port\b|\$?\{)[^\s/?#\\<>\"'@]*)(?=\\?['\")\]}>]{0,8}$)",
     re.MULTILINE,
 )
-# An emoji takes four bytes, and so does every other character of a text that has one.
+# With one emoji, Python stores every character of the text in four bytes.
 _ASTRAL = re.compile("[\U00010000-\U0010ffff]")
 _MUCH = 100_000
 
 
 def clean_text(text: str, names: Names, bounds: Bounds | None = None) -> str:
-    """Return a text without the values that it says are secret.
+    """Return a text without the values that it names as secret.
 
     Args:
-        text: any; a whole attachment too.
+        text: any, up to a whole attachment.
         names: which names are secret.
-        bounds: how many places may be looked at, where several texts share that.
+        bounds: how many places may be examined, if several texts share it.
     """
     return _clean(text, names, bounds or _bounds(_MOST), _bounds(_MOST))
 
 
-def _clean(text: str, names: Names, bounds: Bounds, of_readings: Bounds) -> str:
+def _clean(text: str, names: Names, bounds: Bounds, reading_bounds: Bounds) -> str:
     cleaned = without_passwords(_without(text, _spans(text, names, bounds)))
-    if of_readings.are_exceeded and may_have_escapes(cleaned):
+    if reading_bounds.are_exceeded and may_have_escapes(cleaned):
         return FILTERED
     for read in READERS:
         reading = read(cleaned)
         if reading is not None:
-            found = [*_spans(reading.text, names, of_readings), *_user_infos(reading.text, of_readings)]
+            found = [*_spans(reading.text, names, reading_bounds), *_user_infos(reading.text, reading_bounds)]
             places = reading.place_in_text
             cleaned = _without(cleaned, [(places(start), places(end)) for start, end in sorted(found)])
     cut = _cut_user_info(cleaned)
@@ -144,7 +144,7 @@ def _clean(text: str, names: Names, bounds: Bounds, of_readings: Bounds) -> str:
 
 
 def _spans(text: str, names: Names, bounds: Bounds) -> list[tuple[int, int]]:
-    """Return where in a text its secret values stand, from left to right."""
+    """Return where the secret values in a text are, from left to right."""
     spans: list[tuple[int, int]] = []
     done = 0
     lower = lower_case(text)
@@ -158,12 +158,12 @@ def _spans(text: str, names: Names, bounds: Bounds) -> list[tuple[int, int]]:
             continue
         if not bounds.step():
             return [*spans, (hit.start(), len(text))]
-        # A name is looked at once, however long it is.
+        # Each name is scanned once, however long it is.
         search.position = end_of_name = max(end_of_run(lower, hit.end()), hit.end())
         sign = _SIGN.match(lower, end_of_name)
         span = _span_of(text, hit.start(), end_of_name, sign, names, bounds) if sign else None
         if span is not None and done <= span[0] < span[1]:
-            # So is a value, also one that is clean.
+            # So is each value, even if it is clean.
             search.position = max(search.position, span[1])
             if text[slice(*span)] != FILTERED:
                 spans.append(span)
@@ -172,7 +172,7 @@ def _spans(text: str, names: Names, bounds: Bounds) -> list[tuple[int, int]]:
 
 
 def _without(text: str, spans: Iterable[tuple[int, int]]) -> str:
-    """Return a text without some parts of it, which are in order, but may overlap."""
+    """Return a text without some spans of it, which are in order but may overlap."""
     parts: list[str] = []
     done = 0
     for start, end in spans:
@@ -184,7 +184,7 @@ def _without(text: str, spans: Iterable[tuple[int, int]]) -> str:
 
 
 def _user_infos(text: str, bounds: Bounds) -> list[tuple[int, int]]:
-    """Return where users and passwords of URLs stand, also the one at whose @ a text was cut."""
+    """Return where users and passwords in URLs are, including one that was cut at its @."""
     if "://" not in text:
         return []
     found: list[tuple[int, int]] = []
@@ -197,7 +197,7 @@ def _user_infos(text: str, bounds: Bounds) -> list[tuple[int, int]]:
 
 
 def _cut_user_info(text: str) -> Span:
-    """Return where user and password of a URL stand that a text was cut in, before their @."""
+    """Return where a URL's user and password are that were cut before their @."""
     if "://" not in text:
         return None
     if len(text) < SHORTEST_CUT and not was_cut(text):
@@ -207,12 +207,12 @@ def _cut_user_info(text: str) -> Span:
 
 
 def clean_texts(texts: Iterable[str], names: Names) -> dict[str, str]:
-    """Return what becomes of those texts that say of something in them that it is secret.
+    """Return the cleaned texts, by their originals, for those that name something secret.
 
-    Most say nothing: that is one search through all of them.
+    Most do not, which one search through all of them shows.
 
     Args:
-        texts: of one payload, which share how many places may be looked at.
+        texts: of one payload; they share one limit of places.
         names: which names are secret.
     """
     listed = list(texts)
@@ -225,7 +225,7 @@ def clean_texts(texts: Iterable[str], names: Names) -> dict[str, str]:
         index = bisect_right(ends, hit.start())
         found.add(listed[index])
         search.position = max(ends[index], hit.end())
-        if hit.end() > ends[index]:  # it goes over into the next
+        if hit.end() > ends[index]:  # it extends into the next one
             found.update(listed[index + 1 : index + 2])
     if "@" in together and ("://" in together or ":\\/\\/" in together):
         found.update(text for text in listed if "@" in text and ("://" in text or ":\\/\\/" in text))
@@ -235,15 +235,15 @@ def clean_texts(texts: Iterable[str], names: Names) -> dict[str, str]:
         return {}
     shared = allowances.current()
     if shared is not None:
-        bounds, of_readings = shared.places, shared.readings
+        bounds, reading_bounds = shared.places, shared.readings
     else:
-        bounds, of_readings = _bounds(_MOST_TOGETHER), _bounds(_MOST_TOGETHER)
-    cleaned = {text: _clean(text, names, bounds, of_readings) for text in listed if text in found}
+        bounds, reading_bounds = _bounds(_MOST_TOGETHER), _bounds(_MOST_TOGETHER)
+    cleaned = {text: _clean(text, names, bounds, reading_bounds) for text in listed if text in found}
     return {text: changed for text, changed in cleaned.items() if changed != text}
 
 
 def _joined(texts: list[str]) -> str:
-    """Return texts as one, with a question mark for what would make four bytes of each character."""
+    """Join texts, with a question mark for each character that would make Python use four bytes for all."""
     together = "\n".join(texts)
     size = len(together)
     if size < _MUCH or sys.getsizeof(together) < 3 * size:
@@ -253,13 +253,13 @@ def _joined(texts: list[str]) -> str:
 
 
 def _bounds(places: int) -> Bounds:
-    return Bounds(places, _MOST_LOOKED_FOR)
+    return Bounds(places, _MOST_SEARCHED)
 
 
 def _span_of(
     text: str, word_at: int, end_of_name: int, hit: re.Match[str], names: Names, bounds: Bounds
 ) -> Span:
-    """Return where the value stands of what was found, None where there is none or it is no secret."""
+    """Locate the value of a name that was found, None if there is none or it is not secret."""
     sign = hit["sign"]
     first = text[word_at]
     if first == "-":
@@ -272,7 +272,7 @@ def _span_of(
         cookie = value_of_shown_cookie(text, word_at, bounds)
         if cookie is not None:
             return cookie
-        word_at += 1  # an element of that name
+        word_at += 1  # an element with that name
     if first in "vV" and sign == "=":
         is_cookie = text[word_at + 1] in "eE"
         return (
@@ -284,7 +284,7 @@ def _span_of(
     name = name_at(text, word_at, end_of_name)
     begin = end_of_name - len(name)
     if text[begin - 1 : begin] == "\\" and name[:1] in "nrt" and names.key_rule(name[1:]) in SECRET_RULES:
-        name, begin = name[1:], begin + 1  # of the escape before it
+        name, begin = name[1:], begin + 1  # the letter belongs to the escape before it
     place = Place(name, begin, quote, sign, hit.end())
     if sign[0] == "%" or sign == "=":
         return value_of_field(text, place, names, bounds)

@@ -1,12 +1,11 @@
-"""The secret values of one request, and how each of them is to be sought in text.
+"""The secret values of one request, and how each of them is searched for in text.
 
-A random value is sought anywhere. One that could be a word, a path or a URL
-is sought as a whole word and not in URLs, so that a cookie ``page=production`` does
-not blank half of an event; one that is short only where it is all of a text.
-
-Of a value its parts and its other spellings are sought too, where they are long and odd enough: ``parts``
-says what they are. Whatever a client sends, it takes a bounded number of steps and gives a bounded number
-of values; where that is not enough, the result says so, and nothing that comes from elsewhere is believed.
+A random value is searched for anywhere. A value that could be a word, a path or a URL
+is searched for as a whole word and not in URLs, so that a cookie ``page=production`` does
+not blank half of an event; a short one only where it is the whole text.
+Parts and other spellings of a value are searched for too, if they are long and distinctive enough
+(``parts``). Whatever a client sends, the number of steps and of values is bounded. If that is not enough, the
+result says so, and no text that could come from the request is sent.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ from sentry_paste.redaction.candidates import (
     READABLE,
     SHORT,
     USER_AND_PASSWORD,
-    is_odd,
+    is_distinctive,
     is_word_list,
     of_basic_credentials,
     of_parts,
@@ -38,37 +37,38 @@ from sentry_paste.redaction.names import USER_KEYS, Names, original_key
 from sentry_paste.redaction.needles import ADDRESS, ANYWHERE, PAIR, WHOLE, Secret
 from sentry_paste.redaction.parameters import secret_parameters
 
-#: So many values a request can have; of one that has more, ``of_request`` returns more than these.
+#: The most values of a request that are searched for; if there are more, ``of_request`` returns more than
+#: this.
 MOST = 2000
-# So many cookies, addresses, parameters and parts are looked at, and so much text for parts.
+# How many cookies, addresses, parameters and parts are looked at, and how much text is searched for parts.
 _STEPS = 3000
 _PARTED = 65_536
 _MOST_ADDRESSES = 400
-# Who has a longer name? And more members in a baggage than W3C has a server take?
+# Names are hardly ever longer. W3C does not require servers to accept more members of baggage.
 _LONGEST_NAME = 100
 _MOST_MEMBERS = 200
-# So much of a value tells whether it is a certificate's.
+# How much of a value is read to decide whether it belongs to a certificate.
 _BEGINNING = 4000
-# A request of more headers than any server takes by default, but for one that bounds their bytes only.
+# More headers than any server accepts by default, except servers that limit only their total size.
 _MOST_STRINGS = 2000
 
 
 _LIST = re.compile(r"[\s,;=\"]+")
 _ADDRESSES = re.compile(r"[\s,;=\"\[\]]+")
-# A distinguished name, or what Envoy says of a client's certificate.
+# A distinguished name, or Envoy's description of a client certificate.
 _SUBJECT = re.compile(r"(?:^|[,/;\s\"])(?:CN|UID|E|emailAddress)\s?=|\A(?:By|Hash|URI|DNS)=", re.IGNORECASE)
-# Of an Authorization header: name=value, as RFC 9110 section 11.2 has them, and AWS' Signature Version 4. A
-# quoted value ends with the quote, which the next one has too: nothing is looked at twice.
+# A parameter in an Authorization header: name=value, as in RFC 9110 section 11.2 and AWS' Signature Version
+# 4. The pattern consumes the closing quote of a quoted value, so that nothing is scanned twice.
 _CREDENTIAL = re.compile(r"(?<![\w*.-])([\w*.-]+)\s?=\s?(?:\"([^\"]*)\"|([^\s,;\"=][^\s,;\"]*))")
-# Between the members of a list of persons, and of what is said of one.
+# Separates the members of a list of persons, and their attributes.
 _OF_PEOPLE = re.compile(r"[:;,<>=\s\"]+")
 _SAID_OF_ONE = re.compile("[;,&|]")
-# Before a cookie of a second header: a server joins headers of one name with a comma (RFC 9110 section 5.3).
+# Precedes a cookie from a second header: servers join headers with a comma (RFC 9110 section 5.3).
 _NEXT_COOKIE = re.compile(r",\s?(?=[A-Za-z_][\w.-]{0,63}=)")
 _NO_USER = re.compile(r"[\s=,;\"]")
-# Neither a user nor a password has a slash, so that each is looked at once.
+# Neither users nor passwords contain a slash, so each is scanned once.
 _USER_INFO = re.compile(r"://([^\s/?#:@'\"<>]*)(?::([^\s/?#'\"<>]+))?@")
-# Where a URL within a URL has them: the slashes, the longest of which tells how often it is encoded.
+# The same in a URL within a URL: the longest encoded slash shows how often it is encoded.
 _DEPTH = 6
 _P = rf"%(?:25){{0,{_DEPTH - 1}}}"
 _ENCODED_AUTHORITY = re.compile(rf"(?::|{_P}3a)(/|{_P}2f)(/|{_P}2f)", re.IGNORECASE)
@@ -79,7 +79,7 @@ _ENDS_OF_AUTHORITY = [
 _AT = re.compile("@|40")
 
 
-# What of a person a header tells: who it is, or only what kind of one.
+# Words in identity headers: those that identify a person, and those that only describe one.
 _WHO = frozenset(
     {"user", "username", "userid", "login", "email", "mail", "principal", "name", "id", "uid", "cn"}
 )
@@ -87,7 +87,7 @@ _WHAT = frozenset({"domain", "role", "roles", "type", "status", "locale", "langu
 
 _OCTAL = re.compile(r"\\([0-3][0-7][0-7]|.)")
 
-# Of a user that a framework has put into the environ as a mapping.
+# Keys of a user that a framework has put into the environ as a mapping.
 _NAMED = ("userid", "user", "login", "username", "email", "name", "id", "mail", "password", "cn", "eppn")
 
 
@@ -96,17 +96,17 @@ def _bounds() -> Bounds:
 
 
 def of_request(strings: Mapping[str, str], names: Names) -> set[Secret]:
-    """Return what is secret in a request as it came.
+    """Return the secret values of a request.
 
     Args:
         strings: the texts of a WSGI environ.
         names: which names are secret.
 
     Returns:
-        The values; more than ``MOST`` where there may be others that were not looked at.
+        The values; more than ``MOST`` if there may be others that were not looked at.
     """
     if len(strings) > _MOST_STRINGS:
-        return set(_more_than_are_sought())
+        return set(_too_many_secrets())
     bounds = _bounds()
     found: set[Secret] = set()
     for secret in _of_strings(strings, names, bounds):
@@ -114,14 +114,14 @@ def of_request(strings: Mapping[str, str], names: Names) -> set[Secret]:
         if len(found) > MOST or bounds.are_exceeded:
             break
     if bounds.are_exceeded and len(found) <= MOST:
-        found.update(_more_than_are_sought())
-    # The server's own address is in every URL, also of a client on the same machine.
+        found.update(_too_many_secrets())
+    # The server's own address is in every URL, even if the client runs on the same machine.
     own = {strings.get("SERVER_NAME", ""), strings.get("HTTP_HOST", "").partition(":")[0]}
     return {secret for secret in found if secret.where is not ADDRESS or secret.text not in own}
 
 
-def _more_than_are_sought() -> Iterator[Secret]:
-    """Yield so many values that none is sought and nothing is sent that could hold one."""
+def _too_many_secrets() -> Iterator[Secret]:
+    """Yield more values than are searched for, so that nothing is sent that could hold a secret."""
     return (Secret(f"\0{number}", WHOLE) for number in range(MOST + 1))
 
 
@@ -130,8 +130,8 @@ def _of_strings(strings: Mapping[str, str], names: Names, bounds: Bounds) -> Ite
         if bounds.are_exceeded:
             return
         if not isinstance(key, str):
-            continue  # PEP 3333 has none, but an app may
-        # Most entries are neither secret nor have parameters.
+            continue  # not allowed by PEP 3333, but an app may do it
+        # Most entries are not secret and have no parameters.
         if value and ("=" in value or names.is_environ(key)):
             yield from _of_entry(key, value, names, bounds)
         elif _is_secret_by_value(key, value, names):
@@ -145,17 +145,17 @@ def _of_strings(strings: Mapping[str, str], names: Names, bounds: Bounds) -> Ite
 
 
 def _is_secret_by_value(key: str, value: str, names: Names) -> bool:
-    """Return whether a header that nobody has heard of has a value that looks secret."""
+    """Return whether an unknown header has a value that looks secret."""
     if key.startswith("REDIRECT_"):
         key = original_key(key)
     return key.startswith("HTTP_") and names.is_unknown_header(key) and names.is_secret_header_value(value)
 
 
 def of_environ(environ: Mapping[str, Any], names: Names) -> tuple[str, ...]:
-    """Return what the app and its framework have put into the environ: the names of the signed-in user.
+    """Return the names of the signed-in user that the app and its framework have put into the environ.
 
     Args:
-        environ: as the app left it, or has it.
+        environ: during the request or after it.
         names: which names are secret.
     """
     found: tuple[str, ...] = ()
@@ -172,20 +172,20 @@ def of_environ(environ: Mapping[str, Any], names: Names) -> tuple[str, ...]:
 
 
 def of_users(texts: Iterable[str]) -> Iterator[Secret]:
-    """Yield how the names of users are sought.
+    """Yield what to search for in place of the names of users.
 
     Args:
-        texts: names, as the environ has them.
+        texts: names, as in the environ.
     """
     for text in texts:
         yield from of_person(text)
 
 
 def cookies_of(headers: Any) -> Iterator[str]:
-    """Yield the cookies that a response sets, as its headers say them.
+    """Yield the cookies that a response sets, as in its headers.
 
     Args:
-        headers: what the app gave to ``start_response``, whatever that is.
+        headers: what the app passed to ``start_response``, of any type.
     """
     for entry in headers if isinstance(headers, (list, tuple)) else ():
         if isinstance(entry, tuple) and len(entry) == 2 and str(entry[0]).lower() == "set-cookie":
@@ -193,7 +193,7 @@ def cookies_of(headers: Any) -> Iterator[str]:
 
 
 def of_cookies(texts: Iterable[str]) -> Iterator[Secret]:
-    """Yield how the cookies that a response sets are sought.
+    """Yield what to search for in place of the cookies that a response sets.
 
     Args:
         texts: values of ``Set-Cookie``.
@@ -202,7 +202,7 @@ def of_cookies(texts: Iterable[str]) -> Iterator[Secret]:
     for text in texts:
         yield from _cookies(text.partition(";")[0], bounds)
     if bounds.are_exceeded:
-        yield from _more_than_are_sought()
+        yield from _too_many_secrets()
 
 
 def _texts_of(value: Any) -> Iterator[str]:
@@ -230,10 +230,10 @@ def _of_entry(key: str, value: str, names: Names, bounds: Bounds) -> Iterator[Se
         yield from _whole_cookie(value)
     elif key.endswith("AUTHORIZATION"):
         yield from _credentials(value, bounds)
-    elif names.tells_addresses(key):
+    elif names.holds_addresses(key):
         yield from _addresses(value, bounds)  # which may be none: "unknown", "localhost"
     elif key == "REMOTE_HOST" and LIKE_AN_ADDRESS.fullmatch(value):
-        # RFC 3875 section 4.1.9 lets it be the address where the name is not known, as waitress has it.
+        # RFC 3875 section 4.1.9 allows the address here if the name is unknown; waitress does so.
         yield from _addresses(value, bounds)
     elif _is_subject(value, bounds):
         yield from _certificate(value, bounds)
@@ -247,19 +247,19 @@ def _of_entry(key: str, value: str, names: Names, bounds: Bounds) -> Iterator[Se
 
 
 def _of_personal(key: str, value: str, bounds: Bounds) -> Iterator[Secret]:
-    """Yield how the value of a header is sought that says who somebody is, and who stands in it."""
+    """Yield what to search for in place of an identity header's value, and of the persons named in it."""
     words = set(key.lower().split("_"))
     is_words = is_word_list(value)
     if not is_words or (words & _WHO and not words & _WHAT):
         yield from of_person(value)
     if not is_words:
-        # A certificate, a token or JSON, too.
+        # It may also be a certificate, a token or JSON.
         yield from of_parts(value, bounds)
         yield from _people_in(value, bounds)
 
 
 def _of_secret(value: str, bounds: Bounds) -> Iterator[Secret]:
-    """Yield how a secret header's value is sought, and what stands in it as in a list."""
+    """Yield what to search for in place of a secret header's value, and of the members if it is a list."""
     if _is_subject(value, bounds):
         yield from _certificate(value, bounds)
         return
@@ -280,7 +280,7 @@ def _of_secret(value: str, bounds: Bounds) -> Iterator[Secret]:
 
 
 def _people_in(text: str, bounds: Bounds) -> Iterator[Secret]:
-    """Yield who stands within a value: in mailboxes (RFC 5322 section 3.4), lists and pairs."""
+    """Yield the persons named in a value: in mailboxes (RFC 5322 section 3.4), lists and pairs."""
     bounds.are_exceeded |= len(text) > parts.LONGEST and "@" in text[parts.LONGEST :]
     text = text[: parts.LONGEST]
     name, _, address = text.partition("<")
@@ -289,16 +289,16 @@ def _people_in(text: str, bounds: Bounds) -> Iterator[Secret]:
     for part in bounds.first(dict.fromkeys(_OF_PEOPLE.split(text, bounds.steps + 1))):
         if "@" in part:
             yield from of_person(part)
-        elif is_odd(part):
+        elif is_distinctive(part):
             yield Secret(part, ANYWHERE)
     for pair in bounds.first(_SAID_OF_ONE.split(text, bounds.steps + 1)) if "=" in text else ():
         name, _, value = pair.partition("=")
-        if value and parts.tells_who(name.strip().lower()):
+        if value and parts.identifies_user(name.strip().lower()):
             yield from of_person(value.strip(' "'))
 
 
 def _of_user_info(text: str, bounds: Bounds) -> Iterator[Secret]:
-    """Yield who is in the URLs of a text, with what password (RFC 3986 section 3.2.1)."""
+    """Yield the users and passwords in the URLs of a text (RFC 3986 section 3.2.1)."""
     if not bounds.may_read(len(text)):
         return
     for found in bounds.first(_USER_INFO.finditer(text)):
@@ -306,9 +306,9 @@ def _of_user_info(text: str, bounds: Bounds) -> Iterator[Secret]:
 
 
 def _of_encoded_user_info(text: str, bounds: Bounds) -> Iterator[Secret]:
-    """Yield who is in the URLs that are parameters of a URL, and percent-encoded."""
+    """Yield the users and passwords in percent-encoded URLs that are parameters of a URL."""
     for found in bounds.first(_ENCODED_AUTHORITY.finditer(text)):
-        # Of one whose slashes are not encoded all the rest can be.
+        # Even if its slashes are not encoded, all the rest may be.
         level = max(len(found[1]) // 2, len(found[2]) // 2, 1)
         start, end = found.end(), _ENDS_OF_AUTHORITY[level - 1].search(text, found.end())
         authority = text[start : end.start() if end else len(text)]
@@ -355,10 +355,10 @@ def _parameters(text: str, names: Names, bounds: Bounds) -> Iterator[Secret]:
 
 
 def _cookies(text: str, bounds: Bounds) -> Iterator[Secret]:
-    # Those too short to be sought are not looked at, however many there are.
+    # Cookies too short to be searched for are skipped, however many there are.
     pairs = dict.fromkeys(pair for pair in dict.fromkeys(text.split(";")) if len(pair) > SHORT)
     if '"' in text:
-        # Some take a semicolon between quotes for a part of the value (RFC 2109), and some do not (RFC 6265).
+        # Some parsers treat a semicolon in quotes as part of the value (RFC 2109), others do not (RFC 6265).
         pairs.update(dict.fromkeys(_quoted_pairs(text, bounds.steps + 1)))
     for pair in bounds.first(pairs):
         name, equals, value = pair.partition("=")
@@ -370,24 +370,24 @@ def _cookies(text: str, bounds: Bounds) -> Iterator[Secret]:
             plain = value.strip('"')
             yield from of_parts(plain, bounds)
             if "\\" in plain and bounds.may_read(len(plain)):
-                # As http.cookies has it: an octal number of a character, or the character.
+                # http.cookies escapes a character as an octal number, or with a backslash.
                 yield from of_parts(
                     _OCTAL.sub(lambda e: chr(int(e[1], 8)) if len(e[1]) == 3 else e[1], plain), bounds
                 )
 
 
 def _joined_cookies(text: str, bounds: Bounds) -> Iterator[Secret]:
-    """Yield the cookies of other headers, which a server has put behind the value of one."""
+    """Yield the cookies of further headers, which the server appended to the value of the first."""
     first, *others = _NEXT_COOKIE.split(text, bounds.steps + 1)
     if not others or "=" in first.rstrip("="):
-        return  # pairs that are the value of one cookie
+        return  # pairs that together are the value of one cookie
     yield from of_parts(first, bounds)
     for pair in bounds.first(others):
         yield from of_parts(pair.partition("=")[2].strip(), bounds)
 
 
 def _quoted_pairs(text: str, most: int) -> Iterator[str]:
-    """Yield cookies; a quoted value may hold semicolons."""
+    """Yield cookies whose quoted values may contain semicolons."""
     start = 0
     while start < len(text) and most > 0:
         end = text.find(";", start)
@@ -404,7 +404,7 @@ def _quoted_pairs(text: str, most: int) -> Iterator[str]:
 
 
 def _whole_cookie(text: str) -> Iterator[Secret]:
-    # One of a short value would be a parameter's lang=en.
+    # With a short value it would match a parameter such as lang=en.
     if len(text) >= LONG and (";" in text or any(True for _ in _cookies(text, _bounds()))):
         yield Secret(text, ANYWHERE)
 
@@ -412,7 +412,7 @@ def _whole_cookie(text: str) -> Iterator[Secret]:
 def _credentials(text: str, bounds: Bounds) -> Iterator[Secret]:
     scheme, _, credential = text.replace("\t", " ").strip().partition(" ")
     if not credential:
-        scheme, credential = "", scheme  # as some APIs have it
+        scheme, credential = "", scheme  # some APIs use no scheme
     credential = credential.strip()
     yield from of_value(text)
     yield from of_parts(credential, bounds)
@@ -431,7 +431,7 @@ def _credentials(text: str, bounds: Bounds) -> Iterator[Secret]:
         if name.lower() in ("username", "user", "login"):
             yield from of_person(value)
         elif name.lower() == "credential":
-            # AWS' access key id stands before the date, the region and the service.
+            # AWS' access key id comes before the date, the region and the service.
             yield from of_value(value.partition("/")[0])
         elif name.lower() not in ("realm", "uri", "algorithm", "qop", "signedheaders"):
             yield from of_value(value)
@@ -445,31 +445,31 @@ def _addresses(text: str, bounds: Bounds) -> Iterator[Secret]:
     found = _ADDRESSES.split(text, _MOST_ADDRESSES)
     bounds.are_exceeded |= len(found) > _MOST_ADDRESSES
     for part in bounds.first(dict.fromkeys(found)):
-        # With a port, as Forwarded has it.
+        # Forwarded allows a port.
         for shown in (part, part.rpartition(":")[0]):
             if LIKE_AN_ADDRESS.fullmatch(shown.partition("%")[0]):
                 yield Secret(shown.partition("%")[0], ADDRESS)
-        if part[:1] == "_" and is_odd(part):
-            # What a proxy calls a client that it does not name (RFC 7239 section 6.3).
+        if part[:1] == "_" and is_distinctive(part):
+            # An obfuscated identifier for a client (RFC 7239 section 6.3).
             yield Secret(part, ANYWHERE)
     if "," in text:
         yield from of_value(text)
 
 
 def _is_subject(text: str, bounds: Bounds) -> bool:
-    """Return whether a value is a distinguished name, or Envoy's of a certificate; also percent-encoded."""
+    """Return whether a value is a distinguished name or Envoy's certificate header; also percent-encoded."""
     beginning = text[:_BEGINNING]
     if "=" in beginning and _SUBJECT.search(beginning):
         return True
     if len(text) > _BEGINNING and "CN=" in text[_BEGINNING:-2]:
-        return True  # base64 ends with a sign of equality, and has none within
+        return True  # base64 has equals signs only at its end
     if "%3D" not in beginning or not bounds.may_read(len(beginning)):
         return False
     return bool(_SUBJECT.search(parts.decoded(beginning)))
 
 
 def _certificate(text: str, bounds: Bounds) -> Iterator[Secret]:
-    """Yield who a certificate is of: of a distinguished name what is a person's."""
+    """Yield what a certificate reveals about a person, such as parts of its distinguished name."""
     bounds.are_exceeded |= len(text) > parts.LONGEST
     yield from of_value(text)
     for shown in dict.fromkeys((text, parts.decoded(text))):

@@ -1,4 +1,4 @@
-"""Text as it reads once quoting and escaping are undone, and where what is found there stands in the text."""
+"""Undo quoting and escaping in text, and map places in the result back to the text."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from urllib.parse import unquote_to_bytes
 from sentry_paste.redaction.bounds import Allowance
 
 # Percent-encoding (RFC 3986), the escapes of Python, JSON and C, and the references of HTML and XML.
-# Each kind begins with a character of its own, so that the search leaps from one to the next.
+# Each kind begins with a different character, so that the search leaps from one to the next.
 _ESCAPE = re.compile(
     r"(%[0-9A-Fa-f]{2}(?:%[0-9A-Fa-f]{2})*"
     r"|\\(?:u[0-9A-Fa-f]{4}(?:\\u[0-9A-Fa-f]{4})*|x[0-9A-Fa-f]{2}|U[0-9A-Fa-f]{8}|[0-3][0-7]{2}|[^\n])"
     r"|&(?:#[0-9]{1,7}|#[xX][0-9A-Fa-f]{1,6}|[A-Za-z]{2,8});)"
 )
-# To undo so many takes no longer than to look at one place.
+# Undoing this many escapes takes about as long as examining one place.
 _ESCAPES = 6
 _LETTERS = {"n": "\n", "r": "\r", "t": "\t", "a": "\a", "b": "\b", "f": "\f", "v": "\v", "0": "\0"}
 
@@ -29,10 +29,10 @@ class View(NamedTuple):
     """A text with its escapes undone.
 
     Attributes:
-        text: as it reads.
-        starts: where in it each piece begins, those that were escapes at odd places; and its length. Arrays
-            take a ninth of what lists do.
-        origins: where in the text before each piece begins; and its length.
+        text: the result.
+        starts: where each piece begins in it, escapes at odd indexes; and its length. Arrays take a ninth of
+            the memory of lists.
+        origins: where each piece begins in the text before; and its length.
     """
 
     text: str
@@ -40,10 +40,10 @@ class View(NamedTuple):
     origins: array[int]
 
     def start(self, place: int) -> int:
-        """Return where in the text before something begins.
+        """Map the start of something back to the text before.
 
         Args:
-            place: where it begins here.
+            place: where it begins in this text.
         """
         piece = bisect_right(self.starts, place) - 1
         if piece % 2:
@@ -51,10 +51,10 @@ class View(NamedTuple):
         return self.origins[min(piece, len(self.origins) - 1)] + place - self.starts[piece]
 
     def end(self, place: int) -> int:
-        """Return where in the text before something ends.
+        """Map the end of something back to the text before.
 
         Args:
-            place: where it ends here.
+            place: where it ends in this text.
         """
         piece = bisect_left(self.starts, place) - 1
         if piece < 0:
@@ -65,7 +65,7 @@ class View(NamedTuple):
 
 
 def has_escapes(text: str) -> bool:
-    """Return whether a text may have something to undo.
+    """Return whether a text may have escapes.
 
     Args:
         text: any.
@@ -118,7 +118,7 @@ def _meaning(escape: str) -> str:
         return html.unescape(escape)
     kind = escape[1]
     if kind == "u":
-        # Two may be one character.
+        # Two \u escapes may be one character: a surrogate pair.
         return str(json.loads(f'"{escape}"')) if len(escape) > 2 else "u"
     if kind in "xU" and len(escape) > 2:
         number = int(escape[2:], 16)

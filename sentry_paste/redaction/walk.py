@@ -1,4 +1,4 @@
-"""One walk over a payload: what is secret by name is replaced, texts are collected and replaced by value."""
+"""Walk over a payload once: replace what is secret by name, collect all texts, replace secrets in them."""
 
 from __future__ import annotations
 
@@ -13,32 +13,32 @@ from sentry_paste.redaction.members import cleaned_member, is_trivial
 from sentry_paste.redaction.names import FILTERED, Names, Rule, is_environ
 from sentry_paste.redaction.texts import clean_texts
 
-# What Sentry's protocol says of spans, breadcrumbs, traces and mechanisms: no request has a say in it, and an
-# event without it would be refused.
+# Keys that Sentry's protocol defines for spans, breadcrumbs, traces and mechanisms: requests do not influence
+# their values, and Sentry would refuse an event without them.
 _PROTOCOL = frozenset(
     {"timestamp", "start_timestamp", "trace_id", "span_id", "parent_span_id", "segment_id", "level"}
     | {"same_process_as_parent", "exclusive_time", "is_segment", "kind"}
     | {"handled", "synthetic", "exception_id", "parent_id", "source", "is_exception_group", "hash"}
 )
-# The same, where it is text that the app can choose.
+# The same, but with text that the app can choose.
 _LABELS = frozenset({"op", "origin", "status", "type"})
-# Words, whatever has them as its value: "ok", "template.render".
+# Plain words, which stay even if a request has them as a value: "ok", "template.render".
 _PLAIN_LABEL = re.compile(r"[a-z_]{1,15}(?:\.[a-z_]{1,15}){0,5}")
 
 _REMARK = [["!config", "s"]]
 
-# What is longer is no name of a pair.
+# Longer texts are not the name in a pair.
 _LONGEST_NAME = 200
 
-# More parameters than these are no app's doing: what is behind them goes.
+# No app has more parameters than this: the rest is hidden.
 _MOST_PARAMETERS, _MOST_TEXT = 2000, 300_000
-# Under which keys a mapping has the name of what it has as its value, as forms, HAR and AWS's APIs have it.
+# The keys of a name next to each key of a value, as used by forms, HAR and AWS' APIs.
 _NAMES_OF_PAIRS = {
     value: tuple(map(spelled, ("name", "key", "field", "param", "parameter", "header")))
     for value, spelled in (("value", str.lower), ("Value", str.title))
 }
 
-# Where something stands in an event: where what holds it stands, and its key there.
+# The place of something in an event: the path of its holder, and its key there.
 Path = Union[tuple["Path", Any], None]
 
 
@@ -46,7 +46,7 @@ class Walk:
     """One walk over a payload.
 
     Args:
-        event: that gets remarks of what was replaced, None where there is nowhere to put them.
+        event: the event that gets remarks about replacements, None if there is nowhere to put them.
         names: which names are secret.
     """
 
@@ -54,25 +54,25 @@ class Walk:
         self._event = event
         self._names = names
         self._texts: set[Any] = set()
-        # Keys of mappings, which are texts too.
+        # Keys of mappings, which are texts as well.
         self._keys: set[Any] = set()
         self._are_plain_variables = names.plain_variables.issuperset
-        #: How much of all its queries and URLs is looked at.
+        #: How much of all queries and URLs may be looked at.
         self.bounds = Bounds(_MOST_PARAMETERS, _MOST_TEXT)
-        # Those that hold nothing to go into, and the others.
+        # Nodes without children to walk into, and the others.
         self._leaves: list[Any] = []
         self._branches: list[Any] = []
         self._members: list[tuple[Any, Any]] = []
         self._stack: list[tuple[Any, Path, bool]] = []
         self._replaced: list[Path] = []
         self._urls: list[tuple[Any, Any]] = []
-        # Each span has the same.
+        # Labels known to be plain: every span has the same few.
         self._plain_labels: set[str] = set()
-        # What became of texts under their keys.
+        # The results for texts under their keys.
         self._cleaned: dict[tuple[str, str, bool], Any] = {}
 
     def add_member(self, holder: Any, key: Any, value: Any, path: Path) -> None:
-        """Add a member of something that is not walked as a whole."""
+        """Add one member of a mapping that is not walked as a whole."""
         if type(value) is str:
             self._texts.add(value)
             self._members.append((holder, key))
@@ -80,15 +80,15 @@ class Walk:
             self.add(value, path)
 
     def add_url(self, holder: Any, key: Any) -> None:
-        """Add a path or a URL, where there is one: a text in which words are no secrets."""
+        """Add a path or a URL, if there is one: a text in which plain words are not secret."""
         if isinstance(holder, dict) and type(holder.get(key)) is str:
             self._urls.append((holder, key))
 
     def add_label(self, holder: Any, key: Any) -> None:
-        """Add what is one of a few words unless the app has made it up: an operation, a type.
+        """Add a label, an operation or a type: one of a few words, unless the app has made it up.
 
-        A value that is a word is no secret in it, for whoever sends ``x=sqlalchemy`` as a cookie would change
-        what Sentry takes a span for; where it is a text of several words, it is a text like others.
+        A single word in it is not treated as a secret: otherwise whoever sends ``x=sqlalchemy`` as a cookie
+        could change how Sentry classifies a span. A label of several words is treated as any other text.
         """
         value = holder.get(key)
         if type(value) is not str:
@@ -101,7 +101,7 @@ class Walk:
             self._urls.append((holder, key))
 
     def add_except(self, event: dict[str, Any], name: str, kept: Mapping[str, Any]) -> None:
-        """Add a mapping of an event, but for the keys that the app has given a value to."""
+        """Add a mapping of an event, except for the keys that the app has set itself."""
         holder = event.get(name)
         for key, value in items_of(holder):
             if key in kept:
@@ -112,7 +112,7 @@ class Walk:
                 self.add_member(holder, key, value, ((None, name), key))
 
     def add_protocol(self, entry: Any, path: Path) -> None:
-        """Add a span, a breadcrumb, a trace or a mechanism, but for what the protocol says of it."""
+        """Add a span, a breadcrumb, a trace or a mechanism, except for what the protocol defines."""
         for key, value in items_of(entry):
             if key in _LABELS:
                 if type(value) is not str or value not in self._plain_labels:
@@ -121,7 +121,7 @@ class Walk:
                 self.add_member(entry, key, value, (path, key))
 
     def add_variables(self, variables: Any, path: Path) -> None:
-        """Add a frame's local variables, in whose names fewer words tell than in others."""
+        """Add a frame's local variables, whose names are secret in fewer cases than others."""
         if not self._are_plain_variables(variables):
             for name in self._names.secret_variables(variables):
                 if not is_trivial(variables[name]):
@@ -129,7 +129,7 @@ class Walk:
         self._stack.append((variables, path, False))
 
     def add_headers(self, headers: Any, path: Path) -> None:
-        """Add headers by their names."""
+        """Add headers, judged by their names."""
         for name, value in items_of(headers):
             text = value if type(value) is str else ""
             if value != FILTERED and self._names.is_secret_header(str(name), text):
@@ -143,13 +143,13 @@ class Walk:
 
         Args:
             node: a mapping, a list, or anything else.
-            path: of the tree in the event.
-            by_name: whether the names of its own members count; those below always do.
+            path: where the tree is in the event.
+            by_name: whether its own members are judged by name; those below always are.
         """
         self._stack.append((node, path, by_name))
 
     def _walk(self) -> None:
-        """Go through the trees: replace by name what is secret, collect the texts."""
+        """Walk the trees: replace what is secret by name, collect the texts."""
         add, update, leaves, branches = self._texts.add, self._keys.update, self._leaves, self._branches
         are_plain, stack = self._names.plain_keys.issuperset, self._stack
         while stack:
@@ -159,12 +159,12 @@ class Walk:
                 if by_name:
                     update(node)
                     if not are_plain(node):
-                        self._by_name(node, self._names.secret_keys(node), path)
+                        self._redact_by_name(node, self._names.secret_keys(node), path)
                 if "value" in node or "Value" in node:
-                    self._named_value(node, path)
+                    self._redact_named_value(node, path)
             elif kind is list:
                 if len(node) == 2 and type(node[0]) is str:
-                    self._pair(node, node[0], 1, path)
+                    self._redact_pair(node, node[0], 1, path)
             else:
                 continue
             branching = False
@@ -180,7 +180,7 @@ class Walk:
             (branches if branching else leaves).append(node)
 
     def add_keys(self, node: Any) -> None:
-        """Add the keys of nested mappings: remarks stand under the keys of what they are about."""
+        """Add the keys of nested mappings: remarks use the keys of what they are about."""
         stack = [node]
         while stack:
             node = stack.pop()
@@ -190,12 +190,12 @@ class Walk:
                 stack.extend(node.values())
 
     def add_names(self, node: Any) -> None:
-        """Add the keys of a mapping whose values are left as they are."""
+        """Add the keys of a mapping, whose values stay."""
         if type(node) is dict:
             self._branches.append(node)
             self._keys.update(node)
 
-    def _by_name(self, node: Any, keys: list[str], path: Path) -> None:
+    def _redact_by_name(self, node: Any, keys: list[str], path: Path) -> None:
         in_environ = is_environ(node)
         for key in keys:
             value = node[key]
@@ -212,28 +212,28 @@ class Walk:
             elif cleaned is not value:
                 node[key] = cleaned
 
-    def _named_value(self, node: dict[str, Any], path: Path) -> None:
-        """Look at a mapping that holds a name and its value: ``{"name": "password", "value": ...}``."""
+    def _redact_named_value(self, node: dict[str, Any], path: Path) -> None:
+        """Redact the value in a mapping of a name and a value: ``{"name": "password", "value": ...}``."""
         for key, keys_of_names in _NAMES_OF_PAIRS.items():
             if key not in node:
                 continue
             for key_of_name in keys_of_names:
                 name = node.get(key_of_name)
                 if type(name) is str:
-                    self._pair(node, name, key, path)
+                    self._redact_pair(node, name, key, path)
 
-    def _pair(self, node: Any, name: str, key: Any, path: Path) -> None:
-        """Look at a name and a value that headers and forms are held as, a list of two for example.
+    def _redact_pair(self, node: Any, name: str, key: Any, path: Path) -> None:
+        """Redact the value of a name that is held next to it, such as a header or a field in a list of two.
 
         Args:
-            node: that holds both.
-            name: as it stands there.
-            key: of the value.
+            node: the mapping or list that holds both.
+            name: as written there.
+            key: of the value in the node.
             path: of the node.
         """
         name = name.lstrip("b").strip("'\"")
         if len(name) > _LONGEST_NAME or " " in name:
-            return  # a text, and no name
+            return  # a text, not a name
         value = node[key]
         rule = self._names.key_rule(name)
         if rule is Rule.SECRET and is_trivial(value):
@@ -249,11 +249,11 @@ class Walk:
         self._replaced.append(path)
 
     def _remark(self, changed: Mapping[str, str]) -> None:
-        """Add Sentry's remarks on what was replaced, under keys that hold no secret either."""
+        """Add Sentry's remarks on what was replaced, under cleaned keys."""
         if self._event is None or not self._replaced:
             return
         root = self._event.setdefault("_meta", {})
-        # What stands under the same mapping has the very same beginning of its path.
+        # Members of one mapping share the very same parent path.
         holders: dict[int, dict[str, Any]] = {}
         for path in self._replaced:
             assert path is not None  # noqa: S101
@@ -267,19 +267,21 @@ class Walk:
             node[""] = {**node.get("", {}), "rem": _REMARK}
 
     def finish(self, matcher: Matcher) -> None:
-        """Replace what is secret in all that was added."""
+        """Replace the secrets in everything that was added."""
         self._walk()
         texts = [text for text in self._texts | self._keys if type(text) is str]
         urls = {holder[key] for holder, key in self._urls}
         changed = matcher.clean_all([*texts, *urls.difference(texts)])
-        said = clean_texts([changed.get(text, text) for text in texts] if changed else texts, self._names)
-        saying = {text: shown for text in texts if (shown := changed.get(text, text)) in said} if said else {}
-        for text, shown in saying.items():
-            changed[text] = said[shown]
-        # Keys and URLs are no places for words: what an event is made of has such names.
+        named = clean_texts([changed.get(text, text) for text in texts] if changed else texts, self._names)
+        with_named = (
+            {text: shown for text in texts if (shown := changed.get(text, text)) in named} if named else {}
+        )
+        for text, shown in with_named.items():
+            changed[text] = named[shown]
+        # Words stay in keys and URLs: the names that events consist of are such words.
         renamed = matcher.clean_all(changed.keys() & (self._keys | urls), is_url=True)
-        in_keys = {text: shown for text, shown in saying.items() if text in self._keys}
-        renamed.update(self._said_in_keys(in_keys, said, renamed))
+        in_keys = {text: shown for text, shown in with_named.items() if text in self._keys}
+        renamed.update(self._named_in_keys(in_keys, named, renamed))
         self._remark(renamed)
         if renamed:
             for holder, key in self._urls:
@@ -295,21 +297,21 @@ class Walk:
             if not is_same(node.values() if type(node) is dict else node) or not is_same(node):
                 _change(node, changed, renamed)
 
-    def _said_in_keys(
-        self, saying: dict[str, str], said: dict[str, str], renamed: dict[str, str]
+    def _named_in_keys(
+        self, with_named: dict[str, str], named: dict[str, str], renamed: dict[str, str]
     ) -> dict[str, str]:
-        """Return what becomes of texts in keys, where what they say is secret is so too.
+        """Return what keys become whose texts name something secret.
 
         Args:
-            saying: what they are without their words that are secrets.
-            said: what became of that.
-            renamed: what they are without other secrets.
+            with_named: these texts without the secrets of the request.
+            named: those without the values that they name as secret.
+            renamed: keys without the secrets of the request.
         """
-        names = {text: renamed.get(text, text) for text in saying}
-        # Most have no secret but what they say: that is known.
-        unknown = [name for text, name in names.items() if name != saying[text]]
-        again = {**said, **clean_texts(unknown, self._names)} if unknown else said
-        return {text: again.get(name, name) for text, name in names.items()}
+        names = {text: renamed.get(text, text) for text in with_named}
+        # Most have no other secret, so the result is known.
+        unknown = [name for text, name in names.items() if name != with_named[text]]
+        all_named = {**named, **clean_texts(unknown, self._names)} if unknown else named
+        return {text: all_named.get(name, name) for text, name in names.items()}
 
 
 def _change(node: Any, changed: Mapping[str, str], renamed: Mapping[str, str]) -> None:
@@ -318,7 +320,7 @@ def _change(node: Any, changed: Mapping[str, str], renamed: Mapping[str, str]) -
         node.clear()
         for number, (key, value) in enumerate(members):
             name = renamed.get(key, key)
-            # Two secrets are still two keys; of many, none is compared with all the others.
+            # Two hidden keys stay distinct. A number avoids comparing each with all the others.
             node[name if name not in node else f"{name} {number}"] = value
     entries: Any = node.items() if type(node) is dict else enumerate(node)
     for key, value in entries:
@@ -335,10 +337,10 @@ def _parts(path: Path) -> list[Any]:
 
 
 def is_sentence(text: str) -> bool:
-    """Return whether a text is of several words: a span's name may be, an operation or a route is not.
+    """Return whether a text is a sentence: a span's name may be one, an operation or a route is not.
 
     Args:
-        text: any. A path is none, with or without a method before it.
+        text: any. A path is not one, with or without a method before it.
     """
     method, _, path = text.partition(" ")
     if text[:1] == "/" or (path[:1] == "/" and method.isupper()):
@@ -347,7 +349,7 @@ def is_sentence(text: str) -> bool:
 
 
 def items_of(found: Any) -> list[tuple[Any, Any]]:
-    """Return the members of a mapping, of anything else none.
+    """Return the members of a mapping; nothing for anything else.
 
     Args:
         found: any.

@@ -175,7 +175,7 @@ class FilterState:
             return client
         if self._hooked[0] is not client:
             redaction = Redaction(self.secret_names, self.patterns)
-            redaction.made(client.options)
+            redaction.use_options(client.options)
             self._hooked = (client, redaction.with_hooks(client.options))
         return sdk.with_options(client, **self._hooked[1])
 

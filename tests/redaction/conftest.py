@@ -1,4 +1,4 @@
-"""What the tests of redaction have in common."""
+"""Shared by the tests of redaction."""
 
 import pytest
 
@@ -7,7 +7,7 @@ from sentry_paste.redaction.bounds import Search
 
 @pytest.fixture
 def count_steps(monkeypatch):
-    """Return what counts how often a module's searches find something."""
+    """Return a function that counts how often a module's searches find something."""
 
     def count(module):
         counted = []

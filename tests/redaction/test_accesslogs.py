@@ -1,4 +1,4 @@
-"""What servers log of requests: names of gunicorn's, the common log format, parameters by name."""
+"""What servers log about requests: gunicorn's names, the common log format, parameters by name."""
 
 import datetime
 import json
@@ -32,7 +32,7 @@ PERSONAL = {
 
 
 def record_of_gunicorn(format_, **more):
-    """The log record that gunicorn makes of a request, by its own code."""
+    """Return the log record for a request, made by gunicorn's own code."""
     glogging = pytest.importorskip("gunicorn.glogging")
     config = pytest.importorskip("gunicorn.config")
     cfg = config.Config()
@@ -72,7 +72,7 @@ def record_of_gunicorn(format_, **more):
 
 
 def item_of(record):
-    """The log item of a record, as the SDK's handler makes it."""
+    """Return the log item for a record, made by the SDK's handler."""
     args = record.args.items() if isinstance(record.args, dict) else enumerate(record.args)
     attributes = {
         f"sentry.message.parameter.{key}": value if isinstance(value, (str, int, float)) else repr(value)
@@ -237,7 +237,7 @@ class TestLineOfKeysAndValues:
         ],
     )
     @pytest.mark.parametrize("logger", ["gunicorn.access", "uvicorn.access", "wsgi"])
-    def test_person_goes(self, logger, line, expected):
+    def test_person_is_hidden(self, logger, line, expected):
         expected = expected.replace("*", FILTERED)
         assert clean_line(line, Names()) == expected
         assert cleaned({"body": line, "attributes": {"logger.name": logger}})["body"] == expected
@@ -305,10 +305,10 @@ class TestAllowance:
 
     @pytest.fixture
     def looked_at(self, monkeypatch):
-        """The lines that are looked at one by one."""
+        """Count the lines that are looked at one by one."""
         seen = []
 
-        def clean_line(text, names, is_told=False):
+        def clean_line(text, names, has_names=False):
             seen.append(text)
             return text.replace("203.0.113.7", FILTERED).replace("alice", FILTERED)
 
@@ -378,7 +378,7 @@ class TestAddresses:
             ("2001:db8::1,203.0.113.7", "*,*"), ("fe80::1%eth0", "*%eth0"),
         ],
     )  # fmt: skip
-    def test_address_goes(self, text, expected):
+    def test_address_is_hidden(self, text, expected):
         assert without_addresses(text) == expected.replace("*", FILTERED)
         assert looks_secret(text)
 
@@ -386,7 +386,7 @@ class TestAddresses:
         "text",
         ["10:15:30", "2026-11-22T10:15:30:123", "::1", "[::1]:80", "::", "a:b:c", "1:2:3:4:5", "x" * 900],
     )
-    def test_what_is_no_client_s_stays(self, text):
+    def test_what_is_not_a_clients_stays(self, text):
         assert without_addresses(text) == text
 
 

@@ -27,7 +27,7 @@ DOCS = Path(__file__).parent.parent.parent / "docs"
 PAGE = (DOCS / "privacy.rst").read_text(encoding="utf-8")
 IS_THE_PAGES_SDK = f"sentry-sdk {sentry_sdk.VERSION}" in " ".join(PAGE.split())
 
-# The seed is fixed, so that a run that fails fails again; another sample is one number away.
+# The seed is fixed, so that failures are reproducible; another sample is one number away.
 SAMPLE = random.Random(14).sample(runs(), 40)
 
 
@@ -37,7 +37,7 @@ def _quiet(monkeypatch):
     monkeypatch.setattr(canaries.log, "propagate", False)
     canaries.log.addHandler(logging.NullHandler())
     with warnings.catch_warnings():
-        # Of frameworks, and of profiles that a lifecycle has not.
+        # Warnings of frameworks, and of profiles that a lifecycle does not support.
         warnings.simplefilter("ignore")
         yield
 
@@ -47,11 +47,11 @@ GAPS = {"X-Acme-Peer", "X-Proxied-For"}
 
 
 def limits(run):
-    """Return what may leave, as the page says under Limits."""
+    """Return what may leak, according to the page's section on limits."""
     found = set()
     if run.channel in HOLDS_NO_WORDS:
         found |= WORDS | GAPS
-    # The response says which cookies it sets once it starts; a thread of no request sees the environ only.
+    # The cookies of a response are known once it starts; a thread outside requests sees only the environ.
     if run.framework != "WSGI" or run.channel.startswith("threads that were there before"):
         found |= {"Set-Cookie"}
     if run.channel == "names of transactions, fingerprints" and run.lifecycle == "stream":
@@ -64,7 +64,7 @@ def limits(run):
 @pytest.mark.parametrize("lifecycle", LIFECYCLES)
 @pytest.mark.parametrize("what", [what for what in CHANNELS if what != OWN_OBJECTS])
 class TestEveryChannel:
-    def test_no_secret_leaves_and_what_is_none_arrives(self, what, lifecycle):
+    def test_no_secret_leaks_and_innocent_text_arrives(self, what, lifecycle):
         run = Run(what, lifecycle=lifecycle)
         found = outcome(run, seed=1)
         assert found.leaked - limits(run) == set()
@@ -107,17 +107,17 @@ class TestEveryFramework:
 
 
 class TestEveryForm:
-    """Through a channel that has room for all of them; the sample has the others."""
+    """Through a channel that has room for all of them; the sample covers the others."""
 
     @pytest.mark.parametrize("form", FORMS)
-    def test_no_secret_leaves_and_what_is_none_arrives(self, form):
+    def test_no_secret_leaks_and_innocent_text_arrives(self, form):
         found = outcome(Run("messages", form), seed=3)
         assert found.leaked == set()
         assert found.is_open
 
     @pytest.mark.parametrize("form", ["raw", "base64 of ab=value", "hex"])
     def test_detector_sees_it_with_the_sdk(self, form):
-        # Half an address is none, and is not looked for.
+        # Half an address is not an address, and is not searched for.
         assert len(leaks("messages", 3, send=sent_by_sdk, form=form)) >= len(Planted(3).secrets) - 10
 
 
@@ -135,12 +135,12 @@ def test_no_secret_leaves_whatever_it_is(seed, what):
 
 
 class TestNamesInText:
-    """Values that only a name tells of, in text that libraries make."""
+    """Values that are secret only by name, in text made by libraries."""
 
     @pytest.mark.parametrize("shape", SHAPES)
     def test_no_value_leaves(self, shape):
         leaked = leaked_by_name(shape, canaries.sent_by_filter, seed=1)
-        # On a line without quotes a value ends where it may be a sentence that goes on.
+        # On a line without quotes, a value ends where a sentence may go on.
         lines = (", of two words", ", with quotes") if shape in LINES else ()
         assert {name for name in leaked if not name.endswith(lines) and name not in OF_COOKIES} == set()
 
@@ -153,7 +153,7 @@ OF_COOKIES = {"cookie, random", "cookie, digits"}
 
 
 class TestGaps:
-    """What has left, and what still does."""
+    """What once leaked, and what still does."""
 
     @pytest.mark.xfail(
         strict=True, reason="breadcrumbs of a thread outside of requests are cleaned by the next one's"

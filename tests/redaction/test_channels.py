@@ -1,4 +1,4 @@
-"""Channels by which something personal leaves, from the ini to what is sent, on both trace lifecycles."""
+"""Channels through which personal data could leak, from the ini to what is sent, in both trace lifecycles."""
 
 import concurrent.futures
 import json
@@ -50,7 +50,7 @@ def ini(load, monkeypatch):
 
 @pytest.fixture
 def sent(ini, captured, lifecycle):
-    """Let an app do something in a request; return all that is sent of it."""
+    """Run a function in a request; return everything that is sent."""
 
     def sent(do, *options, status="200 OK", **environ):
         def app(environ, start_response):
@@ -71,7 +71,7 @@ def sent(ini, captured, lifecycle):
 
 
 def text_of(envelopes):
-    """All that is sent as one text, but for the source lines of the tests themselves."""
+    """Return everything that is sent as one text, except for source lines of the tests themselves."""
     found = []
     for envelope in envelopes:
         for item in envelope.items:
@@ -157,7 +157,7 @@ class TestSpans:
         ((_, op, _),) = spans_of(captured)
         assert op == f"task.{FILTERED}"
 
-    def test_client_cannot_change_what_a_span_is_taken_for(self, sent):
+    def test_client_cannot_change_the_kind_of_a_span(self, sent):
         captured = sent(
             lambda _: measure("x", op="template.render"), HTTP_COOKIE="a=template; b=render; c=x1"
         )
@@ -176,7 +176,7 @@ class TestSpans:
 
         assert USER not in text_of(sent(rename, REMOTE_USER=USER))
 
-    def test_header_among_the_attributes_tells_by_its_value(self, sent):
+    def test_header_among_the_attributes_is_judged_by_its_value(self, sent):
         name = "http.request.header.x-acme"
         ((_, _, data),) = spans_of(sent(lambda _: measure("x", **{name: [SECRET], "n": "1"})))
         assert data[name] == FILTERED
@@ -258,7 +258,7 @@ class TestHeaders:
         held = {key: value for key, value in environ.items() if key.startswith("HTTP_")}
         raise ValueError(len(held))
 
-    def test_header_nobody_has_heard_of_tells_by_its_value(self, sent):
+    def test_unknown_header_is_judged_by_its_value(self, sent):
         captured = sent(self.crash, HTTP_X_ACME=SECRET, HTTP_X_COLOUR="green", HTTP_ACME_CLIENT="203.0.113.7")
         headers, variables = self.headers_of(captured)
         assert headers["X-Acme"] == headers["Acme-Client"] == FILTERED
@@ -290,7 +290,7 @@ class TestHeaders:
         assert headers["Sec-Websocket-Version"] == "13"
         assert SECRET not in text_of(captured)
 
-    def test_header_whose_name_is_too_long_goes_unseen(self, sent):
+    def test_header_whose_name_is_too_long_is_hidden_without_being_read(self, sent):
         captured = sent(self.crash, "keep_headers = X-*", **{"HTTP_X_" + "A_" * 200: "green"})
         headers, variables = self.headers_of(captured)
         (value,) = (value for name, value in headers.items() if name.startswith("X-A"))
@@ -298,7 +298,7 @@ class TestHeaders:
         assert value == held == FILTERED
 
     @pytest.mark.parametrize("name", ["Referer", "Origin", "Destination", "X-Original-Url"])
-    def test_user_info_of_a_url_goes(self, sent, name):
+    def test_user_info_of_a_url_is_hidden(self, sent, name):
         key = "HTTP_" + name.upper().replace("-", "_")
         captured = sent(self.crash, **{key: "https://alice:abc123@example.com/x"})
         headers, variables = self.headers_of(captured)
@@ -408,7 +408,7 @@ class TestAccessLogs:
 
 
 class TestThreadsThatWereThereBefore:
-    """They have no scopes of the request whose work they get by a queue."""
+    """Threads that get their work through a queue have no scopes of the request."""
 
     def reported(self, ini, captured, run, lifecycle):
         class Request:
@@ -476,7 +476,7 @@ class TestThreadsThatWereThereBefore:
 
 
 class TestNamedValues:
-    """What says of itself that it is a password: a field of a form, a header, in a list of mappings."""
+    """Data marked as a password by a name: a field of a form, a header, in a list of mappings."""
 
     @pytest.mark.parametrize(
         "fields",

@@ -20,7 +20,7 @@ log = logging.getLogger("shop")
 
 @pytest.fixture
 def sent(load, monkeypatch, captured):
-    """Let an app do something in a request; return all that is sent of it, as text."""
+    """Run a function in a request; return everything that is sent, as text."""
 
     def sent(do, url="/shop?page=3", body=None, **environ):
         def app(environ, start_response):
@@ -62,7 +62,7 @@ def without_source(node):
 
 
 def in_every_way(*texts):
-    """An app that has texts in variables, messages, breadcrumbs, logs and spans when it crashes."""
+    """An app with texts in variables, messages, breadcrumbs, logs and spans when it crashes."""
 
     def do(environ):
         for text in texts:
@@ -136,7 +136,7 @@ class TestParts:
             ({"HTTP_REFERER": "https://aliddell:hunter2x@shop.example/"}, ["aliddell", "hunter2x"]),
         ],
     )
-    def test_part_of_a_value_goes(self, sent, environ, parts):
+    def test_part_of_a_value_is_hidden(self, sent, environ, parts):
         found = sent(in_every_way(*parts), **environ)
         for part in parts:
             assert part not in found

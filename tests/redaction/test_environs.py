@@ -1,4 +1,4 @@
-"""Which environ a thread works with, as far as its frames tell, and that nothing of the app's runs."""
+"""Which environ a thread works with, judging by its frames, and that none of the app's code runs."""
 
 import functools
 import sys
@@ -50,7 +50,7 @@ class Environ(dict):
 
 
 class Hostile:
-    """Each of these is code of the app's."""
+    """Each of these methods is the app's code, and must not run."""
 
     def __getattribute__(self, name):
         raise AssertionError(name)
@@ -124,7 +124,7 @@ def test_those_that_are_nearest_come_first():
     assert found_with([Request(far), near]) == [near, far]
 
 
-def test_what_holds_itself_is_looked_at_once():
+def test_cycle_is_looked_at_once():
     held = []
     held.append(held)
     assert found_with(held) == []
@@ -160,7 +160,7 @@ def test_frames_of_who_captures_are_passed_over():
 
 
 class Held:
-    """Something that is let go of when nobody has it."""
+    """An object that is freed when nothing refers to it."""
 
 
 class TestFramesThatRun:

@@ -1,4 +1,4 @@
-"""Text with escapes: what it says is secret goes, and the rest stays byte for byte."""
+"""Text with escapes: values that it names as secret are removed, the rest stays byte for byte."""
 
 import html
 import json
@@ -57,7 +57,7 @@ CUT = ["<a><password>{}", "<a><password><![CDATA[{}", '{"password": "{}', "{'pas
 
 
 def both(text):
-    """Return a text cleaned, which is the same alone and with others."""
+    """Clean a text; the result is the same alone and together with others."""
     cleaned = clean_text(text, NAMES)
     assert clean_texts(["colour", text, "green"], NAMES).get(text, text) == cleaned
     return cleaned
@@ -67,7 +67,7 @@ def both(text):
 class TestValues:
     @pytest.mark.parametrize("escape", MARKUP)
     @pytest.mark.parametrize("text", TEXTS)
-    def test_value_goes_and_the_rest_stays(self, text, escape, secret):
+    def test_value_is_hidden_and_the_rest_stays(self, text, escape, secret):
         assert both(escape(text.replace("{}", secret))) == escape(text.replace("{}", "@")).replace(
             "@", FILTERED
         )
@@ -75,7 +75,7 @@ class TestValues:
     @pytest.mark.parametrize("escape", [*MARKUP, go_json])
     @pytest.mark.parametrize("text", CUT)
     @pytest.mark.parametrize("end", ["...", "\u2026"])
-    def test_value_that_was_cut_goes(self, text, escape, secret, end):
+    def test_value_that_was_cut_is_hidden(self, text, escape, secret, end):
         assert secret not in both(escape(text.replace("{}", secret)) + end)
 
     @pytest.mark.parametrize("text", TEXTS[:2])
@@ -160,7 +160,7 @@ def test_innocent_text_stays(text):
 
 
 @given(st.text(alphabet="&lt;gquo#x36amp\\u0/%5c <'\"\u20ac", max_size=60))
-def test_what_stands_in_a_reading_stands_in_the_text(text):
+def test_places_in_a_reading_are_places_in_the_text(text):
     for read in READERS:
         reading = read(text)
         if reading is None:
@@ -193,7 +193,7 @@ def test_any_text_is_cleaned(text, escape):
     ],
 )  # fmt: skip
 def test_time_grows_with_the_text(piece):
-    # Milliseconds where it is linear, so that this is no matter of how fast a machine is.
+    # Linear time takes milliseconds, so the speed of the machine does not matter.
     began = time.process_time()
     clean_texts([(piece * 1_000_000)[:1_000_000]], NAMES)
     assert time.process_time() - began < 5

@@ -1,4 +1,4 @@
-"""How far a secret goes, and that no place of a text is looked at for long."""
+"""How far a secret extends, and that no place in a text takes long."""
 
 import pytest
 
@@ -16,7 +16,7 @@ def spans(needles, text, places, is_url=False, allowance=None):
     return list(Heads(needles).spans(text, places, is_url, allowance or Allowance(1000)))
 
 
-def test_value_that_begins_within_another_goes_to_its_own_end():
+def test_value_that_begins_within_another_is_hidden_to_its_own_end():
     matcher = Matcher([Secret("abcdefgh12345678", ANYWHERE), Secret("12345678zzzzzzzz", ANYWHERE)])
     assert matcher.clean("see abcdefgh12345678zzzzzzzz!") == f"see {FILTERED}!"
 

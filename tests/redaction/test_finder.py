@@ -1,4 +1,4 @@
-"""Any of many texts is found in another, few of them as many are."""
+"""Any of many keys is found in a text, with the same results as for few."""
 
 import random
 

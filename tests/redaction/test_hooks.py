@@ -1,4 +1,4 @@
-"""Nothing personal leaves unless asked: what the hooks do, from the ini to what is sent."""
+"""Nothing personal is sent unless asked: what the hooks do, from the ini to what is sent."""
 
 import json
 import logging
@@ -132,7 +132,7 @@ class TestOptions:
 
 
 class TestFailure:
-    """Redaction that fails costs what could hold a secret, and nothing of the app's."""
+    """If redaction fails, everything that could hold a secret is dropped, and the app is not affected."""
 
     @pytest.fixture(autouse=True)
     def _broken(self, monkeypatch):
@@ -181,7 +181,7 @@ class TestOutsideOfRequests:
         assert captured.errors[0]["extra"]["a"] == {"HTTP_COOKIE": FILTERED}
 
 
-def test_scope_that_lost_its_processors_has_its_request_still(captured):
+def test_scope_that_lost_its_processors_still_has_its_request(captured):
     """The SDK drops all processors of a scope that has more than twenty."""
 
     def app(environ, start_response):
@@ -201,7 +201,7 @@ def raising(*texts):
 
 
 class TestFoundByTrying:
-    """What a hostile review of this found: leaks, and harm to what is no secret."""
+    """Findings of a hostile review: leaks, and damage to innocent data."""
 
     @pytest.mark.parametrize(
         ("environ", "text", "secret"),
@@ -377,7 +377,7 @@ class TestFoundByTrying:
         ids=["words", "humps", "many", "alike", "quotes", "semicolons"],
     )
     def test_client_cannot_hold_the_process(self, environ):
-        """A bound that only something exponential or quadratic comes near to, and no measurement."""
+        """A bound that only exponential or quadratic time exceeds, not a measurement."""
         text = "a" * 20_000 + "..."
         begun = time.process_time()
         sent_by_filter(raising(*[text + str(n) for n in range(20)]), environ_of(**environ))
@@ -385,7 +385,7 @@ class TestFoundByTrying:
 
 
 class TestTooManySecrets:
-    """More values than are sought: what may hold one of them does not leave."""
+    """With more values than are searched for, nothing is sent that may contain one of them."""
 
     QUERY = "&".join(f"token={number:08}x" for number in range(5000))
 
@@ -428,7 +428,7 @@ def test_many_keys_that_are_secret_stay_apart(captured):
 
 
 class TestSamplingContext:
-    """The header of an envelope says what a trace is made of, and nothing that a client has made up."""
+    """The header of an envelope describes a trace, without anything that a client made up."""
 
     BAGGAGE = (
         "sentry-trace_id=0123456789abcdef0123456789abcdef,sentry-sampled=true,sentry-sample_rate=1.0,"

@@ -1,4 +1,4 @@
-"""What is no secret stays: texts, requests and the corpus, with redaction and without."""
+"""Innocent data stays: texts, requests and the corpus, with redaction and without."""
 
 import json
 import logging
@@ -19,10 +19,10 @@ from sentry_paste.testing import capture_envelopes
 from wsgi_calls import call, environ_of
 
 PAGE = (Path(__file__).parent.parent.parent / "docs" / "privacy.rst").read_text(encoding="utf-8")
-#: Of a hundred texts that hold no secret, so many may be taken for one.
+#: The percentage of innocent texts that may be mistaken for secrets.
 MOST_OF_A_HUNDRED = 3
 
-# Harm that is known. What stays in the place of a value is no value.
+# Known damage. What replaces a value is not a value.
 TAKEN_FOR_SECRETS = {
     '{"password_required": true, "password_changed_at": "2026-11-22T10:15:30Z"}': "a date",
 }
@@ -77,7 +77,7 @@ def test_list_of_two_sentences_stays():
     assert count(reported(carry(messages), "/")).changed == {}
 
 
-def test_text_stays_beside_the_secrets_of_a_request():
+def test_text_stays_next_to_the_secrets_of_a_request():
     environ = {key: text for key, text in Planted(3).environ.items() if isinstance(text, str)}
     texts = [text for text in TEXTS if text not in TAKEN_FOR_SECRETS]
 
@@ -100,7 +100,7 @@ def test_text_stays_beside_the_secrets_of_a_request():
 
 
 def test_ordinary_request_is_reported_as_with_pii():
-    """Key by key, but for what personal data adds."""
+    """Key by key, except for what personal data adds."""
 
     def app(environ, start_response):
         held = {"a": [1, {"b": ("c", b"d")}], "text": "x" * 50, "page": environ["QUERY_STRING"]}

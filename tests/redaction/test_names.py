@@ -103,7 +103,7 @@ class TestHeaderOfNoKnownKind:
             "4111111111111111", "client=203.0.113.7; proto=https",
         ],
     )  # fmt: skip
-    def test_value_tells(self, value):
+    def test_value_decides(self, value):
         assert Names().is_secret_header("X-Acme", value)
         assert Names().is_unknown_header("HTTP_X_ACME")
         assert Names.is_secret_header_value(value)
@@ -172,7 +172,7 @@ class TestHeaderOfNoKnownKind:
         assert names.key_rule("HTTP_X_ACME_ID") is Rule.KEEP
 
     @pytest.mark.parametrize("key", ["SERVER_NAME", "HTTPS", "PATH_INFO", "acme", "X_ACME"])
-    def test_key_of_no_header_is_none(self, key):
+    def test_key_without_a_headers_prefix_is_not_a_header(self, key):
         assert not Names().is_unknown_header(key)
 
     @given(st.text(alphabet="aA0.:-@/=+%, \n\xfc", max_size=3000))
@@ -248,7 +248,7 @@ class TestOptions:
 
 
 class Unread(str):
-    """A name that only its length may be asked of."""
+    """A name of which only the length may be read."""
 
     __hash__ = None
 
@@ -264,7 +264,7 @@ class TestNameThatIsTooLong:
     LONG = "HTTP_" + "x_" * 4000
 
     @pytest.mark.parametrize("rule", ["is_header", "is_parameter", "is_environ"])
-    def test_it_is_secret_unseen(self, rule):
+    def test_it_is_secret_without_being_read(self, rule):
         assert getattr(Names(), rule)(Unread(self.LONG)) is True
 
     def test_its_value_is_secret_under_any_key(self):
@@ -273,7 +273,7 @@ class TestNameThatIsTooLong:
 
     @pytest.mark.parametrize(
         "rule",
-        ["is_unknown_header", "is_personal_header", "has_parameters", "tells_addresses", "is_own_environ"],
+        ["is_unknown_header", "is_personal_header", "has_parameters", "holds_addresses", "is_own_environ"],
     )
     def test_it_is_of_no_other_kind(self, rule):
         assert getattr(Names(environ=["*"]), rule)(Unread(self.LONG)) is False

@@ -1,4 +1,4 @@
-"""Which parameters are secret, and what becomes of them in queries, URLs and forms."""
+"""Which parameters are secret, and how they are redacted in queries, URLs and forms."""
 
 import json
 import time
@@ -63,7 +63,7 @@ NAMES = Names()
 
 
 def nested(levels, inner="/reset?token=k7-0123456789&page=3", name="next"):
-    """A URL in a URL in a URL; each is percent-encoded once more."""
+    """A URL in a URL in a URL; each level is percent-encoded once more."""
     for _ in range(levels):
         inner = f"/login?{urlencode({name: inner})}&lang=en"
     return inner
@@ -237,7 +237,7 @@ def test_lower_case_keeps_every_place(text):
 
 
 class TestLinear:
-    """What a client sends does not make it look twice: steps are counted, not timed."""
+    """Nothing that a client sends is scanned twice: steps are counted, not timed."""
 
     @pytest.fixture
     def steps(self, count_steps):
@@ -266,7 +266,7 @@ class TestLinear:
         ],
     )
     def test_rest_of_a_text_is_not_searched_for_each_name(self, piece):
-        # Milliseconds where it is linear, so that this is no matter of how fast a machine is.
+        # Linear time takes milliseconds, so the speed of the machine does not matter.
         text = (piece * 3000)[:1_000_000] + "x" * 3_000_000 + ("%5c" * 13 + "x" + "%5c" * 13 + "%22") * 900
         began = time.process_time()
         clean_query(text, NAMES)
@@ -318,5 +318,5 @@ class TestBaggage:
         "text",
         ["a=b," * 200_000, ",".join(["a=b"] * 181), "colour=" + "a" * 8192, "k=1.1.1:1:-----," * 50_000],
     )
-    def test_what_exceeds_them_goes_as_a_whole(self, text):
+    def test_what_exceeds_them_is_hidden_as_a_whole(self, text):
         assert clean_baggage(text, NAMES) == FILTERED

@@ -1,4 +1,4 @@
-"""Values that are personal by their shape: which are found, which are not, and what it takes."""
+"""Values that are personal by their shape: which are found, which are not, and the cost."""
 
 import copy
 import json
@@ -32,7 +32,7 @@ CARD, MAIL, IBAN, PHONE = (
 )
 JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.abc-_1"
 
-# A text, and what is left of it.
+# A text, and the cleaned text.
 FOUND = {
     "email": [
         ("alice@example.com", ""),
@@ -191,7 +191,7 @@ def test_option_takes_the_patterns_that_there_are():
 
 class TestTexts:
     @pytest.mark.parametrize(("name", "case"), cases(FOUND))
-    def test_what_is_personal_goes_and_what_is_beside_it_stays(self, name, case):
+    def test_what_is_personal_goes_and_what_is_next_to_it_stays(self, name, case):
         text, left = case
         assert Patterns([name]).clean(text).replace(FILTERED, "") == left
         assert ALL.clean(text).replace(FILTERED, "") == left
@@ -239,7 +239,7 @@ class TestTexts:
         assert ALL.clean(ALL.clean(text)) == ALL.clean(text)
 
     @given(st.text(alphabet="+-@.%:0123456789 AaeyJDEcom2\\n()[]\u00a0\ud800é"))
-    def test_any_text_of_what_matters_is_taken(self, text):
+    def test_any_text_of_the_right_shape_is_accepted(self, text):
         cleaned = ALL.clean(text)
         assert len(cleaned) <= len(text) + 10 * cleaned.count(FILTERED)
 
@@ -277,7 +277,7 @@ class TestEvents:
             "fingerprint": ["{{ default }}", FILTERED],
         }
 
-    def test_what_the_protocol_says_stays(self):
+    def test_what_the_protocol_defines_stays(self):
         own = {"span_id": CARD, "trace_id": CARD, "parent_span_id": CARD, "timestamp": CARD}
         event = {
             "event_id": CARD,
@@ -295,7 +295,7 @@ class TestEvents:
         ALL.clean_event(event)
         assert event == before
 
-    def test_what_has_the_same_name_elsewhere_goes(self):
+    def test_what_has_the_same_name_elsewhere_is_hidden(self):
         event = {
             "extra": {"release": MAIL, "span_id": CARD},
             "contexts": {"trace": {"data": {"span_id": CARD}}},
@@ -366,7 +366,7 @@ class TestEvents:
         assert ALL.clean_file(f"\x89PNG\0 {MAIL}") == f"\x89PNG\0 {MAIL}"
         assert ALL.clean_file(f"line\n{MAIL}") == f"line\n{FILTERED}"
 
-    def test_where_too_much_would_have_to_be_looked_at_all_goes_that_may_have_it(self):
+    def test_texts_with_too_many_candidates_are_hidden(self):
         event = {
             "event_id": "4" * 32,
             "message": " ".join([CARD[:-1] + "2"] * 5000),
@@ -406,13 +406,13 @@ def _seconds(work):
 
 
 class TestTime:
-    """A megabyte takes some 20 ms. What took time with the square of it would take minutes."""
+    """A megabyte takes about 20 ms; in quadratic time it would take minutes."""
 
     @pytest.mark.parametrize("what", HOSTILE)
     def test_a_megabyte_takes_little_time_whatever_it_is(self, what):
         text = HOSTILE[what] * (1_000_000 // len(HOSTILE[what]))
         assert _seconds(lambda: ALL.clean(text)) < 5
-        # With one of each, so that no search is left out for want of what it begins with.
+        # One of each, so that every search runs.
         with_all = f"{MAIL} {CARD} {IBAN} {JWT} {PHONE} a%40b.cc {text}"
         assert _seconds(lambda: ALL.clean(with_all)) < 5
 
@@ -448,7 +448,7 @@ class TestFromTheIni:
         with pytest.raises(ConfigError, match=rf"not '{wrong}'; did you mean {near}\?"):
             ini(f"redact_patterns = phone {wrong}")
 
-    def test_name_that_is_near_none_is_told_which_there_are(self, ini):
+    def test_name_that_is_near_none_is_refused_with_the_list(self, ini):
         with pytest.raises(ConfigError, match="expected any of email, credit_card, iban, jwt, phone"):
             ini("redact_patterns = qqq")
 

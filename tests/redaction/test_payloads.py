@@ -1,4 +1,4 @@
-"""What becomes of an event, a transaction, a log item: what is secret goes, all else stays as it is."""
+"""Redaction of an event, a transaction, a log item: secrets are removed, everything else stays."""
 
 import copy
 
@@ -51,7 +51,7 @@ class TestVariables:
         }
         assert remarks_of(event)["a"]["b"]["0"] == {"HTTP_COOKIE": REMARK, "REMOTE_ADDR": REMARK}
 
-    def test_whole_of_what_stands_under_a_secret_key_goes(self):
+    def test_everything_under_a_secret_key_is_hidden(self):
         assert variables_of(cleaned(event_with({"a": {"beaker.session": {"user": "'x'"}}}))) == {
             "a": {"beaker.session": FILTERED}
         }
@@ -182,7 +182,7 @@ class TestElsewhere:
             "user": {"id": SECRET, "ip_address": "1.2.3.4", "email": FILTERED},
         }
 
-    def test_what_no_request_has_a_say_in_stays(self):
+    def test_what_no_request_influences_stays(self):
         event = {"environment": "production", "release": SECRET, "server_name": SECRET, "platform": "python"}
         before = dict(event)
         assert cleaned(event, HTTP_COOKIE="page=production") == before
@@ -271,7 +271,7 @@ def test_event_of_a_wrong_shape_is_cleaned_or_refused_but_never_half(event):
 
 
 @given(JSON, st.text(alphabet="abcdef0123456789", min_size=12, max_size=12))
-def test_no_value_survives_wherever_it_stands(found, value):
+def test_no_value_survives_anywhere(found, value):
     assume(value not in str(found))
     event = event_with(
         {"x": [found, value, {"k": value, value: [value]}, f"..{value}.."]}, extra={"y": [found, value]}
@@ -331,14 +331,14 @@ class TestProfile:
 
         options = {"send_default_pii": False, "release": None, "environment": None, "dist": None}
         options.update(in_app_exclude=[], in_app_include=[], project_root=None)
-        Redaction(Names()).made(options)
+        Redaction(Names()).use_options(options)
         done = threading.Event()
         thread = threading.Thread(target=done.wait, name="worker of alice")
         thread.start()
         try:
             for pii in (False, True):
-                told = {**options, "send_default_pii": pii}
-                chunk = profiler.ProfileChunk().to_json("1", told, {"name": "x"})
+                sent_options = {**options, "send_default_pii": pii}
+                chunk = profiler.ProfileChunk().to_json("1", sent_options, {"name": "x"})
                 assert ("alice" in str(chunk)) is pii
         finally:
             done.set()

@@ -1,4 +1,4 @@
-"""What hostile readers have found: what left where a bound was hit, or where text was cut."""
+"""Findings of a hostile review: leaks where a limit was reached or text was cut."""
 
 import base64
 import json
@@ -54,7 +54,7 @@ def part(claims):
         f"/?d={'%5c' * 65}%22password{'%5c' * 65}%22%3A{'%5c' * 65}%22{SECRET}",
     ],
 )
-def test_value_goes_whole(text):
+def test_value_is_hidden_whole(text):
     event = {"request": {"query_string": text.partition("?")[2]}, "message": text}
     clean_event(event, Matcher(()), NAMES)
     assert SECRET not in (
@@ -98,7 +98,7 @@ def test_ellipsis_after_ellipsis_is_looked_at_once():
     assert all(before[1] <= after[0] for before, after in zip(spans, spans[1:]))
 
 
-def test_queries_of_a_payload_share_what_is_looked_at(monkeypatch):
+def test_queries_of_a_payload_share_a_bound(monkeypatch):
     given = []
     monkeypatch.setattr(
         "sentry_paste.redaction.headers.clean_query",

@@ -1,4 +1,4 @@
-"""What hostile readers have found next: text that was read again and again, values that were shown."""
+"""Findings of a second hostile review: text that was scanned repeatedly, values that were shown."""
 
 import base64
 import json
@@ -41,7 +41,7 @@ UNITS = [
 
 
 class Reads:
-    """A pattern that notes where its matches begin and end."""
+    """A pattern that records where its matches begin and end."""
 
     def __init__(self, pattern):
         self._pattern = pattern
@@ -54,7 +54,7 @@ class Reads:
 
 
 class TestReadOnce:
-    """What is behind a name is read once, whatever it is."""
+    """What follows a name is read once, whatever it is."""
 
     @pytest.fixture
     def reads(self, monkeypatch):
@@ -67,7 +67,7 @@ class TestReadOnce:
     def test_nothing_is_read_again_for_the_next_name(self, reads, names, unit):
         text = "?a=" + ENCODED + unit * (60_000 // len(unit))
         clean_query(text, names)
-        # But for the last escape, which is looked at from both sides.
+        # Except for the last escape, which is read from both sides.
         overlap = len("%2525252525XX")
         assert all(before[1] <= after[0] + overlap for before, after in zip(reads.spans, reads.spans[1:]))
         assert len(reads.spans) <= 500
@@ -103,7 +103,7 @@ class TestParameters:
     @pytest.mark.parametrize(
         "mark", ["&", "%26", "%2526", "?", "%3F", ";", "%20", "%22", "%5c", "%5C%22", "%0a"]
     )
-    def test_name_is_found_behind_what_is_encoded(self, names, before, mark, name):
+    def test_name_is_found_behind_encoded_characters(self, names, before, mark, name):
         text = f"{before}{mark}{name}={SECRET}&page=3"
         assert clean_query(text, names) == f"{before}{mark}{name}={FILTERED}&page=3"
 
@@ -152,13 +152,13 @@ class TestFragments:
     @pytest.mark.parametrize(
         "url", ["https://h/a#access_token={}", "/a#x=1&token={}", "https://h/a#/b?token={}"]
     )
-    def test_token_in_a_fragment_goes(self, name, url):
+    def test_token_in_a_fragment_is_hidden(self, name, url):
         assert clean_header(name, url.format("word"), NAMES) == url.format(FILTERED)
 
     @pytest.mark.parametrize(
         "url", ["https://h/?next=%2F%3Ftoken%3D{}", "https://h/?%2F%3Ftoken%3D{}", '/?{{"token":"{}"}}']
     )
-    def test_parameter_without_an_equals_sign_goes(self, url):
+    def test_parameter_without_an_equals_sign_is_hidden(self, url):
         assert clean_header("Referer", url.format("word"), NAMES) == url.format(FILTERED)
 
     @pytest.mark.parametrize("value", ["https://h/a#part-3", "#fff", "text/html;q=0.9", "C# 7", "50%", "a?b"])
@@ -167,13 +167,13 @@ class TestFragments:
 
 
 class TestNamedValues:
-    """A mapping with a name and a value in it is what a list of the two is."""
+    """A mapping of a name and a value is treated as a list of the two."""
 
     @pytest.mark.parametrize("key", ["name", "key", "field", "param", "parameter", "header"])
     @pytest.mark.parametrize(
         "name", ["password", "Authorization", "X-Api-Key", "access_token", "HTTP_COOKIE"]
     )
-    def test_value_of_a_secret_name_goes(self, key, name):
+    def test_value_of_a_secret_name_is_hidden(self, key, name):
         event = cleaned(event_with({"fields": [{key: f"'{name}'", "value": "'swordfish'"}]}))
         assert variables_in(event) == {"fields": [{key: f"'{name}'", "value": FILTERED}]}
         extra = {"extra": {"a": {"b": {"value": "swordfish", key: name}}}}
@@ -189,7 +189,7 @@ class TestNamedValues:
         event = cleaned(event_with({"name": "'Authorization'", "value": "'Bearer swordfish'"}))
         assert variables_in(event) == {"name": "'Authorization'", "value": FILTERED}
 
-    def test_value_that_is_no_text_goes(self):
+    def test_value_that_is_no_text_is_hidden(self):
         pair = {"key": "authorization", "value": {"stringValue": "swordfish"}}
         assert cleaned({"extra": {"x": pair}})["extra"]["x"]["value"] == FILTERED
 
@@ -197,7 +197,7 @@ class TestNamedValues:
         pair = {"name": "Referer", "value": "https://h/?token=word&page=3"}
         assert cleaned({"extra": {"x": pair}})["extra"]["x"]["value"] == f"https://h/?token={FILTERED}&page=3"
 
-    def test_attribute_of_a_log_item_goes(self):
+    def test_attribute_of_a_log_item_is_hidden(self):
         item = {"attributes": {"form": [{"name": "password", "value": "swordfish"}]}}
         clean_item(item, Matcher(()), NAMES)
         assert "swordfish" not in json.dumps(item)
@@ -220,7 +220,7 @@ class TestNamedValues:
 
 
 class TestShared:
-    """What is looked at of a payload is bounded as a whole."""
+    """The total work for a payload is bounded."""
 
     def test_slow_reading_of_urls_ends(self):
         rows = [{"url": f"?{ENCODED}{'abcdefg%41 ' * 1000}{number}"} for number in range(80)]
@@ -242,7 +242,7 @@ class TestShared:
 
 
 class TestMeasurements:
-    def test_secret_in_a_key_goes(self):
+    def test_secret_in_a_key_is_hidden(self):
         names = Names()
         event = {
             "measurements": {f"of {SECRET}": {"value": 1, "unit": "none"}, "fp": {"value": 2, "unit": ""}}
@@ -253,7 +253,7 @@ class TestMeasurements:
             "fp": {"value": 2, "unit": ""},
         }
 
-    def test_shape_in_a_key_goes(self):
+    def test_shape_in_a_key_is_hidden(self):
         event = {"measurements": {"alice@example.com": {"value": 4111111111111111, "unit": "none"}}}
         Patterns(SHAPES).clean_event(event)
         assert event == {"measurements": {FILTERED: {"value": 4111111111111111, "unit": "none"}}}

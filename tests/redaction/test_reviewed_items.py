@@ -1,4 +1,4 @@
-"""What hostile readers have found in log items, metrics and spans: what they cost, keep alive and weigh."""
+"""Findings of a hostile review of log items, metrics and spans: their cost, lifetime and size."""
 
 import gc
 import json
@@ -35,7 +35,7 @@ def log():
 
 @pytest.fixture
 def count(monkeypatch):
-    """Return what counts the calls of a function of a module."""
+    """Return a counter of the calls of a module's function."""
 
     def count(module, name):
         calls = []
@@ -53,7 +53,7 @@ def count(monkeypatch):
 
 @pytest.fixture
 def clock(monkeypatch):
-    """A clock that goes on when it is set."""
+    """A clock that advances only when it is set."""
     now = [1000.0]
     monkeypatch.setattr(allowances.time, "monotonic", lambda: now[0])
     return now
@@ -167,7 +167,7 @@ class TestMatchersThatAreKept:
 
 
 class TestAllowance:
-    """An app that logs once for each element of a body has a client decide how many items there are."""
+    """If an app logs once for each element of a body, the client decides how many items there are."""
 
     def clean(self, *items):
         redaction = Redaction(Names())
@@ -175,7 +175,7 @@ class TestAllowance:
 
     @pytest.fixture(autouse=True)
     def _fresh(self, clock, monkeypatch):
-        monkeypatch.setattr(allowances, "_of_thread", allowances._OfThread())
+        monkeypatch.setattr(allowances, "_of_thread", allowances._ThreadAllowance())
 
     def test_places_of_all_items_are_bounded(self, count):
         looked_at = count(texts, "_span_of")
@@ -253,7 +253,7 @@ class TestCookiesOfAJar:
              repr("Cookie(version=0, name='a', value=\"[Filtered]\")")),
         ],
     )  # fmt: skip
-    def test_value_goes(self, text, shown):
+    def test_value_is_hidden(self, text, shown):
         assert clean_text(text, NAMES) == shown
         assert clean_texts([text, "x"], NAMES) == {text: shown}
 

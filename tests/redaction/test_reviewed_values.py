@@ -1,4 +1,4 @@
-"""What hostile readers have found: values of headers that left, and searches that took too long."""
+"""Findings of a hostile review: values of headers that leaked, and searches that took too long."""
 
 import base64
 import json
@@ -21,7 +21,7 @@ NAMES = Names()
 
 
 def of(**strings):
-    """Return texts by where they are sought, as the request has them."""
+    """Return the texts of a request's secrets, by where they are searched for."""
     return {secret.text: secret.where for secret in of_request(strings, NAMES)}
 
 
@@ -36,7 +36,7 @@ def basic(text, alphabet=base64.b64encode):
 
 
 class TestManyForms:
-    """How many values are sought depends on how many forms each of them has."""
+    """How many values can be searched for depends on how many forms each has."""
 
     KINDS = {
         "plain": "a{:04}bcdefgh",
@@ -52,7 +52,7 @@ class TestManyForms:
 
     @pytest.mark.parametrize("kind", KINDS)
     def test_needles_of_a_request_are_bounded(self, kind):
-        count = max(count for count in range(50, MOST + 1, 50) if not self.matcher(kind, count).is_beyond)
+        count = max(count for count in range(50, MOST + 1, 50) if not self.matcher(kind, count).is_exceeded)
         needles = sum(1 for secret in self.matcher(kind, count)._secrets for _ in needles_of(secret))
         assert needles < 15_000
 
@@ -61,16 +61,16 @@ class TestManyForms:
             f"HTTP_X_KEY_{n}": " ".join(f"{n:02}{i:02}+\xff+\xe9" for i in range(22)) for n in range(44)
         }
         matcher = Matcher(of_request(headers, NAMES))
-        assert matcher.is_beyond
+        assert matcher.is_exceeded
         assert matcher.clean("anything") == FILTERED
 
     @pytest.mark.parametrize("kind", ["UTF-8", "other bytes"])
-    def test_as_many_as_browsers_send_are_sought(self, kind):
-        assert not self.matcher(kind, 150).is_beyond
+    def test_as_many_as_browsers_send_are_searched_for(self, kind):
+        assert not self.matcher(kind, 150).is_exceeded
 
     @pytest.mark.parametrize("kind", ["base64", "percent-encoded"])
-    def test_cookies_of_a_long_header_are_sought(self, kind):
-        assert not self.matcher(kind, 600).is_beyond
+    def test_cookies_of_a_long_header_are_searched_for(self, kind):
+        assert not self.matcher(kind, 600).is_exceeded
 
     @pytest.mark.parametrize("text", ["J\xe4nson-Liddell-7", "J\xc3\xa4nson-Liddell-7"])
     def test_bytes_are_found_in_base64(self, text):
@@ -84,12 +84,12 @@ class TestManyForms:
 
 
 class TestShortTexts:
-    """What a short text costs depends on its length, not on how many values there are."""
+    """The cost of a short text depends on its length, not on the number of values."""
 
     def test_many_keys_are_searched_for_one_by_one_in_few_texts_only(self, monkeypatch):
-        searched, each = [], finder._each
+        searched, each = [], finder._search_each
         monkeypatch.setattr(
-            finder, "_each", lambda keys, *rest: searched.append(len(keys)) or each(keys, *rest)
+            finder, "_search_each", lambda keys, *rest: searched.append(len(keys)) or each(keys, *rest)
         )
         many = Finder(f"key-{number:05}" for number in range(3000))
         for number in range(1000):
@@ -110,7 +110,7 @@ class TestShortTexts:
         assert matcher.clean("item key-00250") == f"item {FILTERED}"
 
     def test_short_keys_that_share_a_word(self, monkeypatch):
-        searched, each = [], finder._each
+        searched, each = [], finder._search_each
 
         def count(keys, *rest):
             listed = list(keys)
@@ -121,7 +121,7 @@ class TestShortTexts:
         keys = [f"{a}1a{b}{c}" for a in signs for b in signs for c in signs]
         many = Finder([*keys, *(f"key-{number:05}" for number in range(3000))])
         many.starts("x" * 1000, 100)
-        monkeypatch.setattr(finder, "_each", count)
+        monkeypatch.setattr(finder, "_search_each", count)
         assert many.starts("see =1a/! there", 100) == [4]
         assert len(searched) < 50
 
@@ -160,7 +160,7 @@ class TestShortTexts:
 
 
 class TestAddressesThatAreNone:
-    """A value that is made of what is almost an address is not looked at for long."""
+    """A value of near-addresses takes little time."""
 
     UNITS = [
         "1:1:1:1:1:1:x1.1.1.1:, ", "1::1:1:1:1:1:1:1.1:,", "1.1.1.999,", "1::1.1.999.1.:,", "{0}::1.1.{0}.1,",
@@ -192,9 +192,9 @@ class TestAddressesThatAreNone:
         assert looked == [value]
 
     def test_no_value_is_remembered_itself_and_not_for_ever(self):
-        for number in range(appearance._REMEMBERED + 10):
+        for number in range(appearance._CACHE_SIZE + 10):
             looks_secret(f"value {number}")
-        assert len(appearance._verdicts) <= appearance._REMEMBERED
+        assert len(appearance._verdicts) <= appearance._CACHE_SIZE
         assert all(type(key) is int for key in appearance._verdicts)
 
 
@@ -214,7 +214,7 @@ class TestTokensOfProxies:
     def test_addresses_are_still_found(self, name):
         assert of(**{f"HTTP_{name}": "203.0.113.7:80, 198.51.100.7"})["203.0.113.7"] is Where.ADDRESS
 
-    def test_word_of_a_header_of_addresses_is_not_sought(self):
+    def test_word_of_a_header_of_addresses_is_not_searched_for(self):
         assert of(HTTP_X_FORWARDED_FOR="production") == {}
 
     @pytest.mark.parametrize("name", ["X_ACME_PEER", "X_PEER_ENDPOINT", "X_API_KEY"])
@@ -223,7 +223,7 @@ class TestTokensOfProxies:
     def test_address_in_any_header(self, name, form, address):
         assert of(**{f"HTTP_{name}": form.format(address)})[address.strip("[]")] is Where.ADDRESS
 
-    def test_address_of_this_machine_is_nobody_s(self):
+    def test_address_of_this_machine_is_not_a_clients(self):
         assert "127.0.0.1" not in of(HTTP_X_API_KEY="tcp://127.0.0.1:80")
 
     def test_header_of_more_addresses_than_are_looked_at(self):
@@ -265,7 +265,7 @@ class TestCredentials:
             {"QUERY_STRING": "token=Bearer+{}"},
         ],
     )
-    def test_token_behind_a_scheme_says_who_it_is_of(self, strings):
+    def test_token_behind_a_scheme_identifies_its_user(self, strings):
         token = jwt(sub="alice-7")
         found = of(**{key: value.format(token) for key, value in strings.items()})
         assert {token, "alice-7"} <= set(found)
@@ -315,7 +315,7 @@ class TestPersonsInLongerValues:
             ("X_USER_INFO", "department=Engineering;role=publisher;locale=en-US;team=accounts"),
         ],
     )
-    def test_words_beside_a_person_are_not_sought(self, name, text):
+    def test_words_next_to_a_person_are_not_searched_for(self, name, text):
         words = {"accounts.google.com", "accounts", "google", "admins", "Engineering", "editor", "publisher"}
         assert not words & set(of(**{f"HTTP_{name}": text}))
 

@@ -1,4 +1,4 @@
-"""What is sent is no bigger than what Sentry takes, and what is cut is said."""
+"""Nothing that is sent exceeds the size that Sentry accepts, and cuts are recorded."""
 
 import json
 import random
@@ -16,7 +16,7 @@ from wsgi_calls import call
 
 
 def event_of(frames, **more):
-    """An event with these variables, one mapping a frame."""
+    """An event with these variables, one mapping for each frame."""
     stack = [{"function": f"f{n}", "lineno": n, "vars": held} for n, held in enumerate(frames)]
     value = {"type": "ValueError", "value": "no", "stacktrace": {"frames": stack}}
     return {"event_id": "0" * 32, "level": "error", "exception": {"values": [value]}, **more}

@@ -1,4 +1,4 @@
-"""What text itself says is secret."""
+"""Secrets that a text itself names."""
 
 import json
 import time
@@ -31,11 +31,11 @@ NAMES = Names()
         ("<Morsel: sid=abc; Path=/>", "<Morsel: {}>"),
         ("NEW_PASSWORD=abc&colour=green", "NEW_PASSWORD={}&colour=green"),
         ("ACCESS_TOKEN='abc'", "ACCESS_TOKEN='{}'"),
-        # Of this letter the lower case is two characters, one of which is in no name.
+        # The lower case of this letter is two characters, one of which is not allowed in names.
         ("GET /?a=1&access\u0130_token=abc HTTP/1.1", "GET /?a=1&access\u0130_token={} HTTP/1.1"),
     ],
 )
-def test_value_goes(text, expected):
+def test_value_is_hidden(text, expected):
     assert clean_text(text, Names()) == expected.format(FILTERED)
 
 
@@ -71,7 +71,7 @@ PIECES = [
 
 
 class TestMappings:
-    """Text that was made of a mapping, by whatever made it."""
+    """Text made from a mapping, by whatever library."""
 
     @pytest.mark.parametrize(
         ("text", "expected"),
@@ -97,7 +97,7 @@ class TestMappings:
             ("{'password': ['hun", "{'password': {}"),
         ],
     )
-    def test_value_goes(self, text, expected):
+    def test_value_is_hidden(self, text, expected):
         assert clean_text(text, NAMES) == expected.replace("{}", FILTERED)
 
     @pytest.mark.parametrize(
@@ -111,7 +111,7 @@ class TestMappings:
 
     @given(st.text(max_size=40), st.sampled_from([repr, json.dumps, str]), st.integers(0, 3))
     def test_whatever_the_value_is(self, value, made, times):
-        # As a text in a text in a text, with a quote in it of every kind.
+        # A text in a text in a text, with every kind of quote in it.
         value = f"q'\"\\{value}q8fh23fh28hf2"
         text = made({"a": "b", "password": value, "page": "3"})
         for _ in range(times):
@@ -196,7 +196,7 @@ SECRETS = ["Zq8r7t6y5u4i", "zebracrossing"]
 
 @pytest.mark.parametrize("secret", SECRETS)
 class TestSpaces:
-    """Whoever aligns values writes more than one space."""
+    """Aligned values have more than one space before them."""
 
     @pytest.mark.parametrize("space", [" ", "  ", "\t\t ", " " * 100])
     @pytest.mark.parametrize(
@@ -222,7 +222,7 @@ class TestSpaces:
 
 @pytest.mark.parametrize("secret", SECRETS)
 class TestShownText:
-    """A configuration in a text that Python or JSON shows, where a line's end is two characters."""
+    """A configuration as Python or JSON shows it, with a line end as two characters."""
 
     CONFIGURATION = "user: bob\npassword: {0}\n  secret: {0}\npage: 3\r\npin: {0}\r\n"
 
@@ -285,7 +285,7 @@ def test_value_of_an_argument_of_a_command(text, secret):
 
 
 class TestArguments:
-    """A word behind an argument whose name is secret is its value, if it is not of a sentence."""
+    """A word after an argument with a secret name is its value, unless it is part of a sentence."""
 
     @pytest.mark.parametrize(
         "text",
@@ -303,7 +303,7 @@ class TestArguments:
         ],
     )
     @pytest.mark.parametrize("secret", ["swordfish", "hunter2word", "abc", "SWORDFISH", "1234"])
-    def test_value_goes(self, text, secret):
+    def test_value_is_hidden(self, text, secret):
         cleaned = clean_text(text.format(secret), NAMES)
         assert secret not in cleaned
         assert cleaned.startswith(text.partition("{")[0].rstrip("'"))
@@ -333,14 +333,14 @@ class TestArguments:
 
 
 class TestCut:
-    """The SDK cuts long texts and ends them with dots, before what ends a value."""
+    """The SDK ends long texts with dots, before the end of the value."""
 
     @pytest.mark.parametrize("end", ["...", "\u2026", "...'", '..."', "...')", "...'}"])
     @pytest.mark.parametrize(
         "text",
         ["https://bob:{}", "see postgresql://bob:{}", "redis://:{}", "https://bob%40x:{}", "x://b:1{}"],
     )
-    def test_password_of_a_url_goes(self, text, end):
+    def test_password_of_a_url_is_hidden(self, text, end):
         text = text.format("s3cr3t%21pa") + end
         assert "s3cr3t" not in clean_text(text, NAMES)
         assert "s3cr3t" not in clean_texts(["a", text, "b"], NAMES)[text]
@@ -386,7 +386,7 @@ class TestCut:
             "INSERT INTO users (name, password) VALUES ('bob', 'two {}",
         ],
     )
-    def test_value_goes_to_the_end(self, text):
+    def test_value_is_hidden_to_the_end(self, text):
         for end in ("...", "\u2026"):
             cut = text.format("swordfish") + end
             assert "swordfish" not in clean_text(cut, NAMES)
@@ -398,7 +398,7 @@ class TestCut:
 
 
 class TestColumns:
-    """Values that stand where a statement in SQL has a column with a secret name."""
+    """Values of SQL columns with a secret name."""
 
     @pytest.mark.parametrize(
         ("text", "expected"),
@@ -427,7 +427,7 @@ class TestColumns:
             ("(a, password) VALUES ('x', 'a'), ('y', 'b')", "(a, password) VALUES ('x', {}"),
         ],
     )
-    def test_value_goes(self, text, expected):
+    def test_value_is_hidden(self, text, expected):
         assert clean_text(f"INSERT INTO users {text}", NAMES) == f"INSERT INTO users {expected}".replace(
             "{}", FILTERED
         )
@@ -501,7 +501,7 @@ def test_name_may_be_of_any_length(name):
     assert clean_text(f"{{'{name}': 'hunter2', 'b': 2}}", NAMES) == f"{{'{name}': '{FILTERED}', 'b': 2}}"
 
 
-def test_value_that_begins_as_if_it_were_hidden_goes():
+def test_value_that_begins_as_if_it_were_hidden_is_hidden():
     assert clean_text(f"/?token={FILTERED}hunter2&b=2", NAMES) == f"/?token={FILTERED}&b=2"
     assert clean_text(f"'token': '{FILTERED}hunter2'", NAMES) == f"'token': '{FILTERED}'"
 
@@ -532,7 +532,7 @@ class TestPydantic:
     @pytest.mark.parametrize("value", ["'hunter2'", "{'a': 'hunter2'}", "['hunter2', 5]", "48151"])
     @pytest.mark.parametrize("field", ["password", "user.password", "users.0.api_key"])
     @pytest.mark.parametrize("made", [str, repr])
-    def test_input_of_a_secret_field_goes(self, made, field, value):
+    def test_input_of_a_secret_field_is_hidden(self, made, field, value):
         text = made(self.MESSAGE.format(field=field, value=value))
         expected = self.MESSAGE.format(field=field, value=FILTERED)
         assert clean_text(text, NAMES).strip("'\"") == made(expected).strip("'\"")
@@ -541,7 +541,7 @@ class TestPydantic:
         text = self.MESSAGE.format(field="colour", value="'green'")
         assert clean_text(text, NAMES) == text
 
-    def test_secret_member_of_an_input_goes(self):
+    def test_secret_member_of_an_input_is_hidden(self):
         text = self.MESSAGE.format(field="page", value="{'password': 'hunter2', 'x': 1}")
         assert clean_text(text, NAMES) == text.replace("hunter2", FILTERED)
 
@@ -601,7 +601,7 @@ def test_innocent_text_stays(text):
 
 
 class TestLinear:
-    """What a client sends does not make it look twice: steps are counted, not timed."""
+    """Nothing that a client sends is scanned twice: steps are counted, not timed."""
 
     @pytest.fixture
     def steps(self, count_steps):
@@ -633,7 +633,7 @@ class TestLinear:
         ],
     )
     def test_rest_of_a_text_is_not_searched_for_each_place(self, piece):
-        # Milliseconds where it is linear, so that this is no matter of how fast a machine is.
+        # Linear time takes milliseconds, so the speed of the machine does not matter.
         began = time.process_time()
         clean_texts([(piece * 3000)[:1_000_000] + "x" * 3_000_000], NAMES)
         assert time.process_time() - began < 5
@@ -705,6 +705,6 @@ def test_emoji_takes_no_memory_for_all_other_characters():
     assert peak < 6 * sum(map(len, texts))
 
 
-def test_secret_behind_an_emoji_goes():
+def test_secret_behind_an_emoji_is_hidden():
     text = "\U0001f600" + "no such basket " * 10_000 + "password='hunter2-and-more'\U0001f600"
     assert "hunter2" not in clean_texts([text], Names())[text]

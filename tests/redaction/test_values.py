@@ -1,4 +1,4 @@
-"""Which values of a request are secret, and where they are sought."""
+"""Which values of a request are secret, and where they are searched for."""
 
 import base64
 import json
@@ -16,8 +16,8 @@ from sentry_paste.redaction.needles import Where, needles_of, seed_of
 from sentry_paste.redaction.values import MOST, cookies_of, of_cookies, of_environ, of_request, of_users
 
 
-def sought(**strings):
-    """Text by where it is sought, without its encoded forms."""
+def searched_for(**strings):
+    """Return texts and where they are searched for, without encoded forms."""
     return {
         needle.text: needle.where
         for secret in of_request(strings, Names())
@@ -28,14 +28,14 @@ def sought(**strings):
 
 def test_credential_of_basic_is_decoded():
     text = base64.b64encode(b"margarete:s3cret-of-hers").decode()
-    found = sought(HTTP_AUTHORIZATION=f"Basic {text}")
+    found = searched_for(HTTP_AUTHORIZATION=f"Basic {text}")
     assert found[f"Basic {text}"] is found[text] is found["margarete:s3cret-of-hers"] is Where.ANYWHERE
     assert found["s3cret-of-hers"] is Where.ANYWHERE
     assert found["margarete"] is Where.WORD
 
 
 def test_parts_of_other_credentials():
-    found = sought(HTTP_AUTHORIZATION='Digest username="margarete", response="6629fae49393a053"')
+    found = searched_for(HTTP_AUTHORIZATION='Digest username="margarete", response="6629fae49393a053"')
     assert found["6629fae49393a053"] is Where.ANYWHERE
 
 
@@ -45,28 +45,30 @@ def test_nonsense_of_a_client_is_no_error(text):
 
 
 def test_each_cookie_and_all_of_them():
-    found = sought(HTTP_COOKIE='a=1; sid=abcdef123456; q="quoted-7-value"; lang=en')
+    found = searched_for(HTTP_COOKIE='a=1; sid=abcdef123456; q="quoted-7-value"; lang=en')
     assert found["abcdef123456"] is found["quoted-7-value"] is Where.ANYWHERE
     assert 'a=1; sid=abcdef123456; q="quoted-7-value"; lang=en' in found
     assert not {"1", "en"} & set(found)
 
 
 def test_header_of_short_cookies_is_no_text_to_seek():
-    assert sought(HTTP_COOKIE="theme=dark") == {}
+    assert searched_for(HTTP_COOKIE="theme=dark") == {}
 
 
 def test_addresses_of_a_list_with_ports():
-    found = sought(HTTP_FORWARDED='for=198.51.100.7:80;proto=https, for="[2001:db8::1]:4711";by=_hidden')
+    found = searched_for(
+        HTTP_FORWARDED='for=198.51.100.7:80;proto=https, for="[2001:db8::1]:4711";by=_hidden'
+    )
     assert found["198.51.100.7"] is found["2001:db8::1"] is Where.ADDRESS
 
 
 def test_parameters_of_every_place_that_has_a_url():
     for key in ("QUERY_STRING", "REQUEST_URI", "RAW_URI", "HTTP_REFERER", "HTTP_X_ORIGINAL_URL"):
-        assert sought(**{key: "/x?token=ab&page=3"})["token=ab"] is Where.PAIR
+        assert searched_for(**{key: "/x?token=ab&page=3"})["token=ab"] is Where.PAIR
 
 
-def test_parameter_is_sought_decoded_too():
-    found = sought(QUERY_STRING="token=a%2Fb%3Dc-12345")
+def test_parameter_is_searched_for_decoded_too():
+    found = searched_for(QUERY_STRING="token=a%2Fb%3Dc-12345")
     assert {"token=a%2Fb%3Dc-12345", "token=a/b=c-12345", "a/b=c-12345"} <= set(found)
 
 
@@ -79,7 +81,7 @@ class TestEnviron:
         names = Names(environ=["shop.*"])
         assert of_environ({"shop.tenant": "tenant-17", "shop.number": 5}, names) == ("tenant-17",)
 
-    def test_role_is_sought_alone(self):
+    def test_role_must_be_all_of_a_text(self):
         assert {secret.where for secret in of_users(["admin"])} == {Where.WHOLE}
 
 
@@ -110,12 +112,12 @@ def texts_of(found):
 
 
 def of(**strings):
-    """Text by where it is sought, as the request has it."""
+    """Return texts and where they are searched for, as in the request."""
     return {secret.text: secret.where for secret in of_request(strings, Names())}
 
 
-def is_beyond(**strings):
-    """Return whether it is said that there are more values than were looked at."""
+def is_exceeded(**strings):
+    """Return whether more values are reported than were looked at."""
     return len(of_request(strings, Names())) > MOST
 
 
@@ -132,7 +134,7 @@ def jwt(claims):
 
 
 class TestParts:
-    def test_token_says_who_it_is_of(self):
+    def test_token_identifies_its_user(self):
         token = jwt(
             {
                 "sub": 48151623,
@@ -286,7 +288,7 @@ class TestParts:
             assert {"alice", "hunter2%40x", "hunter2@x"} <= set(found)
             assert found["alice"] is Where.WORD
 
-    def test_header_that_nobody_has_heard_of(self):
+    def test_unknown_header(self):
         found = of(
             HTTP_X_WHATEVER="q8fh23fh28hf2q8fh23fh28hf2", HTTP_X_OTHER="green", HTTP_X_REQUEST_ID="a" * 20
         )
@@ -311,7 +313,7 @@ class TestParts:
 
 
 class TestReadings:
-    """One text that is read in several ways by several programs."""
+    """One text that different programs read differently."""
 
     @pytest.mark.parametrize("cookie", ['x="a; sid=correcthorse; y="b"', 'a="1;sid=correcthorse;b=2"'])
     def test_cookie_between_quotes_of_others(self, cookie):
@@ -377,7 +379,7 @@ class TestReadings:
         "form", ["CN={},O=x", "O=x, CN = {}", "/O=x/CN={}/C=CH", 'Hash=1;Subject="CN={}"']
     )
     def test_letters_of_a_distinguished_name(self, text, form):
-        assert "J\xfcrgen M\xfcller" in sought(SSL_CLIENT_S_DN=form.format(text))
+        assert "J\xfcrgen M\xfcller" in searched_for(SSL_CLIENT_S_DN=form.format(text))
 
     @pytest.mark.parametrize(
         "text",
@@ -441,7 +443,7 @@ class TestReadings:
         ],
     )
     def test_user_in_other_letters(self, key, text):
-        assert "J\xe4nson Liddell" in sought(**{key: text})
+        assert "J\xe4nson Liddell" in searched_for(**{key: text})
 
     @pytest.mark.parametrize(
         "text", ["=?", "=?a?b?", "=?x?b?!!?=", "=?idna?q?a?=", "=?punycode?b?QQ?=", "''", "\\x"]
@@ -472,7 +474,7 @@ class TestReadings:
 
 
 class TestInnocent:
-    """What is no secret by itself is not sought because a secret is made of it."""
+    """An innocent part of a secret is not searched for."""
 
     @pytest.mark.parametrize(
         "cookie",
@@ -486,14 +488,14 @@ class TestInnocent:
             "basket=lamp:3,table:1,chair:12", "price=CHF 12.50", "page=product42",
         ],
     )  # fmt: skip
-    def test_words_of_a_cookie_are_not_sought_by_themselves(self, cookie):
+    def test_words_of_a_cookie_are_not_searched_for_by_themselves(self, cookie):
         value = cookie.partition("=")[2]
         whole = {cookie, value, unquote(value), value.strip('"')}
         assert texts_of(of_request({"HTTP_COOKIE": cookie}, Names())) <= whole
 
 
 class TestBounds:
-    """Whatever a client sends, there are so many values, and so many things are looked at."""
+    """Whatever a client sends, the number of values and of steps is bounded."""
 
     HEADERS = {
         "cookies of nothing": {"HTTP_COOKIE": "a=b;" * 60_000},
@@ -534,7 +536,7 @@ class TestBounds:
             *("user info", "compressed", "in quotes", "escaped", "quoted names", "encoded words"),
         ],
     )
-    def test_of_more_it_is_said_that_there_are_more(self, what):
+    def test_more_values_are_reported_as_exceeded(self, what):
         assert len(of_request(self.HEADERS[what], Names())) > MOST
 
     def test_of_an_ordinary_request_there_are_few(self):
@@ -545,49 +547,49 @@ class TestBounds:
         read, may_read = [], Bounds.may_read
         monkeypatch.setattr(Bounds, "may_read", lambda own, size: read.append(size) or may_read(own, size))
         bomb = base64.urlsafe_b64encode(zlib.compress(b"[" + b"[]," * 4_000_000)).decode()
-        assert is_beyond(HTTP_COOKIE=f"session=.{bomb}.abc.def")
+        assert is_exceeded(HTTP_COOKIE=f"session=.{bomb}.abc.def")
         assert sum(read) < 100_000
 
     @pytest.mark.parametrize("length", [12_500, 14_000, 60_000])
     def test_token_that_is_too_long_to_be_read(self, length):
         claims = {"sub": "alice-7", "x": "y" * length}
-        assert is_beyond(HTTP_AUTHORIZATION=f"Bearer {jwt(claims)}")
-        assert is_beyond(HTTP_COOKIE=f"sid={jwt(claims)}")
+        assert is_exceeded(HTTP_AUTHORIZATION=f"Bearer {jwt(claims)}")
+        assert is_exceeded(HTTP_COOKIE=f"sid={jwt(claims)}")
 
     @pytest.mark.parametrize("length", [41_000, 400_000])
     def test_session_that_inflates_to_more_than_is_read(self, length):
-        assert is_beyond(HTTP_COOKIE="session=" + flask({"_user_id": "alice-7", "x": "y" * length}))
+        assert is_exceeded(HTTP_COOKIE="session=" + flask({"_user_id": "alice-7", "x": "y" * length}))
 
     def test_json_that_is_too_long_to_be_read(self):
-        assert is_beyond(HTTP_COOKIE="user=" + quote(json.dumps({"x": ["yz"] * 4000, "sub": "alice-7"})))
-        assert is_beyond(HTTP_X_SESSION=json.dumps({"x": "y" * 17_000, "sub": "alice-7"}))
+        assert is_exceeded(HTTP_COOKIE="user=" + quote(json.dumps({"x": ["yz"] * 4000, "sub": "alice-7"})))
+        assert is_exceeded(HTTP_X_SESSION=json.dumps({"x": "y" * 17_000, "sub": "alice-7"}))
 
     def test_json_that_is_nested_too_deep_to_be_read(self):
-        assert is_beyond(HTTP_X_SESSION='{"a":' + "[" * 8000 + "]" * 8000 + ',"sub":"alice-7"}')
+        assert is_exceeded(HTTP_X_SESSION='{"a":' + "[" * 8000 + "]" * 8000 + ',"sub":"alice-7"}')
 
     def test_token_of_more_members_than_are_looked_at(self):
-        assert is_beyond(HTTP_X_TOKEN="." + flask({f"k{n}": "v" for n in range(3100)}).lstrip("."))
+        assert is_exceeded(HTTP_X_TOKEN="." + flask({f"k{n}": "v" for n in range(3100)}).lstrip("."))
 
     def test_parts_behind_what_is_looked_at(self):
-        assert is_beyond(HTTP_COOKIE="sid=" + "ab." * 6000 + "q8fh23fh28hf2")
-        assert is_beyond(HTTP_COOKIE="sid=" + "ab%2E" * 4000 + "q8fh23fh28hf2")
+        assert is_exceeded(HTTP_COOKIE="sid=" + "ab." * 6000 + "q8fh23fh28hf2")
+        assert is_exceeded(HTTP_COOKIE="sid=" + "ab%2E" * 4000 + "q8fh23fh28hf2")
 
     def test_long_ticket_without_parts_is_no_secret_too_many(self):
-        # Kerberos' are of up to 48,000 bytes.
-        assert not is_beyond(HTTP_AUTHORIZATION="Negotiate YII" + "Q4x/" * 12_000 + "==")
+        # Kerberos tickets have up to 48,000 bytes.
+        assert not is_exceeded(HTTP_AUTHORIZATION="Negotiate YII" + "Q4x/" * 12_000 + "==")
 
     def test_distinguished_name_longer_than_is_looked_at(self):
-        assert is_beyond(SSL_CLIENT_S_DN="CN=a," + "OU=b," * 4000 + "UID=alice-7")
+        assert is_exceeded(SSL_CLIENT_S_DN="CN=a," + "OU=b," * 4000 + "UID=alice-7")
 
     def test_credentials_longer_than_are_decoded(self):
         text = base64.b64encode(b"a" * 13_000 + b":hunter22").decode()
-        assert is_beyond(HTTP_AUTHORIZATION=f"Basic {text}")
+        assert is_exceeded(HTTP_AUTHORIZATION=f"Basic {text}")
 
     @pytest.mark.parametrize(
         "key", ["groups", "roles", "wids", "https://shop.example/roles", "cognito:groups"]
     )
     @pytest.mark.parametrize("count", [1, 200, 260])
-    def test_token_of_many_groups_says_who_it_is_of(self, key, count):
+    def test_token_of_many_groups_identifies_its_user(self, key, count):
         groups = [str(uuid.UUID(int=number * 7919)) for number in range(count)]
         for claims in ({"sub": "alice-7", key: groups}, {key: groups, "email": "alice-7"}):
             found = of(HTTP_AUTHORIZATION=f"Bearer {jwt(claims)}")
@@ -606,13 +608,13 @@ class TestBounds:
         text = base64.b64encode(json.dumps({"user_id": "alice-7"}).encode()).decode()
         assert "alice-7" in of(HTTP_COOKIE=f"_session={quote(text)}--{'0123456789abcdef' * 3}")
 
-    def test_group_that_says_who_is_in_it(self):
+    def test_group_that_identifies_a_person(self):
         groups = [*(f"group-{n}" for n in range(100)), {"owner": {"email": "alice@example.com"}}]
         assert "alice@example.com" in of(HTTP_AUTHORIZATION=f"Bearer {jwt({'groups': groups})}")
 
     @pytest.mark.parametrize("is_first", [True, False])
     @pytest.mark.parametrize("count", [250, 800])
-    def test_token_of_many_members_says_who_it_is_of(self, is_first, count):
+    def test_token_of_many_members_identifies_its_user(self, is_first, count):
         many = {f"k{n}": "v" for n in range(count)}
         claims = {"sub": "alice-7", **many} if is_first else {**many, "sub": "alice-7"}
         assert "alice-7" in of(HTTP_AUTHORIZATION=f"Bearer {jwt(claims)}")

@@ -1,4 +1,4 @@
-"""Text with its escapes undone, and where in the text before it something stands."""
+"""Text with its escapes undone, and the corresponding places in the original text."""
 
 import html
 import json
