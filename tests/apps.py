@@ -6,7 +6,7 @@ import tempfile
 
 
 class CloseRecorder:
-    """An iterable whose ``close()`` is counted, and raises where it is told to."""
+    """An iterable whose ``close()`` is counted, and raises if asked to."""
 
     def __init__(self, chunks, error=None, calls=None):
         self.chunks = chunks

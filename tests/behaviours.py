@@ -37,7 +37,7 @@ def behaviour(text):
 
 
 class UnsupportedError(Exception):
-    """A middleware has no way to be told what a check asks for."""
+    """A middleware has no option for what a check asks for."""
 
 
 class Ours:

@@ -1,4 +1,4 @@
-"""An app whose requests crash, and processes that serve it and can be told what to do, and how to die.
+"""An app whose requests crash, and processes that serve it, take commands, and die as ordered.
 
 Each crash has a tag of its own, and is written to a log when the filter has captured it: what is in the log
 and has not arrived is lost.
@@ -53,10 +53,10 @@ def app(environ, start_response):
 
 
 def noting(global_conf, log):
-    """A filter before the filter: it answers for the app that has crashed, and notes what is captured."""
+    """A filter around the filter: it answers for the app that has crashed, and records what is captured."""
 
     def make(inner):
-        def noted(environ, start_response):
+        def recording(environ, start_response):
             try:
                 return inner(environ, start_response)
             except RuntimeError as error:
@@ -66,7 +66,7 @@ def noting(global_conf, log):
                 start_response("500 Internal Server Error", [("Content-Type", "text/plain")], sys.exc_info())
                 return [b"crashed"]
 
-        return noted
+        return recording
 
     return make
 
@@ -164,7 +164,7 @@ def processes(path, *names, **variables):
 
 
 class _Commands:
-    """What a process can be told to do."""
+    """The commands that a process accepts."""
 
     def __init__(self, path, name):
         self._path = path

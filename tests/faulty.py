@@ -68,10 +68,10 @@ class Arrival:
 
 
 class Faulty:
-    """A receiver on loopback that can be told, while it runs, how to fail.
+    """A receiver on loopback that can be made to fail in various ways while it runs.
 
     Only what it answers with 2xx counts as delivered; what comes again after that answer was sent as sent
-    twice. A sender whose connection is cut before has not been told, and has to send it again.
+    twice. A sender whose connection is cut before that knows nothing, and has to send it again.
 
     Attributes:
         answer: how envelopes are answered.
@@ -159,16 +159,16 @@ class Faulty:
 
     def sessions(self):
         """Count the requests of the sessions that were taken, by how they ended."""
-        told = Counter()
+        counts = Counter()
         for arrival in self._all():
             if 200 <= arrival.status < 300:
                 for sessions in arrival.payloads("sessions"):
                     for counted in sessions["aggregates"]:
-                        told.update({name: number for name, number in counted.items() if name != "started"})
-        return told
+                        counts.update({name: number for name, number in counted.items() if name != "started"})
+        return counts
 
     def sent_twice(self):
-        """Return how often something came again whose sender had been told 2xx."""
+        """Return how often something came again whose sender had been answered 2xx."""
         seen, again = set(), 0
         for arrival in self._all():
             for event in arrival.payloads("event") + arrival.payloads("transaction"):
@@ -178,14 +178,14 @@ class Faulty:
         return again
 
     def lost(self):
-        """Count what client reports tell, by category and reason."""
-        told = Counter()
+        """Count what client reports contain, by category and reason."""
+        counts = Counter()
         for arrival in self._all():
             if 200 <= arrival.status < 300:
                 for report in arrival.payloads("client_report"):
                     for entry in report["discarded_events"]:
-                        told[entry["category"], entry["reason"]] += entry["quantity"]
-        return told
+                        counts[entry["category"], entry["reason"]] += entry["quantity"]
+        return counts
 
     def wait_for(self, what, seconds=30.0):
         """Wait until something holds, and fail otherwise."""
@@ -210,7 +210,7 @@ class Faulty:
     # What its handlers call.
 
     def took(self, envelope, key):
-        """Note an envelope; return what is noted and how to answer it."""
+        """Record an envelope; return the record and how to answer it."""
         answer = self.answer_to(envelope) or self.answer
         # Before it is answered: a sender that has the answer may be asked at once what arrived.
         status = 0 if answer.hangs else answer.status

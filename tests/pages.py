@@ -153,7 +153,7 @@ def main(global_conf, **settings):
 
 
 def write_distribution(folder, name, source, version="1.0", **groups):
-    """Write a module and what tells that it is an installed distribution of that name.
+    """Write a module and the metadata of an installed distribution of that name.
 
     Args:
         folder: on the path of whoever imports it.

@@ -20,7 +20,7 @@ _TESTS = Path(__file__).parent
 
 @dataclass(frozen=True)
 class Kind:
-    """A server, and how it is told to serve an ini file.
+    """A server, and the command that makes it serve an ini file.
 
     Attributes:
         name: of the server and, where it has several, of its worker.
@@ -205,7 +205,7 @@ def _wait_for(server, seconds):
         time.sleep(0.05)
 
 
-# What follows runs in the server's process: apps that note what the server does with them. They note it in a
+# What follows runs in the server's process: apps that record what the server does with them. They write to a
 # file, because a server that is asked for it may have its one worker busy with the very request.
 
 CHUNK = b"x" * 65536
@@ -214,14 +214,14 @@ UPLOAD = 1000000
 
 
 class WatchedFile:
-    """A file on disk that notes by what function of the server's it is read.
+    """A file on disk that records which of the server's functions reads it.
 
     Args:
-        note: takes a line.
+        record: takes a line.
     """
 
-    def __init__(self, note):
-        self._note = note
+    def __init__(self, record):
+        self._record = record
         self._file = tempfile.TemporaryFile()  # noqa: SIM115 - the server closes it
         self._file.write(b"z" * 100000)
         self._file.seek(0)
@@ -231,7 +231,7 @@ class WatchedFile:
             caller = sys._getframe(1).f_code.co_name
         except ValueError:  # a server written in C has no frame
             caller = "the server itself"
-        self._note(f"read by {caller}")
+        self._record(f"read by {caller}")
         return self._file.read(size)
 
     def __iter__(self):
@@ -243,51 +243,51 @@ class WatchedFile:
 
 
 class _Ending:
-    """A body that notes that it was closed."""
+    """A body that records that it was closed."""
 
-    def __init__(self, chunks, note):
+    def __init__(self, chunks, record):
         self._chunks = chunks
-        self._note = note
+        self._record = record
 
     def __iter__(self):
         return iter(self._chunks)
 
     def close(self):
-        self._note("closed")
+        self._record("closed")
 
 
-def watched_file(environ, start_response, note):
+def watched_file(environ, start_response, record):
     # Without Content-Length: waitress knows that of a file.
     start_response("200 OK", [("Content-Type", "text/plain")])
-    return environ.get("wsgi.file_wrapper", iter)(WatchedFile(note))
+    return environ.get("wsgi.file_wrapper", iter)(WatchedFile(record))
 
 
-def long_stream(environ, start_response, note):
+def long_stream(environ, start_response, record):
     start_response("200 OK", [("Content-Type", "text/plain")])
-    return _Ending((CHUNK for _ in range(CHUNKS)), note)
+    return _Ending((CHUNK for _ in range(CHUNKS)), record)
 
 
-def long_writing(environ, start_response, note):
+def long_writing(environ, start_response, record):
     write = start_response("200 OK", [("Content-Type", "text/plain")])
     for _ in range(CHUNKS):
         write(CHUNK)
-    return _Ending([], note)
+    return _Ending([], record)
 
 
-def upload(environ, start_response, note):
+def upload(environ, start_response, record):
     missing = int(environ["CONTENT_LENGTH"])
     while missing:
         found = environ["wsgi.input"].read(min(missing, len(CHUNK)))
         if not found:
-            note("got less than was announced")
+            record("got less than was announced")
             break
         missing -= len(found)
     start_response("200 OK", [("Content-Type", "text/plain")])
-    return _Ending([b"thank you"], note)
+    return _Ending([b"thank you"], record)
 
 
-def tagged_stream(environ, start_response, note):
-    """Tag the scope, stream slowly, and tell at the end, when others have been at it too."""
+def tagged_stream(environ, start_response, record):
+    """Tag the scope, stream slowly, and say so at the end, after others have had their turn."""
     variant = environ["PATH_INFO"].rpartition("/")[2]
     sentry_sdk.set_tag("variant", variant)
     start_response("200 OK", [("Content-Type", "text/plain")])
@@ -308,15 +308,15 @@ def make_app(global_conf, notes, **local_conf):
         if name not in WATCHED:
             return apps.by_path(environ, start_response)
 
-        def note(line):
+        def record(line):
             with open(notes, "a", encoding="utf-8") as file:
                 file.write(f"{name}/{variant}: {line}\n")
 
-        note("called")
+        record("called")
         try:
-            return WATCHED[name](environ, start_response, note)
+            return WATCHED[name](environ, start_response, record)
         except BaseException:
-            note("raised")
+            record("raised")
             raise
 
     return app

@@ -197,7 +197,7 @@ def test_targets_are_larger_for_fingers(browser, address, spool):
 
 
 class TestReader:
-    """What a screen reader is told."""
+    """What a screen reader announces."""
 
     def test_list_has_its_landmarks_and_a_row_is_a_link_by_its_words(self, browser, address, spool):
         write_event(spool, error_event())
@@ -211,7 +211,7 @@ class TestReader:
         assert any(name.startswith("OrderError table 7 unhandled") for name in named(nodes, "link"))
         assert {"Search", "Transaction"} <= {*named(nodes, "searchbox"), *named(nodes, "combobox")}
 
-    def test_news_of_the_list_is_told_and_the_list_is_not(self, browser, address, spool):
+    def test_news_of_the_list_is_announced_and_the_list_is_not(self, browser, address, spool):
         write_event(spool, error_event())
         browser.look()
         browser.open(address + "/")

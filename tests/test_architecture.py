@@ -82,13 +82,13 @@ def test_environ_functions_know_no_sdk():
 
 def test_every_module_is_on_the_map():
     text = (ROOT / "docs/architecture.rst").read_text(encoding="utf-8")
-    told = set(re.findall(r"\w+", text.partition("::\n")[2].partition("Life of a request")[0]))
+    described = set(re.findall(r"\w+", text.partition("::\n")[2].partition("Life of a request")[0]))
     missing = [
         name
         for name, path in MODULES.items()
         if name != "sentry_paste"
         and not name.startswith("sentry_paste.example")
-        and (path.parent.name if path.stem == "__init__" else path.stem) not in told
+        and (path.parent.name if path.stem == "__init__" else path.stem) not in described
     ]
     assert missing == []
 

@@ -152,7 +152,7 @@ class Story:
 
 
 @pytest.fixture(scope="module")
-def told(tmp_path_factory):
+def recorded(tmp_path_factory):
     folder = tmp_path_factory.mktemp("bugsink")
     try:
         bugsink = Bugsink(folder)
@@ -172,9 +172,9 @@ def told(tmp_path_factory):
 
 
 @pytest.fixture
-def story(told):
-    print(told.logs)  # pytest shows it where a test fails
-    return told
+def story(recorded):
+    print(recorded.logs)  # pytest shows it where a test fails
+    return recorded
 
 
 def test_example_answers(story):
@@ -186,11 +186,11 @@ def test_example_answers(story):
 
 
 def test_each_error_is_an_issue(story):
-    told = {
+    recorded = {
         name: (found.facts["calculated_value"], found.facts["transaction"])
         for name, found in story.issues.items()
     }
-    assert told == {
+    assert recorded == {
         "BillError": ("cannot share 2790 cents between 0 guests", "crash"),
         "SoldOutError": ("no tiramisù left tonight", "handled"),
     }
@@ -203,21 +203,21 @@ def test_each_error_is_one_event(story):
 
 
 @pytest.mark.parametrize(("name", "path"), [("BillError", "/crash"), ("SoldOutError", "/handled")])
-def test_event_tells_release_environment_and_url(story, name, path):
+def test_event_has_release_environment_and_url(story, name, path):
     event = story.issues[name].event
     found = event["release"], event["environment"], event["request"]["url"]
     assert found == ("sentry-paste-example@1.0", "development", f"http://localhost{path}")
 
 
 @pytest.mark.parametrize(("name", "handled"), [("BillError", False), ("SoldOutError", True)])
-def test_event_tells_whether_the_error_was_handled(story, name, handled):
+def test_event_says_whether_the_error_was_handled(story, name, handled):
     assert story.issues[name].event["exception"]["values"][-1]["mechanism"]["handled"] is handled
 
 
-def test_event_tells_the_cause_first(story):
+def test_event_shows_the_cause_first(story):
     values = story.issues["BillError"].event["exception"]["values"]
     assert [value["type"] for value in values] == ["ZeroDivisionError", "BillError"]
 
 
-def test_event_tells_nothing_of_a_variable_with_credentials(story):
+def test_event_has_nothing_of_a_variable_with_credentials(story):
     assert "swordfish" not in json.dumps(story.issues["BillError"].event)

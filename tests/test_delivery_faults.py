@@ -79,7 +79,7 @@ def field(tmp_path):
 NOTHING = ([], 0)
 
 
-# What the spool tells, and what the SDK does at the end of a process.
+# What the spool reports, and what the SDK does at the end of a process.
 EXPECTED = ("spool_dir: ", "Sentry is attempting", "Waiting up", "Press ")
 
 
@@ -381,7 +381,7 @@ def test_kills_at_random_moments_while_the_server_fails_lose_nothing(field):
     assert missing == []
 
 
-# Servers that are told to end.
+# Servers that are stopped.
 
 WAITRESS = servers.SERVERS["waitress"]
 GUNICORN = servers.Kind("gunicorn", (*servers.GUNICORN[:-1], "2", "-k", "sync", "--graceful-timeout", "5"))
@@ -550,7 +550,7 @@ def test_backlog_of_500_is_gone_within_15_seconds_of_the_first_request(field):
     assert field.result()[0] == []
 
 
-@pytest.mark.skipif(not os.path.exists("/proc/self/stat"), reason="only /proc tells of a program")
+@pytest.mark.skipif(not os.path.exists("/proc/self/stat"), reason="needs /proc to see a program")
 def test_program_that_begins_anew_under_its_process_id_loses_nothing(field):
     """As servers do that reload their code: no hook of Python's runs, and the process lives on."""
     field.sentry.answer = Answer(hangs=True)

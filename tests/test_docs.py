@@ -46,10 +46,10 @@ def test_reference_is_the_table(built):
         term.get_text().strip().rstrip("¶"): term.find_next("dd").get_text() for term in page.select("dt")
     }
     for option in options().values():
-        told = " ".join(entries[option.name].split())
-        assert option.kind.expected in told
-        assert " ".join(option.help.split()) in told
-        assert (" ".join(default_text(option).split()) or "No default") in told
+        entry = " ".join(entries[option.name].split())
+        assert option.kind.expected in entry
+        assert " ".join(option.help.split()) in entry
+        assert (" ".join(default_text(option).split()) or "No default") in entry
 
 
 @pytest.mark.parametrize(("page", "text"), INIS, ids=[f"{page}-{n}" for n, (page, _) in enumerate(INIS)])
@@ -66,7 +66,7 @@ def test_every_ini_loads(tmp_path, captured, monkeypatch, page, text):
     assert loadapp(f"config:{ini}").client is not None
 
 
-def test_every_alias_and_variable_is_told():
+def test_every_alias_and_variable_is_documented():
     text = (DOCS / "configuration.rst").read_text(encoding="utf-8")
     for name, alias in ALIASES.items():
         assert re.search(rf"^``{name}``\s+``{re.escape(alias.option)}``$", text, re.MULTILINE)

@@ -1,4 +1,4 @@
-"""The example app: its pages answer as they say, and what they do is in the inbox beside it."""
+"""The example app: its pages answer as they say, and what they do is in its inbox."""
 
 from __future__ import annotations
 
@@ -165,7 +165,7 @@ def test_index_links_to_the_inbox(app):
     assert (words(link), link["href"]) == ("Open the inbox", "/inbox/")
 
 
-def test_index_without_an_inbox_tells_how_to_mount_one():
+def test_index_without_an_inbox_says_how_to_mount_one():
     html = TestApp(main({})).get("/").html
     assert "inbox = /inbox" in words(html.main)
     assert not html.select(".hero a")

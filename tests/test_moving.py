@@ -108,11 +108,11 @@ def test_section_of_ravens_is_what_is_after_when_one_line_is_changed(place, capl
     before = (folder / "before.ini").read_text()
     (folder / "least.ini").write_text(before.replace("egg:raven#raven", "egg:sentry_paste"))
     assert effect_of(folder / "least.ini") == effect_of(folder / "after.ini")
-    told = " ".join(record.getMessage() for record in caplog.records if record.name == "sentry_paste")
+    logged = " ".join(record.getMessage() for record in caplog.records if record.name == "sentry_paste")
     for name in ("include_paths", "exclude_paths", "name", "site", "string_max_length", "auto_log_stacks"):
-        assert f"{name} is raven's name for {ALIASES[name].option}" in told
+        assert f"{name} is raven's name for {ALIASES[name].option}" in logged
     for name in ("list_max_length", "processors"):
-        assert f"{name} is a raven option that has no counterpart" in told
+        assert f"{name} is a raven option that has no counterpart" in logged
 
 
 def test_filter_takes_the_level_of_ravens_handler(place, captured):

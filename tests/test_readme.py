@@ -74,9 +74,9 @@ def test_error_is_as_shown(tmp_path):
     with pytest.raises(ConfigError) as caught:
         loadfilter(f"config:{tmp_path}/app.ini", name="sentry")
     shown = re.search(r"::\n\n((?:    .*\n)+)", README[README.index("all mistakes in one error") :])[1]
-    told = str(caught.value).replace(str(tmp_path), "/srv/myapp")
-    told = told.replace(f"sentry-sdk {sentry_sdk.VERSION}", "sentry-sdk 2.75.0")
-    assert [line[4:] for line in shown.splitlines()] == told.splitlines()
+    message = str(caught.value).replace(str(tmp_path), "/srv/myapp")
+    message = message.replace(f"sentry-sdk {sentry_sdk.VERSION}", "sentry-sdk 2.75.0")
+    assert [line[4:] for line in shown.splitlines()] == message.splitlines()
 
 
 def test_example_ini_is_what_the_first_command_serves():

@@ -36,9 +36,9 @@ def test_check_has_nothing_against_an_ini(place, capsys, name):
     (place / "ca.pem").touch()
     assert main(["check", str(place / name)]) == 0
     warned = re.findall(r"^  (?:high|medium)  (\w+)", capsys.readouterr().out, re.MULTILINE)
-    # Spotlight without a DSN gets personal data too, as the page says; an old SDK tells it later.
-    told = name == "development.ini" and hasattr(sentry_sdk, "traces")
-    assert warned == (["send_default_pii"] if told else [])
+    # Spotlight without a DSN gets personal data too, as the page says; an old SDK reports it later.
+    shown = name == "development.ini" and hasattr(sentry_sdk, "traces")
+    assert warned == (["send_default_pii"] if shown else [])
 
 
 def crash_under_pserve(place, name, dsn="", proxy="", **variables):
@@ -80,7 +80,7 @@ def test_spotlight_in_a_development_ini_gets_the_error_and_the_trace(place):
 def spotlight(tmp_path):
     """The real one, as the page says, on a port of its own; and what its tail prints."""
     provide("npm", "npm")
-    # It needs Node 20, and tells older ones so at the start.
+    # It needs Node 20, and older ones report that at the start.
     said = complaint("bash", "-ec", f"cd {tmp_path} && {PAGE.command('npm install')}")
     if said is not None:
         pytest.skip(f"Spotlight cannot be installed: {said}")
@@ -103,16 +103,16 @@ def spotlight(tmp_path):
 
 
 @pytest.mark.slow
-def test_spotlights_tail_tells_the_error_and_the_trace(place, spotlight):
+def test_spotlights_tail_shows_the_error_and_the_trace(place, spotlight):
     port, tail = spotlight
 
-    def told():
+    def shown():
         lines = [line for line in tail.read_text(encoding="utf-8").splitlines() if line.startswith("{")]
         return {found["type"]: found for found in map(json.loads, lines)}
 
     crash_under_pserve(place, "development.ini", SENTRY_SPOTLIGHT=f"http://localhost:{port}/stream")
-    assert until(lambda: {"error", "trace"} <= told().keys(), seconds=30)
-    error, trace = told()["error"], told()["trace"]
+    assert until(lambda: {"error", "trace"} <= shown().keys(), seconds=30)
+    error, trace = shown()["error"], shown()["trace"]
     assert (error["exception_type"], error["exception_value"]) == ("ZeroDivisionError", "crash of myapp")
     assert (error["environment"], error["release"]) == ("development", "myapp@1.0")
     assert error["request_url"].endswith("/crash")

@@ -55,7 +55,7 @@ REQUESTS = {
     FILE: servers.request_bytes(f"/{FILE}"),
 }
 
-# What the app tells start_response, None where it does not come to that.
+# What the app passes to start_response, None where it does not come to that.
 STATUS = {
     **dict.fromkeys(apps.APPS, 200),
     "answer_empty": 204,
@@ -75,7 +75,7 @@ class Pair:
         exit_code: with which the filtered one ended.
         received: the receiver of what it captured, complete because it has ended.
         logs: what both printed.
-        bare_notes: what the apps of the bare one noted.
+        bare_notes: what the apps of the bare one recorded.
         filtered_notes: what those of the other one did.
     """
 
@@ -92,7 +92,7 @@ class Pair:
             pytest.skip(self.kind.unlike[name])
 
     def errors(self, name):
-        """Return the errors that tell the URL of a request."""
+        """Return the errors that have the URL of a request."""
         url = f"http://localhost/{name}"
         return [event for event in self.received.errors if event.get("request", {}).get("url") == url]
 
@@ -108,7 +108,7 @@ class Conversation:
         pair: the servers.
         bare: the answers of the server without the filter, by the names of ``REQUESTS``.
         filtered: the answers of the other one.
-        last: name of the request after which that one was told at once to end.
+        last: name of the request right after which that one was stopped.
     """
 
     pair: Pair
@@ -217,10 +217,10 @@ def test_file_comes_whole(conversation):
     assert conversation.filtered["answer_file"].endswith(b"\r\n\r\n" + b"x" * 100000)
 
 
-def test_length_of_a_list_is_told(conversation):
+def test_length_of_a_list_is_announced(conversation):
     kind = conversation.pair.kind.name
     if kind not in ("waitress", "wsgiref"):
-        pytest.skip(f"{kind} tells a length only where the app does")
+        pytest.skip(f"{kind} sends a length only if the app does")
     assert b"\r\nContent-Length: 5\r\n" in conversation.filtered["answer_list"]
 
 
@@ -274,7 +274,7 @@ def test_request_is_one_transaction(pair, name):
 
 
 @pytest.mark.parametrize("name", apps.APPS)
-def test_transaction_tells_the_status(pair, name):
+def test_transaction_has_the_status(pair, name):
     pair.expect_usual(name)
     (event,) = pair.transactions(name)
     assert event["contexts"].get("response", {}).get("status_code") == STATUS[name]
@@ -326,7 +326,7 @@ def sends_some(server, path, called, reset=False):
 
 
 def until(true, seconds):
-    """Wait until a function is true, and tell whether it has become so."""
+    """Wait until a function is true, and return whether it has become so."""
     deadline = time.monotonic() + seconds
     while not true():
         if time.monotonic() > deadline:

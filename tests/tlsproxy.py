@@ -71,7 +71,7 @@ def _copy(source, target):
 
 @contextmanager
 def serve(certificate, port):
-    """Serve a proxy; what its clients tell the host behind it goes to a port of loopback, in the clear."""
+    """Serve a proxy; what its clients send to the host behind it goes to a port of loopback, in the clear."""
     with Proxy(certificate, port) as proxy:
         thread = threading.Thread(target=proxy.serve_forever, kwargs={"poll_interval": 0.05})
         thread.start()

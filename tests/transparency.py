@@ -1,7 +1,7 @@
 """Apps and environs of any shape, each called with and without the filter: a server must see the same.
 
 The tests draw some with Hypothesis; ``python -m transparency --cases 1000000`` draws as many as there is time
-for, in this folder, and tells the seed of a case that differs.
+for, in this folder, and prints the seed of a case that differs.
 """
 
 import argparse
@@ -103,16 +103,16 @@ def some_app(random):
     chunks = [some_text(random).encode("utf-8", "replace") for _ in range(random.randrange(4))]
     status, starts, late = random.choice(STATUSES), random.choice([0, 1, 1, 1, 1, 2]), random.random() < 0.2
     in_call, in_body, in_close = (some_error(random) if random.random() < 0.3 else None for _ in range(3))
-    writes, told = random.random() < 0.2, random.random() < 0.2
+    writes, restarts = random.random() < 0.2, random.random() < 0.2
 
     def start(start_response):
         for number in range(starts):
             write = start_response(status, [("Number", str(number))])
             if writes:
                 write(b"written")
-        if told and starts:
+        if restarts and starts:
             try:
-                raise KeyError("told")
+                raise KeyError("late")
             except KeyError:
                 start_response("500 Oops", [], sys.exc_info())
 
@@ -147,7 +147,7 @@ def some_app(random):
 
 
 def compare(random):
-    """Call one app bare and filtered, and fail where a server could tell which is which."""
+    """Call one app bare and filtered, and fail if a server could see a difference."""
     app, options = some_app(random), random.choice(OPTIONS)
     environ, read = some_environ(random), random.choice([None, None, None, 1, 2])
     bare = call(app, dict(environ), read=read)

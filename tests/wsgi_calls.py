@@ -1,4 +1,4 @@
-"""Call a WSGI app as a server does, and note all that a server could see."""
+"""Call a WSGI app as a server does, and record all that a server could see."""
 
 import contextlib
 import io
