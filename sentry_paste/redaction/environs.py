@@ -78,7 +78,13 @@ def environs_in(frames: Iterable[FrameType]) -> list[Mapping[str, Any]]:
     Args:
         frames: the innermost frame first.
     """
-    return _environs(map(_locals_of, islice(frames, _FRAMES)), _OBJECTS, {})
+    # Frames of a traceback may be running in another thread, which may have a debugger.
+    own = set(map(id, frames_from(sys._getframe())))
+    variables = (
+        _released_locals_of(frame) if id(frame) in own else list(frame.f_locals.values())
+        for frame in islice(frames, _FRAMES)
+    )
+    return _environs(variables, _OBJECTS, {})
 
 
 def environs_near(frame: FrameType | None) -> list[Mapping[str, Any]]:
@@ -96,10 +102,10 @@ def environs_near(frame: FrameType | None) -> list[Mapping[str, Any]]:
     # Frame by frame: large objects of a caller must not use up the limit before the function's own.
     seen: _Seen = {}
     for near in islice(readable, _NEAR_FRAMES):
-        found = _environs([_locals_of(near)], _OBJECTS_OF_FRAME, seen)
+        found = _environs([_released_locals_of(near)], _OBJECTS_OF_FRAME, seen)
         if found:
             return found
-    return _environs(map(_locals_of, readable), _OBJECTS_OF_FRAME, seen)
+    return _environs(map(_released_locals_of, readable), _OBJECTS_OF_FRAME, seen)
 
 
 def _environs(variables: Iterable[list[Any]], left: int, seen: _Seen) -> list[Mapping[str, Any]]:
@@ -138,8 +144,12 @@ def _environs(variables: Iterable[list[Any]], left: int, seen: _Seen) -> list[Ma
     return found
 
 
-def _locals_of(frame: FrameType) -> list[Any]:
-    """Return the values of a frame's local variables, without making the frame keep them alive."""
+def _released_locals_of(frame: FrameType) -> list[Any]:
+    """Return the values of a frame's local variables, without making the frame keep them alive.
+
+    Args:
+        frame: of this thread.
+    """
     variables = frame.f_locals
     values = list(variables.values())
     if (
@@ -149,9 +159,14 @@ def _locals_of(frame: FrameType) -> list[Any]:
         and _count_references is not None
         # The app may have it too, or a debugger, which writes it back.
         and _count_references(variables) <= _REFERENCES
+        # For a tracer or profiler Python writes them back to the frame, without those that are missing.
         and sys.gettrace() is None
+        and sys.getprofile() is None
     ):
-        variables.clear()
+        # What exec() has put there is kept nowhere else.
+        code = frame.f_code
+        for name in (*code.co_varnames, *code.co_cellvars, *code.co_freevars):
+            variables.pop(name, None)
     return values
 
 

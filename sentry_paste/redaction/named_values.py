@@ -101,6 +101,12 @@ _INPUT = re.compile(r"['\"]input['\"]:\s?")
 SECRET_RULES = (Rule.LIKELY, Rule.SECRET, Rule.IF_SCALAR)
 
 
+# How much more it takes to split columns, or to search what is before a name, than to read a text once.
+_COLUMN_WEIGHT, _WINDOW_WEIGHT = 16, 8
+# How far a name and its value may be apart.
+_AHEAD = 1000
+
+
 class Place(NamedTuple):
     """A name in text, and what follows it.
 
@@ -328,13 +334,20 @@ def values_of_columns(text: str, place: Place, names: Names, bounds: Bounds) -> 
     values = _VALUES.match(text, closing + 1) if closing >= 0 else None
     if values is None:
         return None
+    # Each secret column leads here, and all of them are split each time.
+    if not bounds.may_read(_COLUMN_WEIGHT * (closing - opening)):
+        return values.end(), len(text)
     columns = [column.strip(_AROUND_COLUMNS) for column in text[opening + 1 : closing].split(",")]
     secret = [at for at, column in enumerate(columns) if names.key_rule(column) in SECRET_RULES]
     begin = values.end()
-    if not secret or not (len(text) > begin + _NEAR or _MAY_BE_LITERAL.search(text, begin)):
+    if not secret:
+        return None
+    if not bounds.may_read(_WINDOW_WEIGHT * min(len(text) - begin, _NEAR)):
+        return begin, len(text)
+    if not (len(text) > begin + _NEAR or _MAY_BE_LITERAL.search(text, begin)):
         return None
     found = values_of_row(text, begin, secret[-1] + 1)
-    if found is None or not bounds.may_read(found[-1][1] - opening):
+    if found is None or not bounds.may_read(_COLUMN_WEIGHT * (found[-1][1] - opening)):
         return begin, len(text)
     literal = _LITERAL_SELECTED.match if values[1] else _MAY_BE_LITERAL.search
     shown = [found[at] for at in secret if literal(text, *found[at])]
@@ -352,13 +365,15 @@ def input_of_location(text: str, place: Place) -> Span:
     return closed_value(text, found.end()) if found else None
 
 
-def value_in_mapping(text: str, place: Place) -> Span:
+def value_in_mapping(text: str, place: Place, bounds: Bounds) -> Span:
     """Locate the value in a mapping with a name and a value: {"name": "password", "value": "..."}."""
     if not place.quote or not _NAMING.search(text[max(place.begin - 60, 0) : place.begin]):
         return None
+    if not bounds.may_read(_WINDOW_WEIGHT * min(len(text) - place.end, _AHEAD)):
+        return place.end, len(text)
     found = _VALUE.match(text, place.end) if place.sign == "," else None
     if found is None:
-        return _value_before(text, place, "{")
+        return _value_before(text, place, "{", bounds)
     begin = after_space(text, found.end())
     closed = closed_value(text, begin)
     if closed is not None:
@@ -369,18 +384,22 @@ def value_in_mapping(text: str, place: Place) -> Span:
     return scalar.span()
 
 
-def value_of_attribute(text: str, place: Place) -> Span:
+def value_of_attribute(text: str, place: Place, bounds: Bounds) -> Span:
     """Locate the value of an HTML field: <input name="password" value="...">."""
     before = text[max(place.begin - len(place.quote) - 5, 0) : place.begin - len(place.quote)]
     if not place.quote or before.lower() != "name=":
         return None
+    if not bounds.may_read(_WINDOW_WEIGHT * min(len(text) - place.end, _AHEAD)):
+        return place.end, len(text)
     found = _VALUE_ATTRIBUTE.match(text, place.end - 1) if place.sign.isspace() else None
-    return closed_value(text, found.end()) if found else _value_before(text, place, "<")
+    return closed_value(text, found.end()) if found else _value_before(text, place, "<", bounds)
 
 
-def _value_before(text: str, place: Place, opening: str) -> Span:
+def _value_before(text: str, place: Place, opening: str, bounds: Bounds) -> Span:
     """Locate the value of such a pair where it comes before the name, after the opening bracket."""
     for size in (SEEN, _FAR):
+        if not bounds.may_read(_WINDOW_WEIGHT * min(size, place.begin)):
+            return max(place.begin - size, 0), len(text)
         window = text[max(place.begin - size, 0) : place.begin]
         begin = max(map(window.rfind, "<>{}")) + 1
         if begin or len(window) == place.begin:

@@ -247,6 +247,37 @@ class TestFramesThatRun:
             sys.settrace(before)
         assert found == ([1], [1, 2])
 
+    def test_variables_stay_while_a_profiler_runs(self):
+        def profile(frame, event, arg):
+            if frame.f_code.co_name == "profiled":
+                environs_in([frame])
+                environs_near(frame)
+
+        def profiled():
+            first = [1]
+            second = [*first, len("a")]
+            return first, second
+
+        before = sys.getprofile()
+        sys.setprofile(profile)
+        try:
+            found = profiled()
+        finally:
+            sys.setprofile(before)
+        assert found == ([1], [1, 1])
+
+    @pytest.mark.skipif(
+        not KEEPS_LOCALS, reason="exec() has a separate mapping from Python 3.13 on"
+    )
+    def test_variables_that_exec_has_made_stay(self):
+        def run():
+            exec("made = 1")
+            environs_in([sys._getframe()])
+            environs_near(sys._getframe())
+            return eval("made")
+
+        assert run() == 1
+
 
 def test_request_of_a_thread_is_found_for_an_item():
     def handle(job):

@@ -708,3 +708,29 @@ def test_emoji_takes_no_memory_for_all_other_characters():
 def test_secret_behind_an_emoji_is_hidden():
     text = "\U0001f600" + "no such basket " * 10_000 + "password='hunter2-and-more'\U0001f600"
     assert "hunter2" not in clean_texts([text], Names())[text]
+
+
+class TestWorkOfRepeatedPlaces:
+    """What is examined at each place is counted: beyond the limit the rest of the text is hidden."""
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "insert into t (" + "token," * 300 + "a," * 1100 + "b) values (:a,:b) ",
+            "insert into t (token,pwd) select :a,:b " * 1000,
+            "'name':'token','name':'passw',value" * 1000,
+            "name=\"passw\" name='token' " * 1000,
+        ],
+        ids=["columns", "select", "pairs", "attributes"],
+    )
+    def test_limit_is_reached_and_the_rest_is_hidden(self, text):
+        assert clean_text(text + "the end", Names()).endswith(FILTERED)
+
+    def test_statement_of_usual_size_keeps_what_is_no_secret(self):
+        columns = ", ".join(f"column_{number}" for number in range(30))
+        values = ", ".join(f"'value {number}'" for number in range(30))
+        text = f"INSERT INTO users ({columns}, password, api_key) VALUES ({values}, 'hunter2', 'k3y')"
+        cleaned = clean_text("\n".join([text] * 3), Names())
+        assert "'value 29'" in cleaned
+        assert "hunter2" not in cleaned
+        assert "k3y" not in cleaned
