@@ -38,7 +38,10 @@ _SECRET_WORDS = frozenset(
 )
 # As whole words in headers only: a ticket number is an ordinary parameter.
 _SECRET_WORDS_OF_HEADERS = _SECRET_WORDS | {"ticket", "crumb", "nonce"}
-_NO_KEYS = frozenset({"monkey", "turkey", "donkey", "hockey", "jockey", "whiskey"})
+# At the beginning or the end of a word.
+_SECRET_PART = re.compile(
+    r"(?:\A|_)(?:session|(?!(?:mon|tur|don|hoc|joc|whis)key(?:_|\Z))[a-z0-9]*key(?:_|\Z))"
+)
 
 # Codes that prove an identity. Forms also have a country_code, and mappings of all kinds a code.
 _SECRET_CODE = re.compile(
@@ -201,6 +204,10 @@ def normal(name: str) -> str:
     return _NO_WORD.sub("_", _HUMP.sub("_", name).lower())
 
 
+# The rules for a name are applied one after the other, so a few names are enough.
+_normal = lru_cache(maxsize=32)(normal)
+
+
 def _normal_globs(globs: Iterable[str]) -> Iterator[str]:
     """Yield globs in the normalised spelling, with their wildcards.
 
@@ -267,7 +274,7 @@ class Names:
 
     def _is_header(self, name: str) -> bool:
         """Return whether a header is secret, in any spelling."""
-        name = normal(name)
+        name = _normal(name)
         if self._kept_headers.match(name):
             return False
         if self._headers.match(name) or name in self._exact or name in _PERSONAL_HEADERS:
@@ -304,7 +311,7 @@ class Names:
         return is_header and self._has_no_kind(key) and not self.is_header(key)
 
     def _is_of_no_kind(self, name: str) -> bool:
-        name = normal(name)
+        name = _normal(name)
         if name in _SECRET_BY_VALUE:
             return not self._kept_headers.match(name)
         return not (
@@ -375,7 +382,7 @@ class Names:
         """Return how the value of a key is redacted, in any mapping."""
         if key == "wsgi.input":
             return Rule.TYPE_ONLY
-        name = normal(key)
+        name = _normal(key)
         has_prefix = key.startswith(_HEADER_PREFIXES)
         if has_prefix or ("-" in key and _reads_as_header(key)):
             secret = self.is_header(key)
@@ -396,7 +403,7 @@ class Names:
 
     def _is_variable(self, name: str) -> bool:
         """Return whether a local variable is secret by its name."""
-        name = normal(name)
+        name = _normal(name)
         return bool(_SECRET_VARIABLE.search(name) or self._parameters.match(name))
 
 
@@ -449,12 +456,12 @@ def _find_matching(mapping: Collection[Any], plain: set[Any], rule: Callable[[st
 
 def _has_parameters(key: str) -> bool:
     """Return whether the value of a key is a query string or a URL: in an environ, in a span's data."""
-    return key in _WITH_PARAMETERS or normal(key) in _URL_HEADERS
+    return key in _WITH_PARAMETERS or _normal(key) in _URL_HEADERS
 
 
 def _is_personal_header(name: str) -> bool:
     """Return whether a secret header holds names or addresses rather than random text."""
-    name = normal(name)
+    name = _normal(name)
     words = set(name.split("_"))
     if name in _PERSONAL_HEADERS or words & _PERSON_WORDS:
         return True
@@ -466,7 +473,7 @@ def _holds_addresses(key: str) -> bool:
     """Return whether a secret key of the environ holds addresses."""
     if key == "REMOTE_ADDR":
         return True
-    name = normal(key)
+    name = _normal(key)
     words = set(name.split("_"))
     is_of_addresses = words & {"forwarded", "ip", "addr", "address"} and not words & _PERSON_WORDS
     return bool(is_of_addresses) and not _names_secret(name, words)
@@ -489,9 +496,7 @@ def _cached(function: Callable[[str], Value], of_long_names: Value) -> Callable[
 
 
 def _names_secret(name: str, words: set[str]) -> bool:
-    return bool(_SECRET.search(name) or words & _SECRET_WORDS) or any(
-        (word.endswith("key") and word not in _NO_KEYS) or word.startswith("session") for word in words
-    )
+    return bool(_SECRET.search(name) or words & _SECRET_WORDS or _SECRET_PART.search(name))
 
 
 def _globs(globs: Iterable[str]) -> re.Pattern[str]:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import functools
+import math
+import threading
 import time
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
@@ -16,6 +19,10 @@ from sentry_paste.redaction.needles import Secret
 _MATCHERS = 32
 _SECRETS = 4 * values.MOST
 _SECONDS = 10.0
+# A thread may also serve each element of a batch as a request of its own, with all headers of the batch. So
+# what a thread spends on new matchers within a second is limited: each value counts as one, and so does this
+# number of characters. The limit allows for 200 ordinary requests, or about 20 with 8 kB of cookies.
+_SPENT_IN_A_SECOND, _CHARACTERS = 16_000, 25
 
 _Seen = tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]
 
@@ -34,6 +41,31 @@ class _Kept(NamedTuple):
     matcher: Matcher
 
 
+class _Spending(threading.local):
+    """What a thread has spent on new matchers in the current second.
+
+    Attributes:
+        since: when the second began.
+        left: what is left of it.
+    """
+
+    since = -math.inf
+    left = 0
+
+    def may_go_on(self) -> bool:
+        """Return whether anything is left."""
+        now = time.monotonic()
+        if now - self.since >= 1:
+            self.since, self.left = now, _SPENT_IN_A_SECOND
+        return self.left > 0
+
+
+@functools.lru_cache(maxsize=1)
+def _exceeded() -> Matcher:
+    """Return a matcher with which nothing is sent that could hold a secret."""
+    return Matcher(values.too_many_secrets())
+
+
 class Nearby:
     """Matchers of the requests whose environs were found in frames.
 
@@ -45,9 +77,10 @@ class Nearby:
         self._names = names
         # By the content of the environs. Always replaced as a whole, so that threads need no lock.
         self._kept: dict[tuple[_Seen, ...], _Kept] = {}
+        self._spending = _Spending()
 
     def matcher(self, environs: Iterable[Mapping[str, Any]]) -> Matcher:
-        """Return the secrets of requests.
+        """Return the secrets of requests; an exceeded matcher if the thread has had too many of them.
 
         Args:
             environs: WSGI environs, which the app may change at any time.
@@ -60,16 +93,26 @@ class Nearby:
         kept = self._kept.get(seen)
         if kept is not None and kept.until > time.monotonic():
             return kept.matcher
+        if not self._spending.may_go_on():
+            return _exceeded()
         secrets: set[Secret] = set()
         for keys, texts, users in seen:
             secrets |= values.of_request(dict(zip(keys, texts)), self._names)
             secrets.update(values.of_users(users))
+            self._spending.left -= sum(map(len, texts)) // _CHARACTERS
+        self._spending.left -= len(secrets)
         matcher = Matcher(secrets) if secrets else NO_SECRETS
         self._keep(seen, len(secrets), matcher)
         return matcher
 
     def _seen(self, environ: dict[str, Any]) -> _Seen:
-        strings = {key: value for key, value in environ.items() if type(value) is str}
+        # Only entries that may hold secrets: requests that differ in their paths can share a matcher.
+        names = self._names
+        strings = {
+            key: value
+            for key, value in environ.items()
+            if type(value) is str and values.may_matter(key, value, names)
+        }
         return tuple(strings), tuple(strings.values()), values.of_environ(environ, self._names)
 
     def _keep(self, seen: tuple[_Seen, ...], size: int, matcher: Matcher) -> None:

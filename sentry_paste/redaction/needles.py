@@ -45,6 +45,7 @@ _UNRESERVED = re.compile(r"[A-Za-z0-9_.~-]*")
 _RUNS = re.compile("[A-Za-z0-9_.~-]+")
 _PERCENT = re.compile("%[0-9A-Fa-f]{2}")
 _SIGNS = re.compile("[+/]")
+_GROUP = re.compile("[0-9a-f]{4}")
 
 
 class Where(IntEnum):
@@ -157,6 +158,8 @@ def markers_of(secret: Secret) -> set[str] | None:
             return None  # IPv4 within IPv6 has a notation that shares nothing with the others
         longest = max((group.lstrip("0") for group in head.split(":")), key=len)
         found = {longest.lower(), longest.upper()}
+        if longest.lower() == "ffff":
+            found |= _notations(text)  # IPv4 within IPv6: the address alone does not contain it
     else:
         found = {seed_of(text)}
     if min(map(len, found)) < _SHORTEST_MARKER:
@@ -290,10 +293,12 @@ def _notations(text: str) -> set[str]:
     if found.is_loopback:
         return set()
     mapped = getattr(found, "ipv4_mapped", None)
-    shown = {text, str(found), found.exploded, *([str(mapped)] if mapped else [])}
+    shown = {text, str(found), *([str(mapped)] if mapped else [])}
     if found.version == 6:
-        # As Java writes it.
-        shown.add(":".join(format(int(group, 16), "x") for group in found.exploded.split(":")))
+        # From the bytes: Python 3.13 shows the last two groups of a mapped address as IPv4, also exploded.
+        groups = _GROUP.findall(found.packed.hex())
+        # In full, and as Java writes it.
+        shown |= {":".join(groups), ":".join(group.lstrip("0") or "0" for group in groups)}
     four = mapped or (found if found.version == 4 else None)
     if four:
         shown.add("::ffff:{:x}:{:x}".format(*divmod(int(four), 65_536)))

@@ -51,6 +51,10 @@ _MOST_MEMBERS = 200
 _BEGINNING = 4000
 # More headers than any server accepts by default, except servers that limit only their total size.
 _MOST_STRINGS = 2000
+# The total length of names is limited too. It is not checked for this many or fewer, because names of more
+# than 200 characters are not examined.
+_FEW_STRINGS = 500
+_MOST_CHARACTERS_OF_NAMES = 100_000
 
 
 _LIST = re.compile(r"[\s,;=\"]+")
@@ -105,8 +109,10 @@ def of_request(strings: Mapping[str, str], names: Names) -> set[Secret]:
     Returns:
         The values; more than ``MOST`` if there may be others that were not looked at.
     """
-    if len(strings) > _MOST_STRINGS:
-        return set(_too_many_secrets())
+    if len(strings) > _MOST_STRINGS or (
+        len(strings) > _FEW_STRINGS and sum(map(len, map(str, strings))) > _MOST_CHARACTERS_OF_NAMES
+    ):
+        return set(too_many_secrets())
     bounds = _bounds()
     found: set[Secret] = set()
     for secret in _of_strings(strings, names, bounds):
@@ -114,15 +120,35 @@ def of_request(strings: Mapping[str, str], names: Names) -> set[Secret]:
         if len(found) > MOST or bounds.are_exceeded:
             break
     if bounds.are_exceeded and len(found) <= MOST:
-        found.update(_too_many_secrets())
+        found.update(too_many_secrets())
     # The server's own address is in every URL, even if the client runs on the same machine.
     own = {strings.get("SERVER_NAME", ""), strings.get("HTTP_HOST", "").partition(":")[0]}
     return {secret for secret in found if secret.where is not ADDRESS or secret.text not in own}
 
 
-def _too_many_secrets() -> Iterator[Secret]:
+def too_many_secrets() -> Iterator[Secret]:
     """Yield more values than are searched for, so that nothing is sent that could hold a secret."""
     return (Secret(f"\0{number}", WHOLE) for number in range(MOST + 1))
+
+
+def may_matter(key: Any, value: str, names: Names) -> bool:
+    """Return whether ``of_request`` may depend on an entry of the environ.
+
+    This is a quick check, which always returns true for headers.
+
+    Args:
+        key: of the environ.
+        value: its text.
+        names: which names are secret.
+    """
+    return (
+        not isinstance(key, str)
+        or key.startswith(("HTTP_", "REDIRECT_", "SERVER_NAME"))
+        or "=" in value
+        or "@" in value
+        or "%" in value
+        or names.is_environ(key)
+    )
 
 
 def _of_strings(strings: Mapping[str, str], names: Names, bounds: Bounds) -> Iterator[Secret]:
@@ -202,7 +228,7 @@ def of_cookies(texts: Iterable[str]) -> Iterator[Secret]:
     for text in texts:
         yield from _cookies(text.partition(";")[0], bounds)
     if bounds.are_exceeded:
-        yield from _too_many_secrets()
+        yield from too_many_secrets()
 
 
 def _texts_of(value: Any) -> Iterator[str]:

@@ -7,7 +7,7 @@ import json
 import re
 from array import array
 from bisect import bisect_left, bisect_right
-from itertools import accumulate
+from itertools import accumulate, islice
 from typing import NamedTuple
 from urllib.parse import unquote_to_bytes
 
@@ -22,6 +22,8 @@ _ESCAPE = re.compile(
 )
 # Undoing this many escapes takes about as long as examining one place.
 _ESCAPES = 6
+# How many escapes are undone at once: this many, or such a share of those that are allowed.
+_AT_ONCE, _SHARES = 4000, 8
 _LETTERS = {"n": "\n", "r": "\r", "t": "\t", "a": "\a", "b": "\b", "f": "\f", "v": "\v", "0": "\0"}
 
 
@@ -85,25 +87,51 @@ def decoded(text: str, allowance: Allowance) -> View | None:
     """
     if not has_escapes(text):
         return None
-    pieces = _ESCAPE.split(text, _ESCAPES * allowance.left + 1)
-    count = len(pieces) // 2
+    most = _ESCAPES * allowance.left
+    if _count_beginnings(text) > most:
+        # Counted first: the pieces of a text take many times its memory.
+        count = sum(1 for _ in islice(_ESCAPE.finditer(text), most + 1))
+        if count > most:
+            allowance.spend(allowance.left + 1)
+    # For the same reason only a share of the text is split at once.
+    at_once = max(_AT_ONCE, most // _SHARES)
+    starts, origins = array("I", [0]), array("I", [0])
+    meanings: dict[str, str] = {}
+    parts: list[str] = []
+    is_done = False
+    while not is_done:
+        pieces = _ESCAPE.split(text, at_once)
+        is_done = len(pieces) // 2 < at_once
+        text = "" if is_done else pieces.pop()
+        _add_places(origins, pieces)
+        _undo(pieces, meanings)
+        _add_places(starts, pieces)
+        parts.append("".join(pieces))
+    count = len(origins) // 2 - 1
     if not count:
         return None
     allowance.spend(-(-count // _ESCAPES))
-    origins = _places(pieces)
-    meanings: dict[str, str] = {}
+    return View("".join(parts), starts, origins)
+
+
+def _count_beginnings(text: str) -> int:
+    """Return the number of characters with which escapes begin."""
+    return text.count("\\") + text.count("%") + text.count("&")
+
+
+def _undo(pieces: list[str], meanings: dict[str, str]) -> None:
+    """Replace the escapes among the pieces of a text, those at odd indexes, by what they mean."""
     for index in range(1, len(pieces), 2):
         escape = pieces[index]
         meaning = meanings.get(escape)
         if meaning is None:
             meaning = meanings[escape] = _meaning(escape)
         pieces[index] = meaning
-    return View("".join(pieces), _places(pieces), origins)
 
 
-def _places(pieces: list[str]) -> array[int]:
-    """Return where each piece of a text begins, and its length."""
-    return array("I", accumulate(map(len, pieces), initial=0))
+def _add_places(places: array[int], pieces: list[str]) -> None:
+    """Add where each piece of a text begins, and where the last one ends."""
+    places.extend(accumulate(map(len, pieces), initial=places.pop()))
 
 
 def _meaning(escape: str) -> str:

@@ -2,16 +2,20 @@
 
 import base64
 import json
+import threading
+import tracemalloc
 
 import pytest
 
 from sentry_paste import SentryMiddleware
-from sentry_paste.redaction import Names, appearance, extents, finder
+from sentry_paste.redaction import Names, appearance, extents, finder, names, nearby, views
 from sentry_paste.redaction.appearance import looks_secret
+from sentry_paste.redaction.bounds import Allowance, TooMuchError
 from sentry_paste.redaction.extents import Heads
 from sentry_paste.redaction.finder import Finder
 from sentry_paste.redaction.matcher import Matcher
 from sentry_paste.redaction.names import FILTERED
+from sentry_paste.redaction.nearby import Nearby
 from sentry_paste.redaction.needles import ANYWHERE, Needle, Secret, Where, needles_of
 from sentry_paste.redaction.values import MOST, of_environ, of_request
 
@@ -352,3 +356,183 @@ class TestKeysThatAreNoText:
         (event,) = captured.errors
         assert event["exception"]["values"][0]["value"] == "no such basket"
         assert "sentry_paste.redaction" not in event.get("tags", {})
+
+
+class TestManyRequestsOfOneThread:
+    """A thread that serves the elements of a batch as requests of their own, outside of their scopes."""
+
+    COOKIES = "; ".join(f"a{number}=q8fh23fh{number:08}" for number in range(400))
+
+    @pytest.fixture
+    def built(self, monkeypatch):
+        """Return the sizes of the matchers that are created."""
+        sizes, init = [], Matcher.__init__
+
+        def counted(own, secrets):
+            init(own, secrets)
+            sizes.append(len(own._secrets))
+
+        monkeypatch.setattr(Matcher, "__init__", counted)
+        return sizes
+
+    @pytest.fixture
+    def clock(self, monkeypatch):
+        """Return a clock that the test sets."""
+        now = [1000.0]
+        monkeypatch.setattr(nearby.time, "monotonic", lambda: now[0])
+        return now
+
+    def matcher(self, found, **strings):
+        return found.matcher([{**environ_of(), "HTTP_COOKIE": self.COOKIES, **strings}])
+
+    def test_requests_that_differ_in_their_paths_share_a_matcher(self, built):
+        found = Nearby(NAMES)
+        matchers = [self.matcher(found, PATH_INFO=f"/item/{number}") for number in range(100)]
+        assert len(built) == 1
+        assert not any(matcher.is_exceeded for matcher in matchers)
+        assert matchers[99].clean("got q8fh23fh00000001") == f"got {FILTERED}"
+
+    @pytest.mark.parametrize(
+        ("key", "value", "secret"),
+        [
+            ("QUERY_STRING", "token=correcthorse", "token=correcthorse"),
+            ("PATH_INFO", "/basket;token=correcthorse", ";token=correcthorse"),
+            ("REMOTE_USER", "margarete", "margarete"),
+            ("REMOTE_ADDR", "198.51.100.77", "198.51.100.77"),
+            ("HTTP_X_API_KEY", "correcthorse", "correcthorse"),
+            ("HTTP_X_ACME", "q8fh23fh28hf2", "q8fh23fh28hf2"),
+            ("REDIRECT_HTTP_X_ACME", "q8fh23fh28hf2", "q8fh23fh28hf2"),
+            ("shop.backend", "amqp://margarete:hunter22@h", "hunter22"),
+            ("shop.next", "https%3A%2F%2Fmargarete%3Ahunter22%40h", "hunter22"),
+        ],
+    )
+    def test_requests_that_differ_in_a_secret_share_none(self, key, value, secret):
+        found = Nearby(NAMES)
+        self.matcher(found)
+        assert secret not in self.matcher(found, **{key: value}).clean(f"x {secret} y")
+
+    def test_own_address_of_the_server_stays(self):
+        found = Nearby(NAMES)
+        self.matcher(found, REMOTE_ADDR="198.51.100.7", SERVER_NAME="h")
+        own = self.matcher(found, REMOTE_ADDR="198.51.100.7", SERVER_NAME="198.51.100.7")
+        assert own.clean("at 198.51.100.7") == "at 198.51.100.7"
+
+    def test_matchers_of_a_second_are_limited(self, built, clock):
+        found = Nearby(NAMES)
+        matchers = [self.matcher(found, QUERY_STRING=f"token=abcdefg{number}") for number in range(100)]
+        assert 10 < len([matcher for matcher in matchers if not matcher.is_exceeded]) < 30
+        assert matchers[99].is_exceeded
+        assert matchers[99].clean("token=abcdefg99") == FILTERED
+        clock[0] += 1
+        assert not self.matcher(found, QUERY_STRING="token=abcdefg99").is_exceeded
+
+    @pytest.mark.usefixtures("clock")
+    def test_ordinary_requests_are_not_limited(self):
+        found = Nearby(NAMES)
+        for number in range(150):
+            strings = {"HTTP_COOKIE": f"sid=q8fh23fh{number}", "QUERY_STRING": f"token=abcdefg{number}"}
+            assert not self.matcher(found, **strings).is_exceeded
+
+    @pytest.mark.usefixtures("clock")
+    def test_each_thread_has_its_own_limit(self):
+        found, matchers = Nearby(NAMES), []
+        for number in range(100):
+            self.matcher(found, QUERY_STRING=f"token=abcdefg{number}")
+        thread = threading.Thread(
+            target=lambda: matchers.append(self.matcher(found, QUERY_STRING="token=other"))
+        )
+        thread.start()
+        thread.join()
+        assert not matchers[0].is_exceeded
+
+
+class TestNamesOfHeaders:
+    def test_long_names_are_too_much_together(self):
+        headers = {"HTTP_X_" + "AB_" * 33 + str(number): "q" for number in range(1940)}
+        assert len(of_request(headers, NAMES)) > MOST
+
+    def test_as_many_short_names_are_not(self):
+        assert of_request({f"HTTP_X_AB_{number}": "q" for number in range(1940)}, NAMES) == set()
+
+    def test_name_that_is_no_text_counts_too(self):
+        assert of_request(dict.fromkeys(range(1940), "q"), NAMES) == set()
+
+    def test_name_is_normalised_once(self):
+        names._normal.cache_clear()
+        of_request({f"HTTP_X_SEEN_{number}": "q" for number in range(20)}, Names())
+        assert names._normal.cache_info().misses == 20
+
+    @pytest.mark.parametrize(
+        "name", ["x_appkey", "key", "x_monkeykey", "monkey_appkey", "sessions", "x_session2"]
+    )
+    def test_part_of_a_word_is_secret(self, name):
+        assert NAMES.is_header(name)
+        assert NAMES.is_parameter(name)
+
+    @pytest.mark.parametrize(
+        "name",
+        ["monkey", "x_turkey", "whiskey_x", "keys", "keyboard", "x_monkeys", "obsession", "hockey_jockey"],
+    )
+    def test_other_words_are_not(self, name):
+        assert not NAMES.is_header(name)
+        assert not NAMES.is_parameter(name)
+
+
+class TestManyEscapes:
+    PIECES = ("%41", "%C3%A9", "\\n", "\\u00e9\\u00e8", "&amp;", "abc", "\n", "%", "\\x41")
+
+    def test_text_is_undone_in_shares(self, monkeypatch):
+        text = "".join(self.PIECES[number * number % 9] + "x" * (number % 3) for number in range(200))
+        expected = views.decoded(text, Allowance(1000))
+        for at_once in (1, 2, 3, 7):
+            monkeypatch.setattr(views, "_AT_ONCE", at_once)
+            monkeypatch.setattr(views, "_SHARES", 10**6)
+            assert views.decoded(text, Allowance(1000)) == expected
+
+    @pytest.mark.parametrize("at_once", [1, 5, 6, 7, 4000])
+    def test_limit_is_the_same_in_shares(self, monkeypatch, at_once):
+        monkeypatch.setattr(views, "_AT_ONCE", at_once)
+        monkeypatch.setattr(views, "_SHARES", 10**6)
+        assert views.decoded("%41x" * 12, Allowance(2)).text == "Ax" * 12
+        with pytest.raises(TooMuchError):
+            views.decoded("%41x" * 13, Allowance(2))
+
+    @pytest.mark.parametrize("allowed", [5000, 9000])
+    def test_undoing_takes_little_memory(self, allowed):
+        text = "".join(f"{number:07}\\n%41 " for number in range(25_000))
+        tracemalloc.start()
+        try:
+            view = views.decoded(text, Allowance(allowed))
+        except TooMuchError:
+            view = None
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert (view is not None) is (allowed == 9000)
+        assert peak < 10 * len(text) if view else peak < len(text)
+
+
+class TestAddressWithinAnother:
+    """An IPv4 address that the server shows as IPv6 is found however it is written, in a short text too."""
+
+    FORMS = (
+        "::ffff:cb00:7107",
+        "::FFFF:CB00:7107",
+        "::ffff:203.0.113.7",
+        "0:0:0:0:0:ffff:cb00:7107",
+        "0000:0000:0000:0000:0000:ffff:cb00:7107",
+        "203.0.113.7",
+    )
+
+    @pytest.mark.parametrize("sent", FORMS)
+    @pytest.mark.parametrize("shown", ["203.0.113.7", "::ffff:203.0.113.7", "::ffff:cb00:7107"])
+    @pytest.mark.parametrize("key", ["REMOTE_ADDR", "HTTP_X_FORWARDED_FOR"])
+    def test_it_goes_from_a_short_text(self, sent, shown, key):
+        matcher = Matcher(of_request({key: sent}, NAMES))
+        cleaned = matcher.clean(f"client {shown}")
+        assert cleaned.removeprefix("client ").removeprefix("::ffff:") == FILTERED
+
+    @pytest.mark.parametrize("sent", FORMS)
+    def test_other_addresses_stay(self, sent):
+        matcher = Matcher(of_request({"REMOTE_ADDR": sent}, NAMES))
+        for text in ("client 203.0.113.70", "client 2001:db8::ffff", "at 198.51.100.1", "0xffff"):
+            assert matcher.clean(text) == text
