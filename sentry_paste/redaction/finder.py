@@ -28,6 +28,8 @@ _FEW = 24
 _BLOCK = 4
 # A key of this length contains a whole block, wherever it begins.
 _ANCHOR = 2 * _BLOCK - 1
+# Shared, as nearly every key has a beginning of its own.
+_ONE_LENGTH = [(length,) for length in range(KEY + 1)]
 # The set bits of each number.
 _SHIFTS = [tuple(shift for shift in range(_BLOCK) if bits >> shift & 1) for bits in range(1 << _BLOCK)]
 # A text is searched in pieces of this many blocks: most contain no key.
@@ -106,7 +108,7 @@ class _Index:
         self._keys = keys
         # The offsets at which each block occurs in a key; and the lengths of keys by their beginnings.
         self._blocks: dict[int, int] = {}
-        self._anchors: dict[str, list[int]] = {}
+        self._anchors: dict[str, tuple[int, ...]] = {}
         # Keys by the longest word in them, where the word begins in each, and how long they are.
         self._words: dict[str, list[str]] = {}
         self._shapes: dict[str, set[tuple[int, int]]] = {}
@@ -120,9 +122,10 @@ class _Index:
                 self._add_short(key)
 
     def _add(self, key: str) -> None:
-        lengths = self._anchors.setdefault(key[:_ANCHOR], [])
+        anchor = key[:_ANCHOR]
+        lengths = self._anchors.get(anchor, ())
         if len(key) not in lengths:
-            lengths.append(len(key))
+            self._anchors[anchor] = (*lengths, len(key)) if lengths else _ONE_LENGTH[len(key)]
             raw = key[:_ANCHOR].encode("latin-1", "replace")
             for shift in range(_BLOCK):
                 number = int.from_bytes(raw[shift : shift + _BLOCK], sys.byteorder)

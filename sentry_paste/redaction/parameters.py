@@ -33,11 +33,11 @@ _P = rf"%(?:25){{0,{_DEPTH - 1}}}"
 # letters that a word may begin with, so each word here begins with its rarest letter: token with its k.
 _USUAL = frozenset(normal(name) for name in (*DEFAULT_DENYLIST, *DEFAULT_PII_DENYLIST))
 _HINT = (
-    "p(?:ass|wd|w(?![a-z])|in(?![a-z])|(?<=otp)|(?<=dpop)|(?<=real_ip)|_address(?<=ip_address))"
-    "|s(?:ecret|aml|ess|id(?![a-z])|so|ig|rf(?<=[cx]srf)|sertion|ymfony|tate)"
+    "p(?:ass|w|in|(?<=otp)|(?<=dpop)|(?<=realip)|(?<=real[_.~-]ip)|(?<=ip)[_.~-]?address)"
+    "|s(?:ecret|aml|ess|id|so|ig|rf(?<=[cx]srf)|sertion|ymfony|tate)"
     "|k(?:ey|en(?<=token)|ie(?<=cookie)|et(?<=ticket))"
     "|c(?:redential|ode|v[vc]|(?<=oidc)|(?<=hmac)|e(?<=nonce))"
-    "|jwt|bearer|uth(?<=auth)|fa(?<=mfa)|forwarded_for|_addr(?<=remote_addr)"
+    "|jwt|bearer|uth(?<=auth)|fa(?<=mfa)|forwarded[_.~-]?for|mote(?<=remote)[_.~-]?addr"
 )
 # A percent-encoded letter, digit or dash, which no browser produces: such a name takes the slow path.
 _DISGUISED = re.compile(rf"{_P}(?:[46][1-9a-f]|[57][0-9a]|3[0-9]|2d|2e|5f)")
@@ -47,6 +47,7 @@ _RUN = r"[\w.~\[\]-]"
 # that nothing follows is skipped.
 _FOLLOWS = rf"(?=[=:\\\"']|\s+[=:]|{_P}(?:3[da]|5[bcdf]|2[27de]|20|[89a-f]))(?P<may>)"
 _HINTED_NAME = re.compile(rf"(?:{_HINT})(?=({_RUN}{{0,{_LONGEST_NAME}}}))\1(?:{_FOLLOWS}|(?<={_RUN}{{20}}))")
+_QUOTE = rf"(?:[\"']|{_P}2[27])"
 # Whitespace, as in JSON and forms.
 _BLANK = rf"(?:[\s+]|{_P}(?:20|0[9ad]))"
 # Any word may be followed by whitespace: continue only if a sign follows, or a lot of it.
@@ -62,12 +63,30 @@ _ANY_NAME = re.compile(
     rf"(?=({_RUN}{{1,{_LONGEST_NAME}}}))\1"
     rf"(?:{_FOLLOWS_ANY}|(?<={_RUN}{{{_LONGEST_NAME}}}))"
 )
+# In a query string, a name ends only at its sign, whatever it consists of: password:utf8:ustring=,
+# ctl00$Password$txt=, new+password+again=. These characters end it without one.
+_NO_REST = rf"%(?!(?:25){{0,{_DEPTH - 1}}}(?:2[2367f]|3[bdf]|5c|0[ad]))"
+_RAW_REST = r"&;?#=%\"'\s/<>\\"
+_REST = rf"(?:[^{_RAW_REST}]+|{_NO_REST})*"
+_EQUALS = rf"=|{_P}3d"
+_REST_OF_NAME = re.compile(rf"{_REST}(?P<sign>{_EQUALS})?")
+# The hit consumes all it has read, even if no sign follows.
+_HINTED_NAME_IN_QUERY = re.compile(
+    rf"(?:{_HINT})(?=({_RUN}{{0,{_LONGEST_NAME}}}))\1"
+    rf"(?:{_FOLLOWS}|(?!{_RUN})(?=({_REST}))(?P<goes_on>)(?=[^{_RAW_REST}]|{_NO_REST})\3|(?<={_RUN}{{20}}))"
+)
+# Here it consumes all but the last word, which may be a name on its own.
+_ANY_NAME_IN_QUERY = re.compile(
+    _ANY_NAME.pattern[:-1] + rf"|(?!{_RUN})(?=((?:{_RUN}*(?:[^\w.~\[\]{_RAW_REST}-]|{_NO_REST}))+))\3"
+    rf"(?:(?={_RUN}*(?:{_EQUALS}|\\{{0,64}}{_QUOTE}{_BLANK}{{0,4}}(?::|{_P}3a)))(?P<goes_on>))?)"
+)
+# A separator, encoded or not, before a name in a query string.
+_SEPARATOR = re.compile(rf"[{_RAW_REST.replace('%', '')}]|{_P}(?:2[2367f]|3[bdf]|5c|0[ad])", re.IGNORECASE)
 # What is neither part of a name, nor an encoded character of one.
 _NO_NAME = re.compile(rf"[^\w.~\[\]%-]|%(?!(?:25){{0,{_DEPTH - 1}}}(?:5b|5d|2d|2e|5f|[89a-f][0-9a-f]))")
 # How many backslashes or blanks in a row are looked at: JSON in JSON has 1,023 at its tenth level. If a
 # secret parameter has more, the rest of it is hidden as a whole.
 _LONGEST_ROW = 1024
-_QUOTE = rf"(?:[\"']|{_P}2[27])"
 #: A quote after a name. re remembers a position for each repetition of a group.
 QUOTE = rf"(?P<quote>\\*(?:{_P}5c){{0,{_LONGEST_ROW}}}{_QUOTE})"
 _BACKSLASHES = rf"(\\{{0,{_LONGEST_ROW}}}(?:{_P}5c){{0,{_LONGEST_ROW}}})"
@@ -77,6 +96,7 @@ _BEHIND_NAME = re.compile(rf"{_BACKSLASHES}(?P<quote>{_QUOTE})?{_BLANKS}(?P<sign
 # What can precede a name without being part of it: a separator, a quote, a bracket, encoded or not.
 _EDGE = re.compile(rf"[^\w.~\[\]%-]|{_P}(?:2[0-46-9a-cf]|3[a-f]|5c|7[b-d]|60|0[ad])", re.IGNORECASE)
 _BACKWARDS = re.compile(rf"{_RUN}*")
+_BACKWARDS_ENCODED = re.compile(r"[\w.~\[\]%-]*")
 _SPACES = re.compile(_BLANKS, re.IGNORECASE)
 _VALUE_QUOTE = re.compile(rf"{_BACKSLASHES}({_QUOTE})?", re.IGNORECASE)
 _BRACKET = re.compile(rf"[\[{{]|{_P}[57]b", re.IGNORECASE)
@@ -199,7 +219,7 @@ def _find(text: str, names: Names, is_prose: bool, bounds: Bounds) -> Iterator[F
     """
     lower = lower_case(text)
     is_slow = _has_own(names) or ("%" in text and bool(_DISGUISED.search(lower)))
-    pattern = _ANY_NAME if is_slow else _HINTED_NAME
+    pattern = _PATTERNS[is_prose][is_slow]
     limit = len(text) if is_prose else len(text) - _closing(text)
     # The slow path takes four times as long.
     if not bounds.may_read(len(text) if is_slow else len(text) // 4):
@@ -208,13 +228,13 @@ def _find(text: str, names: Names, is_prose: bool, bounds: Bounds) -> Iterator[F
     path_end = 0 if is_prose else _end_of_path(text)
     search = Search(pattern, lower)
     for hit in search:
-        if hit["may"] is None and not is_cut(hit):
+        if hit["may"] is None and not is_cut(hit) and (is_prose or hit["goes_on"] is None):
             continue
         if not bounds.step():
             yield Found(None, hit.start(), limit, 0)
             return
         # Each name is scanned once, however long it is.
-        end_of_name = end_of_run(lower, hit.end())
+        end_of_name = end_of_run(lower, hit.end() if is_prose or hit["goes_on"] is None else hit.end(1))
         found = _BEHIND_NAME.match(lower, end_of_name)
         assert found is not None  # noqa: S101
         # So is what follows it, except for the last escape, which may precede another name.
@@ -227,15 +247,35 @@ def _find(text: str, names: Names, is_prose: bool, bounds: Bounds) -> Iterator[F
             ):
                 search.position = end_of_value(text, end_of_name, 0, limit, is_prose=False)
                 yield Found(None, end_of_name, search.position, 0)
-            continue
-        is_colon = sign[-1] in ":aA"
+                continue
+            sign = None
+        is_colon = sign is not None and sign[-1] in ":aA"
         # Names in JSON are quoted; mappings shown as text are not handled here.
-        if is_colon and (not found["quote"] or (is_prose and sign == ":")):
-            continue
-        name = name_at(text, hit.start(), end_of_name)
-        if not names.is_parameter(name):
-            continue
-        start, level = found.end(), len(sign) // 2
+        if sign is None or (is_colon and (not found["quote"] or (is_prose and sign == ":"))):
+            if is_prose:
+                continue
+            rest = _REST_OF_NAME.match(lower, end_of_name)
+            assert rest is not None  # noqa: S101
+            sign, start, is_colon = rest["sign"], rest.end(), False
+            end_of_rest = start if sign is None else rest.start("sign")
+            if sign is None and end_of_rest > found.end():
+                found = _BEHIND_NAME.match(lower, start)
+                assert found is not None  # noqa: S101
+                if found["quote"] and found["sign"]:
+                    sign, start = found["sign"], found.end()
+                    is_colon = sign[-1] in ":aA"
+            if sign is None:
+                search.position = max(search.position, _begin_of_run(text, end_of_name, start))
+                continue
+            search.position = max(search.position, start)
+            name = _secret_name(text, hit.start(), end_of_name, end_of_rest, names)
+            if name is None:
+                continue
+        else:
+            start, name = found.end(), name_at(text, hit.start(), end_of_name)
+            if not names.is_parameter(name):
+                continue
+        level = len(sign) // 2
         if is_colon:
             start, end = json_value(text, start, level, limit, bounds)
         else:
@@ -247,6 +287,37 @@ def _find(text: str, names: Names, is_prose: bool, bounds: Bounds) -> Iterator[F
         if end > start and text[start:end] != "=":  # the padding of base64
             yield Found(name, start, end, level)
             search.position = end
+
+
+_PATTERNS = {True: (_HINTED_NAME, _ANY_NAME), False: (_HINTED_NAME_IN_QUERY, _ANY_NAME_IN_QUERY)}
+
+
+def _begin_of_run(text: str, start: int, end: int) -> int:
+    """Return where the last word before a place begins; it may be a name in quotes: ``"new|password":``."""
+    window = text[max(start, end - _LONGEST_NAME) : end]
+    found = _BACKWARDS_ENCODED.match(window[::-1])
+    return end - (found.end() if found else 0)
+
+
+def _secret_name(text: str, begin: int, end_of_word: int, end: int, names: Names) -> str | None:
+    """Return the name of a parameter that consists of more than one word, None if it is not secret.
+
+    Args:
+        text: that contains it.
+        begin: the place of a word in it.
+        end_of_word: where the word ends.
+        end: where the name ends.
+        names: which are secret.
+    """
+    window = text[max(begin - _LONGEST_NAME, 0) : begin]
+    whole = _SEPARATOR.split(window)[-1] + text[begin : min(end, begin + _LONGEST_SEEN)]
+    for _ in range(_DEPTH):
+        if "%" not in whole:
+            break
+        whole = unquote(whole)
+    # A word of it may be a name on its own: Zope's code:utf8, or a parameter of the ini.
+    known = (whole, name_at(text, begin, end_of_word), name_at(text, end, end))
+    return next((name for name in known if names.is_parameter(name)), None)
 
 
 def lower_case(text: str) -> str:

@@ -98,8 +98,15 @@ _RUN = r"[\w.~\[\]-]"
 _NAMED = re.compile(
     rf"(?:{_WORDS}|{_IN_URL}|{_OTHERS})(?=({_RUN}{{0,80}}))\1(?:{_FOLLOWS}|(?<={_RUN}{{12}}))"
 )
+# Converters behind names in quotes, as Zope has them: 'password:utf8:ustring'. Other words are values.
+# https://zope.readthedocs.io/en/latest/zdgbook/ObjectPublishing.html
+_CONVERTERS = (
+    r"(?::(?:u?(?:string|text|lines|tokens)|bytes|int|long|float|boolean|date(?:_international)?|json|required|list"
+    r"|tuple|records?|default|ignore_empty|utf-?8|latin-?1|input)){1,4}"
+    rf"(?=\\*[\"']|{_P}2[27])"
+)
 _SIGN = re.compile(
-    rf"(?:{QUOTE}|`)?(?:\s+(?=[=:%]))?"
+    rf"(?:{_CONVERTERS})?(?:{QUOTE}|`)?(?:\s+(?=[=:%]))?"
     rf"(?P<sign>=>|[=:,>;)\]}}]|\s?/>|{_P}3[da]|\r?\n|\\{{1,64}}[rn]|{_ATTRIBUTE}"
     rf"|(?<=-u)[\s'\"]|(?<=-user)[\s'\"]|{_ARGUMENT})"
 )
@@ -113,6 +120,23 @@ _CUT_USER_INFO = re.compile(
     r"://([^\s/?#\\<>\"'@:\[{]*:(?![0-9]{0,5}(?:\.\.\.|\u2026)?[\\'\")\]}>,]{0,9}$|port\b|\$?\{)[^\s/?#\\<>\"'@]*)(?=\\?['\")\]}>]{0,8}$)",
     re.MULTILINE,
 )
+# The same in URLs whose slashes are escaped: in JSON, JavaScript, HTML, or as a parameter.
+_ESCAPED_SLASHES = (
+    rf"(?::|{_P}3a|&#(?:x3a|58);)"
+    rf"(?:\\{{1,64}}(?:/|u002f|x2f)|&(?:amp;){{0,5}}#(?:x2f|47);|{_P}2f)"
+    rf"(?:\\{{0,64}}/|\\{{1,64}}(?:u002f|x2f)|&(?:amp;){{0,5}}#(?:x2f|47);|{_P}2f)"
+)
+_SIGNS_OF_ESCAPED_SLASHES = (":\\", ":&", ";&#", "%2F", "%2f", "252F", "252f")
+_HAS_ESCAPED_SLASHES = re.compile(_ESCAPED_SLASHES)
+_ESCAPED_USER_INFO = re.compile(
+    rf"({_ESCAPED_SLASHES})(?=((?:[^\s/?#\\<>\"'@%&]+|%(?!(?:25){{0,5}}(?:2[0237f]|3[cef]|40|0[ad]))"
+    r"|&(?=amp;|#)(?!(?:amp;){0,5}(?:#(?:x2f|47|x40|64|x22|34|x27|39|x3f|63|x23|35);|[lg]t;|quot;))"
+    # A run of backslashes is read once.
+    r"|(?<!\\)\\+(?!\\|/|[\"'nr]|u00(?:2[237f]|3f|40)|x(?:2[237f]|3f|40)))*))\2"
+    rf"(?=@|{_P}40|&(?:amp;){{0,5}}#(?:x40|64);|\\{{1,64}}(?:u0040|x40))",
+    re.IGNORECASE,
+)
+_WITH_PASSWORD = re.compile(rf"(?::|{_P}3a|&#(?:x3a|58);|u003a|x3a)(?!\*+\Z)", re.IGNORECASE)
 # With one emoji, Python stores every character of the text in four bytes.
 _ASTRAL = re.compile("[\U00010000-\U0010ffff]")
 _MUCH = 100_000
@@ -133,6 +157,8 @@ def _clean(text: str, names: Names, bounds: Bounds, reading_bounds: Bounds) -> s
     cleaned = without_passwords(_without(text, _spans(text, names, bounds)))
     if reading_bounds.are_exceeded and may_have_escapes(cleaned):
         return FILTERED
+    if _may_have_escaped_slashes(cleaned):
+        cleaned = _without(cleaned, _escaped_user_infos(cleaned, reading_bounds))
     for read in READERS:
         reading = read(cleaned)
         if reading is not None:
@@ -162,6 +188,8 @@ def _spans(text: str, names: Names, bounds: Bounds) -> list[tuple[int, int]]:
         search.position = end_of_name = max(end_of_run(lower, hit.end()), hit.end())
         sign = _SIGN.match(lower, end_of_name)
         span = _span_of(text, hit.start(), end_of_name, sign, names, bounds) if sign else None
+        if span is not None and span[0] < done < span[1]:
+            span = done, span[1]  # what comes before is hidden already
         if span is not None and done <= span[0] < span[1]:
             # So is each value, even if it is clean.
             search.position = max(search.position, span[1])
@@ -196,6 +224,27 @@ def _user_infos(text: str, bounds: Bounds) -> list[tuple[int, int]]:
     return [*found, cut] if cut else found
 
 
+def _may_have_escaped_slashes(text: str) -> bool:
+    """Return whether a text may have a URL whose slashes are escaped: faster than a search for it."""
+    return any(sign in text for sign in _SIGNS_OF_ESCAPED_SLASHES)
+
+
+def _has_escaped_url(text: str) -> bool:
+    return bool(_HAS_ESCAPED_SLASHES.search(lower_case(text)))
+
+
+def _escaped_user_infos(text: str, bounds: Bounds) -> list[tuple[int, int]]:
+    """Return where users and passwords in URLs are whose slashes are escaped."""
+    found: list[tuple[int, int]] = []
+    for hit in _ESCAPED_USER_INFO.finditer(text):
+        if not _WITH_PASSWORD.search(hit[2]):
+            continue
+        if not bounds.step():
+            return [*found, (hit.start(2), len(text))]
+        found.append(hit.span(2))
+    return found
+
+
 def _cut_user_info(text: str) -> Span:
     """Return where a URL's user and password are that were cut before their @."""
     if "://" not in text:
@@ -217,7 +266,8 @@ def clean_texts(texts: Iterable[str], names: Names) -> dict[str, str]:
     """
     listed = list(texts)
     together = _joined(listed)
-    search = Search(_NAMED, lower_case(together))
+    lower = lower_case(together)
+    search = Search(_NAMED, lower)
     ends: list[int] = []
     found = set()
     for hit in search:
@@ -227,8 +277,10 @@ def clean_texts(texts: Iterable[str], names: Names) -> dict[str, str]:
         search.position = max(ends[index], hit.end())
         if hit.end() > ends[index]:  # it extends into the next one
             found.update(listed[index + 1 : index + 2])
-    if "@" in together and ("://" in together or ":\\/\\/" in together):
-        found.update(text for text in listed if "@" in text and ("://" in text or ":\\/\\/" in text))
+    if "@" in together and "://" in together:
+        found.update(text for text in listed if "@" in text and "://" in text)
+    if _may_have_escaped_slashes(together) and _HAS_ESCAPED_SLASHES.search(lower):
+        found.update(text for text in listed if _may_have_escaped_slashes(text) and _has_escaped_url(text))
     if "://" in together and _CUT_USER_INFO.search(together):
         found.update(text for text in listed if "://" in text and _cut_user_info(text))
     if not found:
@@ -297,7 +349,7 @@ def _span_of(
             values_of_columns(text, place, names, bounds)
             or value_in_pair(text, place)
             or input_of_location(text, place)
-            or value_in_mapping(text, place)
+            or value_in_mapping(text, place, bounds)
         )
     if text[begin - 1 : begin] in ("<", ":") and not quote:
         return content_of_element(text, place, bounds)
@@ -305,6 +357,6 @@ def _span_of(
         return value_of_argument(text, place)
     return (
         value_of_part(text, place)
-        or value_of_attribute(text, place)
+        or value_of_attribute(text, place, bounds)
         or values_of_columns(text, place, names, bounds)
     )

@@ -29,14 +29,15 @@ _REMARK = [["!config", "s"]]
 
 # Longer texts are not the name in a pair.
 _LONGEST_NAME = 200
+# Nor are those of more words: "new password again".
+_MOST_BLANKS = 2
 
 # No app has more parameters than this: the rest is hidden.
 _MOST_PARAMETERS, _MOST_TEXT = 2000, 300_000
-# The keys of a name next to each key of a value, as used by forms, HAR and AWS' APIs.
-_NAMES_OF_PAIRS = {
-    value: tuple(map(spelled, ("name", "key", "field", "param", "parameter", "header")))
-    for value, spelled in (("value", str.lower), ("Value", str.title))
-}
+# The keys of a name next to the key of a value, as used by forms, HAR and AWS' APIs.
+_KEYS_OF_VALUES = ("value", "Value", "VALUE")
+_KEYS_OF_NAMES = ("name", "key", "field", "param", "parameter", "header")
+_ALL_KEYS_OF_NAMES = [spelled(key) for key in _KEYS_OF_NAMES for spelled in (str.lower, str.title, str.upper)]
 
 # The place of something in an event: the path of its holder, and its key there.
 Path = Union[tuple["Path", Any], None]
@@ -160,7 +161,7 @@ class Walk:
                     update(node)
                     if not are_plain(node):
                         self._redact_by_name(node, self._names.secret_keys(node), path)
-                if "value" in node or "Value" in node:
+                if "value" in node or "Value" in node or "VALUE" in node:
                     self._redact_named_value(node, path)
             elif kind is list:
                 if len(node) == 2 and type(node[0]) is str:
@@ -214,12 +215,10 @@ class Walk:
 
     def _redact_named_value(self, node: dict[str, Any], path: Path) -> None:
         """Redact the value in a mapping of a name and a value: ``{"name": "password", "value": ...}``."""
-        for key, keys_of_names in _NAMES_OF_PAIRS.items():
-            if key not in node:
-                continue
-            for key_of_name in keys_of_names:
-                name = node.get(key_of_name)
-                if type(name) is str:
+        names = [node[key] for key in _ALL_KEYS_OF_NAMES if type(node.get(key)) is str]
+        for key in _KEYS_OF_VALUES if names else ():
+            if key in node:
+                for name in names:
                     self._redact_pair(node, name, key, path)
 
     def _redact_pair(self, node: Any, name: str, key: Any, path: Path) -> None:
@@ -232,10 +231,13 @@ class Walk:
             path: of the node.
         """
         name = name.lstrip("b").strip("'\"")
-        if len(name) > _LONGEST_NAME or " " in name:
+        if len(name) > _LONGEST_NAME:
             return  # a text, not a name
+        name = name.strip()
         value = node[key]
         rule = self._names.key_rule(name)
+        if " " in name and not self._is_name_of_words(name, rule, value):
+            return
         if rule is Rule.SECRET and is_trivial(value):
             return
         cleaned = cleaned_member(name, value, self._names, bounds=self.bounds)
@@ -243,6 +245,14 @@ class Walk:
             self._replace(node, key, (path, key))
         elif cleaned is not value:
             node[key] = cleaned
+
+    def _is_name_of_words(self, name: str, rule: Rule, value: Any) -> bool:
+        """Return whether a text with blanks is the name of a secret, such as a label: "new password"."""
+        blanks = name.count(" ")
+        if rule not in (Rule.LIKELY, Rule.SECRET) or blanks > _MOST_BLANKS:
+            return False
+        # Of three words, most are a message: "no such token".
+        return blanks < _MOST_BLANKS or (type(value) is str and self._names.is_secret_header_value(value))
 
     def _replace(self, holder: Any, key: Any, path: Path) -> None:
         holder[key] = FILTERED

@@ -266,9 +266,7 @@ class TestFramesThatRun:
             sys.setprofile(before)
         assert found == ([1], [1, 1])
 
-    @pytest.mark.skipif(
-        not KEEPS_LOCALS, reason="exec() has a separate mapping from Python 3.13 on"
-    )
+    @pytest.mark.skipif(not KEEPS_LOCALS, reason="exec() has a separate mapping from Python 3.13 on")
     def test_variables_that_exec_has_made_stay(self):
         def run():
             exec("made = 1")

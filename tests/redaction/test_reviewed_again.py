@@ -185,6 +185,18 @@ class TestNamedValues:
         tags = [{"Key": "db_password", "Value": "swordfish"}, {"Name": "token", "Value": "swordfish"}]
         assert "swordfish" not in json.dumps(cleaned({"extra": {"tags": tags}}))
 
+    @pytest.mark.parametrize("name", ["password ", "new password", "'password (again)'", "Password:", "PIN "])
+    def test_name_may_be_a_label(self, name):
+        pairs = [[name, "swordfish"], {"name": name, "value": "swordfish"}]
+        assert "swordfish" not in json.dumps(cleaned({"extra": {"fields": pairs}}))
+
+    @pytest.mark.parametrize(
+        "keys", [("NAME", "VALUE"), ("name", "Value"), ("Name", "value"), ("Key", "VALUE")]
+    )
+    def test_keys_are_compared_without_regard_to_case(self, keys):
+        pair = dict(zip(keys, ("password", "swordfish")))
+        assert "swordfish" not in json.dumps(cleaned({"extra": {"x": pair}}))
+
     def test_local_variables_are_such_a_mapping(self):
         event = cleaned(event_with({"name": "'Authorization'", "value": "'Bearer swordfish'"}))
         assert variables_in(event) == {"name": "'Authorization'", "value": FILTERED}
@@ -211,7 +223,10 @@ class TestNamedValues:
             {"name": "no such token", "value": "word"},
             {"name": 3, "value": "word"},
             {"name": "tokens", "value": 128},
-            {"name": "password", "Value": "word", "label": "Password"},
+            {"name": "password", "values": "word", "label": "Password"},
+            {"name": "token", "VALUE": "None"},
+            {"code": "invalid colour", "value": "word"},
+            {"name": "new colour", "Value": "word"},
             {"value": "word"},
         ],
     )
@@ -281,3 +296,104 @@ class TestShapes:
     def test_too_many_beginnings_of_tokens_are_hidden(self):
         text = "ewogICJh" + "x" * 12 + " "
         assert Patterns(["jwt"]).clean(text * 5000) == FILTERED
+
+
+# Names of secret parameters that go on behind the word that makes them secret.
+LONGER = [
+    "password:utf8:ustring", "__ac_password:string", "loginForm:password:input", "token%3Aexact",
+    "code:utf8", "ctl00$Password$txt", "ctl00%24Password%24txt", "access+token+x", "password+(again)",
+    "new+password", "password%20(again)", "new%20password%20again", "token|x", "token%7Cx", "key{0}",
+    "a,password",
+    "pwConfirm", "pinRepeat", "userPinRepeat", "sidOld", "ip-address", "ipAddress", "x-real-ip",
+    "xForwardedFor",
+    "remoteAddr",
+]  # fmt: skip
+
+
+class TestLongerNames:
+    @pytest.mark.parametrize("names", [NAMES, OWN])
+    @pytest.mark.parametrize("name", LONGER)
+    def test_parameter_is_secret(self, names, name):
+        for text in ("a=1&{}={}&b=2", "/p?{}={}&b=2", "{}={};b=2&c=3", "a=1&x=y#{}={}", '?d={{"{}":"{}"}}'):
+            assert clean_query(text.format(name, SECRET), names) in (
+                text.format(name, FILTERED),
+                text.replace(";b=2", "").format(name, FILTERED),
+            )
+            found = secret_parameters(text.format(name, SECRET), names)
+            assert SECRET in [value for _, value in found]
+
+    @pytest.mark.parametrize("name", ["colour:utf8:ustring", "form$colour", "colour+(again)"])
+    def test_so_is_one_of_the_ini(self, name):
+        assert clean_query(f"a=1&{name}={SECRET}&b=2", OWN) == f"a=1&{name}={FILTERED}&b=2"
+
+    def test_nested_one_is_secret(self):
+        text = "next=%2Fa%3Fpassword:utf8%3D{}%26page%3D2"
+        assert clean_query(text.format(SECRET), NAMES) == text.format(FILTERED)
+
+    @pytest.mark.parametrize("names", [NAMES, OWN])
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "?q=reset+token+bucket&page=2", "?f=token,key,name&a=1", "?q=pass|token&x=1",
+            "/shopping/inside?x=1", "?data=abckey+defsid==&x=1", "https://h/token:x/y?a=b",
+            "?page:int=3&ctl00$Colours$txt=red",
+            "?shippingAddress=a&inside=1&sidebar=2", '?d={"token|x",1}',
+        ],
+    )  # fmt: skip
+    def test_others_stay(self, names, text):
+        assert clean_query(text, names) == text
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "{{'password:utf8:ustring': '{}'}}", '{{"__ac_password:string": "{}", "a": 1}}',
+            '<input name="password:utf8:ustring" value="{}">', "[('password:utf8', '{}')]",
+        ],
+    )  # fmt: skip
+    def test_quoted_name_in_text_may_have_converters(self, text):
+        event = cleaned({"extra": {"x": text.format("swordfish")}})
+        assert event["extra"]["x"] == text.format(FILTERED)
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "{'password:swordfish': 1}",
+            "password:swordfish'",
+            "{'password:swordfish'}",
+        ],
+    )
+    def test_other_words_behind_a_colon_are_values(self, text):
+        assert "swordfish" not in cleaned({"extra": {"x": text}})["extra"]["x"]
+
+    @pytest.mark.parametrize("names", [NAMES, OWN])
+    @pytest.mark.parametrize("unit", ["token|", "token%7c", 'token$"', "token%24%22", "token:", "a|token,'"])
+    def test_rest_is_read_once(self, monkeypatch, names, unit):
+        reads = Reads(parameters._REST_OF_NAME)
+        monkeypatch.setattr(parameters, "_REST_OF_NAME", reads)
+        text = "?a=1" + unit * 5000
+        clean_query(text, names)
+        # Except for the last word, which may be a name in quotes.
+        assert all(before[1] <= after[0] + 80 for before, after in zip(reads.spans, reads.spans[1:]))
+        assert len(reads.spans) <= 500
+
+
+class TestEscapedUrls:
+    ESCAPES = [
+        [("/", "\\/")], [("/", "\\\\\\/")], [("/", "&#x2F;")], [("/", "&#47;")], [("/", "\\u002f")],
+        [("/", "\\\\u002F"), ("@", "\\\\u0040")], [("/", "&#x2F;"), ("@", "&#64;")],
+        [("/", "%2F"), (":", "%3A"), ("@", "%40")], [("/", "%252F"), (":", "%253A"), ("@", "%2540")],
+    ]  # fmt: skip
+
+    @pytest.mark.parametrize("escapes", ESCAPES)
+    def test_user_and_password_are_hidden(self, escapes):
+        def escaped(text):
+            for character, escape in escapes:
+                text = text.replace(character, escape)
+            return text
+
+        texts = [
+            f"no {escaped(f'postgres://{user}@db.example/x')} here" for user in ("shop:swordfish", FILTERED)
+        ]
+        assert cleaned({"extra": {"x": texts[0]}})["extra"]["x"] == texts[1]
+        for innocent in ("https://db.example:8080/a@b", "https://git@db.example/x", "https://h/?a:b@c"):
+            assert cleaned({"extra": {"x": escaped(innocent)}})["extra"]["x"] == escaped(innocent)
