@@ -202,8 +202,8 @@ def test_receiver_that_hangs_delays_the_end_of_a_process_by_a_second_at_most(fie
         b.do("ok", 1)
         time.sleep(0.3)
         b.do("crash", 10)
-        # The SDK's own shutdown_timeout is 2 s, and a busy machine takes its time to end a process. To wait for
-        # the receiver would take the 30 s of the SDK's requests.
+        # The SDK's own shutdown_timeout is 2 s, and a busy machine takes its time to end a process. To wait
+        # for the receiver would take the 30 s of the SDK's requests.
         assert b.exit() < 2 + 1 + 7
         quiet(b)
     field.sentry.answer = Answer()
