@@ -53,8 +53,8 @@ from sentry_paste.redaction.parameters import (
 
 # How many places are examined in one text, and in all texts together.
 _MOST, _MOST_TOGETHER = 500, 2000
-# How many long names without a value are skipped in one text: even that takes time.
-_MOST_PASSED = 4_000
+# To pass over a long name that nothing follows takes as long as to read so many characters.
+_PASSED_WEIGHT = 100
 # How many characters are searched for the ends of elements, in all texts together.
 _MOST_SEARCHED = 1_000_000
 
@@ -175,11 +175,9 @@ def _spans(text: str, names: Names, bounds: Bounds) -> list[tuple[int, int]]:
     done = 0
     lower = lower_case(text)
     search = Search(_NAMED, lower)
-    passed = 0
     for hit in search:
         if hit["may"] is None and not is_cut(hit):
-            passed += 1
-            if passed > _MOST_PASSED:
+            if not bounds.may_read(_PASSED_WEIGHT):
                 return [*spans, (hit.start(), len(text))]
             continue
         if not bounds.step():

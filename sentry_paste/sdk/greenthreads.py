@@ -11,6 +11,7 @@ from typing import Any
 import sentry_sdk.sessions
 from sentry_sdk.scope import use_isolation_scope, use_scope
 
+from sentry_paste.sdk.failures import log_failure
 from sentry_paste.sdk.scopes import enter_forks, request_scopes
 
 # The thread of the SDK's monitor calls ``time.sleep`` in every 2.x version, the one that sends sessions up to
@@ -60,6 +61,13 @@ def carry_scopes() -> None:
     This covers greenlets of gevent and eventlet, and their pools of real threads. Neither is imported here,
     and modules that are imported later are left alone. Further calls do nothing.
     """
+    try:
+        _carry_scopes()
+    except Exception:  # a version whose classes cannot be changed: the app starts all the same
+        log_failure("what a request starts in green threads is reported without it")
+
+
+def _carry_scopes() -> None:
     gevent, pool = _imported("gevent.greenlet", "Greenlet"), _imported("gevent.threadpool", "ThreadPool")
     if hasattr(gevent, "add_spawn_callback"):
         gevent.add_spawn_callback(_attach_scopes)

@@ -726,6 +726,11 @@ class TestWorkOfRepeatedPlaces:
     def test_limit_is_reached_and_the_rest_is_hidden(self, text):
         assert clean_text(text + "the end", Names()).endswith(FILTERED)
 
+    def test_names_that_nothing_follows_count_for_all_texts_of_a_payload(self):
+        texts = [f"{number} " + "passwordaaaaaaaa " * 400 for number in range(81)]
+        cleaned = clean_texts([f"{text}password: 'hunter2'" for text in texts], Names())
+        assert len([text for text in cleaned.values() if text.endswith(FILTERED)]) > 40
+
     def test_statement_of_usual_size_keeps_what_is_no_secret(self):
         columns = ", ".join(f"column_{number}" for number in range(30))
         values = ", ".join(f"'value {number}'" for number in range(30))

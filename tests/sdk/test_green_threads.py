@@ -107,6 +107,16 @@ def write(folder):
     return ini
 
 
+def run(python, script, ini, dsn):
+    return subprocess.run(
+        [python, "-W", "ignore", script, ini],
+        env=servers.environment(SENTRY_DSN=dsn, PYTHONPATH=str(ini.parent)),
+        capture_output=True,
+        encoding="utf-8",
+        timeout=60,
+    )
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("spool", ["", "spool_dir = %(here)s/spool\n"], ids=["", "spool"])
 @pytest.mark.parametrize("library", PATCHED)
@@ -117,14 +127,7 @@ def test_no_request_waits_where_sleep_is_not_green(tmp_path, tmp_path_factory, l
     script = tmp_path / "asking.py"
     script.write_text(PATCHED[library] + ASKING)
     with receiver.serve() as received:
-        variables = servers.environment(SENTRY_DSN=received.dsn, PYTHONPATH=str(tmp_path))
-        ended = subprocess.run(
-            [python, "-W", "ignore", script, ini],
-            env=variables,
-            capture_output=True,
-            encoding="utf-8",
-            timeout=60,
-        )
+        ended = run(python, script, ini, received.dsn)
     assert (ended.returncode, ended.stdout) == (0, "done\n"), ended.stderr
     assert [event["logentry"]["message"] for event in received.errors] == ["went wrong"]
     assert len(received.transactions) == 6
@@ -216,14 +219,7 @@ def test_what_a_request_starts_goes_on_in_its_scopes(tmp_path, tmp_path_factory,
     script = tmp_path / "asking.py"
     script.write_text((PATCH_ALL[library] if is_patched else "") + STARTING)
     with receiver.serve() as received:
-        variables = servers.environment(SENTRY_DSN=received.dsn, PYTHONPATH=str(tmp_path))
-        ended = subprocess.run(
-            [python, "-W", "ignore", script, ini],
-            env=variables,
-            capture_output=True,
-            encoding="utf-8",
-            timeout=60,
-        )
+        ended = run(python, script, ini, received.dsn)
     assert (ended.returncode, ended.stdout) == (0, ""), ended.stderr
     (transaction,) = received.transactions
     started = STARTED[library].count('work, "')
@@ -233,6 +229,20 @@ def test_what_a_request_starts_goes_on_in_its_scopes(tmp_path, tmp_path_factory,
         assert event["contexts"]["trace"]["trace_id"] == transaction["contexts"]["trace"]["trace_id"]
         # The scopes go along, and nothing of the app's own: its context variables are empty there, as ever.
         assert event["logentry"]["formatted"].endswith(": [Filtered], none")
+
+
+def test_library_that_cannot_be_changed_does_not_stop_the_start(monkeypatch, caplog, captured):
+    class Fixed(type):
+        def __setattr__(cls, name, value):
+            raise TypeError("cannot set attributes of an extension type")
+
+    class ThreadPool(metaclass=Fixed):
+        def spawn(self, function):
+            return function
+
+    monkeypatch.setitem(sys.modules, "gevent.threadpool", types.SimpleNamespace(ThreadPool=ThreadPool))
+    SentryMiddleware(lambda environ, start_response: [], dsn="http://key@localhost/1")
+    assert "Sentry failed: what a request starts in green threads" in caplog.text
 
 
 class TestGreenletsOfGevent:
