@@ -2,6 +2,7 @@
 
 import functools
 import sys
+import threading
 import types
 import weakref
 
@@ -271,10 +272,42 @@ class TestFramesThatRun:
         def run():
             exec("made = 1")
             environs_in([sys._getframe()])
-            environs_near(sys._getframe())
             return eval("made")
 
+        def run_named_otherwise(execute, evaluate, frame=sys._getframe):
+            execute("made = 1")
+            environs_in([frame()])
+            environs_near(frame())
+            return evaluate("made")
+
         assert run() == 1
+        assert run_named_otherwise(exec, eval) == 1
+
+    def test_variables_stay_in_a_thread_that_another_one_traces(self):
+        """A debugger in one thread; another thread reports an error whose frames are still running there."""
+
+        def look(frame):
+            thread = threading.Thread(target=environs_in, args=([frame],))
+            thread.start()
+            thread.join()
+
+        def trace(frame, event, arg):
+            if frame.f_code.co_name == "traced":
+                look(frame)
+            return trace
+
+        def traced():
+            first = [1]
+            second = [*first, 2]
+            return first, second
+
+        before = sys.gettrace()
+        sys.settrace(trace)
+        try:
+            found = traced()
+        finally:
+            sys.settrace(before)
+        assert found == ([1], [1, 2])
 
 
 def test_request_of_a_thread_is_found_for_an_item():
