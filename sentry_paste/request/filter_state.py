@@ -32,6 +32,24 @@ class ClientFacts(NamedTuple):
     last_seen: Any
 
 
+class Sampling(NamedTuple):
+    """What is known of a trace's sampling before the trace exists.
+
+    Attributes:
+        may_be_sent: whether the trace has to exist, as it is sampled or the SDK decides.
+        is_discarded: whether it counts as lost, as its random number is above the rate.
+        sample_rand: the random number that decides, None if the caller or the SDK has one.
+    """
+
+    may_be_sent: bool
+    is_discarded: bool
+    sample_rand: float | None
+
+
+_NO_TRACE = Sampling(False, False, None)
+_CALLER_DECIDES = Sampling(True, False, None)
+
+
 class FilterState:
     """The settings of a filter, in the form in which a request reads them.
 
@@ -68,8 +86,7 @@ class FilterState:
         self._hooked: tuple[Any, dict[str, Any]] = (None, {})
         # The client, the beginning and end of a minute, and the healthy session that is counted in it.
         self._healthy: tuple[Any, float, float, Any] = (None, 0.0, 0.0, None)
-        # The keys of the environ whose values are not text, from the first request: they are the same in
-        # every request of a server.
+        # The keys of the environ whose values are not text, from the first request.
         self._objects: tuple[str, ...] | None = None
         self._facts = ClientFacts(None, False, False, False, None)
         self.secret_names = (
@@ -92,10 +109,10 @@ class FilterState:
             client: that captures.
             strings: the texts of a WSGI environ.
         """
-        return (
-            sdk.traces(client.options)
-            and strings.get("REQUEST_METHOD", "").upper() in self.settings.http_methods_to_capture
-        )
+        return sdk.traces(client.options) and self._is_captured_method(strings)
+
+    def _is_captured_method(self, strings: Mapping[str, str]) -> bool:
+        return strings.get("REQUEST_METHOD", "").upper() in self.settings.http_methods_to_capture
 
     def facts(self, client: Any) -> ClientFacts:
         """Return the facts about a client.
@@ -118,50 +135,57 @@ class FilterState:
             )
         return found
 
-    def sample_rand(self, strings: Mapping[str, str]) -> float | None:
-        """Return the random number by which a request is sampled, None if the caller has chosen one.
+    def sampling(self, client: Any, strings: Mapping[str, str]) -> Sampling:
+        """Return what is known of a trace's sampling before the trace exists.
 
         Args:
+            client: that captures, and traces.
             strings: the texts of a WSGI environ.
         """
-        return None if sdk.trace_headers(strings) else sdk.new_sample_rand()
-
-    def discards(self, client: Any, strings: Mapping[str, str], sample_rand: float) -> bool:
-        """Return whether a request's trace is not sampled.
-
-        Args:
-            client: that captures.
-            strings: the texts of a WSGI environ.
-            sample_rand: of the request.
-        """
+        if not self._is_captured_method(strings) or (self.ignored and self.is_ignored(path_of(strings))):
+            return _NO_TRACE
+        if sdk.trace_headers(strings):
+            return _CALLER_DECIDES
+        sample_rand = sdk.new_sample_rand()
         sampled_by = self.client_for(client, path_of(strings)) if self._rates else None
-        return sdk.discards(client, (sampled_by or client).options, sample_rand)
+        is_discarded = sdk.discards(client, (sampled_by or client).options, sample_rand)
+        return Sampling(not is_discarded, is_discarded, sample_rand)
 
-    def drop_objects(self, environ: dict[str, Any]) -> None:
-        """Remove the input, sockets and all other values that are not text.
+    def count_unopened(
+        self, facts: ClientFacts, strings: dict[str, Any], unused: Any, begun: int, is_discarded: bool
+    ) -> None:
+        """Count a request that has not used its scopes, and release the objects of its environ.
 
         Args:
-            environ: a copy; it is changed.
+            facts: about the client that captures.
+            strings: a copy of the environ; values that are not text are removed from it.
+            unused: the isolation scope.
+            begun: the request's start, by ``time.perf_counter_ns``.
+            is_discarded: whether it has a trace, which was not sampled.
         """
+        # The keys are the same in every request of a server.
         if self._objects is None:
-            self._objects = tuple(key for key, value in environ.items() if not isinstance(value, str))
+            self._objects = tuple(key for key, value in strings.items() if not isinstance(value, str))
         for key in self._objects:
-            environ.pop(key, None)
+            strings.pop(key, None)
+        if is_discarded:
+            sdk.count_discarded(facts.client)
+        if (
+            facts.tracks_sessions
+            and not (self.ignored and self.is_ignored(path_of(strings)))
+            and not sdk.is_untracked(unused)
+        ):
+            sdk.count_session(facts.client, self._healthy_session(facts.client, begun))
 
-    def count_healthy_session(self, client: Any, begun: int) -> None:
-        """Count a request without errors.
-
-        Args:
-            client: that captures.
-            begun: its start, by ``time.perf_counter_ns``.
-        """
+    def _healthy_session(self, client: Any, begun: int) -> Any:
+        """Return the session that is counted for each request without errors of a minute."""
         of, since, until, session = self._healthy
         if of is not client or not since <= begun < until:
             started = sdk.wall_clock(begun)
             since = begun - started % 60 * 1e9
             session = sdk.healthy_session(client.options, started - started % 60)
             self._healthy = (client, since, since + 60e9, session)
-        sdk.count_session(client, session)
+        return session
 
     def with_redaction(self, client: Any) -> Any:
         """Return a view of the app's active client that has redaction.

@@ -125,7 +125,6 @@ class Lifecycle:
             facts = filter_state.facts(client)
             if facts.last_seen is not None and facts.last_seen.get(None) is not None:
                 sdk.forget_error(client)
-            self._scopes = RequestScopes(filter_state, facts, environ)
             self._context: Context = copy_context()
             # The context's own method, so that there is no additional frame between server and app.
             self.run: Callable[..., Any] = self._context.run
@@ -133,7 +132,7 @@ class Lifecycle:
                 sdk.start_monitor(client)
                 self.due = _SOON
                 self._cut_at = time.monotonic() + filter_state.settings.max_transaction_duration
-            self.run(self._scopes.enter)
+            self._scopes = self.run(RequestScopes, filter_state, facts, environ)
         except Exception:
             log_failure("a request is not reported")
             return False

@@ -18,7 +18,7 @@ import sentry_sdk
 from sentry_paste import sdk
 from sentry_paste.redaction.names import RECORDED_USER
 from sentry_paste.request.event_processor import FAILED_STATUS, RequestData
-from sentry_paste.request.filter_state import ClientFacts, FilterState
+from sentry_paste.request.filter_state import ClientFacts, FilterState, Sampling
 from sentry_paste.request.tracing import (
     SpanTrace,
     Trace,
@@ -76,7 +76,7 @@ _LOCAL_HOSTS = frozenset({"localhost", "127.0.0.1", "::1", "[::1]"})
 
 
 class RequestScopes:
-    """The scopes, the session and the trace of one request.
+    """The scopes, the session and the trace of one request, which become those of the current context.
 
     It has no reference to the request's context: the context refers to the scopes, and they to this.
 
@@ -102,10 +102,8 @@ class RequestScopes:
         "_headers",
         "_ids",
         "_inner",
-        "_is_discarded",
-        "_sample_rand",
+        "_sampling",
         "_settled",
-        "_to_be_sent",
         "_trace",
         "_unused",
         "client",
@@ -126,10 +124,9 @@ class RequestScopes:
         self._headers: Any = None
         self._inner: list[dict[str, str]] = []
         self._trace: Trace | None = None
-        self._sample_rand: float | None = None
+        # None until it is needed.
+        self._sampling: Sampling | None = None
         self._settled = False
-        self._to_be_sent: bool | None = None
-        self._is_discarded = False
         # Created when an id is needed: most requests have no events.
         self._ids: EventIds | None = None
         # The isolation and the current scope until they are used; they have a reference to this.
@@ -144,9 +141,6 @@ class RequestScopes:
         self.data: RequestData | None = None
         self.deferred: list[Any] = []
         self.status: Any = None
-
-    def enter(self) -> None:
-        """Set the scopes of the current context."""
         self._unused = sdk.enter_scopes(self)
         if self._unused is None:
             self.open()
@@ -206,7 +200,7 @@ class RequestScopes:
             URL if rule is None else CUSTOM,
             filter_state.client_for(self._facts.client, path),
             self._begun,
-            self._sample_rand,
+            self._sampling.sample_rand if self._sampling is not None else None,
         )
         try:
             if not ignored and not self._settled and filter_state.is_measured(client, strings):
@@ -281,10 +275,15 @@ class RequestScopes:
 
     def begin_sampled(self) -> None:
         """Open the request if its transaction is to be sent; decide that once."""
-        if self.data is None and self._to_be_sent is None:
-            self._to_be_sent = self._is_to_be_sent()
-            if self._to_be_sent:
-                self.open()
+        if self.data is None and self._sampling is None and self._decide().may_be_sent:
+            self.open()
+
+    def _decide(self) -> Sampling:
+        found = self._sampling
+        if found is None:
+            found = self._filter_state.sampling(self._facts.client, self.strings)
+            self._sampling = found
+        return found
 
     def cut(self) -> None:
         """End the trace of a response that takes longer than max_transaction_duration."""
@@ -327,32 +326,15 @@ class RequestScopes:
                 or self.status in self._filter_state.settings.failed_status_codes
             ):
                 return False
-            if self._is_to_be_sent() if self._to_be_sent is None else self._to_be_sent:
-                return False
+            is_discarded = False
+            if self._facts.traces:
+                sampling = self._decide()
+                if sampling.may_be_sent:
+                    return False
+                is_discarded = sampling.is_discarded
             self._settled, self._environ, self._unused = True, None, None
-        self._filter_state.drop_objects(self.strings)
-        if self._is_discarded:
-            sdk.count_discarded(self._facts.client)
-        if self._counts_as_session(unused[0]):
-            self._filter_state.count_healthy_session(self._facts.client, self._begun)
+        self._filter_state.count_unopened(self._facts, self.strings, unused[0], self._begun, is_discarded)
         return True
-
-    def _is_to_be_sent(self) -> bool:
-        """Return whether a transaction is to be sent, as far as that can be decided before it exists."""
-        filter_state, client = self._filter_state, self._facts.client
-        if not self._facts.traces or self._is_ignored() or not filter_state.is_measured(client, self.strings):
-            return False
-        self._sample_rand = filter_state.sample_rand(self.strings)
-        self._is_discarded = self._sample_rand is not None and filter_state.discards(
-            client, self.strings, self._sample_rand
-        )
-        return not self._is_discarded
-
-    def _counts_as_session(self, isolation: Any) -> bool:
-        return self._facts.tracks_sessions and not self._is_ignored() and not sdk.is_untracked(isolation)
-
-    def _is_ignored(self) -> bool:
-        return bool(self._filter_state.ignored) and self._filter_state.is_ignored(path_of(self.strings))
 
     def _settle(self, error: BaseException | None) -> None:
         try:
