@@ -27,7 +27,7 @@ setup(
     # By a path and not by an import hook: of its own develop-eggs buildout reads paths, and runs no hooks.
     options={"editable_wheel": {"mode": "compat"}},
     python_requires=">=3.9",
-    install_requires=["sentry-sdk>=2.18,<3", "PasteDeploy>=3.0"],
+    install_requires=["sentry-sdk>=2.18,<4", "PasteDeploy>=3.0"],
     extras_require={
         "example": EXAMPLE,
         "inbox": INBOX,

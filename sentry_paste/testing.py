@@ -22,7 +22,9 @@ import sentry_sdk
 from sentry_sdk.envelope import Envelope
 from sentry_sdk.transport import Transport
 
+from sentry_paste import sdk
 from sentry_paste.client.registry import registry
+from sentry_paste.spool import segments
 
 
 class CapturedEnvelopes(list[Envelope]):
@@ -45,8 +47,10 @@ class CapturedEnvelopes(list[Envelope]):
 
     @property
     def transactions(self) -> list[Any]:
-        """Return the transactions."""
-        return self.payloads("transaction")
+        """Return the transactions; streamed spans are sent first, and put together to transactions."""
+        for client in registry.clients():
+            sdk.flush_spans(client)
+        return [*self.payloads("transaction"), *segments.transactions(self.payloads("span"))]
 
     @property
     def sessions(self) -> list[Any]:

@@ -21,6 +21,7 @@ from pyramid.request import Request
 from pyramid.response import Response
 from webtest import TestApp
 
+from sentry_paste import sdk
 from sentry_paste.debugtoolbar import recorder
 
 HOSTILE = "</td><script>alert(1)</script> ${1/0}"
@@ -76,10 +77,10 @@ def logged(request):
 
 
 def spans(request):
-    outer = sentry_sdk.start_span(op="db", name=request.params.get("text", "SELECT 1"))
-    with outer, sentry_sdk.start_span(op="cache", name="inner"):
+    outer = sdk.start_child_span("db", request.params.get("text", "SELECT 1"))
+    with outer, sdk.start_child_span("cache", "inner"):
         pass
-    with sentry_sdk.start_span(op="http", name="last"):
+    with sdk.start_child_span("http", "last"):
         pass
     return hello(request)
 
@@ -87,7 +88,7 @@ def spans(request):
 def streamed(request):
     def body():
         yield b"<html>"
-        with sentry_sdk.start_span(op="template", name="in the body"):
+        with sdk.start_child_span("template", "in the body"):
             yield b"</html>"
 
     return Response(app_iter=body())
@@ -96,7 +97,7 @@ def streamed(request):
 def many(request):
     for number in range(recorder.MAX_RECORDED + 5):
         sentry_sdk.capture_message(f"number {number}")
-        with sentry_sdk.start_span(op="many", name=f"span {number}"):
+        with sdk.start_child_span("many", f"span {number}"):
             pass
     return hello(request)
 

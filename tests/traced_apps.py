@@ -3,7 +3,7 @@
 import pytest
 import sentry_sdk
 
-from sentry_paste import SentryMiddleware
+from sentry_paste import SentryMiddleware, sdk
 
 TRACE_ID = "771a43a4192642f0b136d5159a501700"
 SPAN_ID = "1234567890abcdef"
@@ -11,6 +11,9 @@ SPAN_ID = "1234567890abcdef"
 needs_streamed_spans = pytest.mark.skipif(
     not hasattr(sentry_sdk, "traces"), reason="this sentry-sdk has no streamed spans"
 )
+
+
+only_transactions = pytest.mark.skipif(sdk.MAJOR > 2, reason="this sentry-sdk has no transactions")
 
 
 def traced(app, **options):

@@ -11,7 +11,6 @@ from types import MappingProxyType
 from typing import Any
 
 import sentry_sdk
-from sentry_sdk.integrations.logging import ignore_logger
 from sentry_sdk.transport import Transport
 
 from sentry_paste import sdk
@@ -218,7 +217,7 @@ class Registry:
                 # send_default_pii and others are deprecated for Python code; who has an ini has no code to
                 # change.
                 warnings.simplefilter("ignore", DeprecationWarning)
-                client = GuardedClient(**redaction.with_hooks(with_guards(options)))
+                client = GuardedClient(**sdk.for_client(redaction.with_hooks(with_guards(options))))
         except (TypeError, ValueError) as error:
             raise ConfigError(
                 settings.source, [Problem("sentry-sdk", None, f"rejects the options: {error}")]
@@ -226,15 +225,16 @@ class Registry:
         except Exception:  # from an integration or a library of the SDK: not a mistake in the ini
             warn("Sentry failed to start: nothing is reported", exc_info=True)
             return None
+        sdk.set_up(client)
         reset_when_forked(client)
         sdk.upload_in_background(client)
-        redaction.use_options(client.options)
+        redaction.use_options(client.options, options.get("event_scrubber"))
         if redaction.is_on:
             sdk.clean_span_headers(client, redaction.clean_header)
         client.redaction = redaction
         client.tags, client.contexts = settings.tags, settings.contexts
         for name in settings.ignore_loggers:
-            ignore_logger(name)
+            sdk.ignore_logger(name)
         return client
 
     def clients(self) -> list[GuardedClient]:

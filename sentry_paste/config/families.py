@@ -6,8 +6,7 @@ import difflib
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from sentry_sdk.scrubber import DEFAULT_DENYLIST, EventScrubber
-
+from sentry_paste import sdk
 from sentry_paste.config import kinds, texts
 from sentry_paste.config.kinds import TAG_NAME, Kind
 
@@ -23,6 +22,8 @@ DATA_COLLECTION: Mapping[str, Kind] = {
     "graphql.variables": kinds.BOOLEAN,
     "gen_ai.inputs": kinds.BOOLEAN,
     "gen_ai.outputs": kinds.BOOLEAN,
+    "mcp.inputs": kinds.BOOLEAN,
+    "mcp.outputs": kinds.BOOLEAN,
     "database_query_data": kinds.BOOLEAN,
     "queues": kinds.BOOLEAN,
     "stack_frame_variables": kinds.BOOLEAN,
@@ -133,8 +134,8 @@ def assemble(family: str, members: Mapping[str, Any], whole: Any, pii: bool) -> 
         if whole is not None:
             raise ValueError("is set both as a whole and in parts; use only one of them")
         more: dict[str, Any] = dict(members)
-        denylist = [*DEFAULT_DENYLIST, *more.pop("denylist", [])]
-        return EventScrubber(denylist=denylist, send_default_pii=pii, **more)
+        denylist = [*sdk.DEFAULT_DENYLIST, *more.pop("denylist", [])]
+        return sdk.EventScrubber(denylist=denylist, send_default_pii=pii, **more)
     if family in ("tags", "proxy_headers", "_experiments"):
         return {**(whole or {}), **members}
     nested: dict[str, Any] = dict(whole or {})

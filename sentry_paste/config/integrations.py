@@ -206,6 +206,8 @@ def _build(
 ) -> list[Any]:
     """Return a list of the integration, an empty one if there is a mistake."""
     values: dict[str, Any] = {}
+    # The reader warns of those that the installed SDK has dropped.
+    arguments = {key: text for key, text in arguments.items() if not sdk.note_on_argument(name, key)}
     for argument, text in arguments.items():
         try:
             values[argument] = _argument(cls, name, argument, text)

@@ -12,6 +12,7 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
+from sentry_paste import sdk
 from sentry_paste.config import integrations, values
 from sentry_paste.config.aliases import plain_dsn
 from sentry_paste.config.errors import ConfigError, NotInstalledError, Problem
@@ -35,6 +36,7 @@ from sentry_paste.config.sources import (
     collect,
     fallback_of,
     from_keywords,
+    place,
     resolve_aliases,
     warn_of_raven_dsn,
 )
@@ -112,6 +114,7 @@ class _Reader:
         self._apply_implied()
         if self.problems:
             raise ConfigError(self.source, sorted(self.problems, key=lambda p: (p.line or 0, p.option)))
+        self._warn_of_gone_options()
         return self._freeze()
 
     def _attempt(self, name: str, step: Any, *args: Any) -> None:
@@ -268,6 +271,18 @@ class _Reader:
             self.values
         ):
             self.values["traces_sample_rate"] = self.texts["traces_sample_rate"] = 0.0
+
+    def _warn_of_gone_options(self) -> None:
+        """Warn of what the installed SDK no longer has, unless it means what it meant."""
+        for name, item in self.given.items():
+            family, _, key = name.partition(".")
+            integration, _, argument = key.rpartition(".")
+            if family == "integration":
+                note = sdk.note_on_argument(integration, argument)
+            else:
+                note = sdk.note_on_option(name, self.values.get(name))
+            if note:
+                warn("%s %s", place(self.source, item), note)
 
     def _freeze(self) -> Settings:
         table = options()

@@ -244,13 +244,11 @@ def resolve_aliases(given: Mapping[str, RawOption], source: str = "") -> dict[st
     for name, item in given.items():
         alias = ALIASES.get(name)
         if name in OBSOLETE:
-            warn("%s is a raven option that has no counterpart here; remove it", _place(source, item))
+            warn("%s is a raven option that has no counterpart here; remove it", place(source, item))
         elif alias is None:
             found[name] = item
         else:
-            warn(
-                "%s is %s's name for %s; use that instead", _place(source, item), alias.project, alias.option
-            )
+            warn("%s is %s's name for %s; use that instead", place(source, item), alias.project, alias.option)
             if alias.option not in given and isinstance(item.value, str):
                 found[alias.option] = replace(item, name=alias.option, value=alias.convert(item.value))
     return found
@@ -265,11 +263,17 @@ def warn_of_raven_dsn(item: RawOption, text: str, source: str = "") -> None:
         source: the file and section, for the warnings.
     """
     if plain_dsn(text) != text:
-        warn("%s is in raven's format; write only https://KEY@HOST/PROJECT", _place(source, item))
+        warn("%s is in raven's format; write only https://KEY@HOST/PROJECT", place(source, item))
         if re.search(r"verify_ssl=(0|false)", text, re.IGNORECASE):
-            warn("%s: certificates are always verified; set ca_certs to trust your own", _place(source, item))
+            warn("%s: certificates are always verified; set ca_certs to trust your own", place(source, item))
 
 
-def _place(source: str, item: RawOption) -> str:
+def place(source: str, item: RawOption) -> str:
+    """Return where an option is, for a warning.
+
+    Args:
+        source: the file and section.
+        item: the option.
+    """
     line = f" line {item.line}" if item.line else ""
     return f"{source}{line}: {item.written}" if source else item.written

@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 
-import sentry_sdk
+from sentry_paste import sdk
 
 MENU = {"soup": 650, "salad": 820, "risotto": 1490}
 
@@ -90,9 +90,9 @@ def courses() -> Iterator[bytes]:
 
 def plan_evening() -> str:
     """Do the work of a slow page for about 0.2 seconds, with a span for each step."""
-    with sentry_sdk.start_span(op="function", name="plan the evening"):
+    with sdk.start_child_span("function", "plan the evening"):
         _wait("db", "SELECT dish, price FROM menu WHERE evening = %s", 0.04)
-        with sentry_sdk.start_span(op="http.client", name="GET https://market.example/prices"):
+        with sdk.start_child_span("http.client", "GET https://market.example/prices"):
             time.sleep(0.02)
             _wait("serialize", "parse 214 prices", 0.03)
             time.sleep(0.01)
@@ -102,5 +102,5 @@ def plan_evening() -> str:
 
 
 def _wait(op: str, name: str, seconds: float) -> None:
-    with sentry_sdk.start_span(op=op, name=name):
+    with sdk.start_child_span(op, name):
         time.sleep(seconds)

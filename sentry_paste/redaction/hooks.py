@@ -90,14 +90,15 @@ class Redaction:
             hooked["_experiments"] = experiments
         return hooked
 
-    def use_options(self, options: Mapping[str, Any]) -> None:
+    def use_options(self, options: Mapping[str, Any], scrubber: Any = None) -> None:
         """Use the options of the client.
 
         Args:
             options: all options of the client.
+            scrubber: of the ini, None for the client's.
         """
         self.options = options
-        self.names.deny(getattr(options.get("event_scrubber"), "denylist", ()))
+        self.names.deny(getattr(scrubber or options.get("event_scrubber"), "denylist", ()))
         clean_profiles(_clean_profile)
 
     @property

@@ -15,9 +15,8 @@ from functools import lru_cache
 from typing import Any, TypeVar
 from urllib.parse import unquote_plus
 
-from sentry_sdk.scrubber import DEFAULT_DENYLIST, DEFAULT_PII_DENYLIST
-
 from sentry_paste.redaction.appearance import looks_secret
+from sentry_paste.sdk import DEFAULT_DENYLIST, DEFAULT_PII_DENYLIST
 
 FILTERED = "[Filtered]"
 

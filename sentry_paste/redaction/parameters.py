@@ -13,10 +13,9 @@ from collections.abc import Iterator
 from typing import NamedTuple
 from urllib.parse import unquote, unquote_plus
 
-from sentry_sdk.scrubber import DEFAULT_DENYLIST, DEFAULT_PII_DENYLIST
-
 from sentry_paste.redaction.bounds import Bounds, Search
 from sentry_paste.redaction.names import FILTERED, Names, normal
+from sentry_paste.sdk import DEFAULT_DENYLIST, DEFAULT_PII_DENYLIST
 
 # How many levels of nested URLs are followed: %3D is one level, %253D two.
 _DEPTH = 6

@@ -155,6 +155,11 @@ class RequestData(HasSecrets):
         """Return the state that all requests of the filter share."""
         return self._filter_state
 
+    def user_name(self) -> str:
+        """Return the name of the user that is signed in, an empty string if there is none."""
+        found = self._remote_user if self._environ is None else _user_name(self._environ)
+        return native(found) if isinstance(found, str) else ""
+
     def forwarded(self) -> Forwarded:
         """Return the forwarding headers of trusted proxies."""
         return Forwarded(self.strings, self._filter_state.settings.trusted_proxy_count)
@@ -222,7 +227,7 @@ class RequestData(HasSecrets):
             request["method"] = method
         names = ["SERVER_NAME", "SERVER_PORT"] + (["REMOTE_ADDR"] if sdk.sends_user_info(options) else [])
         request["env"] = {name: native(strings[name]) for name in names if name in strings}
-        request["headers"] = sdk.filter_headers(headers_of(strings))
+        request["headers"] = sdk.filter_headers(headers_of(strings), options)
         query = strings.get("QUERY_STRING", "")
         if query:
             request["query_string"] = sdk.filter_query(native(query), options)
@@ -230,11 +235,11 @@ class RequestData(HasSecrets):
     def _add_user(self, event: Any) -> None:
         user = event.get("user") or {}
         address = address_of(self.strings, self.forwarded())
-        name = self._remote_user if self._environ is None else _user_name(self._environ)
+        name = self.user_name()
         if address:
             user.setdefault("ip_address", address)
-        if isinstance(name, str) and name:
-            user.setdefault("username", native(name))
+        if name:
+            user.setdefault("username", name)
         if user:
             event["user"] = user
 

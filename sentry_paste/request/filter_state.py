@@ -20,6 +20,7 @@ class ClientFacts(NamedTuple):
     Attributes:
         client: that captures.
         traces: whether it traces at all.
+        streams: whether it traces with streamed spans.
         begins_at_once: whether a trace has to begin at once, because it cannot be backdated later.
         tracks_sessions: whether requests are sessions.
         last_seen: the last error that its deduplication remembers, None without deduplication.
@@ -27,6 +28,7 @@ class ClientFacts(NamedTuple):
 
     client: Any
     traces: bool
+    streams: bool
     begins_at_once: bool
     tracks_sessions: bool
     last_seen: Any
@@ -88,7 +90,7 @@ class FilterState:
         self._healthy: tuple[Any, float, float, Any] = (None, 0.0, 0.0, None)
         # The keys of the environ whose values are not text, from the first request.
         self._objects: tuple[str, ...] | None = None
-        self._facts = ClientFacts(None, False, False, False, None)
+        self._facts = ClientFacts(None, False, False, False, False, None)
         self.secret_names = (
             client.redaction.names if isinstance(client, GuardedClient) else secret_names(settings)
         )
@@ -129,6 +131,7 @@ class FilterState:
             found = self._facts = ClientFacts(
                 client,
                 traces,
+                traces and sdk.streams_spans(options),
                 traces and not sdk.can_begin_late(options),
                 bool(options.get("release") and options.get("auto_session_tracking")),
                 sdk.last_seen(client),

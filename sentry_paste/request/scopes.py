@@ -90,6 +90,7 @@ class RequestScopes:
         strings: the texts of the environ; until the request is opened, all values of the environ.
         data: the request's event processor, None until the request is opened.
         deferred: calls on the scopes that are made once they are used.
+        has_deferred_span: whether those may be calls on a streamed span that does not exist yet.
         status: of the response, None until it is known.
     """
 
@@ -109,6 +110,7 @@ class RequestScopes:
         "client",
         "data",
         "deferred",
+        "has_deferred_span",
         "lock",
         "opens_at_once",
         "status",
@@ -140,6 +142,7 @@ class RequestScopes:
         self.strings: dict[str, Any] = environ.copy()
         self.data: RequestData | None = None
         self.deferred: list[Any] = []
+        self.has_deferred_span = facts.streams
         self.status: Any = None
         self._unused = sdk.enter_scopes(self)
         if self._unused is None:
@@ -299,6 +302,12 @@ class RequestScopes:
         if name is not None:
             trace.rename(*name)
 
+    def _record_user(self, trace: Trace) -> None:
+        if self.data is not None and sdk.sends_user_info(self.client.options):
+            name = self.data.user_name()
+            if name:
+                trace.record_user(name)
+
     def settle(self, error: BaseException | None) -> None:
         """Report the request now that it is over: its failed status, its trace, its session.
 
@@ -346,6 +355,7 @@ class RequestScopes:
                 self._capture_status(self.status)
             if self._trace is not None:
                 self._rename(self._trace)
+                self._record_user(self._trace)
                 self._trace.finish(error)
                 self._trace.leave()
         finally:

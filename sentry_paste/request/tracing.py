@@ -66,6 +66,13 @@ class Trace(Protocol):
             source: of the name.
         """
 
+    def record_user(self, name: str) -> None:
+        """Record who is signed in.
+
+        Args:
+            name: of the user.
+        """
+
     def cut(self) -> None:
         """End the trace before the response has ended, and mark it."""
 
@@ -152,6 +159,9 @@ class TransactionTrace:
         ):
             transaction.name, transaction.source = name, source
 
+    def record_user(self, name: str) -> None:
+        """Do nothing: the event processor adds the user to transactions."""
+
     def cut(self) -> None:
         """End the transaction before the response has ended, and mark it."""
         self._transaction.set_data("sentry_paste.cut", True)
@@ -183,17 +193,10 @@ class SpanTrace:
 
     def __init__(self, begin: TraceStart, address: str | None) -> None:
         self._name = begin.name
-        sentry_sdk.traces.continue_trace(sdk.trace_headers(begin.strings))
-        sdk.set_sampling_context(begin.environ)
+        attributes = {_SOURCE: begin.source, "sentry.origin": ORIGIN, "sentry.op": OPERATION}
         with _sampled_by(begin.sampled_by):
-            self._span = sentry_sdk.traces.start_span(
-                name=begin.name,
-                attributes={
-                    _SOURCE: begin.source,
-                    "sentry.origin": ORIGIN,
-                    "sentry.op": OPERATION,
-                },
-                parent_span=None,
+            self._span = sdk.start_request_span(
+                begin.name, attributes, begin.strings, begin.environ, begin.begun, begin.sample_rand
             )
         sdk.mark_server_span(sentry_sdk.get_current_scope(), self._span)
         if self._span.sampled:
@@ -231,6 +234,14 @@ class SpanTrace:
             self._span.name = name
             self._span.set_attribute(_SOURCE, source)
 
+    def record_user(self, name: str) -> None:
+        """Record who is signed in.
+
+        Args:
+            name: of the user.
+        """
+        self._span.set_attribute("user.name", name)
+
     def cut(self) -> None:
         """End the span before the response has ended, and mark it."""
         self._span.set_attribute("sentry_paste.cut", True)
@@ -248,7 +259,8 @@ class SpanTrace:
         sdk.mark_server_span(sentry_sdk.get_current_scope(), None)
 
     def leave(self) -> None:
-        """Do nothing: an ended span has already detached itself from the scope."""
+        """Detach the span from the current scope, as it may have begun while another was current."""
+        sdk.leave_span(self._span)
 
 
 #: The key of the meta tags in the environ.

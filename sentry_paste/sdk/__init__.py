@@ -14,6 +14,7 @@ from sentry_paste.sdk.events import (
     event_processors,
     exception_event,
     forget_error,
+    ignore_logger,
     ignore_own_logger,
     last_seen,
     process_every_event,
@@ -27,6 +28,7 @@ from sentry_paste.sdk.greenthreads import (
     sleep_blocks_process,
     sleeping_options,
 )
+from sentry_paste.sdk.major import MAJOR, adapter
 from sentry_paste.sdk.options import (
     active_client,
     active_integrations,
@@ -38,6 +40,8 @@ from sentry_paste.sdk.options import (
     integration_modules,
     integration_of_module,
     is_transport,
+    note_on_argument,
+    note_on_option,
     request_attributes,
     sends_user_info,
     streams_spans,
@@ -83,8 +87,9 @@ from sentry_paste.sdk.tracing import (
     mark_server_span,
     name_so_far,
     new_sample_rand,
-    set_sampling_context,
+    start_child_span,
     start_monitor,
+    start_request_span,
     trace_headers,
     trace_so_far,
 )
@@ -92,11 +97,20 @@ from sentry_paste.sdk.transports import (
     clean_span_headers,
     dialog_address,
     dsn_address,
+    flush_spans,
     watch_transport,
 )
 
+DEFAULT_DENYLIST, DEFAULT_PII_DENYLIST = adapter.DEFAULT_DENYLIST, adapter.DEFAULT_PII_DENYLIST
+EventScrubber, for_client, set_up = adapter.EventScrubber, adapter.for_client, adapter.set_up
+drop_trace = adapter.drop_trace
+
 __all__ = [
+    "DEFAULT_DENYLIST",
+    "DEFAULT_PII_DENYLIST",
+    "MAJOR",
     "VERSION",
+    "EventScrubber",
     "HealthySession",
     "RequestScope",
     "Serialized",
@@ -117,6 +131,7 @@ __all__ = [
     "count_session",
     "dialog_address",
     "discards",
+    "drop_trace",
     "dsn_address",
     "dsn_fault",
     "end_session",
@@ -125,12 +140,15 @@ __all__ = [
     "exception_event",
     "filter_headers",
     "filter_query",
+    "flush_spans",
     "flush_spotlight",
+    "for_client",
     "forget_error",
     "hanging_options",
     "has_attributes",
     "has_unused_scopes",
     "healthy_session",
+    "ignore_logger",
     "ignore_own_logger",
     "integration_class",
     "integration_modules",
@@ -142,6 +160,8 @@ __all__ = [
     "mark_server_span",
     "name_so_far",
     "new_sample_rand",
+    "note_on_argument",
+    "note_on_option",
     "open_scopes",
     "process_every_event",
     "record_inner_request",
@@ -152,10 +172,12 @@ __all__ = [
     "reset_after_fork",
     "sends_user_info",
     "set_by_app",
-    "set_sampling_context",
+    "set_up",
     "sleep_blocks_process",
     "sleeping_options",
+    "start_child_span",
     "start_monitor",
+    "start_request_span",
     "start_session",
     "streams_spans",
     "trace_headers",

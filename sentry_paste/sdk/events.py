@@ -5,15 +5,13 @@ from __future__ import annotations
 import functools
 import weakref
 from collections.abc import Callable, Iterator, Mapping
-from contextvars import ContextVar
 from importlib import import_module
-from types import TracebackType
 from typing import Any
 
 import sentry_sdk
-from sentry_sdk.integrations import dedupe
 from sentry_sdk.serializer import serialize
-from sentry_sdk.utils import event_from_exception
+
+from sentry_paste.sdk.major import adapter
 
 try:
     # Name, version and packages of the SDK, as it puts them into each event.
@@ -23,22 +21,7 @@ except ImportError:  # pragma: no cover
     SDK_INFO = None  # type: ignore[assignment]
 
 
-def exception_event(
-    error: BaseException, traceback: TracebackType | None, client: Any, mechanism: dict[str, Any]
-) -> tuple[Any, Any]:
-    """Return the event and the hint for an exception.
-
-    Every integration uses ``event_from_exception``; ``capture_exception`` takes no mechanism.
-
-    Args:
-        error: the exception.
-        traceback: where its stack trace begins.
-        client: the client that will capture it.
-        mechanism: how it was caught, https://develop.sentry.dev/sdk/data-model/event-payloads/exception/.
-    """
-    return event_from_exception(
-        (type(error), error, traceback), client_options=client.options, mechanism=mechanism
-    )
+exception_event, ignore_logger, last_seen = adapter.exception_event, adapter.ignore_logger, adapter.last_seen
 
 
 class Serialized(dict[str, Any]):
@@ -94,12 +77,8 @@ def ignore_own_logger(name: str) -> None:
     Args:
         name: of the logger.
     """
-    from sentry_sdk.integrations import logging
-
-    logging.ignore_logger(name)
-    ignore_for_logs = getattr(logging, "ignore_logger_for_sentry_logs", None)  # log items have their own list
-    if ignore_for_logs is not None:
-        ignore_for_logs(name)
+    adapter.ignore_logger(name)
+    adapter.ignore_logger_for_logs(name)
 
 
 def process_every_event(processor: Callable[[Any, Any], Any]) -> None:
@@ -129,7 +108,7 @@ def remember_error(client: Any, error: BaseException) -> None:
         return
     try:
         # Newer SDKs accept weak references, which keep no frames alive; built-in exceptions support none.
-        seen.set(weakref.ref(error) if hasattr(dedupe, "weakref") else error)
+        seen.set(weakref.ref(error) if adapter.REMEMBERS_WEAKLY else error)
     except TypeError:
         seen.set(error)
 
@@ -145,15 +124,6 @@ def forget_error(client: Any) -> None:
     seen = last_seen(client)
     if seen is not None and seen.get(None) is not None:
         seen.set(None)
-
-
-def last_seen(client: Any) -> ContextVar[Any] | None:
-    """Return the variable with the last error that ``DedupeIntegration`` has seen, None if it is off.
-
-    Args:
-        client: that captures.
-    """
-    return getattr(client.get_integration("dedupe"), "_last_seen", None)
 
 
 def event_processors() -> Iterator[Any]:
@@ -214,7 +184,7 @@ def _cleaning(original: Any, clean: Callable[[dict[str, Any], Mapping[str, Any]]
     def to_json(*args: Any, **kwargs: Any) -> Any:
         payload = original(*args, **kwargs)
         arguments = (*args, *kwargs.values())
-        options = next((a for a in arguments if isinstance(a, dict) and "send_default_pii" in a), None)
+        options = next((a for a in arguments if isinstance(a, dict) and "release" in a), None)
         # Of an unknown client: as if it may send nothing personal.
         clean(payload, options or {})
         return payload

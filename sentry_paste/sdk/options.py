@@ -6,20 +6,14 @@ import inspect
 import pkgutil
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
-from typing import Any, cast
+from typing import Any
 
 import sentry_sdk
 from sentry_sdk.integrations import Integration
 from sentry_sdk.transport import Transport
 from sentry_sdk.utils import BadDsn, Dsn
 
-try:
-    # The SDK's own choice of headers that are not sent without PII, for both ways to configure it
-    # (send_default_pii, data_collection). Missing: no headers are sent at all.
-    from sentry_sdk.integrations._wsgi_common import _filter_headers as _sdk_filter_headers
-except ImportError:  # pragma: no cover
-    _sdk_filter_headers = None  # type: ignore[assignment]
-
+from sentry_paste.sdk.major import adapter
 
 try:
     # The attributes of a streamed span's request, as the SDK's middleware sends them.
@@ -29,24 +23,15 @@ except ImportError:
     _sdk_request_attributes = None  # type: ignore[assignment]
 
 
-try:
-    # Several options turn streaming on (trace_lifecycle, _experiments).
-    # Missing (an SDK without streamed spans): it is off.
-    from sentry_sdk.tracing_utils import has_span_streaming_enabled as _sdk_streams_spans
-except ImportError:
-    _sdk_streams_spans = None  # type: ignore[assignment]
-
-
-try:
-    # data_collection replaces send_default_pii step by step; the SDK decides which of them applies.
-    # Missing (an SDK without data_collection): send_default_pii applies.
-    from sentry_sdk.utils import has_data_collection_enabled as _sdk_collects
-except ImportError:
-    _sdk_collects = None  # type: ignore[assignment]
+DEFAULTS, GONE_OPTIONS, GONE_ARGUMENTS = adapter.DEFAULTS, adapter.GONE_OPTIONS, adapter.GONE_ARGUMENTS
+streams_spans, sends_user_info = adapter.streams_spans, adapter.sends_user_info
+filter_headers, filters_query = adapter.filter_headers, adapter.filters_query
 
 
 def client_options() -> Iterator[tuple[str, str, Any]]:
     """Yield name, annotation as source, and default of every option of ``sentry_sdk.init``.
+
+    Options that the installed major version has dropped are included, as inis go on using them.
 
     The SDK types its ``init`` with ``ClientConstructor``, which is in ``sentry_sdk.consts`` in every 2.x
     version. Older ones have type comments instead of annotations, which are empty here.
@@ -55,7 +40,38 @@ def client_options() -> Iterator[tuple[str, str, Any]]:
 
     for parameter in list(inspect.signature(ClientConstructor.__init__).parameters.values())[1:]:
         annotation = parameter.annotation
-        yield parameter.name, annotation if isinstance(annotation, str) else "", parameter.default
+        default = DEFAULTS.get(parameter.name, parameter.default)
+        yield parameter.name, annotation if isinstance(annotation, str) else "", default
+    for name, gone in GONE_OPTIONS.items():
+        yield name, gone.annotation, gone.default
+
+
+def note_on_option(name: str, value: Any) -> str:
+    """Return what has become of an option that the installed SDK has dropped, empty if it means the same.
+
+    Args:
+        name: of the option.
+        value: as it was parsed.
+
+    Returns:
+        The end of a sentence that begins with the option's name.
+    """
+    gone = GONE_OPTIONS.get(name)
+    return gone.note if gone is not None and value not in (None, gone.default) else ""
+
+
+def note_on_argument(integration: str, argument: str) -> str:
+    """Return what has become of an argument of an integration, empty if the installed SDK may have it.
+
+    Args:
+        integration: its name.
+        argument: name of the argument.
+
+    Returns:
+        The end of a sentence that begins with the option's name.
+    """
+    gone = GONE_ARGUMENTS.get((integration, argument))
+    return gone.note if gone is not None else ""
 
 
 def dsn_fault(text: str) -> str:
@@ -92,7 +108,7 @@ def integration_class(found: Any) -> type[Integration]:
     if isinstance(found, Integration):
         return type(found)
     if isinstance(found, type) and issubclass(found, Integration):
-        return found
+        return adapter.integration_class(found)
     raise ValueError("is not an integration of sentry_sdk")
 
 
@@ -123,10 +139,10 @@ def integration_of_module(module: Any, name: str) -> type[Integration]:
     own = [found for found in classes if found.__module__.startswith(module.__name__)] or classes
     for found in own:
         if found.identifier == name:
-            return found
+            return adapter.integration_class(found)
     if len(own) != 1:
         raise ValueError("the module has no integration with its name")
-    return own[0]
+    return adapter.integration_class(own[0])
 
 
 def traces(options: Mapping[str, Any]) -> bool:
@@ -142,35 +158,6 @@ def traces(options: Mapping[str, Any]) -> bool:
     )
 
 
-def streams_spans(options: Mapping[str, Any]) -> bool:
-    """Return whether a client sends spans one by one (``trace_lifecycle = stream``).
-
-    Args:
-        options: of the client.
-    """
-    return bool(_sdk_streams_spans is not None and _sdk_streams_spans(cast("dict[str, Any]", options)))
-
-
-def sends_user_info(options: Mapping[str, Any]) -> bool:
-    """Return whether a client may send data that identifies the user: addresses and names.
-
-    Args:
-        options: of the client.
-    """
-    if _sdk_collects is not None and _sdk_collects(cast("dict[str, Any]", options)):
-        return bool(options["data_collection"]["user_info"])
-    return bool(options.get("send_default_pii"))
-
-
-def filter_headers(headers: dict[str, str]) -> dict[str, Any]:
-    """Return the headers as the current client may send them.
-
-    Args:
-        headers: by their names in HTTP's spelling.
-    """
-    return {} if _sdk_filter_headers is None else dict(_sdk_filter_headers(headers))
-
-
 def filter_query(query: str, options: Mapping[str, Any]) -> str | None:
     """Return the query string as a client may send it.
 
@@ -180,7 +167,7 @@ def filter_query(query: str, options: Mapping[str, Any]) -> str | None:
         query: without the question mark.
         options: of the client.
     """
-    if _sdk_collects is None or not _sdk_collects(cast("dict[str, Any]", options)):
+    if not filters_query(options):
         return query
     # It exists since data_collection itself does, and the SDK's middleware uses it in the same way.
     from sentry_sdk.data_collection import _apply_data_collection_filtering_to_query_string as apply

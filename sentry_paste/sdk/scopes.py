@@ -94,8 +94,8 @@ class UnusedScope(RequestScope):
         if name in RequestScope.__slots__:
             raise AttributeError(name)
         if name == "_server_segment_span":
-            # PyramidIntegration reads it in each request. With streamed spans the request is open already.
-            return None
+            # PyramidIntegration reads it in each request, to add the route.
+            return _DeferredSpan(self) if self._request.has_deferred_span else None
         _fill(self)
         return getattr(self, name)
 
@@ -114,6 +114,23 @@ class UnusedScope(RequestScope):
         _defer_or_do(self, "add_event_processor", func)
 
 
+class _DeferredSpan:
+    """Stands in for the request's streamed span until the scope is filled.
+
+    Args:
+        scope: unused, the current one.
+    """
+
+    __slots__ = ("_scope",)
+
+    def __init__(self, scope: UnusedScope) -> None:
+        self._scope = scope
+
+    def set_attribute(self, key: str, value: Any) -> None:
+        """Defer the attribute until the scope is filled."""
+        _defer_or_do(self._scope, "_server_segment_span.set_attribute", key, value)
+
+
 def _defer_or_do(scope: Any, method: str, *args: Any) -> None:
     request = scope._request
     with request.lock if request is not None else nullcontext():
@@ -121,14 +138,22 @@ def _defer_or_do(scope: Any, method: str, *args: Any) -> None:
             # Not the scope itself, which refers to the request.
             request.deferred.append((scope._is_isolation, method, args))
             return
-    getattr(scope, method)(*args)
+    _call(scope, method, args)
 
 
 def _do_deferred(request: Any, made: Any, is_isolation: bool) -> None:
     """Make the deferred calls of an unused scope on the fork that replaces it."""
     for of_isolation, method, args in request.deferred:
         if of_isolation == is_isolation:
-            getattr(made, method)(*args)
+            _call(made, method, args)
+
+
+def _call(scope: Any, method: str, args: tuple[Any, ...]) -> None:
+    *path, name = method.split(".")
+    for part in path:
+        scope = getattr(scope, part)
+    if scope is not None:  # a request that is not measured has no span
+        getattr(scope, name)(*args)
 
 
 @lru_cache(maxsize=2)
@@ -168,6 +193,10 @@ def _take_over(scope: Any, made: Scope) -> None:
             continue
     object.__setattr__(scope, "__class__", RequestScope)
     scope._parent = None
+    span = getattr(made, "_span", None)
+    if getattr(span, "_scope", None) is made:
+        # A streamed span takes attributes from its scope when it ends, and detaches itself from it.
+        span._scope = scope  # type: ignore[union-attr]
     if not scope._is_isolation:
         # A streamed span and this scope refer to each other, and would keep the request alive.
         scope._request = None

@@ -10,6 +10,7 @@ from typing import Any
 import sentry_sdk
 from sentry_sdk.scope import Scope
 
+from sentry_paste.sdk.major import adapter
 from sentry_paste.sdk.options import streams_spans
 from sentry_paste.sdk.sessions import wall_clock
 
@@ -40,8 +41,7 @@ def can_begin_late(options: Mapping[str, Any]) -> bool:
     experiments = options.get("_experiments") or {}
     profiles = ("profiles_sample_rate", "profiles_sampler", "profile_session_sample_rate")
     return (
-        _HAS_SAMPLE_RAND
-        and not streams_spans(options)
+        (adapter.BEGINS_SPANS_LATE if streams_spans(options) else _HAS_SAMPLE_RAND)
         and not callable(options.get("traces_sampler"))
         and not any(options.get(name) or experiments.get(name) for name in profiles)
         and not experiments.get("continuous_profiling_auto_start")
@@ -49,7 +49,8 @@ def can_begin_late(options: Mapping[str, Any]) -> bool:
 
 
 # Whether transactions are sampled by a random number of six digits, as newer SDKs do.
-_HAS_SAMPLE_RAND = "_sample_rand" in getattr(sentry_sdk.tracing.Transaction, "__slots__", ())
+_TRANSACTION: Any = getattr(getattr(sentry_sdk, "tracing", None), "Transaction", None)
+_HAS_SAMPLE_RAND = "_sample_rand" in getattr(_TRANSACTION, "__slots__", ())
 
 
 def new_sample_rand() -> float:
@@ -73,15 +74,15 @@ def discards(client: Any, options: Mapping[str, Any], sample_rand: float) -> boo
 
 
 def count_discarded(client: Any) -> None:
-    """Count a transaction that was not sampled as lost, as ``Transaction.finish`` does.
+    """Count a trace that was not sampled as lost, as the SDK does.
 
     Args:
         client: that would have sent it.
     """
     if client.transport is not None:
         reason = "backpressure" if _downsample_factor(client) > 0 else "sample_rate"
-        client.transport.record_lost_event(reason, data_category="transaction")
-        client.transport.record_lost_event(reason, data_category="span")
+        for category in adapter.LOST_WITH_A_TRACE:
+            client.transport.record_lost_event(reason, data_category=category)
 
 
 def _downsample_factor(client: Any) -> int:
@@ -105,6 +106,30 @@ def backdate(transaction: Any, begun: int, sample_rand: float | None) -> None:
         baggage = getattr(transaction, "_baggage", None)
         if baggage is not None:
             baggage.sentry_items["sample_rand"] = f"{sample_rand:.6f}"
+
+
+def start_request_span(
+    name: str,
+    attributes: dict[str, Any],
+    strings: Mapping[str, str],
+    environ: dict[str, Any],
+    begun: int,
+    sample_rand: float | None,
+) -> Any:
+    """Start the streamed span of a request, backdated to the request's start; continue the caller's trace.
+
+    Args:
+        name: of the span.
+        attributes: for the span; a ``traces_sampler`` gets them.
+        strings: the texts of a WSGI environ.
+        environ: for a ``traces_sampler``, as ``wsgi_environ``.
+        begun: the request's start, by ``time.perf_counter_ns``.
+        sample_rand: the random number that was chosen then, None for the SDK's.
+    """
+    adapter.continue_trace(trace_headers(strings))
+    if sample_rand is None:
+        Scope.set_custom_sampling_context({"wsgi_environ": environ})
+    return adapter.start_segment(name, attributes, begun, sample_rand)
 
 
 def begin_trace(scope: Scope, strings: Mapping[str, str]) -> None:
@@ -146,7 +171,7 @@ def trace_so_far(options: Mapping[str, Any]) -> dict[str, Any] | None:
     scope = sentry_sdk.get_current_scope()
     spans: Any = ()
     if streams_spans(options):
-        span: Any = scope.streamed_span
+        span: Any = adapter.streamed_span(scope)
         trace: Any = getattr(span, "_segment", None) or span
         if trace is None:
             return None
@@ -212,13 +237,16 @@ def leave_span(span: Any) -> None:
         scope.span = None
 
 
-def set_sampling_context(environ: dict[str, Any]) -> None:
-    """Pass the environ to the ``traces_sampler`` of a streamed span.
+def start_child_span(op: str, name: str) -> Any:
+    """Start a span below the current one; return it as a context manager.
 
     Args:
-        environ: of the request.
+        op: its operation, https://develop.sentry.dev/sdk/telemetry/traces/span-operations/.
+        name: what it does.
     """
-    Scope.set_custom_sampling_context({"wsgi_environ": environ})
+    if not streams_spans(sentry_sdk.get_client().options):
+        return sentry_sdk.start_span(op=op, name=name)
+    return sentry_sdk.traces.start_span(name=name, attributes={"sentry.op": op})
 
 
 def has_attributes(options: Mapping[str, Any]) -> bool:

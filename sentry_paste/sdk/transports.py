@@ -297,6 +297,17 @@ def watch_transport(transport: Any, answered: Callable[[Any], None], lost: Calla
     return True
 
 
+def flush_spans(client: Any) -> None:
+    """Send the streamed spans that a client holds back.
+
+    Args:
+        client: that may have a ``span_batcher``. Missing: it streams no spans.
+    """
+    batcher = getattr(client, "span_batcher", None)
+    if batcher is not None:
+        batcher.flush()
+
+
 def clean_span_headers(client: Any, clean: Callable[[dict[str, Any], set[Any]], dict[str, Any]]) -> None:
     """Clean the header ``trace`` of a client's envelopes of streamed spans with a function.
 

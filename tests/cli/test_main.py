@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from sentry_paste import SentryMiddleware
+from sentry_paste import SentryMiddleware, sdk
 from sentry_paste.cli.main import main
 from sentry_paste.cli.spool.text import size_text
 from sentry_paste.cli.terminal import clean
@@ -22,12 +22,11 @@ def crash(environ, start_response):
 
 
 def slow(environ, start_response):
-    import sentry_sdk
 
     start_response("200 OK", [])
     with (
-        sentry_sdk.start_span(op="db", name="SELECT * FROM apples"),
-        sentry_sdk.start_span(op="net", name="wait"),
+        sdk.start_child_span("db", "SELECT * FROM apples"),
+        sdk.start_child_span("net", "wait"),
     ):
         pass
     return []

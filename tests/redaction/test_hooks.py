@@ -11,7 +11,7 @@ from canaries import CHANNELS, LIFECYCLES, app_of, leaks, sent_by_filter
 from canary_request import Planted
 from webtest import TestApp
 
-from sentry_paste import SentryMiddleware
+from sentry_paste import SentryMiddleware, sdk
 from sentry_paste.client.registry import registry
 from sentry_paste.redaction import Matcher
 from sentry_paste.redaction.names import FILTERED
@@ -293,7 +293,7 @@ class TestFoundByTrying:
         """``captured`` puts all that is sent through Sentry's own normaliser."""
 
         def app(environ, start_response):
-            with sentry_sdk.start_span(op="db", name="x"):
+            with sdk.start_child_span("db", "x"):
                 sentry_sdk.add_breadcrumb(message="m", data={"data": 1})
             raise ValueError("x")
 

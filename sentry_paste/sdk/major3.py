@@ -1,0 +1,575 @@
+"""The adapter for sentry-sdk 3: options, integrations and defaults mean what they mean with sentry-sdk 2.
+
+Checked with sentry-sdk 3.0.0b2. ``major`` chooses between this module and ``major2``, which has the same
+names. An ini is written in the options of sentry-sdk 2 and 3; ``for_client`` translates it.
+"""
+
+from __future__ import annotations
+
+import functools
+import logging
+import weakref
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from contextvars import ContextVar
+from datetime import datetime, timezone
+from types import TracebackType
+from typing import Any
+
+import sentry_sdk
+import sentry_sdk.utils
+from sentry_sdk.integrations import _wsgi_common
+from sentry_sdk.integrations import logging as sdk_logging
+from sentry_sdk.scope import add_global_event_processor
+from sentry_sdk.tracing_utils import Baggage
+from sentry_sdk.transport import Transport
+from sentry_sdk.utils import iter_event_frames
+
+from sentry_paste.sdk.gone import GoneArgument, GoneOption
+from sentry_paste.sdk.sessions import wall_clock
+
+#: Names that sentry-sdk 2 hides in every event. sentry-sdk 3 has no such list.
+DEFAULT_DENYLIST = [
+    *("password", "passwd", "mysql_pwd", "secret", "credentials", "token"),
+    *("api_key", "apikey", "x_api_key", "privatekey", "private_key"),
+    *("auth", "authorization", "proxy-authorization"),
+    *("cookie", "set_cookie", "session", "sessionid", "_session", "user_session"),
+    *("aiohttp_session", "connect.sid", "PHPSESSID", "symfony"),
+    *("csrf", "_csrf", "csrftoken", "csrf_token", "_csrf_token", "x_csrftoken", "_xsrf", "XSRF-TOKEN"),
+    "x_forwarded_for",
+]
+
+#: Names that it hides in addition if personal data is not to be sent.
+DEFAULT_PII_DENYLIST = ["x_forwarded_for", "x_real_ip", "ip_address", "remote_addr"]
+
+_FILTERED = "[Filtered]"
+
+
+class EventScrubber:
+    """Hides the values of keys by name, as the scrubber of sentry-sdk 2 does.
+
+    Args:
+        denylist: names of keys, in any case; by default the usual ones.
+        recursive: whether keys at any depth are hidden.
+        send_default_pii: whether ``pii_denylist`` is left out.
+        pii_denylist: names of keys with personal data; by default the usual ones.
+    """
+
+    def __init__(
+        self,
+        denylist: list[str] | None = None,
+        recursive: bool = False,
+        send_default_pii: bool = False,
+        pii_denylist: list[str] | None = None,
+    ) -> None:
+        names = DEFAULT_DENYLIST if denylist is None else denylist
+        personal = DEFAULT_PII_DENYLIST if pii_denylist is None else pii_denylist
+        self.denylist = [name.lower() for name in (*names, *([] if send_default_pii else personal))]
+        self.recursive = recursive
+
+    def scrub_event(self, event: Any) -> None:
+        """Hide values in an event.
+
+        Args:
+            event: of the SDK; it is changed.
+        """
+        user = event.get("user")
+        if "ip_address" in self.denylist and isinstance(user, dict):
+            user.pop("ip_address", None)
+        for found in _scrubbed_parts(event):
+            self._scrub(found)
+
+    def _scrub(self, found: Any) -> None:
+        if isinstance(found, list):
+            for entry in found:
+                self._scrub(entry)
+        elif isinstance(found, dict):
+            for key, value in found.items():
+                if isinstance(key, str) and key.lower() in self.denylist:
+                    found[key] = _FILTERED
+                elif self.recursive:
+                    self._scrub(value)
+
+
+def _scrubbed_parts(event: Any) -> Iterator[Any]:
+    """Yield the parts of an event that have keys of the app's or of a client's."""
+    request = event.get("request") or {}
+    yield from (request.get(name) for name in ("headers", "cookies", "data"))
+    yield from (event.get("extra"), event.get("user"))
+    crumbs = event.get("breadcrumbs")
+    for crumb in (crumbs.get("values") if isinstance(crumbs, dict) else None) or ():
+        yield crumb.get("data")
+    for frame in iter_event_frames(event):
+        yield frame.get("vars")
+
+
+#: Whether a streamed span can begin late, with a random number for sampling that was chosen before.
+BEGINS_SPANS_LATE = True
+
+#: The categories in which a trace counts that was not sampled, as in ``NoOpSpan._end``.
+LOST_WITH_A_TRACE = ("span",)
+
+#: Defaults of options that differ from the SDK's. With stack traces each message would be another issue in
+#: Sentry than it was before.
+DEFAULTS: Mapping[str, Any] = {"attach_stacktrace": False}
+
+#: What sentry-sdk 3 has no longer, with the defaults of sentry-sdk 2.75.
+GONE_OPTIONS: Mapping[str, GoneOption] = {
+    "before_send_transaction": GoneOption(
+        None, "", "has no effect: there are no transactions in sentry-sdk 3; write before_send_span"
+    ),
+    "enable_logs": GoneOption(False, "bool"),
+    "enable_metrics": GoneOption(True, "bool"),
+    "enable_tracing": GoneOption(None, "bool"),
+    "event_scrubber": GoneOption(None, ""),
+    "include_local_variables": GoneOption(True, "bool"),
+    "include_source_context": GoneOption(True, "bool"),
+    "instrumenter": GoneOption(
+        "sentry", "str", "has no effect: sentry-sdk 3 creates its own spans; remove it"
+    ),
+    "profiles_sample_rate": GoneOption(
+        None,
+        "float",
+        "is the share of processes whose requests have a profile with sentry-sdk 3; write "
+        "profile_session_sample_rate, and profile_lifecycle = trace",
+    ),
+    "profiles_sampler": GoneOption(
+        None, "", "has no effect with sentry-sdk 3; write profile_session_sample_rate"
+    ),
+    "propagate_traces": GoneOption(True, "bool"),
+    "send_default_pii": GoneOption(None, "bool"),
+    "stream_gen_ai_spans": GoneOption(
+        True, "bool", "has no effect: all spans are streamed with sentry-sdk 3; remove it"
+    ),
+    "trace_ignore_status_codes": GoneOption(frozenset(), "AbstractSet[int]"),
+}
+
+_STYLE = GoneArgument("has no effect with sentry-sdk 3, which uses the pattern of the route")
+_PROMPTS = GoneArgument("has no effect with sentry-sdk 3; write data_collection.gen_ai.inputs and .outputs")
+_GONE = GoneArgument("has no effect with sentry-sdk 3; remove it")
+
+#: Arguments of integrations that sentry-sdk 3 has no longer.
+GONE_ARGUMENTS: Mapping[tuple[str, str], GoneArgument] = {
+    **{
+        (name, "transaction_style"): _STYLE
+        for name in ("aiohttp", "bottle", "django", "falcon", "flask", "quart", "starlette", "fastapi")
+    },
+    **{
+        (name, "include_prompts"): _PROMPTS
+        for name in ("anthropic", "cohere", "google_genai", "huggingface_hub", "langchain", "langgraph")
+    },
+    **{(name, "include_prompts"): _PROMPTS for name in ("litellm", "mcp", "openai", "pydantic_ai")},
+    ("aiomysql", "record_params"): _GONE,
+    ("asyncpg", "record_params"): _GONE,
+    ("langchain", "max_spans"): _GONE,
+    ("launchdarkly", "ld_client"): _GONE,
+    ("redis", "max_data_size"): _GONE,
+    ("sanic", "unsampled_statuses"): _GONE,
+    ("threading", "propagate_hub"): GoneArgument(
+        "has no effect with sentry-sdk 3; write integration.threading.propagate_scope"
+    ),
+}
+
+# Parts of the names of headers and parameters that are hidden, as in 2.75 without send_default_pii.
+_PERSONAL_TERMS = ["forwarded", "-ip", "remote-", "via", "-user"]
+
+
+def _private() -> dict[str, Any]:
+    """Return a ``data_collection`` that collects what sentry-sdk 2 does without ``send_default_pii``."""
+    by_name = {"mode": "denylist", "terms": list(_PERSONAL_TERMS)}
+    return {
+        "user_info": False,
+        "cookies": {"mode": "off"},
+        "http_headers": {"request": dict(by_name)},
+        "url_query_params": dict(by_name),
+        "graphql": {"document": False, "variables": False},
+        "gen_ai": {"inputs": False, "outputs": False},
+        "mcp": {"inputs": False, "outputs": False},
+        "database_query_data": False,
+        "queues": False,
+    }
+
+
+def for_client(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return options of an ini as the SDK's client takes them.
+
+    Args:
+        options: those that are set, of sentry-sdk 2 or 3.
+    """
+    found = {name: value for name, value in options.items() if name not in GONE_OPTIONS}
+    found["data_collection"] = _data_collection(options)
+    found["integrations"] = _integrations(options)
+    if "disabled_integrations" in found:
+        found["disabled_integrations"] = [_class_of_sdk(cls) for cls in found["disabled_integrations"]]
+    if "transport" in found:
+        found["transport"] = _transport(found["transport"])
+    for name, default in DEFAULTS.items():
+        found.setdefault(name, default)
+    if found.get("trace_lifecycle") == "static":
+        del found["trace_lifecycle"]
+    if options.get("enable_tracing") and options.get("traces_sample_rate") is None:
+        found["traces_sample_rate"] = 1.0
+    elif options.get("enable_tracing") is False:
+        found["traces_sample_rate"] = found["traces_sampler"] = None
+    if options.get("propagate_traces") is False:
+        found["trace_propagation_targets"] = []
+    if options.get("profiles_sample_rate") and options.get("profile_session_sample_rate") is None:
+        found["profile_session_sample_rate"] = options["profiles_sample_rate"]
+        found["profile_lifecycle"] = options.get("profile_lifecycle") or "trace"
+    if options.get("enable_logs") is False:
+        found["before_send_log"] = _drop
+    if options.get("enable_metrics") is False:
+        found["before_send_metric"] = _drop
+    scrubber = options.get("event_scrubber") or EventScrubber(send_default_pii=_sends_user_info(options))
+    found["before_send"] = _scrubbing(scrubber, options.get("before_send"))
+    return found
+
+
+def _sends_user_info(options: Mapping[str, Any]) -> bool:
+    return bool((options.get("data_collection") or {}).get("user_info", options.get("send_default_pii")))
+
+
+def _data_collection(options: Mapping[str, Any]) -> dict[str, Any]:
+    given = options.get("data_collection") or {}
+    found: dict[str, Any] = {} if _sends_user_info(options) else _private()
+    if options.get("include_local_variables") is False:
+        found["stack_frame_variables"] = False
+    if options.get("include_source_context") is False:
+        found["frame_context_lines"] = 0
+    return {**found, **given}
+
+
+def _drop(_item: Any, _hint: Any) -> None:
+    """Drop a log item or a metric."""
+
+
+def _scrubbing(scrubber: Any, hook: Any) -> Any:
+    def scrub(event: Any, hint: Any) -> Any:
+        # What a scrubber raises must not lose the event, as in sentry-sdk 2.
+        with suppress(Exception):
+            scrubber.scrub_event(event)
+        return event if hook is None else hook(event, hint)
+
+    return scrub if hook is None else functools.update_wrapper(scrub, hook)
+
+
+def set_up(client: Any) -> None:
+    """Change what the integrations of a new client do.
+
+    Args:
+        client: that was just created.
+    """
+    # It would mark the app's own exceptions with an attribute, for ever: an exception object that is raised
+    # again in a later request would not be reported.
+    if client.integrations.pop("dedupe", None) is not None:
+        client._sentry_paste_last_seen = ContextVar("sentry_paste_last_seen")
+
+
+def last_seen(client: Any) -> ContextVar[Any] | None:
+    """Return the variable with the last error that was captured, None if errors are not compared.
+
+    Args:
+        client: that captures.
+    """
+    return getattr(client, "_sentry_paste_last_seen", None)
+
+
+#: Whether the variable holds weak references where that is possible.
+REMEMBERS_WEAKLY = True
+
+
+def _drop_repeated(event: Any, hint: Any) -> Any:
+    """Drop an event with the exception that was captured last, as an event processor."""
+    exc_info = (hint or {}).get("exc_info")
+    seen = last_seen(sentry_sdk.get_client())
+    if seen is None or not exc_info:
+        return event
+    error, last = exc_info[1], seen.get(None)
+    if error is (last() if isinstance(last, weakref.ref) else last):
+        return None
+    try:
+        seen.set(weakref.ref(error))
+    except TypeError:  # built-in exceptions support no weak references
+        seen.set(error)
+    return event
+
+
+add_global_event_processor(_drop_repeated)
+
+
+class LoggingIntegration(sdk_logging.LoggingIntegration):
+    """The SDK's integration with the arguments and the meaning that it has in sentry-sdk 2.
+
+    Args:
+        level: of records that are breadcrumbs.
+        event_level: of records that are events.
+        sentry_logs_level: of records that are log items, if ``enable_logs`` is on.
+    """
+
+    def __init__(
+        self,
+        level: int | None = logging.INFO,
+        event_level: int | None = logging.ERROR,
+        sentry_logs_level: int | None = logging.INFO,
+        breadcrumb_level: int | None = None,
+    ) -> None:
+        super().__init__(  # type: ignore[call-arg]
+            level=sentry_logs_level,
+            event_level=event_level,
+            breadcrumb_level=breadcrumb_level or level,
+        )
+
+
+@functools.cache
+def integration_class(cls: type[Any]) -> type[Any]:
+    """Return the class to create an integration with.
+
+    Args:
+        cls: of the SDK.
+    """
+    if cls is sdk_logging.LoggingIntegration:
+        return LoggingIntegration
+    if cls.__module__ == "sentry_sdk.integrations.pyramid":
+        return _pyramid_integration(cls)
+    return cls
+
+
+def _class_of_sdk(found: Any) -> Any:
+    """Return the SDK's class that one of ours replaces, as the SDK compares classes."""
+    cls = found if isinstance(found, type) else type(found)
+    return next((base for base in cls.__mro__ if base.__module__.startswith("sentry_sdk.")), cls)
+
+
+def _pyramid_integration(cls: type[Any]) -> type[Any]:
+    """Return the SDK's integration for Pyramid with ``transaction_style``, as it has in sentry-sdk 2."""
+
+    class PyramidIntegration(cls):  # type: ignore[misc]
+        """The SDK's integration, with the name of the route as the name of the request.
+
+        Args:
+            transaction_style: ``route_name`` or ``route_pattern``.
+        """
+
+        def __init__(self, transaction_style: str = "route_name") -> None:
+            if transaction_style not in ("route_name", "route_pattern"):
+                raise ValueError("expected route_name or route_pattern")
+            self.transaction_style = transaction_style
+
+        @staticmethod
+        def setup_once() -> None:
+            """Name requests after the SDK's own patch has."""
+            from pyramid import router
+
+            call_view = router._call_view
+
+            @functools.wraps(call_view)
+            def named_call_view(registry: Any, request: Any, *args: Any, **kwargs: Any) -> Any:
+                found = sentry_sdk.get_client().get_integration("pyramid")
+                if getattr(found, "transaction_style", "") == "route_name":
+                    with suppress(Exception):  # a request without a route
+                        name = request.matched_route.name
+                        sentry_sdk.get_current_scope().set_transaction_name(name, source="route")
+                return call_view(registry, request, *args, **kwargs)
+
+            # The SDK's patch calls this one after it has set the pattern.
+            router._call_view = named_call_view
+            cls.setup_once()
+
+    return PyramidIntegration
+
+
+def _integrations(options: Mapping[str, Any]) -> list[Any]:
+    """Return the ini's integrations, and those that sentry-sdk 2 turns on in another way than 3."""
+    found = list(options.get("integrations") or ())
+    off = options.get("disabled_integrations") or ()
+    settled = {integration.identifier for integration in found}
+    settled |= {getattr(integration, "identifier", None) for integration in off}
+    if options.get("default_integrations", True):
+        if "logging" not in settled:
+            found.append(LoggingIntegration())
+        if options.get("auto_enabling_integrations", True) and "pyramid" not in settled:
+            with suppress(Exception):  # Pyramid is not installed
+                from sentry_sdk.integrations.pyramid import PyramidIntegration
+
+                found.append(integration_class(PyramidIntegration)())
+    if not options.get("enable_logs"):
+        for integration in found:
+            if isinstance(integration, sdk_logging.LoggingIntegration):
+                integration._logs_handler = None  # type: ignore[attr-defined]
+    return found
+
+
+def ignore_logger(name: str) -> None:
+    """Keep a logger out of events and breadcrumbs.
+
+    Args:
+        name: of the logger.
+    """
+    sdk_logging.ignore_logger_for_events(name)  # type: ignore[attr-defined]
+
+
+def ignore_logger_for_logs(name: str) -> None:
+    """Keep a logger out of log items.
+
+    Args:
+        name: of the logger.
+    """
+    sdk_logging.ignore_logger(name)
+
+
+def streams_spans(_options: Mapping[str, Any]) -> bool:
+    """Return whether a client sends spans one by one: sentry-sdk 3 does nothing else."""
+    return True
+
+
+def collects(_options: Mapping[str, Any]) -> bool:
+    """Return whether ``data_collection`` decides what is collected."""
+    return True
+
+
+def sends_user_info(options: Mapping[str, Any]) -> bool:
+    """Return whether a client may send data that identifies the user: addresses and names.
+
+    Args:
+        options: of the client.
+    """
+    return bool((options.get("data_collection") or {}).get("user_info"))
+
+
+def filter_headers(headers: dict[str, str], options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the headers as the current client may send them.
+
+    Args:
+        headers: by their names in HTTP's spelling.
+        options: of the current client.
+    """
+    behaviour = options["data_collection"]["http_headers"]["request"]
+    if behaviour.get("terms") != _PERSONAL_TERMS:
+        return dict(_wsgi_common._filter_headers(headers))
+    # The same headers as in sentry-sdk 2: parts of names would hide innocent ones.
+    hidden = _wsgi_common.SENSITIVE_HEADERS
+    return {
+        name: _FILTERED if name.upper().replace("-", "_") in hidden else value
+        for name, value in headers.items()
+    }
+
+
+def filters_query(options: Mapping[str, Any]) -> bool:
+    """Return whether the SDK's rules apply to query strings; otherwise it sends them unchanged.
+
+    Args:
+        options: of the client.
+    """
+    return bool(options["data_collection"]["url_query_params"].get("terms") != _PERSONAL_TERMS)
+
+
+def exception_event(
+    error: BaseException,
+    traceback: TracebackType | None,
+    client: Any,  # noqa: ARG001 - major2 needs it
+    mechanism: dict[str, Any],
+) -> tuple[Any, Any]:
+    """Return the event and the hint for an exception.
+
+    Args:
+        error: the exception.
+        traceback: where its stack trace begins.
+        client: the client that will capture it, the current one.
+        mechanism: how it was caught.
+    """
+    return sentry_sdk.utils.event_from_exception((type(error), error, traceback), mechanism=mechanism)
+
+
+def streamed_span(scope: Any) -> Any:
+    """Return the streamed span of a scope, None if it has none.
+
+    Args:
+        scope: the current one.
+    """
+    return scope.span
+
+
+class _FunctionTransport(Transport):
+    """Passes events to a function, as sentry-sdk 2 does.
+
+    Args:
+        function: takes an event.
+    """
+
+    def __init__(self, function: Any) -> None:
+        super().__init__()
+        self._function = function
+
+    def capture_envelope(self, envelope: Any) -> None:
+        """Pass the envelope's event to the function."""
+        event = envelope.get_event()
+        if event is not None:
+            self._function(event)
+
+
+def _transport(given: Any) -> Any:
+    """Return the ini's transport as the SDK takes it.
+
+    Args:
+        given: a class, an object or a function.
+    """
+    if given is None or isinstance(given, (type, Transport)) or not callable(given):
+        return given
+    return _FunctionTransport(given)
+
+
+def drop_trace(client: Any, segment: Any) -> None:
+    """End a request's span without sending it or its children that still wait to be sent.
+
+    Args:
+        client: that captures.
+        segment: the span, not ended.
+    """
+    batcher, dropped = client.span_batcher, 1
+    with batcher._lock:
+        waiting = batcher._span_buffer.get(segment.trace_id) or []
+        kept = [span for span in waiting if span.get("_segment_span") is not segment]
+        dropped += len(waiting) - len(kept)
+        if waiting:
+            waiting[:] = kept
+    segment._end_timestamp = datetime.now(timezone.utc)
+    scope = segment._scope
+    if scope is not None and scope.span is segment:
+        scope.span = None
+    if client.transport is not None:
+        client.transport.record_lost_event("event_processor", data_category="span", quantity=dropped)
+
+
+def continue_trace(headers: dict[str, str]) -> None:
+    """Continue the caller's trace in streamed spans.
+
+    Args:
+        headers: the caller's.
+    """
+    sentry_sdk.continue_trace(headers)  # type: ignore[arg-type, unused-ignore]
+
+
+def start_segment(name: str, attributes: dict[str, Any], begun: int, sample_rand: float | None) -> Any:
+    """Start the streamed span of a request, backdated to the request's start.
+
+    Args:
+        name: of the span.
+        attributes: for the span.
+        begun: the request's start, by ``time.perf_counter_ns``.
+        sample_rand: the random number that was chosen then, None for the SDK's.
+    """
+    context = sentry_sdk.get_current_scope().get_active_propagation_context()
+    if sample_rand is not None:
+        # Where the SDK looks for it. It is removed again, as the span makes complete baggage of its own.
+        context.baggage = Baggage({"sample_rand": f"{sample_rand:.6f}"})
+    try:
+        span: Any = sentry_sdk.start_span(name=name, attributes=attributes, parent_span=None)
+    finally:
+        if sample_rand is not None:
+            context.baggage = None
+    if sample_rand is not None:
+        span._baggage = None
+    if span.sampled:
+        span._start_timestamp = datetime.fromtimestamp(wall_clock(begun), timezone.utc)
+        span._start_timestamp_monotonic_ns = begun
+    return span
