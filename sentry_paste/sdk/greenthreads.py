@@ -129,16 +129,27 @@ def _in_scopes(function: Any) -> Any:
     return call
 
 
+def _with_scopes(args: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Return the arguments of a call that starts a function, with the function in the request's scopes.
+
+    Args:
+        args: the function, if it is passed by position, and its own arguments. Passed by name it is left
+            alone: the name may be an argument of the function's.
+    """
+    return (_in_scopes(args[0]), *args[1:]) if args else args
+
+
+# What these are given by name is for the app's function, whatever it is called; so they have no names for it.
 def _spawning(spawn: Any) -> Any:
-    return lambda pool, function, *args, **kwargs: spawn(pool, _in_scopes(function), *args, **kwargs)
+    return lambda pool, /, *args, **kwargs: spawn(pool, *_with_scopes(args), **kwargs)
 
 
 def _executing(execute: Any) -> Any:
-    return lambda function, *args, **kwargs: execute(_in_scopes(function), *args, **kwargs)
+    return lambda *args, **kwargs: execute(*_with_scopes(args), **kwargs)
 
 
 def _beginning(init: Any) -> Any:
-    def begin(self: Any, *args: Any, **kwargs: Any) -> None:
+    def begin(self: Any, /, *args: Any, **kwargs: Any) -> None:
         init(self, *args, **kwargs)
         _attach_scopes(self)
 

@@ -245,6 +245,72 @@ def test_library_that_cannot_be_changed_does_not_stop_the_start(monkeypatch, cap
     assert "Sentry failed: what a request starts in green threads" in caplog.text
 
 
+class TestArgumentsOfTheApps:
+    """An argument reaches the app's function whatever its name is, in a request and outside of one."""
+
+    NAMES = ("pool", "function", "spawn", "execute", "args", "scopes")
+
+    @staticmethod
+    def returned_by(start):
+        """Return what a function returns before the filter is made, after, and in a request."""
+        before, within = start(), []
+
+        def app(environ, start_response):
+            within.append(start())
+            start_response("200 OK", [])
+            return [b""]
+
+        app = SentryMiddleware(app, dsn="http://key@localhost/1")
+        after = start()
+        call(app, environ_of("/start"))
+        return before, after, *within
+
+    @pytest.mark.parametrize("name", NAMES)
+    @pytest.mark.parametrize("by", ["spawn", "submit", "apply", "apply_async"])
+    def test_in_thread_pools_of_gevent(self, captured, name, by):
+        threadpool = pytest.importorskip("gevent.threadpool")
+
+        def work(*args, **kwargs):
+            return args, kwargs
+
+        def start():
+            if by == "submit":
+                return threadpool.ThreadPoolExecutor(1).submit(work, 1, **{name: "given"}).result()
+            pool = threadpool.ThreadPool(1)
+            if by == "spawn":
+                return pool.spawn(work, 1, **{name: "given"}).get()
+            found = getattr(pool, by)(work, (1,), {name: "given"})
+            return found.get() if by == "apply_async" else found
+
+        before, after, within = self.returned_by(start)
+        assert before == after == within
+
+    @pytest.mark.parametrize("name", NAMES)
+    def test_in_the_thread_pool_of_eventlet(self, monkeypatch, captured, name):
+        def execute(meth, *args, **kwargs):
+            return meth(*args, **kwargs)
+
+        tpool = types.SimpleNamespace(execute=execute)
+        monkeypatch.setitem(sys.modules, "eventlet.tpool", tpool)
+        found = self.returned_by(lambda: tpool.execute(lambda *args, **kw: (args, kw), 1, **{name: "given"}))
+        assert set(map(str, found)) == {str(((1,), {name: "given"}))}
+        assert tpool.execute is not execute
+
+    def test_function_may_be_passed_by_name(self, monkeypatch, captured):
+        def execute(meth, *args, **kwargs):
+            return meth(*args, **kwargs)
+
+        tpool = types.SimpleNamespace(execute=execute)
+        monkeypatch.setitem(sys.modules, "eventlet.tpool", tpool)
+        assert self.returned_by(lambda: tpool.execute(meth=lambda: "done")) == ("done",) * 3
+
+    def test_call_without_a_function_fails_as_ever(self, captured):
+        pool = pytest.importorskip("gevent.threadpool").ThreadPool(1)
+        SentryMiddleware(lambda environ, start_response: [], dsn="http://key@localhost/1")
+        with pytest.raises(TypeError, match="missing 1 required positional argument: 'func'"):
+            pool.spawn()
+
+
 class TestGreenletsOfGevent:
     @pytest.fixture
     def gevent(self):
