@@ -9,6 +9,7 @@ and the number of objects it looks at is bounded.
 from __future__ import annotations
 
 import functools
+import gc
 import sys
 import weakref
 from collections import deque
@@ -17,6 +18,7 @@ from inspect import CO_OPTIMIZED
 from itertools import chain, islice
 from types import (
     BuiltinFunctionType,
+    CodeType,
     FrameType,
     FunctionType,
     GetSetDescriptorType,
@@ -52,8 +54,16 @@ _CAPTURING = frozenset({"sentry_sdk", "sentry_paste", "logging"})
 # Before Python 3.13 (PEP 667), a function's frame keeps the mapping that ``f_locals`` returned, and the
 # values in it, until the function returns.
 _KEEPS_LOCALS = sys.version_info < (3, 13)
-# These functions return that same mapping, so reading ``f_locals`` would change it.
-_OWN_LOCALS = frozenset({"locals", "vars", "dir", "eval", "exec"})
+# A function that uses these may have that same mapping, so reading ``f_locals`` would change it.
+_OWN_LOCALS = frozenset({"locals", "vars", "dir", "eval", "exec", "f_locals"})
+# Functions that got it in another way, from a helper that reads its caller's frame.
+_exposed: set[CodeType] = set()
+_MOST_EXPOSED = 1000
+_NONE: dict[str, Any] = {}
+_ITERATORS = frozenset(
+    {type(iter(_NONE)), type(iter(_NONE.values())), type(iter(_NONE.items()))}
+    | {type(reversed(_NONE)), type(reversed(_NONE.values())), type(reversed(_NONE.items()))}
+)
 _count_references = getattr(sys, "getrefcount", None)
 # References of the frame, of the variable here, and of the call's argument.
 _REFERENCES = 3
@@ -97,8 +107,7 @@ def environs_near(frame: FrameType | None) -> list[Mapping[str, Any]]:
     """
     frames = islice(frames_from(frame), _FRAMES_OF_ITEM)
     # From Python 3.13 on, locals() returns a separate mapping.
-    hidden = _OWN_LOCALS if _KEEPS_LOCALS else frozenset[str]()
-    readable = (frame for frame in frames if hidden.isdisjoint(frame.f_code.co_names))
+    readable = (frame for frame in frames if not (_KEEPS_LOCALS and _may_have_own_locals(frame.f_code)))
     # Frame by frame: large objects of a caller must not use up the limit before the function's own.
     seen: _Seen = {}
     for near in islice(readable, _NEAR_FRAMES):
@@ -152,22 +161,59 @@ def _released_locals_of(frame: FrameType) -> list[Any]:
     """
     variables = frame.f_locals
     values = list(variables.values())
-    if (
-        _KEEPS_LOCALS
-        # For a module or a class it is the namespace itself.
-        and frame.f_code.co_flags & CO_OPTIMIZED
-        and _count_references is not None
-        # The app may have it too, or a debugger, which writes it back.
-        and _count_references(variables) <= _REFERENCES
-        # For a tracer or profiler Python writes them back to the frame, without those that are missing.
-        and sys.gettrace() is None
-        and sys.getprofile() is None
-    ):
+    code = frame.f_code
+    # For a module or a class it is the namespace itself.
+    if not (_KEEPS_LOCALS and code.co_flags & CO_OPTIMIZED) or _count_references is None:
+        return values
+    # The app may have it too, or a debugger, which writes it back.
+    if _count_references(variables) > _REFERENCES:
+        _restore_size(variables, code)
+    # For a tracer or profiler Python writes them back to the frame, without those that are missing.
+    elif sys.gettrace() is None and sys.getprofile() is None:
         # What exec() has put there is kept nowhere else.
-        code = frame.f_code
-        for name in (*code.co_varnames, *code.co_cellvars, *code.co_freevars):
+        for name in _local_names(code):
             variables.pop(name, None)
     return values
+
+
+def _may_have_own_locals(code: CodeType) -> bool:
+    """Return whether a function may have the mapping of its own local variables."""
+    return not _OWN_LOCALS.isdisjoint(code.co_names) or (bool(_exposed) and code in _exposed)
+
+
+def _local_names(code: CodeType) -> tuple[str, ...]:
+    return (*code.co_varnames, *code.co_cellvars, *code.co_freevars)
+
+
+def _restore_size(variables: dict[str, Any], code: CodeType) -> None:
+    """Remove variables that reading a frame has added to its mapping while somebody iterates over that.
+
+    Otherwise the next step of the iteration fails: the dictionary has changed its size.
+
+    Args:
+        variables: of the frame, which somebody else has as well.
+        code: of the frame.
+    """
+    # Searching all objects is slow, so items of this function do without its variables from now on.
+    if len(_exposed) >= _MOST_EXPOSED:
+        _exposed.clear()
+    _exposed.add(code)
+    names = frozenset(_local_names(code))
+    iterators = [found for found in gc.get_referrers(variables) if type(found) in _ITERATORS]
+    for name in reversed(list(variables) if any(map(_is_broken, iterators)) else ()):
+        if name not in names or not any(map(_is_broken, iterators)):
+            break
+        del variables[name]
+
+
+def _is_broken(iterator: Any) -> bool:
+    """Return whether the next step of an iterator over a mapping would fail."""
+    try:
+        # Iterates over the rest with a copy of the iterator.
+        iterator.__reduce__()
+    except RuntimeError:
+        return True
+    return False
 
 
 def frames_of(traceback: TracebackType | None) -> Iterator[FrameType]:

@@ -267,6 +267,70 @@ class TestFramesThatRun:
             sys.setprofile(before)
         assert found == ([1], [1, 1])
 
+    @pytest.mark.parametrize("look", [environs_near, lambda frame: environs_in([frame])], ids=["near", "in"])
+    @pytest.mark.parametrize(
+        "iterated",
+        [
+            lambda held: held.items(),
+            lambda held: held.values(),
+            lambda held: zip(held, held),
+            iter,
+            reversed,
+            enumerate,
+        ],
+    )
+    def test_mapping_may_be_iterated_over_whoever_has_got_it(self, look, iterated):
+        def of_caller():
+            return sys._getframe(1).f_locals
+
+        def generated():
+            yield from iterated(sys._getframe(1).f_locals)
+
+        def read_by_name():
+            first, second = 1, 2
+            for found in iterated(sys._getframe().f_locals):
+                third = (found, first, second)
+                look(sys._getframe())
+                fourth = third
+                look(sys._getframe())
+            return fourth
+
+        def read_by_the_builtin():
+            first, second = 1, 2
+            for found in iterated(locals()):
+                third = (found, first, second)
+                look(sys._getframe())
+            return third
+
+        def read_in_another_way():
+            first, second = 1, 2
+            names = getattr(sys._getframe(), "f_" + "locals")
+            before = dict(names)
+            for found in iterated(names):
+                third = (found, first, second, before)
+                look(sys._getframe())
+                fourth = third
+                look(sys._getframe())
+            return fourth
+
+        def read_by_a_helper():
+            first, second = 1, 2
+            for found in iterated(of_caller()):
+                third = (found, first, second)
+                look(sys._getframe())
+            return third
+
+        def read_by_a_generator():
+            first = 1
+            for found in generated():
+                second = (found, first)
+                look(sys._getframe())
+            return second
+
+        for read in (read_by_name, read_by_the_builtin, read_in_another_way, read_by_a_helper):
+            assert read()
+        assert read_by_a_generator()
+
     @pytest.mark.skipif(not KEEPS_LOCALS, reason="exec() has a separate mapping from Python 3.13 on")
     def test_variables_that_exec_has_made_stay(self):
         def run():
