@@ -14,6 +14,7 @@ from sentry_paste.cli.main import main
 from sentry_paste.config.aliases import ALIASES
 
 import pages
+from traced_apps import levels
 
 AFTER = [
     (page, name)
@@ -74,10 +75,7 @@ def effect_of(ini):
     """What the options of an ini come to, however they are written."""
     settings = settings_of(ini)
     sdk = {**settings.sdk, "dsn": settings.sdk["dsn"].replace(":secret@", "@")}
-    handlers = [
-        (found.identifier, found._handler.level, found._breadcrumb_handler.level)
-        for found in sdk.pop("integrations", [])
-    ]
+    handlers = [(found.identifier, *levels(found)) for found in sdk.pop("integrations", [])]
     return sdk, handlers, settings.tags, list(settings.ignore_loggers)
 
 

@@ -13,7 +13,19 @@ needs_streamed_spans = pytest.mark.skipif(
 )
 
 
+#: How traces can be sent: with sentry-sdk 3 as streamed spans only.
+LIFECYCLES = [
+    *(["static"] if sdk.MAJOR == 2 else []),
+    *(["stream"] if hasattr(sentry_sdk, "traces") else []),
+]
+
 only_transactions = pytest.mark.skipif(sdk.MAJOR > 2, reason="this sentry-sdk has no transactions")
+
+
+def levels(integration):
+    """Return the levels of LoggingIntegration for events and for breadcrumbs, on every sentry-sdk."""
+    events = integration._handler if sdk.MAJOR == 2 else integration._event_handler
+    return events.level, integration._breadcrumb_handler.level
 
 
 def traced(app, **options):
@@ -25,6 +37,14 @@ def answer(environ, start_response):
     """Answer 200 with an empty body."""
     start_response("200 OK", [])
     return []
+
+
+def set_span_data(span, **data):
+    """Run a span that has some data, of either kind."""
+    with span:
+        record = span.set_attribute if sdk.streams_spans(sentry_sdk.get_client().options) else span.set_data
+        for key, value in data.items():
+            record(key, value)
 
 
 def broken(*args):

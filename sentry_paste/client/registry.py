@@ -6,7 +6,8 @@ import atexit
 import functools
 import threading
 import warnings
-from collections.abc import Callable, Collection, Hashable, Mapping
+from collections.abc import Callable, Collection, Hashable, Iterator, Mapping
+from contextlib import contextmanager
 from types import MappingProxyType
 from typing import Any
 
@@ -19,7 +20,7 @@ from sentry_paste.client.server_logs import drop_duplicates
 from sentry_paste.config.errors import ConfigError, Problem
 from sentry_paste.config.settings import Settings
 from sentry_paste.redaction import Names, Patterns, Redaction
-from sentry_paste.sdk.failures import LOGGER, log_failure, warn
+from sentry_paste.sdk.failures import LOGGER, inform, log_failure, warn
 from sentry_paste.sdk.forks import reset_when_forked
 from sentry_paste.spool.delivery import DeliveringTransport, delivering_class
 from sentry_paste.spool.transport import SpoolSettings, SpoolTransport
@@ -213,10 +214,7 @@ class Registry:
             _turn_off_sleeping_threads(settings, options)
         redaction = Redaction(secret_names(settings), Patterns(settings.redact_patterns))
         try:
-            with warnings.catch_warnings():
-                # send_default_pii and others are deprecated for Python code; who has an ini has no code to
-                # change.
-                warnings.simplefilter("ignore", DeprecationWarning)
+            with _deprecations_logged(settings):
                 client = GuardedClient(**sdk.for_client(redaction.with_hooks(with_guards(options))))
         except (TypeError, ValueError) as error:
             raise ConfigError(
@@ -304,6 +302,27 @@ def _turn_off_sleeping_threads(settings: Settings, options: dict[str, Any]) -> N
         )
     for name in sdk.sleeping_options():
         options.setdefault(name, False)
+
+
+@contextmanager
+def _deprecations_logged(settings: Settings) -> Iterator[None]:
+    """Log what the SDK deprecates by its line in the ini, instead of a warning about Python code."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", DeprecationWarning)
+        yield
+    texts = []
+    for warning in caught:
+        if issubclass(warning.category, DeprecationWarning):
+            texts.append(str(warning.message))
+        else:
+            warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
+    for name, advice in sdk.deprecations(texts):
+        origin = settings.origins.get(name)
+        if origin is not None:
+            line = f" line {origin.line}" if origin.line else ""
+            # Nothing has to be changed for send_default_pii.
+            log = inform if name == "send_default_pii" else warn
+            log("%s%s: %s %s", settings.source, line, name, advice)
 
 
 def _wants_client(settings: Settings) -> bool:

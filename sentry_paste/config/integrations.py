@@ -103,7 +103,7 @@ def kind_of(parameter: inspect.Parameter) -> Kind:
     source = "" if annotation is parameter.empty else source
     default = None if parameter.default is parameter.empty else parameter.default
     if parameter.name.endswith("level") and not isinstance(default, (str, bool)):
-        return kinds.LEVEL_OR_NONE if "Optional" in source or not source else kinds.LEVEL
+        return kinds.LEVEL_OR_NONE if "Optional" in source or "None" in source or not source else kinds.LEVEL
     if isinstance(default, (set, frozenset)) or "status_codes" in parameter.name:
         return kinds.STATUS_CODES
     if isinstance(default, (list, tuple)):

@@ -62,7 +62,7 @@ def import_name(name: str) -> Any:
     if not module_name:
         raise ValueError(f"{name!r} does not name a module: write package.module:attribute")
     try:
-        found = import_module(module_name)
+        found = import_module(sdk.current_module(module_name))
         for part in path.split("."):
             found = getattr(found, part)
     except AttributeError as error:

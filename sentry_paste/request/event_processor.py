@@ -14,6 +14,7 @@ from sentry_paste import sdk
 from sentry_paste.redaction import HasSecrets, Matcher, Secret, values
 from sentry_paste.redaction.names import RECORDED_USER
 from sentry_paste.request.filter_state import FilterState
+from sentry_paste.sdk.failures import log_failure
 from sentry_paste.wsgi.environ import METHOD, address_of, headers_of, native, path_of, url_of
 from sentry_paste.wsgi.forwarded import Forwarded
 from sentry_paste.wsgi.naming import CUSTOM, URL, default_name, framework_name
@@ -182,12 +183,11 @@ class RequestData(HasSecrets):
             return None
         if exc_info or event.get("level") in ("error", "fatal"):
             self.reported = True
-        # If one of these fails, the event keeps what the others have added: better than no event.
-        _drop_context_of_pyramid(event)
-        self._add_name(event)
-        self._add_request(event)
-        if sdk.sends_user_info(sentry_sdk.get_client().options):
-            self._add_user(event)
+        for add in (_drop_context_of_pyramid, self._add_name, self._add_request, self._add_user):
+            try:
+                add(event)
+            except Exception:  # the event keeps what the others have added: better than no event
+                log_failure("an event lacks some of its request")
         return event
 
     def _is_repeated(self, error: BaseException) -> bool:
@@ -233,6 +233,8 @@ class RequestData(HasSecrets):
             request["query_string"] = sdk.filter_query(native(query), options)
 
     def _add_user(self, event: Any) -> None:
+        if not sdk.sends_user_info(sentry_sdk.get_client().options):
+            return
         user = event.get("user") or {}
         address = address_of(self.strings, self.forwarded())
         name = self.user_name()

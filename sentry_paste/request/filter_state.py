@@ -68,6 +68,7 @@ class FilterState:
         "_rates",
         "_views_by_rate",
         "client",
+        "dropped_statuses",
         "error_page",
         "ignored",
         "names",
@@ -95,6 +96,7 @@ class FilterState:
             client.redaction.names if isinstance(client, GuardedClient) else secret_names(settings)
         )
         self.patterns = Patterns(settings.redact_patterns)
+        self.dropped_statuses = sdk.dropped_statuses(settings.sdk)
 
     def is_ignored(self, path: str) -> bool:
         """Return whether requests of a path are not measured.

@@ -356,7 +356,10 @@ class RequestScopes:
             if self._trace is not None:
                 self._rename(self._trace)
                 self._record_user(self._trace)
-                self._trace.finish(error)
+                if self.status in self._filter_state.dropped_statuses:
+                    self._trace.drop()
+                else:
+                    self._trace.finish(error)
                 self._trace.leave()
         finally:
             if self.data is not None:

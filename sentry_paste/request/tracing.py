@@ -83,6 +83,9 @@ class Trace(Protocol):
             error: that the app has raised, None if it has not.
         """
 
+    def drop(self) -> None:
+        """End the trace without sending it."""
+
     def leave(self) -> None:
         """Detach the ended trace from the current scope."""
 
@@ -176,6 +179,9 @@ class TransactionTrace:
         """
         self._transaction.__exit__(None if error is None else type(error), error, None)
 
+    def drop(self) -> None:
+        """Do nothing: the SDK itself drops transactions by their status, when they end."""
+
     def leave(self) -> None:
         """Detach the transaction from the current scope, as it may have begun while another was current."""
         sdk.leave_span(self._transaction)
@@ -210,7 +216,8 @@ class SpanTrace:
         # The SDK uses an address from a header, which the client can forge.
         if "client.address" in attributes:
             attributes["client.address"] = address or ""
-        self._span.set_attributes(attributes)
+        # The tags of the ini, which transactions have as tags.
+        self._span.set_attributes({**getattr(sentry_sdk.get_client(), "tags", {}), **attributes})
 
     def record_status(self, status: int) -> None:
         """Record the response's status, also for events that are captured later.
@@ -256,6 +263,11 @@ class SpanTrace:
         """
         self._span.__exit__(None if error is None else type(error), error, None)
         # Break the reference cycle between the scope and the span.
+        sdk.mark_server_span(sentry_sdk.get_current_scope(), None)
+
+    def drop(self) -> None:
+        """End the span without sending it or the spans below it."""
+        sdk.drop_trace(sentry_sdk.get_client(), self._span)
         sdk.mark_server_span(sentry_sdk.get_current_scope(), None)
 
     def leave(self) -> None:

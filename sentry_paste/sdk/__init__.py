@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from sentry_sdk.consts import VERSION
 
+from sentry_paste.sdk.changes import deprecations
 from sentry_paste.sdk.events import (
     Serialized,
     add_sdk_info,
@@ -33,6 +34,7 @@ from sentry_paste.sdk.options import (
     active_client,
     active_integrations,
     client_options,
+    current_module,
     dsn_fault,
     filter_headers,
     filter_query,
@@ -103,7 +105,7 @@ from sentry_paste.sdk.transports import (
 
 DEFAULT_DENYLIST, DEFAULT_PII_DENYLIST = adapter.DEFAULT_DENYLIST, adapter.DEFAULT_PII_DENYLIST
 EventScrubber, for_client, set_up = adapter.EventScrubber, adapter.for_client, adapter.set_up
-drop_trace = adapter.drop_trace
+drop_trace, dropped_statuses = adapter.drop_trace, adapter.dropped_statuses
 
 __all__ = [
     "DEFAULT_DENYLIST",
@@ -129,9 +131,12 @@ __all__ = [
     "close_spotlight",
     "count_discarded",
     "count_session",
+    "current_module",
+    "deprecations",
     "dialog_address",
     "discards",
     "drop_trace",
+    "dropped_statuses",
     "dsn_address",
     "dsn_fault",
     "end_session",

@@ -19,7 +19,7 @@ from sentry_sdk.scrubber import DEFAULT_PII_DENYLIST as DEFAULT_PII_DENYLIST
 from sentry_sdk.scrubber import EventScrubber as EventScrubber
 from sentry_sdk.utils import event_from_exception
 
-from sentry_paste.sdk.gone import GoneArgument, GoneOption
+from sentry_paste.sdk.changes import GoneOption
 
 try:
     # Several options turn streaming on (trace_lifecycle, _experiments).
@@ -57,7 +57,10 @@ DEFAULTS: Mapping[str, Any] = {}
 GONE_OPTIONS: Mapping[str, GoneOption] = {}
 
 #: Arguments of integrations of another major version that this one does not have, by integration and name.
-GONE_ARGUMENTS: Mapping[tuple[str, str], GoneArgument] = {}
+GONE_ARGUMENTS: Mapping[tuple[str, str], str] = {}
+
+#: Names of modules that this major version has no longer, and what stands in for them.
+MOVED_MODULES: Mapping[str, str] = {}
 
 #: Whether the variable of the last error holds weak references where that is possible.
 REMEMBERS_WEAKLY = hasattr(dedupe, "weakref")
@@ -180,6 +183,15 @@ def streamed_span(scope: Any) -> Any:
         scope: the current one.
     """
     return scope.streamed_span
+
+
+def dropped_statuses(options: Mapping[str, Any]) -> frozenset[int]:  # noqa: ARG001 - major3 needs them
+    """Return the statuses whose traces the filter has to drop: none, as the SDK does it.
+
+    Args:
+        options: of the ini.
+    """
+    return frozenset()
 
 
 def drop_trace(client: Any, segment: Any) -> None:  # noqa: ARG001 - major3 needs it

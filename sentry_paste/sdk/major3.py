@@ -25,7 +25,7 @@ from sentry_sdk.tracing_utils import Baggage
 from sentry_sdk.transport import Transport
 from sentry_sdk.utils import iter_event_frames
 
-from sentry_paste.sdk.gone import GoneArgument, GoneOption
+from sentry_paste.sdk.changes import GONE_ARGUMENTS_IN_3, GONE_IN_3
 from sentry_paste.sdk.sessions import wall_clock
 
 #: Names that sentry-sdk 2 hides in every event. sentry-sdk 3 has no such list.
@@ -109,66 +109,15 @@ BEGINS_SPANS_LATE = True
 #: The categories in which a trace counts that was not sampled, as in ``NoOpSpan._end``.
 LOST_WITH_A_TRACE = ("span",)
 
+#: What this major version has no longer: options, and arguments of integrations.
+GONE_OPTIONS, GONE_ARGUMENTS = GONE_IN_3, GONE_ARGUMENTS_IN_3
+
+#: Names of modules that this major version has no longer, and what stands in for them.
+MOVED_MODULES: Mapping[str, str] = {"sentry_sdk.scrubber": __name__}
+
 #: Defaults of options that differ from the SDK's. With stack traces each message would be another issue in
 #: Sentry than it was before.
 DEFAULTS: Mapping[str, Any] = {"attach_stacktrace": False}
-
-#: What sentry-sdk 3 has no longer, with the defaults of sentry-sdk 2.75.
-GONE_OPTIONS: Mapping[str, GoneOption] = {
-    "before_send_transaction": GoneOption(
-        None, "", "has no effect: there are no transactions in sentry-sdk 3; write before_send_span"
-    ),
-    "enable_logs": GoneOption(False, "bool"),
-    "enable_metrics": GoneOption(True, "bool"),
-    "enable_tracing": GoneOption(None, "bool"),
-    "event_scrubber": GoneOption(None, ""),
-    "include_local_variables": GoneOption(True, "bool"),
-    "include_source_context": GoneOption(True, "bool"),
-    "instrumenter": GoneOption(
-        "sentry", "str", "has no effect: sentry-sdk 3 creates its own spans; remove it"
-    ),
-    "profiles_sample_rate": GoneOption(
-        None,
-        "float",
-        "is the share of processes whose requests have a profile with sentry-sdk 3; write "
-        "profile_session_sample_rate, and profile_lifecycle = trace",
-    ),
-    "profiles_sampler": GoneOption(
-        None, "", "has no effect with sentry-sdk 3; write profile_session_sample_rate"
-    ),
-    "propagate_traces": GoneOption(True, "bool"),
-    "send_default_pii": GoneOption(None, "bool"),
-    "stream_gen_ai_spans": GoneOption(
-        True, "bool", "has no effect: all spans are streamed with sentry-sdk 3; remove it"
-    ),
-    "trace_ignore_status_codes": GoneOption(frozenset(), "AbstractSet[int]"),
-}
-
-_STYLE = GoneArgument("has no effect with sentry-sdk 3, which uses the pattern of the route")
-_PROMPTS = GoneArgument("has no effect with sentry-sdk 3; write data_collection.gen_ai.inputs and .outputs")
-_GONE = GoneArgument("has no effect with sentry-sdk 3; remove it")
-
-#: Arguments of integrations that sentry-sdk 3 has no longer.
-GONE_ARGUMENTS: Mapping[tuple[str, str], GoneArgument] = {
-    **{
-        (name, "transaction_style"): _STYLE
-        for name in ("aiohttp", "bottle", "django", "falcon", "flask", "quart", "starlette", "fastapi")
-    },
-    **{
-        (name, "include_prompts"): _PROMPTS
-        for name in ("anthropic", "cohere", "google_genai", "huggingface_hub", "langchain", "langgraph")
-    },
-    **{(name, "include_prompts"): _PROMPTS for name in ("litellm", "mcp", "openai", "pydantic_ai")},
-    ("aiomysql", "record_params"): _GONE,
-    ("asyncpg", "record_params"): _GONE,
-    ("langchain", "max_spans"): _GONE,
-    ("launchdarkly", "ld_client"): _GONE,
-    ("redis", "max_data_size"): _GONE,
-    ("sanic", "unsampled_statuses"): _GONE,
-    ("threading", "propagate_hub"): GoneArgument(
-        "has no effect with sentry-sdk 3; write integration.threading.propagate_scope"
-    ),
-}
 
 # Parts of the names of headers and parameters that are hidden, as in 2.75 without send_default_pii.
 _PERSONAL_TERMS = ["forwarded", "-ip", "remote-", "via", "-user"]
@@ -352,7 +301,10 @@ def _pyramid_integration(cls: type[Any]) -> type[Any]:
 
         def __init__(self, transaction_style: str = "route_name") -> None:
             if transaction_style not in ("route_name", "route_pattern"):
-                raise ValueError("expected route_name or route_pattern")
+                raise ValueError(
+                    f"Invalid value for transaction_style: {transaction_style} "
+                    "(must be in ('route_name', 'route_pattern'))"
+                )
             self.transaction_style = transaction_style
 
         @staticmethod
@@ -516,6 +468,15 @@ def _transport(given: Any) -> Any:
     if given is None or isinstance(given, (type, Transport)) or not callable(given):
         return given
     return _FunctionTransport(given)
+
+
+def dropped_statuses(options: Mapping[str, Any]) -> frozenset[int]:
+    """Return the statuses whose traces the filter has to drop.
+
+    Args:
+        options: of the ini.
+    """
+    return frozenset(options.get("trace_ignore_status_codes") or ())
 
 
 def drop_trace(client: Any, segment: Any) -> None:

@@ -70,8 +70,16 @@ def note_on_argument(integration: str, argument: str) -> str:
     Returns:
         The end of a sentence that begins with the option's name.
     """
-    gone = GONE_ARGUMENTS.get((integration, argument))
-    return gone.note if gone is not None else ""
+    return GONE_ARGUMENTS.get((integration, argument), "")
+
+
+def current_module(name: str) -> str:
+    """Return the module that stands in for one that the installed SDK has no longer, else the same name.
+
+    Args:
+        name: of a module.
+    """
+    return adapter.MOVED_MODULES.get(name, name)
 
 
 def dsn_fault(text: str) -> str:

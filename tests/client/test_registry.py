@@ -229,8 +229,8 @@ class TestSdkInfo:
     def events(self, monkeypatch, captured, by_the_sdk, **options):
         if by_the_sdk:
             monkeypatch.setattr(sdk.events, "SDK_INFO", None)
-        call(SentryMiddleware(apps.answer_list, traces_sample_rate=1.0, **options), environ_of())
-        return captured.transactions[-1]["sdk"]
+        call(SentryMiddleware(apps.crash, **options), environ_of())
+        return captured.errors[-1]["sdk"]
 
     def test_is_what_the_sdk_itself_says(self, monkeypatch, captured):
         ours = self.events(monkeypatch, captured, by_the_sdk=False)
@@ -249,26 +249,26 @@ class TestSdkInfo:
 
     def test_is_what_an_event_processor_makes_of_it(self, captured):
         def add(event, _hint):
-            if not captured.transactions:
+            if not captured.errors:
                 event["sdk"]["packages"].append({"name": b"mine", "version": object})
             return event
 
         before = json.dumps(sdk.events.SDK_INFO)
-        app = SentryMiddleware(apps.answer_list, traces_sample_rate=1.0)
+        app = SentryMiddleware(apps.crash)
         sentry_sdk.get_global_scope().add_event_processor(add)
         call(app, environ_of())
-        assert captured.transactions[0]["sdk"]["packages"][-1] == {
+        assert captured.errors[0]["sdk"]["packages"][-1] == {
             "name": "mine",
             "version": "<class 'object'>",
         }
         call(app, environ_of())
-        assert len(captured.transactions[1]["sdk"]["packages"]) == 1
+        assert len(captured.errors[1]["sdk"]["packages"]) == 1
         assert json.dumps(sdk.events.SDK_INFO) == before
 
     def test_is_shortened_by_the_sdk_where_texts_are(self, captured_unchecked):
-        app = SentryMiddleware(apps.answer_list, traces_sample_rate=1.0, max_value_length=11)
+        app = SentryMiddleware(apps.crash, max_value_length=11)
         call(app, environ_of())
-        assert captured_unchecked.transactions[0]["sdk"]["name"] == "sentry.p..."
+        assert captured_unchecked.errors[0]["sdk"]["name"] == "sentry.p..."
 
 
 @pytest.mark.parametrize("in_request", ["pass", "import sentry_sdk; sentry_sdk.set_tag('a', 'b')"])

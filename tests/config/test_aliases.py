@@ -4,6 +4,8 @@ import pytest
 
 from sentry_paste.config import read_ini
 
+from traced_apps import levels
+
 # As raven's documentation has them, in "WSGI" and "Advanced usage".
 RAVEN = """
     [filter:raven]
@@ -93,8 +95,7 @@ def test_raven(load, caplog):
 def test_zope2instance(load, caplog):
     settings = load(ZOPE).settings
     (logging,) = settings.sdk["integrations"]
-    assert logging._breadcrumb_handler.level == 20
-    assert logging._handler.level == 40
+    assert levels(logging) == (40, 20)
     assert settings.ignore_loggers == ["waitress.queue", "foo"]
     assert sorted(record.getMessage().partition("[filter:sentry] ")[2] for record in caplog.records) == [
         "line 5: level is zope2instance's name for integration.logging.level; use that instead",

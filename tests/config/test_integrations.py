@@ -10,6 +10,9 @@ from sentry_sdk.integrations.pyramid import PyramidIntegration
 
 from sentry_paste import ConfigError
 from sentry_paste.config import integrations, kinds, read_ini, read_keywords
+from sentry_paste.sdk import MAJOR
+
+from traced_apps import levels
 
 
 class Mine(Integration):
@@ -74,6 +77,7 @@ def test_argument_turns_the_integration_on():
     assert found.transaction_style == "route_pattern"
 
 
+@pytest.mark.skipif(MAJOR > 2, reason="sentry-sdk 3 has no transaction_style for Flask")
 def test_arguments_belong_to_the_integration_that_is_named():
     found = sdk(integrations="flask", **{"integration.flask.transaction_style": "url"})["integrations"]
     assert [type(one) for one in found] == [FlaskIntegration]
@@ -85,7 +89,7 @@ def test_levels_by_name_and_number():
         "integrations"
     ]
     assert isinstance(found, LoggingIntegration)
-    assert (found._handler.level, found._breadcrumb_handler.level) == (30, 15)
+    assert levels(found) == (30, 15)
 
 
 def test_arguments_of_an_integration_of_the_users():
@@ -95,7 +99,8 @@ def test_arguments_of_an_integration_of_the_users():
 
 
 def test_disabled_integrations():
-    assert sdk(disabled_integrations="pyramid mine:Mine")["disabled_integrations"][0] is PyramidIntegration
+    found = sdk(disabled_integrations="pyramid mine:Mine")["disabled_integrations"]
+    assert found[0].identifier == "pyramid"
 
 
 def test_disabled_integration_whose_library_is_missing_is_off_anyway():

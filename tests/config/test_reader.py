@@ -51,7 +51,7 @@ def test_values_arrive_with_their_types():
     assert found.sdk["max_breadcrumbs"] == 10
     assert found.sdk["in_app_include"] == ["a", "b"]
     assert found.sdk["before_send"] is config_hooks.hook
-    assert type(found.sdk["integrations"][0]) is LoggingIntegration
+    assert isinstance(found.sdk["integrations"][0], LoggingIntegration)
     assert found.sdk["ca_certs"] == "/etc/ca.pem"
     assert found.spool_dir == "/srv/var/sentry"
 

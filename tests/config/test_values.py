@@ -7,7 +7,7 @@ import pytest
 import sentry_sdk
 from sentry_sdk.integrations import logging as sdk_logging
 
-from sentry_paste import ConfigError, SentryMiddleware
+from sentry_paste import ConfigError, SentryMiddleware, sdk
 from sentry_paste.config import read_ini
 
 from wsgi_calls import call
@@ -106,5 +106,6 @@ class TestIgnored:
         try:
             call(SentryMiddleware(app, ignore_loggers="noisy.* other"))
         finally:
-            sdk_logging._IGNORED_LOGGERS -= {"noisy.*", "other"}
+            ignored = "_IGNORED_LOGGERS" if sdk.MAJOR == 2 else "_IGNORED_LOGGERS_EVENTS"
+            getattr(sdk_logging, ignored).difference_update({"noisy.*", "other"})
         assert [error["logger"] for error in captured.errors] == ["shop"]
