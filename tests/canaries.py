@@ -17,20 +17,20 @@ from collections import Counter
 from typing import NamedTuple
 
 import sentry_sdk
-from canary_channels import AFTERWARDS, HIDES_ALL, OF_REQUESTS, OPTIONS, STREAMS, log, start_threads
+from canary_channels import AFTERWARDS, HIDES_ALL, OF_REQUESTS, OPTIONS, log, start_threads
 from canary_channels import CHANNELS as OF_TEXTS
 from canary_frameworks import FRAMEWORKS, show
 from canary_names import NAMES, SHAPES, VALUES, leaked_by_name
 from canary_request import FORMS, INNOCENT, Planted, shows
+from sentry_sdk.integrations.logging import LoggingIntegration
 from sentry_sdk.integrations.wsgi import SentryWsgiMiddleware
 
 from sentry_paste import SentryMiddleware
 from sentry_paste.client.registry import registry
 from sentry_paste.testing import CapturedEnvelopes, MemoryTransport, capture_envelopes
 
+from traced_apps import LIFECYCLES
 from wsgi_calls import call
-
-LIFECYCLES = ["static", *(["stream"] if STREAMS else [])]
 
 OWN_OBJECTS = "the framework's own objects and pages"
 
@@ -54,7 +54,7 @@ class Run(NamedTuple):
 
     channel: str
     form: str = "raw"
-    lifecycle: str = "static"
+    lifecycle: str = LIFECYCLES[0]
     framework: str = "WSGI"
 
 
@@ -94,12 +94,12 @@ def _options(lifecycle, pii):
         "send_default_pii": pii,
         "max_value_length": 100_000,
     }
-    if STREAMS:
+    if "stream" in LIFECYCLES:
         options |= {"enable_logs": True, "trace_lifecycle": lifecycle}
     return options
 
 
-def sent_by_filter(app, environ, lifecycle="static", pii=False, after=None, **options):
+def sent_by_filter(app, environ, lifecycle=LIFECYCLES[0], pii=False, after=None, **options):
     """Return everything the filter sends for a request, as a receiver gets it."""
     with sentry_sdk.isolation_scope(), capture_envelopes() as captured, warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # of profiles, which streamed spans have otherwise
@@ -117,12 +117,30 @@ def sent_by_filter(app, environ, lifecycle="static", pii=False, after=None, **op
     return b"\n".join(envelope.serialize() for envelope in captured)
 
 
-def sent_by_sdk(app, environ, lifecycle="static", after=None, **options):
+def own_options(options):
+    """Return options as who calls ``sentry_sdk.init`` writes them.
+
+    With sentry-sdk 3 these are its defaults, and its integration for logging, which is off by default.
+    """
+    if sdk.MAJOR == 2:
+        return options
+    profiles = options.get("profiles_sample_rate")
+    return {
+        "traces_sample_rate": options["traces_sample_rate"],
+        "release": options["release"],
+        "max_value_length": options["max_value_length"],
+        "integrations": [LoggingIntegration(event_level=logging.ERROR)],
+        **({"profile_session_sample_rate": profiles, "profile_lifecycle": "trace"} if profiles else {}),
+    }
+
+
+def sent_by_sdk(app, environ, lifecycle=LIFECYCLES[0], after=None, **options):
     """Return everything the SDK's own middleware sends for a request."""
     captured = CapturedEnvelopes()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # of send_default_pii
-        sentry_sdk.init(transport=MemoryTransport(captured), **{**_options(lifecycle, pii=False), **options})
+        own = own_options({**_options(lifecycle, pii=False), **options})
+        sentry_sdk.init(transport=MemoryTransport(captured), **own)
     with sentry_sdk.isolation_scope():
         call(SentryWsgiMiddleware(app), environ)
     if after is not None:
@@ -171,7 +189,7 @@ def outcome(run, seed=0, send=sent_by_filter, **options):
     return Outcome(planted.leaked(sent, tuple(forms)), len(planted.secrets), is_open)
 
 
-def leaks(what, seed=0, lifecycle="static", send=sent_by_filter, form="raw", framework="WSGI", **options):
+def leaks(what, seed=0, lifecycle=LIFECYCLES[0], send=sent_by_filter, form="raw", framework="WSGI", **options):
     """Return which secrets leave through a channel."""
     return outcome(Run(what, form, lifecycle, framework), seed, send, **options).leaked
 

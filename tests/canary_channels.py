@@ -14,6 +14,8 @@ from urllib.parse import parse_qsl, quote
 import sentry_sdk
 from sentry_sdk.scope import Scope
 
+from sentry_paste import sdk
+
 try:
     import gevent
 except ImportError:
@@ -27,7 +29,6 @@ try:
 except ImportError:
     metrics = None
 
-STREAMS = hasattr(sentry_sdk, "traces")
 HAS_LOGS = items is not None
 log = logging.getLogger("canaries")
 
@@ -65,7 +66,7 @@ def _tens(texts):
 
 def is_streamed():
     """Return whether spans are streamed, by the client of the current request."""
-    return STREAMS and sentry_sdk.get_client().options.get("trace_lifecycle") == "stream"
+    return sdk.streams_spans(sentry_sdk.get_client().options)
 
 
 @_channel("environ as a local variable", OF_REQUESTS)
@@ -210,7 +211,7 @@ def _(environ, texts):
 def _(environ, texts):
     for text in texts:
         if is_streamed():
-            with sentry_sdk.traces.start_span(name=f"SELECT '{text}'") as span:
+            with sdk.start_child_span("db", f"SELECT '{text}'") as span:
                 span.set_attribute("db.params", [text])
                 span.set_attribute("thing", text)
         else:
@@ -243,12 +244,8 @@ def _(environ, texts):
 @_channel("spans' operations")
 def _(environ, texts):
     for text in texts:
-        if is_streamed():
-            with sentry_sdk.traces.start_span(name="x", attributes={"sentry.op": f"task.{text}"}):
-                pass
-        else:
-            with sentry_sdk.start_span(op=f"task.{text}", name="x"):
-                pass
+        with sdk.start_child_span(f"task.{text}", "x"):
+            pass
 
 
 @_channel("names of transactions, fingerprints")

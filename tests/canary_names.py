@@ -9,6 +9,7 @@ from urllib.parse import quote, urlencode
 
 from canary_request import windows
 
+from traced_apps import LIFECYCLES
 from wsgi_calls import environ_of
 
 NAMES = (
@@ -90,7 +91,7 @@ SHAPES = {
 }
 
 
-def leaked_by_name(shape, send, lifecycle="static", seed=0, **options):
+def leaked_by_name(shape, send, lifecycle=LIFECYCLES[0], seed=0, **options):
     """Return names and kinds of values that leak in the texts of an exception and of variables.
 
     Args:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import copy
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -59,12 +60,13 @@ def _cleaned(attachment: Any, clean: Callable[[str], str]) -> Any:
     content: Any = attachment.bytes() if callable(attachment.bytes) else attachment.bytes
     if content is None:
         content = Path(str(attachment.path)).read_bytes()
-    return Attachment(
-        bytes=_cleaned_bytes(content, clean),
-        filename=clean(str(attachment.filename)),
-        content_type=clean(attachment.content_type) if attachment.content_type else None,
-        add_to_transactions=attachment.add_to_transactions,
-    )
+    # A copy: whether it is also sent with transactions is an attribute of some SDKs only.
+    cleaned = copy.copy(attachment)
+    cleaned.bytes, cleaned.path = _cleaned_bytes(content, clean), None
+    cleaned.filename = clean(str(attachment.filename))
+    if attachment.content_type:
+        cleaned.content_type = clean(attachment.content_type)
+    return cleaned
 
 
 def _cleaned_bytes(content: bytes, clean: Callable[[str], str]) -> bytes:

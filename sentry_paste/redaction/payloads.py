@@ -64,6 +64,8 @@ _CODE = frozenset({"stacktrace", "type", "module", "thread_id"})
 
 # Attributes of a streamed span that are paths and URLs.
 _URLS = frozenset({"url.path", "url.full", "http.route", "http.target", "http.url"})
+# A header of its request.
+_HEADER = "http.request.header."
 # The names of its segment: mostly a path.
 _NAMES_OF_SEGMENTS = frozenset({"sentry.segment.name", "sentry.transaction"})
 # One of a few words, unless the app has made it up.
@@ -144,10 +146,12 @@ def clean_item(item: dict[str, Any], matcher: Matcher, names: Names) -> None:
     """
     walk = Walk(None, names)
     apart: dict[str, str] = {}
+    listed: list[str] = []
     if "attributes" in item:
         item["attributes"] = {name: as_attribute(member) for name, member in items_of(item["attributes"])}
         if "body" in item:
             clean_log_item(item, names)
+        listed = _unlisted_headers(item["attributes"])
         apart = _add_attributes(walk, item["attributes"], names)
     for key, value in list(item.items()):
         if key == "name":
@@ -159,6 +163,23 @@ def clean_item(item: dict[str, Any], matcher: Matcher, names: Names) -> None:
     walk.finish(matcher)
     if apart:
         item["attributes"].update(apart)
+    for name in listed:
+        if name in item["attributes"]:
+            item["attributes"][name] = [item["attributes"][name]]
+
+
+def _unlisted_headers(attributes: dict[str, Any]) -> list[str]:
+    """Take the values of headers out of lists of one, so that they are judged as headers; return their names.
+
+    sentry-sdk 3 has the values in lists, as OpenTelemetry has.
+    """
+    found = []
+    for name, value in attributes.items():
+        is_text = type(value) is list and len(value) == 1 and type(value[0]) is str
+        if is_text and str(name).startswith(_HEADER):
+            attributes[name] = value[0]
+            found.append(name)
+    return found
 
 
 def _add_attributes(walk: Walk, attributes: dict[str, Any], names: Names) -> dict[str, str]:

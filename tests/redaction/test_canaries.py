@@ -18,7 +18,7 @@ from canary_request import FORMS, WORDS, Planted
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sentry_paste import SentryMiddleware
+from sentry_paste import SentryMiddleware, sdk
 from sentry_paste.testing import CapturedEnvelopes, MemoryTransport
 
 from wsgi_calls import call, environ_of
@@ -82,7 +82,7 @@ class TestEveryChannel:
         if what in AFTERWARDS or what.startswith("threads that were there before"):
             pytest.skip("redaction is on in requests only then")
         captured = CapturedEnvelopes()
-        options = {**canaries._options(lifecycle, pii=False), **OPTIONS[what]}
+        options = sdk.for_client({**canaries._options(lifecycle, pii=False), **OPTIONS[what]})
         sentry_sdk.init(transport=MemoryTransport(captured), **options)
         planted = Planted(2)
         call(SentryMiddleware(app_of(planted, what)), planted.environ)

@@ -7,13 +7,14 @@ from contextlib import suppress
 from urllib.parse import parse_qs, quote, urlencode
 
 import pytest
-import sentry_sdk
 from webtest import TestApp
 
+from sentry_paste import sdk
 from sentry_paste.client.registry import registry
 from sentry_paste.redaction.names import FILTERED
 
 import apps
+from traced_apps import set_span_data
 
 log = logging.getLogger("shop")
 
@@ -67,8 +68,7 @@ def in_every_way(*texts):
     def do(environ):
         for text in texts:
             log.warning("seen %s", text)
-            with sentry_sdk.start_span(op="db", name=f"SELECT '{text}'") as span:
-                span.set_data("thing", text)
+            set_span_data(sdk.start_child_span("db", f"SELECT '{text}'"), thing=text)
         held = {"texts": list(texts), "inside": [f"before {text} after" for text in texts]}
         raise ValueError("crash", *texts, len(held))
 

@@ -115,9 +115,7 @@ class TestOptions:
             deep = {"a": {"iban": "CH93"}}
             raise ValueError(str(len(deep)))
 
-        from sentry_sdk.scrubber import EventScrubber
-
-        call(SentryMiddleware(app, event_scrubber=EventScrubber(denylist=["iban"])), environ_of())
+        call(SentryMiddleware(app, event_scrubber=sdk.EventScrubber(denylist=["iban"])), environ_of())
         (event,) = captured.errors
         variables = event["exception"]["values"][0]["stacktrace"]["frames"][-1]["vars"]
         assert variables["deep"] == {"a": {"iban": FILTERED}}

@@ -301,6 +301,30 @@ class TestStreamedSpan:
         item = self.cleaned("login of alice.liddell", is_segment=True, REMOTE_USER="alice.liddell")
         assert item["name"] == f"login of {FILTERED}"
 
+    @pytest.mark.parametrize("made", [str, lambda value: [value]], ids=["text", "list"])
+    def test_header_is_judged_alike_as_a_text_and_in_a_list(self, made):
+        """sentry-sdk 2 has texts, sentry-sdk 3 has lists."""
+        values = {
+            "baggage": "sentry-user_id=alice,sentry-trace_id=17,colour=green",
+            "referer": "https://al:b1@h/?token=x17&page=3",
+            "cookie": "a=b",
+            "x-acme": SECRET,
+            "accept": "text/html",
+        }
+        shown = self.cleaned("x", {f"http.request.header.{key}": made(text) for key, text in values.items()})
+        assert shown["attributes"] == {
+            "http.request.header.baggage": made(f"sentry-user_id={FILTERED},sentry-trace_id=17,colour=green"),
+            "http.request.header.referer": made(f"https://{FILTERED}@h/?token={FILTERED}&page=3"),
+            "http.request.header.cookie": made(FILTERED),
+            "http.request.header.x-acme": made(FILTERED),
+            "http.request.header.accept": made("text/html"),
+        }
+
+    def test_header_of_several_values_stays_a_list(self):
+        name = "http.request.header.accept"
+        attributes = {name: ["a/b", "c/d"], f"{name}-charset": []}
+        assert self.cleaned("x", dict(attributes))["attributes"] == attributes
+
     def test_operation_is_not_changed_by_a_word_of_a_client_s(self):
         attributes = {"sentry.op": "template.render", "n": "render it: template"}
         item = self.cleaned("x", attributes, HTTP_COOKIE="a=template")
@@ -329,7 +353,7 @@ class TestProfile:
 
         from sentry_paste.redaction import Redaction
 
-        options = {"send_default_pii": False, "release": None, "environment": None, "dist": None}
+        options = {"release": None, "environment": None, "dist": None}
         options.update(in_app_exclude=[], in_app_include=[], project_root=None)
         Redaction(Names()).use_options(options)
         done = threading.Event()
@@ -337,7 +361,8 @@ class TestProfile:
         thread.start()
         try:
             for pii in (False, True):
-                sent_options = {**options, "send_default_pii": pii}
+                asked_for = {"send_default_pii": pii, "data_collection": {"user_info": pii}}
+                sent_options = {**options, **asked_for}
                 chunk = profiler.ProfileChunk().to_json("1", sent_options, {"name": "x"})
                 assert ("alice" in str(chunk)) is pii
         finally:
