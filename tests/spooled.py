@@ -2,9 +2,12 @@
 
 import os
 
+import pytest
 from sentry_sdk.envelope import Envelope, Item, PayloadRef
 
 from sentry_paste.client.registry import registry
+
+from traced_apps import needs_streamed_spans, only_transactions
 
 #: What WebTest lacks to look like a browser on this machine, which the inbox needs no token from.
 LOOPBACK = {
@@ -13,6 +16,12 @@ LOOPBACK = {
     "HTTP_CONNECTION": "keep-alive",
     "HTTP_SEC_FETCH_SITE": "none",
 }
+
+#: Options for either form of a trace: as a transaction, and as streamed spans.
+LIFECYCLES = [
+    pytest.param({}, id="transactions", marks=only_transactions),
+    pytest.param({"trace_lifecycle": "stream"}, id="stream", marks=needs_streamed_spans),
+]
 
 SCRIPT = "<script>alert(1)</script>"
 TRACE = "0af7651916cd43dd8448eb211c80319c"
@@ -101,6 +110,37 @@ def transaction_event(**more):
         ],
         **more,
     }
+
+
+def span_item(identity, name, parent="1", segment="1", start=0.0, end=1.0, **more):
+    """A streamed span below a segment; ids are one digit, times seconds after the request's start."""
+    attributes = {"sentry.op": "db", "sentry.segment.id": segment * 16, "sentry.segment.name": "GET /"}
+    attributes.update(more.pop("attributes", {}))
+    begun = 1795000000.0
+    return {
+        "trace_id": TRACE,
+        "span_id": identity * 16,
+        "parent_span_id": parent and parent * 16,
+        "name": name,
+        "status": "ok",
+        "is_segment": False,
+        "start_timestamp": begun + start,
+        "end_timestamp": begun + end,
+        "attributes": {key: {"value": value} for key, value in attributes.items()},
+        **more,
+    }
+
+
+def segment_item(identity="1", name="GET /", end=2.0, status="ok", attributes=None, **more):
+    """The streamed span of a request itself."""
+    own = {"sentry.op": "http.server", "sentry.segment.name": name, "http.response.status_code": 200}
+    given = {"end": end, "status": status, "attributes": {**own, **(attributes or {})}, **more}
+    return span_item(identity, name, **{"parent": None, "segment": identity, "is_segment": True, **given})
+
+
+def write_spans(spool, *items):
+    """Write an envelope of streamed spans."""
+    return write_item(spool, "span", {"version": 2, "items": items})
 
 
 def feedback_event(event_id=FEEDBACK_ID, **given):

@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
 from sentry_sdk.envelope import Envelope
 
-from sentry_paste.spool import fields
+from sentry_paste.spool import fields, segments
 from sentry_paste.spool.names import SpoolFile
 from sentry_paste.spool.reading import read_bytes
+from sentry_paste.spool.waterfall import Span, waterfall
 
 
 @dataclass(frozen=True)
@@ -83,29 +84,6 @@ class Breadcrumb:
 
 
 @dataclass(frozen=True)
-class Span:
-    """A span of a transaction, with its place in the tree.
-
-    Attributes:
-        id: span id.
-        op: operation, such as ``db``.
-        description: what it did.
-        status: ``ok`` and so on, empty if unknown.
-        depth: depth in the tree, 0 for the transaction itself.
-        offset: seconds from the start of the transaction.
-        duration: duration, in seconds.
-    """
-
-    id: str
-    op: str
-    description: str
-    status: str
-    depth: int
-    offset: float
-    duration: float
-
-
-@dataclass(frozen=True)
 class Contents:
     """The contents of an envelope file.
 
@@ -114,7 +92,7 @@ class Contents:
         size: size of the file, in bytes.
         title: title of the envelope.
         level: level of an event, or empty.
-        transaction: name of the transaction, or empty.
+        transaction: name of the transaction or the segment, or empty.
         trace_id: id of the trace that it belongs to, or empty.
         release: release, or empty.
         environment: environment, or empty.
@@ -124,8 +102,8 @@ class Contents:
         errors: the exceptions, the outermost last.
         stack: stack trace of an event without an exception, innermost frame last; often empty.
         breadcrumbs: breadcrumbs, oldest first.
-        spans: the transaction and its spans, as a tree from top to bottom.
-        duration: duration of a transaction, in seconds.
+        spans: the transactions or segments and their spans, as trees from top to bottom.
+        duration: duration of the transaction or the segment, in seconds; None if it has none.
         payloads: type and decoded payload of every item; the payload is None if it is not JSON.
     """
 
@@ -157,6 +135,9 @@ _PLACEHOLDER = re.compile(
 _MAX_ARGUMENTS = 50
 _MAX_ARGUMENT_LENGTH = 2000
 
+# How many other files are read at most for the spans of a request, those of about the same time.
+_MAX_OTHERS = 5000
+
 
 def read_contents(file: SpoolFile) -> Contents:
     """Read an envelope file.
@@ -168,7 +149,10 @@ def read_contents(file: SpoolFile) -> Contents:
         OSError: it cannot be read, or is gone.
         ValueError: it is not an envelope.
     """
-    data = read_bytes(file)
+    return _parsed(file, read_bytes(file))
+
+
+def _parsed(file: SpoolFile, data: bytes) -> Contents:
     try:
         envelope = Envelope.deserialize(data)
         payloads = tuple((fields.text(item.type) or "?", _decode(item.payload)) for item in envelope.items)
@@ -181,7 +165,77 @@ def read_contents(file: SpoolFile) -> Contents:
         for type_, payload in payloads:
             if type_ in types and isinstance(payload, dict):
                 return _event(file, len(data), type_, payload, payloads)
-    return Contents(file, len(data), _title_of_items(payloads), payloads=payloads)
+    return _streamed(file, len(data), payloads) or Contents(
+        file, len(data), _title_of_items(payloads), payloads=payloads
+    )
+
+
+def with_other_spans(contents: Contents, files: Iterable[SpoolFile]) -> Contents:
+    """Return an envelope of streamed spans with what other files have of the same requests.
+
+    Args:
+        contents: contents of the envelope.
+        files: the files of the spool; those that cannot be read, or are gone, are passed over.
+    """
+    wanted = segments.ids(_of_type(contents.payloads, "span"))
+    near = sorted(
+        (file for file in files if file.kind == "span" and file.id != contents.file.id),
+        key=lambda file: abs(file.time - contents.file.time),
+    )
+    found = sorted(_with_spans_of(wanted, near[:_MAX_OTHERS]), key=lambda other: other.file.time)
+    more = [
+        ("span", segments.of_segments(payload, wanted))
+        for other in found
+        for payload in _of_type(other.payloads, "span")
+    ]
+    whole = _streamed(contents.file, contents.size, (*contents.payloads, *more))
+    return contents if whole is None else replace(whole, payloads=contents.payloads)
+
+
+def _with_spans_of(wanted: Iterable[str], files: Iterable[SpoolFile]) -> Iterator[Contents]:
+    """Yield the contents of files that may have spans of some segments."""
+    identities = [json.dumps(identity).encode() for identity in wanted]
+    for file in files:
+        try:
+            data = read_bytes(file)
+            if any(identity in data for identity in identities):
+                yield _parsed(file, data)
+        except (OSError, ValueError, RecursionError):
+            continue
+
+
+def _of_type(payloads: Iterable[tuple[str, Any]], wanted: str) -> list[Any]:
+    return [payload for type_, payload in payloads if type_ == wanted]
+
+
+def _streamed(file: SpoolFile, size: int, payloads: tuple[tuple[str, Any], ...]) -> Contents | None:
+    """Return the contents of an envelope of streamed spans, None if it has none."""
+    spans = _of_type(payloads, "span")
+    ended = segments.transactions(spans)
+    events = [*ended, *segments.unfinished(spans)]
+    if not events:
+        return None
+    event, trees = events[0], [tuple(waterfall(event)) for event in events]
+    trace = event["contexts"]["trace"]
+    name = fields.text(event["transaction"])
+    attributes = tuple(fields.pairs(trace.get("data")))
+    return Contents(
+        file=file,
+        size=size,
+        title=name if ended else _title_of_spans(len(event["spans"]), name),
+        transaction=name,
+        trace_id=fields.text(trace.get("trace_id")),
+        release=fields.text(event["release"]),
+        environment=fields.text(event["environment"]),
+        details=(("attributes", attributes),) if attributes else (),
+        spans=tuple(span for tree in trees for span in tree),
+        duration=segments.duration(event) if ended else None,
+        payloads=payloads,
+    )
+
+
+def _title_of_spans(count: int, name: str) -> str:
+    return f"{count} span{'' if count == 1 else 's'} of {name or '(no name)'}"
 
 
 def _decode(payload: Any) -> Any:
@@ -199,7 +253,7 @@ def _event(
     trace = fields.mapping(fields.mapping(event.get("contexts")).get("trace"))
     errors = tuple(_errors(event))
     is_transaction = event.get("type") == "transaction"
-    spans = tuple(_spans(event, trace)) if is_transaction else ()
+    spans = tuple(waterfall(event)) if is_transaction else ()
     return Contents(
         file=file,
         size=size,
@@ -360,49 +414,3 @@ def _breadcrumbs(event: dict[str, Any]) -> Iterator[Breadcrumb]:
             message=fields.text(crumb.get("message")) or fields.text(crumb.get("data")),
             type=fields.text(crumb.get("type")),
         )
-
-
-def _spans(event: dict[str, Any], trace: Mapping[str, Any]) -> Iterator[Span]:
-    """Yield the transaction and its spans in the order of a waterfall."""
-    begin, end = fields.time(event.get("start_timestamp")), fields.time(event.get("timestamp"))
-    if begin is None or end is None:
-        return
-    children: dict[str, list[tuple[datetime, datetime, dict[str, Any]]]] = {}
-    root = fields.text(trace.get("span_id"))
-    found = list(fields.items(event.get("spans")))
-    known = {root, *(fields.text(span.get("span_id")) for span in found)}
-    for span in found:
-        start, stop = fields.time(span.get("start_timestamp")), fields.time(span.get("timestamp"))
-        if start is not None and stop is not None:
-            parent = fields.text(span.get("parent_span_id"))
-            children.setdefault(parent if parent in known else root, []).append((start, stop, span))
-    yield Span(
-        root,
-        fields.text(trace.get("op")),
-        fields.text(event.get("transaction")),
-        fields.text(trace.get("status")),
-        0,
-        0.0,
-        (end - begin).total_seconds(),
-    )
-    # Not recursive, and each span once: a file from elsewhere may contain a chain of any depth, or a cycle.
-    stack = [(1, entry) for entry in _latest_first(children.pop(root, []))]
-    while stack:
-        depth, (start, stop, span) = stack.pop()
-        identity = fields.text(span.get("span_id"))
-        yield Span(
-            identity,
-            fields.text(span.get("op")),
-            fields.text(span.get("description")),
-            fields.text(span.get("status")),
-            depth,
-            (start - begin).total_seconds(),
-            (stop - start).total_seconds(),
-        )
-        stack += [(depth + 1, entry) for entry in _latest_first(children.pop(identity, []))]
-
-
-def _latest_first(
-    entries: list[tuple[datetime, datetime, dict[str, Any]]],
-) -> list[tuple[datetime, datetime, dict[str, Any]]]:
-    return sorted(entries, key=lambda entry: entry[0], reverse=True)

@@ -1,6 +1,7 @@
 """The command line, as a user calls it."""
 
 import os
+import re
 import subprocess
 import sys
 
@@ -13,6 +14,7 @@ from sentry_paste.cli.terminal import clean
 from sentry_paste.config.options import sample
 from sentry_paste.spool import Spool
 
+from spooled import LIFECYCLES, segment_item, span_item, write_spans
 from wsgi_calls import call, environ_of
 
 
@@ -32,12 +34,19 @@ def slow(environ, start_response):
     return []
 
 
-@pytest.fixture
-def spool(tmp_path):
+@pytest.fixture(params=LIFECYCLES)
+def spool(tmp_path, request):
     options = {"spool_dir": str(tmp_path / "spool"), "traces_sample_rate": 1.0, "release": "1.0"}
-    call(SentryMiddleware(crash, **options), environ_of("/shop", QUERY_STRING="page=2"))
-    call(SentryMiddleware(slow, **options), environ_of("/slow"))
+    for app, path, query in ((crash, "/shop", "page=2"), (slow, "/slow", "")):
+        middleware = SentryMiddleware(app, **options, **request.param)
+        call(middleware, environ_of(path, QUERY_STRING=query))
+        sdk.flush_spans(middleware.client)
     return Spool(tmp_path / "spool")
+
+
+def of_requests(spool):
+    """The files with the transactions, or with the spans of a request in their place."""
+    return spool.files("transaction", "span")
 
 
 def test_list_is_a_table_with_the_newest_first(spool, capsys):
@@ -47,8 +56,11 @@ def test_list_is_a_table_with_the_newest_first(spool, capsys):
         *["TIME", "(UTC)", "KIND", "LEVEL", "TITLE", "TRANSACTION"],
         *["SIZE", "AGE", "STATE", "DESTINATION", "ID"],
     ]
-    assert [line.split()[2] for line in lines[1:-1]] == ["transaction", "transaction", "error"]
-    assert "ValueError: cannot price {'apples': 3}  GET /shop" in lines[3]
+    kind = of_requests(spool)[0].kind
+    assert [line.split()[2] for line in lines[1:-1]] == [kind, kind, "error"]
+    assert re.search(r" took \d+\.\d ms, 200 ok +GET /slow  ", lines[1])
+    assert re.search(r" took \d+\.\d ms, internal_error +GET /shop  ", lines[2])
+    assert re.search(r"  ValueError: cannot price {'apples': 3} +GET /shop", lines[3])
     assert lines[3].endswith(spool.files("error")[0].id)
     assert lines[4].startswith("3 files: 3 waiting (")
 
@@ -78,13 +90,67 @@ def test_show_has_traceback_request_and_variables(spool, capsys):
 
 
 def test_show_draws_the_spans_as_a_waterfall(spool, capsys):
-    assert main(["spool", "show", str(spool.directory), spool.files("transaction")[0].id]) == 0
+    assert main(["spool", "show", str(spool.directory), of_requests(spool)[0].id]) == 0
     lines = capsys.readouterr().out.splitlines()
     start = lines.index("Spans")
     assert lines[start + 1].startswith("  http.server GET /slow ")
     assert lines[start + 2].startswith("    db SELECT * FROM apples ")
     assert lines[start + 3].startswith("      net wait ")
     assert all("#" in line and line.count("|") == 2 for line in lines[start + 1 : start + 4])
+
+
+def outline(lines):
+    """What is drawn below "Spans", without the bars."""
+    start = lines.index("Spans") + 1
+    return [line.partition("|")[0].rstrip() for line in lines[start:] if "|" in line]
+
+
+def test_show_has_the_spans_of_a_request_from_all_its_envelopes(tmp_path, capsys):
+    spool = Spool(tmp_path)
+    write_spans(spool, span_item("2", "early"))
+    write_spans(spool, span_item("8", "of another", segment="9"))
+    orphan = span_item("4", "orphan", parent="7", start=0.6)
+    whole = write_spans(spool, span_item("3", "child", start=0.5), segment_item(), orphan)
+    write_spans(spool, span_item("5", "late", parent="3", start=3.0, end=4.0))
+    assert main(["spool", "show", str(tmp_path), whole.id]) == 0
+    assert outline(capsys.readouterr().out.splitlines()) == [
+        "  http.server GET /",
+        "    db early",
+        "    db child",
+        "      db late",
+        "    db orphan",
+    ]
+
+
+@pytest.mark.parametrize("is_there", [True, False])
+def test_show_has_the_request_of_spans_that_were_sent_alone(tmp_path, capsys, is_there):
+    spool = Spool(tmp_path)
+    early = write_spans(spool, span_item("2", "early"), span_item("3", "next", start=0.5))
+    if is_there:
+        write_spans(spool, segment_item())
+    assert main(["spool", "show", str(tmp_path), early.id]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == ("GET /" if is_there else "2 spans of GET /")
+    root = "  http.server GET /" if is_there else "  GET /"
+    assert outline(lines) == [root, "    db early", "    db next"]
+    note = "  The request's own span is not in the spool: it has not ended, or was sent or lost"
+    assert (note in lines) is not is_there
+
+
+def test_each_request_of_a_trace_is_drawn_on_its_own_scale(tmp_path, capsys):
+    segments = segment_item(), segment_item("9", name="GET /next", start=100.0, end=109.0)
+    file = write_spans(Spool(tmp_path), *segments)
+    assert main(["spool", "show", str(tmp_path), file.id]) == 0
+    drawn = [line for line in capsys.readouterr().out.splitlines() if "|" in line]
+    assert [line.split("|")[1] for line in drawn] == ["#" * 40, "#" * 40]
+    assert main(["spool", "list", str(tmp_path)]) == 0
+    assert "  2 requests, the slowest took 9000.0 ms  GET /  " in capsys.readouterr().out
+
+
+def test_list_names_the_request_of_spans_that_were_sent_alone(tmp_path, capsys):
+    write_spans(Spool(tmp_path), span_item("2", "early"))
+    assert main(["spool", "list", str(tmp_path)]) == 0
+    assert "  1 span of GET /  GET /  " in re.sub("  +", "  ", capsys.readouterr().out)
 
 
 def test_list_of_an_empty_spool_says_so(tmp_path, capsys):

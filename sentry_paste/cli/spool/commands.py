@@ -29,6 +29,7 @@ from sentry_paste.cli.spool.text import (
 )
 from sentry_paste.cli.terminal import ProgressMeter, clean
 from sentry_paste.spool import Spool, read_contents
+from sentry_paste.spool.contents import with_other_spans
 from sentry_paste.spool.names import ANY_DESTINATION, ASIDE, CLAIMED, KINDS, WAITING
 from sentry_paste.spool.transport import SpoolSettings
 from sentry_paste.spool.writer import destination_names
@@ -87,7 +88,10 @@ def show_file(options: argparse.Namespace) -> int:
         )
         return 1
     names = destination_names(spool.directory)
-    print(contents_text(read_contents(found), names, all_frames=options.all_frames))
+    contents = read_contents(found)
+    if found.kind == "span":
+        contents = with_other_spans(contents, spool.files("span"))
+    print(contents_text(contents, names, all_frames=options.all_frames))
     return 0
 
 

@@ -10,8 +10,10 @@ from datetime import datetime, timezone
 from sentry_paste.cli.spool.inventory import Entry, Inventory, SendPlan
 from sentry_paste.cli.spool.sending import Progress
 from sentry_paste.cli.terminal import clean
-from sentry_paste.spool.contents import Breadcrumb, Contents, Error, Frame, Span, read_contents
+from sentry_paste.spool import segments
+from sentry_paste.spool.contents import Breadcrumb, Contents, Error, Frame, read_contents
 from sentry_paste.spool.names import ANY_DESTINATION, ASIDE, CLAIMED, WAITING, SpoolFile
+from sentry_paste.spool.waterfall import Span
 
 _TITLE_WIDTH = 60
 _TRANSACTION_WIDTH = 32
@@ -66,13 +68,23 @@ def _described(file: SpoolFile) -> tuple[str, str, str, str]:
     except (OSError, ValueError) as error:
         return "", f"(unreadable: {_line(str(error), _TITLE_WIDTH - 14)})", "", ""
     # The title of a transaction is its name, which is in the next column anyway.
-    title = f"took {_milliseconds(contents.duration)}" if contents.spans else contents.title
+    title = _taken(contents) if contents.duration is not None else contents.title
     return (
         _line(contents.level, 10),
         _line(title, _TITLE_WIDTH),
         _line(contents.transaction, _TRANSACTION_WIDTH),
         size_text(contents.size),
     )
+
+
+def _taken(contents: Contents) -> str:
+    """Return how long a request took and how it ended; of several requests, how long the slowest took."""
+    found = [one for one in segments.requests(contents.payloads) if one.duration is not None]
+    if len(found) > 1:
+        slowest = max(one.duration or 0.0 for one in found)
+        return f"{len(found)} requests, the slowest took {_milliseconds(slowest)}"
+    ended = found[0].status if found else ""
+    return ", ".join(filter(None, (f"took {_milliseconds(contents.duration)}", ended)))
 
 
 def state_text(file: SpoolFile) -> str:
@@ -145,7 +157,10 @@ def _contents(contents: Contents, names: Mapping[str, str], all_frames: bool) ->
     if contents.spans:
         yield ""
         yield "Spans"
-        yield from _waterfall(contents.spans)
+        for tree in _trees(contents.spans):
+            yield from _waterfall(tree)
+        if contents.duration is None:
+            yield "  The request's own span is not in the spool: it has not ended, or was sent or lost"
     if contents.request:
         yield ""
         yield "Request"
@@ -203,8 +218,17 @@ def _breadcrumb(crumb: Breadcrumb) -> str:
     return clean(f"  {time:<12}  {crumb.level:<8} {crumb.category}: {crumb.message}")
 
 
-def _waterfall(spans: Iterable[Span]) -> Iterator[str]:
-    spans = list(spans)
+def _trees(spans: Iterable[Span]) -> list[list[Span]]:
+    """Return the spans of each request."""
+    trees: list[list[Span]] = []
+    for span in spans:
+        if span.depth == 0:
+            trees.append([])
+        trees[-1].append(span)
+    return trees
+
+
+def _waterfall(spans: Sequence[Span]) -> Iterator[str]:
     whole = max((span.offset + span.duration for span in spans), default=0.0) or 1.0
     for span in spans:
         name = _line("  " * min(span.depth, 15) + f"{span.op} {span.description}".strip(), _NAME_WIDTH)
