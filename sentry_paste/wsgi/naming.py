@@ -22,18 +22,18 @@ def default_name(strings: Mapping[str, str], path: str) -> str:
 
 
 #: The keys of the environ that ``framework_name`` reads.
-FRAMEWORK_KEYS = ("routes.route", "wsgiorg.routing_args", "tg.locals")
+FRAMEWORK_KEYS = ("routes.route", "wsgiorg.routing_args", "tg.locals", "bottle.route")
 
 
 def framework_name(environ: Mapping[str, Any]) -> tuple[str, str] | None:
-    """Return the name and its source from a framework for which the SDK has no integration.
+    """Return the name and its source from a framework, where an integration of the SDK has set none.
 
     Args:
         environ: as the app has changed it.
     """
     if environ.keys().isdisjoint(FRAMEWORK_KEYS):
         return None
-    return _of_routes(environ) or _of_routing_args(environ) or _of_turbogears(environ)
+    return _of_routes(environ) or _of_routing_args(environ) or _of_turbogears(environ) or _of_bottle(environ)
 
 
 def _of_routes(environ: Mapping[str, Any]) -> tuple[str, str] | None:
@@ -64,3 +64,9 @@ def _of_turbogears(environ: Mapping[str, Any]) -> tuple[str, str] | None:
         return None
     cls = type(getattr(state, "controller", None))
     return f"{cls.__module__}.{cls.__qualname__}.{method}", COMPONENT
+
+
+def _of_bottle(environ: Mapping[str, Any]) -> tuple[str, str] | None:
+    """Return the rule of Bottle's route: sentry-sdk 3 does not name requests that crash."""
+    rule = getattr(environ.get("bottle.route"), "rule", None)
+    return (rule, ROUTE) if isinstance(rule, str) and rule else None
