@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from itertools import accumulate, islice
+from itertools import accumulate
+
+from sentry_paste.redaction.bounds import Bounds, TooMuchError
 
 # ASCII characters in HTML (https://html.spec.whatwg.org/#character-references), including escaped escapes and
 # Go's JSON for an ampersand. Only characters that give a text its structure appear here by name.
 _HTML = re.compile(
-    r"(&(?:amp;){0,5}(?:lt|gt|quot|apos|#0{0,4}[0-9]{2,3}|#[xX]0{0,4}[2-7][0-9a-fA-F]);"
+    r"(&(?=[aglq#])(?:amp;){0,5}(?:lt|gt|quot|apos|#0{0,4}[0-9]{2,3}|#[xX]0{0,4}[2-7][0-9a-fA-F]);"
     # RFC 8259 section 7, strings of ECMAScript, logs of nginx and Apache. A run of backslashes is read
     # once, and a few consecutive slashes are one piece.
     r"|\\(?<!\\\\)\\*(?:u0026(?:lt|gt|quot|apos|#[0-9]{2,3});|(?:u00|x)[2-7][0-9a-fA-F]|/(?:\\/){0,3}))"
@@ -21,7 +23,7 @@ _HTML = re.compile(
 # RFC 3986 section 2.1, also in a URL in a URL.
 _URL = re.compile("(%(?:25){0,5}[2-7][0-9a-fA-F])")
 _TAG_IN_URL = re.compile("%(?:25){0,5}3[cC]")
-# How many offsets of pieces are computed at a time.
+# How many escapes are undone at a time.
 _PIECES = 1000
 _NAMED = {"lt": "<", "gt": ">", "quot": '"', "apos": "'"}
 _QUOTES = ("'", '"')
@@ -38,18 +40,34 @@ class Reading:
         text: the result. A quote that was escaped several times has backslashes, as in JSON in JSON.
     """
 
-    __slots__ = ("_in_raw", "_in_read", "_raw", "_read", "_size", "text")
+    __slots__ = ("_escape", "_in_raw", "_in_read", "_meanings", "_places", "_raw", "_share", "text")
 
     def __init__(self, text: str, escape: re.Pattern[str]) -> None:
-        self._raw = pieces = escape.split(text)
+        self._raw, self._escape = text, escape
         # The same few escapes occur again and again.
-        meanings = {piece: _meaning(piece) for piece in set(pieces[1::2])}
-        self._read = pieces.copy()
-        self._read[1::2] = map(meanings.__getitem__, pieces[1::2])
-        self.text = "".join(self._read)
-        self._size = len(text)
-        # Where pieces begin, as far as was needed.
+        self._meanings: dict[str, str] = {}
+        # Where shares of the text begin, and the places of the pieces of one: the pieces of a long text take
+        # many times its memory.
         self._in_read, self._in_raw = [0], [0]
+        self._share, self._places = -1, ([0], [0])
+        parts: list[str] = []
+        while text:
+            pieces = escape.split(text, _PIECES)
+            text = pieces.pop() if len(pieces) > 2 * _PIECES else ""
+            size = sum(map(len, pieces))
+            parts.append("".join(self._undone(pieces)))
+            self._in_raw.append(self._in_raw[-1] + size)
+            self._in_read.append(self._in_read[-1] + len(parts[-1]))
+        self.text = "".join(parts)
+
+    def _undone(self, pieces: list[str]) -> list[str]:
+        """Replace the escapes among pieces of the text, those at odd indexes, by what they mean."""
+        meanings = self._meanings
+        escapes = pieces[1::2]
+        for escape in set(escapes).difference(meanings):
+            meanings[escape] = _meaning(escape)
+        pieces[1::2] = map(meanings.__getitem__, escapes)
+        return pieces
 
     def place_in_text(self, place: int) -> int:
         """Return the place in the text that a place in the reading corresponds to.
@@ -58,28 +76,43 @@ class Reading:
             place: in the reading.
         """
         if place >= len(self.text):
-            return self._size
-        while place >= self._in_read[-1]:
-            self._add_places()
-        index = bisect_right(self._in_read, place) - 1
+            return len(self._raw)
+        share = bisect_right(self._in_read, place) - 1
+        if share != self._share:
+            self._share, self._places = share, self._places_in(share)
+        in_read, in_raw = self._places
+        index = bisect_right(in_read, place) - 1
         # For an escape, return its beginning.
-        return self._in_raw[index] + (0 if index % 2 else place - self._in_read[index])
+        return in_raw[index] + (0 if index % 2 else place - in_read[index])
 
-    def _add_places(self) -> None:
-        """Compute where more pieces begin: often only the first ones are needed."""
-        first = len(self._in_read) - 1
-        for places, pieces in ((self._in_read, self._read), (self._in_raw, self._raw)):
-            lengths = map(len, pieces[first : first + _PIECES])
-            places += islice(accumulate(lengths, initial=places[-1]), 1, None)
+    def _places_in(self, share: int) -> tuple[list[int], list[int]]:
+        """Return where the pieces of a share begin, in the reading and in the text."""
+        pieces = self._escape.split(self._raw[self._in_raw[share] : self._in_raw[share + 1]])
+        in_raw = [*accumulate(map(len, pieces), initial=self._in_raw[share])]
+        in_read = [*accumulate(map(len, self._undone(pieces)), initial=self._in_read[share])]
+        return in_read, in_raw
 
 
-def read_markup(text: str) -> Reading | None:
+def read_markup(text: str, bounds: Bounds | None = None) -> Reading | None:
     """Read a text without the escapes of HTML and of strings; return None if it has none.
 
     Args:
         text: any.
+        bounds: how much may be read, if several texts share it.
+
+    Raises:
+        TooMuchError: the text is longer than that.
     """
-    return Reading(text, _HTML) if _may_have_markup(text) and _HTML.search(text) else None
+    if not (_may_have_markup(text) and _HTML.search(text)):
+        return None
+    _charge(text, bounds)
+    return Reading(text, _HTML)
+
+
+def _charge(text: str, bounds: Bounds | None) -> None:
+    # Reading a text, and searching what was read, takes three times as long as searching the text.
+    if bounds is not None and not bounds.may_read(len(text)):
+        raise TooMuchError
 
 
 def _may_have_markup(text: str) -> bool:
@@ -95,14 +128,21 @@ def may_have_escapes(text: str) -> bool:
     return "%" in text or _may_have_markup(text)
 
 
-def read_url(text: str) -> Reading | None:
+def read_url(text: str, bounds: Bounds | None = None) -> Reading | None:
     """Read a text without percent-encoding if it has tags in a URL or a form; return None if not.
 
     Args:
         text: any.
+        bounds: how much may be read, if several texts share it.
+
+    Raises:
+        TooMuchError: the text is longer than that.
     """
-    # Other parameters of URLs are found without decoding. A plus sign is a space in a form.
-    return Reading(text.replace("+", " "), _URL) if "%" in text and _TAG_IN_URL.search(text) else None
+    # Other parameters of URLs are found without decoding.
+    if not ("%" in text and _TAG_IN_URL.search(text)):
+        return None
+    _charge(text, bounds)
+    return Reading(text.replace("+", " "), _URL)  # a plus sign is a space in a form
 
 
 #: All ways to read a text.

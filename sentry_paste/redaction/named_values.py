@@ -22,7 +22,8 @@ _FAR = 4096
 # Under these names plain words and short numbers are secret too; under other names they could be anything.
 _STRONG = re.compile("passw|passphrase|passcode|secret|pwd|(?:^|_)(?:pin|otp|cvv|cvc|pass)(?:$|_)|^x-")
 _COUNTS = re.compile(r"(?:tokens|count|size|limit|length|timeout|age|ttl|total|s)\Z", re.IGNORECASE)
-_SCALAR = re.compile(r"[^\s,;)\]}&'\"<>\\]+")
+_SCALAR = re.compile(rf"[^\s,;)\]}}&'\"<>\\]{{1,{SEEN}}}")
+_REST_OF_SCALAR = re.compile(r"[^\s,;)\]}&'\"<>\\]*")
 _TOKEN = re.compile(rf"[^\s'\"<>]{{1,{SEEN}}}")
 _UP_TO_A_SPACE = re.compile(r"[^\s<>\\]+")
 _END_OF_LINE = {
@@ -69,13 +70,17 @@ _SCHEME = re.compile(
 _BOUNDARY = re.compile(r"(?:\n|(?<=\\)n)--")
 _NEW_LINE = r"(?:\r?\n|\\{1,64}r\\{1,64}n|\\{1,64}n)"
 _HEAD_OF_PART = re.compile(rf"(?:[^\r\n\\]{{0,1000}}{_NEW_LINE}){{1,5}}?{_NEW_LINE}")
+# The most that the pattern reads, and what follows the name: a parameter of the header, or the line's end.
+_LONGEST_HEAD, _AFTER_NAME_OF_PART = 5000, ";\r\n\\"
 _TAG = re.compile(r"[^<>]{0,500}?(/?)>")
 _ELLIPSIS = re.compile("(?:\\.\\.\\.|\u2026)\\\\?['\")\\]}>]{0,8}\\Z")
 _LONGEST_ELLIPSIS = 16
 # The SDK (``max_value_length``) has not cut a text that is shorter and has no ellipsis.
 SHORTEST_CUT = 1000
 # The columns and the values of an SQL statement, and the values that are literals, not placeholders or names.
-_INTO = re.compile(r"\binto\s[^()=;]{1,200}\Z", re.IGNORECASE)
+_INTO = re.compile(r"\binto\s", re.IGNORECASE)
+_LONGEST_TABLE = 200
+_NO_TABLE = re.compile(r"[()=;]")
 _VALUES = re.compile(
     r"(?:\s|\\{1,8}[nrt]){0,50}(?:(?:overriding|output)\s[\w.,\s]{1,100}?)?(?:values(?:\s|\\{1,8}[nrt]){0,50}\(|(select)\s)",
     re.IGNORECASE,
@@ -101,10 +106,13 @@ _INPUT = re.compile(r"['\"]input['\"]:\s?")
 SECRET_RULES = (Rule.LIKELY, Rule.SECRET, Rule.IF_SCALAR)
 
 
-# How much more it takes to split columns, or to search what is before a name, than to read a text once.
-_COLUMN_WEIGHT, _WINDOW_WEIGHT = 16, 8
+# How much more it takes to split columns, to search what is before a name, or to find the end of quoted text,
+# than to read a text once.
+_COLUMN_WEIGHT, _WINDOW_WEIGHT, _QUOTES_WEIGHT = 16, 8, 16
 # How far a name and its value may be apart.
 _AHEAD = 1000
+# How far before the name of an element its bracket is searched for.
+_LONGEST_PREFIX = 60
 
 
 class Place(NamedTuple):
@@ -183,12 +191,16 @@ def value_of_member(text: str, place: Place) -> Span:
     closed = closed_value(text, begin if place.quote else start)
     if closed is not None:
         return closed
-    if not place.quote:
-        return _plain(text, place)
+    return _scalar(text, begin, place) if place.quote else _plain(text, place)
+
+
+def _scalar(text: str, begin: int, place: Place) -> Span:
+    """Locate a number or a word in a mapping; only its beginning is read to judge whether it is secret."""
     found = _SCALAR.match(text, begin)
     if found is None or _is_placeholder(found[0]) or not _is_secret_scalar(place.name, found[0]):
         return None
-    return found.span()
+    rest = _REST_OF_SCALAR.match(text, found.end())
+    return begin, rest.end() if rest else found.end()
 
 
 def _is_secret_scalar(name: str, value: str) -> bool:
@@ -271,11 +283,15 @@ def value_of_shown_cookie(text: str, begin: int, bounds: Bounds) -> Span:
     return (start, len(text)) if text.find(">", start) < 0 else None
 
 
-def value_of_cookie_repr(text: str, begin: int) -> Span:
+def value_of_cookie_repr(text: str, begin: int, bounds: Bounds) -> Span:
     """Locate the value of a cookie as ``repr`` shows it: Cookie(version=0, name='sid', value='...', ...)."""
     found = _COOKIE_IN_REPR.match(text, begin)
     name = closed_value(text, found.end(), found.end() + _FAR) if found else None
-    value = _VALUE_IN_REPR.match(text, name[1]) if name else None
+    if name is None:
+        return None
+    if not bounds.may_read(_QUOTES_WEIGHT * (name[1] - name[0])):
+        return name[0], len(text)
+    value = _VALUE_IN_REPR.match(text, name[1])
     return closed_value(text, value.end()) if value else None
 
 
@@ -302,7 +318,7 @@ def _end_of_line(text: str, place: Place, begin: int, limit: int) -> int:
     return found.start() if found else limit
 
 
-def value_in_pair(text: str, place: Place) -> Span:
+def value_in_pair(text: str, place: Place, bounds: Bounds) -> Span:
     """Locate the second of two items, as headers and multidicts are shown: ('password', '...')."""
     opening = place.begin - len(place.quote) - 1
     before = text[max(opening - 1, 0) : opening + 1]
@@ -320,6 +336,9 @@ def value_in_pair(text: str, place: Place) -> Span:
     # Three or more items are a list of names. A very long item is a value.
     behind = text[span[1] : span[1] + 20].lstrip("\\'\"")
     is_value = span[1] - span[0] > SEEN or behind[:1] in (")", "]", "") or behind.startswith((",)", ", )"))
+    # It may consist of quotes, each of which was examined.
+    if not is_value and not bounds.may_read(_QUOTES_WEIGHT * (span[1] - span[0])):
+        return span[0], len(text)
     return span if is_value else None
 
 
@@ -327,8 +346,7 @@ def values_of_columns(text: str, place: Place, names: Names, bounds: Bounds) -> 
     """Locate the values of secret columns in SQL: INSERT INTO users (name, password) VALUES (...)."""
     low = max(place.begin - _FAR, 0)
     opening = text.rfind("(", low, place.begin)
-    before = text[max(opening - SEEN, 0) : opening] if opening >= 0 else ""
-    if "into" not in before.lower() or not _INTO.search(before):
+    if opening < 0 or not _is_after_into(text, opening):
         return None
     closing = text.find(")", place.begin, place.begin + _FAR)
     values = _VALUES.match(text, closing + 1) if closing >= 0 else None
@@ -357,6 +375,14 @@ def values_of_columns(text: str, place: Place, names: Names, bounds: Bounds) -> 
     return shown[0][0], shown[-1][1] if is_last else len(text)
 
 
+def _is_after_into(text: str, end: int) -> bool:
+    """Return whether the name of a table may end at a place: INSERT INTO users."""
+    before = text[max(end - len("into ") - _LONGEST_TABLE, 0) : end]
+    if "into" not in before.lower():
+        return False
+    return bool(_INTO.search(_NO_TABLE.split(before)[-1][:-1]))
+
+
 def input_of_location(text: str, place: Place) -> Span:
     """Locate the input of a field in Pydantic's errors(): 'loc': ('password',), 'input': '...'."""
     if "loc" not in text[max(place.begin - 80, 0) : place.begin] or not place.quote:
@@ -375,13 +401,7 @@ def value_in_mapping(text: str, place: Place, bounds: Bounds) -> Span:
     if found is None:
         return _value_before(text, place, "{", bounds)
     begin = after_space(text, found.end())
-    closed = closed_value(text, begin)
-    if closed is not None:
-        return closed
-    scalar = _SCALAR.match(text, begin)
-    if scalar is None or _is_placeholder(scalar[0]) or not _is_secret_scalar(place.name, scalar[0]):
-        return None
-    return scalar.span()
+    return closed_value(text, begin) or _scalar(text, begin, place)
 
 
 def value_of_attribute(text: str, place: Place, bounds: Bounds) -> Span:
@@ -444,10 +464,11 @@ def _is_usage(name: str, word: str) -> bool:
 
 def value_of_input(text: str, begin: int, start: int, names: Names) -> Span:
     """Locate the input of a field in a message of Pydantic's; the line before has the field's name."""
-    lines = re.split(r"\n|\\{1,8}n", text[max(begin - 600, 0) : begin])
+    # A line's end may be escaped, also several times.
+    lines = text[max(begin - 600, 0) : begin].replace("\\n", "\n").rsplit("\n", 2)
     if len(lines) < 2:
         return None
-    name = lines[-2].strip().rpartition(".")[2]
+    name = lines[-2].rstrip("\\").strip().rpartition(".")[2]
     if not name or names.key_rule(name[:100]) not in SECRET_RULES:
         return None
     end = text.find(", input_type=", start, start + 4000)
@@ -465,9 +486,8 @@ def content_of_element(text: str, place: Place, bounds: Bounds) -> Span:
         if tag is None or tag[1]:
             return None
         start = tag.end()
-    qualified = text[
-        max(text.rfind("<", max(place.begin - 60, 0), place.begin), 0) + 1 : place.begin + len(place.name)
-    ]
+    low = max(place.begin - _LONGEST_PREFIX, 0)
+    qualified = text[max(text.rfind("<", low, place.begin) + 1, low) : place.begin + len(place.name)]
     if qualified[0] == "/":
         return None  # a closing tag
     end = text.find(f"</{qualified}", start, start + _NEAR)
@@ -492,25 +512,29 @@ def content_of_element(text: str, place: Place, bounds: Bounds) -> Span:
     return start, rest.end() if rest else found.end()
 
 
-def value_of_part(text: str, place: Place) -> Span:
+def value_of_part(text: str, place: Place, bounds: Bounds) -> Span:
     """Locate the value of a field in multipart/form-data (RFC 7578)."""
     before = text[max(place.begin - len(place.quote) - 5, 0) : place.begin - len(place.quote)]
-    if not place.quote or before.lower() != "name=":
+    if not place.quote or before.lower() != "name=" or place.sign[0] not in _AFTER_NAME_OF_PART:
         return None
-    head = _HEAD_OF_PART.match(text, place.end - (len(place.sign) if place.sign != ";" else 0))
+    start = place.end - (len(place.sign) if place.sign != ";" else 0)
+    head = _HEAD_OF_PART.match(text, start)
+    begin = head.end() if head else min(start + _LONGEST_HEAD, len(text))
+    if not bounds.may_read(begin - start):
+        return place.end, len(text)
     if head is None:
         return None
-    found = _BOUNDARY.search(text, head.end(), head.end() + _NEAR)
-    if found is None:
-        return head.end(), len(text)
+    found = _BOUNDARY.search(text, begin, begin + _NEAR)
+    if found is None or not bounds.may_read(found.end() - begin):
+        return begin, len(text)
     # Drop the line end before the boundary, raw or escaped as Python and JSON show it.
-    value = text[head.end() : found.start()]
+    value = text[begin : found.start()]
     if found[0][0] == "\n":
         value = value[:-1] if value.endswith("\r") else value
     else:
         value = value.rstrip("\\")
         value = value[:-1].rstrip("\\") if value.endswith("\\r") else value
-    return head.end(), head.end() + len(value)
+    return (begin, begin + len(value)) if value else None
 
 
 def _is_strong(name: str) -> bool:

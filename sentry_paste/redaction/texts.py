@@ -18,7 +18,7 @@ from collections.abc import Iterable
 from itertools import accumulate
 
 from sentry_paste.redaction import allowances
-from sentry_paste.redaction.bounds import Bounds, Search
+from sentry_paste.redaction.bounds import Bounds, Search, TooMuchError
 from sentry_paste.redaction.escaped import READERS, may_have_escapes
 from sentry_paste.redaction.headers import without_passwords
 from sentry_paste.redaction.named_values import (
@@ -69,7 +69,7 @@ _WORDS = (
     "|c(?:redential|v[vc](?![a-z]))|jwt|z(?<=authoriz)"
 )
 _OF_URLS = "(?:key|sid|sig|auth|oauth|session|sso|hmac|pass|pw|code|ticket|assertion|dpop|nonce)"
-_IN_URL = "|".join(rf"{mark}{_OF_URLS}" for mark in (r"\?", "&", "#", "%(?:3f|26)"))
+_IN_URL = "|".join(rf"{mark}(?=[acdhknopst]){_OF_URLS}" for mark in (r"\?", "&", "#", "%(?:3f|26)"))
 # In Pydantic's messages, objects of http.cookies and http.cookiejar, and curl's arguments.
 _OTHERS = (
     r"v(?:alue(?<=input_value)|ersion(?<=cookie\(version))"
@@ -128,15 +128,17 @@ _ESCAPED_SLASHES = (
 )
 _SIGNS_OF_ESCAPED_SLASHES = (":\\", ":&", ";&#", "%2F", "%2f", "252F", "252f")
 _HAS_ESCAPED_SLASHES = re.compile(_ESCAPED_SLASHES)
-_ESCAPED_USER_INFO = re.compile(
-    rf"({_ESCAPED_SLASHES})(?=((?:[^\s/?#\\<>\"'@%&]+|%(?!(?:25){{0,5}}(?:2[0237f]|3[cef]|40|0[ad]))"
-    r"|&(?=amp;|#)(?!(?:amp;){0,5}(?:#(?:x2f|47|x40|64|x22|34|x27|39|x3f|63|x23|35);|[lg]t;|quot;))"
+# Where the user and the password end: at an @, or at what neither of them contains. Escaped slashes are among
+# that, so nothing is read twice. The search leaps to the characters that may be it.
+_END_OF_ESCAPED_USER_INFO = re.compile(
+    r"[\s/?#\\<>\"'@%&](?:(?P<at>(?<=@)|(?<=%)(?:25){0,5}40|(?<=&)(?:amp;){0,5}#(?:x40|64);"
+    r"|(?<=\\)\\{0,63}(?:u0040|x40))"
+    r"|(?<=[\s/?#<>\"'])|(?<=%)(?:25){0,5}(?:2[0237f]|3[cef]|0[ad])"
+    r"|(?<=&)(?:(?!amp;|#)|(?:amp;){0,5}(?:#(?:x2f|47|x22|34|x27|39|x3f|63|x23|35);|[lg]t;|quot;))"
     # A run of backslashes is read once.
-    r"|(?<!\\)\\+(?!\\|/|[\"'nr]|u00(?:2[237f]|3f|40)|x(?:2[237f]|3f|40)))*))\2"
-    rf"(?=@|{_P}40|&(?:amp;){{0,5}}#(?:x40|64);|\\{{1,64}}(?:u0040|x40))",
-    re.IGNORECASE,
+    r"|(?<=\\)(?<!\\\\)\\*(?:/|[\"'nr]|u00(?:2[237f]|3f)|x(?:2[237f]|3f)))"
 )
-_WITH_PASSWORD = re.compile(rf"(?::|{_P}3a|&#(?:x3a|58);|u003a|x3a)(?!\*+\Z)", re.IGNORECASE)
+_WITH_PASSWORD = re.compile(rf"(?::|{_P}3a|&#(?:x3a|58);|u003a|x3a)(?!\*+\Z)")
 # With one emoji, Python stores every character of the text in four bytes.
 _ASTRAL = re.compile("[\U00010000-\U0010ffff]")
 _MUCH = 100_000
@@ -154,13 +156,20 @@ def clean_text(text: str, names: Names, bounds: Bounds | None = None) -> str:
 
 
 def _clean(text: str, names: Names, bounds: Bounds, reading_bounds: Bounds) -> str:
+    try:
+        return _cleaned(text, names, bounds, reading_bounds)
+    except TooMuchError:
+        return FILTERED
+
+
+def _cleaned(text: str, names: Names, bounds: Bounds, reading_bounds: Bounds) -> str:
     cleaned = without_passwords(_without(text, _spans(text, names, bounds)))
     if reading_bounds.are_exceeded and may_have_escapes(cleaned):
         return FILTERED
     if _may_have_escaped_slashes(cleaned):
         cleaned = _without(cleaned, _escaped_user_infos(cleaned, reading_bounds))
     for read in READERS:
-        reading = read(cleaned)
+        reading = read(cleaned, reading_bounds)
         if reading is not None:
             found = [*_spans(reading.text, names, reading_bounds), *_user_infos(reading.text, reading_bounds)]
             places = reading.place_in_text
@@ -234,12 +243,15 @@ def _has_escaped_url(text: str) -> bool:
 def _escaped_user_infos(text: str, bounds: Bounds) -> list[tuple[int, int]]:
     """Return where users and passwords in URLs are whose slashes are escaped."""
     found: list[tuple[int, int]] = []
-    for hit in _ESCAPED_USER_INFO.finditer(text):
-        if not _WITH_PASSWORD.search(hit[2]):
+    lower = lower_case(text)
+    for hit in _HAS_ESCAPED_SLASHES.finditer(lower):
+        start = hit.end()
+        end = _END_OF_ESCAPED_USER_INFO.search(lower, start)
+        if end is None or end["at"] is None or not _WITH_PASSWORD.search(lower, start, end.start()):
             continue
         if not bounds.step():
-            return [*found, (hit.start(2), len(text))]
-        found.append(hit.span(2))
+            return [*found, (start, len(text))]
+        found.append((start, end.start()))
     return found
 
 
@@ -313,8 +325,9 @@ def _span_of(
     sign = hit["sign"]
     first = text[word_at]
     if first == "-":
-        found = _CURL.match(text, word_at)
-        return found.span(1) if found and "curl" in text[max(word_at - SEEN, 0) : word_at] else None
+        is_curl = "curl" in text[max(word_at - SEEN, 0) : word_at]
+        found = _CURL.match(text, word_at) if is_curl else None
+        return found.span(1) if found else None
     if first == "<" and not sign[:1].isspace():
         end = text.find(">", hit.end())
         return hit.end() + 1, end if end >= 0 else len(text)
@@ -326,7 +339,7 @@ def _span_of(
     if first in "vV" and sign == "=":
         is_cookie = text[word_at + 1] in "eE"
         return (
-            value_of_cookie_repr(text, word_at)
+            value_of_cookie_repr(text, word_at, bounds)
             if is_cookie
             else value_of_input(text, word_at, hit.end(), names)
         )
@@ -345,7 +358,7 @@ def _span_of(
     if sign[0] in ",)]}":
         return (
             values_of_columns(text, place, names, bounds)
-            or value_in_pair(text, place)
+            or value_in_pair(text, place, bounds)
             or input_of_location(text, place)
             or value_in_mapping(text, place, bounds)
         )
@@ -354,7 +367,7 @@ def _span_of(
     if sign.isspace() and name.startswith("-") and not quote:
         return value_of_argument(text, place)
     return (
-        value_of_part(text, place)
+        value_of_part(text, place, bounds)
         or value_of_attribute(text, place, bounds)
         or values_of_columns(text, place, names, bounds)
     )

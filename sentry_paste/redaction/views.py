@@ -14,14 +14,19 @@ from urllib.parse import unquote_to_bytes
 from sentry_paste.redaction.bounds import Allowance
 
 # Percent-encoding (RFC 3986), the escapes of Python, JSON and C, and the references of HTML and XML.
-# Each kind begins with a different character, so that the search leaps from one to the next.
+# Each kind begins with a different character, so that the search leaps from one to the next. re remembers a
+# position for each repetition of a group, so a run is cut into pieces: not within a character of UTF-8, nor
+# between surrogates.
 _ESCAPE = re.compile(
-    r"(%[0-9A-Fa-f]{2}(?:%[0-9A-Fa-f]{2})*"
-    r"|\\(?:u[0-9A-Fa-f]{4}(?:\\u[0-9A-Fa-f]{4})*|x[0-9A-Fa-f]{2}|U[0-9A-Fa-f]{8}|[0-3][0-7]{2}|[^\n])"
-    r"|&(?:#[0-9]{1,7}|#[xX][0-9A-Fa-f]{1,6}|[A-Za-z]{2,8});)"
+    r"((?:%[0-9A-Fa-f]{2}){1,64}(?:%[89ABab][0-9A-Fa-f]){0,3}"
+    r"|\\(?:u[0-9A-Fa-f]{4}(?:\\u[0-9A-Fa-f]{4}){0,63}(?:(?<=u[dD][89ABab]..)\\u[dD][C-Fc-f][0-9A-Fa-f]{2})?"
+    r"|x[0-9A-Fa-f]{2}|U[0-9A-Fa-f]{8}|[0-3][0-7]{2}|[^\n])"
+    r"|&(?=[#A-Za-z])(?:#[0-9]{1,7}|#[xX][0-9A-Fa-f]{1,6}|[A-Za-z]{2,8});)"
 )
 # Undoing this many escapes takes about as long as examining one place.
 _ESCAPES = 6
+# So does passing over this many characters that begin none.
+_BEGINNINGS = 100
 # How many escapes are undone at once: this many, or such a share of those that are allowed.
 _AT_ONCE, _SHARES = 4000, 8
 _LETTERS = {"n": "\n", "r": "\r", "t": "\t", "a": "\a", "b": "\b", "f": "\f", "v": "\v", "0": "\0"}
@@ -88,11 +93,11 @@ def decoded(text: str, allowance: Allowance) -> View | None:
     if not has_escapes(text):
         return None
     most = _ESCAPES * allowance.left
-    if _count_beginnings(text) > most:
+    beginnings = _count_beginnings(text)
+    if beginnings > most:
         # Counted first: the pieces of a text take many times its memory.
         count = sum(1 for _ in islice(_ESCAPE.finditer(text), most + 1))
-        if count > most:
-            allowance.spend(allowance.left + 1)
+        allowance.spend(allowance.left + 1 if count > most else (beginnings - count) // _BEGINNINGS)
     # For the same reason only a share of the text is split at once.
     at_once = max(_AT_ONCE, most // _SHARES)
     starts, origins = array("I", [0]), array("I", [0])
