@@ -200,13 +200,19 @@ class FilterState:
         """
         if isinstance(client, GuardedClient):
             return client
-        if sdk.sends_user_info(client.options) and not self.patterns:
-            return client
         if self._hooked[0] is not client:
-            redaction = Redaction(self.secret_names, self.patterns)
-            redaction.use_options(client.options)
-            self._hooked = (client, redaction.with_hooks(client.options))
-        return sdk.with_options(client, **self._hooked[1])
+            self._hooked = (client, self._hooked_options(client))
+        hooked = self._hooked[1]
+        return sdk.with_options(client, **hooked) if hooked else client
+
+    def _hooked_options(self, client: Any) -> dict[str, Any]:
+        """Return the options of the app's client with redaction, none if nothing is to be redacted."""
+        options = sdk.options_in_requests(client.options, self.settings.sdk)
+        if sdk.sends_user_info(options) and not self.patterns:
+            return {}
+        redaction = Redaction(self.secret_names, self.patterns)
+        redaction.use_options(options)
+        return redaction.with_hooks(options)
 
     def client_for(self, client: Any, path: str) -> Any | None:
         """Return the client whose options decide on sampling for a path, None if the path has no rate.

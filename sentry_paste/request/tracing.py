@@ -216,8 +216,7 @@ class SpanTrace:
         # The SDK uses an address from a header, which the client can forge.
         if "client.address" in attributes:
             attributes["client.address"] = address or ""
-        # The tags of the ini, which transactions have as tags.
-        self._span.set_attributes({**getattr(sentry_sdk.get_client(), "tags", {}), **attributes})
+        self._span.set_attributes(attributes)
 
     def record_status(self, status: int) -> None:
         """Record the response's status, also for events that are captured later.
@@ -261,9 +260,18 @@ class SpanTrace:
         Args:
             error: that the app has raised, None if it has not.
         """
+        if self._span.sampled:
+            self._add_tags()
         self._span.__exit__(None if error is None else type(error), error, None)
         # Break the reference cycle between the scope and the span.
         sdk.mark_server_span(sentry_sdk.get_current_scope(), None)
+
+    def _add_tags(self) -> None:
+        """Add the tags of the ini and of the app, which a transaction has but the SDK leaves out of spans."""
+        tags, _, _ = sdk.set_by_app()
+        found = {**getattr(sentry_sdk.get_client(), "tags", {}), **tags}
+        for name in found.keys() - self._span.get_attributes().keys():
+            self._span.set_attribute(name, found[name])
 
     def drop(self) -> None:
         """End the span without sending it or the spans below it."""
