@@ -185,6 +185,7 @@ def write_item(spool, type_, payload):
 PAGES = (
     "/",
     "/?kind=all",
+    "/?kind=transaction",
     "/?kind=session",
     f"/envelope/{ERROR_ID}",
     f"/envelope/{FEEDBACK_ID}",
@@ -194,7 +195,7 @@ PAGES = (
 
 
 def fill_spool(spool, text="", long="x" * 300):
-    """Write an error, feedback on it, a transaction, sessions and a log line, with long or hostile texts."""
+    """Write an error, feedback on it, requests, sessions and a log line, with long or hostile texts."""
     frames = [frame("charge", True, context_line=f"    {long}", vars={f"v{text}": text or long})]
     values = [
         {"type": "KeyError", "value": text or "'cause'"},
@@ -225,6 +226,9 @@ def fill_spool(spool, text="", long="x" * 300):
     )
     given = dict.fromkeys(("name", "contact_email", "message", "source", "url"), text or long)
     write_feedback(spool, feedback_event(**given))
+    named = {"sentry.segment.name": text or long, "sentry.op": text or "db"}
+    write_spans(spool, segment_item("3", text or long), span_item("4", text or long, "3", "3"))
+    write_spans(spool, span_item("5", text or long, segment="6", attributes=named, status=text))
     line = {"timestamp": 1, "level": text or "info", "body": text or long, "trace_id": TRACE}
     write_item(spool, "log", {"items": [line]})
 

@@ -12,6 +12,7 @@ from urllib.parse import parse_qsl, urlencode
 
 from sentry_paste.inbox.index import Entry, Snapshot
 from sentry_paste.spool.names import KINDS
+from sentry_paste.spool.segments import Request
 
 #: The ``kind`` that stands for files of every kind.
 ALL = "all"
@@ -86,20 +87,26 @@ class Query:
     def matcher(self) -> Callable[[Entry], bool]:
         """Return a function that checks whether a file matches, whatever its kind."""
         words = self.text.lower().split()
-        transaction = self.transaction.lower()
-        pattern = re.compile(translate(transaction)).match if "*" in transaction else None
+        is_named = self.name_matcher()
 
         def matches(entry: Entry) -> bool:
             summary = entry.summary
             if self.group and summary.group != self.group:
                 return False
-            if pattern is not None and pattern(summary.transaction.lower()) is None:
-                return False
-            if pattern is None and transaction not in summary.transaction.lower():
+            names = (summary.transaction, *(request.name for request in summary.requests))
+            if not any(map(is_named, names)):
                 return False
             return all(word in summary.words or _is_id(word, entry) for word in words)
 
         return matches
+
+    def name_matcher(self) -> Callable[[str], bool]:
+        """Return a function that checks whether the name of a transaction matches."""
+        transaction = self.transaction.lower()
+        if "*" not in transaction:
+            return lambda name: transaction in name.lower()
+        pattern = re.compile(translate(transaction))
+        return lambda name: pattern.match(name.lower()) is not None
 
 
 def _is_id(word: str, entry: Entry) -> bool:
@@ -143,24 +150,35 @@ _ALWAYS = ("error", "transaction", "session", "log")
 
 @dataclass
 class Row:
-    """A row of the list: a file, or all errors of a group.
+    """A row of the list: a file, all errors of a group, or a request.
 
     Attributes:
         entry: the newest file.
         count: number of files.
         first: capture time of the oldest file.
         times: capture times of all files, in seconds since 1970, newest first.
+        request: the request, if the row is one that has been read.
+        number: its number among the requests in the file.
     """
 
     entry: Entry
     count: int
     first: datetime
     times: list[float]
+    request: Request | None = None
+    number: int = 0
 
     @property
     def key(self) -> str:
         """A key that identifies the row when the list is loaded again."""
+        if self.number:
+            return f"{self.entry.file.id}-{self.number}"
         return self.entry.summary.group if self.count > 1 else self.entry.file.id
+
+    @property
+    def duration(self) -> float | None:
+        """Duration in seconds, None if it is unknown or has no meaning."""
+        return self.entry.summary.duration if self.request is None else self.request.duration
 
 
 @dataclass(frozen=True)
@@ -170,10 +188,10 @@ class Listing:
     Attributes:
         query: the query, with the page that is shown.
         rows: rows of this page, newest first.
-        found: number of matching files of the kind.
+        found: number of matching files of the kind, or of requests.
         total: number of rows on all pages.
         pages: number of pages, at least one.
-        counts: number of matching files by kind; ``all`` is their sum.
+        counts: number of matching files by kind; of transactions, also those that are streamed as spans.
         transactions: names of transactions, the most frequent first.
         snapshot: the state of the spool.
     """
@@ -198,17 +216,24 @@ def listing(snapshot: Snapshot, query: Query) -> Listing:
     matches = query.matcher() if query.is_search else None
     entries = [entry for entry in snapshot.entries if matches is None or matches(entry)]
     counts = Counter(entry.file.kind for entry in entries)
+    requests = _requests(entries, query.name_matcher(), _ended(snapshot))
+    counts["transaction"] = len(requests)
     wanted = entries if query.kind == ALL else [entry for entry in entries if entry.file.kind == query.kind]
-    rows = grouped(wanted) if query.kind == "error" and not query.group else [_row(entry) for entry in wanted]
+    if query.kind == "transaction":
+        rows = requests
+    elif query.kind == "error" and not query.group:
+        rows = grouped(wanted)
+    else:
+        rows = [_row(entry) for entry in wanted]
     pages = max(1, -(-len(rows) // PAGE))
     page = min(query.page, pages)
     return Listing(
         query=Query(query.kind, query.text, query.transaction, query.group, page),
         rows=rows[(page - 1) * PAGE : page * PAGE],
-        found=len(wanted),
+        found=len(requests) if query.kind == "transaction" else len(wanted),
         total=len(rows),
         pages=pages,
-        counts=_counts(counts, query.kind),
+        counts={**_counts(counts, query.kind), ALL: len(entries)},
         transactions=_transactions(snapshot),
         snapshot=snapshot,
     )
@@ -233,6 +258,42 @@ def grouped(entries: Iterable[Entry]) -> list[Row]:
     return list(rows.values())
 
 
+def _ended(snapshot: Snapshot) -> set[str]:
+    """Return the ids of all segments that have ended."""
+    return {
+        request.id
+        for entry in snapshot.entries
+        if entry.file.kind == "span"
+        for request in entry.summary.requests
+        if request.duration is not None
+    }
+
+
+def _requests(entries: Iterable[Entry], is_named: Callable[[str], bool], ended: set[str]) -> list[Row]:
+    """Return one row for each request: its transaction, its segment, or the other spans of a segment.
+
+    Args:
+        entries: files, newest first.
+        is_named: whether the name of a request matches.
+        ended: ids of the segments that have ended; spans that came before or after them are no row.
+    """
+    rows: list[Row] = []
+    running: set[str] = set()
+    for entry in entries:
+        if entry.file.kind == "transaction":
+            request = next(iter(entry.summary.requests), None)
+            rows.append(replace(_row(entry), request=request))
+        elif entry.file.kind == "span":
+            # In the order in which they have ended.
+            for number, request in reversed(list(enumerate(entry.summary.requests))):
+                is_repeated = request.duration is None and (request.id in ended or request.id in running)
+                if is_repeated or not is_named(request.name):
+                    continue
+                running.add(request.id)
+                rows.append(replace(_row(entry), request=request, number=number))
+    return rows
+
+
 def _row(entry: Entry) -> Row:
     return Row(entry, 1, entry.file.time, [entry.file.time.timestamp()])
 
@@ -241,10 +302,13 @@ def _counts(counts: Counter[str], kind: str) -> dict[str, int]:
     rare = (name for name in KINDS if name not in _ALWAYS and (counts[name] or name == kind))
     shown = [*_ALWAYS, *rare]
     shown += sorted(name for name in counts if name not in KINDS)
-    return {**{name: counts[name] for name in shown}, ALL: sum(counts.values())}
+    return {name: counts[name] for name in shown}
 
 
 def _transactions(snapshot: Snapshot) -> list[str]:
-    names = Counter(entry.read_summary.transaction for entry in snapshot.entries if entry.read_summary)
+    names: Counter[str] = Counter()
+    for entry in snapshot.entries:
+        requests = entry.summary.requests if entry.file.kind == "span" else ()
+        names.update([request.name for request in requests] or [entry.summary.transaction])
     del names[""]
     return [name for name, _ in names.most_common(_SUGGESTED)]

@@ -72,7 +72,7 @@ def list_page(index: Index, query_string: str, template: str = "list.jinja2") ->
 
 
 def _slowest(rows: Iterable[Row]) -> float:
-    return max((row.entry.summary.duration or 0.0 for row in rows), default=0.0)
+    return max((row.duration or 0.0 for row in rows), default=0.0)
 
 
 def envelope_page(index: Index, identity: str) -> Page:

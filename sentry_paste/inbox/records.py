@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any
 
-from sentry_paste.spool import fields
+from sentry_paste.spool import fields, segments
+from sentry_paste.spool.segments import attribute
 
 Payloads = tuple[tuple[str, Any], ...]
 
@@ -50,6 +51,9 @@ class SpanRecord:
         end: when it ended.
         data: its attributes, as pairs of name and value.
         is_segment: whether it is the root span of one service: a transaction.
+        segment: id of the segment that a streamed span belongs to, or empty.
+        segment_name: name of that segment, or empty.
+        is_missing: whether it stands for a segment that is not in the spool.
     """
 
     id: str
@@ -62,6 +66,9 @@ class SpanRecord:
     end: float
     data: tuple[tuple[str, str], ...]
     is_segment: bool
+    segment: str = ""
+    segment_name: str = ""
+    is_missing: bool = False
 
     @property
     def duration(self) -> float:
@@ -79,7 +86,7 @@ def log_lines(payloads: Payloads) -> list[LogLine]:
         LogLine(
             time=fields.time(item.get("timestamp")),
             level=fields.text(item.get("level")),
-            logger=_attribute(item, "logger.name"),
+            logger=attribute(item, "logger.name"),
             message=fields.text(item.get("body")),
             trace_id=fields.text(item.get("trace_id")),
         )
@@ -142,24 +149,24 @@ def _span(span: Mapping[str, Any], trace_id: str, name: str, is_segment: bool) -
 
 def _streamed(item: Mapping[str, Any]) -> SpanRecord | None:
     """Return a streamed span (https://develop.sentry.dev/sdk/telemetry/spans/span-protocol/)."""
-    attributes = [
-        (fields.text(name), fields.text(fields.mapping(value).get("value")))
-        for name, value in fields.mapping(item.get("attributes")).items()
-    ]
+    data, is_segment = segments.attributes(item), item.get("is_segment") is True
     start, end = fields.time(item.get("start_timestamp")), fields.time(item.get("end_timestamp"))
     if start is None or end is None:
         return None
+    status = fields.text(item.get("status"))
     return SpanRecord(
         id=fields.text(item.get("span_id")),
         parent=fields.text(item.get("parent_span_id")),
         trace_id=fields.text(item.get("trace_id")),
-        op=_attribute(item, "sentry.op"),
+        op=fields.text(data.get("sentry.op")),
         name=fields.text(item.get("name")),
-        status=fields.text(item.get("status")),
+        status=segments.status(status, data) if is_segment else status,
         start=start.timestamp(),
         end=end.timestamp(),
-        data=tuple(attributes),
-        is_segment=item.get("is_segment") is True,
+        data=tuple(fields.pairs(data)),
+        is_segment=is_segment,
+        segment=segments.segment_of(item),
+        segment_name=fields.text(data.get("sentry.segment.name")),
     )
 
 
@@ -175,7 +182,8 @@ def title(kind: str, payloads: Payloads) -> str:
         return f"{_count(count_of_lines(payloads), 'log line')}: {lines[-1].message}" if lines else ""
     if kind == "span":
         found = spans(payloads)
-        named = next((span.name for span in found if span.is_segment), found[0].name if found else "")
+        first = (found[0].segment_name or found[0].name) if found else ""
+        named = next((span.name for span in found if span.is_segment), first)
         return f"{named or '(no name)'}, {_count(len(found), 'span')}" if found else ""
     if kind == "metric":
         names = dict.fromkeys(fields.text(item.get("name")) for item in _items(payloads, "trace_metric"))
@@ -224,10 +232,6 @@ def _all_items(payloads: Payloads, wanted: str) -> list[dict[str, Any]]:
         if type_ == wanted:
             found += list(fields.items(fields.mapping(payload).get("items")))
     return found
-
-
-def _attribute(item: Mapping[str, Any], name: str) -> str:
-    return fields.text(fields.mapping(fields.mapping(item.get("attributes")).get(name)).get("value"))
 
 
 def _count(number: int, what: str) -> str:

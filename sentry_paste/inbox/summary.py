@@ -10,8 +10,9 @@ from typing import Any, NamedTuple
 
 from sentry_paste.inbox import records
 from sentry_paste.inbox.records import feedback
-from sentry_paste.spool import Contents, SpoolFile, fields, read_contents
+from sentry_paste.spool import Contents, SpoolFile, fields, read_contents, segments
 from sentry_paste.spool.contents import Error, Frame
+from sentry_paste.spool.segments import Request
 
 _MAX_SESSIONS = 1000
 # A larger count cannot be a number of requests, and could not be drawn.
@@ -78,6 +79,9 @@ TRACE_ID = re.compile("[0-9a-f]{32}")
 # A batch of log lines may come from many requests.
 _MAX_TRACES = 100
 
+# An envelope of streamed spans is of one trace, which may have many requests.
+_MAX_REQUESTS = 1000
+
 # Characters.
 _MAX_TITLE = 300
 _MAX_NAME = 200
@@ -92,7 +96,7 @@ class Summary(NamedTuple):
         value: message of an error.
         place: function and file that raised an error, in the app's own code if possible.
         level: level of an event.
-        transaction: name of the transaction, or of the one that the event happened in.
+        transaction: name of the transaction or segment, or of the one that the event happened in.
         trace_ids: ids of the traces that it belongs to.
         duration: duration of a transaction, in seconds.
         handled: whether the app handled an error; None if unknown.
@@ -101,6 +105,7 @@ class Summary(NamedTuple):
         who: the user who sent a feedback.
         error_ids: ids of the errors that a feedback is about.
         sessions: how requests ended, by minute.
+        requests: the transaction or the segments in it, and segments that only other spans are here of.
         problem: why the file cannot be read, or empty.
     """
 
@@ -117,6 +122,7 @@ class Summary(NamedTuple):
     who: str = ""
     error_ids: tuple[str, ...] = ()
     sessions: tuple[SessionCount, ...] = ()
+    requests: tuple[Request, ...] = ()
     problem: str = ""
 
 
@@ -163,6 +169,7 @@ def _summary(file: SpoolFile, contents: Contents) -> Summary:
     duration = contents.duration
     if duration is None and spans:
         duration = max(span.duration for span in spans)
+    requests = tuple(map(_shortened, segments.requests(contents.payloads)[:_MAX_REQUESTS]))
     place = _place(error)
     comments = feedback(contents.payloads)
     who = comments[0].who if comments and error is None else ""
@@ -176,10 +183,22 @@ def _summary(file: SpoolFile, contents: Contents) -> Summary:
         duration=duration,
         handled=error.handled if error else None,
         group=_group(contents, title, place) if file.kind == "error" else "",
-        words=_words(contents, f"{who[:_MAX_NAME]} {title} {value} {place}"),
+        words=_words(contents, f"{who[:_MAX_NAME]} {title} {value} {place}", requests),
         who=who[:_MAX_NAME],
         error_ids=tuple(dict.fromkeys(one.error_id for one in comments if one.error_id))[:_MAX_TRACES],
         sessions=session_counts(contents.payloads),
+        requests=requests,
+    )
+
+
+def _shortened(request: Request) -> Request:
+    trace_id = request.trace_id if TRACE_ID.fullmatch(request.trace_id) else ""
+    return Request(
+        request.id[:_MAX_NAME],
+        trace_id,
+        request.name[:_MAX_NAME],
+        request.status[:_MAX_NAME],
+        request.duration,
     )
 
 
@@ -224,12 +243,14 @@ def _group(contents: Contents, title: str, place: str) -> str:
     return sha256(repr(key).encode("utf-8", "replace")).hexdigest()[:12]
 
 
-def _words(contents: Contents, first: str) -> str:
-    return " ".join(_found_by(contents, first))[:_MAX_WORDS].lower()
+def _words(contents: Contents, first: str, requests: tuple[Request, ...]) -> str:
+    return " ".join(_found_by(contents, first, requests))[:_MAX_WORDS].lower()
 
 
-def _found_by(contents: Contents, first: str) -> Iterator[str]:
+def _found_by(contents: Contents, first: str, requests: tuple[Request, ...]) -> Iterator[str]:
     yield first[: _MAX_WORDS // 2]
+    for request in requests[:10]:
+        yield f"{request.name} {request.status}"
     yield contents.transaction[:_MAX_NAME]
     yield contents.release[:_MAX_NAME]
     yield contents.environment[:_MAX_NAME]

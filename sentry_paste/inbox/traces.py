@@ -63,6 +63,7 @@ class Trace:
         id: id of the trace.
         bars: its spans and errors as a tree, from top to bottom.
         left_out: number of spans that are not shown.
+        missing: number of segments in the tree that are not in the files.
         start: when it began, in seconds since 1970.
         duration: its duration, in seconds.
         files: its files, oldest first.
@@ -72,6 +73,7 @@ class Trace:
     id: str
     bars: list[Bar]
     left_out: int
+    missing: int
     start: float
     duration: float
     files: list[LoadedEntry]
@@ -94,6 +96,8 @@ def trace(trace_id: str, files: Iterable[LoadedEntry]) -> Trace:
     """
     found = sorted(files, key=lambda one: one.entry.file.time)
     nodes = [node for one in found for node in _nodes(one, trace_id)]
+    missing = _missing_segments(nodes)
+    nodes += missing
     start = min((node.span.start for node in nodes), default=0.0)
     duration = max((node.span.end for node in nodes), default=0.0) - start
     ordered = _tree(nodes)
@@ -111,6 +115,7 @@ def trace(trace_id: str, files: Iterable[LoadedEntry]) -> Trace:
             for number, (depth, node) in enumerate(ordered[:MAX_ROWS])
         ],
         left_out=max(0, len(ordered) - MAX_ROWS),
+        missing=len(missing),
         start=start,
         duration=duration,
         files=found,
@@ -127,6 +132,34 @@ def _nodes(one: LoadedEntry, trace_id: str) -> Iterable[_Node]:
     for type_, payload in one.contents.payloads:
         if type_ == "event" and isinstance(payload, dict):
             yield _Node(_mark(one, payload), one.entry, is_error=True)
+
+
+def _missing_segments(nodes: list[_Node]) -> list[_Node]:
+    """Return nodes in place of segments that are not there, as long as the spans of each."""
+    known = {node.span.id for node in nodes}
+    spans: dict[str, list[_Node]] = {}
+    for node in nodes:
+        if node.span.segment and node.span.segment not in known:
+            spans.setdefault(node.span.segment, []).append(node)
+    return [_missing_segment(identity, found) for identity, found in spans.items()]
+
+
+def _missing_segment(identity: str, nodes: list[_Node]) -> _Node:
+    first = nodes[0].span
+    span = SpanRecord(
+        id=identity,
+        parent="",
+        trace_id=first.trace_id,
+        op="",
+        name=first.segment_name,
+        status="",
+        start=min(node.span.start for node in nodes),
+        end=max(node.span.end for node in nodes),
+        data=(),
+        is_segment=True,
+        is_missing=True,
+    )
+    return _Node(span, nodes[0].entry)
 
 
 def _mark(one: LoadedEntry, event: dict[str, object]) -> SpanRecord:
@@ -153,7 +186,8 @@ def _tree(nodes: list[_Node]) -> list[tuple[int, _Node]]:
     known = {node.span.id for node in nodes if node.span.id}
     children: dict[str, list[_Node]] = {}
     for node in nodes:
-        parent = node.span.parent
+        # A span whose parent is late or lost is shown below its segment.
+        parent = node.span.parent if node.span.parent in known else node.span.segment
         is_inner = parent in known and parent != node.span.id
         children.setdefault(parent if is_inner else "", []).append(node)
     found: list[tuple[int, _Node]] = []
@@ -189,6 +223,8 @@ def _bar(number: int, node: _Node, depth: int, start: float, whole: float) -> Ba
 
 
 def _tone(span: SpanRecord) -> str:
+    if span.is_missing:
+        return "missing"
     return "root" if span.is_segment else _TONES.get(span.op.partition(".")[0], "other")
 
 

@@ -182,7 +182,7 @@ def _without_segment(identity: str, spans: list[dict[str, Any]]) -> dict[str, An
 
 
 def _transaction(segment: Mapping[str, Any], spans: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
-    data = dict(_attributes(segment))
+    data = attributes(segment)
     trace = {
         **{name: segment[name] for name in ("trace_id", "span_id", "parent_span_id") if name in segment},
         "op": fields.text(data.get("sentry.op")),
@@ -211,7 +211,7 @@ def _transaction(segment: Mapping[str, Any], spans: Iterable[Mapping[str, Any]])
 
 
 def _span(span: Mapping[str, Any]) -> dict[str, Any]:
-    data = dict(_attributes(span))
+    data = attributes(span)
     return {
         **{name: span[name] for name in ("trace_id", "span_id", "parent_span_id") if name in span},
         "op": fields.text(data.get("sentry.op")),
@@ -224,9 +224,14 @@ def _span(span: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _attributes(span: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    for name, attribute in fields.mapping(span.get("attributes")).items():
-        yield name, fields.mapping(attribute).get("value")
+def attributes(span: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the attributes of a streamed span as plain values.
+
+    Args:
+        span: a streamed span.
+    """
+    found = fields.mapping(span.get("attributes"))
+    return {name: fields.mapping(given).get("value") for name, given in found.items()}
 
 
 def attribute(span: Mapping[str, Any], name: str) -> str:
@@ -239,15 +244,15 @@ def attribute(span: Mapping[str, Any], name: str) -> str:
     return fields.text(fields.mapping(fields.mapping(span.get("attributes")).get(name)).get("value"))
 
 
-def status(given: str, attributes: Mapping[str, Any]) -> str:
+def status(given: str, data: Mapping[str, Any]) -> str:
     """Return the status of a transaction, which says more than that of a segment.
 
     Args:
         given: status of the segment, ``ok`` or ``error``.
-        attributes: of the segment, as plain values.
+        data: attributes of the segment, as plain values.
     """
-    code = attributes.get("http.response.status_code")
-    if attributes.get("sentry_paste.cut") is True:
+    code = data.get("http.response.status_code")
+    if data.get("sentry_paste.cut") is True:
         return "deadline_exceeded"
     if given != "error":
         return given

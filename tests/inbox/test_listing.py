@@ -10,9 +10,12 @@ from spooled import (
     TRANSACTION_ID,
     error_event,
     frame,
+    segment_item,
+    span_item,
     transaction_event,
     write_event,
     write_item,
+    write_spans,
 )
 
 
@@ -152,6 +155,70 @@ def test_transactions_lead_to_their_trace(app, spool, rows, words):
     listed = app.get("/?kind=transaction")
     assert rows(listed)[0].startswith("checkout took 2.00 s just now")
     assert listed.click("checkout").request.path == f"/trace/{TRACE}"
+
+
+def test_streamed_requests_are_listed_as_transactions(app, spool, rows, words):
+    write_event(spool, transaction_event())
+    crash = segment_item("3", "GET /crash", status="error", attributes={"http.response.status_code": 503})
+    write_spans(spool, span_item("2", "query"), segment_item(), crash)
+    listed = app.get("/?kind=transaction")
+    crash, get, checkout = rows(listed)
+    assert crash.startswith("GET /crash 503 unavailable took 2.00 s just now")
+    assert get.startswith("GET / 200 ok took 2.00 s just now")
+    assert checkout.startswith("checkout took 2.00 s just now")
+    assert words(listed.html.select_one("#kind-transaction")) == "Transactions 3"
+    assert "3 requests." in words(listed.html.select_one(".foot"))
+    assert words(listed.html.select_one("#kind-all")) == "All 2"
+    assert len(listed.html.select(".share rect:not(.base)")) == 3
+    assert listed.click("GET /crash").request.path == f"/trace/{TRACE}"
+    assert len({row["id"] for row in listed.html.select(".row")}) == 3
+
+
+def test_early_and_late_spans_are_no_requests_of_their_own(app, spool, rows):
+    write_spans(spool, span_item("2", "early"))
+    write_spans(spool, segment_item())
+    write_spans(spool, span_item("3", "late"))
+    (row,) = rows(app.get("/?kind=transaction"))
+    assert row.startswith("GET / 200 ok took 2.00 s")
+    assert len(rows(app.get("/?kind=span"))) == 3
+
+
+def test_request_that_has_not_ended_is_listed_once(app, spool, rows):
+    write_spans(spool, span_item("2", "first"))
+    write_spans(spool, span_item("3", "second"))
+    (row,) = rows(app.get("/?kind=transaction"))
+    assert row.startswith("GET / not ended just now")
+    write_spans(spool, segment_item())
+    (row,) = rows(app.get("/?kind=transaction"))
+    assert row.startswith("GET / 200 ok took 2.00 s")
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ("transaction=crash", ["GET /crash"]),
+        ("transaction=*crash", ["GET /crash"]),
+        ("transaction=nothing", []),
+        ("q=unavailable", ["GET /crash", "GET /"]),
+        ("q=crash&transaction=GET", ["GET /crash", "GET /"]),
+    ],
+)
+def test_search_for_streamed_requests_by_name(app, spool, titles, query, found):
+    crash = segment_item("3", "GET /crash", status="error", attributes={"http.response.status_code": 503})
+    write_spans(spool, segment_item(), crash)
+    page = app.get(f"/?kind=transaction&{query}")
+    assert titles(page) == found
+    assert {option["value"] for option in page.html.select("option")} == {"GET /", "GET /crash"}
+
+
+@pytest.mark.parametrize("segment", [None, "", [], {"a": 1}, 7, "\ud800"])
+def test_spans_of_a_hostile_segment_are_listed(app, spool, titles, segment):
+    hostile = {"sentry.segment.id": segment, "sentry.segment.name": segment, "sentry.op": segment}
+    items = [span_item("2", segment, attributes=hostile, trace_id=segment), {"is_segment": True}, {}]
+    file = write_spans(spool, *items)
+    for path in ("/?kind=transaction", "/?kind=span", "/?kind=all", f"/envelope/{file.id}"):
+        app.get(path, status=200)
+    assert titles(app.get("/?kind=transaction"))
 
 
 @pytest.mark.parametrize(

@@ -2,16 +2,23 @@
 
 import pytest
 
+from sentry_paste import SentryMiddleware, sdk
+
 from spooled import (
     ERROR_ID,
+    LIFECYCLES,
     TRACE,
     TRANSACTION_ID,
     error_event,
     frame,
+    segment_item,
+    span_item,
     transaction_event,
     write_event,
     write_item,
+    write_spans,
 )
+from wsgi_calls import call, environ_of
 
 
 @pytest.mark.parametrize(
@@ -274,6 +281,79 @@ def test_streamed_spans_are_a_trace_too(app, spool, titles, words):
     ]
     chosen = app.get(f"/trace/{TRACE}?span={'5' * 16}").html.select_one("#span .pairs")
     assert "rows3" in "".join(chosen.get_text().split())
+
+
+def outline(app, words, path=f"/trace/{TRACE}"):
+    bars = app.get(path).html.select("a.bar")
+    return [(words(bar.select_one(".bar-text")), bar["data-depth"]) for bar in bars]
+
+
+def test_spans_from_several_envelopes_are_one_tree(app, spool, words):
+    write_spans(spool, span_item("2", "early"))
+    at = {"trace": {"trace_id": TRACE, "span_id": "3" * 16}}
+    write_event(spool, error_event(timestamp=1795000000.6, contexts=at))
+    write_spans(
+        spool,
+        span_item("3", "child", start=0.5),
+        segment_item(),
+        span_item("4", "orphan", parent="7", start=0.8),
+    )
+    write_spans(spool, span_item("5", "late", parent="3", start=3.0, end=4.0))
+    assert outline(app, words) == [
+        ("http.server GET /", "0"),
+        ("db early", "1"),
+        ("db child", "1"),
+        ("error OrderError: table 7", "2"),
+        ("db late", "2"),
+        ("db orphan", "1"),
+    ]
+    page = app.get(f"/trace/{TRACE}").html
+    assert words(page.h1) == "GET /"
+    assert "Took 4.00 s Spans 6" in words(page.select_one(".facts"))
+
+
+def test_segment_that_is_not_there_is_shown_as_such(app, spool, words):
+    write_spans(spool, span_item("2", "early"), span_item("3", "next", start=0.5, end=1.5))
+    assert outline(app, words) == [("GET /", "0"), ("db early", "1"), ("db next", "1")]
+    page = app.get(f"/trace/{TRACE}").html
+    assert words(page.h1) == "GET /"
+    assert "Took 1.50 s Spans 2" in words(page.select_one(".facts"))
+    (missing,) = page.select("a.bar[data-tone=missing]")
+    assert words(missing) == "GET / not ended at 0.0 ms on level 1"
+    chosen = app.get(f"/trace/{TRACE}{missing['href']}").html.select_one("#span")
+    assert "The span of this request itself is not in the spool" in words(chosen)
+    assert "Took" not in words(chosen)
+
+
+def test_status_of_a_segment_is_that_of_a_transaction(app, spool, words):
+    write_spans(spool, segment_item(status="error", attributes={"http.response.status_code": 404}))
+    chosen = app.get(f"/trace/{TRACE}?span={'1' * 16}").html.select_one("#span .labels")
+    assert words(chosen) == "http.server not_found"
+
+
+def test_segment_without_a_trace_has_its_attributes_on_its_own_page(app, spool, words):
+    file = write_spans(spool, segment_item(trace_id=None), span_item("2", "query", trace_id=None))
+    page = app.get("/?kind=transaction").click("GET /")
+    assert page.request.path == f"/envelope/{file.id}"
+    assert len(page.html.select("a.bar")) == 2
+    assert "http.response.status_code 200" in words(page.html.select_one("[aria-labelledby=contexts]"))
+
+
+@pytest.mark.parametrize("options", LIFECYCLES)
+def test_requests_of_an_app_are_listed_with_their_spans(app, spool, rows, words, options):
+    def shop(environ, start_response):
+        start_response("404 Not Found", [])
+        with sdk.start_child_span("db", "SELECT 1"):
+            return []
+
+    own = SentryMiddleware(shop, spool_dir=str(spool.directory), traces_sample_rate=1.0, **options)
+    call(own, environ_of("/soup"))
+    sdk.flush_spans(own.client)
+    listed = app.get("/?kind=transaction")
+    (row,) = rows(listed)
+    assert row.startswith("GET /soup 404 not_found took ")
+    page = listed.click("GET /soup")
+    assert outline(app, words, page.request.path) == [("http.server GET /soup", "0"), ("db SELECT 1", "1")]
 
 
 def test_spans_in_a_ring_are_all_shown_once(app, spool):
