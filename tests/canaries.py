@@ -25,7 +25,7 @@ from canary_request import FORMS, INNOCENT, Planted, shows
 from sentry_sdk.integrations.logging import LoggingIntegration
 from sentry_sdk.integrations.wsgi import SentryWsgiMiddleware
 
-from sentry_paste import SentryMiddleware
+from sentry_paste import SentryMiddleware, sdk
 from sentry_paste.client.registry import registry
 from sentry_paste.testing import CapturedEnvelopes, MemoryTransport, capture_envelopes
 
@@ -189,7 +189,9 @@ def outcome(run, seed=0, send=sent_by_filter, **options):
     return Outcome(planted.leaked(sent, tuple(forms)), len(planted.secrets), is_open)
 
 
-def leaks(what, seed=0, lifecycle=LIFECYCLES[0], send=sent_by_filter, form="raw", framework="WSGI", **options):
+def leaks(
+    what, seed=0, lifecycle=LIFECYCLES[0], send=sent_by_filter, form="raw", framework="WSGI", **options
+):
     """Return which secrets leave through a channel."""
     return outcome(Run(what, form, lifecycle, framework), seed, send, **options).leaked
 

@@ -212,6 +212,8 @@ class Registry:
             options.update(_spool_options(settings, options))
         if sdk.sleep_blocks_process():
             _turn_off_sleeping_threads(settings, options)
+        if not self._clients and sdk.note_on_version():
+            inform("%s", sdk.note_on_version())
         redaction = Redaction(secret_names(settings), Patterns(settings.redact_patterns))
         try:
             with _deprecations_logged(settings):
@@ -334,10 +336,11 @@ def _wants_client(settings: Settings) -> bool:
 
 def _warn_of_unused_options(settings: Settings) -> None:
     """Warn that options have no effect because the client is one that the app has created."""
-    if settings.sdk and sentry_sdk.get_client().is_active():
+    unused = sorted(settings.sdk.keys() - sdk.OPTIONS_IN_REQUESTS)
+    if unused and sentry_sdk.get_client().is_active():
         warn(
             "%s: no DSN is set, so the app's active client is used, which was created without these "
             "options: %s",
             settings.source,
-            ", ".join(sorted(settings.sdk)),
+            ", ".join(unused),
         )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from sentry_sdk.consts import VERSION
 
-from sentry_paste.sdk.changes import deprecations
+from sentry_paste.sdk.changes import GONE_IN_3, NEW_IN, changes, deprecations
 from sentry_paste.sdk.events import (
     Serialized,
     add_sdk_info,
@@ -43,7 +43,8 @@ from sentry_paste.sdk.options import (
     integration_of_module,
     is_transport,
     note_on_argument,
-    note_on_option,
+    note_on_version,
+    notes_on_options,
     request_attributes,
     sends_user_info,
     streams_spans,
@@ -105,12 +106,16 @@ from sentry_paste.sdk.transports import (
 
 DEFAULT_DENYLIST, DEFAULT_PII_DENYLIST = adapter.DEFAULT_DENYLIST, adapter.DEFAULT_PII_DENYLIST
 EventScrubber, for_client, set_up = adapter.EventScrubber, adapter.for_client, adapter.set_up
+OPTIONS_IN_REQUESTS, options_in_requests = adapter.OPTIONS_IN_REQUESTS, adapter.options_in_requests
 drop_trace, dropped_statuses = adapter.drop_trace, adapter.dropped_statuses
 
 __all__ = [
     "DEFAULT_DENYLIST",
     "DEFAULT_PII_DENYLIST",
+    "GONE_IN_3",
     "MAJOR",
+    "NEW_IN",
+    "OPTIONS_IN_REQUESTS",
     "VERSION",
     "EventScrubber",
     "HealthySession",
@@ -126,6 +131,7 @@ __all__ = [
     "bound",
     "can_begin_late",
     "carry_scopes",
+    "changes",
     "clean_span_headers",
     "client_options",
     "close_spotlight",
@@ -166,8 +172,10 @@ __all__ = [
     "name_so_far",
     "new_sample_rand",
     "note_on_argument",
-    "note_on_option",
+    "note_on_version",
+    "notes_on_options",
     "open_scopes",
+    "options_in_requests",
     "process_every_event",
     "record_inner_request",
     "record_user",

@@ -62,6 +62,9 @@ GONE_ARGUMENTS: Mapping[tuple[str, str], str] = {}
 #: Names of modules that this major version has no longer, and what stands in for them.
 MOVED_MODULES: Mapping[str, str] = {}
 
+#: Options of an ini that apply to a client of the app's own.
+OPTIONS_IN_REQUESTS: frozenset[str] = frozenset()
+
 #: Whether the variable of the last error holds weak references where that is possible.
 REMEMBERS_WEAKLY = hasattr(dedupe, "weakref")
 
@@ -139,6 +142,16 @@ def sends_user_info(options: Mapping[str, Any]) -> bool:
     if collects(options):
         return bool(options["data_collection"]["user_info"])
     return bool(options.get("send_default_pii"))
+
+
+def options_in_requests(options: Mapping[str, Any], ini: Mapping[str, Any]) -> Mapping[str, Any]:  # noqa: ARG001
+    """Return the options that a client of the app's own has in requests: its own.
+
+    Args:
+        options: of the client.
+        ini: the SDK's options in the ini.
+    """
+    return options
 
 
 def filter_headers(headers: dict[str, str], options: Mapping[str, Any]) -> dict[str, Any]:  # noqa: ARG001

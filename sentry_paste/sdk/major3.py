@@ -18,6 +18,7 @@ from typing import Any
 
 import sentry_sdk
 import sentry_sdk.utils
+from sentry_sdk.data_collection import _resolve_data_collection
 from sentry_sdk.integrations import _wsgi_common
 from sentry_sdk.integrations import logging as sdk_logging
 from sentry_sdk.scope import add_global_event_processor
@@ -386,6 +387,30 @@ def sends_user_info(options: Mapping[str, Any]) -> bool:
         options: of the client.
     """
     return bool((options.get("data_collection") or {}).get("user_info"))
+
+
+#: Options of an ini that apply to a client of the app's own.
+OPTIONS_IN_REQUESTS = frozenset({"send_default_pii"})
+
+
+def options_in_requests(options: Mapping[str, Any], ini: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the options that a client of the app's own has in requests: private, as with sentry-sdk 2.
+
+    sentry-sdk 3 collects personal data if nobody has decided on it. In requests it does only if the ini says
+    ``send_default_pii = true``. A ``data_collection`` that differs from the SDK's is the app's decision.
+
+    Args:
+        options: of the client.
+        ini: the SDK's options in the ini.
+    """
+    if ini.get("send_default_pii") or options["data_collection"] != _resolved({}):
+        return options
+    return {**options, "data_collection": _resolved(_private())}
+
+
+def _resolved(data_collection: Mapping[str, Any]) -> Any:
+    """Return a ``data_collection`` with the SDK's defaults for what it leaves out."""
+    return _resolve_data_collection({"data_collection": data_collection})
 
 
 def filter_headers(headers: dict[str, str], options: Mapping[str, Any]) -> dict[str, Any]:

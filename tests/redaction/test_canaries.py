@@ -10,7 +10,18 @@ from pathlib import Path
 import canaries
 import pytest
 import sentry_sdk
-from canaries import CHANNELS, LIFECYCLES, OWN_OBJECTS, Run, app_of, leaks, outcome, runs, sent_by_sdk
+from canaries import (
+    CHANNELS,
+    LIFECYCLES,
+    OWN_OBJECTS,
+    Run,
+    app_of,
+    leaks,
+    outcome,
+    own_options,
+    runs,
+    sent_by_sdk,
+)
 from canary_channels import AFTERWARDS, HOLDS_NO_WORDS, OPTIONS
 from canary_frameworks import FRAMEWORKS
 from canary_names import NAMES, SHAPES, VALUES, leaked_by_name
@@ -18,7 +29,7 @@ from canary_request import FORMS, WORDS, Planted
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sentry_paste import SentryMiddleware, sdk
+from sentry_paste import SentryMiddleware
 from sentry_paste.testing import CapturedEnvelopes, MemoryTransport
 
 from wsgi_calls import call, environ_of
@@ -82,7 +93,7 @@ class TestEveryChannel:
         if what in AFTERWARDS or what.startswith("threads that were there before"):
             pytest.skip("redaction is on in requests only then")
         captured = CapturedEnvelopes()
-        options = sdk.for_client({**canaries._options(lifecycle, pii=False), **OPTIONS[what]})
+        options = own_options({**canaries._options(lifecycle, pii=False), **OPTIONS[what]})
         sentry_sdk.init(transport=MemoryTransport(captured), **options)
         planted = Planted(2)
         call(SentryMiddleware(app_of(planted, what)), planted.environ)

@@ -15,7 +15,7 @@ from sentry_paste import SentryMiddleware, sdk
 from sentry_paste.client.registry import registry
 from sentry_paste.redaction import Matcher
 from sentry_paste.redaction.names import FILTERED
-from sentry_paste.testing import capture_envelopes
+from sentry_paste.testing import CapturedEnvelopes, MemoryTransport, capture_envelopes
 
 from wsgi_calls import call, environ_of
 
@@ -127,6 +127,34 @@ class TestOptions:
         app = app_of(planted, "exception messages, chained")
         sent = sent_by_filter(app, planted.environ, pii=None, data_collection={"user_info": False})
         assert planted.leaked(sent) == set()
+
+
+@pytest.mark.skipif(sdk.MAJOR < 3, reason="without send_default_pii, this sentry-sdk is private itself")
+class TestClientOfTheApp:
+    """Made without any decision on personal data, which sentry-sdk 3 collects then."""
+
+    def reported(self, own=None, **options):
+        captured = CapturedEnvelopes()
+        sentry_sdk.init(transport=MemoryTransport(captured), **(own or {}))
+        call(
+            SentryMiddleware(raising("x"), **options), environ_of(HTTP_X_API_KEY=SECRET, REMOTE_USER="alice")
+        )
+        (event,) = captured.errors
+        return event
+
+    def test_sends_nothing_personal_in_requests(self):
+        event = self.reported()
+        assert event["request"]["headers"]["X-Api-Key"] == FILTERED
+        assert "user" not in event
+
+    def test_option_of_the_ini_sends_it(self, caplog):
+        assert self.reported(send_default_pii=True)["user"]["username"] == "alice"
+        assert caplog.records == []
+
+    def test_app_that_has_decided_has_its_way(self):
+        own = {"data_collection": {"user_info": True, "queues": False}}
+        assert self.reported(own)["user"]["username"] == "alice"
+        assert "user" not in self.reported({"data_collection": {"user_info": False}})
 
 
 class TestFailure:
