@@ -12,17 +12,18 @@ from hypothesis import strategies as st
 from shapes import CONTEXTS, Ordinary, Personal
 from webtest import TestApp
 
-from sentry_paste import ConfigError, SentryMiddleware
+from sentry_paste import ConfigError, SentryMiddleware, sdk
 from sentry_paste.client.registry import registry
 from sentry_paste.config.own_options import PATTERNS
 from sentry_paste.redaction.names import FILTERED
 from sentry_paste.redaction.patterns import NAMES, Patterns
 
+from traced_apps import LIFECYCLES, set_span_data
 from wsgi_calls import call, environ_of
 
 ALL = Patterns(NAMES)
-STREAMS = hasattr(sentry_sdk, "traces")
 LOGS = hasattr(sentry_sdk, "logger")
+WITH_TRANSACTIONS = {"add_to_transactions": True} if sdk.MAJOR == 2 else {}
 WITH_LOGS = {"enable_logs": True} if LOGS else {}
 CARD, MAIL, IBAN, PHONE = (
     "4111111111111111",
@@ -494,13 +495,8 @@ def everything(environ, start_response):
         sentry_sdk.set_context(f"context {name}", {"deep": [{"er": secret}], f"key {secret}": 1})
         sentry_sdk.set_extra(name, {secret: f"in {secret}"})
         sentry_sdk.add_breadcrumb(message=f"crumb {secret}", category=secret, data={"a": secret})
-        if STREAMS and sentry_sdk.get_client().options.get("trace_lifecycle") == "stream":
-            with sentry_sdk.traces.start_span(name=f"SELECT '{secret}'") as span:
-                span.set_attribute("of", [secret])
-                span.set_attribute(f"key {secret}", secret)
-        else:
-            with sentry_sdk.start_span(op="db", name=f"SELECT '{secret}'") as span:
-                span.set_data("of", secret)
+        data = {"of": [secret], f"key {secret}": secret}
+        set_span_data(sdk.start_child_span("db", f"SELECT '{secret}'"), **data)
         local = [secret]  # noqa: F841
         if LOGS:
             sentry_sdk.logger.error("logged " + secret, attributes={"of": secret})
@@ -509,7 +505,7 @@ def everything(environ, start_response):
     sentry_sdk.set_user({"id": CARD, "email": MAIL, "username": IBAN})
     sentry_sdk.get_current_scope().set_transaction_name(f"/of/{MAIL}", source="route")
     sentry_sdk.get_isolation_scope().add_attachment(
-        bytes="\n".join(SECRETS.values()).encode(), filename=f"{MAIL}.txt", add_to_transactions=True
+        bytes="\n".join(SECRETS.values()).encode(), filename=f"{MAIL}.txt", **WITH_TRANSACTIONS
     )
     sentry_sdk.capture_message(f"of {MAIL}", level="error")
     raise ValueError(" ".join(SECRETS.values()))
@@ -520,7 +516,7 @@ def _found(sent):
 
 
 class TestChannels:
-    @pytest.mark.parametrize("lifecycle", ["static", *(["stream"] if STREAMS else [])])
+    @pytest.mark.parametrize("lifecycle", LIFECYCLES)
     @pytest.mark.parametrize("pii", [True, False])
     def test_nothing_leaves_by_any(self, captured, pii, lifecycle):
         options = {} if lifecycle == "static" else {"trace_lifecycle": "stream"}
@@ -546,9 +542,8 @@ class TestChannels:
         captured = CapturedEnvelopes()
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)  # of send_default_pii
-            sentry_sdk.init(
-                transport=MemoryTransport(captured), send_default_pii=True, traces_sample_rate=1.0
-            )
+            options = sdk.for_client({"send_default_pii": True, "traces_sample_rate": 1.0})
+            sentry_sdk.init(transport=MemoryTransport(captured), **options)
         call(
             SentryMiddleware(everything, redact_patterns="email credit_card iban jwt phone"), environ_of("/a")
         )
