@@ -24,6 +24,8 @@ from webtest import TestApp
 from sentry_paste import sdk
 from sentry_paste.debugtoolbar import recorder
 
+from traced_apps import needs_streamed_spans, only_transactions
+
 HOSTILE = "</td><script>alert(1)</script> ${1/0}"
 
 INI = """
@@ -40,8 +42,19 @@ INI = """
     pipeline = {pipeline}
 """
 
+#: A line of the ini for either form of a trace.
+LIFECYCLES = [
+    pytest.param("", id="transactions", marks=only_transactions),
+    pytest.param("trace_lifecycle = stream", id="stream", marks=needs_streamed_spans),
+]
+
+#: The source of a name that is the name of a route.
+ROUTE_NAME = "component" if sdk.MAJOR == 2 else "route"
+
 log = logging.getLogger("test_debugtoolbar")
 meeting = threading.Barrier(2)
+ending = threading.Event()
+started = []
 whole = []
 
 
@@ -110,6 +123,20 @@ def thread(request):
     return hello(request)
 
 
+def late(request):
+    with sdk.start_child_span("db", "before"):
+        pass
+
+    def work():
+        with sdk.start_child_span("queue", "late"):
+            served.ending.wait(timeout=30)
+
+    served.ending.clear()
+    served.started.append(threading.Thread(target=contextvars.copy_context().run, args=[work]))
+    served.started[-1].start()
+    return hello(request)
+
+
 def meets(request):
     """Capture in turns with another request."""
     for word in ("begins", "goes on", "ends"):
@@ -132,6 +159,7 @@ def redirects(request):
 VIEWS = (
     redirects,
     hello,
+    late,
     crash,
     handled,
     message,
@@ -324,11 +352,11 @@ class TestEvents:
         assert "5 more spans not shown" in panel.text
 
 
+@pytest.mark.parametrize("lifecycle", LIFECYCLES)
 class TestTrace:
-    def test_transaction_is_shown_as_it_was_sent_with_the_spans_in_it(self, site, captured):
-        panel = site("traces_sample_rate = 1", "integration.pyramid.transaction_style = route_pattern").shown(
-            "/spans"
-        )
+    def test_trace_is_shown_as_it_was_sent_with_the_spans_in_it(self, site, captured, lifecycle):
+        style = "integration.pyramid.transaction_style = route_pattern"
+        panel = site("traces_sample_rate = 1", style, lifecycle).shown("/spans")
         transaction = captured.transactions[0]
         text = panel.text_under("Trace")
         assert transaction["contexts"]["trace"]["trace_id"] in text
@@ -341,32 +369,28 @@ class TestTrace:
         ]
         assert len(panel.part("Trace").select("svg rect:not(.failed)")) == 3
 
-    def test_crash_that_the_toolbar_answers_is_named_by_the_route_of_the_app(self, site, captured):
-        text = site("traces_sample_rate = 1").shown("/crash").text_under("Trace")
-        assert "crash component sampled" in text
+    def test_crash_that_the_toolbar_answers_is_named_by_the_route_of_the_app(self, site, captured, lifecycle):
+        text = site("traces_sample_rate = 1", lifecycle).shown("/crash").text_under("Trace")
+        assert f"crash {ROUTE_NAME} sampled" in text
+        assert "ms, internal_error" in text
         assert "debugtoolbar.exception" not in text
         assert captured.transactions[0]["transaction"] == "crash"
         assert [event["transaction"] for event in captured.errors] == ["crash"]
 
-    @pytest.mark.skipif(not hasattr(sentry_sdk, "traces"), reason="this SDK streams no spans")
-    def test_streamed_spans_of_a_crash_are_named_by_the_route_too(self, site):
-        text = site("traces_sample_rate = 1", "trace_lifecycle = stream").shown("/crash").text_under("Trace")
-        assert "crash component" in text
-
     @pytest.mark.parametrize("line", ["traces_sample_rate = 1", "failed_status_codes = 200"])
-    def test_redirect_that_the_toolbar_holds_is_named_by_the_route_too(self, site, captured, line):
+    def test_redirect_that_the_toolbar_holds_is_named_by_the_route_too(self, site, captured, line, lifecycle):
         toolbar = f"{WAYS['includes']}\n    debugtoolbar.intercept_redirects = true"
-        site(line, toolbar=toolbar).get("/redirects")
+        site(line, lifecycle, toolbar=toolbar).get("/redirects")
         events = [*captured.transactions, *captured.errors]
         assert [event["transaction"] for event in events] == ["redirects"]
 
-    def test_spans_of_the_body_are_there_though_it_comes_after_the_response(self, site):
-        found = site("traces_sample_rate = 1")
+    def test_spans_of_the_body_are_there_though_it_comes_after_the_response(self, site, lifecycle):
+        found = site("traces_sample_rate = 1", lifecycle)
         found.get("/streamed")
         assert ["template", "in the body"] in [row[:2] for row in found.panel().rows("Trace")]
 
-    def test_transaction_that_goes_on_is_shown_as_far_as_it_is_known(self, site):
-        found = site("traces_sample_rate = 1")
+    def test_trace_that_goes_on_is_shown_as_far_as_it_is_known(self, site, lifecycle):
+        found = site("traces_sample_rate = 1", lifecycle)
         body = found.app.app(environ("/streamed"), lambda *_: None)
         chunks = iter(body)
         next(chunks)
@@ -376,43 +400,52 @@ class TestTrace:
         body.close()
         assert "not sent yet" not in found.panel().text_under("Trace")
 
-    def test_transaction_that_is_not_sampled_says_so(self, site, captured):
-        panel = site("traces_sample_rate = 0").shown("/spans")
+    def test_span_that_ends_after_its_request_is_there(self, site, lifecycle):
+        found = site("traces_sample_rate = 1", lifecycle)
+        page = found.get("/late")
+        is_streamed = bool(lifecycle)  # a transaction has only what has ended before it
+        served.ending.set()
+        served.started[-1].join()
+        rows = found.panel_of(page).rows("Trace")
+        assert [row[:2] for row in rows] == [["db", "before"], *([["queue", "late"]] if is_streamed else [])]
+
+    def test_trace_that_is_not_sampled_says_so(self, site, captured, lifecycle):
+        panel = site("traces_sample_rate = 0", lifecycle).shown("/spans")
         assert "not sampled not sent" in panel.text_under("Trace")
-        assert "spans component" in panel.text_under("Trace")
+        assert f"spans {ROUTE_NAME}" in panel.text_under("Trace")
         assert panel.rows("Trace") == []
         assert captured.transactions == []
 
-    @pytest.mark.parametrize("line", ["", "traces_sample_rate = 1\n    ignore_paths = /spans"])
-    def test_request_that_is_not_measured_has_a_trace_and_no_transaction(self, site, line, captured):
-        text = site(line).shown("/spans").text_under("Trace")
+    @pytest.mark.parametrize("line", ["", "traces_sample_rate = 1\n    ignore_paths = /hello"])
+    def test_request_that_is_not_measured_has_a_trace_and_no_transaction(
+        self, site, line, captured, lifecycle
+    ):
+        text = site(line, lifecycle).shown("/hello").text_under("Trace")
         assert re.search(r"Trace id [0-9a-f]{32} No transaction", text)
 
-    def test_error_has_the_trace_of_the_panel(self, site, captured):
-        text = site().shown("/handled").text_under("Trace")
+    def test_error_has_the_trace_of_the_panel(self, site, captured, lifecycle):
+        text = site(lifecycle).shown("/handled").text_under("Trace")
         assert captured.errors[0]["contexts"]["trace"]["trace_id"] in text
 
-    def test_rule_of_the_ini_names_what_is_not_sampled(self, site):
-        text = (
-            site("traces_sample_rate = 0", "transaction_names = /sp* a name")
-            .shown("/spans")
-            .text_under("Trace")
-        )
-        assert "a name custom" in text
+    def test_rule_of_the_ini_names_what_is_not_sampled(self, site, lifecycle):
+        found = site("traces_sample_rate = 0", "transaction_names = /sp* a name", lifecycle)
+        assert "a name custom" in found.shown("/spans").text_under("Trace")
 
-    def test_transaction_that_a_hook_drops_says_so(self, site):
-        panel = site("traces_sample_rate = 1", "before_send_transaction = test_debugtoolbar:drop").shown(
-            "/spans"
-        )
-        assert "dropped by before_send_transaction" in panel.text_under("Trace")
-        assert panel.rows("Trace") == []
 
-    @pytest.mark.skipif(not hasattr(sentry_sdk, "traces"), reason="this SDK streams no spans")
-    @pytest.mark.parametrize("rate", [0, 1])
-    def test_streamed_spans_are_a_trace_too(self, site, rate):
-        panel = site(f"traces_sample_rate = {rate}", "trace_lifecycle = stream").shown("/hello")
-        assert ("not sampled" if rate == 0 else "sampled") in panel.text_under("Trace")
-        assert "hello" in panel.text_under("Trace")
+@only_transactions
+def test_transaction_that_a_hook_drops_says_so(site):
+    hook = "before_send_transaction = test_debugtoolbar:drop"
+    panel = site("traces_sample_rate = 1", hook).shown("/spans")
+    assert "dropped by before_send_transaction" in panel.text_under("Trace")
+    assert panel.rows("Trace") == []
+
+
+@needs_streamed_spans
+def test_streamed_spans_have_an_end_too(site, monkeypatch):
+    monkeypatch.setattr(recorder, "_MAX_SPANS", recorder.MAX_RECORDED + 2)
+    panel = site("traces_sample_rate = 1", "trace_lifecycle = stream").shown("/many")
+    assert len(panel.rows("Trace")) == recorder.MAX_RECORDED
+    assert "5 more spans not shown" in panel.text
 
 
 @pytest.mark.skipif(

@@ -2,8 +2,8 @@
 
 It shows what Sentry captured during each request, as it is sent: after redaction and
 after the hooks in the ini. The toolbar is a tween inside the app and the filter wraps
-the app, so the transaction ends after the toolbar has seen the response. The panel is
-rendered when its page is opened, so it includes what happened until then.
+the app, so the transaction or segment ends after the toolbar has seen the response. The
+panel is rendered when its page is opened, so it includes what happened until then.
 """
 
 from __future__ import annotations

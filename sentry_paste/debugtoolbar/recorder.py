@@ -36,7 +36,70 @@ from sentry_paste.debugtoolbar.payload import (
 from sentry_paste.redaction import Redaction
 from sentry_paste.request.event_processor import RequestData
 from sentry_paste.sdk.failures import log_failure
+from sentry_paste.spool import segments
 from sentry_paste.wsgi.naming import CUSTOM, URL
+
+# How many spans of a segment are recorded at most, as in transactions (max_spans).
+_MAX_SPANS = 1000
+
+
+@dataclass
+class _Segment:
+    """The streamed spans of a segment, in the order in which they have ended.
+
+    Attributes:
+        id: span id of the segment.
+        spans: spans below it, in the form that they have in transactions.
+        left_out: number of spans that were not recorded.
+        own: the segment itself, None until it has ended.
+        source: source of its name.
+    """
+
+    id: str
+    spans: list[dict[str, Any]] = field(default_factory=list)
+    left_out: int = 0
+    own: dict[str, Any] | None = None
+    source: str = ""
+
+    def add(self, found: Mapping[str, Any], attributes: Mapping[str, Any]) -> None:
+        """Add a span, which may be the segment itself.
+
+        Args:
+            found: payload of the span.
+            attributes: its attributes.
+        """
+        span = {
+            "span_id": found.get("span_id"),
+            "parent_span_id": found.get("parent_span_id"),
+            "op": attributes.get("sentry.op"),
+            "description": found.get("name"),
+            "status": found.get("status"),
+            "start_timestamp": found.get("start_timestamp"),
+            "timestamp": found.get("end_timestamp"),
+        }
+        if found.get("is_segment"):
+            span["status"] = segments.status(text(found.get("status")), attributes)
+            self.own, self.source = span, text(attributes.get("sentry.segment.name.source"))
+        elif len(self.spans) < _MAX_SPANS:
+            self.spans.append(span)
+        else:
+            self.left_out += 1
+
+    def trace(self) -> Trace:
+        """Return the trace of a segment that has ended."""
+        own = mapping(self.own)
+        begun = seconds(own.get("start_timestamp"))
+        spans, left_out = spans_of(self.spans, self.id, begun)
+        return Trace(
+            name=text(own.get("description")),
+            source=self.source,
+            sampled=True,
+            status=text(own.get("status")),
+            duration=max(seconds(own.get("timestamp")) - begun, 0.0),
+            ended=True,
+            spans=spans,
+            left_out=left_out + self.left_out,
+        )
 
 
 @dataclass
@@ -56,13 +119,17 @@ class Recording:
     left_out: int = 0
     # By span id of the transaction or the segment.
     _ended: dict[str, Trace] = field(default_factory=dict)
-    _streamed: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    _segments: dict[str, _Segment] = field(default_factory=dict)
     _so_far: tuple[str, Trace] | None = None
 
     @property
     def traces(self) -> list[Trace]:
         """Return the traces that have ended, and the current state of the request's own if it has not."""
         found = dict(self._ended)
+        # The toolbar's page is rendered while threads of the app may go on.
+        for identity, segment in list(self._segments.items()):
+            if segment.own is not None:
+                found[identity] = segment.trace()
         if self._so_far is not None:
             found.setdefault(*self._so_far)
         return list(found.values())
@@ -125,41 +192,15 @@ class Recording:
             )
 
     def record_span(self, _before: Any, after: Any) -> None:
-        """Record a streamed span, after its last hook; the last span of a segment is the segment itself.
+        """Record a streamed span, after its last hook; a segment usually ends after its other spans.
 
         Args:
             _before: payload that the hook received.
             after: payload that it returned.
         """
         attributes = mapping(after.get("attributes"))
-        segment = text(attributes.get("sentry.segment.id"))
-        siblings = self._streamed.setdefault(segment, [])
-        siblings.append(
-            {
-                "span_id": after.get("span_id"),
-                "parent_span_id": after.get("parent_span_id"),
-                "op": attributes.get("sentry.op"),
-                "description": after.get("name"),
-                "status": after.get("status"),
-                "start_timestamp": after.get("start_timestamp"),
-                "timestamp": after.get("end_timestamp"),
-            }
-        )
-        if not after.get("is_segment"):
-            return
-        own = self._streamed.pop(segment).pop()
-        begun = seconds(own["start_timestamp"])
-        spans, left_out = spans_of(siblings, segment, begun)
-        self._ended[segment] = Trace(
-            name=text(own["description"]),
-            source=text(attributes.get("sentry.segment.name.source")),
-            sampled=True,
-            status=text(own["status"]),
-            duration=max(seconds(own["timestamp"]) - begun, 0.0),
-            ended=True,
-            spans=spans,
-            left_out=left_out,
-        )
+        identity = text(attributes.get("sentry.segment.id"))
+        self._segments.setdefault(identity, _Segment(identity)).add(after, attributes)
 
     def record_trace_so_far(self, found: Mapping[str, Any]) -> None:
         """Record the trace of the request before it has ended.
@@ -168,7 +209,8 @@ class Recording:
             found: the trace by ``sdk.trace_so_far``, after redaction.
         """
         begun, identity = found["start"] or time.time(), text(found["span_id"])
-        spans, left_out = spans_of(self._streamed.get(identity) or found["spans"], identity, begun)
+        segment = self._segments.get(identity, _Segment(identity))
+        spans, left_out = spans_of(segment.spans or found["spans"], identity, begun)
         self._so_far = (
             identity,
             Trace(
@@ -179,7 +221,7 @@ class Recording:
                 duration=max(time.time() - begun, 0.0),
                 ended=False,
                 spans=spans,
-                left_out=left_out,
+                left_out=left_out + segment.left_out,
             ),
         )
 

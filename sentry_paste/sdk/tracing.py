@@ -175,7 +175,9 @@ def trace_so_far(options: Mapping[str, Any]) -> dict[str, Any] | None:
         trace: Any = getattr(span, "_segment", None) or span
         if trace is None:
             return None
-        source = trace.get_attributes().get("sentry.segment.name.source")
+        # A span that is not sampled has no attributes.
+        on_scope = getattr(scope, "_transaction_info", {}).get("source")
+        source = trace.get_attributes().get("sentry.segment.name.source") or on_scope
     else:
         trace = scope.transaction
         if trace is None:
