@@ -65,6 +65,8 @@ def unknown_option(item: RawOption) -> str:
         item: the option as it was written.
     """
     name = item.name
+    if name in sdk.NEW_IN:
+        return f"needs sentry-sdk 2.{sdk.NEW_IN[name]} or newer; {sdk.VERSION} is installed"
     known = [option for option in options() if option.isidentifier()]
     nearest = difflib.get_close_matches(name.lower(), known, n=1, cutoff=0.7)
     hint = f"; did you mean {nearest[0]}?" if nearest else ""

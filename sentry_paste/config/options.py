@@ -199,3 +199,17 @@ def _described(option: Option) -> Iterator[str]:
     yield f"    {escaped}"
     yield ""
     yield f"    Expects {option.kind.expected}. {f'Default: ``{default}``.' if default else 'No default.'}"
+    versions = _versions(option.name)
+    if versions:
+        yield ""
+        yield f"    {versions}"
+
+
+def _versions(name: str) -> str:
+    """Return with which versions of the SDK an option has its meaning, empty if with all."""
+    found = [f"New in sentry-sdk 2.{sdk.NEW_IN[name]}."] if name in sdk.NEW_IN else []
+    gone = sdk.GONE_IN_3.get(name)
+    if gone is not None:
+        kept = "with sentry-sdk 3 it means the same here"
+        found.append(f"Gone in sentry-sdk 3: {f'it {gone.note}' if gone.note else kept}.")
+    return " ".join(found)

@@ -28,6 +28,7 @@ from sentry_paste.config.mistakes import (
 )
 from sentry_paste.config.options import options
 from sentry_paste.config.references import Reference
+from sentry_paste.config.sdk_options import REPLACED_BY
 from sentry_paste.config.settings import Origin, Settings
 from sentry_paste.config.sources import (
     RawOption,
@@ -274,15 +275,13 @@ class _Reader:
 
     def _warn_of_gone_options(self) -> None:
         """Warn of what the installed SDK no longer has, unless it means what it meant."""
-        for name, item in self.given.items():
-            family, _, key = name.partition(".")
-            integration, _, argument = key.rpartition(".")
-            if family == "integration":
-                note = sdk.note_on_argument(integration, argument)
-            else:
-                note = sdk.note_on_option(name, self.values.get(name))
-            if note:
-                warn("%s %s", place(self.source, item), note)
+        for name, note in sdk.notes_on_options({name: self.values.get(name) for name in self.given}):
+            warn("%s %s", place(self.source, self.given[name]), note)
+        for old, new in REPLACED_BY.items():
+            newer = next((name for name in self.given if name == new or name.startswith(f"{new}.")), None)
+            if old in self.given and newer is not None:
+                where = place(self.source, self.given[old])
+                warn("%s has no effect: %s is set as well, and takes precedence", where, newer)
 
     def _freeze(self) -> Settings:
         table = options()

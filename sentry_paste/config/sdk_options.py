@@ -146,3 +146,10 @@ SDK_HELP: dict[str, str] = {
     "transport": "What sends the envelopes: a transport class or object.",
     "transport_queue_size": "How many envelopes can wait to be sent.",
 }
+
+#: Options whose meaning another one has as well. If both are set, the SDK uses the newer one.
+REPLACED_BY = {
+    "include_local_variables": "data_collection.stack_frame_variables",
+    "include_source_context": "data_collection.frame_context_lines",
+    "send_default_pii": "data_collection.user_info",
+}

@@ -55,6 +55,28 @@ GONE_IN_3: Mapping[str, GoneOption] = {
     "trace_ignore_status_codes": GoneOption(frozenset(), "AbstractSet[int]"),
 }
 
+#: The minor version of sentry-sdk 2 in which an option is new; the others are in 2.18 already.
+NEW_IN: Mapping[str, int] = {
+    "add_full_stack": 20,
+    "before_send_log": 35,
+    "before_send_metric": 44,
+    "before_send_span": 67,
+    "data_collection": 70,
+    "enable_http_request_source": 42,
+    "enable_logs": 35,
+    "enable_metrics": 44,
+    "http_request_source_threshold_ms": 42,
+    "ignore_spans": 66,
+    "max_stack_frames": 20,
+    "org_id": 47,
+    "profile_lifecycle": 22,
+    "profile_session_sample_rate": 21,
+    "stream_gen_ai_spans": 60,
+    "strict_trace_continuation": 47,
+    "trace_ignore_status_codes": 40,
+    "trace_lifecycle": 66,
+}
+
 _STYLE = "has no effect with sentry-sdk 3, which uses the pattern of the route"
 _PROMPTS = "has no effect with sentry-sdk 3; write data_collection.gen_ai.inputs and .outputs"
 _GONE = "has no effect with sentry-sdk 3; remove it"
@@ -80,6 +102,44 @@ GONE_ARGUMENTS_IN_3: Mapping[tuple[str, str], str] = {
         "has no effect with sentry-sdk 3; write integration.threading.propagate_scope"
     ),
 }
+
+#: Arguments of integrations that are new in sentry-sdk 3.
+_NEW_ARGUMENTS_IN_3 = frozenset({("logging", "breadcrumb_level"), ("loguru", "breadcrumb_level")})
+
+
+def changes(version: tuple[int, int], given: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield the options that mean something else with another version of the SDK, and what.
+
+    Args:
+        version: major and minor version.
+        given: the options that are set, by name, with their values.
+
+    Returns:
+        The option's name, and the end of a sentence that begins with it.
+    """
+    major, minor = version
+    for name, value in given.items():
+        family, _, key = name.partition(".")
+        integration, _, argument = key.rpartition(".")
+        if major >= 3:
+            note = _note_of_3(name, value, integration, argument)
+        elif family == "integration" and (integration, argument) in _NEW_ARGUMENTS_IN_3:
+            note = "is not an argument of the integration with sentry-sdk 2"
+        elif NEW_IN.get(family, 0) > minor:
+            note = f"needs sentry-sdk 2.{NEW_IN[family]}"
+        else:
+            note = ""
+        if note:
+            yield name, note
+
+
+def _note_of_3(name: str, value: Any, integration: str, argument: str) -> str:
+    if name.startswith("integration."):
+        return GONE_ARGUMENTS_IN_3.get((integration, argument), "")
+    if name == "trace_lifecycle" and value == "static":
+        return "= static has no effect: sentry-sdk 3 streams all spans; remove it"
+    gone = GONE_IN_3.get(name)
+    return gone.note if gone is not None and value not in (None, gone.default) else ""
 
 
 _PROFILES = "is deprecated by sentry-sdk; write profile_session_sample_rate, and profile_lifecycle = trace"

@@ -9,10 +9,11 @@ from __future__ import annotations
 import functools
 import logging
 import weakref
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
 from contextvars import ContextVar
 from datetime import datetime, timezone
+from importlib import import_module
 from types import TracebackType
 from typing import Any
 
@@ -281,6 +282,8 @@ def integration_class(cls: type[Any]) -> type[Any]:
         return LoggingIntegration
     if cls.__module__ == "sentry_sdk.integrations.pyramid":
         return _pyramid_integration(cls)
+    if cls.__module__ == "sentry_sdk.integrations.loguru":
+        return _loguru_integration(cls)
     return cls
 
 
@@ -331,6 +334,55 @@ def _pyramid_integration(cls: type[Any]) -> type[Any]:
     return PyramidIntegration
 
 
+def _loguru_integration(cls: type[Any]) -> type[Any]:
+    """Return the SDK's integration for Loguru with the arguments that it has in sentry-sdk 2."""
+
+    class LoguruIntegration(cls):  # type: ignore[misc]
+        """The SDK's integration with the arguments and the meaning that it has in sentry-sdk 2.
+
+        Args:
+            level: of records that are breadcrumbs.
+            event_level: of records that are events.
+            breadcrumb_format: of Loguru, for breadcrumbs.
+            event_format: of Loguru, for events.
+            sentry_logs_level: of records that are log items, if ``enable_logs`` is on.
+        """
+
+        def __init__(
+            self,
+            level: int | None = logging.INFO,
+            event_level: int | None = logging.ERROR,
+            breadcrumb_format: str = cls.breadcrumb_format,
+            event_format: str = cls.event_format,
+            sentry_logs_level: int | None = logging.INFO,
+        ) -> None:
+            super().__init__(
+                level=sentry_logs_level,
+                event_level=event_level,
+                event_format=event_format,
+                breadcrumb_format=breadcrumb_format,
+                breadcrumb_level=level,
+            )
+
+    return LoguruIntegration
+
+
+def _default_integrations(settled: Collection[Any], is_auto: bool) -> Iterator[Any]:
+    """Yield those that sentry-sdk 2 turns on in another way than 3.
+
+    Args:
+        settled: identifiers of integrations that the ini turns on or off.
+        is_auto: whether integrations for libraries that are installed are on.
+    """
+    if "logging" not in settled:
+        yield LoggingIntegration()
+    for name, cls in (("loguru", "LoguruIntegration"), ("pyramid", "PyramidIntegration")):
+        if is_auto and name not in settled:
+            with suppress(Exception):  # the library is not installed
+                module = import_module(f"sentry_sdk.integrations.{name}")
+                yield integration_class(getattr(module, cls))()
+
+
 def _integrations(options: Mapping[str, Any]) -> list[Any]:
     """Return the ini's integrations, and those that sentry-sdk 2 turns on in another way than 3."""
     found = list(options.get("integrations") or ())
@@ -338,17 +390,13 @@ def _integrations(options: Mapping[str, Any]) -> list[Any]:
     settled = {integration.identifier for integration in found}
     settled |= {getattr(integration, "identifier", None) for integration in off}
     if options.get("default_integrations", True):
-        if "logging" not in settled:
-            found.append(LoggingIntegration())
-        if options.get("auto_enabling_integrations", True) and "pyramid" not in settled:
-            with suppress(Exception):  # Pyramid is not installed
-                from sentry_sdk.integrations.pyramid import PyramidIntegration
-
-                found.append(integration_class(PyramidIntegration)())
+        found += _default_integrations(settled, options.get("auto_enabling_integrations", True))
     if not options.get("enable_logs"):
         for integration in found:
             if isinstance(integration, sdk_logging.LoggingIntegration):
                 integration._logs_handler = None  # type: ignore[attr-defined]
+            elif integration.identifier == "loguru":
+                _class_of_sdk(integration).level = None  # read when it is set up
     return found
 
 

@@ -9,10 +9,12 @@ from functools import lru_cache
 from typing import Any
 
 import sentry_sdk
+from sentry_sdk.consts import VERSION
 from sentry_sdk.integrations import Integration
 from sentry_sdk.transport import Transport
 from sentry_sdk.utils import BadDsn, Dsn
 
+from sentry_paste.sdk.changes import changes
 from sentry_paste.sdk.major import adapter
 
 try:
@@ -23,8 +25,9 @@ except ImportError:
     _sdk_request_attributes = None  # type: ignore[assignment]
 
 
-DEFAULTS, GONE_OPTIONS, GONE_ARGUMENTS = adapter.DEFAULTS, adapter.GONE_OPTIONS, adapter.GONE_ARGUMENTS
+DEFAULTS, GONE_OPTIONS = adapter.DEFAULTS, adapter.GONE_OPTIONS
 streams_spans, sends_user_info = adapter.streams_spans, adapter.sends_user_info
+_INSTALLED = (int(VERSION.split(".")[0]), int(VERSION.split(".")[1]))
 filter_headers, filters_query = adapter.filter_headers, adapter.filters_query
 
 
@@ -46,18 +49,19 @@ def client_options() -> Iterator[tuple[str, str, Any]]:
         yield name, gone.annotation, gone.default
 
 
-def note_on_option(name: str, value: Any) -> str:
-    """Return what has become of an option that the installed SDK has dropped, empty if it means the same.
+def notes_on_options(given: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield the options that have no effect, or another one, with the installed SDK, and what is so.
 
     Args:
-        name: of the option.
-        value: as it was parsed.
+        given: the options that are set, by name, with their values.
 
     Returns:
-        The end of a sentence that begins with the option's name.
+        The option's name, and the end of a sentence that begins with it.
     """
-    gone = GONE_OPTIONS.get(name)
-    return gone.note if gone is not None and value not in (None, gone.default) else ""
+    yield from changes(_INSTALLED, given)
+    if VERSION == "2.68.0" and given.get("enable_logs"):
+        # https://github.com/getsentry/sentry-python/issues/7237
+        yield "enable_logs", "is ignored by sentry-sdk 2.68.0; install 2.68.1 or newer"
 
 
 def note_on_argument(integration: str, argument: str) -> str:
@@ -70,7 +74,20 @@ def note_on_argument(integration: str, argument: str) -> str:
     Returns:
         The end of a sentence that begins with the option's name.
     """
-    return GONE_ARGUMENTS.get((integration, argument), "")
+    return adapter.GONE_ARGUMENTS.get((integration, argument), "")
+
+
+# The newest versions with which all tests have passed.
+_TESTED = {2: 75, 3: 0}
+
+
+def note_on_version() -> str:
+    """Return that the installed SDK is newer than all that were tested, an empty string if it is not."""
+    major, minor = _INSTALLED
+    if minor <= _TESTED.get(major, -1):
+        return ""
+    newest = max(_TESTED)
+    return f"sentry-sdk {VERSION} is newer than {newest}.{_TESTED[newest]}, the newest that was tested"
 
 
 def current_module(name: str) -> str:

@@ -86,6 +86,20 @@ class TestMeaningIsKept:
         assert error["logger"] == "shop"
         assert [crumb["message"] for crumb in error["breadcrumbs"]["values"]] == ["a crumb"]
 
+    def test_error_that_loguru_logs_is_an_event(self, captured):
+        loguru = pytest.importorskip("loguru")
+
+        def app(environ, start_response):
+            loguru.logger.warning("a crumb")
+            loguru.logger.error("an error")
+            return answer(environ, start_response)
+
+        middleware = SentryMiddleware(app)
+        call(middleware, environ_of())
+        middleware.client.flush()
+        assert len(captured.errors) == 1
+        assert captured.payloads("log") == []
+
     @pytest.mark.parametrize("options", [{}, {"enable_logs": "false"}])
     def test_logging_makes_no_log_items_unless_asked(self, captured, options):
         def app(environ, start_response):
