@@ -57,6 +57,12 @@ def _parser() -> argparse.ArgumentParser:
     check_parser.add_argument(
         "--connect", action="store_true", help="connect to the DSN's host; nothing is sent"
     )
+    check_parser.add_argument(
+        "--sdk",
+        type=_version,
+        metavar="VERSION",
+        help="also report what would change with another version of sentry-sdk: 3, 2 or 2.40",
+    )
     check_parser.add_argument("--strict", action="store_true", help="exit with 1 if there are warnings")
     check_parser.set_defaults(run=_check)
     test_parser = add_command(
@@ -109,6 +115,16 @@ def _variable(text: str) -> tuple[str, str]:
     return name.strip(), value.strip()
 
 
+def _version(text: str) -> tuple[int, int]:
+    major, _, minor = text.partition(".")
+    if not major.isdecimal() or not (minor or "0").isdecimal() or int(major) < 2:
+        raise argparse.ArgumentTypeError(
+            f"expected a version of sentry-sdk such as 3, 2 or 2.40, not {text!r}"
+        )
+    # 2 alone is the newest one.
+    return int(major), int(minor) if minor else (99 if major == "2" else 0)
+
+
 def _seconds(text: str) -> float:
     try:
         seconds = float(text)
@@ -127,7 +143,7 @@ def _target(options: argparse.Namespace) -> tuple[str, str, dict[str, str]]:
 
 
 def _check(options: argparse.Namespace) -> int:
-    report = check(*_target(options), connect=options.connect)
+    report = check(*_target(options), connect=options.connect, version=options.sdk)
     print(report_text(report, colour=wants_colour(sys.stdout)))
     return report.status(options.strict)
 

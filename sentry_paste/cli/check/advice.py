@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from sentry_paste import sdk
+from sentry_paste import sdk
 from sentry_paste.cli import network
 from sentry_paste.cli.check.structure import INCLUDES, Layer, Structure
 from sentry_paste.config import Settings
@@ -79,6 +81,21 @@ def _relative_paths(settings: Settings) -> Iterator[Finding]:
             )
 
 
+def check_version(settings: Settings, version: tuple[int, int]) -> Iterator[Finding]:
+    """Report what would change with another version of the SDK, by line.
+
+    Args:
+        settings: of the filter.
+        version: major and minor version.
+    """
+    given = {name: settings.sdk.get(name, origin.text) for name, origin in settings.origins.items()}
+    title = f"sentry-sdk {version[0]}" + (f".{version[1]}" if 0 < version[1] < 99 else "")
+    for name, note in sdk.changes(version, given):
+        line = settings.origins[name].line
+        where = f"line {line}: " if line else ""
+        yield Finding("medium", f"With {title}, {where}{name} {note}")
+
+
 def check_options(subject: Subject) -> Iterator[Finding]:
     """Warn of what is wrong with a filter's options, by every rule.
 
@@ -116,11 +133,13 @@ def _everything_is_traced(subject: Subject) -> Iterator[Finding]:
             "medium",
             f"traces_sample_rate = 1 traces every request in production{unset}; 0.1 or less is usual",
         )
-    if subject.options.get("profiles_sample_rate") == 1 and not subject.options.get("profiles_sampler"):
+    # Of the ini: sentry-sdk 3 has other options for the same.
+    given = subject.settings.sdk
+    if given.get("profiles_sample_rate") == 1 and not given.get("profiles_sampler"):
         yield Finding(
             "medium", f"profiles_sample_rate = 1 profiles every traced request in production{unset}"
         )
-    if subject.options.get("profile_session_sample_rate") == 1:
+    if given.get("profile_session_sample_rate") == 1:
         yield Finding(
             "medium", f"profile_session_sample_rate = 1 profiles every process in production{unset}"
         )
@@ -133,7 +152,7 @@ def _personal_data(subject: Subject) -> Iterator[Finding]:
             yield Finding(
                 "medium", f"data_collection.user_info sends addresses and names of your users {where}"
             )
-    elif subject.options.get("send_default_pii"):
+    elif sdk.sends_user_info(subject.options):
         yield Finding("medium", f"send_default_pii sends cookies, addresses and names of your users {where}")
 
 

@@ -19,6 +19,7 @@ from sentry_paste.cli.check.advice import (
     check_options,
     check_settings,
     check_structure,
+    check_version,
     has_destination,
 )
 from sentry_paste.cli.check.effective import OptionValue, effective_options
@@ -96,7 +97,11 @@ class Report:
 
 
 def check(
-    path: str, name: str = "main", variables: Mapping[str, str] | None = None, connect: bool = False
+    path: str,
+    name: str = "main",
+    variables: Mapping[str, str] | None = None,
+    connect: bool = False,
+    version: tuple[int, int] | None = None,
 ) -> Report:
     """Check the Sentry set-up of an ini.
 
@@ -107,6 +112,7 @@ def check(
         name: name of the app.
         variables: variables that the command line adds to ``[DEFAULT]``.
         connect: whether to connect to the host of each DSN.
+        version: of sentry-sdk, for which changes are reported as warnings; None for the installed one.
 
     Raises:
         IniError: the ini cannot be read, or refers to something that is not in it.
@@ -118,7 +124,7 @@ def check(
     findings += check_ignored(structure)
     for _, layer in structure.root.walk():
         if layer.is_sentry and _title(layer) not in filters:
-            found, more = _examine(layer, connect, is_app_missing)
+            found, more = _examine(layer, connect, is_app_missing, version)
             filters[found.title] = found
             findings += more
         elif layer.is_inbox:
@@ -173,7 +179,9 @@ def first_sentry(structure: Structure) -> Layer:
     return found
 
 
-def _examine(layer: Layer, connect: bool, is_app_missing: bool) -> tuple[Filter, list[Finding]]:
+def _examine(
+    layer: Layer, connect: bool, is_app_missing: bool, version: tuple[int, int] | None
+) -> tuple[Filter, list[Finding]]:
     """Return what one filter does, and the warnings about it."""
     title = _title(layer)
     with _collected_logs() as messages:
@@ -187,6 +195,8 @@ def _examine(layer: Layer, connect: bool, is_app_missing: bool) -> tuple[Filter,
     subject = Subject(settings, options)
     findings = _logged_findings(messages, settings.source)
     findings += [*check_settings(layer, settings), *check_options(subject)]
+    if version is not None:
+        findings += check_version(settings, version)
     reached = None
     if connect and settings.sdk.get("dsn"):
         faults = list(check_connection(subject))
