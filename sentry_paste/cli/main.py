@@ -118,9 +118,7 @@ def _variable(text: str) -> tuple[str, str]:
 def _version(text: str) -> tuple[int, int]:
     major, _, minor = text.partition(".")
     if not major.isdecimal() or not (minor or "0").isdecimal() or int(major) < 2:
-        raise argparse.ArgumentTypeError(
-            f"expected a version of sentry-sdk such as 3, 2 or 2.40, not {text!r}"
-        )
+        raise argparse.ArgumentTypeError(f"expected a version of sentry-sdk: 3, 2 or 2.40, not {text!r}")
     # 2 alone is the newest one.
     return int(major), int(minor) if minor else (99 if major == "2" else 0)
 

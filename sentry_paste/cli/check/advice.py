@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from sentry_paste import sdk
-from sentry_paste import sdk
 from sentry_paste.cli import network
 from sentry_paste.cli.check.structure import INCLUDES, Layer, Structure
 from sentry_paste.config import Settings
