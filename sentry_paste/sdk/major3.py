@@ -324,7 +324,7 @@ def _pyramid_integration(cls: type[Any]) -> type[Any]:
                 if getattr(found, "transaction_style", "") == "route_name":
                     with suppress(Exception):  # a request without a route
                         name = request.matched_route.name
-                        sentry_sdk.get_current_scope().set_transaction_name(name, source="route")
+                        sentry_sdk.get_current_scope().set_transaction_name(name, source="component")
                 return call_view(registry, request, *args, **kwargs)
 
             # The SDK's patch calls this one after it has set the pattern.
