@@ -10,47 +10,38 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from heapq import merge
 from typing import NamedTuple
-from urllib.parse import unquote, unquote_plus
+from urllib.parse import unquote_plus
 
 from sentry_paste.redaction.bounds import Bounds, Search
+from sentry_paste.redaction.fields import DEPTH, HINT, NO_NAME, PERCENT, decoded, secret_fields
 from sentry_paste.redaction.names import FILTERED, Names, normal
 from sentry_paste.sdk import DEFAULT_DENYLIST, DEFAULT_PII_DENYLIST
 
-# How many levels of nested URLs are followed: %3D is one level, %253D two.
-_DEPTH = 6
-_TOO_DEEP = "%" + "25" * _DEPTH
+_TOO_DEEP = "%" + "25" * DEPTH
 # How many names are checked in one text. No form has more; the rest is hidden as a whole.
 _MOST = 500
 _LONGEST_NAME = 80
 # How much of a longer name is read: more than the longest name that is not secret anyway.
 _LONGEST_SEEN = 400
 
-# A percent sign at any of the levels.
-_P = rf"%(?:25){{0,{_DEPTH - 1}}}"
-# Every name for which is_parameter is true contains one of these, or is in the ini. The search leaps to the
-# letters that a word may begin with, so each word here begins with its rarest letter: token with its k.
 _USUAL = frozenset(normal(name) for name in (*DEFAULT_DENYLIST, *DEFAULT_PII_DENYLIST))
-_HINT = (
-    "p(?:ass|w|in|(?<=otp)|(?<=dpop)|(?<=realip)|(?<=real[_.~-]ip)|(?<=ip)[_.~-]?address)"
-    "|s(?:ecret|aml|ess|id|so|ig|rf(?<=[cx]srf)|sertion|ymfony|tate)"
-    "|k(?:ey|en(?<=token)|ie(?<=cookie)|et(?<=ticket))"
-    "|c(?:redential|ode|v[vc]|(?<=oidc)|(?<=hmac)|e(?<=nonce))"
-    "|jwt|bearer|uth(?<=auth)|fa(?<=mfa)|forwarded[_.~-]?for|mote(?<=remote)[_.~-]?addr"
-)
 # A percent-encoded letter, digit or dash, which no browser produces: such a name takes the slow path.
-_DISGUISED = re.compile(rf"{_P}(?:[46][1-9a-f]|[57][0-9a]|3[0-9]|2d|2e|5f)")
+_DISGUISED = re.compile(rf"{PERCENT}(?:[46][1-9a-f]|[57][0-9a]|3[0-9]|2d|2e|5f)")
 _RUN = r"[\w.~\[\]-]"
 # The search leaps to these words, and to what can follow a name, so it is fast where there is nothing.
 # A group matched in a lookahead is not given back piece by piece (it acts as an atomic group); a long name
 # that nothing follows is skipped.
-_FOLLOWS = rf"(?=[=:\\\"']|\s+[=:]|{_P}(?:3[da]|5[bcdf]|2[27de]|20|[89a-f]))(?P<may>)"
-_HINTED_NAME = re.compile(rf"(?:{_HINT})(?=({_RUN}{{0,{_LONGEST_NAME}}}))\1(?:{_FOLLOWS}|(?<={_RUN}{{20}}))")
-_QUOTE = rf"(?:[\"']|{_P}2[27])"
+_HINTED = re.compile(HINT)
+_MORE_THAN_WORDS = re.compile(r"[^\w.~\[\]&=#-]")
+_FOLLOWS = rf"(?=[=:\\\"']|\s+[=:]|{PERCENT}(?:3[da]|5[bcdf]|2[27de]|20|[89a-f]))(?P<may>)"
+_HINTED_NAME = re.compile(rf"(?:{HINT})(?=({_RUN}{{0,{_LONGEST_NAME}}}))\1(?:{_FOLLOWS}|(?<={_RUN}{{20}}))")
+_QUOTE = rf"(?:[\"']|{PERCENT}2[27])"
 # Whitespace, as in JSON and forms.
-_BLANK = rf"(?:[\s+]|{_P}(?:20|0[9ad]))"
+_BLANK = rf"(?:[\s+]|{PERCENT}(?:20|0[9ad]))"
 # Any word may be followed by whitespace: continue only if a sign follows, or a lot of it.
-_BEFORE_SIGN = rf"(?:{_BLANK}{{0,30}}(?:[=:]|{_P}3[da])|{_BLANK}{{31}})"
+_BEFORE_SIGN = rf"(?:{_BLANK}{{0,30}}(?:[=:]|{PERCENT}3[da])|{_BLANK}{{31}})"
 _FOLLOWS_ANY = _FOLLOWS.replace(r"\s+[=:]", r"[\s+]" + _BEFORE_SIGN).replace(
     "|20|", rf"|(?:20|0[9ad]){_BEFORE_SIGN}|"
 )
@@ -62,55 +53,65 @@ _ANY_NAME = re.compile(
     rf"(?=({_RUN}{{1,{_LONGEST_NAME}}}))\1"
     rf"(?:{_FOLLOWS_ANY}|(?<={_RUN}{{{_LONGEST_NAME}}}))"
 )
-# In a query string, a name ends only at its sign, whatever it consists of: password:utf8:ustring=,
-# ctl00$Password$txt=, new+password+again=. These characters end it without one.
-_NO_REST = rf"%(?!(?:25){{0,{_DEPTH - 1}}}(?:2[2367f]|3[bdf]|5c|0[ad]))"
+# A nested name and one in JSON end only at their sign, whatever they consist of: password:utf8:ustring%3D,
+# "new password":. These characters end it without one.
+_NO_REST = rf"%(?!(?:25){{0,{DEPTH - 1}}}(?:2[2367f]|3[bdf]|5c|0[ad]))"
 _RAW_REST = r"&;?#=%\"'\s/<>\\"
-_REST = rf"(?:[^{_RAW_REST}]+|{_NO_REST})*"
-_EQUALS = rf"=|{_P}3d"
+# re remembers a position for each repetition of a group, and no name has so many encoded characters.
+_MOST_ENCODED = 200
+_REST = rf"(?:[^{_RAW_REST}]+|{_NO_REST}){{0,{_MOST_ENCODED}}}"
+_EQUALS = rf"=|{PERCENT}3d"
 _REST_OF_NAME = re.compile(rf"{_REST}(?P<sign>{_EQUALS})?")
 # The hit consumes all it has read, even if no sign follows.
 _HINTED_NAME_IN_QUERY = re.compile(
-    rf"(?:{_HINT})(?=({_RUN}{{0,{_LONGEST_NAME}}}))\1"
+    rf"(?:{HINT})(?=({_RUN}{{0,{_LONGEST_NAME}}}))\1"
     rf"(?:{_FOLLOWS}|(?!{_RUN})(?=({_REST}))(?P<goes_on>)(?=[^{_RAW_REST}]|{_NO_REST})\3|(?<={_RUN}{{20}}))"
 )
 # Here it consumes all but the last word, which may be a name on its own.
 _ANY_NAME_IN_QUERY = re.compile(
-    _ANY_NAME.pattern[:-1] + rf"|(?!{_RUN})(?=((?:{_RUN}*(?:[^\w.~\[\]{_RAW_REST}-]|{_NO_REST}))+))\3"
-    rf"(?:(?={_RUN}*(?:{_EQUALS}|\\{{0,64}}{_QUOTE}{_BLANK}{{0,4}}(?::|{_P}3a)))(?P<goes_on>))?)"
+    _ANY_NAME.pattern[:-1]
+    + rf"|(?!{_RUN})(?=((?:{_RUN}*(?:[^\w.~\[\]{_RAW_REST}-]|{_NO_REST})){{1,{_MOST_ENCODED}}}))\3"
+    rf"(?:(?={_RUN}*(?:{_EQUALS}|\\{{0,64}}{_QUOTE}{_BLANK}{{0,4}}(?::|{PERCENT}3a)))(?P<goes_on>))?)"
 )
 # A separator, encoded or not, before a name in a query string.
-_SEPARATOR = re.compile(rf"[{_RAW_REST.replace('%', '')}]|{_P}(?:2[2367f]|3[bdf]|5c|0[ad])", re.IGNORECASE)
-# What is neither part of a name, nor an encoded character of one.
-_NO_NAME = re.compile(rf"[^\w.~\[\]%-]|%(?!(?:25){{0,{_DEPTH - 1}}}(?:5b|5d|2d|2e|5f|[89a-f][0-9a-f]))")
+_SEPARATOR = re.compile(
+    rf"[{_RAW_REST.replace('%', '')}]|{PERCENT}(?:2[2367f]|3[bdf]|5c|0[ad])", re.IGNORECASE
+)
+# Those before which a field ends, as they are and as they are encoded.
+_BETWEEN_FIELDS = ("&", ";", "?", "#", "26", "3b", "3f", "23")
+# What a form that is itself a parameter has in names less often than texts have it between words.
+_BETWEEN_WORDS = re.compile(rf"[\s+,]|{PERCENT}(?:20|2b|2c|0[9ad])", re.IGNORECASE)
 # How many backslashes or blanks in a row are looked at: JSON in JSON has 1,023 at its tenth level. If a
 # secret parameter has more, the rest of it is hidden as a whole.
 _LONGEST_ROW = 1024
 #: A quote after a name. re remembers a position for each repetition of a group.
-QUOTE = rf"(?P<quote>\\*(?:{_P}5c){{0,{_LONGEST_ROW}}}{_QUOTE})"
-_BACKSLASHES = rf"(\\{{0,{_LONGEST_ROW}}}(?:{_P}5c){{0,{_LONGEST_ROW}}})"
+QUOTE = rf"(?P<quote>\\*(?:{PERCENT}5c){{0,{_LONGEST_ROW}}}{_QUOTE})"
+_BACKSLASHES = rf"(\\{{0,{_LONGEST_ROW}}}(?:{PERCENT}5c){{0,{_LONGEST_ROW}}})"
 _BLANKS = rf"{_BLANK}{{0,{_LONGEST_ROW}}}"
 # Always matches, so that the search can continue after everything that was read.
-_BEHIND_NAME = re.compile(rf"{_BACKSLASHES}(?P<quote>{_QUOTE})?{_BLANKS}(?P<sign>=|:|{_P}3[da])?")
+_BEHIND_NAME = re.compile(rf"{_BACKSLASHES}(?P<quote>{_QUOTE})?{_BLANKS}(?P<sign>=|:|{PERCENT}3[da])?")
 # What can precede a name without being part of it: a separator, a quote, a bracket, encoded or not.
-_EDGE = re.compile(rf"[^\w.~\[\]%-]|{_P}(?:2[0-46-9a-cf]|3[a-f]|5c|7[b-d]|60|0[ad])", re.IGNORECASE)
+_EDGE = re.compile(rf"[^\w.~\[\]%-]|{PERCENT}(?:2[0-46-9a-cf]|3[a-f]|5c|7[b-d]|60|0[ad])", re.IGNORECASE)
+_WORD = re.compile(rf"{_RUN}+")
 _BACKWARDS = re.compile(rf"{_RUN}*")
 _BACKWARDS_ENCODED = re.compile(r"[\w.~\[\]%-]*")
 _SPACES = re.compile(_BLANKS, re.IGNORECASE)
 _VALUE_QUOTE = re.compile(rf"{_BACKSLASHES}({_QUOTE})?", re.IGNORECASE)
-_BRACKET = re.compile(rf"[\[{{]|{_P}[57]b", re.IGNORECASE)
+_BRACKET = re.compile(rf"[\[{{]|{PERCENT}[57]b", re.IGNORECASE)
 # Reversed, so that matching starts at the end of the run and reads nothing before it.
-_BACKSLASHES_BEFORE = re.compile(rf"(?:\\|c5(?:52){{0,{_DEPTH - 1}}}%)*", re.IGNORECASE)
+_BACKSLASHES_BEFORE = re.compile(rf"(?:\\|c5(?:52){{0,{DEPTH - 1}}}%)*", re.IGNORECASE)
 # How many quotes in a JSON value are examined, and how far before each; beyond that, it is hidden as a whole.
 _MOST_QUOTES = 100
 _MOST_BACKSLASHES = 256
 _NOTHING = frozenset({"null", "true", "false", "none"})
 _OF_PATH = re.compile("[/?&;#]")
+# A URL or a path, raw or as Python shows it.
+_URL = re.compile(r"b?['\"]?(?:/|[a-z][a-z0-9+.-]*://)", re.IGNORECASE)
 
 # User and password in scheme://user:password@host (RFC 3986 section 3.2.1), percent-encoded.
 _USER_INFO = re.compile(
-    rf"({_P}3a(?:{_P}2f){{2}})[\w.~!+-]{{0,100}}{_P}3a"
-    rf"(?:[\w.~!$*()+-]|{_P}(?!25|40|2f|3f|23|22|26)[0-9a-f]{{2}}){{1,100}}(?={_P}40)",
+    rf"({PERCENT}3a(?:{PERCENT}2f){{2}})[\w.~!+-]{{0,100}}{PERCENT}3a"
+    rf"(?:[\w.~!$*()+-]|{PERCENT}(?!25|40|2f|3f|23|22|26)[0-9a-f]{{2}}){{1,100}}(?={PERCENT}40)",
     re.IGNORECASE,
 )
 
@@ -201,14 +202,16 @@ def secret_parameters(text: str, names: Names, bounds: Bounds | None = None) -> 
 def _without(text: str, found: Iterator[Found]) -> str:
     parts, done = [], 0
     for _, start, end, _ in found:
-        if end > start and text[start:end] != FILTERED:
-            parts += [text[done:start], FILTERED]
+        if end > max(start, done) and text[start:end] != FILTERED:
+            # What begins within a value that is hidden already only makes that longer.
+            if start >= done:
+                parts += [text[done:start], FILTERED]
             done = end
     return "".join([*parts, text[done:]]) if parts else text
 
 
 def _find(text: str, names: Names, is_prose: bool, bounds: Bounds) -> Iterator[Found]:
-    """Yield the places of secret values, from left to right.
+    """Yield the places of secret values, in the order in which they begin.
 
     Args:
         text: any.
@@ -218,14 +221,42 @@ def _find(text: str, names: Names, is_prose: bool, bounds: Bounds) -> Iterator[F
     """
     lower = lower_case(text)
     is_slow = _has_own(names) or ("%" in text and bool(_DISGUISED.search(lower)))
-    pattern = _PATTERNS[is_prose][is_slow]
     limit = len(text) if is_prose else len(text) - _closing(text)
     # The slow path takes four times as long.
     if not bounds.may_read(len(text) if is_slow else len(text) // 4):
         yield Found(None, 0, limit, 0)
         return
+    if not is_slow and not _HINTED.search(lower):
+        return
+    place = (0 if is_prose else _begin_of_query(text), limit)
+    fields = []
+    if _MORE_THAN_WORDS.search(lower, *place):
+        found_fields = secret_fields(text, lower, place, names, bounds, is_prose=is_prose, is_slow=is_slow)
+        fields = [Found(*field, 0) for field in found_fields]
+    found = _find_words(text, lower, limit, names, bounds, is_prose=is_prose, is_slow=is_slow)
+    yield from merge(fields, found, key=_by_start) if fields else found
+
+
+def _by_start(found: Found) -> int:
+    return found.start
+
+
+def _find_words(
+    text: str, lower: str, limit: int, names: Names, bounds: Bounds, *, is_prose: bool, is_slow: bool
+) -> Iterator[Found]:
+    """Yield the places of secret values whose names are one word, nested, or of members in JSON.
+
+    Args:
+        text: any.
+        lower: the same in lower case.
+        limit: where it ends.
+        names: which are secret.
+        bounds: how many names may be checked.
+        is_prose: whether other text surrounds it.
+        is_slow: whether a secret name may contain none of the usual words.
+    """
     path_end = 0 if is_prose else _end_of_path(text)
-    search = Search(pattern, lower)
+    search = Search(_PATTERNS[is_prose][is_slow], lower)
     for hit in search:
         if hit["may"] is None and not is_cut(hit) and (is_prose or hit["goes_on"] is None):
             continue
@@ -267,7 +298,10 @@ def _find(text: str, names: Names, is_prose: bool, bounds: Bounds) -> Iterator[F
                 search.position = max(search.position, _begin_of_run(text, end_of_name, start))
                 continue
             search.position = max(search.position, start)
-            name = _secret_name(text, hit.start(), end_of_name, end_of_rest, names)
+            if is_colon or _begins_field(text, hit.start(), end_of_rest, sign):
+                name = _secret_name(text, hit.start(), end_of_name, end_of_rest, names)
+            else:
+                name = _secret_word(text, end_of_rest, names)
             if name is None:
                 continue
         else:
@@ -298,6 +332,37 @@ def _begin_of_run(text: str, start: int, end: int) -> int:
     return end - (found.end() if found else 0)
 
 
+def _secret_word(text: str, end: int, names: Names) -> str | None:
+    """Return the word before a sign, parts of which may be percent-encoded, None if it is not secret."""
+    words = _WORD.findall(decoded(text[max(end - _LONGEST_SEEN, 0) : end]))
+    return words[-1] if words and names.is_parameter(words[-1]) else None
+
+
+def _begins_field(text: str, begin: int, end: int, sign: str) -> bool:
+    """Return whether the words before a sign are the name of a field, and not those of a text in a value.
+
+    Args:
+        text: that contains them.
+        begin: the place of one of the words.
+        end: where the last one ends.
+        sign: what follows.
+    """
+    start = max(begin - _LONGEST_SEEN, 0)
+    mark = None
+    # The place may be after the percent sign of a separator.
+    for found in _SEPARATOR.finditer(text, start, begin + len(_TOO_DEEP)):
+        if found.start() >= begin:
+            break
+        mark = found
+    if mark is None:
+        return start == 0
+    if mark[0].lower().endswith(_BETWEEN_FIELDS):
+        return True
+    # A form that is itself a parameter: data=password%3Autf8%3Dx
+    is_nested = mark[0].lower().endswith(("=", "3d")) and len(sign) > len(mark[0])
+    return is_nested and not _BETWEEN_WORDS.search(text, mark.end(), min(end, begin + _LONGEST_SEEN))
+
+
 def _secret_name(text: str, begin: int, end_of_word: int, end: int, names: Names) -> str | None:
     """Return the name of a parameter that consists of more than one word, None if it is not secret.
 
@@ -309,11 +374,7 @@ def _secret_name(text: str, begin: int, end_of_word: int, end: int, names: Names
         names: which are secret.
     """
     window = text[max(begin - _LONGEST_NAME, 0) : begin]
-    whole = _SEPARATOR.split(window)[-1] + text[begin : min(end, begin + _LONGEST_SEEN)]
-    for _ in range(_DEPTH):
-        if "%" not in whole:
-            break
-        whole = unquote(whole)
+    whole = decoded(_SEPARATOR.split(window)[-1] + text[begin : min(end, begin + _LONGEST_SEEN)])
     # A word of it may be a name on its own: Zope's code:utf8, or a parameter of the ini.
     known = (whole, name_at(text, begin, end_of_word), name_at(text, end, end))
     return next((name for name in known if names.is_parameter(name)), None)
@@ -346,7 +407,7 @@ def end_of_run(lower: str, start: int) -> int:
         lower: a text in lower case.
         start: somewhere in the name.
     """
-    found = _NO_NAME.search(lower, start)
+    found = NO_NAME.search(lower, start)
     return found.start() if found else len(lower)
 
 
@@ -359,16 +420,12 @@ def name_at(text: str, begin: int, end: int) -> str:
         found = _BACKWARDS.match(window[::-1])
         return window[len(window) - (found.end() if found else 0) :] + name
     name = _EDGE.split(window + name)[-1]
-    for _ in range(_DEPTH):
-        if "%" not in name:
-            break
-        name = unquote(name)
-    return name.rstrip("\\")
+    return decoded(name).rstrip("\\")
 
 
 def end_of_value(text: str, start: int, level: int, limit: int, is_prose: bool) -> int:
     """Return where the value of name=value ends, percent-encoded ``level`` times."""
-    found = _ENDS[is_prose][min(level, _DEPTH)].search(text, start, limit)
+    found = _ENDS[is_prose][min(level, DEPTH)].search(text, start, limit)
     return found.start() if found else limit
 
 
@@ -378,13 +435,13 @@ def _ends(level: int, is_prose: bool) -> re.Pattern[str]:
     return re.compile(rf"[{raw}%](?:(?<!%)|(?<=%)(?:25){{0,{level - 1}}}2[236])" if level else f"[{raw}]")
 
 
-_ENDS = {is_prose: [_ends(level, is_prose) for level in range(_DEPTH + 1)] for is_prose in (False, True)}
+_ENDS = {is_prose: [_ends(level, is_prose) for level in range(DEPTH + 1)] for is_prose in (False, True)}
 # The ends of a number or another unquoted value in JSON.
 _PLAIN_ENDS = [
     re.compile(
         r"[,}\]&#\s]" + (rf"|%(?:25){{0,{level - 1}}}(?:2c|7d|5d|20|26)" if level else ""), re.IGNORECASE
     )
-    for level in range(_DEPTH + 1)
+    for level in range(DEPTH + 1)
 ]
 
 
@@ -410,7 +467,7 @@ def json_value(
         if is_endless or _BRACKET.match(text, start, limit):
             # Hide all of it, and the rest of the parameter.
             return start, end_of_value(text, start, 0, limit, is_prose=False)
-        found = _PLAIN_ENDS[min(level, _DEPTH)].search(text, start, limit)
+        found = _PLAIN_ENDS[min(level, DEPTH)].search(text, start, limit)
         end = found.start() if found else limit
         return (start, start) if text[start:end].lower() in _NOTHING else (start, end)
     begin, quote = quoted.end(), quoted[2]
@@ -465,6 +522,15 @@ def _closing(text: str) -> int:
     """Return the length of the closing quote of a text as Python shows it, 0 if there is none."""
     opening = text[1:2] if text[:1] == "b" else text[:1]
     return 1 if opening in ("'", '"') and opening and len(text) > 1 and text.endswith(opening) else 0
+
+
+def _begin_of_query(text: str) -> int:
+    """Return where the fields of a URL or a query string begin."""
+    url = _URL.match(text)
+    if url is None:
+        return (2 if text[:1] == "b" else 1) if _closing(text) else 0
+    ends = [at for at in (text.find("?"), text.find("#")) if at >= 0]
+    return min(ends, default=len(text)) + 1
 
 
 def _end_of_path(text: str) -> int:
