@@ -42,9 +42,10 @@ def _clean_slate(monkeypatch, tmp_path):
     for name in [name for name in os.environ if name.startswith("SENTRY_")]:
         monkeypatch.delenv(name)
     monkeypatch.chdir(tmp_path)
+    # First, as its forks copy its attributes.
+    sentry_sdk.get_global_scope().clear()
     Scope.set_isolation_scope(Scope.get_global_scope().fork())
     Scope.set_current_scope(Scope.get_global_scope().fork())
-    sentry_sdk.get_global_scope().clear()
     levels = logging.root.manager.disable
     yield
     registry.reset()

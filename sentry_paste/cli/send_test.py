@@ -1,4 +1,4 @@
-"""``sentry-paste send-test``: send one error and one transaction, and show the answers."""
+"""``sentry-paste send-test``: send one error and one transaction or streamed span, and show the answers."""
 
 from __future__ import annotations
 
@@ -19,6 +19,8 @@ from sentry_paste.cli.terminal import clean, wrapped
 from sentry_paste.client.registry import registry
 from sentry_paste.config import Settings
 from sentry_paste.spool.files import Spool
+from sentry_paste.spool.names import SpoolFile
+from sentry_paste.spool.reading import read_bytes
 
 #: A tag of the test's event and transaction, which distinguishes them from those of the app.
 TEST_TAG = "sentry_paste.test"
@@ -47,7 +49,7 @@ _DISCARDED = {
     "backpressure": "the SDK holds back, because it cannot keep up",
     "before_send": "before_send, or before_send_transaction, drops it",
     "event_processor": "an integration, or ignore_spans, drops it",
-    "ignored": "an option tells the SDK to ignore it",
+    "ignored": "an option tells the SDK to ignore it (ignore_spans)",
     "queue_overflow": "the queue is full (transport_queue_size)",
     "ratelimit_backoff": "the server has just asked the SDK to send nothing for a while",
     "sample_rate": "sampling drops it",
@@ -94,7 +96,7 @@ def send_test(
     variables: Mapping[str, str] | None = None,
     seconds: float = ANSWER_SECONDS,
 ) -> SendTestResult:
-    """Send an error and a transaction with the options of an ini's outermost filter.
+    """Send an error and a transaction, or a streamed span, with the options of an ini's outermost filter.
 
     Args:
         path: path of the ini.
@@ -178,10 +180,10 @@ class _Sender:
             scope.set_tag(TEST_TAG, "true")
             identity = capture() or ""
             self._client.flush(timeout=self._seconds)
-        accepted, text = self._judge(identity)
+        accepted, text = self._judge(item, identity)
         return Outcome(item, identity, accepted, text)
 
-    def _judge(self, identity: str) -> tuple[bool, str]:
+    def _judge(self, item: str, identity: str) -> tuple[bool, str]:
         if self._answers:
             return network.answer_text(self._answers[0], _destination(self._settings).partition(" ")[0])
         if self._discarded:
@@ -194,16 +196,22 @@ class _Sender:
         if self._is_watched:
             return False, f"no answer within {self._seconds:g} s; is there a firewall in between?"
         if self._settings.spool_dir and not self._settings.sdk.get("transport"):
-            return _saved(Spool(self._settings.spool_dir), identity)
+            return _saved(Spool(self._settings.spool_dir), item, identity)
         return True, "passed to the transport of the ini, which does not report the outcome"
 
 
-def _saved(spool: Spool, identity: str) -> tuple[bool, str]:
+def _saved(spool: Spool, item: str, identity: str) -> tuple[bool, str]:
     try:
-        found = spool.find(identity)
+        found = _file_of_trace(spool, identity) if item == "span" else spool.find(identity)
     except OSError:
         found = None
     return found is not None, f"saved as {found.path}" if found else "not saved: the spool cannot be written"
+
+
+def _file_of_trace(spool: Spool, trace_id: str) -> SpoolFile | None:
+    """Return the newest file with spans of a trace; an envelope of spans has no id of its own."""
+    files = spool.files("span")
+    return next((file for file in files if trace_id.encode() in read_bytes(file)), None)
 
 
 def _capture_error() -> str | None:
@@ -222,8 +230,11 @@ def _capture_transaction() -> str | None:
 
 
 def _capture_span() -> str | None:
-    with sentry_sdk.traces.start_span(name=NAME, attributes={"sentry.op": "test", TEST_TAG: True}) as span:
-        with sentry_sdk.traces.start_span(name="a span of the test"):
+    # The SDK leaves tags out of spans.
+    tags = {**getattr(sentry_sdk.get_client(), "tags", {}), TEST_TAG: "true"}
+    attributes = {**tags, "sentry.op": "test", "sentry.segment.name.source": "custom"}
+    with sentry_sdk.traces.start_span(name=NAME, attributes=attributes, parent_span=None) as span:
+        with sentry_sdk.traces.start_span(name="a span of the test", attributes={"sentry.op": "test"}):
             pass
         return str(span.trace_id)
 

@@ -19,6 +19,9 @@ from sentry_paste.cli.send_test import result_text, send_test
 from sentry_paste.config.options import options
 from sentry_paste.spool import Spool
 
+from spooled import LIFECYCLES
+from traced_apps import only_transactions
+
 
 @pytest.fixture
 def ini(write_ini):
@@ -56,27 +59,43 @@ def dropping(tmp_path, monkeypatch):
     return "dropping:drop"
 
 
-def test_error_and_transaction_arrive_once_and_are_shown_with_their_ids(ini, receiver, capsys):
-    assert main(["send-test", str(ini(receiver.dsn))]) == 0
+@pytest.fixture(params=LIFECYCLES)
+def lifecycle(request):
+    """Lines of the ini for either form of a trace."""
+    return "".join(f"{name} = {value}\n" for name, value in request.param.items())
+
+
+def shown_trace(transaction):
+    """What the output calls the trace, and its id there."""
+    if "event_id" in transaction:
+        return "transaction", transaction["event_id"]
+    return "span", transaction["contexts"]["trace"]["trace_id"]
+
+
+def test_error_and_trace_arrive_once_and_are_shown_with_their_ids(ini, receiver, capsys, lifecycle):
+    assert main(["send-test", str(ini(receiver.dsn, lifecycle))]) == 0
     (event,), (transaction,) = receiver.errors, receiver.transactions
+    what, identity = shown_trace(transaction)
     assert len(receiver.raw) == 2
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == f"To {receiver.dsn.partition('@')[2].removesuffix('/1')} (http)"
     assert f"  error {event['event_id']}" in lines
-    assert f"  transaction {transaction['event_id']}" in lines
+    assert f"  {what} {identity}" in lines
     assert lines.count("    accepted (HTTP 200 OK)") == 2
-    assert lines[-1] == "Look for the error SentryPasteTest and the transaction sentry-paste send-test."
+    assert lines[-1] == f"Look for the error SentryPasteTest and the {what} sentry-paste send-test."
 
 
-def test_test_is_recognised_by_name_and_tag(ini, receiver):
-    send_test(str(ini(receiver.dsn, "environment = staging\nrelease = shop@2\ntags.region = eu")))
+def test_test_is_recognised_by_name_and_tag(ini, receiver, lifecycle):
+    options = f"environment = staging\nrelease = shop@2\ntags.region = eu\n{lifecycle}"
+    send_test(str(ini(receiver.dsn, options)))
     (event,), (transaction,) = receiver.errors, receiver.transactions
     assert event["exception"]["values"][0]["type"] == "SentryPasteTest"
     assert transaction["transaction"] == "sentry-paste send-test"
     assert len(transaction["spans"]) == 1
     for item in (event, transaction):
-        assert item["tags"]["sentry_paste.test"] == "true"
-        assert item["tags"]["region"] == "eu"
+        tags = item.get("tags") or item["contexts"]["trace"]["data"]  # streamed spans have attributes
+        assert tags["sentry_paste.test"] == "true"
+        assert tags["region"] == "eu"
         assert (item["environment"], item["release"]) == ("staging", "shop@2")
 
 
@@ -93,22 +112,12 @@ def test_test_is_recognised_by_name_and_tag(ini, receiver):
         "spool_dir = spool",
     ],
 )
-def test_no_rate_keeps_the_test_from_being_sent(ini, receiver, given):
+def test_no_rate_keeps_the_test_from_being_sent(ini, receiver, given, lifecycle):
     if given.split()[0] not in options():
         pytest.skip("this SDK has no such option")
-    result = send_test(str(ini(receiver.dsn, given)))
+    result = send_test(str(ini(receiver.dsn, f"{given}\n{lifecycle}")))
     assert [outcome.accepted for outcome in result.outcomes] == [True, True]
     assert (len(receiver.errors), len(receiver.transactions), len(receiver.raw)) == (1, 1, 2)
-
-
-@pytest.mark.skipif("trace_lifecycle" not in options(), reason="this SDK does not stream spans")
-def test_streamed_span_takes_the_place_of_the_transaction(ini, receiver):
-    result = send_test(str(ini(receiver.dsn, "trace_lifecycle = stream\ntraces_sample_rate = 0")))
-    assert [outcome.item for outcome in result.outcomes] == ["error", "span"]
-    assert all(outcome.accepted for outcome in result.outcomes)
-    spans = [span for payload in receiver.envelopes.payloads("span") for span in payload["items"]]
-    assert {span["name"] for span in spans} == {"sentry-paste send-test", "a span of the test"}
-    assert {span["trace_id"] for span in spans} == {result.outcomes[1].id}
 
 
 @pytest.mark.parametrize(
@@ -194,7 +203,11 @@ def test_server_without_tls_is_reported(ini, receiver):
 
 
 @pytest.mark.parametrize(
-    ("option", "dropped"), [("before_send", "error"), ("before_send_transaction", "transaction")]
+    ("option", "dropped"),
+    [
+        ("before_send", "error"),
+        pytest.param("before_send_transaction", "transaction", marks=only_transactions),
+    ],
 )
 def test_hook_that_drops_the_test_is_named(ini, receiver, dropping, option, dropped):
     result = send_test(str(ini(receiver.dsn, f"{option} = {dropping}")))
@@ -209,10 +222,18 @@ def test_option_that_ignores_the_test_is_named(ini, receiver):
     assert "ignore_exceptions" in error.text
 
 
-def test_spool_without_a_dsn_saves_both_and_the_files_are_named(ini, tmp_path):
-    result = send_test(str(ini("", "spool_dir = spool")))
+@pytest.mark.skipif("ignore_spans" not in options(), reason="this SDK has no ignore_spans")
+def test_option_that_ignores_the_span_is_named(ini, receiver):
+    ignoring = "trace_lifecycle = stream\nignore_spans = /sentry-paste .*/"
+    error, span = send_test(str(ini(receiver.dsn, ignoring))).outcomes
+    assert (error.accepted, span.accepted) == (True, False)
+    assert span.text == "not sent: an option tells the SDK to ignore it (ignore_spans)"
+
+
+def test_spool_without_a_dsn_saves_both_and_the_files_are_named(ini, tmp_path, lifecycle):
+    result = send_test(str(ini("", f"spool_dir = spool\n{lifecycle}")))
     files = Spool(tmp_path / "spool").files()
-    assert sorted(file.kind for file in files) == ["error", "transaction"]
+    assert sorted(file.kind for file in files) == ["error", result.outcomes[1].item]
     assert {outcome.text for outcome in result.outcomes} == {f"saved as {file.path}" for file in files}
     assert all(outcome.accepted for outcome in result.outcomes)
 
