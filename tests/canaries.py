@@ -238,8 +238,10 @@ def _row_of_shape(shape):
 TABLES = {
     # How much of a profile is recorded depends on timing.
     "channel": ([what for what in CHANNELS if not OPTIONS.get(what)], _row_of_channel),
-    "form": (list(FORMS), _row_of_form),
-    "text": (list(SHAPES), _row_of_shape),
+    # For sentry-sdk 3, the page has the first one only.
+    **(
+        {"form": (list(FORMS), _row_of_form), "text": (list(SHAPES), _row_of_shape)} if sdk.MAJOR == 2 else {}
+    ),
 }
 
 
