@@ -1,6 +1,7 @@
 """Options that sentry-sdk 3 has dropped mean what they mean with 2, or a warning names their line."""
 
 import logging
+from pathlib import Path
 
 import pytest
 import sentry_sdk
@@ -229,3 +230,8 @@ class TestWarnings:
             call(middleware, environ_of())
             middleware.client.flush()
             assert bool(captured.payloads("trace_metric")) is (not options)
+
+
+def test_page_names_every_option_that_is_gone():
+    text = (Path(__file__).parents[2] / "docs/moving/sdk-3.rst").read_text(encoding="utf-8")
+    assert [name for name in sdk.GONE_IN_3 if f"``{name}``" not in text] == []
