@@ -5,6 +5,8 @@ from pathlib import Path
 import pytest
 import sentry_sdk
 
+from sentry_paste import sdk
+
 from behaviours import BEHAVIOURS, Ours, holds, table_text
 
 PAGE = Path(__file__).parent.parent / "docs" / "correctness.rst"
@@ -17,6 +19,10 @@ def test_filter(text, check):
 
 def test_table_of_the_documentation_is_that_of_a_run():
     page = PAGE.read_text(encoding="utf-8")
-    if f"sentry-sdk {sentry_sdk.VERSION}" not in " ".join(page.split()):
+    words = " ".join(page.split())
+    if sentry_sdk.VERSION not in words:
         pytest.skip("the table is of another sentry-sdk")
-    assert table_text() in page
+    if sdk.MAJOR == 2:
+        assert table_text() in page
+    # The page has one table. For the other major it has the sum.
+    assert table_text().rpartition("In all: ")[2].strip() in words
