@@ -1,6 +1,7 @@
 """Response bodies: what the server receives instead of the app's own body.
 
-A list stays a list with a length, a file wrapper stays as it is, and anything else
+A list stays a list with a length, a file wrapper stays as it is, and so does an
+object that is not iterable: servers compare such markers by identity. Anything else
 is iterated in the request's context. The request is finished once, when the body
 has been sent: in ``close()``, which every server has to call (PEP 3333); at the end
 of the iteration, if the app has nothing left to run; or when a body that was never
@@ -10,12 +11,17 @@ closed is garbage-collected, at the latest with the next request.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from functools import partial
+from sys import getrefcount
 from time import monotonic
 from types import GeneratorType
 from typing import Any
 
 from sentry_paste.request.lifecycle import NEVER, Lifecycle, is_context_in_use
+
+# References to a body in __del__: the attribute's and the argument's of getrefcount.
+_ONLY_OURS = 2
 
 
 def wrap(body: Any, lifecycle: Lifecycle, file_wrapper: Any) -> Any:
@@ -29,9 +35,15 @@ def wrap(body: Any, lifecycle: Lifecycle, file_wrapper: Any) -> Any:
     cls = type(body)
     if cls is list or cls is tuple or _is_plain_list(body):
         return ListBody(body, lifecycle)
-    if isinstance(body, (bytes, str)) or (file_wrapper is not None and is_file(body, file_wrapper)):
+    # By real types: a proxy of the app's would run its code to say what it stands for.
+    if issubclass(cls, (bytes, str)) or (file_wrapper is not None and is_file(body, file_wrapper)):
         # Servers send these as a whole. To use sendfile, gunicorn, waitress and wsgiref check for their
         # wrapper's class, uWSGI for the same object.
+        lifecycle.finish()
+        return body
+    if not (hasattr(cls, "__iter__") or hasattr(cls, "__getitem__") or hasattr(cls, "__len__")):
+        # A marker such as gunicorn's ALREADY_HANDLED (benoitc/gunicorn #820), or None after a websocket of
+        # uWSGI. Of what a server cannot send, it complains itself.
         lifecycle.finish()
         return body
     if hasattr(cls, "__len__"):
@@ -50,7 +62,7 @@ def is_file(body: Any, file_wrapper: Any) -> bool:
         file_wrapper: the server's ``wsgi.file_wrapper``.
     """
     try:
-        return isinstance(body, file_wrapper)
+        return issubclass(type(body), file_wrapper)
     except TypeError:
         # uWSGI's and mod_wsgi's wrappers are functions; their results have one of these attributes.
         return hasattr(body, "fileno") or hasattr(body, "filelike")
@@ -59,7 +71,7 @@ def is_file(body: Any, file_wrapper: Any) -> bool:
 def _is_plain_list(body: Any) -> bool:
     """Return whether a body is an instance of a subclass that iterates like a list and has no ``close()``."""
     return (
-        isinstance(body, (list, tuple))
+        issubclass(type(body), (list, tuple))
         and type(body).__iter__ in (list.__iter__, tuple.__iter__)
         and not hasattr(body, "close")
     )
@@ -108,17 +120,24 @@ class Stream:
         self._iterator: Any = None
 
     def __iter__(self) -> Iterator[Any]:
-        # A new iterator each time, as the app may return an iterable that starts again.
+        iterator = self._begin()
+        if iterator is self._body:
+            self._iterator = iterator
+            return self
+        # A new one each time: an iterable starts again, but an iterator that was asked for does not when an
+        # outer middleware asks it for an iterator, as itertools.chain does.
+        return Iteration(self, iterator)
+
+    def _begin(self) -> Iterator[Any]:
         try:
-            self._iterator = self._lifecycle.run(iter, self._body)
+            return self._lifecycle.run(iter, self._body)  # type: ignore[no-any-return]
         except BaseException as error:
             self._lifecycle.capture(error)
             raise
-        return self
 
     def __next__(self) -> Any:
         if self._iterator is None:
-            iter(self)
+            self._iterator = self._begin()
         if self._due < NEVER and monotonic() > self._due:
             self._due = self._lifecycle.run_due()
         try:
@@ -160,7 +179,57 @@ class Stream:
             self._lifecycle.finish()
 
     def __del__(self) -> None:
+        # A generator that nobody else has is closed now anyway, but outside of the request's context, in
+        # which it may have to reset variables (pallets/flask #6123).
+        self._iterator = None
+        if type(self._body) is GeneratorType and getrefcount(self._body) <= _ONLY_OURS:
+            with suppress(Exception):
+                self._lifecycle.run_anyway(self._body.close)
         self._lifecycle.abandon()
+
+    def next_of(self, iterator: Any) -> Any:
+        """Return the next chunk of one of the iterators of the app's iterable.
+
+        Args:
+            iterator: that was begun for it.
+        """
+        self._iterator = iterator
+        return next(self)
+
+    def close_iterator(self, iterator: Any) -> None:
+        """Close one of the iterators of the app's iterable, in the request's context.
+
+        Args:
+            iterator: with a ``close()``.
+        """
+        self._lifecycle.run_anyway(iterator.close)
+
+
+class Iteration:
+    """An iteration over the iterable of an app, which is not an iterator itself.
+
+    Args:
+        stream: for the iterable.
+        iterator: of the app.
+    """
+
+    __slots__ = ("_iterator", "_stream")
+
+    def __init__(self, stream: Stream, iterator: Any) -> None:
+        self._stream = stream
+        self._iterator = iterator
+
+    def __iter__(self) -> Iterator[Any]:
+        return self
+
+    def __next__(self) -> Any:
+        return self._stream.next_of(self._iterator)
+
+    def __getattr__(self, name: str) -> Any:
+        if name in Iteration.__slots__:  # while it is copied
+            raise AttributeError(name)
+        found = getattr(self._iterator, name)
+        return partial(self._stream.close_iterator, self._iterator) if name == "close" else found
 
 
 class Body(Stream):

@@ -1,8 +1,10 @@
 """Bodies that are dropped, copied, shared by threads or large: nothing is kept alive or held in memory."""
 
 import contextlib
+import contextvars
 import copy
 import gc
+import itertools
 import threading
 import tracemalloc
 
@@ -10,6 +12,7 @@ import pytest
 import sentry_sdk
 
 from sentry_paste import SentryMiddleware
+from sentry_paste.client.registry import registry
 
 import apps
 from traced_apps import needs_streamed_spans, traced
@@ -146,3 +149,134 @@ def test_large_body_takes_no_more_memory_than_the_app_s(captured, chunks):
         assert tracemalloc.get_traced_memory()[1] < 20 * megabyte
     finally:
         tracemalloc.stop()
+
+
+class Counted:
+    """An iterable that is not an iterator, as Django's responses are."""
+
+    def __iter__(self):
+        yield from (b"one ", b"two")
+
+
+def peeked(body):
+    iterator = iter(body)
+    first = next(iterator)
+    return list(itertools.chain([first], iterator))
+
+
+def begun_anew_in_between(body):
+    first = iter(body)
+    return [next(first), *iter(body), *first]
+
+
+def twice(body):
+    return [*body, *body]
+
+
+class TestBodiesThatAreBegunTwice:
+    """What an outer middleware does with the body has the same effect as without the filter."""
+
+    @pytest.mark.parametrize("body", [Counted, lambda: iter([b"one ", b"two"]), lambda: [b"one ", b"two"]])
+    @pytest.mark.parametrize("habit", [peeked, begun_anew_in_between, twice])
+    @pytest.mark.parametrize("options", [{}, {"error_page": True}])
+    def test_chunks_are_those_of_the_app(self, captured, body, habit, options):
+        def app(environ, start_response):
+            start_response("200 OK", [])
+            return body()
+
+        bare = app(environ_of(), lambda *args: None)
+        ours = SentryMiddleware(app, **options)(environ_of(), lambda *args: None)
+        assert habit(ours) == habit(bare)
+
+    def test_iterator_of_a_body_that_is_closed_is_closed(self, captured):
+        closed = []
+
+        class Body:
+            def __iter__(self):
+                try:
+                    yield b"one"
+                    yield b"two"
+                finally:
+                    closed.append(sentry_sdk.get_traceparent())
+
+        def app(environ, start_response):
+            start_response("200 OK", [])
+            sentry_sdk.set_tag("a", "b")
+            environ["trace"].append(sentry_sdk.get_traceparent())
+            return Body()
+
+        trace = []
+        iterator = iter(SentryMiddleware(app)({**environ_of(), "trace": trace}, lambda *args: None))
+        next(iterator)
+        iterator.close()
+        assert [found[:32] for found in closed] == [found[:32] for found in trace]
+
+
+class TestMarkers:
+    """gunicorn's ALREADY_HANDLED, None of uWSGI's websockets: compared by identity."""
+
+    @pytest.mark.parametrize("marker", [object(), None, 7, object])
+    def test_what_is_not_iterable_is_given_back(self, captured, marker):
+        body = SentryMiddleware(lambda environ, start_response: marker, release="1")(
+            environ_of(), lambda *args: None
+        )
+        assert body is marker
+        registry.clients()[0].flush()
+        assert captured.errors == []
+        assert captured.sessions[0]["exited"] == 1
+
+    @pytest.mark.parametrize("kind", [bytes, list])
+    def test_proxy_is_not_asked_what_it_is(self, captured, kind):
+        asked = []
+
+        class Proxy:
+            @property
+            def __class__(self):
+                asked.append("class")
+                return kind
+
+            def __iter__(self):
+                return iter([b"x"])
+
+        body = SentryMiddleware(lambda environ, start_response: Proxy())(environ_of(), lambda *args: None)
+        assert list(body) == [b"x"]
+        assert asked == []
+
+
+def test_generator_that_is_dropped_is_closed_in_its_context(captured):
+    variable = contextvars.ContextVar("variable")
+    ended = []
+
+    def app(environ, start_response):
+        def body():
+            token = variable.set("of the request")
+            try:
+                yield b"one"
+                yield b"two"
+            finally:
+                variable.reset(token)
+                ended.append(True)
+
+        start_response("200 OK", [])
+        return body()
+
+    body = SentryMiddleware(app)(environ_of(), lambda *args: None)
+    assert next(iter(body)) == b"one"
+    del body
+    gc.collect()
+    assert ended == [True]
+
+
+def test_generator_that_the_app_keeps_is_not_closed(captured):
+    kept = []
+
+    def app(environ, start_response):
+        start_response("200 OK", [])
+        kept.append(chunk for chunk in (b"one", b"two"))
+        return kept[0]
+
+    body = SentryMiddleware(app)(environ_of(), lambda *args: None)
+    assert next(iter(body)) == b"one"
+    del body
+    gc.collect()
+    assert next(kept[0]) == b"two"
