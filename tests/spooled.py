@@ -1,10 +1,12 @@
 """Write envelopes to a spool, as an app would, and look at what is in it."""
 
 import os
+import time
 
 import pytest
 from sentry_sdk.envelope import Envelope, Item, PayloadRef
 
+from sentry_paste import sdk
 from sentry_paste.client.registry import registry
 
 from traced_apps import needs_streamed_spans, only_transactions
@@ -16,6 +18,9 @@ LOOPBACK = {
     "HTTP_CONNECTION": "keep-alive",
     "HTTP_SEC_FETCH_SITE": "none",
 }
+
+#: The kind of a request's trace in the lifecycle that an SDK has by default, which is its category too.
+TRACE_KIND = "transaction" if sdk.MAJOR == 2 else "span"
 
 #: Options for either form of a trace: as a transaction, and as streamed spans.
 LIFECYCLES = [
@@ -250,6 +255,20 @@ def close_clients():
 def states(spool):
     """Return the kinds and states of the files in a spool, sorted."""
     return sorted((file.kind, file.state) for file in spool.files())
+
+
+def trace_files(spool, state=None):
+    """Return the files with traces: transactions, or streamed spans."""
+    return spool.files("transaction", "span", state=state)
+
+
+def wait_for_files(spool, count):
+    """Return the files of a spool, newest first, once there are so many: a thread of the SDK sends spans."""
+    deadline = time.monotonic() + 30
+    while len(spool.files()) < count:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    return spool.files()
 
 
 def warnings_of(caplog):

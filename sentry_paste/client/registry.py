@@ -228,6 +228,10 @@ class Registry:
         sdk.set_up(client)
         reset_when_forked(client)
         sdk.upload_in_background(client)
+        transport = client.transport
+        sdk.upload_uninstrumented(
+            client, transport.inner if isinstance(transport, DeliveringTransport) else transport
+        )
         redaction.use_options(client.options, options.get("event_scrubber"))
         if redaction.is_on:
             sdk.clean_span_headers(client, redaction.clean_header)

@@ -101,6 +101,7 @@ from sentry_paste.sdk.transports import (
     dialog_address,
     dsn_address,
     flush_spans,
+    upload_uninstrumented,
     watch_transport,
 )
 
@@ -198,6 +199,7 @@ __all__ = [
     "traces",
     "tracks_sessions",
     "upload_in_background",
+    "upload_uninstrumented",
     "wall_clock",
     "watch_transport",
     "with_options",

@@ -11,6 +11,7 @@ import math
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Mapping
+from contextvars import Context
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
@@ -19,9 +20,13 @@ from urllib.parse import quote
 
 from sentry_sdk import transport as sdk_transport
 from sentry_sdk.envelope import Envelope
+from sentry_sdk.scope import Scope
 from sentry_sdk.transport import HttpTransport, Transport
 from sentry_sdk.utils import Dsn
 from sentry_sdk.worker import BackgroundWorker
+
+from sentry_paste.sdk.options import with_options
+from sentry_paste.sdk.scopes import bind_client
 
 _NEEDED = ("_send_envelope", "_request", "_check_disabled", "record_lost_event", "_make_pool")
 # The longest time that a server may ask to wait, in seconds.
@@ -295,6 +300,32 @@ def watch_transport(transport: Any, answered: Callable[[Any], None], lost: Calla
 
     transport._request = watched
     return True
+
+
+def upload_uninstrumented(client: Any, transport: Any) -> None:
+    """Let a transport of the SDK upload outside of the app's traces.
+
+    The thread that uploads has the scopes of the request that has started it (ThreadingIntegration), and the
+    SDK does not recognise its own uploads if the DSN has a port: each upload of streamed spans would be
+    another span of that request, which has to be uploaded, and so on. Here it has a context of its own, and a
+    view of the client that has no integrations and so instruments nothing.
+
+    Args:
+        client: that was just created.
+        transport: which sends its envelopes. Without ``_send_envelope``, or with a coroutine function, it is
+            not changed.
+    """
+    send = getattr(transport, "_send_envelope", None)
+    if send is None or inspect.iscoroutinefunction(send):
+        return
+    uninstrumented = with_options(client)
+    uninstrumented.integrations = {}
+
+    def upload(envelope: Envelope) -> None:
+        bind_client(Scope.get_current_scope(), uninstrumented)
+        send(envelope)
+
+    transport._send_envelope = lambda envelope: Context().run(upload, envelope)
 
 
 def flush_spans(client: Any) -> None:

@@ -80,6 +80,11 @@ class DeliveringTransport(Transport):
         # Must be set last: other threads take it as the sign that the rest is set.
         self._pid = os.getpid()
 
+    @property
+    def inner(self) -> Any:
+        """The SDK's transport."""
+        return self._inner
+
     def reset_after_fork(self) -> None:
         """Begin again in a process that was forked: what is queued or claimed is its parent's."""
         try:
@@ -132,7 +137,8 @@ class DeliveringTransport(Transport):
     def _is_written_first(self, envelope: Envelope, kind: str) -> bool:
         if kind == "session" and "session" in self._settings.items:
             return has_crashed(envelope)
-        return kind in self._settings.items
+        # Streamed spans are what a transaction consists of.
+        return kind in self._settings.items or (kind == "span" and "transaction" in self._settings.items)
 
     def _take(self, key: int) -> tuple[Envelope, SpoolFile | None] | None:
         with self._lock:

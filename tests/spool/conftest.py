@@ -17,7 +17,6 @@ INI = """
     [filter:sentry]
     use = egg:sentry_paste
     dsn = {dsn}
-    spool_dir = {spool}
     {options}
 
     [pipeline:second]
@@ -26,7 +25,6 @@ INI = """
     [filter:sentry-second]
     use = egg:sentry_paste
     dsn = {second}
-    spool_dir = {spool}
     {options}
 
     [app:app]
@@ -68,11 +66,11 @@ class Site:
 @pytest.fixture
 def site(load, sentry, spool):
     def make(name="main", dsn=None, second="", **options):
-        lines = "\n    ".join(f"{name} = {value}" for name, value in options.items())
+        options = {"spool_dir": spool.directory, **options}
+        lines = "\n    ".join(f"{name} = {value}" for name, value in options.items() if value != "")
         text = INI.format(
             dsn=sentry.dsn if dsn is None else dsn,
             second=second or sentry.dsn,
-            spool=spool.directory,
             options=lines,
         )
         return Site(load(text, name))

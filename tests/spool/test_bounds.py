@@ -5,7 +5,7 @@ import time
 from dataclasses import replace
 from datetime import timedelta
 
-from sentry_sdk.envelope import Envelope
+from sentry_sdk.envelope import Envelope, Item, PayloadRef
 
 from sentry_paste.spool.bounds import Bounds
 from sentry_paste.spool.owner import current
@@ -16,7 +16,8 @@ def write(spool, kind="error", age=0.0, owner=None):
     if kind == "error":
         envelope.add_event({"message": "x" * 1000})
     else:
-        envelope.add_transaction({"type": "transaction", "message": "x" * 1000})
+        payload = PayloadRef(json={"type": "transaction", "message": "x" * 1000})
+        envelope.add_item(Item(payload, type="transaction"))
     file = spool.write(envelope, owner=owner)
     time_ = file.time - timedelta(seconds=age)
     aged = replace(file, path=file.path.with_name(f"{time_:%Y%m%dT%H%M%S.%f}Z{file.path.name[23:]}"))

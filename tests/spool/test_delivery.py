@@ -5,11 +5,14 @@ import time
 
 import pytest
 
+from sentry_paste import sdk
+from sentry_paste.client.registry import registry
 from sentry_paste.spool import Spool
 from sentry_paste.spool import backlog as backlog_module
 
 from faulty import Answer
-from spooled import close_clients, states
+from spooled import TRACE_KIND, close_clients, states, trace_files
+from traced_apps import needs_streamed_spans
 
 
 def test_error_is_in_the_spool_before_capture_returns(site, sentry, spool):
@@ -67,7 +70,30 @@ def test_spool_items_chooses_what_is_written_first(site, sentry, spool):
     sentry.answer = Answer(hangs=True)
     made = site(traces_sample_rate="1.0", spool_items="transaction")
     made.crash()
-    assert states(spool) == [("transaction", "claimed")]
+    sentry.wait_for(lambda: states(spool) == [(TRACE_KIND, "claimed")])
+
+
+@needs_streamed_spans
+@pytest.mark.parametrize("kind", ["transaction", "span"])
+def test_spool_items_chooses_streamed_spans_by_either_name(site, sentry, spool, kind):
+    sentry.answer = Answer(hangs=True)
+    site(traces_sample_rate="1.0", trace_lifecycle="stream", spool_items=kind).ok()
+    sentry.wait_for(lambda: states(spool) == [("span", "claimed")])
+
+
+@needs_streamed_spans
+@pytest.mark.parametrize("where", ["spool", "no spool"])
+def test_upload_is_in_no_trace(site, sentry, where):
+    """The SDK does not recognise a DSN with a port, and uploads in a thread with the scopes of a request."""
+    options = {"traces_sample_rate": "1.0", "trace_lifecycle": "stream", "send_client_reports": "false"}
+    made = site(**options, **({"spool_dir": ""} if where == "no spool" else {}))
+    made.crash()  # which starts the thread within the request
+    for _ in range(3):
+        sdk.flush_spans(*registry.clients())
+        time.sleep(0.1)
+    assert [arrival.types for arrival in sentry.arrivals] == [["event"], ["span"]]
+    (trace,) = sentry.arrivals[1].payloads("transaction")
+    assert trace["spans"] == []
 
 
 def test_spool_items_none_writes_nothing_first(site, sentry, spool):
@@ -82,7 +108,7 @@ def test_transaction_is_put_into_the_spool_when_it_cannot_be_sent(site, sentry, 
     sentry.answer = answer
     made = site(traces_sample_rate="1.0")
     made.ok(3)
-    sentry.wait_for(lambda: len(spool.files("transaction")) == 3)
+    sentry.wait_for(lambda: len(trace_files(spool)) == 3)
 
 
 def test_envelope_is_put_into_the_spool_when_the_queue_is_full(site, sentry, spool):
@@ -91,11 +117,11 @@ def test_envelope_is_put_into_the_spool_when_the_queue_is_full(site, sentry, spo
     made.ok(1)
     sentry.wait(arrivals=1)
     made.ok(5)
-    assert len(spool.files("transaction")) == 3
+    sentry.wait_for(lambda: len(trace_files(spool)) == 3)
     close_clients()
     # One more is being sent by the SDK's thread, and one may be by the spool's.
-    assert len(spool.files("transaction")) == 6
-    assert len(spool.files("transaction", state="waiting")) >= 4
+    assert len(trace_files(spool)) == 6
+    assert len(trace_files(spool, "waiting")) >= 4
 
 
 def test_what_is_queued_at_close_is_put_into_the_spool(site, sentry, spool):
@@ -105,7 +131,7 @@ def test_what_is_queued_at_close_is_put_into_the_spool(site, sentry, spool):
     sentry.wait(arrivals=1)
     made.ok(5)
     close_clients()
-    assert len(spool.files("transaction", state="waiting")) >= 5
+    assert len(trace_files(spool, "waiting")) >= 5
 
 
 def test_envelope_in_flight_at_close_is_put_into_the_spool(site, sentry, spool):
@@ -115,7 +141,7 @@ def test_envelope_in_flight_at_close_is_put_into_the_spool(site, sentry, spool):
     made.ok(1)
     sentry.wait(arrivals=1)
     close_clients()
-    assert len(spool.files("transaction")) == 1
+    assert len(trace_files(spool)) == 1
 
 
 def test_close_takes_a_second_more_than_the_sdks_at_most(site, sentry, spool):

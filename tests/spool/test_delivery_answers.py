@@ -9,7 +9,7 @@ from sentry_paste.client.registry import registry
 from sentry_paste.spool import backlog as backlog_module
 
 from faulty import Answer
-from spooled import close_clients, states, warnings_of
+from spooled import TRACE_KIND, close_clients, states, warnings_of
 
 
 @pytest.mark.parametrize("status", [500, 502, 503, 504, 408])
@@ -74,7 +74,7 @@ def test_retry_after_of_429_is_obeyed_for_all_and_errors_are_kept(site, sentry, 
     close_clients()
     assert states(spool) == []
     assert sentry.sent_twice() == 0
-    assert sentry.lost()["transaction", "ratelimit_backoff"] >= 3
+    assert sentry.lost()[TRACE_KIND, "ratelimit_backoff"] >= 3
 
 
 def test_rate_limit_of_errors_keeps_them_and_lets_transactions_go(site, sentry, spool, impatient):
@@ -112,7 +112,7 @@ def test_errors_under_a_rate_limit_do_not_have_the_directory_read_for_each_of_th
 
 
 def test_rate_limit_of_transactions_drops_them_as_the_sdk_does(site, sentry, spool):
-    sentry.answer = Answer(200, {"X-Sentry-Rate-Limits": "60:transaction:organization"})
+    sentry.answer = Answer(200, {"X-Sentry-Rate-Limits": f"60:{TRACE_KIND}:organization"})
     made = site(traces_sample_rate="1.0")
     made.ok()
     sentry.wait(arrivals=1)
@@ -121,7 +121,7 @@ def test_rate_limit_of_transactions_drops_them_as_the_sdk_does(site, sentry, spo
     sentry.wait(errors=1)
     close_clients()
     assert len(sentry.delivered("transaction")) == 1
-    assert sentry.lost()["transaction", "ratelimit_backoff"] == 4
+    assert sentry.lost()[TRACE_KIND, "ratelimit_backoff"] == 4
     assert states(spool) == []
 
 

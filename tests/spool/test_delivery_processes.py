@@ -12,7 +12,7 @@ import time
 from datetime import datetime, timedelta, timezone
 
 import sentry_sdk
-from sentry_sdk.envelope import Envelope
+from sentry_sdk.envelope import Envelope, Item, PayloadRef
 
 from sentry_paste.client.registry import registry
 from sentry_paste.spool import delivery
@@ -107,6 +107,10 @@ def test_child_of_a_process_that_has_queued_envelopes_sends_its_own_only(site, s
     assert states(spool) == []
 
 
+def transaction_envelope(name):
+    return Envelope(items=[Item(PayloadRef(json={"transaction": name}), type="transaction")])
+
+
 def test_threads_after_a_fork_without_python_hooks_lose_nothing(site, sentry, spool, monkeypatch):
     """uWSGI forks in C, and its threads may all have a first request at once."""
     site().ok()
@@ -122,8 +126,8 @@ def test_threads_after_a_fork_without_python_hooks_lose_nothing(site, sentry, sp
 
     monkeypatch.setattr(delivery, "Backoff", SlowToMake)
     client.transport._pid = -1
-    events = [{"type": "transaction", "tags": {"n": f"{n}"}} for n in range(4)]
-    threads = [threading.Thread(target=client.capture_event, args=(event,)) for event in events]
+    capture = client.transport.capture_envelope
+    threads = [threading.Thread(target=capture, args=(transaction_envelope(f"GET /{n}"),)) for n in range(4)]
     for thread in threads:
         thread.start()
         time.sleep(0.02)

@@ -9,6 +9,7 @@ from sentry_paste import SentryMiddleware
 from sentry_paste.spool import Spool, read_contents
 
 import apps
+from spooled import TRACE_KIND, wait_for_files
 from wsgi_calls import call, environ_of
 
 
@@ -21,8 +22,8 @@ def app(tmp_path):
 
 def test_crash_and_its_transaction_are_files(app, tmp_path):
     call(app, environ_of("/crash"))
-    files = Spool(tmp_path / "spool").files()
-    assert [file.kind for file in files] == ["transaction", "error"]
+    files = wait_for_files(Spool(tmp_path / "spool"), 2)
+    assert [file.kind for file in files] == [TRACE_KIND, "error"]
     contents = [read_contents(file) for file in files]
     assert [found.title for found in contents] == ["GET /crash", "ValueError: in the call"]
     assert contents[0].trace_id == contents[1].trace_id != ""
