@@ -14,7 +14,7 @@ from sentry_paste.cli.terminal import clean
 from sentry_paste.config.options import sample
 from sentry_paste.spool import Spool
 
-from spooled import LIFECYCLES, segment_item, span_item, write_spans
+from spooled import LIFECYCLES, segment_item, span_item, wait_for_files, write_spans
 from wsgi_calls import call, environ_of
 
 
@@ -37,11 +37,12 @@ def slow(environ, start_response):
 @pytest.fixture(params=LIFECYCLES)
 def spool(tmp_path, request):
     options = {"spool_dir": str(tmp_path / "spool"), "traces_sample_rate": 1.0, "release": "1.0"}
-    for app, path, query in ((crash, "/shop", "page=2"), (slow, "/slow", "")):
-        middleware = SentryMiddleware(app, **options, **request.param)
-        call(middleware, environ_of(path, QUERY_STRING=query))
-        sdk.flush_spans(middleware.client)
-    return Spool(tmp_path / "spool")
+    found = Spool(tmp_path / "spool")
+    call(SentryMiddleware(crash, **options, **request.param), environ_of("/shop", QUERY_STRING="page=2"))
+    wait_for_files(found, 2)
+    call(SentryMiddleware(slow, **options, **request.param), environ_of("/slow"))
+    wait_for_files(found, 3)
+    return found
 
 
 def of_requests(spool):

@@ -14,6 +14,7 @@ from spooled import (
     segment_item,
     span_item,
     transaction_event,
+    wait_for_files,
     write_event,
     write_item,
     write_spans,
@@ -348,7 +349,7 @@ def test_requests_of_an_app_are_listed_with_their_spans(app, spool, rows, words,
 
     own = SentryMiddleware(shop, spool_dir=str(spool.directory), traces_sample_rate=1.0, **options)
     call(own, environ_of("/soup"))
-    sdk.flush_spans(own.client)
+    wait_for_files(spool, 1)
     listed = app.get("/?kind=transaction")
     (row,) = rows(listed)
     assert row.startswith("GET /soup 404 not_found took ")
