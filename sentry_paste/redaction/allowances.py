@@ -14,6 +14,8 @@ from sentry_paste.redaction.bounds import Bounds
 
 # Places that texts name as secret, and how much is searched for the ends of values. About 10 µs each.
 _PLACES, _SEARCHED = 1000, 1_000_000
+# Parameters of queries and URLs, how much of these is read, and what new names of attributes may cost.
+_PARAMETERS, _READ, _NEW_NAMES = 4000, 600_000, 8000
 # The weight of lines of access logs: a few hundred ordinary ones.
 _LINES = 98_304
 _SECONDS = 1.0
@@ -25,10 +27,12 @@ class Allowances:
     Attributes:
         places: in texts that are searched for secrets that they name.
         readings: the same, in these texts without their escapes.
+        queries: parameters, and texts that may have some.
+        names: of attributes and of members of mappings.
         lines: of access logs, by weight.
     """
 
-    __slots__ = ("_until", "lines", "places", "readings")
+    __slots__ = ("_until", "lines", "names", "places", "queries", "readings")
 
     def __init__(self) -> None:
         self._until = 0.0
@@ -40,6 +44,7 @@ class Allowances:
         if now >= self._until:
             self._until = now + _SECONDS
             self.places, self.readings = Bounds(_PLACES, _SEARCHED), Bounds(_PLACES, _SEARCHED)
+            self.queries, self.names = Bounds(_PARAMETERS, _READ), Bounds(_NEW_NAMES, 0)
             self.lines = _LINES
 
 

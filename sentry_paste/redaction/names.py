@@ -11,11 +11,12 @@ import fnmatch
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from enum import IntEnum
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, TypeVar
 from urllib.parse import unquote_plus
 
 from sentry_paste.redaction.appearance import looks_secret
+from sentry_paste.redaction.bounds import Bounds
 from sentry_paste.sdk import DEFAULT_DENYLIST, DEFAULT_PII_DENYLIST
 
 FILTERED = "[Filtered]"
@@ -158,6 +159,8 @@ _HEADER_PREFIXES = ("HTTP_", "http.request.header.", "http.response.header.")
 
 # How many names each cache holds.
 _CACHE_SIZE = 4096
+# What it costs to find out the rule of a name that is not a plain word, if that of a plain word costs one.
+_COST = 4
 # Nobody uses such long names. Examining one and then forgetting the result takes time wherever it appears, so
 # it is secret without being looked at, and options that keep headers do not match it.
 _LONGEST_NAME = 200
@@ -245,6 +248,8 @@ class Names:
         self.plain_keys: set[Any] = set()
         self.plain_variables: set[Any] = set()
         self._of_keys: dict[tuple[Any, ...], list[str]] = {}
+        # Names whose rules are known, secret or not.
+        self._examined: set[str] = set()
 
     def deny(self, names: Iterable[str]) -> None:
         """Add exact names, those of the SDK's ``event_scrubber``; they then apply at any depth.
@@ -256,6 +261,7 @@ class Names:
         self._build_caches()
         self.plain_keys.clear()
         self._of_keys.clear()
+        self._examined.clear()
 
     def _build_caches(self) -> None:
         self.key_rule = _cached(self._key_rule, Rule.SECRET)
@@ -352,20 +358,48 @@ class Names:
             or ("." in key and key.rpartition(".")[2] in _SECRET_LAST_PARTS)
         )
 
-    def secret_keys(self, mapping: Collection[Any]) -> list[str]:
+    def may_examine(self, name: str, bounds: Bounds) -> bool:
+        """Return whether the rule of a key is known or may be found out, which takes ten times as long.
+
+        Args:
+            name: of the key.
+            bounds: what new names may cost together.
+        """
+        if name in self._examined or name in self.plain_keys or len(name) > _LONGEST_NAME:
+            return True
+        if not bounds.may_take(1 if name.isidentifier() and name.islower() else _COST):
+            return False
+        if len(self._examined) >= _CACHE_SIZE:  # clients can make up names without end
+            self._examined.clear()
+        self._examined.add(name)
+        return True
+
+    def _is_secret_key(self, bounds: Bounds, name: str) -> bool:
+        """Return whether a key's value must not be sent unchanged, or whether the key may not be examined."""
+        if name in self._examined:
+            return self.key_rule(name) is not Rule.KEEP
+        if not self.may_examine(name, bounds):
+            return True
+        is_secret = self.key_rule(name) is not Rule.KEEP
+        if is_secret:  # it is looked at once more, and remarked upon
+            bounds.may_take(_COST)
+        return is_secret
+
+    def secret_keys(self, mapping: Collection[Any], bounds: Bounds) -> list[str]:
         """Return the keys of a mapping whose values must not be sent unchanged.
 
         Args:
             mapping: any.
+            bounds: what new names may cost together; beyond it, they are among those that are returned.
         """
         # An environ has the same keys in every frame, some of them secret.
         keys = tuple(mapping)
         found = self._of_keys.get(keys)
         if found is None:
-            found = _find_matching(mapping, self.plain_keys, self.key_rule)
+            found = _find_matching(mapping, self.plain_keys, partial(self._is_secret_key, bounds))
             if len(self._of_keys) > _CACHE_SIZE // 16:
                 self._of_keys.clear()
-            if sum(map(len, map(str, keys))) < _LONGEST_KEYS:
+            if sum(map(len, map(str, keys))) < _LONGEST_KEYS and not bounds.are_exceeded:
                 self._of_keys[keys] = found
         return found
 

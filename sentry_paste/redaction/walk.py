@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, Union
 
+from sentry_paste.redaction import allowances
 from sentry_paste.redaction.bounds import Bounds
 from sentry_paste.redaction.headers import clean_header
 from sentry_paste.redaction.matcher import Matcher
@@ -34,6 +35,8 @@ _MOST_BLANKS = 2
 
 # No app has more parameters than this: the rest is hidden.
 _MOST_PARAMETERS, _MOST_TEXT = 2000, 300_000
+# Nor has an event as many names that no event had before: what they may cost, one for a plain word.
+_NEW_NAMES = 8000
 # The keys of a name next to the key of a value, as used by forms, HAR and AWS' APIs.
 _KEYS_OF_VALUES = ("value", "Value", "VALUE")
 _KEYS_OF_NAMES = ("name", "key", "field", "param", "parameter", "header")
@@ -58,8 +61,10 @@ class Walk:
         # Keys of mappings, which are texts as well.
         self._keys: set[Any] = set()
         self._are_plain_variables = names.plain_variables.issuperset
+        shared = allowances.current()
         #: How much of all queries and URLs may be looked at.
-        self.bounds = Bounds(_MOST_PARAMETERS, _MOST_TEXT)
+        self.bounds = Bounds(_MOST_PARAMETERS, _MOST_TEXT) if shared is None else shared.queries
+        self._new_names = Bounds(_NEW_NAMES, 0) if shared is None else shared.names
         # Nodes without children to walk into, and the others.
         self._leaves: list[Any] = []
         self._branches: list[Any] = []
@@ -160,7 +165,7 @@ class Walk:
                 if by_name:
                     update(node)
                     if not are_plain(node):
-                        self._redact_by_name(node, self._names.secret_keys(node), path)
+                        self._redact_by_name(node, self._names.secret_keys(node, self._new_names), path)
                 if "value" in node or "Value" in node or "VALUE" in node:
                     self._redact_named_value(node, path)
             elif kind is list:
@@ -200,6 +205,9 @@ class Walk:
         in_environ = is_environ(node)
         for key in keys:
             value = node[key]
+            if self._are_too_many_names(key):
+                node[key] = FILTERED
+                continue
             if type(value) is not str:
                 cleaned = cleaned_member(key, value, self._names, in_environ, self.bounds)
             else:
@@ -213,13 +221,18 @@ class Walk:
             elif cleaned is not value:
                 node[key] = cleaned
 
+    def _are_too_many_names(self, name: str) -> bool:
+        """Return whether a name is new and may not be examined any more."""
+        return self._new_names.are_exceeded and not self._names.may_examine(name, self._new_names)
+
     def _redact_named_value(self, node: dict[str, Any], path: Path) -> None:
         """Redact the value in a mapping of a name and a value: ``{"name": "password", "value": ...}``."""
         names = [node[key] for key in _ALL_KEYS_OF_NAMES if type(node.get(key)) is str]
         for key in _KEYS_OF_VALUES if names else ():
             if key in node:
                 for name in names:
-                    self._redact_pair(node, name, key, path)
+                    if node[key] != FILTERED:
+                        self._redact_pair(node, name, key, path)
 
     def _redact_pair(self, node: Any, name: str, key: Any, path: Path) -> None:
         """Redact the value of a name that is held next to it, such as a header or a field in a list of two.
@@ -235,6 +248,9 @@ class Walk:
             return  # a text, not a name
         name = name.strip()
         value = node[key]
+        if not self._names.may_examine(name, self._new_names):
+            node[key] = FILTERED
+            return
         rule = self._names.key_rule(name)
         if " " in name and not self._is_name_of_words(name, rule, value):
             return

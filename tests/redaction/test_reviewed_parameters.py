@@ -9,9 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sentry_paste.redaction import fields
+from sentry_paste.redaction.allowances import Allowances, Sharing
 from sentry_paste.redaction.bounds import Bounds
+from sentry_paste.redaction.matcher import Matcher
 from sentry_paste.redaction.names import FILTERED, Names
 from sentry_paste.redaction.parameters import clean_parameters, clean_query, secret_parameters
+from sentry_paste.redaction.payloads import clean_event, clean_item
 from sentry_paste.sdk import DEFAULT_DENYLIST, DEFAULT_PII_DENYLIST
 
 NAMES, OWN = Names(), Names(parameters=["colour"])
@@ -184,3 +187,74 @@ class TestLimits:
             )
         )
         assert not bounds.are_exceeded
+
+
+class TestNewNames:
+    """Names that no event had before take longer, so an event may have no more of them than any app has."""
+
+    @staticmethod
+    def cleaned(tree):
+        event = {"extra": {"tree": tree}}
+        clean_event(event, Matcher(()), Names())
+        return event["extra"]["tree"]
+
+    @pytest.mark.parametrize("name", ["X-aB{}", "X-aB{}-cD-eF", "tokencount{}", "Name {}"])
+    def test_values_of_too_many_are_hidden(self, name):
+        tree = [{name.format(10 * row + column): "q" for column in range(10)} for row in range(1000)]
+        cleaned = self.cleaned(tree)
+        values = [value for row in cleaned for value in row.values()]
+        assert set(values[-5000:]) == {FILTERED} or set(values[:5000]) == {FILTERED}
+        assert [row.keys() for row in cleaned] == [row.keys() for row in tree]
+
+    def test_plain_words_may_be_more(self):
+        tree = {f"p{number}": "q" for number in range(5000)}
+        assert self.cleaned(dict(tree)) == tree
+
+    def test_those_of_values_next_to_them(self):
+        keys = ("name", "key", "field", "param", "parameter", "header", "Name")
+        tree = [
+            {**{key: f"X-aB{row}-{key}" for key in keys}, "value": "1", "Value": "2"} for row in range(1000)
+        ]
+        cleaned = self.cleaned(tree)
+        assert FILTERED in (cleaned[0]["value"], cleaned[-1]["value"])
+
+    def test_names_that_are_known_are_free(self):
+        names, tree = Names(), {f"X-aB{number}": "q" for number in range(800)}
+        for _ in range(4):
+            event = {"extra": {"trees": [dict(tree) for _ in range(4)]}}
+            clean_event(event, Matcher(()), names)
+            assert event["extra"]["trees"] == [tree] * 4
+
+
+class TestManyItems:
+    """What a request's items may cost is limited for all of them together."""
+
+    @staticmethod
+    def cleaned(attributes, allowances, count):
+        items = [{"body": "fetching", "attributes": dict(attributes(number))} for number in range(count)]
+        for item in items:
+            with Sharing(allowances):
+                clean_item(item, Matcher(()), NAMES)
+        return [item["attributes"] for item in items]
+
+    def test_parameters_of_urls(self):
+        url = "/?" + "&token|x=1" * 500
+        shown = self.cleaned(lambda number: {"url": url + str(number)}, Allowances(), 150)
+        assert shown[0]["url"].count("x=[Filtered]") == 500
+        assert {"url": f"/?&{FILTERED}"} in shown
+
+    def test_ordinary_urls_stay(self):
+        url = "/shop/shoes?page=2&sort=asc&lang=en"
+        shown = self.cleaned(lambda number: {"url": url}, Allowances(), 2000)
+        assert {item["url"] for item in shown} == {url}
+
+    def test_names_of_attributes(self):
+        shown = self.cleaned(lambda number: {f"X-aB{number}-cD": "q"}, Allowances(), 5000)
+        assert list(shown[0].values()) == ["q"]
+        assert [FILTERED] in [list(item.values()) for item in shown]
+
+    def test_each_item_of_an_event_s_has_its_own(self):
+        for _ in range(10):
+            event = {"extra": {"url": "/?" + "&token|x=1" * 400}}
+            clean_event(event, Matcher(()), NAMES)
+            assert event["extra"]["url"].count("x=[Filtered]") == 400
