@@ -140,7 +140,8 @@ def of_parts(text: str, bounds: Bounds) -> Iterator[Secret]:
     plain = parts.decoded(text) if "%" in text else text
     bounds.are_exceeded |= plain != text and len(text) > parts.LONGEST
     if plain != text:
-        yield from of_value(plain)
+        for shown in parts.decodings(text):
+            yield from of_value(shown)
         where = _where(plain)
     scheme = scheme_of(plain)
     if scheme:

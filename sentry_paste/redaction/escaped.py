@@ -21,10 +21,13 @@ _HTML = re.compile(
     r"|\\(?<!\\\\)\\*(?:u0026(?:lt|gt|quot|apos|#[0-9]{2,3});|(?:u00|x)[2-7][0-9a-fA-F]|/(?:\\/){0,3}))"
 )
 # RFC 3986 section 2.1, also in a URL in a URL.
-_URL = re.compile("(%(?:25){0,5}[2-7][0-9a-fA-F])")
-_TAG_IN_URL = re.compile("%(?:25){0,5}3[cC]")
+_URL = re.compile("(%(?:25){0,5}(?:[2-7][0-9a-fA-F]|0[aAdD]))")
+_TAG_OR_QUOTE_IN_URL = re.compile("%(?:25){0,5}(?:3[cC]|2[27])")
 # How many escapes are undone at a time.
 _PIECES = 1000
+# How many backslashes stand for each time that a quote was escaped before. In JSON in JSON it has one, three
+# or seven: this is more, and even, so that neither ends text in the other.
+_BACKSLASHES = 8
 _NAMED = {"lt": "<", "gt": ">", "quot": '"', "apos": "'"}
 _QUOTES = ("'", '"')
 
@@ -129,7 +132,7 @@ def may_have_escapes(text: str) -> bool:
 
 
 def read_url(text: str, bounds: Bounds | None = None) -> Reading | None:
-    """Read a text without percent-encoding if it has tags in a URL or a form; return None if not.
+    """Read a text without percent-encoding if it has tags or quotes; return None if it has not.
 
     Args:
         text: any.
@@ -139,7 +142,7 @@ def read_url(text: str, bounds: Bounds | None = None) -> Reading | None:
         TooMuchError: the text is longer than that.
     """
     # Other parameters of URLs are found without decoding.
-    if not ("%" in text and _TAG_IN_URL.search(text)):
+    if not ("%" in text and _TAG_OR_QUOTE_IN_URL.search(text)):
         return None
     _charge(text, bounds)
     return Reading(text.replace("+", " "), _URL)  # a plus sign is a space in a form
@@ -154,7 +157,9 @@ def _meaning(escape: str) -> str:
     if escape[0] == "%":
         level, code = escape.count("25", 0, len(escape) - 2), int(escape[-2:], 16)
     elif escape[-1] == ";":
-        level, name = escape.count("amp;"), re.split("[&;]|u0026", escape)[-2]
+        # Go's JSON has the references of a text that was escaped before.
+        level = escape.count("amp;") + (escape[0] == "\\")
+        name = re.split("[&;]|u0026", escape)[-2]
         if name in _NAMED:
             code = ord(_NAMED[name])
         else:
@@ -166,4 +171,4 @@ def _meaning(escape: str) -> str:
         code = int(escape[-2:], 16)
         return "\\" * (len(found) - 1) + chr(code) if chr(code) in _QUOTES else chr(code)
     character = chr(code)
-    return "\\" * (2**level - 1) + character if character in _QUOTES else character
+    return "\\" * (_BACKSLASHES * level) + character if character in _QUOTES else character

@@ -87,11 +87,11 @@ _VALUES = re.compile(
 )
 _AROUND_COLUMNS = " \t\r\n`\"'[]\\"
 _MAY_BE_LITERAL = re.compile("[\"']|(?<![\\w$@:?])[0-9]")
-_LITERAL_SELECTED = re.compile(r"\w{0,40}\(?\\{0,15}'|[0-9]")
+_LITERAL_SELECTED = re.compile(r"\w{0,40}\(?\\{0,63}'|[0-9]")
 _NEXT_ROW = re.compile(r"\)\s{0,50},\s{0,50}\(")
 # What makes a pair of two members, or of two attributes: {"name": "password", "value": "..."}.
 _NAMING = re.compile(
-    r"(?:name|key|field|param|parameter|header)\\{0,15}[\"']\s{0,4}:\s{0,4}b?\\{0,15}[\"']\Z", re.IGNORECASE
+    r"(?:name|key|field|param|parameter|header)\\{0,63}[\"']\s{0,4}:\s{0,4}b?\\{0,63}[\"']\Z", re.IGNORECASE
 )
 _VALUE = re.compile(r"[^{}]{0,1000}?[\"']value\\*[\"']\s{0,4}:", re.IGNORECASE)
 _VALUE_ATTRIBUTE = re.compile(r"[^<>]{0,1000}?\svalue=(?=\\*[\"'])", re.IGNORECASE)
@@ -103,6 +103,19 @@ _COOKIE_OF = re.compile(r" for [^\s<>/]{0,300}/[^\s<>]{0,2000}>")
 _COOKIE_IN_REPR = re.compile(r"version=[\w'\"\\]{1,20}, name=", re.IGNORECASE)
 _VALUE_IN_REPR = re.compile(r"\\{0,64}['\"], value=")
 _INPUT = re.compile(r"['\"]input['\"]:\s?")
+# How many members called value, and brackets in values, are looked at before a name.
+_MOST_VALUES = 5
+_BRACKET = re.compile("[<>{}]")
+_OTHER_QUOTE = {"'": '"', '"': "'"}
+_QUOTED = re.compile("\"[^\"]*\"|'[^']*'")
+# A quote that is itself escaped: it is found in the text without escapes.
+_ESCAPED_QUOTE = re.compile(
+    r"\\{0,64}(?:&(?:amp;){0,5}(?:quot|apos|#(?:[xX]2[27]|3[49]));"
+    r"|(?<=\\)(?:u0026(?:quot|apos|#(?:x2[27]|3[49]));|(?:u00|x)2[27]))"
+)
+_P = "%(?:25){0,5}"
+_QUOTE_IN_URL = re.compile(rf"(?:{_P}5[cC]){{0,16}}{_P}2[27]")
+_PREFIX_IN_URL = re.compile(rf"(?:[ +]|{_P}20){{0,9}}[bBuUrRfF]{{1,2}}(?={_P}2[27])")
 SECRET_RULES = (Rule.LIKELY, Rule.SECRET, Rule.IF_SCALAR)
 
 
@@ -145,11 +158,13 @@ def value_of_field(text: str, place: Place, names: Names, bounds: Bounds) -> Spa
     """Locate the value of name=value: in a URL, a form, a configuration, a call, an attribute."""
     start, name = place.end, place.name
     if place.sign != "=":
-        return _encoded_field(text, place, bounds) if names.is_parameter(name) else None
+        return _encoded_field(text, place, names, bounds) if names.is_parameter(name) else None
     is_key = names.key_rule(name.lstrip("-")) in SECRET_RULES
     if text[start : start + 1] == "=" or not (is_key or names.is_parameter(name)):
         return None
     if not place.quote:
+        if is_key and _ESCAPED_QUOTE.match(text, start):
+            return None  # it is found where the text is read without escapes
         end = end_of_value(text, start, 0, min(start + SEEN, len(text)), is_prose=True)
         if end > start and (
             text[place.begin - 1 : place.begin] in ("?", "&", "#") or text[end : end + 1] == "&"
@@ -171,11 +186,16 @@ def value_of_field(text: str, place: Place, names: Names, bounds: Bounds) -> Spa
     )
 
 
-def _encoded_field(text: str, place: Place, bounds: Bounds) -> Span:
+def _encoded_field(text: str, place: Place, names: Names, bounds: Bounds) -> Span:
     """Locate a value whose equals sign or colon is percent-encoded: in a nested URL, or in JSON in one."""
     level = len(place.sign) // 2
+    is_key = names.key_rule(place.name.lstrip("-")) in SECRET_RULES
     if place.sign[-1] == "a":
-        return json_value(text, place.end, level, len(text), bounds) if place.quote else None
+        if not place.quote or (is_key and _PREFIX_IN_URL.match(text, place.end)):
+            return None
+        return json_value(text, place.end, level, len(text), bounds)
+    if is_key and _QUOTE_IN_URL.match(text, place.end):
+        return None  # as with other escaped quotes
     return place.end, end_of_value(text, place.end, level, len(text), is_prose=True)
 
 
@@ -216,7 +236,7 @@ def _plain(text: str, place: Place) -> Span:
     """Locate a value without delimiters: it must fill its line, or look like nothing but a secret."""
     begin = after_space(text, place.end)
     found = _TOKEN.match(text, begin)
-    if found is None or "\n" in text[place.end : begin]:
+    if found is None or "\n" in text[place.end : begin] or _ESCAPED_QUOTE.match(text, begin):
         return None
     token = found[0].split("\\n", 1)[0].split("\\r", 1)[0].rstrip("\\").rstrip(",;)]}")
     if not token or _is_placeholder(token.rstrip(".")) or _NOT_PLAIN.search(place.name):
@@ -420,20 +440,53 @@ def _value_before(text: str, place: Place, opening: str, bounds: Bounds) -> Span
     for size in (SEEN, _FAR):
         if not bounds.may_read(_WINDOW_WEIGHT * min(size, place.begin)):
             return max(place.begin - size, 0), len(text)
-        window = text[max(place.begin - size, 0) : place.begin]
-        begin = max(map(window.rfind, "<>{}")) + 1
-        if begin or len(window) == place.begin:
-            break
-    else:
-        # The opening bracket is too far away: it is a mapping with a long value, or not a tag.
-        return (place.begin - _FAR, place.begin) if opening == "{" else None
-    window = window[begin:]
-    found = _VALUE_OF_NAME.search(window) if "value" in window.lower() else None
-    span = closed_value(window, found.end()) if found else None
-    if span is None or span[1] >= len(window):
-        return None
-    start = place.begin - len(window)
-    return start + span[0], start + span[1]
+        start = max(place.begin - size, 0)
+        window = text[start : place.begin]
+        found = _value_in_pair_before(window)
+        if found is not None:
+            return start + found[0], start + found[1]
+        if not start or _has_opening(window, opening, place.quote):
+            return None
+    # The opening bracket is too far away: it is a mapping with a long value, or not a tag.
+    return (place.begin - _FAR, place.begin) if opening == "{" else None
+
+
+def _value_in_pair_before(window: str) -> Span:
+    """Locate a member or an attribute called value at the end of a text, before a name with its quote."""
+    values = list(_VALUE_OF_NAME.finditer(window)) if "value" in window.lower() else []
+    for found in values[-_MOST_VALUES:]:
+        span = closed_value(window, found.end())
+        if span is not None and span[1] < len(window):
+            between = window[span[1] :].lstrip("\\")[1:]
+            # A bracket in quotes is of another member's value.
+            if not _BRACKET.search(_QUOTED.sub("", between)):
+                return span
+    return None
+
+
+def _has_opening(window: str, opening: str, quote: str) -> bool:
+    """Return whether one of the last opening brackets before a name is outside quotes.
+
+    Args:
+        window: what is before the name, with its quote.
+        opening: the bracket.
+        quote: of the name, with the backslashes before it.
+    """
+    end, at = len(window) - len(quote), len(window)
+    # Attributes may be in either quotes; an apostrophe in a mapping is not one.
+    quotes = [quote, *_OTHER_QUOTE.get(quote, "")] if opening == "<" else [quote]
+    for _ in range(_MOST_VALUES):
+        at = window.rfind(opening, 0, at)
+        if at < 0:
+            return False
+        if not any(_count_quotes(window, one, at, end) % 2 for one in quotes):
+            return True
+    return False
+
+
+def _count_quotes(text: str, quote: str, start: int, end: int) -> int:
+    """Return the number of quotes in a part of a text that are not within others."""
+    return text.count(quote, start, end) - text.count("\\" * len(quote) + quote, start, end)
 
 
 def value_of_argument(text: str, place: Place) -> Span:

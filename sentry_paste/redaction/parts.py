@@ -148,11 +148,29 @@ def decoded(text: str) -> str:
     Args:
         text: any.
     """
-    for _ in range(2):
-        if "%" not in text or not _ENCODED.search(text):
-            break
-        text = unquote(text[:LONGEST])
-    return text
+    return _unquoted(_unquoted(text))
+
+
+def decodings(text: str) -> Iterator[str]:
+    """Yield a value without percent-encoding, in each way that it may have been encoded.
+
+    A value of its own with a percent sign looks as if it had been encoded twice; what follows the sign need
+    not be UTF-8.
+
+    Args:
+        text: any.
+    """
+    once = _unquoted(text)
+    yield once
+    twice = _unquoted(once)
+    if twice != once:
+        yield twice
+        if "\ufffd" in twice:
+            yield _unquoted(once, "latin-1")
+
+
+def _unquoted(text: str, charset: str = "utf-8") -> str:
+    return unquote(text[:LONGEST], charset) if "%" in text and _ENCODED.search(text) else text
 
 
 def spellings(text: str) -> Iterator[str]:

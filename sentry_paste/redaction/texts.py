@@ -21,6 +21,13 @@ from sentry_paste.redaction import allowances
 from sentry_paste.redaction.bounds import Bounds, Search, TooMuchError
 from sentry_paste.redaction.escaped import READERS, may_have_escapes
 from sentry_paste.redaction.headers import without_passwords
+from sentry_paste.redaction.long_names import (
+    GOES_ON,
+    begin_in_quotes,
+    end_in_quotes,
+    is_label,
+    value_of_long_field,
+)
 from sentry_paste.redaction.named_values import (
     SECRET_RULES,
     SEEN,
@@ -55,6 +62,8 @@ from sentry_paste.redaction.parameters import (
 _MOST, _MOST_TOGETHER = 500, 2000
 # To pass over a long name that nothing follows takes as long as to read so many characters.
 _PASSED_WEIGHT = 100
+# To look for the end of a name that goes on takes as long as to read so many.
+_GOES_ON_WEIGHT = 250
 # How many characters are searched for the ends of elements, in all texts together.
 _MOST_SEARCHED = 1_000_000
 
@@ -70,6 +79,8 @@ _WORDS = (
 )
 _OF_URLS = "(?:key|sid|sig|auth|oauth|session|sso|hmac|pass|pw|code|ticket|assertion|dpop|nonce)"
 _IN_URL = "|".join(rf"{mark}(?=[acdhknopst]){_OF_URLS}" for mark in (r"\?", "&", "#", "%(?:3f|26)"))
+# What is before the name in it, by its length.
+_MARKS = {"?": 1, "&": 1, "#": 1, "%": 3}
 # In Pydantic's messages, objects of http.cookies and http.cookiejar, and curl's arguments.
 _OTHERS = (
     r"v(?:alue(?<=input_value)|ersion(?<=cookie\(version))"
@@ -79,7 +90,7 @@ _OTHERS = (
 # The search leaps to these words, and to what can follow a name, so it is fast where there is nothing.
 # A group matched in a lookahead is not given back piece by piece (it acts as an atomic group); a long name
 # that nothing follows is skipped.
-_NAME_OF_ATTRIBUTE = r"(?=[\w:.-]{1,40}=(?:&|\\{0,15}(?:[\"']|(?<=\\)[ux])))"
+_NAME_OF_ATTRIBUTE = r"(?=[\w:.-]{1,40}=(?:&|\\{0,63}(?:[\"']|(?<=\\)[ux])))"
 _ATTRIBUTE = rf"\s{_NAME_OF_ATTRIBUTE}"
 # Command-line arguments whose value is the next one, with the space between; also cookies as http.cookiejar
 # shows them. Arguments of equal length share one lookbehind, which mostly fails at its first character.
@@ -91,22 +102,24 @@ _ARGUMENT = rf"\s{_ARGUMENTS}"
 _FOLLOWS = (
     r"(?=[=:,>;)\]\r\n\\\"'`&+]"
     rf"|\s(?:\s*[=:%&\\]|{_NAME_OF_ATTRIBUTE}|{_ARGUMENTS}|(?<=-u\s)|(?<=-user\s))"
-    rf"|{_P}(?:3[dae]|5[bcdf]|2[027de]|[89a-f]))"
+    rf"|{_P}(?:3[abde]|5[bcdf]|2[0124789a-e]|40|7[b-d]|0[ad]|[89a-f]))"
     "(?P<may>)"
+    f"|{GOES_ON}"
 )
 _RUN = r"[\w.~\[\]-]"
 _NAMED = re.compile(
     rf"(?:{_WORDS}|{_IN_URL}|{_OTHERS})(?=({_RUN}{{0,80}}))\1(?:{_FOLLOWS}|(?<={_RUN}{{12}}))"
 )
 # Converters behind names in quotes, as Zope has them: 'password:utf8:ustring'. Other words are values.
+# An escaped quote is found where the text is read without escapes.
 # https://zope.readthedocs.io/en/latest/zdgbook/ObjectPublishing.html
 _CONVERTERS = (
     r"(?::(?:u?(?:string|text|lines|tokens)|bytes|int|long|float|boolean|date(?:_international)?|json|required|list"
     r"|tuple|records?|default|ignore_empty|utf-?8|latin-?1|input)){1,4}"
-    rf"(?=\\*[\"']|{_P}2[27])"
+    rf"(?=\\*(?:[\"']|(?:&(?:amp;){{0,5}}|u0026)(?:quot|apos|#(?:x2[27]|3[49]));|(?:u00|x)2[27])|{_P}2[27])"
 )
 _SIGN = re.compile(
-    rf"(?:{_CONVERTERS})?(?:{QUOTE}|`)?(?:\s+(?=[=:%]))?"
+    rf"(?:{_CONVERTERS}|(?!{_CONVERTERS}))(?:{QUOTE}|`)?(?:\s+(?=[=:%]))?"
     rf"(?P<sign>=>|[=:,>;)\]}}]|\s?/>|{_P}3[da]|\r?\n|\\{{1,64}}[rn]|{_ATTRIBUTE}"
     rf"|(?<=-u)[\s'\"]|(?<=-user)[\s'\"]|{_ARGUMENT})"
 )
@@ -185,16 +198,17 @@ def _spans(text: str, names: Names, bounds: Bounds) -> list[tuple[int, int]]:
     lower = lower_case(text)
     search = Search(_NAMED, lower)
     for hit in search:
-        if hit["may"] is None and not is_cut(hit):
+        goes_on = hit["goes_on"] is not None
+        if hit["may"] is None and not goes_on and not is_cut(hit):
             if not bounds.may_read(_PASSED_WEIGHT):
                 return [*spans, (hit.start(), len(text))]
             continue
-        if not bounds.step():
+        if not (bounds.may_read(_GOES_ON_WEIGHT) if goes_on else bounds.step()):
             return [*spans, (hit.start(), len(text))]
         # Each name is scanned once, however long it is.
         search.position = end_of_name = max(end_of_run(lower, hit.end()), hit.end())
-        sign = _SIGN.match(lower, end_of_name)
-        span = _span_of(text, hit.start(), end_of_name, sign, names, bounds) if sign else None
+        start = hit.start() + _MARKS.get(lower[hit.start()], 0)
+        span = _span_of(text, lower, (start, end_of_name), names, bounds)
         if span is not None and span[0] < done < span[1]:
             span = done, span[1]  # what comes before is hidden already
         if span is not None and done <= span[0] < span[1]:
@@ -318,10 +332,37 @@ def _bounds(places: int) -> Bounds:
     return Bounds(places, _MOST_SEARCHED)
 
 
-def _span_of(
+def _span_of(text: str, lower: str, word: tuple[int, int], names: Names, bounds: Bounds) -> Span:
+    """Locate the value of a name that a word is in, None if there is none or it is not secret."""
+    sign = _SIGN.match(lower, word[1])
+    if sign is None or sign["sign"] != "=":
+        field = value_of_long_field(text, lower, word, names, is_certain=True)
+        if field is not None:
+            return field
+    return (
+        (_span_of_word(text, *word, sign, names, bounds) if sign else None)
+        or value_of_long_field(text, lower, word, names, is_certain=False)
+        or _span_of_quoted(text, lower, word, names, bounds)
+    )
+
+
+def _span_of_quoted(text: str, lower: str, word: tuple[int, int], names: Names, bounds: Bounds) -> Span:
+    """Locate the value of a name in quotes that is longer than a word."""
+    end = end_in_quotes(lower, word[1])
+    sign = _SIGN.match(lower, end)
+    begin = begin_in_quotes(text, word[0], end, sign["quote"]) if sign and sign["quote"] else None
+    if sign is None or begin is None:
+        return None
+    place = Place(text[begin:end], begin, sign["quote"], sign["sign"], sign.end())
+    if place.sign == "," and is_label(place.name):
+        return None
+    return _span_at(text, place, names, bounds)
+
+
+def _span_of_word(
     text: str, word_at: int, end_of_name: int, hit: re.Match[str], names: Names, bounds: Bounds
 ) -> Span:
-    """Locate the value of a name that was found, None if there is none or it is not secret."""
+    """Locate the value of a name of one word."""
     sign = hit["sign"]
     first = text[word_at]
     if first == "-":
@@ -348,7 +389,12 @@ def _span_of(
     begin = end_of_name - len(name)
     if text[begin - 1 : begin] == "\\" and name[:1] in "nrt" and names.key_rule(name[1:]) in SECRET_RULES:
         name, begin = name[1:], begin + 1  # the letter belongs to the escape before it
-    place = Place(name, begin, quote, sign, hit.end())
+    return _span_at(text, Place(name, begin, quote, sign, hit.end()), names, bounds)
+
+
+def _span_at(text: str, place: Place, names: Names, bounds: Bounds) -> Span:
+    """Locate the value behind a name, as the sign has it."""
+    name, begin, quote, sign, _ = place
     if sign[0] == "%" or sign == "=":
         return value_of_field(text, place, names, bounds)
     if names.key_rule(name.lstrip("-")) not in SECRET_RULES:
