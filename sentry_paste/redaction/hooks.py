@@ -215,11 +215,11 @@ class Redaction:
         """
         exc_info = (hint or {}).get("exc_info")
         frames = chain(frames_of(exc_info[2]) if exc_info else (), frames_from(sys._getframe(1)))
-        return self._nearby.matcher(environs_in(frames))
+        return self._nearby.matcher(environs_in(frames), is_event=True)
 
     def _matcher_near(self) -> Matcher:
         """Return the secrets of the requests in the running frames."""
-        return self._nearby.matcher(environs_near(sys._getframe(1)))
+        return self._nearby.matcher(environs_near(sys._getframe(1)), is_event=False)
 
 
 def _request() -> HasSecrets | None:

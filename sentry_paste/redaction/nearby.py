@@ -21,8 +21,10 @@ _SECRETS = 4 * values.MOST
 _SECONDS = 10.0
 # A thread may also serve each element of a batch as a request of its own, with all headers of the batch. So
 # what a thread spends on new matchers within a second is limited: each value counts as one, and so does this
-# number of characters. The limit allows for 200 ordinary requests, or about 20 with 8 kB of cookies.
+# number of characters. A server may have thousands of ordinary requests a second, so those count less; about
+# 20 with 8 kB of cookies are allowed.
 _SPENT_IN_A_SECOND, _CHARACTERS = 16_000, 25
+_ORDINARY, _LEAST = 40, 2
 
 _Seen = tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]
 
@@ -77,13 +79,15 @@ class Nearby:
         self._names = names
         # By the content of the environs. Always replaced as a whole, so that threads need no lock.
         self._kept: dict[tuple[_Seen, ...], _Kept] = {}
-        self._spending = _Spending()
+        # Log items must not use up what events need.
+        self._of_events, self._of_items = _Spending(), _Spending()
 
-    def matcher(self, environs: Iterable[Mapping[str, Any]]) -> Matcher:
+    def matcher(self, environs: Iterable[Mapping[str, Any]], *, is_event: bool = False) -> Matcher:
         """Return the secrets of requests; an exceeded matcher if the thread has had too many of them.
 
         Args:
             environs: WSGI environs, which the app may change at any time.
+            is_event: whether it is for an event, and not for a log item.
         """
         # A subclass of dict may override its methods, and the app's code must not run here.
         copies = [dict(dict.items(environ)) for environ in environs if isinstance(environ, dict)]
@@ -93,14 +97,16 @@ class Nearby:
         kept = self._kept.get(seen)
         if kept is not None and kept.until > time.monotonic():
             return kept.matcher
-        if not self._spending.may_go_on():
+        spending = self._of_events if is_event else self._of_items
+        if not spending.may_go_on():
             return _exceeded()
         secrets: set[Secret] = set()
+        spent = 0
         for keys, texts, users in seen:
             secrets |= values.of_request(dict(zip(keys, texts)), self._names)
             secrets.update(values.of_users(users))
-            self._spending.left -= sum(map(len, texts)) // _CHARACTERS
-        self._spending.left -= len(secrets)
+            spent += sum(map(len, texts)) // _CHARACTERS
+        spending.left -= max(spent + len(secrets) - _ORDINARY, _LEAST)
         matcher = Matcher(secrets) if secrets else NO_SECRETS
         self._keep(seen, len(secrets), matcher)
         return matcher

@@ -8,11 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sentry_paste.redaction import fields
+from sentry_paste.redaction import fields, nearby
 from sentry_paste.redaction.allowances import Allowances, Sharing
 from sentry_paste.redaction.bounds import Bounds
 from sentry_paste.redaction.matcher import Matcher
 from sentry_paste.redaction.names import FILTERED, Names
+from sentry_paste.redaction.nearby import Nearby
 from sentry_paste.redaction.parameters import clean_parameters, clean_query, secret_parameters
 from sentry_paste.redaction.payloads import clean_event, clean_item
 from sentry_paste.sdk import DEFAULT_DENYLIST, DEFAULT_PII_DENYLIST
@@ -258,3 +259,36 @@ class TestManyItems:
             event = {"extra": {"url": "/?" + "&token|x=1" * 400}}
             clean_event(event, Matcher(()), NAMES)
             assert event["extra"]["url"].count("x=[Filtered]") == 400
+
+
+class TestRequestsOfAThread:
+    """What a thread may spend on the secrets of the requests in its frames within a second."""
+
+    @pytest.fixture(autouse=True)
+    def stopped(self, monkeypatch):
+        monkeypatch.setattr(nearby.time, "monotonic", lambda: 1000.0)
+
+    @staticmethod
+    def environ(number, size=15):
+        return {
+            "wsgi.input": None,
+            "REMOTE_ADDR": f"198.51.100.{number % 200}",
+            "HTTP_COOKIE": f"sid={number:0{size}}; csrftoken=Ab3{number:06}dEfGh; _ga=GA1.2.{number:07}.17",
+        }
+
+    def test_thousands_of_ordinary_requests_are_searched_for(self):
+        found = Nearby(NAMES)
+        for number in range(6000):
+            assert not found.matcher([self.environ(number)]).is_exceeded
+
+    def test_few_large_ones_are(self):
+        found = Nearby(NAMES)
+        exceeded = [found.matcher([self.environ(number, 8000)]).is_exceeded for number in range(200)]
+        assert not any(exceeded[:20])
+        assert all(exceeded[100:])
+
+    def test_items_use_up_nothing_of_what_events_need(self):
+        found = Nearby(NAMES)
+        exceeded = [found.matcher([self.environ(number, 8000)]).is_exceeded for number in range(200)]
+        assert exceeded[-1]
+        assert not found.matcher([self.environ(201, 8000)], is_event=True).is_exceeded
