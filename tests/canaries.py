@@ -29,7 +29,7 @@ from sentry_paste import SentryMiddleware, sdk
 from sentry_paste.client.registry import registry
 from sentry_paste.testing import CapturedEnvelopes, MemoryTransport, capture_envelopes
 
-from traced_apps import LIFECYCLES
+from traced_apps import LIFECYCLES, wait_for_profiles
 from wsgi_calls import call
 
 OWN_OBJECTS = "the framework's own objects and pages"
@@ -104,6 +104,7 @@ def sent_by_filter(app, environ, lifecycle=LIFECYCLES[0], pii=False, after=None,
     with sentry_sdk.isolation_scope(), capture_envelopes() as captured, warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # of profiles, which streamed spans have otherwise
         call(SentryMiddleware(app, **{**_options(lifecycle, pii), **options}), environ)
+        wait_for_profiles()
         for client in registry.clients():
             if after is not None:
                 # What is logged outside of requests goes to the client that is active there.

@@ -1,5 +1,7 @@
 """Apps behind the filter with tracing on, and what tests of requests share."""
 
+import threading
+
 import pytest
 import sentry_sdk
 
@@ -45,6 +47,13 @@ def set_span_data(span, **data):
         record = span.set_attribute if sdk.streams_spans(sentry_sdk.get_client().options) else span.set_data
         for key, value in data.items():
             record(key, value)
+
+
+def wait_for_profiles():
+    """Wait until a profiler of traces has sent what it has, which it does soon after the last span."""
+    for thread in threading.enumerate():
+        if "ContinuousScheduler" in thread.name:
+            thread.join(10)
 
 
 def broken(*args):

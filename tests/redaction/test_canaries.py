@@ -29,7 +29,7 @@ from canary_request import FORMS, WORDS, Planted
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sentry_paste import SentryMiddleware
+from sentry_paste import SentryMiddleware, sdk
 from sentry_paste.testing import CapturedEnvelopes, MemoryTransport
 
 from wsgi_calls import call, environ_of
@@ -82,7 +82,7 @@ class TestEveryChannel:
         assert found.is_open
 
     def test_detector_sees_what_is_asked_for(self, what, lifecycle):
-        if OPTIONS[what] and lifecycle == "stream":
+        if OPTIONS[what] and lifecycle == "stream" and sdk.MAJOR == 2:
             pytest.skip("streamed spans have other profiles")
         few = {"body": 2}.get(what, 20)
         assert len(leaks(what, seed=1, lifecycle=lifecycle, pii=True)) >= few

@@ -18,7 +18,7 @@ from sentry_paste.client.registry import registry
 from sentry_paste.redaction.names import FILTERED
 
 import apps
-from traced_apps import LIFECYCLES, set_span_data
+from traced_apps import LIFECYCLES, set_span_data, wait_for_profiles
 
 HAS_LOGS = hasattr(sentry_sdk, "logger")
 SECRET = "q8fh23fh28hf2"
@@ -222,14 +222,15 @@ class TestNamesOfThings:
 
         try:
             captured = sent(busy, "profiles_sample_rate = 1")
+            wait_for_profiles()
         finally:
             done.set()
         profiles = captured.payloads("profile", "profile_chunk")
         names = {
             thread["name"] for found in profiles for thread in found["profile"]["thread_metadata"].values()
         }
-        if not names:
-            pytest.skip("streamed spans have continuous profiles, which are not sent at once")
+        if not names and sdk.MAJOR == 2:
+            pytest.skip("streamed spans have continuous profiles, which have options of their own")
         assert "MainThread" in names
         assert SECRET not in str(names)
 
