@@ -90,6 +90,25 @@ class GuardedClient(sentry_sdk.Client):
         if isinstance(self.transport, DeliveringTransport):
             self.transport.open()
 
+    def warn_of_another(self) -> None:
+        """Warn if the app has started a client of its own since; called with the first request."""
+        active = sentry_sdk.get_global_scope().client
+        if active is not None and active.is_active() and not isinstance(active, GuardedClient):
+            warn(
+                "the app has started a Sentry client of its own: the ini's client reports what happens in "
+                "requests, the app's client everything else; remove sentry_sdk.init() from the app, or the "
+                "dsn from the ini"
+            )
+
+    def close_at_exit(self) -> None:
+        """Close the client at the end of the process, unless the SDK does.
+
+        Its atexit integration only closes the client that is active then, which may be one that the app has
+        started since.
+        """
+        if sentry_sdk.get_client() is not self:
+            self.close()
+
     def reset_after_fork(self) -> None:
         """Reset the client in a forked process: what is queued or counted belongs to the parent."""
         sdk.reset_after_fork(self)
@@ -191,7 +210,8 @@ class Registry:
             return client
 
     def _install(self, client: GuardedClient) -> None:
-        """Make the first client the global one, and close the others at exit."""
+        """Make the first client the global one, and close all at exit."""
+        atexit.register(client.close_at_exit)
         active = sentry_sdk.get_client()
         if not active.is_active():
             sentry_sdk.get_global_scope().set_client(client)
@@ -201,8 +221,6 @@ class Registry:
                 "the app has its own Sentry client: the ini's client reports what happens in requests, "
                 "the app's client everything else"
             )
-        # The SDK's atexit integration only closes the client that is active then.
-        atexit.register(client.close)
 
     def _make(self, settings: Settings) -> GuardedClient | None:
         options = dict(settings.sdk)
@@ -226,6 +244,7 @@ class Registry:
             warn("Sentry failed to start: nothing is reported", exc_info=True)
             return None
         sdk.set_up(client)
+        sdk.start_threads_outside_of_requests(client)
         reset_when_forked(client)
         sdk.upload_in_background(client)
         transport = client.transport
@@ -258,7 +277,7 @@ class Registry:
         if global_scope.client in dropped:
             global_scope.set_client(None)
         for client in dropped:
-            atexit.unregister(client.close)
+            atexit.unregister(client.close_at_exit)
             client.close()
 
 

@@ -128,6 +128,7 @@ class FilterState:
         if found.client is not client:
             if isinstance(client, GuardedClient):
                 client.start_delivery()
+                client.warn_of_another()
             options = client.options
             traces = sdk.traces(options)
             found = self._facts = ClientFacts(

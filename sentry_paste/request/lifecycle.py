@@ -319,7 +319,7 @@ class Lifecycle:
             if scopes.data is not None or not scopes.settle_unopened():
                 self.run_anyway(partial(scopes.settle, self._error))
         except Exception:
-            log_failure("a transaction is not reported")
+            log_failure("a session is not counted")
         # The error holds the app's frames, and with them all objects of the request.
         self._error = None
         if scopes.status is not None:

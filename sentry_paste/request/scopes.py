@@ -8,7 +8,8 @@ settled after its last byte: usually that only counts one more healthy session.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from threading import RLock
 from typing import Any
 from uuid import uuid4
@@ -30,6 +31,15 @@ from sentry_paste.sdk.failures import log_failure
 from sentry_paste.wsgi.environ import address_of, host_of, native, path_of, snapshot
 from sentry_paste.wsgi.forwarded import Forwarded
 from sentry_paste.wsgi.naming import CUSTOM, FRAMEWORK_KEYS, URL, default_name, framework_name
+
+
+@contextmanager
+def _logged(loss: str) -> Iterator[None]:
+    """Log what is lost if the block fails."""
+    try:
+        yield
+    except Exception:
+        log_failure(loss)
 
 
 class EventIds:
@@ -346,13 +356,15 @@ class RequestScopes:
         return True
 
     def _settle(self, error: BaseException | None) -> None:
-        try:
+        """Report what is left, part by part: one that fails costs only itself."""
+        with _logged("a failed status is not reported"):
             if (
                 self.data is not None
                 and self.status in self._filter_state.settings.failed_status_codes
                 and not self.data.reported
             ):
                 self._capture_status(self.status)
+        with _logged("a transaction is not reported"):
             if self._trace is not None:
                 self._rename(self._trace)
                 self._record_user(self._trace)
@@ -361,11 +373,12 @@ class RequestScopes:
                 else:
                     self._trace.finish(error)
                 self._trace.leave()
-        finally:
+        with _logged("the objects of a request are kept"):
             if self.data is not None:
                 self.data.close()
+        with _logged("a session is not reported"):
             sdk.end_session(self.client)
-            sdk.forget_error(self.client)
+        sdk.forget_error(self.client)
 
     def _capture_status(self, status: int) -> None:
         """Report a failed status; the event processor adds the transaction's name to the fingerprint."""

@@ -79,6 +79,7 @@ from sentry_paste.sdk.spotlight import (
     flush_spotlight,
     upload_in_background,
 )
+from sentry_paste.sdk.threads import start_threads_outside_of_requests
 from sentry_paste.sdk.tracing import (
     backdate,
     begin_trace,
@@ -193,6 +194,7 @@ __all__ = [
     "start_monitor",
     "start_request_span",
     "start_session",
+    "start_threads_outside_of_requests",
     "streams_spans",
     "trace_headers",
     "trace_so_far",

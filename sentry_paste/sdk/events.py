@@ -6,6 +6,7 @@ import functools
 import weakref
 from collections.abc import Callable, Iterator, Mapping
 from importlib import import_module
+from types import TracebackType
 from typing import Any
 
 import sentry_sdk
@@ -21,7 +22,34 @@ except ImportError:  # pragma: no cover
     SDK_INFO = None  # type: ignore[assignment]
 
 
-exception_event, ignore_logger, last_seen = adapter.exception_event, adapter.ignore_logger, adapter.last_seen
+ignore_logger, last_seen = adapter.ignore_logger, adapter.last_seen
+
+
+def exception_event(
+    error: BaseException, traceback: TracebackType | None, client: Any, mechanism: dict[str, Any]
+) -> tuple[Any, Any]:
+    """Return the event and the hint for an exception.
+
+    Every integration uses ``event_from_exception``; ``capture_exception`` takes no mechanism. The SDK reads
+    attributes of the exception, such as ``message`` and ``errno``. If one of them raises, the event has the
+    exception's class and its stack.
+
+    Args:
+        error: the exception.
+        traceback: where its stack trace begins.
+        client: the client that will capture it.
+        mechanism: how it was caught, https://develop.sentry.dev/sdk/data-model/event-payloads/exception/.
+    """
+    try:
+        return adapter.exception_event(error, traceback, client, mechanism)
+    except Exception:
+        event, hint = adapter.exception_event(
+            Exception("its own attributes cannot be read"), traceback, client, mechanism
+        )
+        cls = type(error)
+        event["exception"]["values"][-1].update(type=cls.__qualname__, module=cls.__module__)
+        hint["exc_info"] = (cls, error, traceback)
+        return event, hint
 
 
 class Serialized(dict[str, Any]):

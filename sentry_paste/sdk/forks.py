@@ -13,6 +13,8 @@ from threading import Lock
 from typing import Any, Protocol
 
 from sentry_paste.sdk.failures import warn
+from sentry_paste.sdk.scopes import settle_trace_of_request
+from sentry_paste.sdk.threads import start_threads_outside_of_requests
 from sentry_paste.sdk.transports import reset_transport_after_fork
 
 
@@ -32,6 +34,7 @@ def reset_after_fork(client: Any) -> None:
     if hasattr(monitor, "_thread_lock"):
         monitor._thread_lock = Lock()
     reset_transport_after_fork(client.transport)
+    start_threads_outside_of_requests(client)
 
 
 class Resettable(Protocol):
@@ -61,5 +64,13 @@ def _after_fork() -> None:
             warn("Sentry failed in a forked process: what it captures may be lost", exc_info=True)
 
 
+def _before_fork() -> None:
+    """Settle the trace of the request that forks: parent and child have the same."""
+    try:
+        settle_trace_of_request()
+    except Exception:  # the app forks, with Sentry or without
+        warn("Sentry failed before a fork: the child may have another trace", exc_info=True)
+
+
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)
+    os.register_at_fork(before=_before_fork, after_in_child=_after_fork)

@@ -361,6 +361,15 @@ def record_user(user: Mapping[str, str]) -> None:
         request.record_user(user)
 
 
+def settle_trace_of_request() -> None:
+    """Open the scopes of the current request, if there is one, and let the SDK choose the id of its trace."""
+    request = _current_request()
+    if request is not None:
+        request.open()
+        # The SDK creates the id when somebody asks for it.
+        sentry_sdk.get_traceparent()
+
+
 def _current_request() -> Any:
     scope = _isolation_scope.get() if _isolation_scope is not None else None
     return scope._request if isinstance(scope, RequestScope) else None

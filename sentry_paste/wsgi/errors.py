@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+from dis import opmap
+from types import TracebackType
+from typing import Any
+
 # GeneratorExit means that nobody reads the rest of the body (PEP 3333); StopIteration ends an iteration.
 # SystemExit without a status is handled below: it is a request, not an error.
 _NOT_ERRORS = (GeneratorExit, StopIteration)
+
+# gevent and eventlet end a request with it, when a worker stops or a client has gone. It is not imported: an
+# app without greenlets has no such module.
+_GREENLET_EXIT = ("GreenletExit", ("greenlet", "greenlet._greenlet"))
 
 # Modules that read from the client. A connection that breaks in one of them is the client's; one that
 # breaks elsewhere, such as in a database driver, is the app's.
@@ -22,7 +30,8 @@ _READERS = ("socketserver", "http.server")
 # Modules that servers read and write through; the frame before them shows which server it is.
 _SOCKETS = ("socket", "ssl", "gevent._")
 
-# Messages of the OSErrors that servers written in C raise from wsgi.input; they have no frames.
+# Messages of the OSErrors that servers written in C raise from wsgi.input and from websockets; they have no
+# frames.
 _C_SERVER_MESSAGES = (
     "Apache/mod_wsgi",
     "mod_wsgi failed",
@@ -31,7 +40,13 @@ _C_SERVER_MESSAGES = (
     "error during readline",
     "error during write",
     "write error",
+    "unable to receive websocket message",
+    "unable to send websocket message",
+    "unable to complete websocket handshake",
 )
+
+# The instructions of a ``raise`` statement.
+_RAISES = frozenset(opmap[name] for name in ("RAISE_VARARGS", "RERAISE") if name in opmap)
 
 
 def is_error(error: BaseException, port: str = "") -> bool:
@@ -42,8 +57,24 @@ def is_error(error: BaseException, port: str = "") -> bool:
         port: of the server, ``SERVER_PORT``.
     """
     if isinstance(error, SystemExit):
-        return error.code not in (0, None)
-    return not isinstance(error, _NOT_ERRORS) and not client_went_away(error, port)
+        return _exits_with_failure(error)
+    if isinstance(error, _NOT_ERRORS) or _is_greenlet_exit(type(error)):
+        return False
+    return not client_went_away(error, port)
+
+
+def _exits_with_failure(error: SystemExit) -> bool:
+    try:
+        code: Any = error.code
+    except Exception:  # a property of the app's
+        return True
+    # Not compared: the code may be any object.
+    return not (code is None or (type(code) in (int, bool) and code == 0))
+
+
+def _is_greenlet_exit(cls: type[BaseException]) -> bool:
+    name, modules = _GREENLET_EXIT
+    return any(base.__name__ == name and base.__module__ in modules for base in cls.__mro__)
 
 
 def client_went_away(error: BaseException, port: str = "") -> bool:
@@ -66,7 +97,19 @@ def client_went_away(error: BaseException, port: str = "") -> bool:
         traceback = traceback.tb_next
     if accepted or module.startswith(_SERVERS) or module in _READERS:
         return isinstance(error, ConnectionError) or type(error).__name__ == "ClientDisconnected"
-    return type(error) is OSError and str(error).startswith(_C_SERVER_MESSAGES)
+    if type(error) is not OSError or not str(error).startswith(_C_SERVER_MESSAGES):
+        return False
+    return not _is_raised_in_python(error.__traceback__)
+
+
+def _is_raised_in_python(traceback: TracebackType | None) -> bool:
+    """Return whether an exception was raised by a ``raise`` statement, and not by a function written in C."""
+    if traceback is None:
+        return False
+    while traceback.tb_next is not None:
+        traceback = traceback.tb_next
+    code, at = traceback.tb_frame.f_code.co_code, traceback.tb_lasti
+    return 0 <= at < len(code) and code[at] in _RAISES
 
 
 def _is_of_port(reader: object, port: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -20,6 +21,8 @@ def default_name(strings: Mapping[str, str], path: str) -> str:
     """
     return f"{native(strings.get('REQUEST_METHOD', '')).upper()} {path}".lstrip()
 
+
+_LONGEST_PATTERN = 2000
 
 #: The keys of the environ that ``framework_name`` reads.
 FRAMEWORK_KEYS = ("routes.route", "wsgiorg.routing_args", "tg.locals", "bottle.route")
@@ -41,9 +44,22 @@ def _of_routes(environ: Mapping[str, Any]) -> tuple[str, str] | None:
     pattern = getattr(environ.get("routes.route"), "routepath", None)
     if not isinstance(pattern, str) or not pattern:
         return None
-    script = environ.get("SCRIPT_NAME", "")
+    script, pattern = environ.get("SCRIPT_NAME", ""), _without_expressions(pattern)
     path = f"{native(script if isinstance(script, str) else '')}/{pattern.lstrip('/')}"
     return f"{environ.get('REQUEST_METHOD', '')} {path}".lstrip(), ROUTE
+
+
+# Of Routes: {name:expression}, whose braces may be nested once, and the older :(name) and :name.
+_EXPRESSION = re.compile(r"\{(\w+):(?:[^{}]|\{[^{}]*\})*\}")
+_OLD_NAME = re.compile(r"(?<![\w{}]):(?:\((\w+)\)|(\w+))")
+
+
+def _without_expressions(pattern: str) -> str:
+    """Return a pattern of Routes as a person reads it: ``/v2/{project_id}/shares/{id}``."""
+    if len(pattern) > _LONGEST_PATTERN:
+        return pattern
+    found = _EXPRESSION.sub(r"{\1}", pattern)
+    return _OLD_NAME.sub(lambda match: f"{{{match[1] or match[2]}}}", found)
 
 
 def _of_routing_args(environ: Mapping[str, Any]) -> tuple[str, str] | None:

@@ -155,3 +155,56 @@ class TestOneEventOneTransaction:
         for _ in range(2):
             call(traced(app))
         assert len(captured.errors) == 2
+
+
+class TestHostileExceptions:
+    """Attributes of the app's exceptions may raise, whoever reads them."""
+
+    class ByGetattributeError(Exception):
+        def __getattribute__(self, name):
+            if name in ("message", "detail", "errno", "__notes__"):
+                raise RuntimeError(name)
+            return super().__getattribute__(name)
+
+    class ByErrnoError(Exception):
+        @property
+        def errno(self):
+            raise RuntimeError("errno")
+
+    class ByNotesError(Exception):
+        @property
+        def __notes__(self):
+            raise RuntimeError("notes")
+
+    class ByCode(SystemExit):
+        @property
+        def code(self):
+            raise RuntimeError("code")
+
+    @pytest.mark.parametrize("cls", [ByGetattributeError, ByErrnoError, ByNotesError, ByCode])
+    def test_event_has_the_class_and_the_stack_and_the_session_is_crashed(self, captured, cls):
+        error = cls("hostile")
+
+        def app(environ, start_response):
+            raise error
+
+        middleware = traced(app)
+        assert call(middleware, environ_of()).error is error
+        middleware.client.flush()
+        (event,) = captured.errors
+        exception = event["exception"]["values"][-1]
+        assert (exception["type"], exception["mechanism"]["handled"]) == (cls.__qualname__, False)
+        assert exception["stacktrace"]["frames"][-1]["function"] == "app"
+        assert sum(found.get("crashed", 0) for found in captured.sessions) == 1
+
+
+def test_log_says_that_a_session_is_lost_and_the_rest_is_sent(captured, caplog, monkeypatch):
+    def fail(*args):
+        raise RuntimeError("of the test")
+
+    app = traced(apps.crash)
+    monkeypatch.setattr("sentry_paste.sdk.end_session", fail)
+    call(app, environ_of())
+    messages = [r.getMessage() for r in caplog.records if r.name == "sentry_paste"]
+    assert messages == ["Sentry failed: a session is not reported"]
+    assert len(captured.errors) == len(captured.transactions) == 1

@@ -73,8 +73,8 @@ class TestNames:
             environ["wsgiorg.routing_args"] = ((), {"id": "7"})
             raise ValueError("after routing")
 
-        assert measured(app, environ_of("/servers/7")) == [("GET /servers/:(id)", "route")]
-        assert captured.errors[0]["transaction"] == "GET /servers/:(id)"
+        assert measured(app, environ_of("/servers/7")) == [("GET /servers/{id}", "route")]
+        assert captured.errors[0]["transaction"] == "GET /servers/{id}"
 
     def test_controller_and_action_that_were_left_in_the_environ(self, measured):
         def app(environ, start_response):

@@ -1,0 +1,85 @@
+"""Which exceptions are errors of the app: by who raised them, not by their words."""
+
+import pytest
+
+from sentry_paste.wsgi.errors import client_went_away, is_error
+
+MESSAGES = ("write error: the disk is full", "error during read", "unable to receive websocket message")
+
+
+def raised(function):
+    try:
+        function()
+    except BaseException as error:
+        return error
+    raise AssertionError("nothing was raised")
+
+
+@pytest.mark.parametrize("message", MESSAGES)
+def test_error_that_the_app_raises_itself_is_an_error(message):
+    def write():
+        raise OSError(message)
+
+    assert is_error(raised(write))
+
+
+@pytest.mark.parametrize("message", MESSAGES)
+def test_error_that_the_app_raises_again_is_an_error(message):
+    def write():
+        try:
+            raise OSError(message)
+        except OSError:
+            raise
+
+    assert is_error(raised(write))
+
+
+@pytest.mark.parametrize("message", MESSAGES)
+def test_error_from_a_function_in_c_is_the_client_s(message):
+    def read():
+        generator = (None for _ in [0])
+        next(generator)
+        generator.throw(OSError(message))
+
+    error = raised(read)
+    # throw() is written in C; it adds the generator's frame, and a server in C has none.
+    error.__traceback__ = error.__traceback__.tb_next
+    error.__traceback__.tb_next = None
+    assert client_went_away(error)
+
+
+def test_greenlet_that_is_ended_is_no_error():
+    greenlet = pytest.importorskip("greenlet")
+    assert not is_error(greenlet.GreenletExit())
+    assert not is_error(type("Ours", (greenlet.GreenletExit,), {})())
+
+
+def test_error_of_the_same_name_is_an_error():
+    assert is_error(type("GreenletExit", (Exception,), {})())
+
+
+class TestSystemExit:
+    @pytest.mark.parametrize("code", [0, None, False])
+    def test_without_a_failure_is_no_error(self, code):
+        assert not is_error(SystemExit(code))
+
+    @pytest.mark.parametrize("code", [1, "failed", object()])
+    def test_with_one_is(self, code):
+        assert is_error(SystemExit(code))
+
+    def test_code_is_not_compared(self):
+        class Hostile:
+            def __eq__(self, other):
+                raise RuntimeError("compared")
+
+            __hash__ = None
+
+        assert is_error(SystemExit(Hostile()))
+
+    def test_code_that_raises_is_a_failure(self):
+        class Hostile(SystemExit):
+            @property
+            def code(self):
+                raise RuntimeError("read")
+
+        assert is_error(Hostile())
