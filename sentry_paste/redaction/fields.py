@@ -152,9 +152,10 @@ def decoded(name: str) -> str:
         name: as written.
     """
     for _ in range(DEPTH):
-        if "%" not in name:
+        before = name
+        name = unquote(name) if "%" in name else name
+        if name == before:
             break
-        name = unquote(name)
     return name
 
 

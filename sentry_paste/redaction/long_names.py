@@ -7,8 +7,8 @@ much is read of a name is bounded: other text may go on for as long as it likes.
 from __future__ import annotations
 
 import re
-from urllib.parse import unquote
 
+from sentry_paste.redaction.fields import decoded
 from sentry_paste.redaction.names import Names
 from sentry_paste.redaction.parameters import end_of_value, name_at
 
@@ -31,6 +31,7 @@ _REST_IN_QUOTES = re.compile(rf"{_CLOSING}?[^\"'\r\n<>&;=\\%]{{0,60}}")
 # What no name in quotes has: then the quotes are those of other texts.
 _NOT_BEFORE_WORD = re.compile(r"[\"'\r\n<>&;=]")
 _NOT_IN_NAMES = re.compile(r"[:,]\s")
+_NOT_FIRST_IN_NAMES = " :,.;)]}>%"
 _AMPERSAND = re.compile(f"&|{_P}26")
 _BEFORE_FIELDS = "?&#;"
 # In a pair, words are a label rather than a name: ["password reset", "done"].
@@ -57,7 +58,7 @@ def value_of_long_field(
     is_field = bool(mark) and mark in _BEFORE_FIELDS
     if mark == "=" or (is_certain and not is_field):
         return None
-    known = _decoded(text[begin : sign.start()]), name_at(text, *word)
+    known = decoded(text[begin : sign.start()]), name_at(text, *word)
     if not any(map(names.is_parameter, known)):
         return None
     level, start = len(sign[0]) // 2, sign.end()
@@ -78,15 +79,7 @@ def _begin_of_field(text: str, at: int) -> tuple[int, str]:
     begin, mark = low, ""
     for found in _SEPARATOR.finditer(window, 0, opening.start() if opening else len(window)):
         begin, mark = low + found.end(), found[0]
-    return begin, _decoded(mark)
-
-
-def _decoded(text: str) -> str:
-    for _ in range(6):
-        if "%" not in text:
-            break
-        text = unquote(text)
-    return text
+    return begin, decoded(mark)
 
 
 def end_in_quotes(lower: str, end: int) -> int:
@@ -115,6 +108,8 @@ def begin_in_quotes(text: str, at: int, end: int, quote: str) -> int | None:
     last = opening.start() if opening else len(window)
     begin = window.rfind(quote, 0, last) + len(quote)
     if begin < len(quote) or _NOT_BEFORE_WORD.search(window, begin, last):
+        return None
+    if window[begin : begin + 1] in _NOT_FIRST_IN_NAMES and begin < len(window):
         return None
     return None if _NOT_IN_NAMES.search(text, low + begin, end) else low + begin
 

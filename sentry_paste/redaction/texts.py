@@ -107,6 +107,7 @@ _FOLLOWS = (
     f"|{GOES_ON}"
 )
 _RUN = r"[\w.~\[\]-]"
+_WORD = re.compile(f"{_RUN}*")
 _NAMED = re.compile(
     rf"(?:{_WORDS}|{_IN_URL}|{_OTHERS})(?=({_RUN}{{0,80}}))\1(?:{_FOLLOWS}|(?<={_RUN}{{12}}))"
 )
@@ -351,7 +352,7 @@ def _span_of_quoted(text: str, lower: str, word: tuple[int, int], names: Names, 
     end = end_in_quotes(lower, word[1])
     sign = _SIGN.match(lower, end)
     begin = begin_in_quotes(text, word[0], end, sign["quote"]) if sign and sign["quote"] else None
-    if sign is None or begin is None:
+    if sign is None or begin is None or (end == word[1] and _WORD.fullmatch(text, begin, word[0])):
         return None
     place = Place(text[begin:end], begin, sign["quote"], sign["sign"], sign.end())
     if place.sign == "," and is_label(place.name):
