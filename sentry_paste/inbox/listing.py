@@ -220,7 +220,7 @@ def listing(snapshot: Snapshot, query: Query) -> Listing:
     counts["transaction"] = len(requests)
     wanted = entries if query.kind == ALL else [entry for entry in entries if entry.file.kind == query.kind]
     if query.kind == "transaction":
-        rows = requests
+        rows = [_row(*found) for found in requests]
     elif query.kind == "error" and not query.group:
         rows = grouped(wanted)
     else:
@@ -269,33 +269,34 @@ def _ended(snapshot: Snapshot) -> set[str]:
     }
 
 
-def _requests(entries: Iterable[Entry], is_named: Callable[[str], bool], ended: set[str]) -> list[Row]:
-    """Return one row for each request: its transaction, its segment, or the other spans of a segment.
+def _requests(
+    entries: Iterable[Entry], is_named: Callable[[str], bool], ended: set[str]
+) -> list[tuple[Entry, Request | None, int]]:
+    """Return each request with its file and its number in it: its transaction, its segment, or other spans.
 
     Args:
         entries: files, newest first.
         is_named: whether the name of a request matches.
-        ended: ids of the segments that have ended; spans that came before or after them are no row.
+        ended: ids of the segments that have ended, of which other spans are no request of their own.
     """
-    rows: list[Row] = []
+    found: list[tuple[Entry, Request | None, int]] = []
     running: set[str] = set()
     for entry in entries:
+        requests = entry.summary.requests
         if entry.file.kind == "transaction":
-            request = next(iter(entry.summary.requests), None)
-            rows.append(replace(_row(entry), request=request))
+            found.append((entry, requests[0] if requests else None, 0))
         elif entry.file.kind == "span":
-            # In the order in which they have ended.
-            for number, request in reversed(list(enumerate(entry.summary.requests))):
+            for number in reversed(range(len(requests))):  # they are in the order in which they have ended
+                request = requests[number]
                 is_repeated = request.duration is None and (request.id in ended or request.id in running)
-                if is_repeated or not is_named(request.name):
-                    continue
-                running.add(request.id)
-                rows.append(replace(_row(entry), request=request, number=number))
-    return rows
+                if not is_repeated and is_named(request.name):
+                    running.add(request.id)
+                    found.append((entry, request, number))
+    return found
 
 
-def _row(entry: Entry) -> Row:
-    return Row(entry, 1, entry.file.time, [entry.file.time.timestamp()])
+def _row(entry: Entry, request: Request | None = None, number: int = 0) -> Row:
+    return Row(entry, 1, entry.file.time, [entry.file.time.timestamp()], request, number)
 
 
 def _counts(counts: Counter[str], kind: str) -> dict[str, int]:
