@@ -39,8 +39,9 @@ def start_threads_outside_of_requests(client: Any) -> None:
     view.integrations = {}
     for name, method, process in _STARTING:
         _start_outside(getattr(client, name, None), method, process, view)
-    # A worker's start() is only called when there is no thread.
-    _start_outside(getattr(client.transport, "_worker", None), "start", None, view)
+    # Of a spool's transport it is the SDK's that has a worker, whose start() is only called without a thread.
+    transport = getattr(client.transport, "inner", client.transport)
+    _start_outside(getattr(transport, "_worker", None), "start", None, view)
 
 
 def _start_outside(part: Any, method: str, process: str | None, view: Any) -> None:

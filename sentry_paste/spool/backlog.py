@@ -8,6 +8,7 @@ import random
 import threading
 import time
 from collections import Counter
+from contextvars import Context
 from datetime import datetime, timezone
 from enum import Enum
 from typing import Protocol
@@ -117,7 +118,8 @@ class Backlog:
     def start(self) -> None:
         """Start the thread of this process."""
         self._thread = threading.Thread(target=self._run, name="sentry-paste.spool", daemon=True)
-        self._thread.start()
+        # The first request starts it, and would lend it its scopes: in a context of its own it belongs to none.
+        Context().run(self._thread.start)
 
     def wake(self) -> None:
         """Make the thread look at the directory."""
