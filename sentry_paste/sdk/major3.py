@@ -132,6 +132,8 @@ def _private() -> dict[str, Any]:
         "user_info": False,
         "cookies": {"mode": "off"},
         "http_headers": {"request": dict(by_name)},
+        # Parsed forms and JSON, whose secret fields redaction hides; no answers of GraphQL.
+        "http_bodies": ["incoming_request"],
         "url_query_params": dict(by_name),
         "graphql": {"document": False, "variables": False},
         "gen_ai": {"inputs": False, "outputs": False},
@@ -187,7 +189,16 @@ def _data_collection(options: Mapping[str, Any]) -> dict[str, Any]:
         found["stack_frame_variables"] = False
     if options.get("include_source_context") is False:
         found["frame_context_lines"] = 0
-    return {**found, **given}
+    return _merged(found, given)
+
+
+def _merged(private: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a ``data_collection`` of an ini in which each part that it leaves out is as in another one."""
+    found = {**private, **given}
+    for name, part in private.items():
+        if isinstance(part, dict) and isinstance(given.get(name), dict):
+            found[name] = _merged(part, given[name])
+    return found
 
 
 def _drop(_item: Any, _hint: Any) -> None:

@@ -130,6 +130,38 @@ class TestOptions:
 
 
 @pytest.mark.skipif(sdk.MAJOR < 3, reason="without send_default_pii, this sentry-sdk is private itself")
+class TestDataCollection:
+    """The SDK collects what an ini leaves out of ``data_collection``."""
+
+    def collected(self, **parts):
+        return SentryMiddleware(raising("x"), dsn="http://a@localhost/1", **parts).client.options[
+            "data_collection"
+        ]
+
+    def test_part_that_is_asked_for_leaves_all_others_private(self):
+        private = self.collected()
+        found = self.collected(
+            data_collection={"gen_ai": {"inputs": True}, "cookies": {"terms": ["x-shop"]}, "queues": True}
+        )
+        assert found == {
+            **private,
+            "gen_ai": {"inputs": True, "outputs": False},
+            "cookies": {"mode": "off", "terms": ["x-shop"]},
+            "queues": True,
+        }
+        assert not found["user_info"]
+
+    def test_bodies_of_responses_are_private(self):
+        """With sentry-sdk 2, Strawberry's and Ariadne's are sent with send_default_pii only."""
+        assert self.collected()["http_bodies"] == ["incoming_request"]
+
+    def test_all_is_collected_where_personal_data_is_asked_for(self):
+        found = self.collected(data_collection={"user_info": True})
+        assert found == self.collected(send_default_pii=True)
+        assert found["gen_ai"] == {"inputs": True, "outputs": True}
+
+
+@pytest.mark.skipif(sdk.MAJOR < 3, reason="without send_default_pii, this sentry-sdk is private itself")
 class TestClientOfTheApp:
     """Made without any decision on personal data, which sentry-sdk 3 collects then."""
 
