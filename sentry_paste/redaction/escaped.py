@@ -28,6 +28,8 @@ _PIECES = 1000
 # How many backslashes stand for each time that a quote was escaped before. In JSON in JSON it has one, three
 # or seven: this is more, and even, so that neither ends text in the other.
 _BACKSLASHES = 8
+# How much longer it takes to read a text without percent-encoding.
+_URL_WEIGHT = 2
 _NAMED = {"lt": "<", "gt": ">", "quot": '"', "apos": "'"}
 _QUOTES = ("'", '"')
 
@@ -108,13 +110,13 @@ def read_markup(text: str, bounds: Bounds | None = None) -> Reading | None:
     """
     if not (_may_have_markup(text) and _HTML.search(text)):
         return None
-    _charge(text, bounds)
+    _charge(len(text), bounds)
     return Reading(text, _HTML)
 
 
-def _charge(text: str, bounds: Bounds | None) -> None:
+def _charge(length: int, bounds: Bounds | None) -> None:
     # Reading a text, and searching what was read, takes three times as long as searching the text.
-    if bounds is not None and not bounds.may_read(len(text)):
+    if bounds is not None and not bounds.may_read(length):
         raise TooMuchError
 
 
@@ -144,7 +146,7 @@ def read_url(text: str, bounds: Bounds | None = None) -> Reading | None:
     # Other parameters of URLs are found without decoding.
     if not ("%" in text and _TAG_OR_QUOTE_IN_URL.search(text)):
         return None
-    _charge(text, bounds)
+    _charge(_URL_WEIGHT * len(text), bounds)  # it may consist of escapes
     return Reading(text.replace("+", " "), _URL)  # a plus sign is a space in a form
 
 

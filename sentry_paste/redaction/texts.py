@@ -58,8 +58,8 @@ from sentry_paste.redaction.parameters import (
     name_at,
 )
 
-# How many places are examined in one text, and in all texts together.
-_MOST, _MOST_TOGETHER = 500, 2000
+# How many places are examined in one text, in all texts together, and in all texts without their escapes.
+_MOST, _MOST_TOGETHER, _MOST_READ = 500, 2000, 500
 # To pass over a long name that nothing follows takes as long as to read so many characters.
 _PASSED_WEIGHT = 100
 # To look for the end of a name that goes on takes as long as to read so many.
@@ -314,7 +314,7 @@ def clean_texts(texts: Iterable[str], names: Names) -> dict[str, str]:
     if shared is not None:
         bounds, reading_bounds = shared.places, shared.readings
     else:
-        bounds, reading_bounds = _bounds(_MOST_TOGETHER), _bounds(_MOST_TOGETHER)
+        bounds, reading_bounds = _bounds(_MOST_TOGETHER), _bounds(_MOST_READ)
     cleaned = {text: _clean(text, names, bounds, reading_bounds) for text in listed if text in found}
     return {text: changed for text, changed in cleaned.items() if changed != text}
 
