@@ -400,7 +400,7 @@ _LONGEST_NAME = 4096
 _ENDS_BEFORE_NAME = re.compile(r".*%(?:25)*(?!2[5BbDdEe]|5[Ff]|[89A-Fa-f])[0-9A-Fa-f]{2}", re.DOTALL)
 _ENDS_BACKSLASH_ESCAPE = re.compile(r"u[0-9A-Fa-f]{4}|x[0-9A-Fa-f]{2}|[abfnrtv]")
 _ENDS_COLOUR = re.compile(r"[0-9]{1,3}m")
-_BEFORE_NAME = re.compile(r"(?:[.+-]|%(?![89A-Fa-f][0-9A-Fa-f]))*")
+_BEGINS_NAME = re.compile(r"[^.+%-]|%(?=[89A-Fa-f][0-9A-Fa-f])")
 _PLACEHOLDER = re.compile(r"%[a-z]")
 # File extensions (image@2x.png) and suffixes of systemd units, which are not top-level domains.
 _NO_TOP = frozenset(
@@ -483,8 +483,8 @@ def _start_of_name(text: str, lowest: int, end: int) -> int:
         start += escape.end() if escape else 0
     elif before in "[;" and (escape := _ENDS_COLOUR.match(name)):
         start += escape.end()
-    found = _BEFORE_NAME.match(text, start, end)
-    return found.end() if found else end
+    found = _BEGINS_NAME.search(text, start, end)
+    return found.start() if found else end
 
 
 def _name_before(text: str, low: int, end: int) -> str:

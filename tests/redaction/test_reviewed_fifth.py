@@ -10,6 +10,7 @@ from sentry_paste.redaction import Names, named_values
 from sentry_paste.redaction.bounds import Allowance, Bounds, TooMuchError
 from sentry_paste.redaction.escaped import READERS, read_markup
 from sentry_paste.redaction.names import FILTERED
+from sentry_paste.redaction.patterns import Patterns
 from sentry_paste.redaction.texts import clean_text, clean_texts
 from sentry_paste.redaction.views import decoded
 
@@ -190,3 +191,14 @@ class TestValues:
     def test_name_of_a_table_may_be_any(self, table):
         text = f"INSERT INTO {table} (id, password) VALUES (1, '{SECRET}')"
         assert SECRET not in clean(text)
+
+
+@pytest.mark.parametrize("unit", [".", "%", "+-"])
+def test_signs_before_an_address_take_little_memory(unit):
+    text = unit * 200_000 + "bob@example.com"
+    tracemalloc.start()
+    cleaned = Patterns(["email"]).clean(text)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert cleaned == text.replace("bob@example.com", FILTERED)
+    assert peak < 10 * len(text)
