@@ -46,6 +46,21 @@ class SentryMiddleware:
         zope.subscribe()
         sdk.carry_scopes()
 
+    def __getattr__(self, name: str) -> Any:
+        """Return an attribute of the app that the middleware does not have.
+
+        Scripts read ``registry`` of what Pyramid's ``get_app`` returns (OCA/server-tools #3223).
+
+        Args:
+            name: of the attribute.
+
+        Raises:
+            AttributeError: the app does not have it either.
+        """
+        if name == "app":  # while it is copied
+            raise AttributeError(name)
+        return getattr(self.app, name)
+
     def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Any:
         """Call the application, in the request's own context and scopes.
 

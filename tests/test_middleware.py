@@ -1,5 +1,6 @@
 """Neither the app nor the server can detect the filter."""
 
+import copy
 import io
 import tempfile
 import threading
@@ -228,3 +229,18 @@ class TestBodiesThatOthersLookAt:
         stream = Stream()
         environ = environ_of(**{"wsgi.file_wrapper": lambda file: stream})
         assert around(lambda environ, start_response: stream)(environ, lambda *args: None) is stream
+
+
+def test_attributes_of_the_app_can_be_read_through_the_middleware():
+    class App:
+        registry = "of Pyramid"
+
+        def __call__(self, environ, start_response):
+            start_response("200 OK", [])
+            return []
+
+    middleware = SentryMiddleware(App())
+    assert middleware.registry == "of Pyramid"
+    with pytest.raises(AttributeError, match="no_such"):
+        middleware.no_such  # noqa: B018
+    assert copy.copy(middleware).registry == "of Pyramid"

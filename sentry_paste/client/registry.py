@@ -69,6 +69,25 @@ sdk.ignore_own_logger(LOGGER)
 sdk.process_every_event(drop_duplicates)
 
 
+def mark_generated_code(event: Any, _hint: Any) -> Any:
+    """Mark, as an event processor, frames of code that was made at run time as not of the app.
+
+    A crash in a commit of SQLAlchemy would have ``<sqlalchemy generated ...>`` as its only place in the app.
+
+    Args:
+        event: of the SDK.
+        _hint: of the SDK.
+    """
+    for frame in sdk.frames(event):
+        name = frame.get("filename")
+        if isinstance(name, str) and name.startswith("<") and name != "<stdin>":
+            frame.setdefault("in_app", False)
+    return event
+
+
+sdk.process_every_event(mark_generated_code)
+
+
 class GuardedClient(sentry_sdk.Client):
     """An SDK client that never raises into the code that captures.
 

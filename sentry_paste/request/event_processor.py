@@ -16,6 +16,7 @@ from sentry_paste.redaction.names import RECORDED_USER
 from sentry_paste.request.filter_state import FilterState
 from sentry_paste.sdk.failures import log_failure
 from sentry_paste.wsgi.environ import METHOD, address_of, headers_of, native, path_of, url_of
+from sentry_paste.wsgi.errors import client_went_away
 from sentry_paste.wsgi.forwarded import Forwarded
 from sentry_paste.wsgi.naming import CUSTOM, URL, default_name, framework_name
 
@@ -180,6 +181,9 @@ class RequestData(HasSecrets):
         """
         exc_info = (hint or {}).get("exc_info")
         if exc_info and self._is_repeated(exc_info[1]):
+            return None
+        # A framework's integration may see first that the client has gone.
+        if exc_info and client_went_away(exc_info[1], self.strings.get("SERVER_PORT", "")):
             return None
         if exc_info or event.get("level") in ("error", "fatal"):
             self.reported = True

@@ -11,6 +11,7 @@ from typing import Any
 
 import sentry_sdk
 from sentry_sdk.serializer import serialize
+from sentry_sdk.utils import iter_event_frames
 
 from sentry_paste.sdk.major import adapter
 
@@ -107,6 +108,15 @@ def ignore_own_logger(name: str) -> None:
     """
     adapter.ignore_logger(name)
     adapter.ignore_logger_for_logs(name)
+
+
+def frames(event: Any) -> Iterator[dict[str, Any]]:
+    """Yield the frames of an event, of its exceptions and threads.
+
+    Args:
+        event: of the SDK.
+    """
+    yield from iter_event_frames(event)
 
 
 def process_every_event(processor: Callable[[Any, Any], Any]) -> None:

@@ -12,6 +12,7 @@ import weakref
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
 from contextvars import ContextVar
+from copy import deepcopy
 from datetime import datetime, timezone
 from importlib import import_module
 from types import TracebackType
@@ -122,19 +123,18 @@ MOVED_MODULES: Mapping[str, str] = {"sentry_sdk.scrubber": __name__}
 DEFAULTS: Mapping[str, Any] = {"attach_stacktrace": False}
 
 # Parts of the names of headers and parameters that are hidden, as in 2.75 without send_default_pii.
-_PERSONAL_TERMS = ["forwarded", "-ip", "remote-", "via", "-user"]
+_PERSONAL = {"mode": "denylist", "terms": ["forwarded", "-ip", "remote-", "via", "-user"]}
 
 
 def _private() -> dict[str, Any]:
     """Return a ``data_collection`` that collects what sentry-sdk 2 does without ``send_default_pii``."""
-    by_name = {"mode": "denylist", "terms": list(_PERSONAL_TERMS)}
     return {
         "user_info": False,
         "cookies": {"mode": "off"},
-        "http_headers": {"request": dict(by_name)},
+        "http_headers": {"request": deepcopy(_PERSONAL)},
         # Parsed forms and JSON, whose secret fields redaction hides; no answers of GraphQL.
         "http_bodies": ["incoming_request"],
-        "url_query_params": dict(by_name),
+        "url_query_params": deepcopy(_PERSONAL),
         "graphql": {"document": False, "variables": False},
         "gen_ai": {"inputs": False, "outputs": False},
         "mcp": {"inputs": False, "outputs": False},
@@ -480,7 +480,7 @@ def filter_headers(headers: dict[str, str], options: Mapping[str, Any]) -> dict[
         options: of the current client.
     """
     behaviour = options["data_collection"]["http_headers"]["request"]
-    if behaviour.get("terms") != _PERSONAL_TERMS:
+    if behaviour != _PERSONAL:
         return dict(_wsgi_common._filter_headers(headers))
     # The same headers as in sentry-sdk 2: parts of names would hide innocent ones.
     hidden = _wsgi_common.SENSITIVE_HEADERS
@@ -496,7 +496,7 @@ def filters_query(options: Mapping[str, Any]) -> bool:
     Args:
         options: of the client.
     """
-    return bool(options["data_collection"]["url_query_params"].get("terms") != _PERSONAL_TERMS)
+    return bool(options["data_collection"]["url_query_params"] != _PERSONAL)
 
 
 def exception_event(

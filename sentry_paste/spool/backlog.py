@@ -118,7 +118,7 @@ class Backlog:
     def start(self) -> None:
         """Start the thread of this process."""
         self._thread = threading.Thread(target=self._run, name="sentry-paste.spool", daemon=True)
-        # The first request starts it, and would lend it its scopes: in a context of its own it belongs to none.
+        # The first request starts it, and would lend it its scopes.
         Context().run(self._thread.start)
 
     def wake(self) -> None:

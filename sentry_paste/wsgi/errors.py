@@ -14,6 +14,9 @@ _NOT_ERRORS = (GeneratorExit, StopIteration)
 # app without greenlets has no such module.
 _GREENLET_EXIT = ("GreenletExit", ("greenlet", "greenlet._greenlet"))
 
+# egg:Paste#recursive answers it with another request to the app.
+_FORWARD = ("ForwardRequestException", ("paste.recursive",))
+
 # Modules that read from the client. A connection that breaks in one of them is the client's; one that
 # breaks elsewhere, such as in a database driver, is the app's.
 _SERVERS = (
@@ -58,7 +61,9 @@ def is_error(error: BaseException, port: str = "") -> bool:
     """
     if isinstance(error, SystemExit):
         return _exits_with_failure(error)
-    if isinstance(error, _NOT_ERRORS) or _is_greenlet_exit(type(error)):
+    if isinstance(error, _NOT_ERRORS) or _is_one_of(type(error), *_GREENLET_EXIT):
+        return False
+    if _is_one_of(type(error), *_FORWARD):
         return False
     return not client_went_away(error, port)
 
@@ -72,8 +77,7 @@ def _exits_with_failure(error: SystemExit) -> bool:
     return not (code is None or (type(code) in (int, bool) and code == 0))
 
 
-def _is_greenlet_exit(cls: type[BaseException]) -> bool:
-    name, modules = _GREENLET_EXIT
+def _is_one_of(cls: type[BaseException], name: str, modules: tuple[str, ...]) -> bool:
     return any(base.__name__ == name and base.__module__ in modules for base in cls.__mro__)
 
 
@@ -85,6 +89,8 @@ def client_went_away(error: BaseException, port: str = "") -> bool:
         port: of the server. It distinguishes the client's connection from one that the app has opened, if
             the app reads the socket without a frame of the server in between (wsgiref).
     """
+    if type(error).__name__ == "DisconnectionError" and type(error).__module__.startswith("webob."):
+        return True
     if not isinstance(error, OSError) and type(error).__name__ != "ClientDisconnected":
         return False
     traceback, module, accepted = error.__traceback__, "", False

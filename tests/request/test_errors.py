@@ -4,6 +4,7 @@ import logging
 from collections import deque
 
 import pytest
+import sentry_sdk
 from sentry_sdk.integrations.wsgi import SentryWsgiMiddleware
 
 from sentry_paste.client.registry import registry
@@ -208,3 +209,31 @@ def test_log_says_that_a_session_is_lost_and_the_rest_is_sent(captured, caplog, 
     messages = [r.getMessage() for r in caplog.records if r.name == "sentry_paste"]
     assert messages == ["Sentry failed: a session is not reported"]
     assert len(captured.errors) == len(captured.transactions) == 1
+
+
+def test_client_that_goes_away_is_no_error_whoever_captures_it_first(captured):
+    def app(environ, start_response):
+        error = type("DisconnectionError", (OSError,), {"__module__": "webob.request"})("gone")
+        try:
+            raise error
+        except OSError:
+            sentry_sdk.capture_exception()
+            raise
+
+    middleware = traced(app)
+    call(middleware, environ_of())
+    middleware.client.flush()
+    assert captured.errors == []
+    assert captured.sessions[0].get("crashed", 0) == 0
+
+
+def test_code_that_was_generated_is_not_of_the_app(captured):
+    scope = {}
+    exec(compile("def generated():\n    raise ValueError('here')", "<sqlalchemy generated x>", "exec"), scope)
+
+    def app(environ, start_response):
+        scope["generated"]()
+
+    call(traced(app), environ_of())
+    frames = captured.errors[0]["exception"]["values"][-1]["stacktrace"]["frames"]
+    assert [(frame["function"], frame.get("in_app")) for frame in frames][-1] == ("generated", False)

@@ -83,3 +83,16 @@ class TestSystemExit:
                 raise RuntimeError("read")
 
         assert is_error(Hostile())
+
+
+@pytest.mark.parametrize(
+    ("module", "name", "base", "expected"),
+    [
+        ("paste.recursive", "ForwardRequestException", Exception, False),
+        ("of.the.app", "ForwardRequestException", Exception, True),
+        ("webob.request", "DisconnectionError", OSError, False),
+        ("of.the.app", "DisconnectionError", OSError, True),
+    ],
+)
+def test_what_frameworks_raise_is_known_by_its_class(module, name, base, expected):
+    assert is_error(type(name, (base,), {"__module__": module})("x")) is expected
