@@ -393,6 +393,13 @@ class RequestScopes:
         )
 
 
+_CLIENT_ATTRIBUTES = (
+    ("sentry.release", "release"),
+    ("sentry.environment", "environment"),
+    ("server.address", "server_name"),
+)
+
+
 def add_attributes(
     scope: Any, strings: Mapping[str, str], options: Mapping[str, Any], forwarded: Forwarded
 ) -> None:
@@ -404,6 +411,10 @@ def add_attributes(
         options: of the client.
         forwarded: headers of trusted proxies.
     """
+    # The SDK keeps these on the global scope, so that they would be those of the process' first client.
+    for attribute, option in _CLIENT_ATTRIBUTES:
+        if options.get(option):
+            scope.set_attribute(attribute, str(options[option]).strip())
     agent = strings.get("HTTP_USER_AGENT")
     if agent:
         scope.set_attribute("user_agent.original", native(agent))

@@ -1,9 +1,11 @@
 """Streamed spans (``trace_lifecycle = stream``), and the attributes of spans and log items."""
 
+import logging
+
 import pytest
 import sentry_sdk
 
-from sentry_paste import SentryMiddleware
+from sentry_paste import SentryMiddleware, sdk
 
 import apps
 from traced_apps import SPAN_ID, TRACE_ID, answer, needs_streamed_spans, traced
@@ -115,3 +117,23 @@ class TestAttributes:
         app = traced(make_pyramid({}), trace_lifecycle="stream")
         call(app, environ_of("/hello/ann"))
         assert streamed_spans()[-1]["attributes"]["http.route"]["value"] == "/hello/{name}"
+
+
+@needs_streamed_spans
+def test_spans_and_log_items_have_the_release_of_their_own_filter(captured, flushed):
+    def app(environ, start_response):
+        logging.getLogger("shop").warning("in the request")
+        with sdk.start_child_span("x", "child"):
+            return answer(environ, start_response)
+
+    for release, environment in (("1.0", "staging"), ("2.0", "production")):
+        options = {"release": release, "environment": environment, "enable_logs": True}
+        call(traced(app, trace_lifecycle="stream", **options))
+    for kind in ("span", "log"):
+        found = [
+            tuple(item["attributes"][f"sentry.{name}"]["value"] for name in ("release", "environment"))
+            for payload in flushed().payloads(kind)
+            for item in payload["items"]
+        ]
+        assert set(found) == {("1.0", "staging"), ("2.0", "production")}
+        assert len(found) == (4 if kind == "span" else 2)
