@@ -31,6 +31,11 @@ _REMARK = [["!config", "s"]]
 # Longer texts are not the name in a pair.
 _LONGEST_NAME = 200
 # Nor are those of more words: "new password again".
+# Last words of labels: what is secret, and fields that are to be typed twice.
+_HEADS = frozenset({"code", "hash", "id", "key", "keys", "number", "phrase", "word"})
+_REPETITIONS = frozenset({"again", "check", "confirm", "confirmation", "repeat", "repeated", "verify"})
+# First words of messages about a secret.
+_MESSAGES = frozenset({"bad", "empty", "expired", "invalid", "missing", "no", "unknown", "wrong"})
 _MOST_BLANKS = 2
 
 # No app has more parameters than this: the rest is hidden.
@@ -266,6 +271,11 @@ class Walk:
         """Return whether a text with blanks is the name of a secret, such as a label: "new password"."""
         blanks = name.count(" ")
         if rule not in (Rule.LIKELY, Rule.SECRET) or blanks > _MOST_BLANKS:
+            return False
+        # "new password" is a password, "password reset" is a reset, and "no token" a message.
+        first, *_, last = name.lower().split(" ")
+        is_of_last = last.startswith("(") or last in _REPETITIONS or last in _HEADS
+        if first in _MESSAGES or not (is_of_last or self._names.key_rule(last) in (Rule.LIKELY, Rule.SECRET)):
             return False
         # Of three words, most are a message: "no such token".
         return blanks < _MOST_BLANKS or (type(value) is str and self._names.is_secret_header_value(value))

@@ -100,6 +100,8 @@ def continue_without_transaction(begin: TraceStart) -> None:
     """
     scope = sentry_sdk.get_isolation_scope()
     sdk.begin_trace(scope, begin.strings)
+    if sdk.streams_spans(sentry_sdk.get_client().options):
+        sdk.stream_no_spans(sentry_sdk.get_current_scope(), scope)
     # On the isolation scope, so that a framework's name wins if it is set there or on the current scope.
     scope.set_transaction_name(begin.name, source=begin.source)
 

@@ -95,6 +95,7 @@ from sentry_paste.sdk.tracing import (
     start_child_span,
     start_monitor,
     start_request_span,
+    stream_no_spans,
     trace_headers,
     trace_so_far,
 )
@@ -197,6 +198,7 @@ __all__ = [
     "start_request_span",
     "start_session",
     "start_threads_outside_of_requests",
+    "stream_no_spans",
     "streams_spans",
     "trace_headers",
     "trace_so_far",

@@ -132,6 +132,28 @@ def start_request_span(
     return adapter.start_segment(name, attributes, begun, sample_rand)
 
 
+def stream_no_spans(current: Scope, isolation: Scope) -> None:
+    """Let spans that an app starts be no traces of their own where its request is not measured.
+
+    ``NoOpStreamedSpan`` (``NoOpSpan`` in sentry-sdk 3) is what the SDK itself uses. Without a decision on
+    sampling it leaves that to the services that the app calls. Missing: each is a trace.
+
+    Args:
+        current: the current scope.
+        isolation: the isolation scope, which has the trace.
+    """
+    cls: Any = getattr(sentry_sdk.traces, "NoOpStreamedSpan", None)
+    context = isolation.get_active_propagation_context()
+    if cls is not None:
+        cls(
+            scope=current,
+            trace_id=context.trace_id,
+            parent_span_id=context.parent_span_id,
+            baggage=context.baggage,
+            sampled=None,
+        )
+
+
 def begin_trace(scope: Scope, strings: Mapping[str, str]) -> None:
     """Continue the caller's trace, or begin one, without a transaction.
 
@@ -173,7 +195,7 @@ def trace_so_far(options: Mapping[str, Any]) -> dict[str, Any] | None:
     if streams_spans(options):
         span: Any = adapter.streamed_span(scope)
         trace: Any = getattr(span, "_segment", None) or span
-        if trace is None:
+        if trace is None or trace.sampled is None:  # of a request that is not measured
             return None
         # A span that is not sampled has no attributes.
         on_scope = getattr(scope, "_transaction_info", {}).get("source")

@@ -7,13 +7,13 @@ from urllib.parse import quote, unquote, urlencode
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sentry_sdk.scrubber import DEFAULT_DENYLIST, DEFAULT_PII_DENYLIST
 
 from sentry_paste.redaction import names, parameters
 from sentry_paste.redaction.bounds import Bounds
 from sentry_paste.redaction.headers import clean_baggage
 from sentry_paste.redaction.names import FILTERED, Names, Rule
 from sentry_paste.redaction.parameters import clean_parameters, clean_query, lower_case, secret_parameters
+from sentry_paste.sdk import DEFAULT_DENYLIST, DEFAULT_PII_DENYLIST
 
 SECRET_PARAMETERS = [
     "token", "access_token", "accessToken", "csrf_token", "password", "newPassword", "passwd", "pwd",

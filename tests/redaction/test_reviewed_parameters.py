@@ -292,3 +292,23 @@ class TestRequestsOfAThread:
         exceeded = [found.matcher([self.environ(number, 8000)]).is_exceeded for number in range(200)]
         assert exceeded[-1]
         assert not found.matcher([self.environ(201, 8000)], is_event=True).is_exceeded
+
+
+@pytest.mark.parametrize(
+    "pair",
+    [
+        ["password reset", "done"], ["secret santa", "party"], ["no token", "x"],
+        {"name": "password reset", "value": "enabled"}, {"header": "Cookie policy", "value": "read"},
+    ],
+)  # fmt: skip
+def test_label_that_only_begins_with_a_secret_word_hides_nothing(pair):
+    event = {"extra": {"x": {"y": pair}}}
+    clean_event(event, Matcher(()), NAMES)
+    assert event["extra"]["x"]["y"] == pair
+
+
+@pytest.mark.parametrize("name", ["new password", "Session key", "password (again)", "Password confirmation"])
+def test_label_of_a_secret_hides_its_value(name):
+    event = {"extra": {"x": {"y": {"name": name, "value": "hunter22zz9q"}}}}
+    clean_event(event, Matcher(()), NAMES)
+    assert event["extra"]["x"]["y"]["value"] == FILTERED

@@ -137,3 +137,19 @@ def test_spans_and_log_items_have_the_release_of_their_own_filter(captured, flus
         ]
         assert set(found) == {("1.0", "staging"), ("2.0", "production")}
         assert len(found) == (4 if kind == "span" else 2)
+
+
+@needs_streamed_spans
+@pytest.mark.parametrize("options", [{"ignore_paths": "/quiet"}, {"http_methods_to_capture": "POST"}])
+def test_span_of_the_app_is_no_trace_where_its_request_is_not_measured(captured, options):
+    def app(environ, start_response):
+        with sdk.start_child_span("x", "child"):
+            sentry_sdk.capture_message("in the span")
+        return answer(environ, start_response)
+
+    environ = environ_of("/quiet", HTTP_SENTRY_TRACE=f"{TRACE_ID}-{SPAN_ID}")
+    call(traced(app, trace_lifecycle="stream", **options), environ)
+    assert captured.transactions == captured.payloads("span") == []
+    (error,) = captured.errors
+    assert error["contexts"]["trace"]["trace_id"] == TRACE_ID
+    assert error["transaction"] == "GET /quiet"
