@@ -233,8 +233,9 @@ class RequestData(HasSecrets):
         request["env"] = {name: native(strings[name]) for name in names if name in strings}
         request["headers"] = sdk.filter_headers(headers_of(strings), options)
         query = strings.get("QUERY_STRING", "")
-        if query:
-            request["query_string"] = sdk.filter_query(native(query), options)
+        collected = sdk.filter_query(native(query), options) if query else None
+        if collected is not None:
+            request["query_string"] = collected
 
     def _add_user(self, event: Any) -> None:
         if not sdk.sends_user_info(sentry_sdk.get_client().options):

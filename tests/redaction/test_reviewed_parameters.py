@@ -307,7 +307,7 @@ def test_label_that_only_begins_with_a_secret_word_hides_nothing(pair):
     assert event["extra"]["x"]["y"] == pair
 
 
-@pytest.mark.parametrize("name", ["new password", "Session key", "password (again)", "Password confirmation"])
+@pytest.mark.parametrize("name", ["new password", "API key", "password (again)", "Password confirmation"])
 def test_label_of_a_secret_hides_its_value(name):
     event = {"extra": {"x": {"y": {"name": name, "value": "hunter22zz9q"}}}}
     clean_event(event, Matcher(()), NAMES)
