@@ -213,8 +213,8 @@ def cookies_of(headers: Any) -> Iterator[str]:
     Args:
         headers: what the app passed to ``start_response``, of any type.
     """
-    for entry in headers if isinstance(headers, (list, tuple)) else ():
-        if isinstance(entry, tuple) and len(entry) == 2 and str(entry[0]).lower() == "set-cookie":
+    for entry in headers if issubclass(type(headers), (list, tuple)) else ():
+        if issubclass(type(entry), tuple) and len(entry) == 2 and str(entry[0]).lower() == "set-cookie":
             yield str(entry[1])
 
 
@@ -232,11 +232,16 @@ def of_cookies(texts: Iterable[str]) -> Iterator[Secret]:
 
 
 def _texts_of(value: Any) -> Iterator[str]:
-    if isinstance(value, str):
+    # By real types: a lazy object would load what it stands for.
+    if issubclass(type(value), str):
         yield value
-    elif isinstance(value, Mapping):
+    elif issubclass(type(value), Mapping):
         for key, member in value.items():
-            if str(key).rpartition(".")[2].lower() in _NAMED and isinstance(member, str):
+            if (
+                issubclass(type(key), str)
+                and key.rpartition(".")[2].lower() in _NAMED
+                and issubclass(type(member), str)
+            ):
                 yield member
 
 

@@ -19,6 +19,7 @@ from sentry_paste.wsgi.environ import METHOD, address_of, headers_of, native, pa
 from sentry_paste.wsgi.errors import client_went_away
 from sentry_paste.wsgi.forwarded import Forwarded
 from sentry_paste.wsgi.naming import CUSTOM, URL, default_name, framework_name
+from sentry_paste.wsgi.real_types import is_real
 
 
 def is_retried(environ: Any, error: Any) -> bool:
@@ -145,11 +146,11 @@ class RequestData(HasSecrets):
         return {
             key: value
             for key, value in environ.items()
-            if value is not before(key)
-            and isinstance(value, str)
-            and isinstance(key, str)
+            if is_real(value, str)
+            and is_real(key, str)
             and key.startswith("HTTP_")
-            and value != before(key)
+            and value is not (old := before(key))
+            and value != old
         }
 
     @property
@@ -160,7 +161,7 @@ class RequestData(HasSecrets):
     def user_name(self) -> str:
         """Return the name of the user that is signed in, an empty string if there is none."""
         found = self._remote_user if self._environ is None else _user_name(self._environ)
-        return native(found) if isinstance(found, str) else ""
+        return native(found) if is_real(found, str) else ""
 
     def forwarded(self) -> Forwarded:
         """Return the forwarding headers of trusted proxies."""
@@ -252,8 +253,10 @@ class RequestData(HasSecrets):
 
 
 def _user_name(environ: dict[str, Any]) -> Any:
-    recorded = environ.get(RECORDED_USER) or {}
-    return environ.get("REMOTE_USER") or recorded.get("username")
+    remote, recorded = environ.get("REMOTE_USER"), environ.get(RECORDED_USER, {})
+    if is_real(remote, str) and remote:
+        return remote
+    return recorded.get("username") if is_real(recorded, dict) else None
 
 
 def _drop_context_of_pyramid(event: Any) -> None:

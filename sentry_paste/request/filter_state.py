@@ -12,6 +12,7 @@ from sentry_paste.redaction import Patterns, Redaction
 from sentry_paste.request.error_page import ErrorPage
 from sentry_paste.wsgi.environ import path_of
 from sentry_paste.wsgi.path_rules import PathRules
+from sentry_paste.wsgi.real_types import is_real
 
 
 class ClientFacts(NamedTuple):
@@ -171,7 +172,7 @@ class FilterState:
         """
         # The keys are the same in every request of a server.
         if self._objects is None:
-            self._objects = tuple(key for key, value in strings.items() if not isinstance(value, str))
+            self._objects = tuple(key for key, value in strings.items() if not is_real(value, str))
         for key in self._objects:
             strings.pop(key, None)
         if is_discarded:

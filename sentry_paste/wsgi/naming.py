@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 from sentry_paste.wsgi.environ import native
+from sentry_paste.wsgi.real_types import is_real
 
 # Sources of a name, https://develop.sentry.dev/sdk/data-model/event-payloads/transaction/.
 URL, ROUTE, COMPONENT, CUSTOM = "url", "route", "component", "custom"
@@ -36,16 +38,22 @@ def framework_name(environ: Mapping[str, Any]) -> tuple[str, str] | None:
     """
     if environ.keys().isdisjoint(FRAMEWORK_KEYS):
         return None
-    return _of_routes(environ) or _of_routing_args(environ) or _of_turbogears(environ) or _of_bottle(environ)
+    for found in (_of_routes, _of_routing_args, _of_turbogears, _of_bottle):
+        # An object of the app's that raises when its attributes are read has no name.
+        with suppress(Exception):
+            name = found(environ)
+            if name is not None:
+                return name
+    return None
 
 
 def _of_routes(environ: Mapping[str, Any]) -> tuple[str, str] | None:
     """Return the pattern of the matched route of Routes, which Pylons and OpenStack use."""
     pattern = getattr(environ.get("routes.route"), "routepath", None)
-    if not isinstance(pattern, str) or not pattern:
+    if not is_real(pattern, str) or not pattern:
         return None
     script, pattern = environ.get("SCRIPT_NAME", ""), _without_expressions(pattern)
-    path = f"{native(script if isinstance(script, str) else '')}/{pattern.lstrip('/')}"
+    path = f"{native(script if is_real(script, str) else '')}/{pattern.lstrip('/')}"
     return f"{environ.get('REQUEST_METHOD', '')} {path}".lstrip(), ROUTE
 
 
@@ -64,19 +72,17 @@ def _without_expressions(pattern: str) -> str:
 
 def _of_routing_args(environ: Mapping[str, Any]) -> tuple[str, str] | None:
     """Return controller and action of https://wsgi.readthedocs.io/en/latest/specifications/routing_args.html."""
-    arguments = environ.get("wsgiorg.routing_args")
-    named = arguments[1] if isinstance(arguments, (tuple, list)) and len(arguments) == 2 else None
-    parts = [named.get("controller"), named.get("action")] if isinstance(named, dict) else [None]
-    return (
-        (".".join(map(str, parts)), ROUTE) if all(isinstance(part, str) and part for part in parts) else None
-    )
+    arguments: Any = environ.get("wsgiorg.routing_args")
+    named: Any = arguments[1] if is_real(arguments, tuple, list) and len(arguments) == 2 else None
+    parts = [named.get("controller"), named.get("action")] if is_real(named, dict) else [None]
+    return (".".join(map(str, parts)), ROUTE) if all(is_real(part, str) and part for part in parts) else None
 
 
 def _of_turbogears(environ: Mapping[str, Any]) -> tuple[str, str] | None:
     """Return the controller and method of TurboGears 2, which forgets them when its app returns."""
     state = getattr(getattr(environ.get("tg.locals"), "request", None), "dispatch_state", None)
     method = getattr(getattr(state, "action", None), "__name__", None)
-    if not isinstance(method, str):
+    if not is_real(method, str):
         return None
     cls = type(getattr(state, "controller", None))
     return f"{cls.__module__}.{cls.__qualname__}.{method}", COMPONENT
@@ -85,4 +91,4 @@ def _of_turbogears(environ: Mapping[str, Any]) -> tuple[str, str] | None:
 def _of_bottle(environ: Mapping[str, Any]) -> tuple[str, str] | None:
     """Return the rule of Bottle's route: sentry-sdk 3 does not name requests that crash."""
     rule = getattr(environ.get("bottle.route"), "rule", None)
-    return (rule, ROUTE) if isinstance(rule, str) and rule else None
+    return (rule, ROUTE) if is_real(rule, str) and rule else None
