@@ -50,10 +50,11 @@ def _start_outside(part: Any, method: str, process: str | None, view: Any) -> No
         return
 
     def start_outside() -> Any:
-        # It is called for each session and each span.
+        started = Context().run(_alone, start, view)
+        # It is called in each request: without this function, until the process forks.
         if process is not None and getattr(part, process, None) == os.getpid():
-            return start()
-        return Context().run(_alone, start, view)
+            vars(part).pop(method, None)
+        return started
 
     start_outside._is_outside = True  # type: ignore[attr-defined]
     setattr(part, method, start_outside)
