@@ -80,7 +80,7 @@ from sentry_paste.sdk.spotlight import (
     flush_spotlight,
     upload_in_background,
 )
-from sentry_paste.sdk.threads import start_threads_outside_of_requests
+from sentry_paste.sdk.threads import start_monitor, start_threads_outside_of_requests
 from sentry_paste.sdk.tracing import (
     backdate,
     begin_trace,
@@ -93,7 +93,6 @@ from sentry_paste.sdk.tracing import (
     name_so_far,
     new_sample_rand,
     start_child_span,
-    start_monitor,
     start_request_span,
     stream_no_spans,
     trace_headers,

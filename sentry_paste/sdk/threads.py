@@ -22,7 +22,6 @@ from sentry_paste.sdk.scopes import bind_client
 # the process in which there is one. Missing: it is started as the SDK does it.
 _STARTING = (
     ("session_flusher", "_ensure_running", "_thread_for_pid"),
-    ("monitor", "_ensure_running", "_thread_for_pid"),
     ("log_batcher", "_ensure_thread", "_flusher_pid"),
     ("metrics_batcher", "_ensure_thread", "_flusher_pid"),
     ("span_batcher", "_ensure_thread", "_flusher_pid"),
@@ -35,13 +34,34 @@ def start_threads_outside_of_requests(client: Any) -> None:
     Args:
         client: that was just created, or reset in a forked process.
     """
-    view = with_options(client)
-    view.integrations = {}
+    view = _uninstrumented(client)
     for name, method, process in _STARTING:
         _start_outside(getattr(client, name, None), method, process, view)
     # Of a spool's transport it is the SDK's that has a worker, whose start() is only called without a thread.
     transport = getattr(client.transport, "inner", client.transport)
     _start_outside(getattr(transport, "_worker", None), "start", None, view)
+
+
+def start_monitor(client: Any) -> None:
+    """Start the SDK's monitor, which requests that are traced use, before a request's scopes wait to be used.
+
+    Its first use starts a thread while it holds a lock. The thread would get forks of the current scopes, and
+    a request that opens for that would use the monitor, and wait for the lock. Missing: nothing to start.
+
+    Args:
+        client: that traces.
+    """
+    monitor = getattr(client, "monitor", None)
+    # Its method is not replaced as those of others: each request asks the monitor several times, and an
+    # object with a method of its own takes longer to answer.
+    if monitor is not None and getattr(monitor, "_thread_for_pid", None) != os.getpid():
+        Context().run(_alone, lambda: monitor.downsample_factor, _uninstrumented(client))
+
+
+def _uninstrumented(client: Any) -> Any:
+    view = with_options(client)
+    view.integrations = {}
+    return view
 
 
 def _start_outside(part: Any, method: str, process: str | None, view: Any) -> None:

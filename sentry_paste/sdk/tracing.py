@@ -18,20 +18,6 @@ from sentry_paste.sdk.sessions import wall_clock
 _TRACE_HEADERS = ("HTTP_SENTRY_TRACE", "HTTP_BAGGAGE", "HTTP_TRACEPARENT", "HTTP_TRACESTATE")
 
 
-def start_monitor(client: Any) -> None:
-    """Start the SDK's monitor before a request's scopes wait to be used.
-
-    Its first use starts a thread while it holds a lock. The thread gets forks of the current scopes, and a
-    request that opens for that would use the monitor, and wait for the lock. Missing: nothing to start.
-
-    Args:
-        client: that traces.
-    """
-    monitor = getattr(client, "monitor", None)
-    if monitor is not None:
-        _ = monitor.downsample_factor
-
-
 def can_begin_late(options: Mapping[str, Any]) -> bool:
     """Return whether a transaction can be created late: nothing else starts with it or decides on it.
 
