@@ -59,10 +59,12 @@ class FilterState:
     Args:
         settings: of the filter.
         client: that captures, None for the client that is active in the request.
+
+    Attributes:
+        last_facts: about the client of the last request.
     """
 
     __slots__ = (
-        "_facts",
         "_healthy",
         "_hooked",
         "_objects",
@@ -72,6 +74,7 @@ class FilterState:
         "dropped_statuses",
         "error_page",
         "ignored",
+        "last_facts",
         "names",
         "patterns",
         "secret_names",
@@ -92,7 +95,7 @@ class FilterState:
         self._healthy: tuple[Any, float, float, Any] = (None, 0.0, 0.0, None)
         # The keys of the environ whose values are not text, from the first request.
         self._objects: tuple[str, ...] | None = None
-        self._facts = ClientFacts(None, False, False, False, False, None)
+        self.last_facts = ClientFacts(None, False, False, False, False, None)
         self.secret_names = (
             client.redaction.names if isinstance(client, GuardedClient) else secret_names(settings)
         )
@@ -120,27 +123,25 @@ class FilterState:
         return strings.get("REQUEST_METHOD", "").upper() in self.settings.http_methods_to_capture
 
     def facts(self, client: Any) -> ClientFacts:
-        """Return the facts about a client.
+        """Return the facts about a client that is not the one of the last request.
 
         Args:
             client: that captures.
         """
-        found = self._facts
-        if found.client is not client:
-            if isinstance(client, GuardedClient):
-                client.start_delivery()
-                client.warn_of_another()
-            options = client.options
-            traces = sdk.traces(options)
-            found = self._facts = ClientFacts(
-                client,
-                traces,
-                traces and sdk.streams_spans(options),
-                traces and not sdk.can_begin_late(options),
-                bool(options.get("release") and options.get("auto_session_tracking")),
-                sdk.last_seen(client),
-            )
-        return found
+        if isinstance(client, GuardedClient):
+            client.start_delivery()
+            client.warn_of_another()
+        options = client.options
+        traces = sdk.traces(options)
+        self.last_facts = ClientFacts(
+            client,
+            traces,
+            traces and sdk.streams_spans(options),
+            traces and not sdk.can_begin_late(options),
+            bool(options.get("release") and options.get("auto_session_tracking")),
+            sdk.last_seen(client),
+        )
+        return self.last_facts
 
     def sampling(self, client: Any, strings: Mapping[str, str]) -> Sampling:
         """Return what is known of a trace's sampling before the trace exists.

@@ -122,7 +122,9 @@ class Lifecycle:
         finish_abandoned()
         filter_state = self._filter_state
         try:
-            facts = filter_state.facts(client)
+            facts = filter_state.last_facts
+            if facts.client is not client:
+                facts = filter_state.facts(client)
             if facts.last_seen is not None and facts.last_seen.get(None) is not None:
                 sdk.forget_error(client)
             self._context: Context = copy_context()
