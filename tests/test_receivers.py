@@ -113,13 +113,16 @@ def test_spotlights_tail_shows_the_error_and_the_trace(place, spotlight):
         return {found["type"]: found for found in map(json.loads, lines)}
 
     crash_under_pserve(place, "development.ini", SENTRY_SPOTLIGHT=f"http://localhost:{port}/stream")
-    assert until(lambda: {"error", "trace"} <= shown().keys(), seconds=30)
-    error, trace = shown()["error"], shown()["trace"]
+    # Of streamed spans, which are all that sentry-sdk 3 sends, Spotlight's tail shows nothing.
+    kinds = {"error", "trace"} if sdk.MAJOR == 2 else {"error"}
+    assert until(lambda: kinds <= shown().keys(), seconds=30)
+    error, trace = shown()["error"], shown().get("trace")
     assert (error["exception_type"], error["exception_value"]) == ("ZeroDivisionError", "crash of myapp")
     assert (error["environment"], error["release"]) == ("development", "myapp@1.0")
     assert error["request_url"].endswith("/crash")
-    assert (trace["transaction"], trace["status"]) == ("GET /crash", "internal_error")
-    assert error["trace_id"] == trace["trace_id"]
+    if trace is not None:
+        assert (trace["transaction"], trace["status"]) == ("GET /crash", "internal_error")
+        assert error["trace_id"] == trace["trace_id"]
 
 
 def test_bugsink_is_sent_errors_and_nothing_else(place):
