@@ -79,8 +79,8 @@ OWN_OPTIONS = (
         SPOOL_ITEMS,
         default=frozenset({"error", "feedback", "checkin", "session"}),
         help="The kinds of envelopes that are written to the spool before they are sent; of sessions, only the "
-        "crashed ones. The others are written when sending fails, when the queue is full and when the process "
-        "ends.",
+        "crashed ones; transaction includes streamed spans. The others are written when sending fails, when the "
+        "queue is full and when the process ends.",
     ),
     Option(
         "spool_max_size",
