@@ -103,6 +103,9 @@ class TestMeaningIsKept:
 
     @pytest.mark.parametrize("options", [{}, {"enable_logs": "false"}])
     def test_logging_makes_no_log_items_unless_asked(self, captured, options):
+        if not options.keys() <= {name for name, _, _ in sdk.client_options()}:
+            pytest.skip("this sentry-sdk does not have the option yet")
+
         def app(environ, start_response):
             logging.getLogger("shop").warning("a crumb")
             return answer(environ, start_response)
