@@ -57,7 +57,8 @@ class SentryMiddleware:
         Raises:
             AttributeError: the app does not have it either.
         """
-        if name == "app":  # while it is copied
+        # While it is copied it has no app; and what Python asks for by such names is about the middleware.
+        if name == "app" or name.startswith("__"):
             raise AttributeError(name)
         return getattr(self.app, name)
 

@@ -235,6 +235,9 @@ def test_attributes_of_the_app_can_be_read_through_the_middleware():
     class App:
         registry = "of Pyramid"
 
+        def __deepcopy__(self, memo):
+            return self
+
         def __call__(self, environ, start_response):
             start_response("200 OK", [])
             return []
@@ -244,3 +247,4 @@ def test_attributes_of_the_app_can_be_read_through_the_middleware():
     with pytest.raises(AttributeError, match="no_such"):
         middleware.no_such  # noqa: B018
     assert copy.copy(middleware).registry == "of Pyramid"
+    assert not hasattr(middleware, "__deepcopy__")

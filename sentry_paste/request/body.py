@@ -11,7 +11,6 @@ closed is garbage-collected, at the latest with the next request.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
 from functools import partial
 from sys import getrefcount
 from time import monotonic
@@ -182,10 +181,11 @@ class Stream:
         # A generator that nobody else has is closed now anyway, but outside of the request's context, in
         # which it may have to reset variables (pallets/flask #6123).
         self._iterator = None
-        if type(self._body) is GeneratorType and getrefcount(self._body) <= _ONLY_OURS:
-            with suppress(Exception):
+        try:
+            if type(self._body) is GeneratorType and getrefcount(self._body) <= _ONLY_OURS:
                 self._lifecycle.run_anyway(self._body.close)
-        self._lifecycle.abandon()
+        finally:
+            self._lifecycle.abandon()
 
     def next_of(self, iterator: Any) -> Any:
         """Return the next chunk of one of the iterators of the app's iterable.

@@ -345,13 +345,20 @@ def drop_trace(client: Any, segment: Any) -> None:
         client: that captures.
         segment: the span, not ended.
     """
-    batcher, dropped = client.span_batcher, 1
+    if not segment.sampled:
+        segment.end()  # counts it as lost, for its own reason
+        return
+    batcher, trace, dropped = client.span_batcher, segment.trace_id, 1
     with batcher._lock:
-        waiting = batcher._span_buffer.get(segment.trace_id) or []
+        waiting = batcher._span_buffer.get(trace) or []
         kept = [span for span in waiting if span.get("_segment_span") is not segment]
         dropped += len(waiting) - len(kept)
-        if waiting:
+        if kept:
             waiting[:] = kept
+        else:
+            # The SDK removes a trace when it sends its spans, and never sends none.
+            batcher._span_buffer.pop(trace, None)
+            batcher._running_size.pop(trace, None)
     segment._end_timestamp = datetime.now(timezone.utc)
     scope = segment._scope
     if scope is not None and scope.span is segment:

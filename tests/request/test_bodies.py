@@ -5,6 +5,7 @@ import contextvars
 import copy
 import gc
 import itertools
+import sys
 import threading
 import tracemalloc
 
@@ -280,3 +281,25 @@ def test_generator_that_the_app_keeps_is_not_closed(captured):
     del body
     gc.collect()
     assert next(kept[0]) == b"two"
+
+
+@pytest.mark.parametrize("wrapped", [False, True])
+def test_generator_that_fails_when_it_is_dropped_is_reported_as_without_the_filter(captured, wrapped):
+    unraisable = []
+
+    def app(environ, start_response):
+        start_response("200 OK", [])
+        try:
+            yield b"one"
+        finally:
+            raise RuntimeError("of the app")
+
+    body = (SentryMiddleware(app) if wrapped else app)(environ_of(), lambda *args: None)
+    assert next(iter(body)) == b"one"
+    before, sys.unraisablehook = sys.unraisablehook, lambda found: unraisable.append(str(found.exc_value))
+    try:
+        del body
+        gc.collect()
+    finally:
+        sys.unraisablehook = before
+    assert unraisable == ["of the app"]

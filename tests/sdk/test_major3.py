@@ -15,6 +15,16 @@ from wsgi_calls import call, environ_of
 needs_3 = pytest.mark.skipif(sdk.MAJOR == 2, reason="sentry-sdk 2 has the option")
 
 
+INI = """
+[filter:sentry]
+use = egg:sentry_paste
+{line}
+[app:main]
+paste.app_factory = apps:make_app
+filter-with = sentry
+"""
+
+
 def frames(captured):
     return captured.errors[0]["exception"]["values"][-1]["stacktrace"]["frames"]
 
@@ -101,6 +111,27 @@ class TestMeaningIsKept:
         assert len(captured.errors) == 1
         assert captured.payloads("log") == []
 
+    @needs_3
+    @pytest.mark.parametrize(("options", "count"), [({}, 1), ({"enable_logs": "false"}, 0)])
+    def test_what_an_app_logs_with_the_sdk_is_sent_unless_it_is_off(self, captured, options, count):
+        def app(environ, start_response):
+            sentry_sdk.logger.warning("by the app")
+            return answer(environ, start_response)
+
+        middleware = SentryMiddleware(app, **options)
+        call(middleware, environ_of())
+        middleware.client.flush()
+        assert len(captured.payloads("log")) == count
+
+    @needs_3
+    def test_scrubber_of_the_users_is_called_with_each_event(self, captured):
+        class Scrubber:
+            def scrub_event(self, event):
+                event["extra"] = {"scrubbed": "yes"}
+
+        call(SentryMiddleware(apps.crash, event_scrubber=Scrubber()), environ_of())
+        assert captured.errors[0]["extra"]["scrubbed"] == "yes"
+
     @pytest.mark.parametrize("options", [{}, {"enable_logs": "false"}])
     def test_logging_makes_no_log_items_unless_asked(self, captured, options):
         if not options.keys() <= {name for name, _, _ in sdk.client_options()}:
@@ -137,6 +168,33 @@ class TestMeaningIsKept:
             call(middleware, environ_of("/" + status))
         assert [found["transaction"] for found in captured.transactions] == ["GET /200"]
         assert [len(found["spans"]) for found in captured.transactions] == [1]
+
+    @needs_3
+    def test_dropped_traces_leave_nothing_behind(self, captured):
+        def app(environ, start_response):
+            with sdk.start_child_span("x", "child"):
+                start_response("404 So", [])
+            return []
+
+        middleware = traced(app, trace_ignore_status_codes="404")
+        for _ in range(20):
+            call(middleware, environ_of())
+        batcher = middleware.client.span_batcher
+        assert len(batcher._span_buffer) == len(batcher._running_size) == 0
+
+    @needs_3
+    def test_ignored_status_of_a_trace_that_is_not_sampled_is_lost_by_its_rate(self, captured):
+        lost = []
+
+        def app(environ, start_response):
+            sentry_sdk.set_tag("a", "b")
+            start_response("404 So", [])
+            return []
+
+        middleware = traced(app, trace_ignore_status_codes="404", traces_sample_rate=0.0)
+        middleware.client.transport.record_lost_event = lambda reason, **_: lost.append(reason)
+        call(middleware, environ_of())
+        assert lost == ["sample_rate"]
 
     def test_exception_that_is_raised_again_in_another_request_is_another_error(self, captured):
         error = ZeroDivisionError("one object for all requests")
@@ -181,16 +239,7 @@ class TestWarnings:
 
     @pytest.mark.parametrize(("line", "words"), LINES)
     def test_what_has_another_meaning_is_warned_of_by_line(self, load, caplog, captured, line, words):
-        app = load(
-            f"""
-            [filter:sentry]
-            use = egg:sentry_paste
-            {line}
-            [app:main]
-            paste.app_factory = apps:make_app
-            filter-with = sentry
-            """
-        )
+        app = load(INI.format(line=line))
         (message,) = [r.getMessage() for r in caplog.records if r.name == "sentry_paste"]
         assert f"line 4: {line.partition(' ')[0]}" in message
         assert words in message
@@ -200,16 +249,7 @@ class TestWarnings:
         "line", ["send_default_pii = true", "enable_logs = true", "enable_tracing = true"]
     )
     def test_what_means_the_same_is_not(self, load, caplog, captured, line):
-        load(
-            f"""
-            [filter:sentry]
-            use = egg:sentry_paste
-            {line}
-            [app:main]
-            paste.app_factory = apps:make_app
-            filter-with = sentry
-            """
-        )
+        load(INI.format(line=line))
         assert [r.getMessage() for r in caplog.records if r.name == "sentry_paste"] == []
 
     def test_share_of_profiles_is_that_of_continuous_profiling(self):
