@@ -307,3 +307,44 @@ def test_request_without_a_session_starts_no_thread():
         [sys.executable, "-c", program], env=servers.environment(), capture_output=True, timeout=30
     )
     assert ended.returncode == 0, ended.stderr
+
+
+class TestVersions:
+    LINES = "dsn = https://k@sentry.example/1\nprofiles_sample_rate = 0.5\ntraces_sample_rate = 0.1"
+    INI = (
+        "[filter:sentry]\nuse = egg:sentry_paste\n{lines}\n"
+        "[app:main]\npaste.app_factory = apps:make_app\nfilter-with = sentry\n"
+    )
+
+    @pytest.mark.skipif(
+        not hasattr(sentry_sdk, "traces") or sdk.MAJOR > 2, reason="this sentry-sdk deprecates nothing of it"
+    )
+    def test_what_the_sdk_deprecates_is_logged_by_line(self, load, captured, caplog):
+        load(self.INI.format(lines=self.LINES))
+        messages = [record.getMessage() for record in caplog.records if record.name == "sentry_paste"]
+        (message,) = [message for message in messages if "deprecated" in message]
+        assert "line 4: profiles_sample_rate is deprecated by sentry-sdk" in message
+
+    def test_other_warnings_of_the_sdk_are_still_warnings(self, captured, monkeypatch):
+        for_client = sdk.for_client
+
+        def warns(options):
+            warnings.warn("of another kind", UserWarning, stacklevel=1)
+            return for_client(options)
+
+        monkeypatch.setattr("sentry_paste.sdk.for_client", warns)
+        with pytest.warns(UserWarning, match="of another kind"):
+            SentryMiddleware(apps.answer_list, environment="of this test")
+
+    @pytest.mark.parametrize(
+        ("installed", "is_new"), [((3, 0), False), ((3, 1), True), ((2, 76), True), ((4, 0), True)]
+    )
+    def test_sdk_that_is_newer_than_tested_is_logged_once(
+        self, captured, caplog, monkeypatch, installed, is_new
+    ):
+        caplog.set_level("INFO")
+        monkeypatch.setattr(sdk.options, "_INSTALLED", installed)
+        for environment in ("one", "two"):
+            SentryMiddleware(apps.answer_list, environment=environment)
+        found = [record for record in caplog.records if "newest that was tested" in record.getMessage()]
+        assert len(found) == is_new

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sentry_sdk.integrations.logging import LoggingIntegration
 
-from sentry_paste import ConfigError
+from sentry_paste import ConfigError, sdk
 from sentry_paste.config import Settings, read_ini, read_keywords
 from sentry_paste.config.options import options
 
@@ -233,3 +233,38 @@ class TestSecondReview:
 
     def test_long_value_is_shortened(self):
         assert all(len(message) < 600 for message in mistakes({"sample_rate": "9" * 10000, "x" * 10000: "1"}))
+
+
+class TestOldAndNewNames:
+    """An ini that has both names of the same thing gets one line, and the new one takes precedence."""
+
+    @pytest.mark.parametrize(
+        ("old", "new"),
+        [
+            ({"send_default_pii": "true"}, {"data_collection.user_info": "false"}),
+            ({"include_local_variables": "true"}, {"data_collection.stack_frame_variables": "false"}),
+            ({"include_source_context": "true"}, {"data_collection.frame_context_lines": "0"}),
+        ],
+    )
+    def test_both_are_one_line(self, caplog, old, new):
+        if "data_collection" not in {name for name, _, _ in sdk.client_options()}:
+            pytest.skip("this sentry-sdk has no data_collection yet")
+        read_ini({}, {**old, **new})
+        (message,) = [record.getMessage() for record in caplog.records]
+        (name,), (newer,) = old, new
+        assert f"{name} has no effect: {newer} is set as well, and takes precedence" in message
+
+    def test_one_alone_is_none(self, caplog):
+        read_ini({}, {"send_default_pii": "true"})
+        assert caplog.records == []
+
+
+def test_enable_logs_on_the_sdk_that_ignores_it_is_warned_of(caplog, monkeypatch):
+    monkeypatch.setattr(sdk.options, "VERSION", "2.68.0")
+    if "enable_logs" not in {name for name, _, _ in sdk.client_options()}:
+        pytest.skip("this sentry-sdk does not have the option yet")
+    read_ini({}, {"enable_logs": "true"})
+    assert "install 2.68.1 or newer" in caplog.text
+    caplog.clear()
+    read_ini({}, {"enable_logs": "false"})
+    assert caplog.text == ""

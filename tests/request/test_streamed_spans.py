@@ -153,3 +153,14 @@ def test_span_of_the_app_is_no_trace_where_its_request_is_not_measured(captured,
     (error,) = captured.errors
     assert error["contexts"]["trace"]["trace_id"] == TRACE_ID
     assert error["transaction"] == "GET /quiet"
+
+
+@needs_streamed_spans
+def test_attributes_that_the_app_sets_on_its_scope_are_on_the_request_s_span(captured, streamed_spans):
+    def app(environ, start_response):
+        sentry_sdk.get_current_scope().set_attribute("of.the.app", "x")
+        return answer(environ, start_response)
+
+    call(traced(app, trace_lifecycle="stream"))
+    (span,) = streamed_spans()
+    assert span["attributes"]["of.the.app"]["value"] == "x"

@@ -1,19 +1,18 @@
-"""Threads of the SDK and of the filter belong to no request, and are not instrumented."""
+"""Threads of the SDK and of the filter belong to no request, and their uploads are not traced."""
 
-import logging
 import os
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
 import pytest
 import sentry_sdk
 
-from sentry_paste import SentryMiddleware
+from sentry_paste import SentryMiddleware, sdk
 from sentry_paste.client.registry import registry
 
-import apps
 from traced_apps import answer, needs_streamed_spans, traced
 from wsgi_calls import call, environ_of
 
@@ -42,23 +41,30 @@ def test_upload_is_no_span_of_the_app(receiver, options):
     assert [found["transaction"] for found in receiver.transactions] == ["GET /x"]
 
 
-def test_what_a_thread_of_the_sdk_logs_is_of_no_request(receiver):
-    app = SentryMiddleware(apps.crash, dsn=receiver.dsn)
-    send = app.client.transport._send_request
+@pytest.mark.parametrize("part", ["worker", "sessions"])
+def test_thread_of_the_sdk_that_a_request_starts_is_of_no_request(receiver, part):
+    found, done = [], threading.Event()
 
-    def noisy(*args, **kwargs):
-        if not receiver.errors:
-            logging.getLogger("pool").error("the pool is full")
-        return send(*args, **kwargs)
+    def look():
+        found.append((sdk.request_data(), sentry_sdk.get_traceparent()))
+        done.set()
 
-    app.client.transport._send_request = noisy
-    call(app, environ_of("/first"))
+    def app(environ, start_response):
+        client, trace = sentry_sdk.get_client(), sentry_sdk.get_traceparent()
+        found.append(trace)
+        if part == "worker":
+            client.transport._worker.submit(look)
+        else:
+            client.session_flusher.flush_interval = 0.01
+            client.session_flusher.flush = look
+        raise ValueError("starts the threads")
+
+    call(traced(app, dsn=receiver.dsn), environ_of("/first"))
+    assert done.wait(10)
+    trace, (request, trace_of_thread) = found
+    assert request is None
+    assert trace_of_thread[:32] != trace[:32]
     receiver.wait(errors=1)
-    app.client.flush()
-    for error in receiver.errors:
-        if (error.get("logentry") or {}).get("message") == "the pool is full":
-            assert "request" not in error
-            assert error.get("transaction") is None
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
@@ -84,7 +90,7 @@ def test_child_that_is_forked_in_a_request_has_its_trace(captured):
 
 CLIENT_OF_THE_APP = """
 import sentry_sdk
-from sentry_paste import SentryMiddleware
+from sentry_paste import SentryMiddleware, sdk
 from wsgi_calls import call
 import apps
 
