@@ -156,11 +156,14 @@ def test_span_of_the_app_is_no_trace_where_its_request_is_not_measured(captured,
 
 
 @needs_streamed_spans
-def test_attributes_that_the_app_sets_on_its_scope_are_on_the_request_s_span(captured, streamed_spans):
+def test_what_the_app_sets_on_its_scope_is_on_the_span_of_its_request(captured, streamed_spans):
     def app(environ, start_response):
-        sentry_sdk.get_current_scope().set_attribute("of.the.app", "x")
+        scope = sentry_sdk.get_current_scope()
+        scope.set_attribute("of.the.app", "x")
+        scope.set_user({"id": "7"})
         return answer(environ, start_response)
 
-    call(traced(app, trace_lifecycle="stream"))
+    call(traced(app, trace_lifecycle="stream", send_default_pii=True))
     (span,) = streamed_spans()
     assert span["attributes"]["of.the.app"]["value"] == "x"
+    assert span["attributes"]["user.id"]["value"] == "7"
