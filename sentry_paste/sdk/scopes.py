@@ -193,10 +193,6 @@ def _take_over(scope: Any, made: Scope) -> None:
             continue
     object.__setattr__(scope, "__class__", RequestScope)
     scope._parent = None
-    span = getattr(made, "_span", None)
-    if getattr(span, "_scope", None) is made:
-        # A streamed span takes attributes from its scope when it ends, and detaches itself from it.
-        span._scope = scope  # type: ignore[union-attr]
     if not scope._is_isolation:
         # A streamed span and this scope refer to each other, and would keep the request alive.
         scope._request = None
