@@ -42,7 +42,7 @@ def wrap(body: Any, lifecycle: Lifecycle, file_wrapper: Any) -> Any:
         return body
     if not (hasattr(cls, "__iter__") or hasattr(cls, "__getitem__") or hasattr(cls, "__len__")):
         # A marker such as gunicorn's ALREADY_HANDLED (benoitc/gunicorn #820), or None after a websocket of
-        # uWSGI. Of what a server cannot send, it complains itself.
+        # uWSGI. The server itself complains about what it cannot send.
         lifecycle.finish()
         return body
     if hasattr(cls, "__len__"):

@@ -42,7 +42,7 @@ def test_upload_is_no_span_of_the_app(receiver, options):
 
 
 @pytest.mark.parametrize("part", ["worker", "sessions"])
-def test_thread_of_the_sdk_that_a_request_starts_is_of_no_request(receiver, part):
+def test_thread_of_the_sdk_that_a_request_starts_belongs_to_no_request(receiver, part):
     found, done = [], threading.Event()
 
     def look():
