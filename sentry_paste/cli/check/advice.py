@@ -25,11 +25,17 @@ class Finding:
 
     Attributes:
         severity: one of ``SEVERITIES``.
+        code: names the rule, for machines; it stays the same when the text is reworded.
         text: what is wrong, and what to do about it.
+        path: the file that it is about, empty for the ini that is checked.
+        line: the line in that file, None if it is about more than one.
     """
 
     severity: str
+    code: str
     text: str
+    path: str = ""
+    line: int | None = None
 
 
 @dataclass(frozen=True)
@@ -60,6 +66,7 @@ def check_settings(layer: Layer, settings: Settings) -> Iterator[Finding]:
         reach, them = ("reaches", "it") if len(names) == 1 else ("reach", "them")
         yield Finding(
             "medium",
+            "default-not-seen",
             f"{', '.join(sorted(names))} in [DEFAULT] {reach} Pyramid only if the app's factory passes "
             f"global_config on, which most do not; move {them} to [{layer.section}]",
         )
@@ -75,6 +82,7 @@ def _relative_paths(settings: Settings) -> Iterator[Finding]:
         if is_path and not os.path.isabs(os.path.expanduser(origin.text)):
             yield Finding(
                 "medium",
+                "relative-path",
                 f"sentry.{name} is a relative path, and Pyramid does not say where the ini is: it is looked "
                 "up from the directory in which the server is started; put %(here)s/ in front of it",
             )
@@ -92,7 +100,7 @@ def check_version(settings: Settings, version: tuple[int, int]) -> Iterator[Find
     for name, note in sdk.changes(version, given):
         line = settings.origins[name].line
         where = f"line {line}: " if line else ""
-        yield Finding("medium", f"With {title}, {where}{name} {note}")
+        yield Finding("medium", "sdk-version", f"With {title}, {where}{name} {note}")
 
 
 def check_options(subject: Subject) -> Iterator[Finding]:
@@ -109,6 +117,7 @@ def _nothing_is_reported(subject: Subject) -> Iterator[Finding]:
     if not has_destination(subject.settings):
         yield Finding(
             "high",
+            "nothing-reported",
             "This filter reports nothing: dsn has no value, and there is no spool_dir. Only a client that "
             "the app starts itself would be used",
         )
@@ -116,7 +125,7 @@ def _nothing_is_reported(subject: Subject) -> Iterator[Finding]:
 
 def _no_errors(subject: Subject) -> Iterator[Finding]:
     if subject.options.get("sample_rate") == 0 and not subject.options.get("error_sampler"):
-        yield Finding("high", "sample_rate = 0 reports no errors at all")
+        yield Finding("high", "no-errors", "sample_rate = 0 reports no errors at all")
 
 
 def _everything_is_traced(subject: Subject) -> Iterator[Finding]:
@@ -130,17 +139,22 @@ def _everything_is_traced(subject: Subject) -> Iterator[Finding]:
     if subject.options.get("traces_sample_rate") == 1 and not subject.options.get("traces_sampler"):
         yield Finding(
             "medium",
+            "all-traced",
             f"traces_sample_rate = 1 traces every request in production{unset}; 0.1 or less is usual",
         )
     # Of the ini: sentry-sdk 3 has other options for the same.
     given = subject.settings.sdk
     if given.get("profiles_sample_rate") == 1 and not given.get("profiles_sampler"):
         yield Finding(
-            "medium", f"profiles_sample_rate = 1 profiles every traced request in production{unset}"
+            "medium",
+            "all-profiled",
+            f"profiles_sample_rate = 1 profiles every traced request in production{unset}",
         )
     if given.get("profile_session_sample_rate") == 1:
         yield Finding(
-            "medium", f"profile_session_sample_rate = 1 profiles every process in production{unset}"
+            "medium",
+            "all-profiled",
+            f"profile_session_sample_rate = 1 profiles every process in production{unset}",
         )
 
 
@@ -149,10 +163,16 @@ def _personal_data(subject: Subject) -> Iterator[Finding]:
     if isinstance(collected, Mapping):  # where it is given, the SDK ignores send_default_pii
         if collected.get("user_info"):
             yield Finding(
-                "medium", f"data_collection.user_info sends addresses and names of your users {where}"
+                "medium",
+                "personal-data",
+                f"data_collection.user_info sends addresses and names of your users {where}",
             )
     elif sdk.sends_user_info(subject.options):
-        yield Finding("medium", f"send_default_pii sends cookies, addresses and names of your users {where}")
+        yield Finding(
+            "medium",
+            "personal-data",
+            f"send_default_pii sends cookies, addresses and names of your users {where}",
+        )
 
 
 def _destinations(settings: Settings) -> str:
@@ -171,13 +191,14 @@ def _destinations(settings: Settings) -> str:
 
 def _debug(subject: Subject) -> Iterator[Finding]:
     if subject.settings.sdk.get("debug"):
-        yield Finding("low", "debug makes the SDK write what it does to stderr, for every event")
+        yield Finding("low", "debug", "debug makes the SDK write what it does to stderr, for every event")
 
 
 def _no_release(subject: Subject) -> Iterator[Finding]:
     if not subject.options.get("release") and "release" not in subject.settings.absent:
         yield Finding(
             "low",
+            "no-release",
             "release has no value: there are no sessions, and errors have no version; write "
             "release = dist:NAME for the version of an installed distribution",
         )
@@ -186,16 +207,18 @@ def _no_release(subject: Subject) -> Iterator[Finding]:
 def _without_effect(subject: Subject) -> Iterator[Finding]:
     given, settings = subject.settings.origins, subject.settings
     if settings.user_feedback and not settings.error_page:
-        yield Finding("low", "user_feedback has no effect without error_page")
+        yield Finding("low", "no-effect", "user_feedback has no effect without error_page")
     if settings.user_feedback and settings.error_page and not settings.sdk.get("dsn"):
-        yield Finding("low", "user_feedback has no effect: its dialog needs the DSN, which has no value")
+        yield Finding(
+            "low", "no-effect", "user_feedback has no effect: its dialog needs the DSN, which has no value"
+        )
     spooling = sorted(name for name in given if name.startswith("spool_") and name != "spool_dir")
     if spooling and not settings.spool_dir:
-        yield Finding("low", f"{_no_effect(spooling)} without spool_dir")
+        yield Finding("low", "no-effect", f"{_no_effect(spooling)} without spool_dir")
     if not has_destination(settings):
         pages = [name for name in ("error_page", "event_id_header") if name in given]
         if pages:
-            yield Finding("medium", f"{_no_effect(pages)}, as nothing is reported")
+            yield Finding("medium", "no-effect", f"{_no_effect(pages)}, as nothing is reported")
 
 
 def _no_effect(names: list[str]) -> str:
@@ -222,7 +245,7 @@ def check_connection(subject: Subject) -> Iterator[Finding]:
     dsn = subject.settings.sdk.get("dsn")
     fault = network.connection_fault(dsn, subject.options) if dsn else ""
     if fault:
-        yield Finding("high", f"The DSN's host cannot be reached from here: {fault}")
+        yield Finding("high", "unreachable", f"The DSN's host cannot be reached from here: {fault}")
 
 
 def has_destination(settings: Settings) -> bool:
@@ -266,13 +289,16 @@ def check_structure(structure: Structure) -> Iterator[Finding]:
             yield from _unusable_filter_with(layer)
         if layer.is_sentry and covered:
             yield Finding(
-                "medium", f"{layer.name} is inside another Sentry, which handles the request: it does nothing"
+                "medium",
+                "inside-sentry",
+                f"{layer.name} is inside another Sentry, which handles the request: it does nothing",
             )
         elif layer.is_sentry:
             yield from _not_outermost(structure, outside, layer)
         elif layer.kind == "app" and not covered and not (layer.is_inbox or layer.is_healthcheck):
             yield Finding(
                 "medium",
+                "not-covered",
                 f"{layer.name} is not covered by Sentry: its errors are not reported; "
                 f"{_around_all(structure, first.name)} would cover everything",
             )
@@ -300,7 +326,11 @@ def check_ignored(structure: Structure) -> Iterator[Finding]:
         structure: structure of the ini.
     """
     for name in structure.ignored:
-        yield Finding("high", f"{name} does nothing: CKAN reads this file itself and ignores its filters")
+        yield Finding(
+            "high",
+            "filter-ignored",
+            f"{name} does nothing: CKAN reads this file itself and ignores its filters",
+        )
 
 
 def _not_outermost(structure: Structure, outside: tuple[Layer, ...], sentry: Layer) -> Iterator[Finding]:
@@ -309,6 +339,7 @@ def _not_outermost(structure: Structure, outside: tuple[Layer, ...], sentry: Lay
         are = "is" if len(filters) == 1 else "are"
         yield Finding(
             "medium",
+            "not-outermost",
             f"{', '.join(filters)} {are} outside {sentry.name}, so errors there are not reported; "
             + _remedy(structure, outside, sentry),
         )
@@ -337,6 +368,7 @@ def _unusable_filter_with(sentry: Layer) -> Iterator[Finding]:
     if sentry.placed == "filter-with" and section.startswith(("pipeline:", "filter-app:")):
         yield Finding(
             "high",
+            "filter-with-unusable",
             f"PasteDeploy cannot make an app of [{section}] with filter-with: every request fails; "
             + (f"put {sentry.name} first in it" if section.startswith("pipeline:") else "use a pipeline"),
         )

@@ -250,7 +250,9 @@ def _collected_logs() -> Iterator[list[str]]:
 def _logged_findings(messages: list[str], source: str) -> list[Finding]:
     """Return log messages as warnings, without the section in front, which the report shows anyway."""
     texts = [text[len(source) + 2 :] if text.startswith(f"{source}: ") else text for text in messages]
-    return [Finding("high" if text.startswith("Sentry failed") else "medium", text) for text in texts]
+    return [
+        Finding("high" if text.startswith("Sentry failed") else "medium", "logged", text) for text in texts
+    ]
 
 
 def _title(layer: Layer) -> str:
