@@ -8,6 +8,7 @@ from sentry_sdk.envelope import Envelope, Item, PayloadRef
 
 from sentry_paste import sdk
 from sentry_paste.client.registry import registry
+from sentry_paste.spool import SpoolFile
 
 from traced_apps import needs_streamed_spans, only_transactions
 
@@ -245,6 +246,14 @@ def envelope(kind="error", size=1000):
         made.add_event({"event_id": made.headers["event_id"], "message": "x" * size})
         return made
     return Envelope(items=[Item(payload=b"x" * size, type=kind)])
+
+
+def as_in_1_0(file):
+    """Give a file the name that version 1.0 would have given it, without a checksum; return it."""
+    old = SpoolFile.from_path(file.path.with_name(f"{file.name[:-35]}.envelope"))
+    assert old.checksum == ""
+    file.path.rename(old.path)
+    return old
 
 
 def close_clients():

@@ -73,6 +73,13 @@ class Sender(Protocol):
             reason: reason for the client report.
         """
 
+    def record_damaged(self, file: SpoolFile) -> None:
+        """Record that a file is not what was written.
+
+        Args:
+            file: the file, which is set aside.
+        """
+
 
 class Backlog:
     """Sends the waiting files of a spool in a thread.
@@ -215,7 +222,8 @@ class Backlog:
         try:
             envelope = read_envelope(claimed)
         except UnreadableError as error:
-            self._set_aside(claimed, str(error))
+            if self._set_aside(claimed, str(error)):
+                self._sender.record_damaged(claimed)
             return None
         except FileNotFoundError:
             return None
@@ -263,9 +271,12 @@ class Backlog:
                 self._sender.record_lost(envelope, "network_error")
             raise
 
-    def _set_aside(self, file: SpoolFile, reason: str) -> None:
-        if self._spool.set_aside(file, reason) is not None:
-            self._log.count(f"set aside ({reason})")
+    def _set_aside(self, file: SpoolFile, reason: str) -> bool:
+        """Set a file aside; return False if it is gone."""
+        if self._spool.set_aside(file, reason) is None:
+            return False
+        self._log.count(f"set aside ({reason})")
+        return True
 
 
 def _sorted_for_sending(files: list[SpoolFile]) -> list[SpoolFile]:

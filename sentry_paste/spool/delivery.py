@@ -118,9 +118,33 @@ class DeliveringTransport(Transport):
         Args:
             envelope: the envelope that the SDK captured.
         """
+        self.send_held(envelope, self.hold(envelope))
+
+    def hold(self, envelope: Envelope) -> SpoolFile | None:
+        """Write an envelope that is to be sent later, if it must not be lost; return its file.
+
+        Args:
+            envelope: the envelope that the SDK captured.
+        """
         self.open()
+        return self._writer.write(envelope) if self._is_written_first(envelope, kind_of(envelope)) else None
+
+    def withdraw(self, file: SpoolFile | None) -> None:
+        """Remove the file of an envelope that is not to be sent.
+
+        Args:
+            file: by ``hold``.
+        """
+        self._writer.remove(file)
+
+    def send_held(self, envelope: Envelope, file: SpoolFile | None) -> None:
+        """Queue an envelope for sending.
+
+        Args:
+            envelope: the envelope that the SDK captured.
+            file: by ``hold``.
+        """
         kind = kind_of(envelope)
-        file = self._writer.write(envelope) if self._is_written_first(envelope, kind) else None
         if file is not None and self._inner.limited_for(category_of(envelope)):
             # The backlog may not send this kind either, so there is no point in waking it.
             self._store_or_lose(envelope, kind, file, "ratelimit_backoff", wakes=False)
@@ -236,6 +260,14 @@ class DeliveringTransport(Transport):
         """
         for item in envelope.items:
             self._inner.record_lost_event(reason, item=item)
+
+    def record_damaged(self, file: SpoolFile) -> None:
+        """Record that a file is not what was written.
+
+        Args:
+            file: the file, which is set aside.
+        """
+        self._inner.record_lost_event("internal_sdk_error", data_category=category_of_kind(file.kind))
 
     def _dropped(self, file: SpoolFile, reason: str) -> None:
         # A reason of https://develop.sentry.dev/sdk/telemetry/client-reports/.

@@ -55,11 +55,11 @@ class Spool:
             SpoolError: the directory belongs to another user, or is not a directory.
             OSError: the disk is full, read-only or gone.
         """
-        file = SpoolFile.new(self.directory, envelope, destination)
-        return self._put(envelope, file if owner is None else file.claimed(owner), owner)
-
-    def _put(self, envelope: Envelope, file: SpoolFile, owner: Owner | None) -> SpoolFile:
         data = envelope.serialize()
+        file = SpoolFile.new(self.directory, envelope, destination, data)
+        return self._put(data, file if owner is None else file.claimed(owner), owner)
+
+    def _put(self, data: bytes, file: SpoolFile, owner: Owner | None) -> SpoolFile:
         self.prepare()
         partial = self.directory / f".{file.name}.{owner or current()}{_PARTIAL}"
         # O_EXCL: if somebody has put something there, such as a symbolic link, fail instead of following it.
@@ -177,9 +177,10 @@ class Spool:
             OSError: the directory is not writable.
         """
         released = self.release(file)
-        if released is not None or any(name.startswith(file.name) for name in self._names()):
+        if released is not None or any(name.startswith(file.stem) for name in self._names()):
             return released
-        return self._put(envelope, file.waiting(), None)
+        data = envelope.serialize()
+        return self._put(data, file.with_contents(data), None)
 
     def set_aside(self, file: SpoolFile, reason: str) -> SpoolFile | None:
         """Set a file aside, so that it is kept but not sent; return None if it is gone.

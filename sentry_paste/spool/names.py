@@ -2,12 +2,17 @@
 
 A name has what a sender or a reader needs to know without opening the file::
 
-    20261122T071300.123456Z-error-4c79f60c11214eb38604f4ae0781bfb2-any.envelope
-    time of capture, UTC    kind  event id or a random one         destination
+    20261122T071300.123456Z-error-4c79f60c11214eb38604f4ae0781bfb2-any-1f0c9a2b-5d41402abc4b2a76.envelope
+    time of capture, UTC    kind  event id or a random one         |   group    checksum
+                                                                   destination
 
 Sorting names sorts files by time of capture. A suffix shows the state: none while the
 file is waiting, ``.claimed-OWNER`` while a process is sending it, ``.aside-REASON`` if
 Sentry refused it or it is not an envelope.
+
+The checksum is in the name because there it covers every byte of the file, which stays a
+standard envelope, and recognises a file that has the contents of another. Names of
+version 1.0 end with the destination.
 """
 
 from __future__ import annotations
@@ -20,6 +25,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from hashlib import sha256
 from pathlib import Path
+from zlib import crc32
 
 from sentry_sdk.envelope import Envelope, Item
 
@@ -31,9 +37,11 @@ ANY_DESTINATION = "any"
 #: The states of a file.
 WAITING, CLAIMED, ASIDE = "waiting", "claimed", "aside"
 
+_SUFFIX = ".envelope"
 _TIME_FORMAT = "%Y%m%dT%H%M%S.%fZ"
 _NAME = re.compile(
-    r"(?P<time>\d{8}T\d{6}\.\d{6}Z)-(?P<kind>[a-z_]+)-(?P<id>[0-9a-f]{32})-(?P<destination>[a-z0-9]+)\.envelope"
+    r"(?P<time>\d{8}T\d{6}\.\d{6}Z)-(?P<kind>[a-z_]+)-(?P<id>[0-9a-f]{32})-(?P<destination>[a-z0-9]+)"
+    r"(?:-(?P<group>[0-9a-f]{8})-(?P<checksum>[0-9a-f]{16}))?\.envelope"
     r"(?:\.(?P<state>claimed|aside)-(?P<detail>[a-z0-9_-]+))?"
 )
 _NOT_IN_REASONS = re.compile("[^a-z0-9_-]+")
@@ -73,6 +81,9 @@ class SpoolFile:
         destination: hash of the DSN's host and project, or ``any`` if it was captured without a DSN.
         state: ``waiting``, ``claimed`` or ``aside``.
         detail: the process that claimed it, or the reason why it was set aside.
+        group: hashes of the kind of error and of the trace, as by ``group_of``; empty in names of version
+            1.0.
+        checksum: of the contents, as by ``checksum_of``; empty in names of version 1.0.
     """
 
     path: Path
@@ -82,19 +93,24 @@ class SpoolFile:
     destination: str
     state: str = WAITING
     detail: str = ""
+    group: str = ""
+    checksum: str = ""
 
     @classmethod
-    def new(cls, directory: Path, envelope: Envelope, destination: str) -> SpoolFile:
+    def new(cls, directory: Path, envelope: Envelope, destination: str, data: bytes) -> SpoolFile:
         """Return the file for an envelope that was captured now, without creating it.
 
         Args:
             directory: directory of the spool.
             envelope: envelope to write.
             destination: destination of the envelope.
+            data: the envelope, serialised.
         """
         time, kind, identity = datetime.now(timezone.utc), kind_of(envelope), _id_of(envelope)
-        name = f"{time.strftime(_TIME_FORMAT)}-{kind}-{identity}-{destination}.envelope"
-        return cls(directory / name, time, kind, identity, destination)
+        group, checksum = group_of(envelope), checksum_of(data)
+        name = f"{time.strftime(_TIME_FORMAT)}-{kind}-{identity}-{destination}-{group}-{checksum}{_SUFFIX}"
+        path = directory / name
+        return cls(path, time, kind, identity, destination, group=group, checksum=checksum)
 
     @classmethod
     def from_path(cls, path: Path) -> SpoolFile | None:
@@ -111,12 +127,39 @@ class SpoolFile:
         except ValueError:
             return None
         state, detail = match["state"] or WAITING, match["detail"] or ""
-        return cls(path, time, match["kind"], match["id"], match["destination"], state, detail)
+        return cls(
+            path,
+            time,
+            match["kind"],
+            match["id"],
+            match["destination"],
+            state,
+            detail,
+            match["group"] or "",
+            match["checksum"] or "",
+        )
 
     @property
     def name(self) -> str:
         """The name without its state."""
-        return self.path.name.partition(".envelope")[0] + ".envelope"
+        return self.path.name.partition(_SUFFIX)[0] + _SUFFIX
+
+    @property
+    def stem(self) -> str:
+        """The name without its state and checksum: what stays if it is written again."""
+        return self.name[: -len(f"-{self.checksum}{_SUFFIX}")] if self.checksum else self.name
+
+    def with_contents(self, data: bytes) -> SpoolFile:
+        """Return the waiting file with the name for some contents.
+
+        Args:
+            data: the contents.
+        """
+        if not self.checksum:
+            return self.waiting()
+        checksum = checksum_of(data)
+        path = self.path.with_name(f"{self.stem}-{checksum}{_SUFFIX}")
+        return replace(self, path=path, state=WAITING, detail="", checksum=checksum)
 
     @property
     def owner(self) -> Owner | None:
@@ -185,6 +228,51 @@ def destination_of(host: str, project: str) -> str:
         project: id of the project.
     """
     return hash_of(address_of(host, project))
+
+
+def checksum_of(data: bytes) -> str:
+    """Return the checksum of a file, as used in file names.
+
+    Args:
+        data: contents of the file.
+    """
+    return sha256(data).hexdigest()[:16]
+
+
+def group_of(envelope: Envelope) -> str:
+    """Return hashes of the kind of error and of the trace of an envelope, as used in file names.
+
+    When room has to be made, envelopes of the same kind or trace make it for each other first. Anything that
+    an envelope lacks counts as equal.
+
+    Args:
+        envelope: the envelope; payloads that are not decoded are not read.
+    """
+    try:
+        kind = _kind_of_error(envelope)
+    except Exception:  # an event of the app's may have any shape
+        kind = ""
+    trace = envelope.headers.get("trace")
+    trace_id = trace.get("trace_id") if isinstance(trace, dict) else None
+    return f"{_short_hash(kind)}{_short_hash(str(trace_id))}"
+
+
+def _short_hash(text: str) -> str:
+    return f"{crc32(text.encode('utf-8', 'surrogatepass')) & 0xFFFF:04x}"
+
+
+def _kind_of_error(envelope: Envelope) -> str:
+    """Return the exception's type and where it was raised, or the logger and the message's format."""
+    event = next((item.payload.json for item in envelope.items if item.payload.json is not None), None)
+    if not isinstance(event, dict):
+        return ""
+    values = event.get("exception", {}).get("values")
+    if values:
+        frames = (values[-1].get("stacktrace") or {}).get("frames") or [{}]
+        frame = frames[-1]
+        return f"{values[-1].get('type')} {frame.get('filename')} {frame.get('function')}"
+    entry = event.get("logentry") or {}
+    return f"{event.get('logger')} {entry.get('message') or event.get('message') or event.get('type')}"
 
 
 def _id_of(envelope: Envelope, new: Callable[[], uuid.UUID] = uuid.uuid4) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 
 from sentry_sdk.envelope import Envelope
 
-from sentry_paste.spool.names import SpoolFile
+from sentry_paste.spool.names import SpoolFile, checksum_of
 
 # The largest envelope that Sentry accepts, https://develop.sentry.dev/sdk/data-model/envelopes/#size-limits.
 MAX_BYTES = 200_000_000
@@ -52,11 +52,13 @@ def read_envelope(file: SpoolFile) -> Envelope:
 
     Raises:
         OSError: it cannot be read, or is gone.
-        UnreadableError: it is not an envelope, or only the beginning of one.
+        UnreadableError: it is not an envelope, only the beginning of one, or not what was written.
     """
     data = read_bytes(file)
     if not data:
         raise UnreadableError("empty")
+    if file.checksum and checksum_of(data) != file.checksum:
+        raise UnreadableError("damaged")
     _check(data)
     try:
         return Envelope.deserialize(data)

@@ -355,7 +355,7 @@ def test_file_that_is_not_an_envelope_is_set_aside_and_not_sent(spool, receiver,
     broken.path.write_bytes(b'{}\n{"type":"event","length":100}\n{"mess')
     put(spool)
     assert command(spool, "send", "--dsn", receiver.dsn) == 1
-    assert [file.detail for file in spool.files()] == ["partial"]
+    assert [file.detail for file in spool.files()] == ["damaged"]
     assert len(receiver.errors) == 1
 
 

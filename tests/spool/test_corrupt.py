@@ -21,6 +21,7 @@ from sentry_paste.spool.transport import LogThrottle
 
 import faulty
 from faulty import Answer
+from spooled import as_in_1_0
 from wsgi_calls import call, environ_of
 
 INI = """
@@ -52,7 +53,7 @@ def spool(tmp_path_factory):
 
 
 def reads(spool, data):
-    file = spool.write(whole())
+    file = as_in_1_0(spool.write(whole()))
     try:
         file.path.write_bytes(data)
         return read_envelope(file)
@@ -237,6 +238,9 @@ class _Sender:
     def is_busy(self):
         return False
 
+    def record_damaged(self, file):
+        pass
+
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
 @given(
@@ -253,7 +257,7 @@ def test_whatever_lies_there_the_good_ones_are_sent_and_the_rest_is_set_aside(tm
     spool = Spool(tmp_path_factory.mktemp("any") / "spool")
     expected = 0
     for data in contents:
-        file = spool.write(whole())
+        file = as_in_1_0(spool.write(whole()))
         file.path.write_bytes(data)
         expected += data == whole().serialize()
     sender = _Sender()

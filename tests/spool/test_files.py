@@ -1,5 +1,6 @@
 """Envelope files: names, permissions, whole or not at all."""
 
+import hashlib
 import os
 import stat
 import threading
@@ -11,8 +12,11 @@ from hypothesis import strategies as st
 from sentry_sdk.envelope import Envelope, Item
 
 from sentry_paste.spool import Spool, SpoolError, SpoolFile
-from sentry_paste.spool.names import kind_of
+from sentry_paste.spool.names import group_of, kind_of
 from sentry_paste.spool.owner import current
+from sentry_paste.spool.reading import read_envelope
+
+from spooled import as_in_1_0
 
 EVENT_ID = "4c79f60c11214eb38604f4ae0781bfb2"
 
@@ -41,7 +45,9 @@ def test_name_has_time_kind_id_and_destination(spool):
     assert SpoolFile.from_path(file.path) == file
     assert (file.kind, file.id, file.destination) == ("error", EVENT_ID, "any")
     assert before <= file.time <= datetime.now(timezone.utc)
-    assert file.path.name == f"{file.time:%Y%m%dT%H%M%S.%fZ}-error-{EVENT_ID}-any.envelope"
+    checksum = hashlib.sha256(file.path.read_bytes()).hexdigest()[:16]
+    begin = f"{file.time:%Y%m%dT%H%M%S.%fZ}-error-{EVENT_ID}-any-{file.group}"
+    assert file.path.name == f"{begin}-{checksum}.envelope"
 
 
 def test_names_sort_by_time(spool):
@@ -68,7 +74,9 @@ def test_directory_that_is_open_to_others_is_refused_and_not_changed(spool):
 def test_name_that_somebody_prepared_is_not_followed(spool, tmp_path, monkeypatch):
     spool.prepare()
     monkeypatch.setattr("sentry_paste.spool.names.datetime", FrozenTime)
-    trap = spool.directory / f".{FrozenTime.text}-error-{EVENT_ID}-any.envelope.{current()}.partial"
+    name = SpoolFile.new(spool.directory, error(), "any", error().serialize()).name
+    assert name.startswith(FrozenTime.text)
+    trap = spool.directory / f".{name}.{current()}.partial"
     trap.symlink_to(tmp_path / "target")
     with pytest.raises(FileExistsError):
         spool.write(error())
@@ -148,6 +156,27 @@ def test_file_that_was_removed_is_written_anew_under_its_name(spool):
     assert spool.files() == [file.waiting()]
 
 
+def test_file_that_is_written_anew_has_the_checksum_of_its_contents(spool):
+    """The backlog has set the time of sending meanwhile."""
+    file = spool.write(error(), owner=current())
+    file.path.unlink()
+    sent = error()
+    sent.headers["sent_at"] = "2026-11-22T07:13:00Z"
+    again = spool.put_back(file, sent)
+    assert again.checksum != file.checksum
+    assert read_envelope(again).headers == sent.headers
+    assert spool.put_back(file, error()) is None
+
+
+def test_file_of_version_1_0_keeps_its_name(spool):
+    file = as_in_1_0(spool.write(error()))
+    claimed = spool.claim(file, current())
+    assert claimed.path.name == f"{file.path.name}.claimed-{current()}"
+    claimed.path.unlink()
+    assert spool.put_back(claimed, error()) == file
+    assert read_envelope(file).headers == {"event_id": EVENT_ID}
+
+
 @pytest.mark.parametrize("state", ["waiting", "aside", "claimed"])
 def test_file_that_another_process_has_taken_back_is_left_to_it(spool, state):
     file = spool.write(error(), owner=current())
@@ -210,3 +239,28 @@ def test_kind_is_that_of_the_most_important_item(types, kind):
 def test_any_name_is_a_spool_file_or_not(tmp_path_factory, name):
     file = SpoolFile.from_path(tmp_path_factory.getbasetemp() / (name or "x"))
     assert file is None or file.path.name == name
+
+
+def raised(type_, function, trace="a"):
+    frames = [{"filename": "app.py", "function": "main"}, {"filename": "shop.py", "function": function}]
+    envelope = Envelope(headers={"trace": {"trace_id": trace * 32}})
+    envelope.add_event(
+        {"exception": {"values": [{"type": type_, "value": "any", "stacktrace": {"frames": frames}}]}}
+    )
+    return envelope
+
+
+def test_group_is_the_kind_of_error_and_its_trace():
+    pay = group_of(raised("KeyError", "pay"))
+    assert group_of(raised("KeyError", "pay")) == pay
+    assert group_of(raised("KeyError", "pay", trace="b"))[:4] == pay[:4]
+    assert group_of(raised("KeyError", "pay", trace="b"))[4:] != pay[4:]
+    assert group_of(raised("ValueError", "pay"))[:4] != pay[:4]
+    assert group_of(raised("KeyError", "cook"))[:4] != pay[:4]
+
+
+@pytest.mark.parametrize("event", [{}, {"exception": 5}, {"exception": {"values": 7}}, {"logentry": "x"}, []])
+def test_event_of_any_shape_has_a_group(event):
+    envelope = Envelope(headers={"trace": 5})
+    envelope.add_event(event)
+    assert len(group_of(envelope)) == 8

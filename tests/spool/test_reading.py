@@ -11,6 +11,8 @@ from sentry_paste.spool.files import Spool
 from sentry_paste.spool.names import SpoolFile
 from sentry_paste.spool.reading import UnreadableError, read_envelope
 
+from spooled import as_in_1_0
+
 
 def envelope():
     made = Envelope(headers={"event_id": "4c79f60c11214eb38604f4ae0781bfb2"})
@@ -21,7 +23,8 @@ def envelope():
 
 @pytest.fixture
 def file(tmp_path):
-    return Spool(tmp_path / "spool").write(envelope())
+    """A file of version 1.0, which has no checksum: its format alone says whether it is whole."""
+    return as_in_1_0(Spool(tmp_path / "spool").write(envelope()))
 
 
 def test_what_was_written_is_read(file):
