@@ -5,19 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import sentry_sdk
-
-from sentry_paste import sdk
 from sentry_paste.client.registry import registry
-from sentry_paste.config import ConfigError, Settings, read_ini
+from sentry_paste.config import ConfigError, read_ini
 from sentry_paste.config.errors import Problem
-from sentry_paste.middleware import Application, SentryMiddleware
-from sentry_paste.sdk.failures import log_failure
-from sentry_paste.wsgi.errors import is_error
-
-# How long a crash at start-up is delayed while it is sent, in seconds: the process is about to end.
-_FLUSH_SECONDS = 2.0
-
+from sentry_paste.middleware import Application, around, load_inside
 
 def filter_factory(global_conf: dict[str, str], /, **local_conf: str) -> Callable[[Application], Application]:
     """Return a filter that puts Sentry around an app (``paste.filter_factory``).
@@ -36,7 +27,7 @@ def filter_factory(global_conf: dict[str, str], /, **local_conf: str) -> Callabl
     registry.client_for(settings)
 
     def sentry_filter(app: Application) -> Application:
-        return _around(app, settings)
+        return around(app, settings)
 
     return sentry_filter
 
@@ -76,31 +67,4 @@ def composite_factory(
     settings = read_ini(global_conf, local_conf)
     if not app:
         raise ConfigError(settings.source, [Problem("app", None, "expected the name of the app's section")])
-    client = registry.client_for(settings)
-    try:
-        loaded = loader.get_app(app, global_conf=global_conf)
-    except BaseException as error:
-        if is_error(error):
-            _report_start_up_crash(error, client or sdk.active_client())
-        raise
-    return _around(loaded, settings)
-
-
-def _around(app: Application, settings: Settings) -> Application:
-    if registry.client_for(settings) is None and sdk.active_client() is None:
-        return app
-    return SentryMiddleware(app, settings)
-
-
-def _report_start_up_crash(error: BaseException, client: Any) -> None:
-    if client is None:
-        return
-    try:
-        with sentry_sdk.new_scope() as scope:
-            sdk.bind_client(scope, client)
-            mechanism = {"type": "paste.deploy", "handled": False}
-            event, hint = sdk.exception_event(error, error.__traceback__, client, mechanism)
-            scope.capture_event(event, hint=hint)
-            client.flush(timeout=_FLUSH_SECONDS)
-    except Exception:
-        log_failure("a crash at start-up is not reported")
+    return load_inside(settings, lambda: loader.get_app(app, global_conf=global_conf))

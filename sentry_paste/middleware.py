@@ -1,9 +1,11 @@
-"""The WSGI middleware."""
+"""The WSGI middleware, and what puts it around an app."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
+
+import sentry_sdk
 
 from sentry_paste import sdk
 from sentry_paste.client.registry import registry
@@ -13,6 +15,11 @@ from sentry_paste.request.body import wrap
 from sentry_paste.request.filter_state import FilterState
 from sentry_paste.request.lifecycle import Lifecycle
 from sentry_paste.request.tracing import TRACE_META, TRACE_META_KEY
+from sentry_paste.sdk.failures import log_failure
+from sentry_paste.wsgi.errors import is_error
+
+# How long a crash at start-up is delayed while it is sent, in seconds: the process is about to end.
+_FLUSH_SECONDS = 2.0
 
 StartResponse = Callable[..., Any]
 Application = Callable[[dict[str, Any], StartResponse], Any]
@@ -94,3 +101,49 @@ class SentryMiddleware:
                 raise
             body = page
         return wrap(body, lifecycle, file_wrapper)
+
+
+def around(app: Application, settings: Settings) -> Application:
+    """Put Sentry around an app; return the app itself if nothing can be sent.
+
+    Args:
+        app: the application.
+        settings: from an ini.
+    """
+    if registry.client_for(settings) is None and sdk.active_client() is None:
+        return app
+    return SentryMiddleware(app, settings)
+
+
+def load_inside(settings: Settings, load: Callable[[], Application]) -> Application:
+    """Start Sentry, load an app, report a crash of that, and put Sentry around the app.
+
+    Args:
+        settings: from an ini.
+        load: returns the app.
+
+    Raises:
+        BaseException: whatever it raises.
+    """
+    client = registry.client_for(settings)
+    try:
+        app = load()
+    except BaseException as error:
+        if is_error(error):
+            _report_start_up_crash(error, client or sdk.active_client())
+        raise
+    return around(app, settings)
+
+
+def _report_start_up_crash(error: BaseException, client: Any) -> None:
+    if client is None:
+        return
+    try:
+        with sentry_sdk.new_scope() as scope:
+            sdk.bind_client(scope, client)
+            mechanism = {"type": "paste.deploy", "handled": False}
+            event, hint = sdk.exception_event(error, error.__traceback__, client, mechanism)
+            scope.capture_event(event, hint=hint)
+            client.flush(timeout=_FLUSH_SECONDS)
+    except Exception:
+        log_failure("a crash at start-up is not reported")
