@@ -6,6 +6,8 @@ from dis import opmap
 from types import TracebackType
 from typing import Any
 
+from sentry_paste.wsgi.real_types import is_real
+
 # GeneratorExit means that nobody reads the rest of the body (PEP 3333); StopIteration ends an iteration.
 # SystemExit without a status is handled below: it is a request, not an error.
 _NOT_ERRORS = (GeneratorExit, StopIteration)
@@ -48,6 +50,13 @@ _C_SERVER_MESSAGES = (
     "unable to complete websocket handshake",
 )
 
+# How far causes are followed: they may go in a circle.
+_MOST_CAUSES = 4
+
+# A class of the app's may have properties of these names.
+_CAUSE: Any = BaseException.__dict__["__cause__"].__get__
+_TRACEBACK: Any = BaseException.__dict__["__traceback__"].__get__
+
 # The instructions of a ``raise`` statement.
 _RAISES = frozenset(opmap[name] for name in ("RAISE_VARARGS", "RERAISE") if name in opmap)
 
@@ -59,16 +68,16 @@ def is_error(error: BaseException, port: str = "") -> bool:
         error: as it was caught.
         port: of the server, ``SERVER_PORT``.
     """
-    if isinstance(error, SystemExit):
+    if is_real(error, SystemExit):
         return _exits_with_failure(error)
-    if isinstance(error, _NOT_ERRORS) or _is_one_of(type(error), *_GREENLET_EXIT):
+    if is_real(error, *_NOT_ERRORS) or _is_one_of(type(error), *_GREENLET_EXIT):
         return False
     if _is_one_of(type(error), *_FORWARD):
         return False
     return not client_went_away(error, port)
 
 
-def _exits_with_failure(error: SystemExit) -> bool:
+def _exits_with_failure(error: Any) -> bool:
     try:
         code: Any = error.code
     except Exception:  # a property of the app's
@@ -89,11 +98,23 @@ def client_went_away(error: BaseException, port: str = "") -> bool:
         port: of the server. It distinguishes the client's connection from one that the app has opened, if
             the app reads the socket without a frame of the server in between (wsgiref).
     """
+    found: Any = error
+    for _ in range(_MOST_CAUSES):
+        if _is_of_client(found, port):
+            return True
+        # Django's UnreadablePostError is raised from what the server has raised.
+        found = _CAUSE(found) if is_real(found, OSError) else None
+        if found is None:
+            break
+    return False
+
+
+def _is_of_client(error: BaseException, port: str) -> bool:
     if type(error).__name__ == "DisconnectionError" and type(error).__module__.startswith("webob."):
         return True
-    if not isinstance(error, OSError) and type(error).__name__ != "ClientDisconnected":
+    if not is_real(error, OSError) and type(error).__name__ != "ClientDisconnected":
         return False
-    traceback, module, accepted = error.__traceback__, "", False
+    traceback, module, accepted = _TRACEBACK(error), "", False
     while traceback is not None:
         found = str(traceback.tb_frame.f_globals.get("__name__", ""))
         if not found.startswith(_SOCKETS):
@@ -102,10 +123,13 @@ def client_went_away(error: BaseException, port: str = "") -> bool:
             accepted = _is_of_port(traceback.tb_frame.f_locals.get("self"), port)
         traceback = traceback.tb_next
     if accepted or module.startswith(_SERVERS) or module in _READERS:
-        return isinstance(error, ConnectionError) or type(error).__name__ == "ClientDisconnected"
+        if is_real(error, ConnectionError) or type(error).__name__ == "ClientDisconnected":
+            return True
+        # gevent's server raises an OSError of its own; one from a function in C may be of a disk.
+        return module.startswith(_SERVERS) and _is_raised_in_python(_TRACEBACK(error))
     if type(error) is not OSError or not str(error).startswith(_C_SERVER_MESSAGES):
         return False
-    return not _is_raised_in_python(error.__traceback__)
+    return not _is_raised_in_python(_TRACEBACK(error))
 
 
 def _is_raised_in_python(traceback: TracebackType | None) -> bool:

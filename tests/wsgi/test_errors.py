@@ -96,3 +96,59 @@ class TestSystemExit:
 )
 def test_what_frameworks_raise_is_known_by_its_class(module, name, base, expected):
     assert is_error(type(name, (base,), {"__module__": module})("x")) is expected
+
+
+def of_module(name, function="raise error", **names):
+    """Return a function that a module of this name has, which raises."""
+    namespace = {"__name__": name, **names}
+    exec(f"def read():\n    {function}", namespace)
+    return namespace["read"]
+
+
+class TestWhatServersRaiseThemselves:
+    @pytest.mark.parametrize("server", ["gevent.pywsgi", "gunicorn.http.body", "waitress.parser"])
+    def test_is_the_client_s(self, server):
+        error = raised(of_module(server, error=OSError("unexpected end of file while reading request")))
+        assert client_went_away(error)
+
+    def test_is_an_error_where_a_function_in_c_raises_it(self):
+        """Such as that of a disk on which the server keeps a large body."""
+        error = raised(of_module("waitress.buffers", "open('/nowhere/at/all')"))
+        assert is_error(error)
+
+    def test_is_the_client_s_where_a_framework_raises_its_own_from_it(self):
+        class UnreadablePostError(OSError):
+            """Of Django's."""
+
+        def read():
+            try:
+                of_module("gunicorn.http.unreader", error=ConnectionResetError())()
+            except OSError as error:
+                raise UnreadablePostError(*error.args) from error
+
+        assert client_went_away(raised(read))
+
+    def test_is_an_error_where_the_app_makes_another_kind_of_it(self):
+        def read():
+            try:
+                of_module("gunicorn.http.unreader", error=ConnectionResetError())()
+            except OSError as error:
+                raise ValueError("no body") from error
+
+        assert is_error(raised(read))
+
+    def test_causes_that_go_in_a_circle_have_an_end(self):
+        first, second = OSError("first"), OSError("second")
+        first.__cause__, second.__cause__ = second, first
+        assert is_error(first)
+
+
+class TestAttributesOfTheApp:
+    """A class of the app's may have properties of the names that every exception has."""
+
+    @pytest.mark.parametrize("name", ["__traceback__", "__cause__", "__class__", "__context__"])
+    def test_are_not_asked(self, name):
+        def ask(self):
+            raise RuntimeError(f"asked for {name}")
+
+        assert is_error(type("HostileError", (OSError,), {name: property(ask)})("x"))
