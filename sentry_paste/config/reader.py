@@ -80,6 +80,18 @@ def read_keywords(keywords: Mapping[str, Any]) -> Settings:
     return _Reader(from_keywords(keywords)).settings()
 
 
+def read_raw(raw: RawOptions) -> Settings:
+    """Read options that have been collected.
+
+    Args:
+        raw: the options as they were written.
+
+    Raises:
+        ConfigError: as for an ini.
+    """
+    return _Reader(raw).settings()
+
+
 class _Reader:
     """Reads the options of one filter, step by step, and collects all mistakes."""
 
