@@ -108,7 +108,10 @@ def send_test(
         IniError: the ini cannot be read, has no filter of ours, or nowhere to send to.
         ConfigError: the filter's options are wrong.
     """
-    settings = read_settings(first_sentry(read_structure(path, name, variables)))
+    structure = read_structure(path, name, variables)
+    if structure.problems:
+        raise IniError("\n".join(map(str, structure.problems)))
+    settings = read_settings(first_sentry(structure))
     if not has_transport(settings):
         raise IniError(f"{settings.source}: dsn has no value, and there is no spool_dir: nowhere to send to")
     before = registry.clients()

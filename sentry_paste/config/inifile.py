@@ -12,7 +12,8 @@ import configparser
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from urllib.parse import unquote
 
 _SECTION = re.compile(r"\[(?P<name>[^]]+)\]")
@@ -38,12 +39,14 @@ class Section:
         values: the values by key, not interpolated.
         lines: line numbers by key, from 1.
         texts: the lines themselves by key.
+        path: the file that it is in.
     """
 
     name: str
     values: dict[str, str] = field(default_factory=dict)
     lines: dict[str, int] = field(default_factory=dict)
     texts: dict[str, str] = field(default_factory=dict)
+    path: str = ""
 
     @property
     def loader(self) -> str:
@@ -56,6 +59,44 @@ class Section:
             ),
             "",
         )
+
+
+def files_of(path: str) -> list[str]:
+    """Return the file, or the ``*.conf`` files of a directory, in the order in which Swift reads them.
+
+    Args:
+        path: of a file or directory.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    if not os.path.isdir(path):
+        return [path]
+    names = [name for name in os.listdir(path) if name.endswith(".conf") and name[0] != "."]
+    return [os.path.join(path, name) for name in sorted(names)]
+
+
+def _read(path: str) -> str:
+    """Return the text of a file; lines before the first section are empty."""
+    with open(path, encoding="utf-8-sig", errors="replace") as file:
+        lines = file.read().split("\n")
+    first = next((number for number, line in enumerate(lines) if _SECTION.match(line)), len(lines))
+    return "\n" * first + "\n".join(lines[first:])
+
+
+def _find_lines(path: str, text: str, sections: dict[str, Section]) -> None:
+    """Add the lines of a file to its sections; those that another file has begun have no lines here."""
+    section = Section("")
+    for number, line in enumerate(text.split("\n"), start=1):
+        header, option = _SECTION.match(line), _OPTION.match(line)
+        if header:
+            found = sections.get(header["name"], Section(""))
+            if found.name and not found.path:
+                found = sections[found.name] = replace(found, path=path)
+            section = found if found.path == path else Section("")
+        elif option and option["key"] in section.values:
+            section.lines.setdefault(option["key"], number)
+            section.texts.setdefault(option["key"], line)
 
 
 class IniFile:
@@ -72,28 +113,24 @@ class IniFile:
 
     @classmethod
     def read(cls, path: str) -> IniFile | None:
-        """Read a file; return None if there is no such file, or if it cannot be parsed.
+        """Read a file, as far as it can be parsed; return None if there is no such file.
 
         Args:
-            path: of the file.
+            path: of the file, or of a configuration directory of Swift's.
         """
         parser = configparser.RawConfigParser(default_section="\0", strict=False)
         parser.optionxform = str  # type: ignore[method-assign,assignment]  # keys keep their case
         try:
-            with open(path, encoding="utf-8") as file:
-                text = file.read()
-            parser.read_string(text)
-        except (OSError, ValueError, configparser.Error):
-            return None  # the loader may need no file, or only the loader can read it
+            texts = {file: _read(file) for file in files_of(path)}
+        except (OSError, ValueError):
+            return None  # the loader may need no file
+        for text in texts.values():
+            # What it cannot parse, PasteDeploy refuses; a loader of somebody else's may read it.
+            with suppress(configparser.Error):
+                parser.read_string(text)
         sections = {name: Section(name, dict(parser.items(name))) for name in parser.sections()}
-        section = Section("")
-        for number, line in enumerate(text.split("\n"), start=1):
-            header, option = _SECTION.match(line), _OPTION.match(line)
-            if header:
-                section = sections.get(header["name"], Section(""))
-            elif option and option["key"] in section.values:
-                section.lines.setdefault(option["key"], number)
-                section.texts.setdefault(option["key"], line)
+        for file, text in texts.items():
+            _find_lines(file, text, sections)
         return cls(path, sections)
 
     @property

@@ -101,7 +101,7 @@ def collect(global_conf: Mapping[str, str], local_conf: Mapping[str, str], name:
     title = f"[{section.name}]" if section else "section"
     place = f"{title} of {home.name}" if home is not None and home is not file else title
     gathered = RawOptions(
-        source=f"{home.path if home else path or 'ini'}{' ' + title if section else ''}",
+        source=f"{section.path} {title}" if section else home.path if home else path or "ini",
         base=global_conf.get("here", ""),
         given=_from_defaults(global_conf, file),
         problems=[],

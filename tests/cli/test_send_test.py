@@ -344,3 +344,15 @@ def test_status_has_its_phrase(status, text):
 )
 def test_every_status_has_a_meaning(status, expected):
     assert expected in status_meaning(status)
+
+
+def test_what_keeps_the_ini_from_loading_is_shown_without_values(write_ini, capsys):
+    path = write_ini(
+        "[filter:sentry]\nuse = egg:sentry_paste\ndsn = https://k3y@%(HOST)s/1\nnonsense\n"
+        "[app:main]\nuse = egg:a\nfilter-with = sentry\n"
+    )
+    assert main(["send-test", str(path)]) == 2
+    shown = capsys.readouterr().err
+    assert "line 3: dsn in [filter:sentry] needs %(HOST)s" in shown
+    assert "line 4: is neither a section nor an option" in shown
+    assert "k3y" not in shown

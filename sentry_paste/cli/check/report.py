@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ from sentry_paste.cli.check.advice import (
     has_destination,
 )
 from sentry_paste.cli.check.effective import OptionValue, effective_options
+from sentry_paste.cli.check.source import LoadProblem
 from sentry_paste.cli.check.static import read_structure
 from sentry_paste.cli.check.structure import INCLUDES, SCRIPT, IniError, Layer, Structure
 from sentry_paste.client.registry import registry
@@ -42,11 +44,12 @@ class Filter:
 
     Attributes:
         layer: its place in the structure.
-        title: its section in brackets, or its name in the ini.
+        title: its section in brackets, or its name in the ini; with the file if that is another one.
         values: its options: those that are set, and a few defaults.
         integrations: those that will be enabled; None if the filter has no client.
         mistake: what keeps the app from starting, None for nothing.
         reached: whether the DSN's host can be reached; None if that was not tried.
+        is_readable: whether all of its options have a value; what else is here is not known otherwise.
     """
 
     layer: Layer
@@ -55,6 +58,7 @@ class Filter:
     integrations: tuple[str, ...] | None = None
     mistake: ConfigError | None = None
     reached: bool | None = None
+    is_readable: bool = True
 
     @property
     def reports(self) -> bool:
@@ -73,6 +77,7 @@ class Report:
         filters: our filters around the app, outermost first; and inboxes with mistakes.
         unused: sections of our filters that are not around the app.
         warnings: most severe first.
+        problems: what keeps PasteDeploy from loading the ini.
     """
 
     path: str
@@ -81,19 +86,22 @@ class Report:
     filters: tuple[Filter, ...]
     unused: tuple[str, ...]
     warnings: tuple[Finding, ...]
+    problems: tuple[LoadProblem, ...] = ()
 
     def status(self, strict: bool = False) -> int:
-        """Return the exit status: 2 with mistakes, 1 if nothing is reported or a warning counts, else 0.
+        """Return the exit status, which the help of the command explains.
 
-        An inbox alone has nothing to report, and its status is 0.
+        Nothing is reported, and the status is 1, also where the DSN's host cannot be reached. An inbox alone
+        has nothing to report, and its status is 0.
 
         Args:
             strict: whether warnings count.
         """
-        if any(found.mistake for found in self.filters):
+        if self.problems or any(found.mistake for found in self.filters):
             return 2
         reports = self.structure.is_inbox or any(found.reports for found in self.filters)
-        return 1 if not reports or (strict and self.warnings) else 0
+        is_reached = all(found.reached is not False for found in self.filters)
+        return 1 if not (reports and is_reached) or (strict and self.warnings) else 0
 
 
 def check(
@@ -118,17 +126,18 @@ def check(
         IniError: the ini cannot be read, or refers to something that is not in it.
     """
     structure = read_structure(path, name, variables)
-    filters: dict[str, Filter] = {}
+    filters: dict[tuple[str, str], Filter] = {}
     is_app_missing = any(layer.missing for _, layer in structure.root.walk())
     findings = list(check_structure(structure)) if structure.root.has_sentry else []
     findings += check_ignored(structure)
     for _, layer in structure.root.walk():
-        if layer.is_sentry and _title(layer) not in filters:
-            found, more = _examine(layer, connect, is_app_missing, version)
-            filters[found.title] = found
+        identity = layer.path, layer.section or layer.name
+        if layer.is_sentry and identity not in filters:
+            found, more = _examine(layer, structure, connect, is_app_missing, version)
+            filters[identity] = found
             findings += more
         elif layer.is_inbox:
-            filters.update(_broken_inbox(layer))
+            filters.update((identity, found) for found in _broken_inbox(layer, structure))
     findings.sort(key=lambda finding: SEVERITIES.index(finding.severity))
     return Report(
         path=path,
@@ -137,6 +146,7 @@ def check(
         filters=tuple(filters.values()),
         unused=tuple(_unused(path, structure)),
         warnings=tuple(dict.fromkeys(findings)),
+        problems=structure.problems,
     )
 
 
@@ -180,10 +190,18 @@ def first_sentry(structure: Structure) -> Layer:
 
 
 def _examine(
-    layer: Layer, connect: bool, is_app_missing: bool, version: tuple[int, int] | None
+    layer: Layer,
+    structure: Structure,
+    connect: bool,
+    is_app_missing: bool,
+    version: tuple[int, int] | None,
 ) -> tuple[Filter, list[Finding]]:
     """Return what one filter does, and the warnings about it."""
-    title = _title(layer)
+    title = _title(layer, structure)
+    unreadable = {found.option for found in structure.problems if found.section == layer.section} - {""}
+    if unreadable:
+        readable = {key: text for key, text in (layer.local_conf or {}).items() if key not in unreadable}
+        layer = dataclasses.replace(layer, local_conf=readable)
     with _collected_logs() as messages:
         try:
             settings = read_settings(layer, is_app_missing)
@@ -192,6 +210,8 @@ def _examine(
             options, integrations = _client_of(settings)
         except ConfigError as mistake:
             return Filter(layer, title, mistake=mistake), _logged_findings(messages, mistake.source)
+    if unreadable:  # what else is true of this filter depends on these options
+        return Filter(layer, title, is_readable=False), _logged_findings(messages, settings.source)
     subject = Subject(settings, options)
     findings = _logged_findings(messages, settings.source)
     findings += [*check_settings(layer, settings), *check_options(subject)]
@@ -208,12 +228,12 @@ def _examine(
     return Filter(layer, title, values, enabled, reached=reached), findings
 
 
-def _broken_inbox(layer: Layer) -> Iterator[tuple[str, Filter]]:
-    """Yield title and filter for an inbox whose section has mistakes."""
+def _broken_inbox(layer: Layer, structure: Structure) -> Iterator[Filter]:
+    """Yield a filter for an inbox whose section has mistakes."""
     try:
         read_inbox(layer.global_conf or {}, layer.local_conf or {})
     except ConfigError as mistake:
-        yield _title(layer), Filter(layer, _title(layer), mistake=mistake)
+        yield Filter(layer, _title(layer, structure), mistake=mistake)
 
 
 def _client_of(settings: Settings) -> tuple[Mapping[str, Any], list[str]]:
@@ -255,8 +275,11 @@ def _logged_findings(messages: list[str], source: str) -> list[Finding]:
     ]
 
 
-def _title(layer: Layer) -> str:
-    return f"[{layer.section}]" if layer.section else layer.name
+def _title(layer: Layer, structure: Structure) -> str:
+    title = f"[{layer.section}]" if layer.section else layer.name
+    if layer.path == structure.path:
+        return title
+    return f"{title} of {os.path.relpath(layer.path, os.path.dirname(structure.path))}"
 
 
 def _unused(path: str, structure: Structure) -> Iterator[str]:

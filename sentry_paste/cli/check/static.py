@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import configparser
+import difflib
 import importlib.util
 import os
 import re
 from collections.abc import Iterator, Mapping
-from configparser import MissingSectionHeaderError
-from dataclasses import replace
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from importlib import metadata
 from typing import Any
 from urllib.parse import unquote
@@ -21,38 +22,104 @@ from paste.deploy.loadwsgi import (
     PIPELINE,
     ConfigLoader,
     LoaderContext,
+    NicerConfigParser,
     loadcontext,
 )
 
+from sentry_paste.cli.check.source import (
+    LoadProblem,
+    Source,
+    TolerantInterpolation,
+    fault_text,
+    read_source,
+)
 from sentry_paste.cli.check.structure import INCLUDES, SCRIPT, IniError, Layer, Structure
 from sentry_paste.config.sources import PREFIX
 
 
-class NotTextError(ValueError):
-    """PasteDeploy cannot decode the file; the message names it."""
+@dataclass
+class Reading:
+    """What has been found out while an ini and those that it includes are read.
+
+    Attributes:
+        loaders: one for each file that was opened.
+        sources: the text of each file by its path.
+        problems: what keeps PasteDeploy from loading them.
+        entered: files and sections that are being read, to find circles.
+    """
+
+    loaders: list[StaticLoader] = field(default_factory=list)
+    sources: dict[str, Source] = field(default_factory=dict)
+    problems: list[LoadProblem] = field(default_factory=list)
+    entered: list[tuple[str, str]] = field(default_factory=list)
+
+    @property
+    def is_swift(self) -> bool:
+        """Return whether Swift loads these files."""
+        return any(source.is_swift for source in self.sources.values())
+
+    def source(self, path: str) -> Source:
+        """Return the text of a file.
+
+        Args:
+            path: of the file.
+
+        Raises:
+            OSError: it cannot be read.
+        """
+        path = os.path.abspath(path)
+        if path not in self.sources:
+            self.sources[path] = read_source(path)
+            self.problems += self.sources[path].problems
+        return self.sources[path]
+
+    @contextmanager
+    def inside(self, path: str, section: str) -> Iterator[None]:
+        """Read a section in a with statement.
+
+        Args:
+            path: of its file.
+            section: its name.
+
+        Raises:
+            LookupError: it is being read already.
+        """
+        if (path, section) in self.entered:
+            raise LookupError(f"[{section}] refers back to itself")
+        self.entered.append((path, section))
+        try:
+            yield
+        finally:
+            self.entered.pop()
 
 
 class StaticLoader(ConfigLoader):  # type: ignore[misc]  # PasteDeploy has no types
     """PasteDeploy's loader, but it imports only this package; contexts have ``section``, ``spec``, ``path``.
 
+    What cannot be loaded is a problem of the reading, and has a context with ``is_broken`` in its place.
     The overridden methods are the same in PasteDeploy 3.0.0 and 3.1.0.
+
+    Args:
+        filename: path of an ini, or of a configuration directory of Swift's.
+        variables: variables for ``[DEFAULT]``.
+        reading: to which this file belongs.
     """
 
-    def __init__(self, filename: str, variables: Mapping[str, str]) -> None:
-        try:
-            super().__init__(filename)
-        except UnicodeDecodeError as error:
-            raise NotTextError(
-                f"{filename}: is not text in {error.encoding}{_line(filename, error)}"
-            ) from error
-        except MissingSectionHeaderError as error:
-            if not error.line.startswith("\ufeff"):
-                raise
-            raise NotTextError(
-                f"{filename}: begins with a byte order mark, which PasteDeploy takes for text; "
-                "save it as UTF-8 without one"
-            ) from error
+    def __init__(self, filename: str, variables: Mapping[str, str], reading: Reading | None = None) -> None:
+        # Not PasteDeploy's own, which stops at the first mistake in the file.
+        self.filename = os.path.abspath(filename.strip())
+        self.reading = reading or Reading()
+        source = self.reading.source(self.filename)
+        here = self.filename if os.path.isdir(self.filename) else os.path.dirname(self.filename)
+        defaults = {"here": here, "__file__": self.filename}
+        self.parser = NicerConfigParser(self.filename, defaults=defaults, strict=False)
+        self.parser.optionxform = str
+        for path, text in source.parts:
+            self.parser.read_string(text, path)
+        self.interpolation = TolerantInterpolation(self.reading.is_swift)
+        self.parser._interpolation = self.interpolation
         self.update_defaults(variables, overwrite=False)
+        self.reading.loaders.append(self)
         for section in self.parser.sections():
             self.parser.remove_option(section, "require")  # distributions that need not be installed here
 
@@ -103,18 +170,52 @@ class StaticLoader(ConfigLoader):  # type: ignore[misc]  # PasteDeploy has no ty
         Raises:
             LookupError: there is no such section, or the name cannot be understood.
         """
+        return self._context_or_problem(object_type, name, global_conf, name or "main")
+
+    def _context_or_problem(self, object_type: Any, name: str | None, global_conf: Any, written: str) -> Any:
+        """Return the context; if it cannot be loaded, add a problem and return an empty one."""
+        try:
+            return self._context_of(object_type, name, global_conf)
+        except _SectionError as error:
+            path, line = self.reading.source(self.filename).section_place(error.section)
+            text = " ".join(str(error).split())
+            self.reading.problems.append(LoadProblem(path, line, "cannot-load", text, error.section))
+        except OSError as error:
+            message = f"{error.filename or name}: {error.strerror or error}"
+            self._add_reference_problem(written, message, "missing-file")
+        except (LookupError, ValueError, ImportError, AttributeError) as error:
+            code = "missing-section" if isinstance(error, LookupError) else "cannot-load"
+            self._add_reference_problem(written, _message(error), code)
+        context = LoaderContext(None, object_type, None, global_conf or {}, {}, self)
+        context.section, context.spec, context.path = "", written, self.filename
+        context.is_broken = True
+        return context
+
+    def _add_reference_problem(self, written: str, message: str, code: str) -> None:
+        """Add a problem of what the section that is being read refers to."""
+        if "%(" in written:
+            return  # the missing variable is a problem of its own
+        path, section = self.reading.entered[-1] if self.reading.entered else (self.filename, "")
+        place, line, option = self.reading.source(path).referring_place(section, written)
+        text = f"{option} in [{section}] names {written}: {message}" if option else message
+        self.reading.problems.append(LoadProblem(place, line, code, text, section))
+
+    def _context_of(self, object_type: Any, name: str | None, global_conf: Any) -> Any:
         if name is None or not self.absolute_name(name):
-            try:
-                return super().get_context(object_type, name, global_conf)
-            except KeyError as error:
-                raise LookupError(self._missing_default(str(error.args[0]))) from error
+            section = self.find_config_section(object_type, name)
+            with self.reading.inside(self.filename, section):
+                try:
+                    return super().get_context(object_type, name, global_conf)
+                except KeyError as error:
+                    raise _SectionError(section, self._missing_default(str(error.args[0]))) from error
+                except (LookupError, ValueError, ImportError, AttributeError) as error:
+                    raise _SectionError(section, _message(error)) from error
         scheme, _, rest = name.partition(":")
-        if scheme.lower() == "config":
+        if scheme.lower() in ("config", "config_dir"):
             path, _, section = rest.partition("#")
             path = os.path.join(os.path.dirname(self.filename), unquote(path))
-            return StaticLoader(path, global_conf or {}).get_context(
-                object_type, section or "main", global_conf
-            )
+            loader = StaticLoader(path, global_conf or {}, self.reading)
+            return loader._context_or_problem(object_type, section or "main", global_conf, name)
         if is_ours(name):
             context = loadcontext(object_type, name, global_conf=global_conf)
         elif scheme.lower() in ("egg", "call"):
@@ -123,6 +224,55 @@ class StaticLoader(ConfigLoader):  # type: ignore[misc]  # PasteDeploy has no ty
             raise LookupError(f"{name!r} has a scheme that PasteDeploy does not know")
         context.section, context.spec, context.path = "", name, self.filename
         return context
+
+    def find_config_section(self, object_type: Any, name: str | None = None) -> str:
+        """Return the section of a name, by PasteDeploy's rules.
+
+        Args:
+            object_type: object type of PasteDeploy.
+            name: name of a section.
+
+        Raises:
+            LookupError: there is no such section, or more than one; the message has the nearest name.
+        """
+        wanted = name or "main"
+        try:
+            return str(super().find_config_section(object_type, name))
+        except LookupError as error:
+            prefixes = [prefix for group in object_type.config_prefixes for prefix in group]
+            titles = [section.partition(":") for section in self.parser.sections()]
+            found = {title.strip(): f"[{kind}:{title}]" for kind, colon, title in titles if kind in prefixes}
+            if wanted in found:
+                raise LookupError(f"there is more than one section for {wanted!r}") from error
+            nearest = difflib.get_close_matches(wanted, found, n=1)
+            hint = f"; did you mean {found[nearest[0]]}?" if nearest else ""
+            raise LookupError(f"there is no [{prefixes[0]}:{wanted}]{hint}") from error
+
+    def interpolation_problems(self) -> Iterator[LoadProblem]:
+        """Yield what is wrong with values that could not be interpolated.
+
+        A variable that an app's own option needs may come from its loader, and is none of ours.
+        """
+        source = self.reading.source(self.filename)
+        for (section, option), name in self.interpolation.faults.items():
+            is_ours = option.startswith(PREFIX) or self._is_ours(section)
+            if name is None or is_ours or _is_structural(option):
+                path, line = source.option_place(section, option)
+                yield LoadProblem(
+                    path,
+                    line,
+                    "variable" if name else "percent-sign",
+                    fault_text(name, is_ours),
+                    section,
+                    option,
+                )
+
+    def _is_ours(self, section: str) -> bool:
+        if not self.parser.has_section(section):
+            return False
+        values = self.parser.items(section, raw=True)
+        specs = [value for key, value in values if key == "use" or key.startswith("paste.")]
+        return any(is_ours(spec) for spec in specs)
 
     def _missing_default(self, missing: str) -> str:
         referring = (
@@ -167,15 +317,21 @@ class StaticLoader(ConfigLoader):  # type: ignore[misc]  # PasteDeploy has no ty
         return context
 
 
-def _line(filename: str, error: UnicodeDecodeError) -> str:
-    """Return the number of the first line that cannot be decoded, as text."""
-    with open(filename, "rb") as file:
-        for number, line in enumerate(file, start=1):
-            try:
-                line.decode(error.encoding)
-            except UnicodeDecodeError:
-                return f": line {number}"
-    return ""
+def _is_structural(option: str) -> bool:
+    return option in ("use", "pipeline", "next", "filter-with") or option.startswith(("paste.", "/"))
+
+
+class _SectionError(LookupError):
+    """PasteDeploy cannot load what a section says."""
+
+    def __init__(self, section: str, message: str) -> None:
+        super().__init__(message)
+        self.section = section
+
+
+def _message(error: Exception) -> str:
+    # str() of a KeyError has quotes around its message.
+    return " ".join((str(error.args[0]) if error.args else str(error)).split())
 
 
 def has_section(loader: Any, kind: Any, name: str) -> bool:
@@ -255,27 +411,37 @@ def read_structure(path: str, name: str = "main", variables: Mapping[str, str] |
     Raises:
         IniError: the file cannot be read, or refers to something that is not in it.
     """
-    variables = dict(variables or {})
+    variables, reading = dict(variables or {}), Reading()
     try:
-        loader = StaticLoader(os.path.abspath(path), variables)
+        loader = StaticLoader(path, variables, reading)
         section = loader.section_of(name)
         root, ignored = _without_ignored(_app_layer(loader.get_context(APP, name, variables)))
-        return Structure(root, loader.filename, section, loader.outermost(section), ignored)
+        return Structure(
+            root,
+            loader.filename,
+            section,
+            loader.outermost(section),
+            ignored,
+            _problems(reading),
+            tuple(reading.sources.values()),
+        )
     except OSError as error:
         raise IniError(f"{error.filename or path}: {error.strerror or error}") from error
     except RecursionError as error:
         raise IniError(f"{path}: a section refers back to itself") from error
-    except configparser.InterpolationSyntaxError as error:
-        place = f"in {error.option} of [{error.section}]; write a percent sign as %%"
-        raise IniError(f"{' '.join(error.message.split())}, {place}") from error
-    except configparser.Error as error:
-        raise IniError(" ".join(error.message.split())) from error
-    except NotTextError as error:
-        raise IniError(str(error)) from error
-    except (LookupError, ValueError, ImportError, AttributeError) as error:
-        # str() of a KeyError has quotes around its message.
-        message = str(error.args[0]) if error.args else str(error)
-        raise IniError(f"{path}: {' '.join(message.split())}") from error
+    except (LookupError, ValueError, configparser.Error) as error:
+        others = [str(problem) for problem in reading.problems]
+        raise IniError("\n".join([*others, f"{path}: {_message(error)}"])) from error
+
+
+def _problems(reading: Reading) -> tuple[LoadProblem, ...]:
+    """Return everything that keeps PasteDeploy from loading the files, each once, by file and line."""
+    found = [*reading.problems]
+    for loader in reading.loaders:
+        found += loader.interpolation_problems()
+    order = list(reading.sources)
+    order += [path for source in reading.sources.values() for path, _ in source.parts]
+    return tuple(sorted(dict.fromkeys(found), key=lambda found: (order.index(found.path), found.line or 0)))
 
 
 def _without_ignored(root: Layer) -> tuple[Layer, tuple[str, ...]]:
@@ -301,6 +467,8 @@ def _app_layer(context: Any) -> Layer:
     if kind is FILTER_WITH:
         place = section or getattr(context.next_context, "section", "")
         return _filter_layer(context.filter_context, _app_layer(context.next_context), "filter-with", place)
+    if getattr(context, "is_broken", False):
+        return Layer(kind="app", **_identity(context))
     if is_ours(context.spec):
         return _our_composite(context)
     composite = "composit" in (context.protocol or "") or _COMPOSITES.match(context.spec)
@@ -345,8 +513,8 @@ def _filter_layer(
     if context.object_type is FILTER_WITH:
         layer = _filter_layer(context.next_context, inner, placed, placed_in, pipeline)
         return _filter_layer(context.filter_context, layer, placed, placed_in, pipeline)
-    if not is_ours(context.spec):
-        missing = missing_distribution(context.spec)
+    if getattr(context, "is_broken", False) or not is_ours(context.spec):
+        missing = "" if hasattr(context, "is_broken") else missing_distribution(context.spec)
         return Layer(kind="filter", inner=(("", inner),), missing=missing, **_identity(context))
     return Layer(
         kind="sentry",
@@ -362,7 +530,7 @@ def _filter_layer(
 
 def _our_composite(context: Any) -> Layer:
     app = context.local_conf.get("app")
-    inner = [("", _app_layer(context.loader.get_context(APP, app, context.global_conf)))] if app else []
+    inner = [("", layer) for layer in _inner_layers(context, app)] if app else []
     return Layer(
         kind="sentry",
         inner=tuple(inner),
@@ -380,14 +548,28 @@ def _composite_apps(context: Any) -> Iterator[tuple[str, Layer]]:
     for key, value in context.local_conf.items():
         *filters, app = value.split() or [""]
         if _MOUNT_POINT.match(key) and app and not filters:
-            yield key, _app_layer(loader.get_context(APP, app, context.global_conf))
+            for layer in _inner_layers(context, app):
+                yield key, layer
         elif has_section(loader, APP, app) and all(has_section(loader, FILTER, name) for name in filters):
             # OpenStack's composites choose among pipelines; others name apps under keys of any kind.
-            layer = _app_layer(loader.get_context(APP, app, context.global_conf))
-            for name in reversed(filters):
-                found = loader.get_context(FILTER, name, context.global_conf)
-                layer = _filter_layer(found, layer, "other composite", context.section)
-            yield key, layer
+            for layer in _inner_layers(context, app):
+                for name in reversed(filters):
+                    found = loader.get_context(FILTER, name, context.global_conf)
+                    layer = _filter_layer(found, layer, "other composite", context.section)
+                yield key, layer
+
+
+def _inner_layers(context: Any, app: str) -> Iterator[Layer]:
+    """Yield the layers of an app that a composite names, none if that leads back to the composite."""
+    reading = context.loader.reading
+    try:
+        with reading.inside(context.path, context.section):
+            found = context.loader.get_context(APP, app, context.global_conf)
+            layer = _app_layer(found)
+    except LookupError as error:
+        context.loader._add_reference_problem(app, str(error), "circle")
+    else:
+        yield layer
 
 
 def _identity(context: Any) -> dict[str, Any]:

@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from sentry_paste.cli.check.source import LoadProblem, Source
+
 _INBOX = re.compile(r"sentry[_.-]paste(#inbox|\.inbox:)", re.IGNORECASE)
 
 # Swift's error catcher: a filter outside it sees an ordinary response, one inside it the exception.
@@ -110,6 +112,8 @@ class Structure:
         section: section of the app, without brackets.
         outermost: section in which ``filter-with`` puts a filter around everything.
         ignored: names of filters that do nothing, as the app reads the ini itself.
+        problems: what keeps PasteDeploy from loading it; what can be read nevertheless is in the structure.
+        sources: the text of each file that was read.
     """
 
     root: Layer
@@ -117,6 +121,8 @@ class Structure:
     section: str
     outermost: str
     ignored: tuple[str, ...] = ()
+    problems: tuple[LoadProblem, ...] = ()
+    sources: tuple[Source, ...] = ()
 
     @property
     def reads_itself(self) -> bool:

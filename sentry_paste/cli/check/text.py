@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from sentry_paste.cli.check.advice import find_intended_sentry
 from sentry_paste.cli.check.effective import OptionValue
 from sentry_paste.cli.check.report import Filter, Report
+from sentry_paste.cli.check.source import LoadProblem
 from sentry_paste.cli.check.structure import INCLUDES, SCRIPT, Layer, Structure
 from sentry_paste.cli.terminal import clean, wrapped
 
@@ -66,12 +67,24 @@ class _Text:
     def report(self, report: Report) -> Iterator[str]:
         yield self._title(f"{clean(report.path)}, {report.name}")
         yield ""
+        yield from self._problems(report)
         yield from self._structure(report)
         if not report.structure.root.has_sentry:
             yield from self._no_sentry(report)
         for found in report.filters:
             yield from self._filter(found, report.structure)
         yield from self._warnings(report)
+
+    def _problems(self, report: Report) -> Iterator[str]:
+        if not report.problems:
+            return
+        count = len(report.problems)
+        mistakes = "1 mistake keeps" if count == 1 else f"{count} mistakes keep"
+        yield self._paint(f"{mistakes} PasteDeploy from loading the ini", "red")
+        for problem in report.problems:
+            first, *more = wrapped(clean(_problem_text(problem, report.structure.path)), "    ")
+            yield from (first[2:], *more)
+        yield ""
 
     def _structure(self, report: Report) -> Iterator[str]:
         yield self._title("From the outermost to the app")
@@ -126,6 +139,8 @@ class _Text:
         yield ""
 
     def _filter(self, found: Filter, structure: Structure) -> Iterator[str]:
+        if not found.is_readable:
+            return
         if found.mistake:
             yield self._paint(f"{found.title} keeps the app from starting", "red")
             yield from (f"  {clean(line)}" for line in str(found.mistake).splitlines())
@@ -210,6 +225,12 @@ class _Rows:
         for inner_key, inner in () if again else layer.inner:
             inner_depth = depth + 1 if layer.kind == "composite" else depth
             yield from self.of(inner_key, inner, inner_depth, covered or layer.is_sentry)
+
+
+def _problem_text(problem: LoadProblem, path: str) -> str:
+    """Return a problem with its place, which has no file if that is the ini."""
+    text = str(problem)
+    return text[len(path) + 2 :] if text.startswith(f"{path}: ") else text
 
 
 def _state(layer: Layer, covered: bool) -> str:

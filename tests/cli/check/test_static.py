@@ -15,7 +15,7 @@ from sentry_paste.cli.check.text import report_text
 from sentry_paste.cli.main import main
 from sentry_paste.config import read_ini
 
-from check_reports import SENTRY
+from check_reports import SENTRY, values
 
 LAYOUTS = {
     "pipeline": """
@@ -202,7 +202,7 @@ def test_any_ini_is_reported_or_refused_in_one_line(tmp_path_factory, main, chan
         assert len(refusal.splitlines()) == 1
         return
     assert report_text(report)
-    assert (report.status() == 2) is any(found.mistake for found in report.filters)
+    assert (report.status() == 2) is bool(report.problems or any(f.mistake for f in report.filters))
     assert report.status(strict=True) >= report.status()
     assert [warned for warned in report.warnings if "\n" in warned.text] == []
 
@@ -221,33 +221,66 @@ def test_check_does_not_import_the_app(starter, tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("[app:shop]\nuse = egg:a\n", "its apps are: shop; name one, as in test.ini#shop"),
-        ("nonsense\n", "File contains no section headers"),
-        ("[app:main]\nuse = main\n", "a section refers back to itself"),
-        ("[app:main]\nuse = egg:a\nx = %(nowhere)s\n", "Bad value substitution"),
+        ("nonsense\n", ["line 1: stands before the first section; is a section's [title] missing?"]),
+        (
+            "[app:main]\nuse = egg:a\nnonsense\n",
+            ["line 3: is neither a section nor an option: there is no ="],
+        ),
+        ("[app:main]\nuse = egg:a\nx = 1\nx = 2\n", ["line 4: x is twice in [app:main]"]),
+        ("[app:main]\nuse = egg:a\n[app:main]\nuse = egg:b\n", ["line 3: [app:main] is there twice"]),
+        (
+            "[app:main]\nuse = main\n",
+            ["line 2: use in [app:main] names main: [app:main] refers back to itself"],
+        ),
         (
             "[app:main]\nuse = egg:a\nrate = 50%\n",
-            "found: '%', in rate of [app:main]; write a percent sign as %%",
+            ["line 3: rate in [app:main] has a percent sign that", "write it as %%"],
         ),
         (
             "[app:main]\nuse = egg:a\nget x = nowhere\n",
-            "get x refers to nowhere, which [DEFAULT] does not have",
+            ["line 1: get x refers to nowhere, which [DEFAULT] does not have"],
         ),
-        ("[pipeline:main]\npipeline =\n", "pipeline in [pipeline:main] names no app"),
-        ("\ufeff[app:main]\nuse = egg:a\n", "begins with a byte order mark"),
-        ("[app:main]\nx = 1\n", "No loader given in section 'app:main'"),
-        ("[app:main]\nuse = ftp:a\n", "'ftp:a' has a scheme that PasteDeploy does not know"),
-        ("[app:main]\nuse = egg:a\nfilter-with = b\n", "No section 'b'"),
-        ("[pipeline:main]\npipeline = a\nx = 1\n[app:a]\nuse = egg:a\n", "extra (disallowed) settings: x"),
+        ("[pipeline:main]\npipeline =\n", ["line 1: pipeline in [pipeline:main] names no app"]),
+        ("\ufeff[app:main]\nuse = egg:a\n", ["line 1: begins with a byte order mark"]),
+        ("[app:main]\nx = 1\n", ["line 1: No loader given in section 'app:main'"]),
+        ("[app:main]\nuse = ftp:a\n", ["line 2: use in [app:main] names ftp:a: 'ftp:a' has a scheme that"]),
+        (
+            "[app:main]\nuse = egg:a\nfilter-with = b\n",
+            ["line 3: filter-with in [app:main] names b: there is no"],
+        ),
+        (
+            "[pipeline:main]\npipeline = a\nx = 1\n[app:a]\nuse = egg:a\n",
+            ["line 1: The [pipeline:main]", "extra (disallowed) settings: x"],
+        ),
+        (
+            "[app:main]\nuse = config:none.ini\n",
+            ["line 2: use in [app:main] names", "No such file or directory"],
+        ),
+        (
+            "[app:main]\nuse = egg:a\nfilter-with = egg:sentry_paste#none\n",
+            ["line 3: filter-with in [app:main]", "Entry point 'none' not found"],
+        ),
+    ],
+)
+def test_what_keeps_the_ini_from_loading_is_shown_with_its_line(write_ini, capsys, text, expected):
+    assert main(["check", str(write_ini(text))]) == 2
+    captured = capsys.readouterr()
+    shown = " ".join((captured.out + captured.err).split())
+    assert [part for part in expected if part not in shown] == []
+    assert "Traceback" not in shown
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("[app:shop]\nuse = egg:a\n", "its apps are: shop; name one, as in test.ini#shop"),
         (
             "[app:main]\nuse = egg:a\n[pipeline:main]\npipeline = a\n",
             "more than one section for the app 'main'",
         ),
-        ("[app:main]\nuse = config:none.ini\n", "none.ini: No such file or directory"),
-        ("[app:main]\nuse = egg:a\nfilter-with = egg:sentry_paste#none\n", "Entry point 'none' not found"),
     ],
 )
-def test_ini_that_does_not_load_is_one_line_on_stderr(write_ini, capsys, text, expected):
+def test_app_that_is_not_there_is_one_line_on_stderr(write_ini, capsys, text, expected):
     assert main(["check", str(write_ini(text))]) == 2
     captured = capsys.readouterr()
     assert captured.out == ""
@@ -256,21 +289,155 @@ def test_ini_that_does_not_load_is_one_line_on_stderr(write_ini, capsys, text, e
     assert captured.err.count("\n") == 1
 
 
+def problems_of(path):
+    return [str(found).partition("test.ini: ")[2] for found in check(str(path)).problems]
+
+
+def test_all_mistakes_are_found_at_once(write_ini):
+    path = write_ini(
+        """
+        dsn = https://stray@sentry.example/1
+
+        [filter:sentry]
+        use = egg:sentry_paste
+        dsn = https://public@%(NOWHERE)s/1
+        sample_rate = 7
+        nonsense
+
+        [app:shop]
+        use = egg:shop
+        x = 1
+        x = 2
+        rate = 50%
+
+        [pipeline:main]
+        pipeline =
+            sentri
+            sentry
+            shop
+        """
+    )
+    assert [text.partition(":")[0] for text in problems_of(path)] == [
+        "line 2",
+        "line 6",
+        "line 8",
+        "line 13",
+        "line 14",
+        "line 18",
+    ]
+    (found,) = check(str(path)).filters
+    assert [str(problem) for problem in found.mistake.problems] == [
+        "line 7: sample_rate = 7: expected a number from 0 to 1"
+    ]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "dsn = https://k3y:s3cr3t@%(SENTRY_HOST)s/1",
+        "http_proxy = http://user:pa%s3cr3t@proxy:3128",
+        "https://k3y:s3cr3t@sentry.example/1",
+    ],
+)
+def test_text_that_cannot_be_parsed_is_not_shown(write_filter, capsys, line):
+    assert main(["check", str(write_filter(f"{line}\n"))]) == 2
+    captured = capsys.readouterr()
+    assert "s3cr3t" not in captured.out + captured.err
+    assert "k3y" not in captured.out + captured.err
+
+
+def test_line_before_the_first_section_is_not_shown(write_ini, capsys):
+    path = write_ini("dsn = https://k3y:s3cr3t@sentry.example/1\n[app:main]\nuse = egg:a\n")
+    assert main(["check", str(path)]) == 2
+    captured = capsys.readouterr()
+    assert "k3y" not in captured.out + captured.err
+
+
+def test_name_that_nearly_is_there_is_suggested(write_ini):
+    ini = SENTRY + "[app:myapp]\nuse = egg:myapp\n[pipeline:main]\npipeline = sentri myap\n"
+    assert problems_of(write_ini(ini)) == [
+        "line 9: pipeline in [pipeline:main] names myap: there is no [app:myap]; did you mean [app:myapp]?",
+        "line 9: pipeline in [pipeline:main] names sentri: there is no [filter:sentri]; "
+        "did you mean [filter:sentry]?",
+    ]
+
+
+class TestLoadersOfOthers:
+    """Values that somebody else's loader completes are not ours."""
+
+    APP = "[app:main]\nuse = egg:myapp\nfilter-with = sentry\nsqlalchemy.url = %(SQLALCHEMY_URL)s\n"
+
+    def test_variable_in_an_option_of_the_app_is_not_read(self, write_ini):
+        report = check(str(write_ini("[DEFAULT]\nroot = %(TOP)s/a\n" + SENTRY + self.APP)))
+        assert (report.status(), report.problems) == (0, ())
+
+    def test_variable_in_an_option_of_ours_is_needed(self, write_ini):
+        path = write_ini(SENTRY + "environment = %(STAGE)s\n" + self.APP)
+        assert problems_of(path) == [
+            "line 6: environment in [filter:sentry] needs %(STAGE)s, which neither its section nor [DEFAULT] "
+            "has: give it as STAGE=VALUE after the ini, or write ${STAGE} for a variable of the environment"
+        ]
+        report = check(str(path), variables={"STAGE": "staging"})
+        assert values(report)["environment"][0] == "staging"
+
+    def test_swift_has_its_own_rule_for_percent_signs(self, write_ini):
+        swift = (
+            "[filter:tempauth]\nuse = egg:swift#tempauth\nuser_test_tester = te%sting .admin\n"
+            "[app:proxy]\nuse = egg:swift#proxy\n[pipeline:main]\npipeline = tempauth sentry proxy\n"
+        )
+        report = check(str(write_ini(SENTRY + "server_name = 5% off\n" + swift)))
+        assert report.problems == ()
+        assert values(report)["server_name"][0] == "5% off"
+
+    def test_percent_sign_in_a_password_is_not_shown(self, write_ini, capsys):
+        path = write_ini(SENTRY + self.APP + "password = te%sting\n")
+        assert main(["check", str(path)]) == 2
+        captured = capsys.readouterr()
+        assert "line 10: password in [app:main] has a percent sign" in captured.out
+        assert "te%" not in captured.out + captured.err
+
+    def test_directory_of_swift_is_read_as_one_ini(self, tmp_path, capsys):
+        folder = tmp_path / "proxy-server.conf.d"
+        folder.mkdir()
+        (folder / "10-sentry.conf").write_text(SENTRY + "sample_rate = 3\n")
+        (folder / "20-swift.conf").write_text(
+            "[pipeline:main]\npipeline = sentry proxy\n[app:proxy]\nuse = egg:swift#proxy\n"
+        )
+        (folder / "notes.txt").write_text("nonsense")
+        assert main(["check", str(folder)]) == 2
+        out = capsys.readouterr().out
+        assert f"{folder}/10-sentry.conf [filter:sentry]: 1 mistake in the options" in out
+        assert "line 6: sample_rate = 3" in out
+
+
+def test_filters_of_the_same_name_in_mounted_files_are_all_checked(write_ini):
+    for name, option in (("shop", ""), ("admin", "sample_rate = 3\n")):
+        ini = SENTRY + option + "[app:main]\nuse = egg:myapp\nfilter-with = sentry\n"
+        write_ini(ini, f"{name}.ini")
+    path = write_ini("[composite:main]\nuse = egg:Paste#urlmap\n/ = config:shop.ini\n/a = config:admin.ini\n")
+    report = check(str(path))
+    assert report.status() == 2
+    assert [(found.title, bool(found.mistake)) for found in report.filters] == [
+        ("[filter:sentry] of shop.ini", False),
+        ("[filter:sentry] of admin.ini", True),
+    ]
+
+
 def test_missing_file_is_one_line_on_stderr(capsys):
     assert main(["check", "none.ini"]) == 2
     assert capsys.readouterr().err.endswith("none.ini: No such file or directory\n")
 
 
-def test_file_that_is_not_text_is_refused(tmp_path):
-    (tmp_path / "x.ini").write_bytes(b"[app:main]\nuse = \xff\xfe\n")
-    with pytest.raises(IniError, match=r"x.ini: is not text in utf-8: line 2"):
-        read_structure(str(tmp_path / "x.ini"))
+def test_line_that_is_not_text_is_named(tmp_path):
+    (tmp_path / "x.ini").write_bytes(b"[app:main]\nuse = egg:a\ntitle = \xff\xfe\n")
+    (problem,) = read_structure(str(tmp_path / "x.ini")).problems
+    assert str(problem).endswith("x.ini: line 3: is not text in utf-8")
 
 
 def test_factory_that_we_do_not_have_is_a_mistake(write_ini, capsys):
     wrong = SENTRY.replace("use = egg:sentry_paste", "paste.filter_factory = sentry_paste:filter_factorie")
     assert main(["check", str(write_ini(wrong + "[app:main]\nuse = egg:myapp\nfilter-with = sentry\n"))]) == 2
-    assert "has no attribute 'filter_factorie'" in capsys.readouterr().err
+    assert "has no attribute 'filter_factorie'" in capsys.readouterr().out
 
 
 def test_name_scheme_and_variables_are_those_of_pserve(write_ini, capsys):
