@@ -8,7 +8,8 @@ from typing import Any
 from sentry_paste.client.registry import registry
 from sentry_paste.config import ConfigError, read_ini
 from sentry_paste.config.errors import Problem
-from sentry_paste.middleware import Application, around, load_inside
+from sentry_paste.middleware import Application, around, load_with_client
+
 
 def filter_factory(global_conf: dict[str, str], /, **local_conf: str) -> Callable[[Application], Application]:
     """Return a filter that puts Sentry around an app (``paste.filter_factory``).
@@ -67,4 +68,5 @@ def composite_factory(
     settings = read_ini(global_conf, local_conf)
     if not app:
         raise ConfigError(settings.source, [Problem("app", None, "expected the name of the app's section")])
-    return load_inside(settings, lambda: loader.get_app(app, global_conf=global_conf))
+    loaded = load_with_client(settings, lambda: loader.get_app(app, global_conf=global_conf))
+    return around(loaded, settings)

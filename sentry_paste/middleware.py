@@ -115,8 +115,8 @@ def around(app: Application, settings: Settings) -> Application:
     return SentryMiddleware(app, settings)
 
 
-def load_inside(settings: Settings, load: Callable[[], Application]) -> Application:
-    """Start Sentry, load an app, report a crash of that, and put Sentry around the app.
+def load_with_client(settings: Settings, load: Callable[[], Application]) -> Application:
+    """Start Sentry, load an app, and report a crash of that.
 
     Args:
         settings: from an ini.
@@ -127,12 +127,11 @@ def load_inside(settings: Settings, load: Callable[[], Application]) -> Applicat
     """
     client = registry.client_for(settings)
     try:
-        app = load()
+        return load()
     except BaseException as error:
         if is_error(error):
             _report_start_up_crash(error, client or sdk.active_client())
         raise
-    return around(app, settings)
 
 
 def _report_start_up_crash(error: BaseException, client: Any) -> None:

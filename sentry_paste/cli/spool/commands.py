@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from sentry_paste.cli import network
+from sentry_paste.cli.arguments import add_command
 from sentry_paste.cli.spool import requeue_purge
 from sentry_paste.cli.spool.inventory import Entry, SendPlan, plan_sending, take_inventory
 from sentry_paste.cli.spool.sending import EnvelopeSender, SpoolSender
@@ -273,24 +274,6 @@ def add_spool(parser: argparse.ArgumentParser) -> None:
             "Files that a running process has claimed are left. Exit status: 1 if nothing was removed.",
         )
     )
-
-
-def add_command(
-    subparsers: Any, name: str, summary: str, epilog: str | None = None
-) -> argparse.ArgumentParser:
-    """Add a command; its own help begins with the summary that the list of commands shows.
-
-    Args:
-        subparsers: subparsers to add it to.
-        name: name of the command.
-        summary: what it does, in lower case and without a full stop.
-        epilog: end of its help.
-    """
-    description = f"{summary[0].upper()}{summary[1:]}."
-    parser: argparse.ArgumentParser = subparsers.add_parser(
-        name, help=summary, description=description, epilog=epilog
-    )
-    return parser
 
 
 def _command(

@@ -1,0 +1,1 @@
+"""The folder that ``sentry-paste run`` puts first on ``PYTHONPATH``."""

@@ -1,0 +1,69 @@
+"""What ``sentry-paste run`` has each Python process import at its start.
+
+It waits until PasteDeploy is imported, which most processes never do. Only then it imports this package: a
+script that buildout has made finds it no sooner, and the SDK's import takes time.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib.machinery import PathFinder
+from importlib.util import module_from_spec
+from typing import Any
+
+_AWAITED = "paste.deploy.loadwsgi"
+
+
+class _Finder:
+    """A finder that finds one module with the other finders, and patches it once it is executed."""
+
+    def find_spec(self, name: str, path: Any = None, target: Any = None) -> Any:
+        if name != _AWAITED:
+            return None
+        others = [finder.find_spec for finder in sys.meta_path if finder is not self]
+        spec = next(filter(None, (find(name, path, target) for find in others)), None)
+        if spec is not None and spec.loader is not None:
+            _call_after(spec.loader)
+        return spec
+
+
+def _call_after(loader: Any) -> None:
+    execute = loader.exec_module
+
+    def exec_module(module: Any) -> None:
+        execute(module)
+        # A loader of a zip file has other modules as well.
+        if module.__name__ == _AWAITED:
+            _patch(module)
+
+    loader.exec_module = exec_module
+
+
+def _patch(module: Any) -> None:
+    sys.meta_path[:] = [finder for finder in sys.meta_path if not isinstance(finder, _Finder)]
+    try:
+        from sentry_paste.autoload import patch
+    except ImportError as error:
+        print(f"sentry-paste run: no Sentry in this process, as {sys.executable}: {error}", file=sys.stderr)
+    else:
+        patch(module)
+
+
+def _import_hidden(folder: str) -> None:
+    """Import the ``sitecustomize`` that Python would have imported without this one, if there is one."""
+    spec = PathFinder.find_spec("sitecustomize", [entry for entry in sys.path if entry != folder])
+    if spec is None or spec.loader is None:
+        return
+    module = module_from_spec(spec)
+    # The import system returns the module that is there in the end.
+    sys.modules["sitecustomize"] = module
+    spec.loader.exec_module(module)
+
+
+_here = os.path.dirname(os.path.abspath(__file__))
+# Only from this process: processes that it starts inherit PYTHONPATH.
+sys.path[:] = [entry for entry in sys.path if entry != _here]
+if not any(type(finder).__name__ == "_Finder" and finder.__module__ == __name__ for finder in sys.meta_path):
+    sys.meta_path.insert(0, _Finder())
+_import_hidden(_here)

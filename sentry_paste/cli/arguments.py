@@ -1,0 +1,103 @@
+"""Commands, and arguments that several of them have."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+
+def add_command(
+    subparsers: Any, name: str, summary: str, epilog: str | None = None
+) -> argparse.ArgumentParser:
+    """Add a command; its own help begins with the summary that the list of commands shows.
+
+    Args:
+        subparsers: subparsers to add it to.
+        name: name of the command.
+        summary: what it does, in lower case and without a full stop.
+        epilog: end of its help.
+    """
+    description = f"{summary[0].upper()}{summary[1:]}."
+    parser: argparse.ArgumentParser = subparsers.add_parser(
+        name, help=summary, description=description, epilog=epilog
+    )
+    return parser
+
+
+def add_ini(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments that name an ini file, an app in it, and variables.
+
+    Args:
+        parser: of a command.
+    """
+    parser.add_argument(
+        "ini", metavar="INI[#NAME]", help="the ini file, and the name of the app in it (default: main)"
+    )
+    parser.add_argument(
+        "variables",
+        metavar="NAME=VALUE",
+        nargs="*",
+        type=_variable,
+        help="a variable for [DEFAULT], as for pserve",
+    )
+    parser.add_argument(
+        "-v",
+        "--variable",
+        metavar="NAME=VALUE",
+        action="append",
+        default=[],
+        type=_variable,
+        help="the same as an option",
+    )
+
+
+def _variable(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals or not name.strip():
+        raise argparse.ArgumentTypeError(f"expected NAME=VALUE, not {text!r}")
+    return name.strip(), value.strip()
+
+
+def version(text: str) -> tuple[int, int]:
+    """Parse a version of the SDK.
+
+    Args:
+        text: ``3``, ``2`` or ``2.40``.
+
+    Raises:
+        ArgumentTypeError: it is no version.
+    """
+    major, _, minor = text.partition(".")
+    if not major.isdecimal() or not (minor or "0").isdecimal() or int(major) < 2:
+        raise argparse.ArgumentTypeError(f"expected a version of sentry-sdk: 3, 2 or 2.40, not {text!r}")
+    # 2 alone is the newest one.
+    return int(major), int(minor) if minor else (99 if major == "2" else 0)
+
+
+def seconds(text: str) -> float:
+    """Parse a number of seconds, up to a day.
+
+    Args:
+        text: the number.
+
+    Raises:
+        ArgumentTypeError: it is no such number.
+    """
+    try:
+        found = float(text)
+    except ValueError:
+        found = -1.0
+    if not 0 < found < 86400:
+        raise argparse.ArgumentTypeError(f"expected a number of seconds, not {text!r}")
+    return found
+
+
+def target(options: argparse.Namespace) -> tuple[str, str, dict[str, str]]:
+    """Return path, name of the app and variables.
+
+    Args:
+        options: with the arguments of ``add_ini``.
+    """
+    uri: str = options.ini
+    path, _, name = (uri[len("config:") :] if uri.startswith("config:") else uri).partition("#")
+    return path, name or "main", dict([*options.variables, *options.variable])
