@@ -27,6 +27,7 @@ class Answer:
         delay: seconds before it is answered.
         between: seconds between two bytes of the response; None for all of them at once.
         hangs: whether it is not answered at all.
+        body: of the response.
     """
 
     status: int = 200
@@ -34,6 +35,7 @@ class Answer:
     delay: float = 0.0
     between: float | None = None
     hangs: bool = False
+    body: bytes = b"{}"
 
 
 @dataclass
@@ -277,7 +279,7 @@ class _Handler(BaseHTTPRequestHandler):
             raise
 
     def respond(self, answer):
-        text = b"{}"
+        text = answer.body
         headers = {"Content-Length": len(text), **answer.headers}
         head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
         response = f"HTTP/1.1 {answer.status} Answer\r\n{head}\r\n".encode() + text

@@ -7,16 +7,18 @@ Checked with sentry-sdk 2.18.0 and 2.75.0. If ``_send_envelope``, ``_request`` o
 from __future__ import annotations
 
 import inspect
+import json
 import math
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 from contextvars import Context
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from email.utils import parsedate_to_datetime
+from functools import partial
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from sentry_sdk import transport as sdk_transport
 from sentry_sdk.envelope import Envelope
@@ -24,6 +26,7 @@ from sentry_sdk.scope import Scope
 from sentry_sdk.transport import HttpTransport, Transport
 from sentry_sdk.utils import Dsn
 from sentry_sdk.worker import BackgroundWorker
+from urllib3 import PoolManager
 
 from sentry_paste.sdk.options import with_options
 from sentry_paste.sdk.scopes import bind_client
@@ -31,6 +34,14 @@ from sentry_paste.sdk.scopes import bind_client
 _NEEDED = ("_send_envelope", "_request", "_check_disabled", "record_lost_event", "_make_pool")
 # The longest time that a server may ask to wait, in seconds.
 _LONGEST_WAIT = 86400.0
+# The same for an answer of 429 that is not Sentry's own rate limit: a proxy's, or a mistake, must not silence
+# a process for a day. Sentry's ``X-Sentry-Rate-Limits`` is obeyed however long.
+_LONGEST_LIMIT = 600.0
+# Request Timeout, Too Many Requests, and what proxies answer: authentication, a connection for another host,
+# early data.
+_MAY_BE_REPEATED = (407, 408, 421, 425, 429)
+# Bytes of the longest answer that is looked at. Sentry's are shorter than a hundred.
+_LONGEST_ANSWER = 10_000
 _BASE: Any = getattr(sdk_transport, "BaseHttpTransport", None)
 # The connection pools of the processes from which this one was forked.
 _parents: list[Any] = []
@@ -44,28 +55,51 @@ class Attempt:
         status: of the server's response, 0 if there was none.
         retry_after: seconds that the server asks to wait, 0 if it does not.
         error: that was raised instead of a response.
+        is_sentrys: whether a response of 2xx is what Sentry answers.
+        redirect: scheme and host to which the response redirects, empty if it does not.
         lost: what the SDK has recorded as lost meanwhile; it only counts after ``count_lost``.
     """
 
     status: int = 0
     retry_after: float = 0.0
     error: Exception | None = None
+    is_sentrys: bool = True
+    redirect: str = ""
     lost: list[tuple[tuple[Any, ...], dict[str, Any]]] = field(default_factory=list)
 
     @property
     def delivered(self) -> bool:
         """Whether Sentry has accepted it."""
-        return 200 <= self.status < 300
+        return 200 <= self.status < 300 and self.is_sentrys
+
+    @property
+    def is_foreign(self) -> bool:
+        """Whether something between here and Sentry has answered, such as a portal or a proxy."""
+        return 200 <= self.status < 400 and not self.delivered
 
     @property
     def may_be_repeated(self) -> bool:
-        """Whether it may be accepted later: no response, 408, 429, and errors of servers and proxies.
+        """Whether it may be accepted later.
 
-        501 and 505 are final.
+        That is without a response, after one that is not Sentry's, and after errors of servers and proxies,
+        of which 501 and 505 are final.
         """
         if self.status == 0:
             return self.error is not None
-        return self.status in (408, 429) or (self.status >= 500 and self.status not in (501, 505))
+        if self.is_foreign or self.status in _MAY_BE_REPEATED:
+            return True
+        return self.status >= 500 and self.status not in (501, 505)
+
+    @property
+    def reason(self) -> str:
+        """Why it was not accepted, in a few words."""
+        if self.redirect:
+            return f"http {self.status}, a redirect to {self.redirect}"
+        if self.is_foreign:
+            return f"http {self.status}, but not an answer of Sentry"
+        if self.status == 0:
+            return type(self.error).__name__ if self.error is not None else "rate limit"
+        return f"http {self.status}"
 
     @property
     def withheld(self) -> bool:
@@ -142,7 +176,35 @@ class _ReportingTransport:
         if attempt is not None:
             attempt.status = int(response.status)
             attempt.retry_after = self._seconds(response)
+            if 200 <= attempt.status < 300:
+                attempt.is_sentrys = _is_sentrys(response)
+            elif 300 <= attempt.status < 400:
+                attempt.redirect = self._redirect(response)
         return response
+
+    def _make_pool(self, *args: Any, **kwargs: Any) -> Any:
+        pool = super()._make_pool(*args, **kwargs)  # type: ignore[misc]
+        if isinstance(pool, PoolManager):
+            # Whoever answers instead of Sentry is not to receive the envelope, or have it taken for delivered
+            # because a GET has succeeded elsewhere. httpcore's pools do not follow redirects.
+            pool.request = partial(pool.request, redirect=False)  # type: ignore[method-assign]
+        return pool
+
+    def _update_rate_limits(self, response: Any) -> None:
+        super()._update_rate_limits(response)  # type: ignore[misc]
+        latest = datetime.now(timezone.utc) + timedelta(seconds=_LONGEST_LIMIT)
+        until = self._disabled_until.get(None)
+        is_sentrys = self._get_header_value(response, "x-sentry-rate-limits")  # type: ignore[attr-defined]
+        if not is_sentrys and until is not None:
+            self._disabled_until[None] = min(until, latest)
+
+    def _redirect(self, response: Any) -> str:
+        """Return scheme and host of a redirect; the rest of the address may be a secret."""
+        try:
+            found = urlsplit(self._get_header_value(response, "Location") or "")  # type: ignore[attr-defined]
+            return f"{found.scheme}://{found.netloc.rpartition('@')[2]}" if found.netloc else "its own host"
+        except Exception:  # a server may send anything
+            return "an invalid address"
 
     def _seconds(self, response: Any) -> float:
         try:
@@ -219,6 +281,24 @@ def reset_transport_after_fork(transport: Any) -> None:
     # may have held. This runs in the fork itself, which would then never return to the app.
     _parents.append(found._pool)
     found._pool = found._make_pool()
+
+
+def _is_sentrys(response: Any) -> bool:
+    """Return whether a response has the body that Sentry and its like answer.
+
+    Relay and GlitchTip answer with a JSON object, which has the id of the event if there is one; Bugsink and
+    Spotlight with nothing.
+    """
+    try:
+        body = response.data if hasattr(response, "data") else response.content
+        if len(body) > _LONGEST_ANSWER:
+            return False
+        if not body.strip():
+            return True
+        found = json.loads(body)
+    except Exception:  # anybody may have answered
+        return False
+    return found is None or (isinstance(found, dict) and (not found or "id" in found))
 
 
 def _retry_after(text: str | None) -> float:

@@ -14,6 +14,10 @@ LONGEST = 300.0
 #: Upper limit of the longest waits for live envelopes, in seconds.
 LONGEST_LIVE = 30.0
 
+#: The longest wait that a server may ask for, in seconds. A longer one may be a proxy's, or a mistake, and is
+#: probed this often.
+LONGEST_ASKED = 600.0
+
 #: Files captured less than this many seconds ago go before the rest of the backlog.
 FRESH = 300.0
 
@@ -49,11 +53,12 @@ class Backoff:
         """Choose how long to wait after another failure.
 
         Args:
-            retry_after: seconds that the server asks to wait; the jitter is added to them.
+            retry_after: seconds that the server asks to wait, of which ``LONGEST_ASKED`` count; the jitter is
+                added to them.
         """
         ceiling = min(self._longest, FIRST * 2.0 ** min(self._failures, 32))
         self._failures += 1
-        self._until = self._clock() + retry_after + self._chance() * ceiling
+        self._until = self._clock() + min(retry_after, LONGEST_ASKED) + self._chance() * ceiling
 
     def succeeded(self) -> None:
         """Forget the failures."""

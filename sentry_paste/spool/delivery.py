@@ -18,6 +18,7 @@ from typing import Any
 from sentry_sdk.envelope import Envelope
 from sentry_sdk.transport import Transport
 
+from sentry_paste.sdk.failures import warn
 from sentry_paste.sdk.forks import reset_when_forked
 from sentry_paste.sdk.transports import Attempt, host_and_project, transport_class
 from sentry_paste.spool.backlog import Backlog, Result
@@ -77,6 +78,8 @@ class DeliveringTransport(Transport):
         self._in_flight_file: SpoolFile | None = None
         self._backlog: Backlog | None = None
         self._is_killed = False
+        # The last answer that was not Sentry's.
+        self._foreign = ""
         # Must be set last: other threads take it as the sign that the rest is set.
         self._pid = os.getpid()
 
@@ -222,6 +225,7 @@ class DeliveringTransport(Transport):
 
     def _result(self, attempt: Attempt, envelope: Envelope) -> tuple[Result, str, float]:
         if attempt.delivered:
+            self._foreign = ""
             return Result.DELIVERED, "", 0.0
         if attempt.withheld:
             return Result.LIMITED, "rate limit", self._inner.limited_for(category_of(envelope)) or 1.0
@@ -230,8 +234,15 @@ class DeliveringTransport(Transport):
             limited = self._inner.limited_for(category_of(envelope)) or attempt.retry_after or 1.0
             return Result.LIMITED, "http 429", limited
         if attempt.may_be_repeated:
-            return Result.LATER, f"http {attempt.status}", attempt.retry_after
-        return Result.REFUSED, f"http {attempt.status}", 0.0
+            self._warn_of_foreign(attempt)
+            return Result.LATER, attempt.reason, attempt.retry_after
+        return Result.REFUSED, attempt.reason, 0.0
+
+    def _warn_of_foreign(self, attempt: Attempt) -> None:
+        """Warn of an answer that is not Sentry's, once until Sentry accepts something."""
+        if attempt.is_foreign and self._foreign != attempt.reason:
+            self._foreign = attempt.reason
+            warn("spool_dir: %s: envelopes are kept (%s)", self._spool.directory, attempt.reason)
 
     def _store_or_lose(
         self, envelope: Envelope, kind: str, file: SpoolFile | None, reason: str, wakes: bool = True

@@ -8,6 +8,7 @@ import pytest
 from sentry_paste.client.registry import registry
 from sentry_paste.spool import backlog as backlog_module
 
+import faulty
 from faulty import Answer
 from spooled import TRACE_KIND, close_clients, states, warnings_of
 
@@ -150,3 +151,112 @@ def test_invalid_retry_after_neither_ends_the_thread_nor_waits_for_ever(
     (transport,) = [client.transport for client in registry.clients()]
     assert [thread for thread in threading.enumerate() if thread.name == "sentry-paste.spool"]
     assert transport._live.remaining() <= 2 * 86400
+
+
+@pytest.fixture
+def elsewhere():
+    """Another server, to which the first redirects."""
+    with faulty.serve() as found:
+        yield found
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_redirect_is_not_followed_and_keeps_the_file(
+    site, sentry, elsewhere, spool, status, impatient, caplog
+):
+    """A portal would take the envelope for itself, or answer a GET."""
+    where = f"http://127.0.0.1:{elsewhere.port}/login?token=x"
+    sentry.answer = Answer(status, {"Location": where})
+    site().crash(2)
+    sentry.wait(arrivals=4)
+    assert [file.kind for file in spool.files()] == ["error"] * 2
+    assert elsewhere.arrivals == []
+    (warning,) = warnings_of(caplog)
+    assert f"http {status}, a redirect to http://127.0.0.1:{elsewhere.port}" in warning
+    assert "token" not in warning
+    sentry.answer = Answer()
+    sentry.wait(errors=2)
+    close_clients()
+    assert states(spool) == []
+    assert not sentry.lost()
+
+
+PORTALS = [
+    Answer(body=b"<html>Please sign in</html>", headers={"Content-Type": "text/html"}),
+    Answer(body=b"ok", headers={"Content-Type": "text/plain"}),
+    Answer(body=b'{"error": "sign in"}'),
+    Answer(body=b"[]"),
+    Answer(body=b"\xff{"),
+    Answer(body=b" " * 2_000_000 + b"{}"),
+    Answer(202, body=b"<html>"),
+]
+
+
+@pytest.mark.parametrize("answer", PORTALS, ids=lambda answer: repr(answer.body[:10]))
+def test_answer_that_is_not_sentrys_keeps_the_file(site, sentry, spool, answer, impatient, caplog):
+    sentry.answer = answer
+    site(traces_sample_rate="1.0").crash()
+    sentry.wait(arrivals=3)
+    sentry.wait_for(lambda: sorted(file.kind for file in spool.files()) == ["error", TRACE_KIND])
+    (warning,) = warnings_of(caplog)
+    assert f"http {answer.status}, but not an answer of Sentry" in warning
+    sentry.answer = Answer()
+    sentry.wait_for(lambda: states(spool) == [])
+    close_clients()
+    assert not sentry.lost()
+
+
+SENTRYS = {
+    "Relay": b'{"id":"4c79f60c11214eb38604f4ae0781bfb2"}',
+    "Relay, without an event": b"{}",
+    "Bugsink and Spotlight": b"",
+    "GlitchTip": b'{"id": "4c79f60c11214eb38604f4ae0781bfb2", "task_id": null}',
+    "GlitchTip, without an event": b'{"id": null}\n',
+}
+
+
+@pytest.mark.parametrize("body", SENTRYS.values(), ids=SENTRYS)
+def test_answer_of_sentry_and_its_like_removes_the_file(site, sentry, spool, body):
+    sentry.answer = Answer(body=body)
+    site().crash()
+    sentry.wait(errors=1)
+    sentry.wait_for(lambda: states(spool) == [])
+    close_clients()
+    assert len(sentry.arrivals) == 1
+
+
+@pytest.mark.parametrize("status", [407, 421, 425, 511])
+def test_answer_of_a_proxy_keeps_the_file(site, sentry, spool, status, impatient):
+    sentry.answer = Answer(status)
+    site().crash()
+    sentry.wait(arrivals=2)
+    sentry.answer = Answer()
+    sentry.wait(errors=1)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [Answer(503, {"Retry-After": "86400"}), Answer(429, {"Retry-After": "86400"})],
+    ids=lambda answer: str(answer.status),
+)
+def test_long_wait_that_a_server_asks_for_is_probed(site, sentry, spool, answer):
+    """It may be a proxy's, or a mistake: a day of silence is not what one answer should cost."""
+    sentry.answer = answer
+    made = site()
+    made.crash()
+    sentry.wait(arrivals=1)
+    (client,) = registry.clients()
+    transport = client.transport
+    sentry.wait_for(lambda: transport._live.remaining() or transport.inner.limited_for("error"))
+    assert 500 < (transport._live.remaining() or transport.inner.limited_for("error")) <= 600 + 300
+    time.sleep(0.3)
+    assert len(sentry.arrivals) <= 2
+
+
+def test_rate_limit_of_sentry_is_obeyed_however_long(site, sentry, spool):
+    sentry.answer = Answer(429, {"X-Sentry-Rate-Limits": "86400:error:organization"})
+    site().crash()
+    sentry.wait(arrivals=1)
+    (client,) = registry.clients()
+    sentry.wait_for(lambda: client.transport.inner.limited_for("error"))
+    assert client.transport.inner.limited_for("error") > 86000
