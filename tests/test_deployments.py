@@ -294,7 +294,12 @@ def test_all_that_is_sent_is_valid_for_sentry(run):
 @pytest.mark.parametrize(
     ("page", "name"),
     # Those of one page need no section of ours.
-    [(page, name) for page in pages.all_pages("deployments") for name in page.inis if "/run" not in page.name],
+    [
+        (page, name)
+        for page in pages.all_pages("deployments")
+        for name in page.inis
+        if "/run" not in page.name
+    ],
     ids=lambda value: value if isinstance(value, str) else value.name,
 )
 def test_check_has_nothing_against_an_ini(tmp_path, monkeypatch, capsys, page, name):
