@@ -1,0 +1,163 @@
+"""Options that an app loses where its section inherits from one with a filter, in words.
+
+PasteDeploy adds the options of ``[app:main] use = config:base.ini`` to what that file makes. With
+``filter-with``, a pipeline or a filter app there, this is not the app: it keeps the values of
+``base.ini``, and tests run on the production database.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Mapping
+
+from paste.deploy.loadwsgi import APP
+
+from sentry_paste.cli.check.edits import line_of
+from sentry_paste.cli.check.stubs import UNREADABLE, Files, Loss, Place, Uncallable, load
+from sentry_paste.sdk.failures import log_failure, warn
+
+# An ini without such a line inherits nothing; most inis are not looked at any further.
+_INHERITS = re.compile(r"^use\s*[=:]\s*(?!egg:|call:)", re.MULTILINE)
+_FILTER_WITH = re.compile(r"^filter-with\s*[=:]", re.MULTILINE)
+
+# Names of options that are shown.
+_MOST_NAMES = 8
+
+# Apps of an ini that are looked at when it is started.
+_MOST_APPS = 20
+
+# Files that were looked at: a factory is called once for each filter.
+_examined: set[str] = set()
+
+
+def loss_text(files: Files, loss: Loss, path: str) -> str:
+    """Return what has been lost, and why; a clause.
+
+    Args:
+        files: the files.
+        loss: the options.
+        path: the ini that is checked; other files are named.
+    """
+    place, base = loss.place, loss.base
+    names = _names(files, loss)
+    do = "does" if len(loss.keys) == 1 else "do"
+    what = "filter" if base.kind == "filter" else "app"
+    inherits = f"the section inherits {_title(base, path)}"
+    if loss.to_sentry:
+        return (
+            f"{names} of {_title(place, path)} {do} not reach the app: {inherits}, so PasteDeploy gives the "
+            "options to Sentry"
+        )
+    around = _around(loss)
+    return (
+        f"{names} of {_title(place, path)} {do} not reach the {what}: {inherits}, which has {around}, and "
+        f"PasteDeploy drops the options there; the {what} runs with the values of {_title(base, path)}"
+    )
+
+
+def uncallable_text(found: Uncallable, path: str) -> str:
+    """Return why each request fails; a clause.
+
+    Args:
+        found: the section.
+        path: the ini that is checked; other files are named.
+    """
+    place, inner = found.place, found.inner
+    uses = "" if inner == place else f", as it uses {_title(inner, path)}, {_WHAT[found.how]}"
+    return (
+        f"PasteDeploy cannot make an app of {_title(place, path)} with filter-with: every request fails with "
+        f"a TypeError{uses}"
+    )
+
+
+_WHAT = {
+    "pipeline": "a pipeline",
+    "filter-app": "a filter app",
+    "filter-with": "which has a filter-with itself",
+}
+
+
+def _around(loss: Loss) -> str:
+    if loss.how == "filter-with":
+        return f"filter-with = {loss.filters[0]}"
+    if loss.how == "pipeline":
+        shown = [*loss.filters[:3], "..."] if len(loss.filters) > 3 else loss.filters
+        return f"{', '.join(shown)} around the app" if shown else "a pipeline"
+    return "a filter around the app"
+
+
+def _names(files: Files, loss: Loss) -> str:
+    shown = []
+    for key in loss.keys[:_MOST_NAMES]:
+        line = line_of(files, loss.place, key)
+        shown.append(f"{key} (line {line})" if line else key)
+    more = len(loss.keys) - _MOST_NAMES
+    return ", ".join(shown) + (f" and {more} more" if more > 0 else "")
+
+
+def _title(place: Place, path: str) -> str:
+    title = f"[{place.section}]"
+    return title if place.path == path else f"{title} of {os.path.relpath(place.path, os.path.dirname(path))}"
+
+
+def first_line(files: Files, loss: Loss) -> int | None:
+    """Return the line of the first option that is lost.
+
+    Args:
+        files: the files.
+        loss: the options.
+    """
+    return line_of(files, loss.place, loss.keys[0])
+
+
+def warn_at_start(global_conf: Mapping[str, str]) -> None:
+    """Log options that an app loses because Sentry is around it, and apps that cannot answer.
+
+    PasteDeploy does not say which app of the file it loads: each is looked at.
+
+    Args:
+        global_conf: of a factory: ``[DEFAULT]``, with the loader's ``__file__``.
+    """
+    path = os.path.abspath(global_conf.get("__file__") or "")
+    if not global_conf.get("__file__") or path in _examined:
+        return
+    _examined.add(path)
+    try:
+        for text in _found_in(path, global_conf):
+            warn("%s: %s; sentry-paste check shows what to write", path, text)
+    except Exception:
+        log_failure("the ini is not searched for options that are lost")
+
+
+def _found_in(path: str, global_conf: Mapping[str, str]) -> Iterator[str]:
+    files = Files()
+    try:
+        text = files.text(path)
+        if not (_INHERITS.search(text) or _FILTER_WITH.search(text)):
+            return
+        names = _apps_that_inherit(files, path)
+    except UNREADABLE:
+        return  # the loader may have read something else
+    variables = {key: value for key, value in global_conf.items() if key not in ("here", "__file__")}
+    found: dict[str, None] = {}
+    for name in names[:_MOST_APPS]:
+        loaded = load(files, path, name, variables)
+        losses = [loss for loss in loaded.losses if loss.is_sentry]
+        found.update(dict.fromkeys(loss_text(files, loss, path) for loss in losses))
+        found.update(dict.fromkeys(uncallable_text(bad, path) for bad in loaded.uncallable))
+    yield from found
+
+
+def _apps_that_inherit(files: Files, path: str) -> list[str]:
+    parser = files.parser(path)
+    prefixes = {prefix for group in APP.config_prefixes for prefix in group}
+    names = []
+    for section in parser.sections():
+        place = Place(path, section)
+        if place.kind in prefixes and place.name:
+            options = dict(parser.items(section, raw=True))
+            inherits = not options.get("use", "egg:").startswith(("egg:", "call:"))
+            if inherits or "filter-with" in options:
+                names.append(place.name)
+    return names

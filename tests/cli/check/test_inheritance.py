@@ -1,0 +1,199 @@
+"""Options that an app loses where its section inherits from one with a filter, as PasteDeploy drops them."""
+
+import textwrap
+
+import pytest
+
+from sentry_paste.cli.check.changes import make_callable, restore_options
+from sentry_paste.cli.check.edits import apply
+from sentry_paste.cli.check.inheritance import loss_text, uncallable_text
+from sentry_paste.cli.check.stubs import Files, load
+from sentry_paste.cli.check.trial import Trial
+
+from recorded_apps import load_and_ask
+
+EGG = "use = egg:myapp\ndb = prod\nmore = base\n"
+FACTORY = "paste.app_factory = myapp:main\ndb = prod\nmore = base\n"
+SENTRY = "[filter:sentry]\nuse = egg:sentry_paste\ndsn = http://key@127.0.0.1:9/1\n"
+OPTIONS = SENTRY.partition("\n")[2]
+OURS_BY_NAME = OPTIONS.replace("use = egg:sentry_paste", "paste.filter_factory = sentry_paste:filter_factory")
+
+BASES = {
+    "filter-with": f"[app:main]\n{EGG}filter-with = sentry\n{SENTRY}",
+    "filter-with, factory by name": f"[app:main]\n{FACTORY}filter-with = sentry\n{SENTRY}",
+    "filter-with, call:": f"[app:main]\nuse = call:myapp:main\ndb = prod\nmore = base\n"
+    f"filter-with = sentry\n{SENTRY}",
+    "filter-with around a use": f"[app:main]\nuse = a\nfilter-with = sentry\n[app:a]\n{EGG}{SENTRY}",
+    "filter-with in what is used": f"[app:main]\nuse = a\n[app:a]\n{EGG}filter-with = sentry\n{SENTRY}",
+    "pipeline": f"[pipeline:main]\npipeline = sentry a\n[app:a]\n{EGG}{SENTRY}",
+    "pipeline that is used": "[app:main]\nuse = p\n[pipeline:p]\npipeline = sentry a\n"
+    f"[app:a]\n{EGG}{SENTRY}",
+    "filter-app": f"[filter-app:main]\n{OPTIONS}next = a\n[app:a]\n{EGG}",
+    "filter-app, factory by name": f"[filter-app:main]\n{OURS_BY_NAME}next = a\n[app:a]\n{EGG}",
+    "composite": f"[composite:main]\n{OPTIONS}app = a\n[app:a]\n{EGG}",
+    "another filter": f"[app:main]\n{EGG}filter-with = gzip\n[filter:gzip]\nuse = egg:gzip\nlevel = 9\n",
+    "a pipeline of others": "[pipeline:main]\npipeline = gzip egg:log a\n"
+    f"[filter:gzip]\nuse = egg:gzip\nlevel = 9\n[app:a]\n{EGG}",
+    "nothing": f"[app:main]\n{EGG}",
+}
+CHILDREN = {
+    "child": "[app:main]\nuse = config:base.ini\ndb = test\nset zone = z\n",
+    "child of a child": "[app:main]\nuse = config:middle.ini\ndb = test\n",
+    "child in a pipeline": "[pipeline:main]\npipeline = log a\n[filter:log]\nuse = egg:log\n"
+    "[app:a]\nuse = config:base.ini\ndb = test\n",
+    "path with %(here)s": "[app:main]\nuse = config:%(here)s/base.ini\ndb = test\n",
+    "get": "[DEFAULT]\ntest_db = test\n[app:main]\nuse = config:base.ini\nget db = test_db\n",
+}
+MIDDLE = "[app:main]\nuse = config:base.ini\nmore = middle\n"
+
+
+@pytest.fixture
+def files(write_ini):
+    """Write base.ini, middle.ini and test.ini; return the path of test.ini."""
+
+    def write(base, child):
+        write_ini(base, "base.ini")
+        write_ini(MIDDLE, "middle.ini")
+        return str(write_ini(child))
+
+    return write
+
+
+def write_edits(change):
+    """Write a change to the files on disk."""
+    changed = apply(Files(), change.edits)
+    texts = {edit.place.path: changed.text(edit.place.path) for edit in change.edits}
+    for path, text in texts.items():
+        with open(path, "w") as file:
+            file.write(text)
+
+
+def of_apps(recorded):
+    return [(options.get("db"), options.get("more")) for _, options, _ in recorded.apps]
+
+
+@pytest.mark.parametrize("child", CHILDREN)
+@pytest.mark.parametrize("base", BASES)
+def test_stubs_receive_what_real_factories_receive(files, base, child):
+    path = files(BASES[base], CHILDREN[child])
+    loaded = load(Files(), path)
+    try:
+        recorded = load_and_ask(path)
+    except Exception:
+        assert loaded.error or loaded.losses[0].to_sentry
+        return
+    assert loaded.error == ""
+    stubs = [
+        (part.spec, dict(part.local_conf), dict(part.global_conf))
+        for part in loaded.parts
+        if part.kind == "app"
+    ]
+    assert recorded.apps == stubs
+    called = [(part.spec, covered) for part, covered in loaded.called if part.kind == "app"]
+    assert recorded.covered == called
+    meant = "middle" if child == "child of a child" else "base"
+    assert bool(loaded.losses) is (of_apps(recorded) != [("test", meant)])
+
+
+@pytest.mark.parametrize("child", [name for name in CHILDREN if name != "child in a pipeline"])
+@pytest.mark.parametrize(
+    "base", [name for name in BASES if name not in ("nothing", "filter-with, factory by name")]
+)
+def test_lines_that_restore_options_work_in_all_files(files, base, child):
+    path = files(BASES[base], CHILDREN[child])
+    trial = Trial(path)
+    trial.find_heirs()
+    change = trial.first(restore_options(trial, trial.losses()[0]))
+    write_edits(change)
+    recorded = load_and_ask(path)
+    meant = "middle" if child == "child of a child" else "base"
+    assert of_apps(recorded) == [("test", meant)]
+    assert of_apps(load_and_ask(path.replace("test.ini", "middle.ini"))) == [("prod", "middle")]
+    assert of_apps(load_and_ask(path.replace("test.ini", "base.ini"))) == [("prod", "base")]
+    if "other" not in base:  # the filters of others
+        assert [covered for _, covered in recorded.covered] == [True]
+
+
+def test_lost_options_are_described_by_file_and_line(files):
+    path = files(BASES["filter-with"], "[app:main]\nuse = config:base.ini\n# The tests' own.\ndb = test\n")
+    (loss,) = load(Files(), path).losses
+    assert loss_text(Files(), loss, path) == (
+        "db (line 4) of [app:main] does not reach the app: the section inherits [app:main] of base.ini, "
+        "which has filter-with = sentry, and PasteDeploy drops the options there; the app runs with the "
+        "values of [app:main] of base.ini"
+    )
+
+
+def test_each_level_that_loses_options_is_described(files):
+    path = files(BASES["pipeline"], CHILDREN["child of a child"])
+    texts = [loss_text(Files(), loss, path) for loss in load(Files(), path).losses]
+    assert [text.partition(" does")[0] for text in texts] == [
+        "more (line 3) of [app:main] of middle.ini",
+        "db (line 3) of [app:main]",
+    ]
+    assert all("has sentry around the app" in text for text in texts)
+
+
+def test_option_with_the_value_of_the_base_is_not_lost(files):
+    path = files(BASES["filter-with"], CHILDREN["child"].replace("db = test", "db = prod"))
+    assert load(Files(), path).losses == []
+
+
+def test_set_is_lost_where_the_base_sets_the_same(files):
+    base = BASES["pipeline"].replace("[app:a]\n", "[app:a]\nset zone = production\n")
+    path = files(base, CHILDREN["child"])
+    (loss,) = load(Files(), path).losses
+    assert loss.keys == ("db", "set zone")
+
+
+def test_options_of_a_filter_are_lost_in_the_same_way(files):
+    sentry = "[filter:sentry]\nuse = egg:sentry_paste\nserver_name = a\nfilter-with = gzip\n"
+    base = f"{sentry}[filter:gzip]\nuse = egg:gzip\n"
+    child = "[app:main]\nuse = egg:myapp\nfilter-with = sentry\n" + (
+        "[filter:sentry]\nuse = config:base.ini#sentry\nserver_name = b\n"
+    )
+    path = files(base, child)
+    (loss,) = load(Files(), path).losses
+    assert loss.keys == ("server_name",)
+    assert "does not reach the filter" in loss_text(Files(), loss, path)
+
+
+UNCALLABLE = {
+    "filter app": f"[filter-app:main]\n{OPTIONS}next = a\nfilter-with = gzip\n[app:a]\n{EGG}",
+    "pipeline": f"[pipeline:main]\npipeline = a\nfilter-with = sentry\n[app:a]\n{EGG}{SENTRY}",
+    "use of a pipeline": f"[app:main]\nuse = p\nfilter-with = sentry\n[pipeline:p]\npipeline = gzip a\n"
+    f"[app:a]\n{EGG}{SENTRY}",
+    "use of a filter-with": "[app:main]\nuse = a\nfilter-with = sentry\n"
+    f"[app:a]\n{EGG}filter-with = gzip\n{SENTRY}",
+    "use of another file": f"[app:main]\nuse = config:base.ini\nfilter-with = sentry\n{SENTRY}",
+}
+
+
+@pytest.mark.parametrize("form", UNCALLABLE)
+def test_section_that_cannot_answer_is_found_and_its_advice_answers(files, form):
+    gzip = "[filter:gzip]\nuse = egg:gzip\n"
+    path = files(f"[app:main]\n{EGG}filter-with = gzip\n{gzip}", UNCALLABLE[form] + gzip)
+    with pytest.raises(TypeError, match="composed"):
+        load_and_ask(path)
+    trial = Trial(path)
+    (found,) = trial.loaded.uncallable
+    assert "every request fails with a TypeError" in uncallable_text(found, path)
+    change = trial.first(make_callable(trial, found))
+    write_edits(change)
+    recorded = load_and_ask(path)
+    assert of_apps(recorded) == [("prod", "base")]
+    assert [covered for _, covered in recorded.covered] == [True]
+
+
+def test_composite_of_others_and_an_app_with_a_filter_can_be_called(files):
+    urlmap = "[composite:main]\nuse = egg:Paste#urlmap\n/ = a\nfilter-with = sentry\n"
+    path = files("", f"{urlmap}[app:a]\n{EGG}{SENTRY}")
+    assert load(Files(), path).uncallable == []
+    assert of_apps(load_and_ask(path)) == [("prod", "base")]
+
+
+@pytest.mark.parametrize(
+    "text", ["[app:main]\nuse = main\n", "[app:main]\nuse = config:test.ini\n", "nonsense", "[app:main]\n"]
+)
+def test_ini_that_cannot_be_loaded_has_an_error(files, text):
+    assert load(Files(), files("", textwrap.dedent(text))).error
