@@ -4,6 +4,7 @@ Slow: Zope is installed into an environment of its own.
 """
 
 import logging
+import re
 import shutil
 import signal
 import subprocess
@@ -135,8 +136,8 @@ def page(port, path):
 
 
 @pytest.fixture(scope="module")
-def zope(tmp_path_factory):
-    """Pages by path, and the receiver of what they reported."""
+def zope_python(tmp_path_factory):
+    """The Python of an environment with Zope."""
     if sys.version_info < (3, 10):
         pytest.skip("Zope 5.11 and newer need Python 3.10")
     folder = tmp_path_factory.mktemp("zope")
@@ -144,10 +145,18 @@ def zope(tmp_path_factory):
     for command in (
         [sys.executable, "-m", "venv", str(folder / "venv")],
         [str(python), "-m", "pip", "install", "-q", "Zope", "Paste", "Products.SiteErrorLog", str(ROOT)],
-        [str(python.with_name("mkwsgiinstance")), "-d", str(folder / "site"), "-u", "admin:admin"],
     ):
         ended = subprocess.run(command, capture_output=True, encoding="utf-8", timeout=600)
         assert ended.returncode == 0, ended.stderr
+    return python
+
+
+@pytest.fixture(scope="module", params=["filter", "run"])
+def zope(request, tmp_path_factory, zope_python):
+    """Pages by path, and what they reported: with the filter in the ini, and without a line there."""
+    folder = tmp_path_factory.mktemp("site")
+    made = [str(zope_python.with_name("mkwsgiinstance")), "-d", str(folder / "site"), "-u", "admin:admin"]
+    subprocess.run(made, capture_output=True, check=True, timeout=600)
     etc = folder / "site" / "etc"
     (etc / "site.zcml").write_text(SITE)
     (etc / "template.pt").write_text("<p>a template</p>")
@@ -155,13 +164,21 @@ def zope(tmp_path_factory):
     port = servers.free_port()
     with serve() as receiver:
         site = docs.page("deployments/zope")
-        (etc / "zope.ini").write_text(
+        ini = (
             site.files["etc/zope.ini"]
             .replace(docs.PORT, str(port))
             .replace("traces_sample_rate = 0.1", "traces_sample_rate = 1")
         )
+        command = docs.words(site.command("runwsgi"), port, zope_python)
+        if request.param == "run":
+            section = re.search(r"\[filter:sentry\]\n(?:\w.*\n)+", ini)[0]
+            ini = ini.replace(section, "").replace("    sentry\n", "")
+            assert "sentry" not in ini
+            (etc / "sentry.ini").write_text(section)
+            script = str(zope_python.with_name("sentry-paste"))
+            command = [script, "run", "--config", "etc/sentry.ini", *command]
+        (etc / "zope.ini").write_text(ini)
         variables = {"PYTHONPATH": str(folder), "SENTRY_DSN": receiver.dsn}
-        command = docs.words(site.command("runwsgi"), port, python)
         with servers.started(command, port, etc.parent, "zope", seconds=60, **variables):
             pages = {path: page(port, path) for path in STATUS}
             receiver.wait(errors=3, transactions=len(STATUS), seconds=30)
