@@ -1,6 +1,7 @@
 """WSGI apps of every shape that PEP 3333 allows, and some that it does not."""
 
 import io
+import logging
 import sys
 import tempfile
 
@@ -183,3 +184,16 @@ def set_up_django():
             LOGGING_CONFIG=None,
         )
         django.setup()
+
+
+def logging_tween(handler, registry):
+    """Log what a view raises, and raise it again, as pyramid_debugtoolbar's tween does."""
+
+    def tween(request):
+        try:
+            return handler(request)
+        except Exception:
+            logging.getLogger("app").exception("Uncaught exception")
+            raise
+
+    return tween

@@ -16,6 +16,7 @@ from sentry_sdk.transport import Transport
 
 from sentry_paste import sdk
 from sentry_paste.client.abandoned import finish_abandoned
+from sentry_paste.client.held import held_by_request, holding, send_held
 from sentry_paste.client.server_logs import drop_duplicates
 from sentry_paste.config.errors import ConfigError, Problem
 from sentry_paste.config.settings import Settings
@@ -104,6 +105,24 @@ class GuardedClient(sentry_sdk.Client):
     contexts: Mapping[str, Mapping[str, Any]] = MappingProxyType({})
     redaction: Redaction
 
+    @property
+    def transport(self) -> Any:
+        """The client's transport, which leaves the errors of a request to the request."""
+        return held_by_request(vars(self).get("transport"))
+
+    @transport.setter
+    def transport(self, transport: Any) -> None:
+        vars(self)["transport"] = transport
+
+    @property
+    def spotlight(self) -> Any:
+        """The client's connection to Spotlight, which does so, too."""
+        return held_by_request(vars(self).get("spotlight"))
+
+    @spotlight.setter
+    def spotlight(self, spotlight: Any) -> None:
+        vars(self)["spotlight"] = spotlight
+
     def start_delivery(self) -> None:
         """Start to send what earlier processes have left in the spool; called with the first request."""
         if isinstance(self.transport, DeliveringTransport):
@@ -132,12 +151,13 @@ class GuardedClient(sentry_sdk.Client):
         """Reset the client in a forked process: what is queued or counted belongs to the parent."""
         sdk.reset_after_fork(self)
 
-    def capture_event(self, event: Any, *args: Any, **kwargs: Any) -> str | None:
+    def capture_event(self, event: Any, hint: Any = None, *args: Any, **kwargs: Any) -> str | None:
         """Capture as the SDK does; a failure loses only this event."""
         try:
             self._add_tags_and_contexts(event)
-            sdk.add_sdk_info(event, self)
-            return super().capture_event(event, *args, **kwargs)
+            event = sdk.SelfSerialized(event, self.options)
+            with holding(hint):
+                return super().capture_event(event, hint, *args, **kwargs)
         except Exception:
             log_failure("an event is lost")
             return None
@@ -160,6 +180,7 @@ class GuardedClient(sentry_sdk.Client):
     def flush(self, *args: Any, **kwargs: Any) -> None:
         """Send all that is queued, as the SDK does; failures are logged."""
         finish_abandoned()
+        send_held()
         try:
             super().flush(*args, **kwargs)
         except Exception:
@@ -169,6 +190,7 @@ class GuardedClient(sentry_sdk.Client):
 
     def close(self, *args: Any, **kwargs: Any) -> None:
         """Send all that is queued and close, as the SDK does, including Spotlight."""
+        send_held()
         super().close(*args, **kwargs)
         if self.spotlight is not None:
             self._flush_spotlight(*args, **kwargs)

@@ -2,40 +2,23 @@
 
 from __future__ import annotations
 
-import sys
-from collections import deque
 from contextlib import suppress
-from types import SimpleNamespace
 from typing import Any
 
 import sentry_sdk
 
 from sentry_paste import sdk
+from sentry_paste.client.held import Held
 from sentry_paste.redaction import HasSecrets, Matcher, Secret, values
 from sentry_paste.redaction.names import RECORDED_USER
 from sentry_paste.request.filter_state import FilterState
+from sentry_paste.request.reported_errors import ReportedErrors
 from sentry_paste.sdk.failures import log_failure
 from sentry_paste.wsgi.environ import METHOD, address_of, headers_of, native, path_of, url_of
 from sentry_paste.wsgi.errors import client_went_away
 from sentry_paste.wsgi.forwarded import Forwarded
 from sentry_paste.wsgi.naming import CUSTOM, URL, default_name, framework_name
 from sentry_paste.wsgi.real_types import is_real
-
-
-def is_retried(environ: Any, error: Any) -> bool:
-    """Return whether pyramid_retry will try the request again, so that this error is not to be reported yet.
-
-    Args:
-        environ: of the request, in which pyramid_retry counts.
-        error: of the attempt.
-    """
-    module = sys.modules.get("pyramid_retry")
-    if module is None or "retry.attempts" not in environ:
-        return False
-
-    # Of the request it only reads the environ.
-    return bool(module.is_error_retryable(SimpleNamespace(environ=environ), error))
-
 
 #: The first entry of a fingerprint to which the transaction's name is added.
 FAILED_STATUS = "failed-status"
@@ -53,6 +36,7 @@ class RequestData(HasSecrets):
         name_from_framework: the framework's name of the request, None if there is none.
 
     Attributes:
+        errors: that were captured so far.
         response_headers: None until the response has started.
         inner: the texts of the environs of requests within this one.
     """
@@ -66,8 +50,8 @@ class RequestData(HasSecrets):
         "_matcher_key",
         "_remote_user",
         "_secrets",
-        "_seen",
         "_users",
+        "errors",
         "inner",
         "reported",
         "response_headers",
@@ -92,8 +76,7 @@ class RequestData(HasSecrets):
         self._remote_user: Any = None
         #: Whether an error has been captured in the request.
         self.reported = False
-        # Created for the first error: a healthy request has none.
-        self._seen: deque[BaseException] | None = None
+        self.errors = ReportedErrors()
         self._users: tuple[str, ...] = ()
         self.response_headers: Any = None
         self.inner: list[dict[str, str]] = []
@@ -106,7 +89,6 @@ class RequestData(HasSecrets):
     def close(self) -> None:
         """Keep the names that the app has left in the environ; release the environ and all errors."""
         environ, self._environ = self._environ, None
-        self._seen = None
         if environ is not None:
             self._remote_user = _user_name(environ)
             with suppress(Exception):  # a mapping of the app's
@@ -181,10 +163,10 @@ class RequestData(HasSecrets):
             hint: of the SDK.
         """
         exc_info = (hint or {}).get("exc_info")
-        if exc_info and self._is_repeated(exc_info[1]):
-            return None
         # A framework's integration may see first that the client has gone.
         if exc_info and client_went_away(exc_info[1], self.strings.get("SERVER_PORT", "")):
+            return None
+        if exc_info and not self.errors.add(exc_info[1], event, self._environ):
             return None
         if exc_info or event.get("level") in ("error", "fatal"):
             self.reported = True
@@ -195,20 +177,30 @@ class RequestData(HasSecrets):
                 log_failure("an event lacks some of its request")
         return event
 
-    def _is_repeated(self, error: BaseException) -> bool:
-        """Return whether an error has been reported, or will be: the SDK only remembers the last one."""
-        if (
-            self._environ is not None
-            and "retry.attempts" in self._environ
-            and is_retried(self._environ, error)
-        ):
-            return True
-        if self._seen is None:
-            self._seen = deque(maxlen=8)  # a few, as a stream can raise and catch for hours
-        if any(seen is error for seen in self._seen):
-            return True
-        self._seen.append(error)
-        return False
+    def captured_again(self, error: BaseException, event: Any) -> bool:
+        """Record that an error may have been captured before; return whether it was by another attempt.
+
+        Args:
+            error: the exception.
+            event: of the SDK.
+        """
+        return self.errors.captured_again(error, event, self._environ)
+
+    def waits_for(self, identity: Any) -> bool:
+        """Return whether an event has to wait for the request's answer.
+
+        Args:
+            identity: event id.
+        """
+        return self.errors.waits_for(identity)
+
+    def hold(self, held: Held) -> None:
+        """Keep an envelope until the request's answer is known.
+
+        Args:
+            held: the envelope of an event that waits.
+        """
+        self.errors.hold(held)
 
     def _add_name(self, event: Any) -> None:
         found = self.better_name()
@@ -279,3 +271,24 @@ def _is_of_the_tween(value: Any) -> bool:
     frames = (value.get("stacktrace") or {}).get("frames") or [{}]
     last = frames[-1]
     return last.get("function") == "invoke_exception_view" and str(last.get("module")).startswith("pyramid.")
+
+
+def record_repeat(event: Any, hint: Any) -> Any:
+    """Record, as an event processor, that an error of the current request is captured once more.
+
+    The SDK's deduplication drops the event next, unless it is an error of another attempt.
+
+    Args:
+        event: of the SDK.
+        hint: of the SDK.
+    """
+    exc_info = (hint or {}).get("exc_info")
+    if exc_info:
+        request = sdk.request_data()
+        if isinstance(request, RequestData) and request.captured_again(exc_info[1], event):
+            sdk.forget_error(sentry_sdk.get_client())
+    return event
+
+
+# Before the client is made, and with it the SDK's own event processors.
+sdk.process_every_event(record_repeat)

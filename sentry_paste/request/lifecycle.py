@@ -237,6 +237,7 @@ class Lifecycle:
             if self._is_reportable(error):
                 self._error = error
                 self.run_anyway(lambda: self._capture(error, handled=False))
+                self._scopes.raised(error)
                 record_reported(error)
             # The server may log it in its own context, as waitress and gunicorn do.
             sdk.remember_error(sentry_sdk.get_client(), error)

@@ -20,6 +20,7 @@ from sentry_paste import sdk
 from sentry_paste.redaction.names import RECORDED_USER
 from sentry_paste.request.event_processor import FAILED_STATUS, RequestData
 from sentry_paste.request.filter_state import ClientFacts, FilterState, Sampling
+from sentry_paste.request.reported_errors import swallowed_error
 from sentry_paste.request.tracing import (
     SpanTrace,
     Trace,
@@ -231,6 +232,15 @@ class RequestScopes:
             return SpanTrace(begin, address_of(begin.strings, data.forwarded()))
         return TransactionTrace(begin)
 
+    def raised(self, error: BaseException) -> None:
+        """Record that the app has raised an error to the server.
+
+        Args:
+            error: which has been captured.
+        """
+        if self.data is not None:
+            self.data.errors.raised(error)
+
     def record_start(self, status: int | None, headers: Any) -> None:
         """Record the start of the response.
 
@@ -243,8 +253,10 @@ class RequestScopes:
         # Now, as some frameworks forget the name when they return.
         if environ is not None and not environ.keys().isdisjoint(FRAMEWORK_KEYS):
             self._framework_name = framework_name(environ) or self._framework_name
+        self._capture_swallowed(status)
         if self.data is not None:
             self.data.started(headers, self._framework_name)
+            self.data.errors.answered(status)
             if self._trace is not None and status is not None:
                 self._trace.record_status(status)
 
@@ -263,6 +275,7 @@ class RequestScopes:
         Args:
             status: of the response, None if it is not known.
         """
+        self._capture_swallowed(status)
         ids = self.ids()
         found = ids.last() if self.data is not None else None
         if found is None and status in self._filter_state.settings.failed_status_codes:
@@ -373,12 +386,31 @@ class RequestScopes:
                 else:
                     self._trace.finish(error)
                 self._trace.leave()
+        crashes = None
+        with _logged("an error is not reported"):
+            if self.data is not None:
+                self.data.errors.end(self.status)
+                crashes = self.data.errors.crashes
         with _logged("the objects of a request are kept"):
             if self.data is not None:
                 self.data.close()
         with _logged("a session is not reported"):
-            sdk.end_session(self.client)
+            sdk.end_session(self.client, crashes)
         sdk.forget_error(self.client)
+
+    def _capture_swallowed(self, status: int | None) -> None:
+        """Report the error for which a framework shows an error page, if nobody has reported it."""
+        environ = self._environ
+        if status is None or status < 500 or environ is None or self._settled:
+            return
+        error = swallowed_error(environ)
+        if error is None:
+            return
+        self.open()
+        if self.data is not None and self.data.errors.find(error) is None:
+            mechanism = {"type": "wsgi", "handled": False}
+            event, hint = sdk.exception_event(error, error.__traceback__, sentry_sdk.get_client(), mechanism)
+            sentry_sdk.capture_event(event, hint=hint)
 
     def _capture_status(self, status: int) -> None:
         """Report a failed status; the event processor adds the transaction's name to the fingerprint."""

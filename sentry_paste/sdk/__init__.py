@@ -10,8 +10,7 @@ from sentry_sdk.consts import VERSION
 
 from sentry_paste.sdk.changes import GONE_IN_3, NEW_IN, changes, deprecations
 from sentry_paste.sdk.events import (
-    Serialized,
-    add_sdk_info,
+    encode_again,
     event_processors,
     exception_event,
     forget_error,
@@ -59,6 +58,7 @@ from sentry_paste.sdk.scopes import (
     bound,
     enter_scopes,
     has_unused_scopes,
+    in_thread_of_request,
     open_scopes,
     record_inner_request,
     record_user,
@@ -148,6 +148,7 @@ __all__ = [
     "dropped_statuses",
     "dsn_address",
     "dsn_fault",
+    "encode_again",
     "end_session",
     "enter_scopes",
     "event_processors",
@@ -165,6 +166,7 @@ __all__ = [
     "healthy_session",
     "ignore_logger",
     "ignore_own_logger",
+    "in_thread_of_request",
     "integration_class",
     "integration_modules",
     "integration_of_module",

@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Any
 
 import sentry_sdk
-from sentry_sdk.serializer import serialize
+from sentry_sdk.envelope import PayloadRef
 from sentry_sdk.utils import iter_event_frames
 
 from sentry_paste.sdk.major import adapter
@@ -57,6 +57,17 @@ class Serialized(dict[str, Any]):
     """A mapping that the SDK does not serialise again unless it has been changed.
 
     The serialiser uses the result of ``__sentry_repr__`` as it is. Missing: it serialises this like any other
+def encode_again(envelope: Any) -> None:
+    """Let an envelope be encoded from its payloads, although it has been before.
+
+    Args:
+        envelope: whose event has been changed.
+    """
+    for item in envelope.items:
+        if item.payload.json is not None:
+            item.payload = PayloadRef(json=item.payload.json)
+
+
     mapping, with the same result.
 
     Args:

@@ -323,6 +323,14 @@ def enter_forks(isolation: Scope, current: Scope) -> None:
     _is_started.set(True)
 
 
+def in_thread_of_request() -> bool:
+    """Return whether this context is that of a thread or greenlet that a request has started.
+
+    ``ThreadingIntegration`` gives a thread forks of the request's scopes, but a context of its own.
+    """
+    return _is_started.get() or (_current_request() is not None and not wsgi_middleware_applied.get(False))
+
+
 def request_scopes() -> tuple[Scope, Scope] | None:
     """Return forks of the current request's scopes for a thread or greenlet; None outside of requests."""
     if not (wsgi_middleware_applied.get(False) or _is_started.get() or _current_request() is not None):

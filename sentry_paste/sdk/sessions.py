@@ -53,13 +53,24 @@ def start_session(scope: Scope, begun: int) -> None:
         session.started = datetime.fromtimestamp(wall_clock(begun), timezone.utc)
 
 
-def end_session(client: Any) -> None:
+def end_session(client: Any, crashes: bool | None = None) -> None:
     """End the session of the current isolation scope.
+
+    The SDK's session follows the events as they are captured, and has no way to take that back. ``_session``
+    is the scope's. Missing: it stays as the SDK has it.
 
     Args:
         client: that sends it.
+        crashes: whether the request turned out to have crashed, None if the SDK's session is right.
     """
-    sentry_sdk.get_isolation_scope().end_session()
+    isolation = sentry_sdk.get_isolation_scope()
+    session = getattr(isolation, "_session", None)
+    if crashes is not None and session is not None:
+        if crashes and session.errors:
+            session.update(status="crashed")
+        elif not crashes and session.status == "crashed":
+            session.update(status="ok")
+    isolation.end_session()
     _ensure_worker(client)
 
 

@@ -15,6 +15,7 @@ from sentry_paste.sdk.failures import warn
 from sentry_paste.spool.bounds import Bounds
 from sentry_paste.spool.files import Spool
 from sentry_paste.spool.names import SpoolFile
+from sentry_paste.spool.owner import Owner, current
 
 # Seconds between warnings about repeated events.
 _WARN_AGAIN = 60.0
@@ -105,13 +106,51 @@ class SpoolTransport(Transport):
         Args:
             envelope: the envelope that the SDK captured.
         """
+        self._write(envelope, None)
+
+    def hold(self, envelope: Envelope) -> SpoolFile | None:
+        """Write an envelope whose event may still change; return its file, None if that fails.
+
+        Args:
+            envelope: the envelope that the SDK captured.
+        """
+        return self._write(envelope, current())
+
+    def send_held(self, envelope: Envelope, file: SpoolFile | None) -> None:
+        """Let the file of an envelope wait for a process that sends it.
+
+        Args:
+            envelope: in the file.
+            file: by ``hold``.
+        """
         try:
-            self._bounds.wrote(self.spool.write(envelope))
+            if file is not None:
+                self.spool.put_back(file, envelope)
+        except OSError as error:
+            self._log.failed(error)
+
+    def withdraw(self, file: SpoolFile | None) -> None:
+        """Remove the file of an envelope that is not to be sent.
+
+        Args:
+            file: by ``hold``.
+        """
+        try:
+            if file is not None:
+                self.spool.remove(file)
+        except OSError as error:
+            self._log.failed(error)
+
+    def _write(self, envelope: Envelope, owner: Owner | None) -> SpoolFile | None:
+        try:
+            file = self.spool.write(envelope, owner=owner)
+            self._bounds.wrote(file)
             self._bounds.enforce_if_due()
         except Exception as error:  # whatever the disk does, the app must continue
             self._log.failed(error)
-        else:
-            self._log.succeeded()
+            return None
+        self._log.succeeded()
+        return file
 
     def _dropped(self, file: SpoolFile, reason: str) -> None:
         self._log.count(f"{file.kind} dropped, {reason}")

@@ -1,0 +1,218 @@
+"""Errors of requests that are not over yet, which wait for the answer.
+
+An integration or a log handler captures an error before anybody knows what becomes of
+the request: it may be tried again, be answered with a 404 by an error handler, or crash
+after all. The finished envelope waits here for that, no longer than ``LONGEST``. With a
+spool it is on the disk meanwhile, and what a killed process has left there is sent by
+the next one.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from contextvars import Context, ContextVar
+from threading import RLock, Thread
+from typing import Any
+
+from sentry_sdk.envelope import Envelope
+
+from sentry_paste import sdk
+from sentry_paste.sdk.failures import log_failure
+from sentry_paste.sdk.forks import reset_when_forked
+
+#: Seconds after which an envelope is sent as it is. A request may go on for hours, and its errors should be
+#: seen before.
+LONGEST = 2.0
+
+
+class Held:
+    """An envelope that waits until it is known whether it is sent, and as what.
+
+    Args:
+        envelope: with an event.
+        transport: that will send it. If it has a method ``hold``, it keeps the envelope safe until then.
+    """
+
+    __slots__ = ("_file", "_transport", "envelope", "until")
+
+    def __init__(self, envelope: Envelope, transport: Any) -> None:
+        self.envelope = envelope
+        self.until = time.monotonic() + LONGEST
+        self._transport = transport
+        hold = getattr(transport, "hold", None)
+        self._file = hold(envelope) if hold is not None else None
+
+    def send(self, is_changed: bool = False) -> None:
+        """Send the envelope, unless it has been sent.
+
+        Args:
+            is_changed: whether its event has been changed since.
+        """
+        if not _waiting.take(self):
+            return
+        if is_changed:
+            sdk.encode_again(self.envelope)
+        if self._file is None:
+            self._transport.capture_envelope(self.envelope)
+            return
+        before = self._file
+        if is_changed:
+            # The new file first: a process that is killed in between leaves two with the same event id.
+            self._file = self._transport.hold(self.envelope)
+        self._transport.send_held(self.envelope, self._file)
+        if self._file is not before:
+            self._transport.withdraw(before)
+
+    def drop(self) -> None:
+        """Drop the envelope, unless it has been sent, and count it as dropped by an event processor."""
+        if not _waiting.take(self):
+            return
+        if self._file is not None:
+            self._transport.withdraw(self._file)
+        record_lost = getattr(self._transport, "record_lost_event", None)
+        if record_lost is not None:  # Spotlight has none
+            record_lost("event_processor", data_category="error")
+
+    @property
+    def event(self) -> dict[str, Any] | None:
+        """The event, to be changed before it is sent; None if it has no plain payload."""
+        event: Any = self.envelope.get_event()
+        return event if isinstance(event, dict) else None
+
+
+class _Waiting:
+    """The envelopes of this process that wait, and the thread that sends those which wait too long."""
+
+    def __init__(self) -> None:
+        self.reset_after_fork()
+        reset_when_forked(self)
+
+    def reset_after_fork(self) -> None:
+        """Forget what waits: it belongs to the parent."""
+        # Reentrant, as the garbage collector may run while it is held, and a destructor may log an error.
+        self._lock = RLock()
+        self._held: dict[Held, None] = {}
+        self._thread: Thread | None = None
+        self._pid = os.getpid()
+
+    def add(self, held: Held) -> None:
+        """Let an envelope wait.
+
+        Args:
+            held: the envelope.
+        """
+        if self._pid != os.getpid():  # forked in C without Python's fork hooks, as uWSGI does
+            self.reset_after_fork()
+        with self._lock:
+            self._held[held] = None
+            starts = self._thread is None and not sdk.sleep_blocks_process()
+            if starts:
+                self._thread = Thread(target=self._watch, name="sentry_paste.held", daemon=True)
+        if starts:
+            try:
+                Context().run(self._thread.start)  # type: ignore[union-attr]
+            except RuntimeError:  # no more threads, or the interpreter shuts down
+                self._thread = None
+
+    def take(self, held: Held) -> bool:
+        """Take an envelope out; return whether it was still there.
+
+        Args:
+            held: the envelope.
+        """
+        with self._lock:
+            return self._held.pop(held, held) is None
+
+    def send_all(self, until: float = float("inf")) -> None:
+        """Send what waits, as it is.
+
+        Args:
+            until: only what may not wait longer than this time, by ``time.monotonic``.
+        """
+        with self._lock:
+            found = [held for held in self._held if held.until <= until]
+        for held in found:
+            try:
+                held.send()
+            except Exception:
+                log_failure("an event is lost")
+
+    def _watch(self) -> None:
+        while True:
+            with self._lock:
+                first = min((held.until for held in self._held), default=None)
+                if first is None or self._thread is None:
+                    self._thread = None
+                    return
+            time.sleep(max(first - time.monotonic(), 0.01))
+            self.send_all(until=time.monotonic())
+
+
+_waiting = _Waiting()
+
+
+def send_held() -> None:
+    """Send all that waits, as it is: the process may be about to end."""
+    _waiting.send_all()
+
+
+class HoldingTransport:
+    """A transport that leaves the errors of the current request to the request.
+
+    Args:
+        transport: of a client.
+    """
+
+    def __init__(self, transport: Any) -> None:
+        self._transport = transport
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+    def capture_envelope(self, envelope: Envelope) -> None:
+        """Hold an envelope, if the request waits for its event, or send it.
+
+        Args:
+            envelope: that the SDK captured.
+        """
+        request = sdk.request_data()
+        if request is not None and request.waits_for(envelope.headers.get("event_id")):
+            held = Held(envelope, self._transport)
+            _waiting.add(held)
+            request.hold(held)
+        else:
+            self._transport.capture_envelope(envelope)
+
+
+# Whether an exception is being captured, in this context.
+_is_holding: ContextVar[bool] = ContextVar("sentry_paste_is_holding", default=False)
+
+
+@contextmanager
+def holding(hint: Any) -> Iterator[None]:
+    """Let the clients' transports hold what is captured in the block, if it is an exception.
+
+    Args:
+        hint: of the SDK.
+    """
+    if not isinstance(hint, dict) or not hint.get("exc_info"):
+        yield
+        return
+    token = _is_holding.set(True)
+    try:
+        yield
+    finally:
+        with suppress(ValueError):  # the block was left in another context
+            _is_holding.reset(token)
+
+
+def held_by_request(transport: Any) -> Any:
+    """Return a transport as a client uses it now: the same, or one that holds the errors of the request.
+
+    Args:
+        transport: of the client, None if it has none.
+    """
+    return HoldingTransport(transport) if transport is not None and _is_holding.get() else transport

@@ -1,0 +1,286 @@
+"""The errors of one request that were captured, and what its answer makes of them.
+
+Whoever captures first, an integration, a panel or a log handler, does not know what
+becomes of the request. Here that is settled, for each error once:
+
+- an error that the app raises to the server after all is unhandled;
+- an error that a framework gave up on is unhandled, also if somebody logged it before;
+- an error that an error handler answered with a status below 500 is handled;
+- an error of an attempt that is tried again is none.
+
+Until then its envelope waits (``client.held``).
+"""
+
+from __future__ import annotations
+
+import sys
+from collections import deque
+from collections.abc import Mapping
+from threading import RLock
+from types import SimpleNamespace
+from typing import Any
+
+from sentry_paste import sdk
+from sentry_paste.client.held import Held
+from sentry_paste.wsgi.real_types import is_real
+
+# How many errors are remembered: a few, as a stream can raise and catch for hours.
+_MOST = 8
+
+
+class _ReportedError:
+    """An error that was captured.
+
+    Args:
+        error: the exception.
+        event: of the SDK, before it is serialised.
+        attempt: of pyramid_retry, in the form that it has in the environ; None if there is only one.
+
+    Attributes:
+        is_marked: whether its event says that nobody has handled it.
+        is_given_up: whether a framework has said so, before or since.
+        is_raised: whether the app has raised it to the server.
+        held: the envelope, one for each transport; none if it is not sent.
+    """
+
+    __slots__ = (
+        "attempt",
+        "error",
+        "held",
+        "identity",
+        "is_given_up",
+        "is_marked",
+        "is_raised",
+        "is_settled",
+    )
+
+    def __init__(self, error: BaseException, event: Any, attempt: dict[str, Any] | None) -> None:
+        self.error = error
+        self.identity = event.get("event_id")
+        self.attempt = attempt
+        self.is_marked = self.is_given_up = is_unhandled(event)
+        self.is_raised = False
+        self.is_settled = False
+        self.held: list[Held] = []
+
+
+class ReportedErrors:
+    """The errors of one request that were captured."""
+
+    __slots__ = ("_errors", "_is_over", "_lock", "_was_changed", "_was_unhandled")
+
+    def __init__(self) -> None:
+        # Threads of the app capture, too.
+        self._lock = RLock()
+        self._errors: deque[_ReportedError] = deque()
+        self._is_over = False
+        self._was_changed = False
+        # Whether an error was unhandled in the end.
+        self._was_unhandled = False
+
+    def add(self, error: BaseException, event: Any, environ: Mapping[str, Any] | None) -> bool:
+        """Record an error that is being captured; return False if it has been captured before.
+
+        Args:
+            error: the exception.
+            event: of the SDK.
+            environ: of the request; None if the request is over.
+        """
+        if self._is_over:
+            return True
+        attempt = attempt_of(environ) if environ is not None else None
+        if attempt is not None and is_tried_again(error, attempt):
+            return False
+        found = _ReportedError(error, event, attempt)
+        with self._lock:
+            before = self.find(error)
+            if before is not None and before.attempt == attempt:
+                return False
+            self._errors.append(found)
+            surplus = before or (self._errors[0] if len(self._errors) > _MOST else None)
+            if surplus is not None:
+                self._errors.remove(surplus)
+        if surplus is not None:
+            self._settle(surplus, None)
+        if sdk.in_thread_of_request():
+            # A thread crashes whatever the request answers.
+            found.is_settled = True
+            self._was_unhandled = self._was_unhandled or found.is_marked
+        return True
+
+    def find(self, error: BaseException) -> _ReportedError | None:
+        """Return what is recorded of an error, None if it has not been captured.
+
+        Args:
+            error: the exception.
+        """
+        with self._lock:
+            return next((found for found in self._errors if found.error is error), None)
+
+    def captured_again(self, error: BaseException, event: Any, environ: Mapping[str, Any] | None) -> bool:
+        """Record that an error is captured by somebody else, who may know that nobody has handled it.
+
+        Args:
+            error: the exception.
+            event: of the SDK, which is dropped.
+            environ: of the request; None if the request is over.
+
+        Returns:
+            Whether it is the same object, but raised by another attempt.
+        """
+        found = self.find(error)
+        if found is None:
+            return False
+        if environ is not None and found.attempt != attempt_of(environ):
+            return True
+        found.is_given_up = found.is_given_up or is_unhandled(event)
+        return False
+
+    def raised(self, error: BaseException) -> None:
+        """Settle an error that the app has raised to the server.
+
+        Args:
+            error: the exception.
+        """
+        found = self.find(error)
+        if found is not None:
+            found.is_raised = True
+            self._settle(found, None)
+
+    def waits_for(self, identity: Any) -> bool:
+        """Return whether an event has to wait for the answer.
+
+        Args:
+            identity: event id.
+        """
+        if self._is_over:
+            return False
+        with self._lock:
+            return any(found.identity == identity and not found.is_settled for found in self._errors)
+
+    def hold(self, held: Held) -> None:
+        """Keep an envelope until the answer is known.
+
+        Args:
+            held: the envelope of an event that waits.
+        """
+        identity = held.envelope.headers.get("event_id")
+        with self._lock:
+            found = next((found for found in self._errors if found.identity == identity), None)
+            if found is not None and not found.is_settled:
+                found.held.append(held)
+                return
+        held.send()
+
+    def answered(self, status: int | None) -> None:
+        """Settle the errors so far: the response has begun.
+
+        Args:
+            status: of the response, None if it is not known.
+        """
+        with self._lock:
+            errors = list(self._errors)
+        for found in errors:
+            self._settle(found, status)
+
+    def end(self, status: int | None) -> None:
+        """Settle all errors: the request is over.
+
+        Args:
+            status: of the response, None if it is not known.
+        """
+        self._is_over = True
+        self.answered(status)
+        self._errors.clear()
+
+    @property
+    def crashes(self) -> bool | None:
+        """Whether the request's session has crashed; None if that is what the SDK has made of the events."""
+        return self._was_unhandled if self._was_changed else None
+
+    def _settle(self, found: _ReportedError, status: int | None) -> None:
+        with self._lock:
+            if found.is_settled:
+                return
+            found.is_settled = True
+            held, found.held = found.held, []
+        if found.attempt is not None and not found.is_raised and is_tried_again(found.error, found.attempt):
+            self._was_changed = True
+            for each in held:
+                each.drop()
+            return
+        is_final = found.is_raised or (found.is_given_up and (status is None or status >= 500))
+        self._was_unhandled = self._was_unhandled or is_final
+        is_changed = is_final is not found.is_marked
+        self._was_changed = self._was_changed or is_changed
+        for each in held:
+            if is_changed and each.event is not None:
+                set_handled(each.event, not is_final)
+            each.send(is_changed)
+
+
+def is_unhandled(event: Any) -> bool:
+    """Return whether an event is marked as an error that nobody has handled.
+
+    Args:
+        event: of the SDK.
+    """
+    return any(mechanism.get("handled") is False for mechanism in _mechanisms(event))
+
+
+def set_handled(event: Any, is_handled: bool) -> None:
+    """Mark an event's exceptions as handled or not.
+
+    Args:
+        event: as it is sent.
+        is_handled: what the answer has shown.
+    """
+    for mechanism in _mechanisms(event):
+        if "handled" in mechanism:
+            mechanism["handled"] = is_handled
+
+
+def _mechanisms(event: Any) -> list[dict[str, Any]]:
+    values = (event.get("exception") or {}).get("values") or ()
+    found = [value.get("mechanism") for value in values if isinstance(value, dict)]
+    return [mechanism for mechanism in found if isinstance(mechanism, dict)]
+
+
+def attempt_of(environ: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return the number of pyramid_retry's attempt and how many there may be, None without it.
+
+    Args:
+        environ: of the request, in which pyramid_retry counts while an attempt runs.
+    """
+    if "pyramid_retry" not in sys.modules or "retry.attempts" not in environ:
+        return None
+    return {key: environ.get(key) for key in ("retry.attempt", "retry.attempts")}
+
+
+def is_tried_again(error: BaseException, attempt: dict[str, Any]) -> bool:
+    """Return whether pyramid_retry tries the request again after an error.
+
+    pyramid_tm only marks an error for that when it has left the exception views.
+
+    Args:
+        error: of the attempt.
+        attempt: by ``attempt_of``.
+    """
+    # Of the request it only reads the environ.
+    request = SimpleNamespace(environ=attempt)
+    return bool(sys.modules["pyramid_retry"].is_error_retryable(request, error))
+
+
+def swallowed_error(environ: Mapping[str, Any]) -> BaseException | None:
+    """Return the error for which a framework has shown an error page, if nobody has reported it.
+
+    TurboGears leaves it for its debugger (``tg.appwrappers.errorpage``).
+
+    Args:
+        environ: as the app has changed it.
+    """
+    exc_info: Any = environ.get("backlash.exc_info")
+    if not is_real(exc_info, tuple) or len(exc_info) != 3 or not is_real(exc_info[1], BaseException):
+        return None
+    error: BaseException = exc_info[1]
+    return error

@@ -1,0 +1,338 @@
+"""What a request turns out to be settles what its errors are, whoever captured them first."""
+
+import logging
+import time
+
+import pytest
+import sentry_sdk
+from pyramid.config import Configurator
+from pyramid.response import Response
+from webtest import TestApp
+
+from sentry_paste import SentryMiddleware
+
+from wsgi_calls import call
+
+LOGGER = logging.getLogger("app")
+
+
+def made(app, **options):
+    return SentryMiddleware(app, release="1", **options)
+
+
+def handled(captured):
+    """Return, for each error, its class and whether it is marked as handled."""
+    values = [event["exception"]["values"][-1] for event in captured.errors]
+    return [(value["type"].rpartition(".")[2], value["mechanism"]["handled"]) for value in values]
+
+
+@pytest.fixture
+def sessions(captured):
+    """Return the counts of all sessions so far."""
+
+    def counts():
+        sentry_sdk.flush()
+        found = {}
+        for aggregate in captured.sessions:
+            for kind in ("exited", "errored", "crashed"):
+                found[kind] = found.get(kind, 0) + aggregate.get(kind, 0)
+        return {kind: count for kind, count in found.items() if count}
+
+    return counts
+
+
+def logs_and_raises(environ, start_response):
+    try:
+        raise ValueError("logged first")
+    except ValueError:
+        LOGGER.exception("something is wrong")
+        raise
+
+
+def test_error_that_is_logged_and_raised_is_unhandled_once(captured, sessions):
+    assert isinstance(call(made(logs_and_raises)).error, ValueError)
+    assert handled(captured) == [("ValueError", False)]
+    assert sessions() == {"crashed": 1}
+
+
+def test_error_that_is_logged_in_a_stream_and_raised_is_unhandled(captured, sessions):
+    def app(environ, start_response):
+        start_response("200 OK", [])
+        yield b"one"
+        yield from logs_and_raises(environ, start_response)
+
+    assert isinstance(call(made(app)).error, ValueError)
+    assert handled(captured) == [("ValueError", False)]
+    assert sessions() == {"crashed": 1}
+
+
+def test_error_that_is_captured_by_hand_and_raised_is_unhandled(captured, sessions):
+    def app(environ, start_response):
+        try:
+            raise KeyError("captured first")
+        except KeyError as error:
+            sentry_sdk.capture_exception(error)
+            raise
+
+    call(made(app))
+    assert handled(captured) == [("KeyError", False)]
+    assert sessions() == {"crashed": 1}
+
+
+def test_error_that_is_logged_and_answered_stays_handled(captured, sessions):
+    def app(environ, start_response):
+        try:
+            raise ValueError("no mail")
+        except ValueError:
+            LOGGER.exception("something is wrong")
+        start_response("200 OK", [])
+        return [b"done"]
+
+    call(made(app))
+    assert handled(captured) == [("ValueError", True)]
+    assert sessions() == {"errored": 1}
+
+
+@pytest.mark.parametrize(
+    ("status", "is_handled"), [(200, True), (401, True), (499, True), (500, False), (503, False)]
+)
+def test_status_decides_on_an_error_that_a_framework_gave_up(captured, sessions, status, is_handled):
+    """flask-restful signals an exception before its error handler answers it with a 401."""
+    flask = pytest.importorskip("flask")
+    app = flask.Flask(__name__)
+
+    class UnauthorizedError(Exception):
+        code = 401
+
+    @app.route("/")
+    def view():
+        raise UnauthorizedError
+
+    @app.errorhandler(UnauthorizedError)
+    def answer(error):
+        flask.got_request_exception.send(app, exception=error)
+        return "answered", status
+
+    assert call(made(app)).starts[0][0].startswith(str(status))
+    assert handled(captured) == [("UnauthorizedError", is_handled)]
+    assert sessions() == ({"errored": 1} if is_handled else {"crashed": 1})
+
+
+def test_sampling_of_errors_does_not_change_the_session(captured, sessions):
+    flask = pytest.importorskip("flask")
+    app = flask.Flask(__name__)
+
+    @app.route("/")
+    def view():
+        try:
+            raise ValueError
+        except ValueError as error:
+            flask.got_request_exception.send(app, exception=error)
+        return "answered", 404
+
+    call(made(app, sample_rate=0.0))
+    assert captured.errors == []
+    assert sessions() == {"errored": 1}
+
+
+def pyramid_app(view, tweens=(), **settings):
+    with Configurator(settings={"retry.attempts": 3, **settings}) as config:
+        config.include("pyramid_tm")
+        config.include("pyramid_retry")
+        config.add_route("view", "/")
+        config.add_view(view, route_name="view")
+
+        def page(error, request):
+            return Response("a page for the error", status=500)
+
+        config.add_exception_view(page, context=Exception)
+    return config.make_wsgi_app()
+
+
+class Manager:
+    """A data manager that says that its errors may go away, as ZODB's and SQLAlchemy's do."""
+
+    def __getattr__(self, name):
+        return lambda *args: None
+
+    def sortKey(self):
+        return "manager"
+
+    def should_retry(self, error):
+        return isinstance(error, ConflictError)
+
+
+class ConflictError(Exception):
+    pass
+
+
+@pytest.mark.parametrize("same_object", [False, True])
+@pytest.mark.parametrize("is_logged", [False, True])
+@pytest.mark.parametrize("failures", [1, 2, 3])
+def test_attempts_that_are_tried_again_are_no_errors(captured, sessions, failures, is_logged, same_object):
+    """pyramid_tm marks the error in its tween, over the exception views."""
+    attempts = []
+    error = ConflictError()
+
+    def view(request):
+        request.tm.get().join(Manager())
+        attempts.append(request.environ["retry.attempt"])
+        if len(attempts) <= failures:
+            try:
+                raise error if same_object else ConflictError
+            except ConflictError:
+                if is_logged:
+                    LOGGER.exception("something is wrong")
+                raise
+        return Response("done")
+
+    response = TestApp(made(pyramid_app(view))).get("/", expect_errors=True)
+    assert response.status_int == (200 if failures < 3 else 500)
+    assert len(attempts) == min(failures + 1, 3)
+    assert handled(captured) == ([] if failures < 3 else [("ConflictError", False)])
+    assert sessions() == ({"exited": 1} if failures < 3 else {"crashed": 1}) or (
+        failures < 3 and sessions() == {"errored": 1}
+    )
+
+
+def test_error_that_is_not_retried_is_one(captured, sessions):
+    def view(request):
+        raise ValueError
+
+    TestApp(made(pyramid_app(view))).get("/", status=500)
+    assert handled(captured) == [("ValueError", False)]
+    assert sessions() == {"crashed": 1}
+
+
+def test_panel_that_logs_a_crash_first_leaves_it_unhandled(captured, sessions):
+    """pyramid_debugtoolbar logs an exception with exc_info and raises it again."""
+
+    def view(request):
+        raise ValueError
+
+    with Configurator() as config:
+        config.add_route("view", "/")
+        config.add_view(view, route_name="view")
+        config.add_tween("apps.logging_tween")
+    app = config.make_wsgi_app()
+    with pytest.raises(ValueError):
+        TestApp(made(app)).get("/")
+    assert handled(captured) == [("ValueError", False)]
+    assert sessions() == {"crashed": 1}
+
+
+def test_thread_that_crashes_is_unhandled_whatever_is_answered(captured, sessions):
+    import threading
+
+    def work():
+        try:
+            raise ValueError("in a thread")
+        except ValueError as error:
+            event, hint = sentry_sdk.utils.event_from_exception(
+                error, mechanism={"type": "threading", "handled": False}
+            )
+            sentry_sdk.capture_event(event, hint)
+
+    def app(environ, start_response):
+        thread = threading.Thread(target=work)
+        thread.start()
+        thread.join()
+        start_response("200 OK", [])
+        return [b"done"]
+
+    call(made(app))
+    assert handled(captured) == [("ValueError", False)]
+
+
+class TestWaiting:
+    def test_error_is_sent_when_the_response_begins(self, captured):
+        seen = []
+
+        def app(environ, start_response):
+            sentry_sdk.capture_exception(ValueError())
+            seen.append(len(captured.errors))
+            start_response("200 OK", [])
+            seen.append(len(captured.errors))
+            return [b""]
+
+        call(made(app))
+        assert seen == [0, 1]
+
+    def test_flush_sends_what_waits(self, captured):
+        def app(environ, start_response):
+            sentry_sdk.capture_exception(ValueError())
+            sentry_sdk.flush()
+            assert len(captured.errors) == 1
+            start_response("200 OK", [])
+            return [b""]
+
+        call(made(app))
+        assert len(captured.errors) == 1
+
+    def test_request_that_goes_on_does_not_keep_its_errors(self, captured, monkeypatch):
+        monkeypatch.setattr("sentry_paste.client.held.LONGEST", 0.05)
+
+        def app(environ, start_response):
+            sentry_sdk.capture_exception(ValueError())
+            until = time.monotonic() + 20
+            while not captured.errors and time.monotonic() < until:
+                time.sleep(0.01)
+            assert len(captured.errors) == 1
+            start_response("200 OK", [])
+            return [b""]
+
+        call(made(app))
+        assert len(captured.errors) == 1
+
+    def test_event_id_is_known_at_once(self, captured):
+        seen = []
+
+        def app(environ, start_response):
+            seen.append(sentry_sdk.capture_exception(ValueError()))
+            seen.append(sentry_sdk.last_event_id())
+            start_response("200 OK", [])
+            return [b""]
+
+        call(made(app))
+        assert seen == [captured.errors[0]["event_id"]] * 2
+
+    def test_messages_do_not_wait(self, captured):
+        def app(environ, start_response):
+            sentry_sdk.capture_message("a message")
+            assert len(captured.errors) == 1
+            start_response("200 OK", [])
+            return [b""]
+
+        call(made(app))
+
+    def test_many_errors_of_a_request_are_all_sent(self, captured):
+        def app(environ, start_response):
+            for number in range(100):
+                sentry_sdk.capture_exception(ValueError(number))
+            start_response("200 OK", [])
+            return [b""]
+
+        call(made(app))
+        assert [event["exception"]["values"][0]["value"] for event in captured.errors] == [
+            str(number) for number in range(100)
+        ]
+
+    def test_dropped_attempt_is_counted_as_dropped(self, captured, monkeypatch):
+        lost = []
+        monkeypatch.setattr(
+            "sentry_paste.testing.MemoryTransport.record_lost_event",
+            lambda self, reason, data_category=None, item=None, quantity=1: lost.append(
+                (reason, data_category)
+            ),
+        )
+        attempts = []
+
+        def view(request):
+            request.tm.get().join(Manager())
+            attempts.append(1)
+            if len(attempts) < 2:
+                raise ConflictError
+            return Response("done")
+
+        TestApp(made(pyramid_app(view))).get("/")
+        assert lost == [("event_processor", "error")]
