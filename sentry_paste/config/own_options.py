@@ -87,14 +87,15 @@ OWN_OPTIONS = (
         kinds.SIZE,
         default=100_000_000,
         default_text="100 MB",
-        help="How large the spool may grow before files are dropped: the oldest first, errors last.",
+        help="How large the spool may grow before files are dropped: first large ones and those of the kind that has "
+        "most, errors after everything else.",
     ),
     Option(
         "spool_max_age",
         duration("days"),
         default=30 * 86400.0,
         default_text="30 days",
-        help="How old a file in the spool may become before it is dropped.",
+        help="How old a file in the spool may become before it is dropped, once sending it was tried.",
     ),
     Option(
         "spool_rate",

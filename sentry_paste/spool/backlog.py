@@ -141,6 +141,14 @@ class Backlog:
             self._recovered = True
             self._wake.set()
 
+    def was_tried(self, file: SpoolFile) -> bool:
+        """Return whether sending a waiting file has failed.
+
+        Args:
+            file: a waiting file.
+        """
+        return file.name in self._failures
+
     def stop(self, timeout: float) -> None:
         """End the thread.
 
@@ -157,11 +165,17 @@ class Backlog:
         while not self._stopped.is_set():
             try:
                 self._wake.clear()
+                self._enforce_bounds()
                 self._look()
             except Exception as error:
                 self._log.failed(error)
-            wait = self._backoff.remaining() or _LOOK_AGAIN * random.uniform(0.8, 1.2)  # noqa: S311
-            self._wake.wait(wait)
+            # Also while it waits after a failure, when files only become more.
+            wait = _LOOK_AGAIN * random.uniform(0.8, 1.2)  # noqa: S311
+            self._wake.wait(min(self._backoff.remaining() or wait, wait))
+
+    def _enforce_bounds(self) -> None:
+        if os.path.lexists(self._spool.directory):
+            self._bounds.enforce_if_due()
 
     def _look(self) -> None:
         """Send the waiting files, unless another process is sending."""
@@ -177,7 +191,6 @@ class Backlog:
             if not is_mine:
                 return
             self._reclaim()
-            self._bounds.enforce_if_due()
             while self._send_some() and not self._stopped.is_set():
                 pass
 
@@ -198,6 +211,7 @@ class Backlog:
         for file in waiting:
             if self._stopped.is_set() or not self._is_due(file):
                 continue
+            self._bounds.enforce_if_due()
             begun = time.monotonic()
             result = self._send(file, owner)
             if result is Result.LATER:

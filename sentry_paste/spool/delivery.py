@@ -57,7 +57,14 @@ class DeliveringTransport(Transport):
         self._settings = settings
         self._spool = Spool(settings.directory, settings.fsync)
         self._log = LogThrottle(self._spool.directory)
-        self._bounds = Bounds(self._spool, settings.max_size, settings.max_age, self._dropped)
+        self._bounds = Bounds(
+            self._spool,
+            settings.max_size,
+            settings.max_age,
+            self._dropped,
+            self._was_tried,
+            self._wake_backlog,
+        )
         address = address_of(*host_and_project(self))
         self._destination = hash_of(address)
         self._writer = EnvelopeWriter(self._spool, address, self._bounds, self._log)
@@ -271,6 +278,21 @@ class DeliveringTransport(Transport):
         """
         for item in envelope.items:
             self._inner.record_lost_event(reason, item=item)
+
+    def _was_tried(self, file: SpoolFile) -> bool | None:
+        """Return whether sending a file has failed; None if it is for another destination."""
+        if file.destination not in (self._destination, ANY_DESTINATION):
+            return None
+        backlog = self._backlog
+        return backlog is not None and backlog.was_tried(file)
+
+    def _wake_backlog(self) -> bool:
+        """Have the thread look at the directory; return False if there is none."""
+        backlog = self._backlog
+        if backlog is None:
+            return False
+        backlog.wake()
+        return True
 
     def record_damaged(self, file: SpoolFile) -> None:
         """Record that a file is not what was written.

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import stat
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -22,6 +23,7 @@ DIRECTORY_MODE = 0o700
 FILE_MODE = 0o600
 
 _PARTIAL = ".partial"
+_CLOCK = ".clock"
 
 
 class SpoolError(OSError):
@@ -111,6 +113,21 @@ class Spool:
             raise SpoolError(f"{self.directory} belongs to another user")
         if stat.S_IMODE(found.st_mode) & 0o077:
             raise SpoolError(f"{self.directory} is open to other users: chmod 700 {self.directory}")
+
+    def now(self) -> float:
+        """Return the time by the clock of the file system, in seconds since 1970.
+
+        Ages of files are only true by that clock: this process may have another one.
+        """
+        path = self.directory / _CLOCK
+        try:
+            try:
+                os.utime(path)
+            except FileNotFoundError:
+                os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, FILE_MODE))
+            return os.lstat(path).st_mtime
+        except OSError:  # full, read-only or gone
+            return time.time()
 
     def files(self, *kinds: str, state: str | None = None) -> list[SpoolFile]:
         """List the envelope files, newest first; the list is empty if the directory does not exist.

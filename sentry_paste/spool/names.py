@@ -123,7 +123,7 @@ class SpoolFile:
         if match is None:
             return None
         try:
-            time = datetime.strptime(match["time"], _TIME_FORMAT).replace(tzinfo=timezone.utc)
+            time = _parse_time(match["time"])
         except ValueError:
             return None
         state, detail = match["state"] or WAITING, match["detail"] or ""
@@ -189,6 +189,20 @@ class SpoolFile:
     def _as(self, state: str, detail: str) -> SpoolFile:
         path = self.path.with_name(f"{self.name}.{state}-{detail}")
         return replace(self, path=path, state=state, detail=detail)
+
+
+def _parse_time(text: str) -> datetime:
+    # Ten times as fast as strptime, which takes most of the time of listing a large spool.
+    return datetime(
+        int(text[:4]),
+        int(text[4:6]),
+        int(text[6:8]),
+        int(text[9:11]),
+        int(text[11:13]),
+        int(text[13:15]),
+        int(text[16:22]),
+        timezone.utc,
+    )
 
 
 def kind_of(envelope: Envelope) -> str:
@@ -259,6 +273,10 @@ def group_of(envelope: Envelope) -> str:
 
 def _short_hash(text: str) -> str:
     return f"{crc32(text.encode('utf-8', 'surrogatepass')) & 0xFFFF:04x}"
+
+
+#: The hash of an envelope without a trace, in a group.
+NO_TRACE = _short_hash("None")
 
 
 def _kind_of_error(envelope: Envelope) -> str:

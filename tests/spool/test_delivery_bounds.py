@@ -1,7 +1,8 @@
 """Files that are dropped, because the spool is too large or they are too old."""
 
+import os
 import threading
-from datetime import timedelta
+import time
 
 from sentry_paste.client.registry import registry
 from sentry_paste.spool import Spool
@@ -43,22 +44,95 @@ def test_what_is_dropped_is_counted_and_logged_once_a_minute(site, sentry, spool
     assert len(warnings_of(caplog)) == 1
 
 
-def test_file_that_is_too_old_is_dropped(site, sentry, spool, monkeypatch):
+def test_file_that_is_too_old_is_dropped_once_it_was_tried(site, sentry, spool, impatient, monkeypatch):
+    monkeypatch.setattr("sentry_paste.spool.bounds._LOOK_AGAIN", 0.1)
+    monkeypatch.setattr("sentry_paste.spool.delivery.LONGEST_LIVE", 0.05)
+    sentry.answer = Answer(503)
+    site().crash(3)
+    close_clients()
+    before = len(sentry.arrivals)
+    ids = {file.id for file in spool.files()}
+    for file in spool.files():
+        make_old(file)
+    young = spool.write(envelope(), "elsewhere")
+    old = make_old(spool.write(envelope(), "elsewhere"))
+    site().ok()
+    sentry.wait_for(lambda: not ids & {file.id for file in spool.files()})
+    assert ids <= {arrival.envelope.headers.get("event_id") for arrival in sentry.arrivals[before:]}
+    # That process will not try those of another DSN, so it leaves them to one that will, for a day.
+    assert {file.id for file in spool.files()} == {young.id, old.id}
+    sentry.answer = Answer()
+    close_clients()
+    assert sentry.lost()["error", "cache_overflow"] == 3
+    assert not sentry.delivered()
+
+
+def held(spool):
+    with os.scandir(spool.directory) as found:
+        return sum(item.stat().st_size for item in found if item.name[0] != ".")
+
+
+def make_old(file):
+    status = file.path.stat()
+    os.utime(file.path, (status.st_atime, status.st_mtime - 31 * 86400))
+    return file
+
+
+def test_files_of_a_wrong_clock_are_delivered(site, sentry, spool):
+    """A host without a battery begins in 1970, or where it was switched off."""
     sentry.answer = Answer(503)
     site().crash(3)
     close_clients()
     for file in spool.files():
-        old = file.time - timedelta(days=31)
-        name = file.path.name.replace(file.path.name[:23], f"{old:%Y%m%dT%H%M%S.%fZ}")
-        file.path.rename(spool.directory / name)
-    young = spool.write(envelope(), "elsewhere")
+        make_old(file).path.rename(spool.directory / f"20200101T000000.000000Z{file.path.name[23:]}")
     sentry.answer = Answer()
     site().ok()
-    sentry.wait_for(lambda: len(spool.files()) == 1)
+    sentry.wait(errors=3)
+
+
+def test_process_whose_clock_is_ahead_drops_nothing(site, sentry, spool, monkeypatch):
+    destination = destination_of(f"127.0.0.1:{sentry.port}/", "1")
+    for _ in range(3):
+        spool.write(envelope(), destination)
+    others = [spool.write(envelope(), "elsewhere") for _ in range(3)]
+    later = time.time() + 40 * 86400
+    monkeypatch.setattr("sentry_paste.spool.bounds.time.time", lambda: later)
+    site().ok()
+    sentry.wait_for(lambda: len(spool.files()) == 3)
     close_clients()
-    assert [file.id for file in spool.files()] == [young.id]
-    assert sentry.lost()["error", "cache_overflow"] == 3
-    assert not sentry.delivered()
+    assert {file.id for file in spool.files()} == {file.id for file in others}
+    assert not sentry.lost()
+
+
+def test_three_huge_requests_cost_no_small_error(site, sentry, spool, impatient, monkeypatch):
+    """The app has read the body into a variable of several frames, and crashes."""
+    monkeypatch.setattr("sentry_paste.spool.bounds._LOOK_AGAIN", 0.1)
+    sentry.answer = Answer(503)
+    destination = destination_of(f"127.0.0.1:{sentry.port}/", "1")
+    small = [spool.write(envelope(size=3000), destination) for _ in range(200)]
+    made = site(spool_max_size="1 MB")
+    made.crash()
+    client = registry.clients()[0]
+    for _ in range(3):
+        client.transport.capture_envelope(envelope(size=600_000))
+    sentry.wait_for(lambda: held(spool) <= 1_000_000)
+    close_clients()
+    assert {file.id for file in small} <= {file.id for file in spool.files()}
+
+
+def test_bounds_hold_while_the_server_fails(site, sentry, spool, monkeypatch):
+    """The thread waits for minutes then, and others write."""
+    monkeypatch.setattr("sentry_paste.spool.bounds._LOOK_AGAIN", 0.1)
+    monkeypatch.setattr("sentry_paste.spool.backlog._LOOK_AGAIN", 0.1)
+    monkeypatch.setattr("sentry_paste.spool.backoff.FIRST", 1000.0)
+    sentry.answer = Answer(503, {"Retry-After": "600"})
+    made = site(spool_max_size="100 kB")
+    made.crash()
+    (client,) = registry.clients()
+    sentry.wait_for(lambda: client.transport._live.remaining())
+    for _ in range(200):
+        spool.write(envelope(size=2000), "elsewhere")
+    sentry.wait_for(lambda: held(spool) <= 100_000, seconds=5)
 
 
 def test_two_that_drop_at_the_same_time_count_each_file_once(spool, monkeypatch):
