@@ -65,6 +65,7 @@ from sentry_paste.sdk.scopes import (
     request_data,
     wsgi_middleware_applied,
 )
+from sentry_paste.sdk.serialize import SelfSerialized
 from sentry_paste.sdk.sessions import (
     HealthySession,
     count_session,
@@ -123,11 +124,10 @@ __all__ = [
     "EventScrubber",
     "HealthySession",
     "RequestScope",
-    "Serialized",
+    "SelfSerialized",
     "UnusedScope",
     "active_client",
     "active_integrations",
-    "add_sdk_info",
     "backdate",
     "begin_trace",
     "bind_client",

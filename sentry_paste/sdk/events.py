@@ -15,14 +15,6 @@ from sentry_sdk.utils import iter_event_frames
 
 from sentry_paste.sdk.major import adapter
 
-try:
-    # Name, version and packages of the SDK, as it puts them into each event.
-    # Missing: the SDK adds them itself, and serialises them each time.
-    from sentry_sdk.client import SDK_INFO
-except ImportError:  # pragma: no cover
-    SDK_INFO = None  # type: ignore[assignment]
-
-
 ignore_logger, last_seen = adapter.ignore_logger, adapter.last_seen
 
 
@@ -53,62 +45,6 @@ def exception_event(
         return event, hint
 
 
-class Serialized(dict[str, Any]):
-    """A mapping that the SDK does not serialise again unless it has been changed.
-
-    The serialiser uses the result of ``__sentry_repr__`` as it is. Missing: it serialises this like any other
-def encode_again(envelope: Any) -> None:
-    """Let an envelope be encoded from its payloads, although it has been before.
-
-    Args:
-        envelope: whose event has been changed.
-    """
-    for item in envelope.items:
-        if item.payload.json is not None:
-            item.payload = PayloadRef(json=item.payload.json)
-
-
-    mapping, with the same result.
-
-    Args:
-        plain: texts, and lists of texts or of mappings of texts; it is copied.
-    """
-
-    __slots__ = ("_copy",)
-
-    def __init__(self, plain: dict[str, Any]) -> None:
-        super().__init__({key: _copied(value) for key, value in plain.items()})
-        self._copy = {key: _copied(value) for key, value in plain.items()}
-
-    def __sentry_repr__(self) -> Any:
-        """Return the mapping to send, which shares nothing with the one that event processors have seen."""
-        if self == self._copy:
-            return self._copy
-        return serialize(dict(self))
-
-
-def _copied(value: Any) -> Any:
-    if type(value) is not list:
-        return value
-    return [entry.copy() if type(entry) is dict else entry for entry in value]
-
-
-def add_sdk_info(event: dict[str, Any], client: Any) -> None:
-    """Add the SDK's name and version to an event, as ``Client._prepare_event`` does if they are missing.
-
-    They are a third of what is serialised in a transaction, and the same each time. Missing: the SDK adds
-    them.
-
-    Args:
-        event: about to be captured.
-        client: that captures it.
-    """
-    # With a shorter limit the serialiser has to shorten these texts, too.
-    if SDK_INFO is not None and (client.options.get("max_value_length") or 1024) >= 1024:
-        integrations = sorted(client.integrations)
-        event.setdefault("sdk", Serialized({**SDK_INFO, "integrations": integrations}))
-
-
 def ignore_own_logger(name: str) -> None:
     """Keep one of our own loggers out of events, breadcrumbs and log items.
 
@@ -119,6 +55,17 @@ def ignore_own_logger(name: str) -> None:
     """
     adapter.ignore_logger(name)
     adapter.ignore_logger_for_logs(name)
+
+
+def encode_again(envelope: Any) -> None:
+    """Let an envelope be encoded from its payloads, although it has been before.
+
+    Args:
+        envelope: whose event has been changed.
+    """
+    for item in envelope.items:
+        if item.payload.json is not None:
+            item.payload = PayloadRef(json=item.payload.json)
 
 
 def frames(event: Any) -> Iterator[dict[str, Any]]:

@@ -1,6 +1,5 @@
 """One client for each distinct settings."""
 
-import json
 import os
 import subprocess
 import sys
@@ -223,52 +222,6 @@ for dsn in ({receiver.dsn!r}, {receiver.dsn.replace("public", "other")!r}):
     )
     receiver.wait(errors=10)
     assert len(receiver.envelopes.sessions) == 2
-
-
-class TestSdkInfo:
-    def events(self, monkeypatch, captured, by_the_sdk, **options):
-        if by_the_sdk:
-            monkeypatch.setattr(sdk.events, "SDK_INFO", None)
-        call(SentryMiddleware(apps.crash, **options), environ_of())
-        return captured.errors[-1]["sdk"]
-
-    def test_is_what_the_sdk_itself_says(self, monkeypatch, captured):
-        ours = self.events(monkeypatch, captured, by_the_sdk=False)
-        registry.reset()
-        assert ours == self.events(monkeypatch, captured, by_the_sdk=True)
-        assert ours["integrations"]
-
-    def test_need_not_be_serialised_again(self, monkeypatch, captured):
-        plain = []
-        repr_ = sdk.events.Serialized.__sentry_repr__
-        monkeypatch.setattr(
-            sdk.events.Serialized, "__sentry_repr__", lambda self: plain.append(repr_(self)) or plain[-1]
-        )
-        info = self.events(monkeypatch, captured, by_the_sdk=False)
-        assert plain == [info]
-
-    def test_is_what_an_event_processor_makes_of_it(self, captured):
-        def add(event, _hint):
-            if not captured.errors:
-                event["sdk"]["packages"].append({"name": b"mine", "version": object})
-            return event
-
-        before = json.dumps(sdk.events.SDK_INFO)
-        app = SentryMiddleware(apps.crash)
-        sentry_sdk.get_global_scope().add_event_processor(add)
-        call(app, environ_of())
-        assert captured.errors[0]["sdk"]["packages"][-1] == {
-            "name": "mine",
-            "version": "<class 'object'>",
-        }
-        call(app, environ_of())
-        assert len(captured.errors[1]["sdk"]["packages"]) == 1
-        assert json.dumps(sdk.events.SDK_INFO) == before
-
-    def test_is_shortened_by_the_sdk_where_texts_are(self, captured_unchecked):
-        app = SentryMiddleware(apps.crash, max_value_length=11)
-        call(app, environ_of())
-        assert captured_unchecked.errors[0]["sdk"]["name"] == "sentry.p..."
 
 
 @pytest.mark.parametrize("in_request", ["pass", "import sentry_sdk; sentry_sdk.set_tag('a', 'b')"])
