@@ -6,6 +6,7 @@ Most servers pass the exception itself to ``logging``, where the SDK recognises 
 
 from __future__ import annotations
 
+import threading
 import traceback
 from collections import deque
 from typing import Any
@@ -14,6 +15,9 @@ from sentry_paste.wsgi.errors import client_went_away
 
 # Loggers without exc_info: granian logs from Rust, with the traceback as text in the message.
 _TEXT_LOGGERS = ("_granian",)
+
+# Of each thread: whether its server is about to complain that it cannot iterate what the app has returned.
+_thread = threading.local()
 
 # The last lines of the tracebacks of reported errors: a few, as a server has several threads.
 _reported: deque[str] = deque(maxlen=32)
@@ -26,6 +30,18 @@ def record_reported(error: BaseException) -> None:
         error: as it was caught.
     """
     _reported.append(traceback.format_exception_only(type(error), error)[-1].strip())
+
+
+def record_marker(is_started: bool) -> None:
+    """Record that the app has returned something that is no body.
+
+    uWSGI prints a TypeError then. If the app has not started a response, it has answered in its own way, as
+    with a websocket, and all is well.
+
+    Args:
+        is_started: whether ``start_response`` was called.
+    """
+    _thread.has_answered_itself = not is_started
 
 
 def drop_duplicates(event: Any, hint: Any) -> Any:
@@ -41,7 +57,17 @@ def drop_duplicates(event: Any, hint: Any) -> Any:
     exc_info = (hint or {}).get("exc_info")
     values = (event.get("exception") or {}).get("values") or [{}]
     is_printed = (values[-1].get("mechanism") or {}).get("type") == "excepthook"
-    return None if is_printed and exc_info and client_went_away(exc_info[1]) else event
+    if not is_printed or not exc_info:
+        return event
+    return None if client_went_away(exc_info[1]) or _is_about_a_marker(exc_info) else event
+
+
+def _is_about_a_marker(exc_info: Any) -> bool:
+    """Return whether uWSGI says that it cannot iterate what an app returned that has answered itself."""
+    if exc_info[0] is not TypeError or exc_info[2] is not None:
+        return False
+    has_answered_itself, _thread.has_answered_itself = getattr(_thread, "has_answered_itself", False), False
+    return has_answered_itself
 
 
 def _was_reported(event: Any) -> bool:

@@ -17,6 +17,7 @@ from time import monotonic
 from types import GeneratorType
 from typing import Any
 
+from sentry_paste.client.server_logs import record_marker
 from sentry_paste.request.lifecycle import NEVER, Lifecycle, is_context_in_use
 
 # References to a body in __del__: the attribute's and the argument's of getrefcount.
@@ -44,6 +45,7 @@ def wrap(body: Any, lifecycle: Lifecycle, file_wrapper: Any) -> Any:
         # A marker such as gunicorn's ALREADY_HANDLED (benoitc/gunicorn #820), or None after a websocket of
         # uWSGI. The server itself complains about what it cannot send.
         lifecycle.finish()
+        record_marker(lifecycle.is_started)
         return body
     if hasattr(cls, "__len__"):
         return SizedBody(body, lifecycle)

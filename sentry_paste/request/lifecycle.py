@@ -145,6 +145,11 @@ class Lifecycle:
         """Whether a crash is answered with the error page."""
         return self._filter_state.error_page is not None
 
+    @property
+    def is_started(self) -> bool:
+        """Whether the app has passed a status to ``start_response``."""
+        return self._scopes.status is not None
+
     def run_anyway(self, function: Callable[[], Any]) -> Any:
         """Call a function in the request's context, or in a copy while the context is in use.
 

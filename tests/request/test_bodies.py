@@ -303,3 +303,27 @@ def test_generator_that_fails_when_it_is_dropped_is_reported_as_without_the_filt
     finally:
         sys.unraisablehook = before
     assert unraisable == ["of the app"]
+
+
+class TestWhatUWSGIPrints:
+    """uWSGI prints a TypeError by ``sys.excepthook`` where an app has returned something that is no body."""
+
+    @staticmethod
+    def printed(captured, app):
+        SentryMiddleware(app)(environ_of(), lambda *args: None)
+        sys.excepthook(TypeError, TypeError("'NoneType' object is not iterable"), None)
+        return [event["exception"]["values"][0]["type"] for event in captured.errors]
+
+    def test_is_no_error_where_the_app_has_answered_itself(self, captured):
+        assert self.printed(captured, lambda environ, start_response: None) == []
+
+    def test_is_an_error_where_the_app_has_started_a_response(self, captured):
+        def app(environ, start_response):
+            start_response("200 OK", [])
+
+        assert self.printed(captured, app) == ["TypeError"]
+
+    def test_is_an_error_the_next_time(self, captured):
+        self.printed(captured, lambda environ, start_response: None)
+        sys.excepthook(TypeError, TypeError("'int' object is not iterable"), None)
+        assert len(captured.errors) == 1
