@@ -1,4 +1,4 @@
-"""The names that options have in raven and in plone.recipe.zope2instance.
+"""The names that options have in raven, in plone.recipe.zope2instance and in old versions of the SDK.
 
 Their inis work once the ``use`` line is changed. Each old name is logged once, with
 the option to use instead.
@@ -38,7 +38,15 @@ ALIASES: Mapping[str, Alias] = {
     "event_level": Alias("integration.logging.event_level", project="zope2instance"),
     "ignorelist": Alias("ignore_loggers", project="zope2instance"),
     "level": Alias("integration.logging.level", project="zope2instance"),
+    "request_bodies": Alias("max_request_body_size", project="sentry-sdk 1"),
+    "with_locals": Alias("include_local_variables", project="sentry-sdk 1"),
 }
+
+# zope2instance writes all of its options. Where these are missing, level is one that raven ignored.
+ZOPE2INSTANCE_ONLY = frozenset({"event_level", "ignorelist"})
+
+# What raven had before there were DSNs.
+BEFORE_DSNS = frozenset({"key", "project", "public_key", "secret_key", "servers"})
 
 # Options of raven's Client that have no effect here: their purpose is gone, or is always met.
 OBSOLETE = frozenset(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import difflib
 import re
 from collections.abc import Iterable
@@ -9,6 +10,7 @@ from typing import Any
 
 from sentry_paste import sdk
 from sentry_paste.config import kinds
+from sentry_paste.config.aliases import BEFORE_DSNS
 from sentry_paste.config.errors import shown
 from sentry_paste.config.kinds import Option
 from sentry_paste.config.options import options
@@ -39,7 +41,67 @@ def explain(option: Option, text: str, message: str) -> str:
         except ValueError:
             return reason
         reason += f"; {shown(text[len(before) :])!r} looks like a comment; put it on a separate line"
+    variable = _SHELL_VARIABLE.search(text)
+    if variable:
+        reason += f"; write ${{{variable['name']}}} for a variable of the environment"
+    elif template_in(text):
+        reason += "; has the template that this file is made from been rendered?"
     return reason
+
+
+# $NAME, which a shell would replace; this package replaces only ${NAME}.
+_SHELL_VARIABLE = re.compile(r"\$(?P<name>[A-Za-z_]\w*)", re.ASCII)
+
+# What is left in a file that was to be made from a template: Jinja and Mustache, ERB and Mako, and the marks
+# of autoconf and of other scripts.
+_TEMPLATE = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|<%.*?%>|(?<!\S)@@?[A-Z][A-Z0-9_]*@@?(?!\S)", re.DOTALL)
+
+
+def template_in(text: str) -> str:
+    """Return a part of a value that something should have replaced before, empty if there is none.
+
+    Args:
+        text: the value, as it is written.
+    """
+    match = _TEMPLATE.search(text)
+    return match[0] if match else ""
+
+
+def unreplaced(text: str, written: str) -> str:
+    """Return what is wrong with a value in which a variable stands as it is, empty if nothing is.
+
+    Args:
+        text: the value, with variables replaced.
+        written: the value as it is written.
+    """
+    variable = _SHELL_VARIABLE.search(written.replace("$$", ""))
+    if variable and variable[0] in text:
+        return (
+            f"{variable[0]} is not replaced; write ${{{variable['name']}}} for a variable of the environment"
+        )
+    template = template_in(text)
+    return f"{shown(template)} is part of the value; has the template been rendered?" if template else ""
+
+
+def near_exceptions(names: Iterable[Any]) -> list[tuple[str, str]]:
+    """Return names that are nearly those of built-in exceptions, each with that name.
+
+    Args:
+        names: names of exception classes; those that are not text are left out.
+    """
+    found = []
+    for name in names:
+        is_new = isinstance(name, str) and name.isidentifier() and name not in _EXCEPTIONS
+        nearest = difflib.get_close_matches(name, _EXCEPTIONS, n=1, cutoff=0.85) if is_new else []
+        found += [(name, near) for near in nearest]
+    return found
+
+
+_EXCEPTIONS = [
+    name
+    for name, value in vars(builtins).items()
+    if isinstance(value, type) and issubclass(value, BaseException)
+]
 
 
 def refuse_colon(item: RawOption) -> None:
@@ -51,11 +113,15 @@ def refuse_colon(item: RawOption) -> None:
     Raises:
         ValueError: the name contains a colon.
     """
-    before, colon, after = item.text.partition(":")
-    if colon and "=" not in before and "=" in after:
-        name, _, value = item.text.partition("=")
-        line = f"{shown(name)} = {shown_value(name.strip().replace(':', '.'), value.strip())}"
+    match = _COLON_IN_NAME.fullmatch(item.text)
+    if match:
+        line = f"{shown(match['name'])} = {shown_value(match['name'].replace(':', '.'), match['value'])}"
         raise ValueError(f"is not an option: the colon ends its name in {line!r}; use dots instead")
+
+
+# A colon after which a name goes on until an equals sign. One that separates a name from its value is
+# followed by a blank, or by a value that has other characters than a name.
+_COLON_IN_NAME = re.compile(r"(?P<name>[^\s=:]+:[\w.:-]+?)\s*=\s*(?P<value>.*)", re.DOTALL)
 
 
 def unknown_option(item: RawOption) -> str:
@@ -65,6 +131,11 @@ def unknown_option(item: RawOption) -> str:
         item: the option as it was written.
     """
     name = item.name
+    if name in BEFORE_DSNS:
+        return (
+            "is not an option: raven had it before there were DSNs; write "
+            f"dsn = https://PUBLIC_KEY@HOST/PROJECT in place of {', '.join(sorted(BEFORE_DSNS))}"
+        )
     if name in sdk.NEW_IN:
         return f"needs sentry-sdk 2.{sdk.NEW_IN[name]} or newer; {sdk.VERSION} is installed"
     known = [option for option in options() if option.isidentifier()]

@@ -7,6 +7,7 @@ transports) is imported last, once all syntax has been checked.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Hashable, Mapping
 from dataclasses import replace
 from types import MappingProxyType
@@ -22,9 +23,11 @@ from sentry_paste.config.mistakes import (
     COMMENT,
     explain,
     mask_secrets,
+    near_exceptions,
     refuse_colon,
     shown_value,
     unknown_option,
+    unreplaced,
 )
 from sentry_paste.config.options import options
 from sentry_paste.config.references import Reference
@@ -41,8 +44,12 @@ from sentry_paste.config.sources import (
     resolve_aliases,
     warn_of_raven_dsn,
 )
+from sentry_paste.config.texts import split_names
 from sentry_paste.config.values import expand
 from sentry_paste.sdk.failures import warn
+
+# Options in whose values dollar signs have a meaning of their own: regular expressions.
+_WITH_DOLLARS = ("ignore_spans", "trace_propagation_targets")
 
 
 def read_ini(
@@ -102,6 +109,7 @@ class _Reader:
         self.base = raw.base
         self.hidden = raw.hidden
         self.problems = list(raw.problems)
+        self.unreplaced: dict[str, str] = {}
         self.given = self._with_values(resolve_aliases(raw.given, self.source))
         add_environment(self.given)
         self._clean_dsn()
@@ -153,31 +161,45 @@ class _Reader:
             if not isinstance(item.value, str):
                 found[name] = item
                 continue
-            where, fallback = f"{self.source}: {item.written}", fallback_of(item, given)
             try:
-                text = expand(where, item.value, os.environ, fallback).strip()
+                text = expand(
+                    place(self.source, item), item.value, os.environ, fallback_of(item, given)
+                ).strip()
             except ValueError as error:
                 self.problems.append(
                     Problem(item.written, shown_value(name, item.value), str(error), item.line)
                 )
                 continue
             if text:
-                self._warn_of_parser_leftovers(item, text)
+                self._warn_of_leftovers(item, text)
+                self.unreplaced[name] = unreplaced(text, item.value)
                 found[name] = RawOption(name, item.written, text, item.origin, item.line, item.text)
             elif item.fallback is not None:
                 waiting.append((name, item.fallback))
         return {name: found[name] for name in given if name in found}
 
-    def _warn_of_parser_leftovers(self, item: RawOption, text: str) -> None:
+    def _warn_of_leftovers(self, item: RawOption, text: str) -> None:
+        """Warn of marks that a parser, a shell or a template would have taken out."""
         if "%%" in text:
-            warn(
-                "%s: %s contains %%%%: PasteDeploy has already replaced each %%%% in the file by one %%",
-                self.source,
-                item.written,
-            )
+            message = "%s contains %%%%: PasteDeploy has already replaced each %%%% in the file by one %%"
+            warn(message, place(self.source, item), code="doubled-percent")
         if len(text) > 2 and text[0] in "\"'" and text.find(text[0], 1) == len(text) - 1:
-            where = f"{self.source}: {item.written} = {shown_value(item.name, text)}"
-            warn("%s: the quotes are part of the value", where)
+            where = f"{place(self.source, item)} = {shown_value(item.name, text)}"
+            warn("%s: the quotes are part of the value", where, code="quotes")
+        if re.fullmatch(r"\[.*[\"'].*\]|\(.*[\"'].*\)", text, re.DOTALL):
+            where = f"{place(self.source, item)} = {shown_value(item.name, text)}"
+            message = "%s: brackets and quotes are part of the value; write only what they enclose"
+            warn(message, where, code="brackets")
+
+    def _warn_of_unreplaced(self, item: RawOption) -> None:
+        reason = self.unreplaced.get(item.name)
+        if reason and item.name not in _WITH_DOLLARS and not item.name.startswith("proxy_headers"):
+            warn("%s: %s", place(self.source, item), reason, code="unreplaced")
+
+    def _warn_of_exceptions(self, item: RawOption, text: str) -> None:
+        for name, nearest in near_exceptions(split_names(text)):
+            message = "%s: there is no built-in exception %s; did you mean %s?"
+            warn(message, place(self.source, item), name, nearest, code="exception-name")
 
     def _clean_dsn(self) -> None:
         item = self.given.get("dsn")
@@ -201,6 +223,7 @@ class _Reader:
             if isinstance(value, str):
                 value = parse_member(name, value)
                 self._warn_of_comment(item, item.value)
+                self._warn_of_unreplaced(item)
             self.members.setdefault(family, {})[name[len(family) + 1 :]] = value
             self.texts[name] = item.value
             return
@@ -218,14 +241,17 @@ class _Reader:
         except ValueError as error:
             raise ValueError(explain(option, text, str(error))) from None
         self._warn_of_comment(item, text)
+        self._warn_of_unreplaced(item)
+        if option.name in ("ignore_exceptions", "ignore_errors"):
+            self._warn_of_exceptions(item, text)
         if option.kind.is_path and isinstance(value, str):
             text = value = os.path.abspath(os.path.join(self.base, os.path.expanduser(value)))
         return text, value
 
     def _warn_of_comment(self, item: RawOption, text: str) -> None:
         if COMMENT.search(text):
-            where = f"{self.source}: {item.written} = {shown_value(item.name, text)}"
-            warn("%s: put comments on separate lines", where)
+            where = f"{place(self.source, item)} = {shown_value(item.name, text)}"
+            warn("%s: put comments on separate lines", where, code="comment")
 
     def _resolve(self, name: str, value: Reference) -> None:
         self.values[name] = value.resolve()
@@ -288,12 +314,13 @@ class _Reader:
     def _warn_of_gone_options(self) -> None:
         """Warn of what the installed SDK no longer has, unless it means what it meant."""
         for name, note in sdk.notes_on_options({name: self.values.get(name) for name in self.given}):
-            warn("%s %s", place(self.source, self.given[name]), note)
+            warn("%s %s", place(self.source, self.given[name]), note, code="sdk-change")
         for old, new in REPLACED_BY.items():
             newer = next((name for name in self.given if name == new or name.startswith(f"{new}.")), None)
             if old in self.given and newer is not None:
                 where = place(self.source, self.given[old])
-                warn("%s has no effect: %s is set as well, and takes precedence", where, newer)
+                message = "%s has no effect: %s is set as well, and takes precedence"
+                warn(message, where, newer, code="replaced-option")
 
     def _freeze(self) -> Settings:
         table = options()

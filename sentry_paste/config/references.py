@@ -133,8 +133,10 @@ def _exceptions(text: str) -> Reference:
     names = split_names(text)
     dotted = tuple(name for name in names if is_dotted(name))
     plain = [name for name in names if name not in dotted]
-    if not all(_DOTTED_NAME.fullmatch(name) for name in plain):
-        raise ValueError
+    for name in plain:
+        if not _DOTTED_NAME.fullmatch(name):
+            hint = "; there are no patterns here, but subclasses count too" if "*" in name else ""
+            raise ValueError(f"expected names of exception classes, not {name!r}{hint}")
 
     def build(objects: list[Any]) -> list[Any]:
         for found in objects:

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sentry_paste.config.aliases import ALIASES, OBSOLETE, plain_dsn
+from sentry_paste.config.aliases import ALIASES, BEFORE_DSNS, OBSOLETE, ZOPE2INSTANCE_ONLY, plain_dsn
 from sentry_paste.config.errors import Problem
 from sentry_paste.config.families import family_of
 from sentry_paste.config.inifile import IniFile, Section
@@ -110,6 +110,8 @@ def collect(global_conf: Mapping[str, str], local_conf: Mapping[str, str], name:
     own: dict[str, RawOption] = {}
     for key in sorted(local):
         name = option_name(key)
+        if section and not _is_option(name) and _is_variable(key, section):
+            continue
         if name in own:
             reason = f"is set twice, also as {own[name].written}"
             gathered.problems.append(Problem(key, None, reason, section.lines.get(key) if section else None))
@@ -117,7 +119,8 @@ def collect(global_conf: Mapping[str, str], local_conf: Mapping[str, str], name:
     for name, item in own.items():
         gathered.given[name] = replace(item, fallback=gathered.given.get(name))
     if "dsn" in global_conf and "dsn" not in own and "dsn" not in gathered.given:
-        warn("%s: dsn in [DEFAULT] is not read; write sentry.dsn instead", gathered.source)
+        message = "%s: dsn in [DEFAULT] is not read; write sentry.dsn instead"
+        warn(message, gathered.source, code="default-dsn")
     if file and home:
         defaults = {**home.defaults.values, **file.defaults.values}
         _apply_overrides(gathered, home, [section] if section else file.ours(), defaults, global_conf, local)
@@ -187,12 +190,18 @@ def _is_option(name: str) -> bool:
     return name in options() or family_of(name) is not None or name in ALIASES or name in OBSOLETE
 
 
+def _is_variable(key: str, section: Section) -> bool:
+    """Return whether a key is there for other values of its section, as ``%(key)s``."""
+    return any(f"%({key})s" in value for value in section.values.values())
+
+
 def _warn_hidden(source: str, key: str, section: Section, is_ours: bool) -> None:
     other = key[len(PREFIX) :] if key.startswith(PREFIX) else PREFIX + key
     # In an app's section the option has no other name.
     advice = f"write {other} instead" if is_ours else "remove it from [DEFAULT]"
     line = section.lines.get(key, "?")
-    warn("%s: %s (line %s) is hidden by %s in [DEFAULT]; %s", source, key, line, key, advice)
+    message = "%s: %s (line %s) is hidden by %s in [DEFAULT]; %s"
+    warn(message, source, key, line, key, advice, code="hidden-option")
 
 
 def from_keywords(keywords: Mapping[str, Any]) -> RawOptions:
@@ -243,15 +252,30 @@ def resolve_aliases(given: Mapping[str, RawOption], source: str = "") -> dict[st
     found: dict[str, RawOption] = {}
     for name, item in given.items():
         alias = ALIASES.get(name)
-        if name in OBSOLETE:
-            warn("%s is a raven option that has no counterpart here; remove it", place(source, item))
+        where = place(source, item)
+        if _has_no_counterpart(name, item, given):
+            warn("%s is a raven option that has no counterpart here; remove it", where, code="no-counterpart")
+        elif name == "level" and ZOPE2INSTANCE_ONLY.isdisjoint(given):
+            advice = "remove it, or write integration.logging.event_level for the level of what is reported"
+            warn("%s has no effect, as in raven; %s", where, advice, code="no-counterpart")
         elif alias is None:
             found[name] = item
         else:
-            warn("%s is %s's name for %s; use that instead", place(source, item), alias.project, alias.option)
+            message = "%s is %s's name for %s; use that instead"
+            warn(message, where, alias.project, alias.option, code="older-name")
             if alias.option not in given and isinstance(item.value, str):
                 found[alias.option] = replace(item, name=alias.option, value=alias.convert(item.value))
     return found
+
+
+def _has_no_counterpart(name: str, item: RawOption, given: Mapping[str, RawOption]) -> bool:
+    if name == "transport":  # that of raven cannot send what the SDK makes
+        return isinstance(item.value, str) and item.value.strip().startswith("raven.")
+    return name in OBSOLETE or (name in BEFORE_DSNS and _has_value(given.get("dsn")))
+
+
+def _has_value(item: RawOption | None) -> bool:
+    return item is not None and bool(item.value)
 
 
 def warn_of_raven_dsn(item: RawOption, text: str, source: str = "") -> None:
@@ -263,9 +287,11 @@ def warn_of_raven_dsn(item: RawOption, text: str, source: str = "") -> None:
         source: the file and section, for the warnings.
     """
     if plain_dsn(text) != text:
-        warn("%s is in raven's format; write only https://KEY@HOST/PROJECT", place(source, item))
+        message = "%s is in raven's format; write only https://KEY@HOST/PROJECT"
+        warn(message, place(source, item), code="raven-dsn")
         if re.search(r"verify_ssl=(0|false)", text, re.IGNORECASE):
-            warn("%s: certificates are always verified; set ca_certs to trust your own", place(source, item))
+            message = "%s: certificates are always verified; set ca_certs to trust your own"
+            warn(message, place(source, item), code="raven-dsn")
 
 
 def place(source: str, item: RawOption) -> str:

@@ -141,6 +141,9 @@ _VARIABLE = re.compile(
     re.ASCII,
 )
 
+# ${section:key}, which zc.buildout replaces.
+_BUILDOUT = re.compile(r"\$\{[\w.-]*:[\w.-]+\}", re.ASCII)
+
 
 def expand(option: str, text: str, environment: Mapping[str, str], fallback: str = "") -> str:
     """Replace ``${NAME}``, ``${NAME:-default}`` and ``${NAME:?message}``, and ``$$`` by a dollar sign.
@@ -166,7 +169,10 @@ def expand(option: str, text: str, environment: Mapping[str, str], fallback: str
         if match["dollar"]:
             return "$"
         if match["bad"]:
-            raise ValueError("expected ${NAME} or ${NAME:-default}; write $$ for a dollar sign")
+            hint = ""
+            if _BUILDOUT.match(text, match.start()):
+                hint = "; if this file is made from a template, it has not been rendered"
+            raise ValueError(f"expected ${{NAME}} or ${{NAME:-default}}; write $$ for a dollar sign{hint}")
         if "${" in (match["word"] or ""):
             raise ValueError("expected a default that contains no variable")
         value = environment.get(match["name"], "")
@@ -181,5 +187,6 @@ def expand(option: str, text: str, environment: Mapping[str, str], fallback: str
     expanded = _VARIABLE.sub(replacement, text)
     consequence = f"; {fallback} is used instead" if fallback and not expanded.strip() else ""
     for name in unset:
-        warn("%s: the environment variable %s is not set%s", option, name, consequence)
+        message = "%s: the environment variable %s is not set%s"
+        warn(message, option, name, consequence, code="unset-variable")
     return expanded

@@ -53,15 +53,16 @@ def announce(message: str) -> None:
             print(f"{LOGGER}: {message}", file=sys.stderr)
 
 
-def warn(message: str, *args: object, exc_info: bool = False) -> None:
+def warn(message: str, *args: object, exc_info: bool = False, code: str = "") -> None:
     """Log a warning.
 
     Args:
         message: in the form of the ``%`` operator.
         args: for it.
         exc_info: whether to log the exception that is being handled with it.
+        code: names the mistake in an ini that is warned of; the record has it as an attribute.
     """
-    _log(logging.WARNING, message, args, exc_info)
+    _log(logging.WARNING, message, args, exc_info, code)
 
 
 def report(message: str, *args: object, error: BaseException) -> None:
@@ -76,7 +77,11 @@ def report(message: str, *args: object, error: BaseException) -> None:
 
 
 def _log(
-    level: int, message: str, args: tuple[object, ...], exc_info: bool | BaseException | None = None
+    level: int,
+    message: str,
+    args: tuple[object, ...],
+    exc_info: bool | BaseException | None = None,
+    code: str = "",
 ) -> None:
     # A handler may capture the record and fail at that, which would be logged again, without an end.
     if getattr(_here, "is_logging", False):
@@ -85,6 +90,7 @@ def _log(
     try:
         # Not BaseException: a gevent timeout that expires meanwhile is for the surrounding code.
         with suppress(Exception):
-            log.log(level, message, *args, exc_info=exc_info, stacklevel=3)
+            extra = {"code": code} if code else None
+            log.log(level, message, *args, exc_info=exc_info, stacklevel=3, extra=extra)
     finally:
         _here.is_logging = False

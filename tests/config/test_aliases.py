@@ -2,6 +2,7 @@
 
 import pytest
 
+from sentry_paste import ConfigError
 from sentry_paste.config import read_ini
 
 from traced_apps import levels
@@ -120,3 +121,78 @@ def test_newer_name_wins_over_the_older():
 def test_dsn_of_raven(dsn, plain, caplog):
     assert read_ini({}, {"dsn": dsn}).sdk == {"dsn": plain}
     assert len(caplog.records) == 1
+
+
+class TestRavenLeftovers:
+    """What raven's sections hold besides its options does not stop the start, or is named."""
+
+    DSN = "https://key@sentry.example/1"
+
+    @pytest.mark.parametrize(
+        "name", ["raven.transport.requests.RequestsHTTPTransport", "raven.transport.threaded.X"]
+    )
+    def test_transport_of_raven_is_left_out(self, caplog, name):
+        assert read_ini({}, {"dsn": self.DSN, "transport": name}).sdk == {"dsn": self.DSN}
+        (message,) = caplog.messages
+        assert "transport is a raven option that has no counterpart here; remove it" in message
+
+    def test_options_from_before_there_were_dsns_have_no_effect_next_to_one(self, caplog):
+        old = {
+            "servers": "https://h/api/store/",
+            "public_key": "a",
+            "secret_key": "b",
+            "project": "1",
+            "key": "c",
+        }
+        given = {f"sentry.{name}": value for name, value in old.items()}
+        assert read_ini({}, {"sentry.dsn": self.DSN, **given}).sdk == {"dsn": self.DSN}
+        assert len(caplog.messages) == 5
+
+    def test_options_from_before_there_were_dsns_are_named_with_what_to_write(self):
+        with pytest.raises(ConfigError) as caught:
+            read_ini({}, {"sentry.servers": "https://h/api/store/", "sentry.secret_key": "hunter2"})
+        messages = str(caught.value).splitlines()[1:]
+        assert [message.split(":")[0].strip() for message in messages] == [
+            "sentry.secret_key",
+            "sentry.servers",
+        ]
+        assert all("write dsn = https://PUBLIC_KEY@HOST/PROJECT in place of" in text for text in messages)
+        assert "hunter2" not in str(caught.value)
+
+    def test_empty_ones_are_nothing(self, caplog):
+        assert read_ini({}, {"servers": "", "key": "", "project": ""}).sdk == {}
+        assert caplog.messages == []
+
+    def test_key_that_another_value_needs_is_no_option(self, load, caplog):
+        section = (
+            "[filter:raven]\nuse = egg:sentry_paste\nsentry_key = abc\nhost = sentry.example\n"
+            "dsn = https://%(sentry_key)s@%(host)s/1\n"
+        )
+        rest = "[pipeline:main]\npipeline = raven app\n[app:app]\npaste.app_factory = apps:make_app\n"
+        assert load(section + rest).settings.sdk == {"dsn": "https://abc@sentry.example/1"}
+        assert caplog.messages == []
+
+    def test_level_that_raven_ignored_is_ignored(self, caplog):
+        assert read_ini({}, {"level": "ERROR"}).sdk == {}
+        (message,) = caplog.messages
+        assert "level has no effect, as in raven" in message
+
+    def test_pattern_among_exceptions_is_named(self):
+        with pytest.raises(ConfigError) as caught:
+            read_ini({}, {"ignore_exceptions": "KeyError, django.*, ValueError"})
+        assert "expected names of exception classes, not 'django.*'; there are no patterns" in str(
+            caught.value
+        )
+
+
+@pytest.mark.parametrize(
+    ("old", "value", "option", "parsed"),
+    [
+        ("with_locals", "false", "include_local_variables", False),
+        ("request_bodies", "always", "max_request_body_size", "always"),
+    ],
+)
+def test_names_of_old_sdks(old, value, option, parsed, caplog):
+    assert read_ini({}, {old: value}).sdk == {option: parsed}
+    (message,) = caplog.messages
+    assert f"{old} is sentry-sdk 1's name for {option}; use that instead" in message
