@@ -1,16 +1,18 @@
 """What ``sentry-paste run`` has each Python process import at its start.
 
 It waits until PasteDeploy is imported, which most processes never do. Only then it imports this package: a
-script that buildout has made finds it no sooner, and the SDK's import takes time.
+script that buildout has made finds it no sooner, and the SDK's import takes time. So that a process starts as
+fast as before, nothing is imported here that is not there anyway.
 """
 
 from __future__ import annotations
 
 import os
 import sys
-from importlib.machinery import PathFinder
-from importlib.util import module_from_spec
-from typing import Any
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 _AWAITED = "paste.deploy.loadwsgi"
 
@@ -21,7 +23,7 @@ class _Finder:
     def find_spec(self, name: str, path: Any = None, target: Any = None) -> Any:
         if name != _AWAITED:
             return None
-        others = [finder.find_spec for finder in sys.meta_path if finder is not self]
+        others = [finder.find_spec for finder in sys.meta_path if type(finder) is not _Finder]
         spec = next(filter(None, (find(name, path, target) for find in others)), None)
         if spec is not None and spec.loader is not None:
             _call_after(spec.loader)
@@ -41,29 +43,30 @@ def _call_after(loader: Any) -> None:
 
 
 def _patch(module: Any) -> None:
-    sys.meta_path[:] = [finder for finder in sys.meta_path if not isinstance(finder, _Finder)]
+    sys.meta_path[:] = [finder for finder in sys.meta_path if type(finder) is not _Finder]
     try:
         from sentry_paste.autoload import patch
     except ImportError as error:
-        print(f"sentry-paste run: no Sentry in this process, as {sys.executable}: {error}", file=sys.stderr)
+        print(f"sentry-paste run: no Sentry in this process of {sys.executable}: {error}", file=sys.stderr)
     else:
         patch(module)
 
 
-def _import_hidden(folder: str) -> None:
+def _import_hidden() -> None:
     """Import the ``sitecustomize`` that Python would have imported without this one, if there is one."""
-    spec = PathFinder.find_spec("sitecustomize", [entry for entry in sys.path if entry != folder])
-    if spec is None or spec.loader is None:
-        return
-    module = module_from_spec(spec)
-    # The import system returns the module that is there in the end.
-    sys.modules["sitecustomize"] = module
-    spec.loader.exec_module(module)
+    ours = sys.modules.pop("sitecustomize")
+    try:
+        # The module that is in sys.modules in the end is the one that the outer import returns.
+        __import__("sitecustomize")
+    except ImportError as error:
+        if error.name != "sitecustomize":
+            raise
+    finally:
+        sys.modules.setdefault("sitecustomize", ours)
 
 
+# Only in this process: those that it starts inherit PYTHONPATH.
 _here = os.path.dirname(os.path.abspath(__file__))
-# Only from this process: processes that it starts inherit PYTHONPATH.
 sys.path[:] = [entry for entry in sys.path if entry != _here]
-if not any(type(finder).__name__ == "_Finder" and finder.__module__ == __name__ for finder in sys.meta_path):
-    sys.meta_path.insert(0, _Finder())
-_import_hidden(_here)
+sys.meta_path.insert(0, _Finder())
+_import_hidden()
