@@ -1,5 +1,6 @@
 """Read what ``check`` reports, for the tests of ``sentry-paste check``."""
 
+import re
 from pathlib import Path
 
 from sentry_paste.cli.check.text import report_text
@@ -42,3 +43,50 @@ def warnings_of(report, severity=None):
 def values(report, filter_=0):
     """Return value and origin of each option of a filter, by name."""
     return {value.name: (value.text, value.origin) for value in report.filters[filter_].values}
+
+
+def write_lines(path, lines):
+    """Write the lines that a report shows to the ini, and to the others that they name.
+
+    The remarks to the right of the lines are followed as a reader would.
+    """
+    home, title = path, None
+    for line in lines:
+        text, _, remark = line.strip().partition("   ")
+        remark = remark.strip()
+        if text.startswith("["):
+            title = text.strip("[]")
+            home = path.parent / remark[3:].partition(",")[0] if remark.startswith("in ") else path
+            home = path if remark.startswith("in place") else home
+            old = re.search(r"in place of \[(.*)\]", remark)
+            content = home.read_text()
+            if old:
+                assert content.count(f"[{old[1]}]\n") == 1
+                content = content.replace(f"[{old[1]}]\n", f"[{title}]\n")
+            elif f"[{title}]\n" not in content:
+                content += f"\n[{title}]\n"
+            home.write_text(content)
+        elif text:
+            _write_option(home, title, text, remove=remark == "remove this option")
+
+
+def _write_option(path, title, text, remove):
+    before, header, after = path.read_text().partition(f"[{title}]\n")
+    end = re.search(r"^\[", after, re.MULTILINE)
+    section, rest = (after[: end.start()], after[end.start() :]) if end else (after, "")
+    key, _, value = text.partition(" = ")
+    pattern = re.compile(
+        rf"^{re.escape(key)}\s*[=:].*\n(?:(?:[ \t#].*)?\n?(?=[ \t#]))*(?:[ \t].*\n)?", re.MULTILINE
+    )
+    old = pattern.search(section)
+    if remove:
+        assert old
+        text = ""
+    elif value.endswith("..."):
+        assert old
+        entries = " ".join(line for line in old[0].splitlines() if not line.startswith("#")).partition("=")[2]
+        text = f"{key} = {value[:-3]}{entries}\n"
+    else:
+        text += "\n"
+    section = section.replace(old[0], text) if old else text + section
+    path.write_text(before + header + section + rest)

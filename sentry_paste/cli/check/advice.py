@@ -5,13 +5,29 @@ from __future__ import annotations
 import difflib
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from sentry_paste import sdk
 from sentry_paste.cli import network
+from sentry_paste.cli.check.changes import (
+    NEW_FILTER,
+    add_sentry,
+    cover_all,
+    make_callable,
+    make_ours,
+    move_outermost,
+    replace_entry,
+    restore_options,
+    start_first,
+)
+from sentry_paste.cli.check.edits import line_of, new_section, shown_edits
+from sentry_paste.cli.check.inheritance import first_line, loss_text, uncallable_text
+from sentry_paste.cli.check.static import missing_distribution
 from sentry_paste.cli.check.structure import INCLUDES, Layer, Structure
+from sentry_paste.cli.check.stubs import Place
+from sentry_paste.cli.check.trial import Change, Goal, Trial
 from sentry_paste.config import Settings
 from sentry_paste.config.options import options
 
@@ -29,6 +45,7 @@ class Finding:
         text: what is wrong, and what to do about it.
         path: the file that it is about, empty for the ini that is checked.
         line: the line in that file, None if it is about more than one.
+        lines: what to write, a line each.
     """
 
     severity: str
@@ -36,6 +53,12 @@ class Finding:
     text: str
     path: str = ""
     line: int | None = None
+    lines: tuple[str, ...] = ()
+
+    @property
+    def is_mistake(self) -> bool:
+        """Return whether the app does not run as its ini says."""
+        return self.severity == "high" and self.code in ("options-lost", "filter-with-unusable")
 
 
 @dataclass(frozen=True)
@@ -276,17 +299,17 @@ _LIKELY_OURS = re.compile(
 )
 
 
-def check_structure(structure: Structure) -> Iterator[Finding]:
+def check_structure(structure: Structure, trial: Trial) -> Iterator[Finding]:
     """Warn of apps and filters that Sentry does not cover, and of Sentry where it does nothing.
 
     Args:
         structure: structure of the ini, with Sentry somewhere in it.
+        trial: tries what is advised.
     """
     first = next(layer for _, layer in structure.root.walk() if layer.is_sentry)
+    around_all = None
     for outside, layer in structure.root.walk():
         covered = any(other.is_sentry for other in outside)
-        if layer.is_sentry:
-            yield from _unusable_filter_with(layer)
         if layer.is_sentry and covered:
             yield Finding(
                 "medium",
@@ -294,14 +317,60 @@ def check_structure(structure: Structure) -> Iterator[Finding]:
                 f"{layer.name} is inside another Sentry, which handles the request: it does nothing",
             )
         elif layer.is_sentry:
-            yield from _not_outermost(structure, outside, layer)
+            yield from _not_outermost(structure, trial, outside, layer)
         elif layer.kind == "app" and not covered and not (layer.is_inbox or layer.is_healthcheck):
+            if around_all is None:
+                change = trial.first(cover_all(trial, structure, first))
+                around_all = f"; to cover everything, {change.phrase}" if change else ""
             yield Finding(
                 "medium",
                 "not-covered",
-                f"{layer.name} is not covered by Sentry: its errors are not reported; "
-                f"{_around_all(structure, first.name)} would cover everything",
+                f"{layer.name} is not covered by Sentry: its errors are not reported{around_all}",
             )
+
+
+def check_inheritance(trial: Trial) -> Iterator[Finding]:
+    """Warn of options that are lost where sections inherit, and of apps that cannot answer.
+
+    Args:
+        trial: the ini as PasteDeploy loads it, which tries what is advised.
+    """
+    path = trial.path
+    changes: dict[Place, Change | None] = {}
+    for loss in trial.losses():
+        what = "filter" if loss.base.kind == "filter" else "app"
+        lines: tuple[str, ...] = ()
+        if loss.base in changes:
+            advice = "; the same lines restore them" if changes[loss.base] else ""
+        else:
+            change = changes[loss.base] = trial.first(restore_options(trial, loss))
+            lines = tuple(shown_edits(change.edits, path)) if change else ()
+            advice = (
+                "; write"
+                if change
+                else f"; inherit from a section that has the {what} alone, without filter-with or a pipeline"
+            )
+        yield Finding(
+            "high" if loss.is_sentry else "medium",
+            "options-lost",
+            loss_text(trial.files, loss, path) + advice,
+            loss.place.path,
+            first_line(trial.files, loss),
+            lines,
+        )
+    mended = any(changes.values())  # each of these has been answered a request
+    for found in trial.loaded.uncallable:
+        change = None if mended else trial.first(make_callable(trial, found))
+        advice = f"; {change.phrase}" if change else ""
+        if mended:
+            advice = "; the lines that restore the options mend this, too"
+        yield Finding(
+            "high",
+            "filter-with-unusable",
+            uncallable_text(found, path) + advice,
+            found.place.path,
+            line_of(trial.files, found.place, "filter-with"),
+        )
 
 
 def find_intended_sentry(structure: Structure) -> Layer | None:
@@ -311,12 +380,106 @@ def find_intended_sentry(structure: Structure) -> Layer | None:
         structure: structure of an ini without Sentry.
     """
     for _, layer in structure.root.walk():
-        is_near = difflib.get_close_matches(
-            layer.missing.lower(), ["sentry_paste", "sentry-paste"], cutoff=0.8
-        )
-        if layer.kind == "filter" and (is_near or _LIKELY_OURS.match(layer.spec)):
+        if layer.kind == "filter" and _is_meant_to_be_ours(layer.spec, layer.missing):
             return layer
     return None
+
+
+def _is_meant_to_be_ours(spec: str, missing: str) -> bool:
+    is_near = difflib.get_close_matches(missing.lower(), ["sentry_paste", "sentry-paste"], cutoff=0.8)
+    return bool(is_near or _LIKELY_OURS.match(spec))
+
+
+@dataclass(frozen=True)
+class Remedy:
+    """What to write where Sentry is missing.
+
+    Attributes:
+        lines: the lines.
+        notes: what is to be known about them.
+    """
+
+    lines: tuple[str, ...]
+    notes: tuple[str, ...] = ()
+
+
+def find_remedy(structure: Structure, trial: Trial, unused: Sequence[str]) -> Remedy | None:
+    """Return what to write in an ini without Sentry; None if nothing works that was tried.
+
+    Args:
+        structure: structure of the ini.
+        trial: tries what is advised.
+        unused: sections of ours that are in the ini.
+    """
+    filters = [name.partition(":")[2].strip() for name in unused if name.startswith("filter:")]
+    intended = None if filters else find_intended_sentry(structure)
+    if intended is not None:
+        return _replacement(trial, intended)
+    notes: list[str] = []
+    path, section = structure.path, None
+    idle = _idle_filter(structure, trial)
+    if filters:
+        name = filters[0]
+        notes.append(f"[filter:{name}] is in the file, but nothing here uses it.")
+    elif idle:
+        name = idle.name
+        section = make_ours(trial.files, idle)
+        notes.append(f"[{idle.section}] is in the file, but it is another filter, and nothing here uses it.")
+    else:
+        name = next(name for name in ("sentry", "sentry_paste", "sentry_filter") if not _has(trial, name))
+        section = new_section(path, f"filter:{name}", *NEW_FILTER)
+    change = trial.first(add_sentry(trial, structure, name, section))
+    if change is None:
+        return None
+    lines = tuple(shown_edits(change.edits, path))
+    if any(line.endswith(" ...") for line in lines):
+        notes.append(f"In the last line, {name} comes before what [{structure.outermost}] already lists.")
+    elif lines[-1] == f"filter-with = {name}":
+        notes.append(f"Add the last line to what [{structure.outermost}] already has.")
+    return Remedy(lines, tuple(notes))
+
+
+def _has(trial: Trial, name: str) -> bool:
+    return bool(trial.files.parser(trial.path).has_section(f"filter:{name}"))
+
+
+def _idle_filter(structure: Structure, trial: Trial) -> Place | None:
+    """Return a section that was meant to be Sentry's, and that nothing uses."""
+    used = {(layer.path, layer.section) for _, layer in structure.root.walk()}
+    parser = trial.files.parser(structure.path)
+    for section in parser.sections():
+        place = Place(structure.path, section)
+        if place.kind != "filter" or (place.path, section) in used:
+            continue
+        options = dict(parser.items(section, raw=True))
+        spec = options.get("use") or options.get("paste.filter_factory", "")
+        if place.name == "sentry" or _is_meant_to_be_ours(spec, missing_distribution(spec)):
+            return place
+    return None
+
+
+def _replacement(trial: Trial, intended: Layer) -> Remedy | None:
+    """Return the line that makes a filter ours."""
+    notes = (f"in place of {intended.spec}, which is another filter.",)
+    if intended.section:
+        edits = [make_ours(trial.files, Place(intended.path, intended.section))]
+        lines: tuple[str, ...] = (f"[{intended.section}]", "use = egg:sentry_paste")
+    else:
+        edits = list(replace_entry(trial.files, intended.path, intended.spec))
+        lines = ("egg:sentry_paste",)
+    change = trial.first([Change("", tuple(edits), Goal.SOME)])
+    return Remedy(lines, notes) if change else None
+
+
+def find_first_start(layer: Layer, trial: Trial) -> tuple[str, ...]:
+    """Return the lines that start Sentry before the app; none if nothing works that was tried.
+
+    Args:
+        layer: one of our filters.
+        trial: tries what is advised.
+    """
+    change = trial.first(start_first(trial, layer))
+    return tuple(shown_edits(change.edits, trial.path)) if change else ()
 
 
 def check_ignored(structure: Structure) -> Iterator[Finding]:
@@ -333,42 +496,16 @@ def check_ignored(structure: Structure) -> Iterator[Finding]:
         )
 
 
-def _not_outermost(structure: Structure, outside: tuple[Layer, ...], sentry: Layer) -> Iterator[Finding]:
+def _not_outermost(
+    structure: Structure, trial: Trial, outside: tuple[Layer, ...], sentry: Layer
+) -> Iterator[Finding]:
     filters = [layer.name for layer in outside if layer.kind == "filter" and not layer.is_catcher]
     if filters:
         are = "is" if len(filters) == 1 else "are"
+        change = trial.first(move_outermost(trial, structure, outside, sentry))
         yield Finding(
             "medium",
             "not-outermost",
-            f"{', '.join(filters)} {are} outside {sentry.name}, so errors there are not reported; "
-            + _remedy(structure, outside, sentry),
-        )
-
-
-def _remedy(structure: Structure, outside: tuple[Layer, ...], sentry: Layer) -> str:
-    catcher = next((layer.name for layer in outside if layer.is_catcher), "")
-    if catcher:
-        return f"put {sentry.name} right after {catcher}"
-    if sentry.placed == INCLUDES:
-        return f"a [filter:sentry], with {_around_all(structure, 'sentry')}, would cover them"
-    if structure.outermost.startswith("pipeline:"):
-        return f"put {sentry.name} first in [{structure.outermost}]"
-    return f"write filter-with = {sentry.name} in [{structure.outermost}] instead"
-
-
-def _around_all(structure: Structure, name: str) -> str:
-    if structure.outermost.startswith("pipeline:"):
-        return f"{name} first in [{structure.outermost}]"
-    return f"filter-with = {name} in [{structure.outermost}]"
-
-
-def _unusable_filter_with(sentry: Layer) -> Iterator[Finding]:
-    """Warn of ``filter-with`` where PasteDeploy takes the section for a filter (``_FilterWith.invoke``)."""
-    section = sentry.placed_in
-    if sentry.placed == "filter-with" and section.startswith(("pipeline:", "filter-app:")):
-        yield Finding(
-            "high",
-            "filter-with-unusable",
-            f"PasteDeploy cannot make an app of [{section}] with filter-with: every request fails; "
-            + (f"put {sentry.name} first in it" if section.startswith("pipeline:") else "use a pipeline"),
+            f"{', '.join(filters)} {are} outside {sentry.name}, so errors there are not reported"
+            + (f"; {change.phrase}" if change else ""),
         )

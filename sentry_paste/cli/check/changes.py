@@ -3,36 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from sentry_paste.cli.check.edits import Edit, EditError, new_section, remove, rename, write
 from sentry_paste.cli.check.structure import INCLUDES, Layer, Structure
 from sentry_paste.cli.check.stubs import Files, Loss, Place, Uncallable
 from sentry_paste.cli.check.trial import Change, Goal, Trial, inherits
 
-_NEW_FILTER = ("use = egg:sentry_paste", "dsn = ${SENTRY_DSN}")
+#: Options of a new filter.
+NEW_FILTER = ("use = egg:sentry_paste", "dsn = ${SENTRY_DSN}")
 
 
-def add_sentry(trial: Trial, structure: Structure, name: str, is_new: bool) -> Iterator[Change]:
+def add_sentry(trial: Trial, structure: Structure, name: str, section: Edit | None) -> Iterator[Change]:
     """Yield changes that put a filter around everything.
 
     Args:
         trial: with the files.
         structure: structure of the ini.
         name: name of the filter.
-        is_new: whether its section is not there yet.
+        section: what to do to its section first, None for nothing.
     """
     path, main = structure.path, Place(structure.path, structure.section)
-    added = (new_section(path, f"filter:{name}", *_NEW_FILTER),) if is_new else ()
-    yield from _filter_around(trial, structure, name, added)
-    if is_new:
+    more = () if section is None else (section,)
+    yield from _filter_around(trial, structure, name, more)
+    if section is not None and section.added:
         inner = f"{main.name}-app"
-        composite = new_section(path, f"composite:{main.name}", *_NEW_FILTER, f"app = {inner}")
-        yield Change(
-            "",
-            (composite, *_renamed(trial, main, f"{main.kind}:{inner}")),
-            Goal.ALL,
-        )
-    yield from _pipeline_around(trial, main, name, added)
+        composite = new_section(path, f"composite:{main.name}", *NEW_FILTER, f"app = {inner}")
+        yield Change("", (composite, *_renamed(trial, main, f"{main.kind}:{inner}")), Goal.ALL)
+    yield from _pipeline_around(trial, main, name, more)
 
 
 def _filter_around(
@@ -98,11 +96,13 @@ def move_outermost(
         sentry: the filter.
     """
     if sentry.placed == INCLUDES:
-        new = (new_section(structure.path, "filter:sentry", *_NEW_FILTER),)
+        new = (new_section(structure.path, "filter:sentry", *NEW_FILTER),)
         for change in _filter_around(trial, structure, "sentry", new):
             yield Change(f"add a [filter:sentry], and {change.phrase}", change.edits, Goal.ALL)
         return
     place = Place(sentry.path, sentry.placed_in)
+    if sentry.placed == "pipeline":
+        place = _pipeline_of(trial, sentry)
     catcher = next((layer.name for layer in outside if layer.is_catcher), "")
     if catcher:
         words = [word for word in _pipeline(trial.files, place) if word != sentry.name]
@@ -143,7 +143,7 @@ def cover_all(trial: Trial, structure: Structure, sentry: Layer) -> Iterator[Cha
             trial,
             structure,
             "sentry",
-            (new_section(structure.path, "filter:sentry", *_NEW_FILTER),),
+            (new_section(structure.path, "filter:sentry", *NEW_FILTER),),
         ):
             yield Change(f"add a [filter:sentry], and {change.phrase}", change.edits, Goal.ALL)
 
@@ -171,17 +171,17 @@ def start_first(trial: Trial, layer: Layer) -> Iterator[Change]:
         trial: with the files.
         layer: one of our filters, in a pipeline or as a filter app.
     """
-    place = Place(layer.path, layer.placed_in)
+    files = trial.files
     if layer.placed == "filter-app":
-        parser = trial.files.parser(place.path)
-        app = parser.get(place.section, "next").strip()
-        yield Change("", (_composite_of(trial.files, place, place.name, "next", app=app),), Goal.SAME)
+        place = Place(layer.path, layer.section)
+        app = files.parser(place.path).get(place.section, "next").strip()
+        yield Change("", (_composite_of(files, place, place.name, "next", app=app),), Goal.SAME)
     elif layer.placed == "pipeline":
+        place = _pipeline_of(trial, layer)
         inner = f"{place.name}-app"
-        words = [word for word in _pipeline(trial.files, place) if word != layer.name]
+        words = [word for word in _pipeline(files, place) if word != layer.name]
         if layer.section:
-            filter_place = Place(layer.path, layer.section)
-            composite = _composite_of(trial.files, filter_place, place.name, app=inner)
+            composite = _composite_of(files, Place(layer.path, layer.section), place.name, app=inner)
         else:
             lines = f"use = {layer.spec}", f"app = {inner}"
             composite = new_section(place.path, f"composite:{place.name}", *lines)
@@ -189,22 +189,49 @@ def start_first(trial: Trial, layer: Layer) -> Iterator[Change]:
         yield Change("", (composite, pipeline), Goal.SAME)
 
 
-def replace_filter(trial: Trial, layer: Layer) -> Iterator[Change]:
-    """Yield changes that make another filter ours.
+def _pipeline_of(trial: Trial, layer: Layer) -> Place:
+    """Return the pipeline that a filter is in; its place may be a section that inherits it."""
+    for path in dict.fromkeys((trial.path, layer.path)):
+        parser = trial.files.parser(path)
+        for section in (layer.placed_in, *parser.sections()):
+            if section.startswith("pipeline:") and layer.name in _words(parser, section):
+                return Place(path, section)
+    raise EditError(f"no pipeline has {layer.name}")
+
+
+def _words(parser: Any, section: str) -> list[str]:
+    words: list[str] = parser.get(section, "pipeline", fallback="").split()
+    return words
+
+
+def make_ours(files: Files, place: Place) -> Edit:
+    """Return the edit that makes another filter ours.
 
     Args:
-        trial: with the files.
-        layer: the filter.
+        files: the files.
+        place: the filter's section.
     """
-    place = Place(layer.path, layer.section)
-    parser = trial.files.parser(layer.path)
-    if layer.section:
-        factories = [
-            key
-            for key in parser.options(layer.section)
-            if key.startswith("paste.filter") and key.endswith("factory")
-        ]
-        yield Change("", (Edit(place, options=(("use", "egg:sentry_paste"),), removed=tuple(factories)),))
+    options = dict(files.parser(place.path).items(place.section, raw=True))
+    factories = [key for key in options if key.startswith("paste.filter") and key.endswith("factory")]
+    spec = options.get("use") or next((options[key] for key in factories), "")
+    use = (("use", "egg:sentry_paste"),)
+    return Edit(place, options=use, removed=tuple(factories), remark=f"in place of {spec}" if spec else "")
+
+
+def replace_entry(files: Files, path: str, spec: str) -> Iterator[Edit]:
+    """Yield the edits that write ours for another filter in the pipelines of a file.
+
+    Args:
+        files: the files.
+        path: of the file.
+        spec: the entry, such as ``egg:raven``.
+    """
+    parser = files.parser(path)
+    for section in parser.sections():
+        words = _words(parser, section)
+        if spec in words:
+            changed = ["egg:sentry_paste" if word == spec else word for word in words]
+            yield write(Place(path, section), pipeline=" ".join(changed))
 
 
 def restore_options(trial: Trial, loss: Loss) -> Iterator[Change]:

@@ -27,6 +27,7 @@ class Edit:
         title: the section's new title, empty to keep it.
         options: options to write, by name, also in place of those that are there.
         removed: names of options to remove.
+        remark: shown beside the options.
     """
 
     place: Place
@@ -34,6 +35,7 @@ class Edit:
     title: str = ""
     options: tuple[tuple[str, str], ...] = ()
     removed: tuple[str, ...] = ()
+    remark: str = ""
 
 
 def new_section(path: str, title: str, *lines: str) -> Edit:
@@ -182,8 +184,11 @@ def line_of(files: Files, place: Place, key: str) -> int | None:
     return found[0] + 1 if found else None
 
 
-#: Column of the remarks beside the lines.
+# Column of the remarks beside the lines.
 _REMARK = 30
+
+# A longer pipeline is shown as its first entry.
+_LONGEST = 80
 
 
 def shown_edits(edits: Iterable[Edit], path: str) -> Iterator[str]:
@@ -196,19 +201,22 @@ def shown_edits(edits: Iterable[Edit], path: str) -> Iterator[str]:
     for number, edit in enumerate(edits):
         if number:
             yield ""
-        title, place = edit.title or edit.place.section, edit.place
-        remarks = [f"in place of [{place.section}]"] if edit.title else []
+        place = edit.place
+        remarks = []
         if place.path != path:
-            name = os.path.relpath(place.path, os.path.dirname(path))
-            remarks = [f"in {name}", *(remark for remark in remarks)]
-        elif not edit.added and not edit.title:
-            remarks = []
-        yield _with_remark(f"[{title}]", ", ".join(remarks))
+            remarks.append(f"in {os.path.relpath(place.path, os.path.dirname(path))}")
+        if edit.title:
+            remarks.append(f"in place of [{place.section}]")
+        yield _with_remark(f"[{edit.title or place.section}]", ", ".join(remarks))
         yield from edit.added
         for key, value in edit.options:
-            yield f"{key} = {value}"
+            yield _with_remark(f"{key} = {_shortened(value)}", edit.remark)
         for key in edit.removed:
             yield _with_remark(key, "remove this option")
+
+
+def _shortened(value: str) -> str:
+    return value if len(value) <= _LONGEST else f"{value.split()[0]} ..."
 
 
 def _with_remark(line: str, remark: str) -> str:

@@ -14,19 +14,24 @@ from sentry_paste import sdk
 from sentry_paste.cli.check.advice import (
     SEVERITIES,
     Finding,
+    Remedy,
     Subject,
     check_connection,
     check_ignored,
+    check_inheritance,
     check_options,
     check_settings,
     check_structure,
     check_version,
+    find_first_start,
+    find_remedy,
     has_destination,
 )
 from sentry_paste.cli.check.effective import OptionValue, effective_options
 from sentry_paste.cli.check.source import LoadProblem
 from sentry_paste.cli.check.static import read_structure
 from sentry_paste.cli.check.structure import INCLUDES, SCRIPT, IniError, Layer, Structure
+from sentry_paste.cli.check.trial import Change, Trial
 from sentry_paste.client.registry import registry
 from sentry_paste.config import ConfigError, Settings, read_ini
 from sentry_paste.config.errors import Problem
@@ -49,6 +54,7 @@ class Filter:
         integrations: those that will be enabled; None if the filter has no client.
         mistake: what keeps the app from starting, None for nothing.
         reached: whether the DSN's host can be reached; None if that was not tried.
+        first_start: lines to write so that it is started before the app, none if it is, or if nothing works.
         is_readable: whether all of its options have a value; what else is here is not known otherwise.
     """
 
@@ -58,6 +64,7 @@ class Filter:
     integrations: tuple[str, ...] | None = None
     mistake: ConfigError | None = None
     reached: bool | None = None
+    first_start: tuple[str, ...] = ()
     is_readable: bool = True
 
     @property
@@ -78,6 +85,8 @@ class Report:
         unused: sections of our filters that are not around the app.
         warnings: most severe first.
         problems: what keeps PasteDeploy from loading the ini.
+        changes: the changes that are advised, each of which was tried.
+        remedy: what to write where Sentry is missing, None if it is not, or if nothing works that was tried.
     """
 
     path: str
@@ -87,6 +96,8 @@ class Report:
     unused: tuple[str, ...]
     warnings: tuple[Finding, ...]
     problems: tuple[LoadProblem, ...] = ()
+    remedy: Remedy | None = None
+    changes: tuple[Change, ...] = ()
 
     def status(self, strict: bool = False) -> int:
         """Return the exit status, which the help of the command explains.
@@ -98,6 +109,8 @@ class Report:
             strict: whether warnings count.
         """
         if self.problems or any(found.mistake for found in self.filters):
+            return 2
+        if any(warning.is_mistake for warning in self.warnings):
             return 2
         reports = self.structure.is_inbox or any(found.reports for found in self.filters)
         is_reached = all(found.reached is not False for found in self.filters)
@@ -128,26 +141,38 @@ def check(
     structure = read_structure(path, name, variables)
     filters: dict[tuple[str, str], Filter] = {}
     is_app_missing = any(layer.missing for _, layer in structure.root.walk())
-    findings = list(check_structure(structure)) if structure.root.has_sentry else []
-    findings += check_ignored(structure)
+    trial = Trial(structure.path, name, variables, _texts(structure))
+    trial.find_heirs()
+    findings = list(check_structure(structure, trial)) if structure.root.has_sentry else []
+    findings += [*check_inheritance(trial), *check_ignored(structure)]
     for _, layer in structure.root.walk():
         identity = layer.path, layer.section or layer.name
         if layer.is_sentry and identity not in filters:
             found, more = _examine(layer, structure, connect, is_app_missing, version)
+            if not structure.is_inside_sentry(layer) and not structure.is_caught(layer):
+                found = dataclasses.replace(found, first_start=find_first_start(layer, trial))
             filters[identity] = found
             findings += more
         elif layer.is_inbox:
             filters.update((identity, found) for found in _broken_inbox(layer, structure))
     findings.sort(key=lambda finding: SEVERITIES.index(finding.severity))
+    unused = tuple(_unused(path, structure))
+    remedy = None if structure.root.has_sentry else find_remedy(structure, trial, unused)
     return Report(
         path=path,
         name=name,
         structure=structure,
         filters=tuple(filters.values()),
-        unused=tuple(_unused(path, structure)),
+        unused=unused,
+        remedy=remedy,
+        changes=tuple(trial.accepted),
         warnings=tuple(dict.fromkeys(findings)),
         problems=structure.problems,
     )
+
+
+def _texts(structure: Structure) -> dict[str, str]:
+    return {source.path: "\n".join(text for _, text in source.parts) for source in structure.sources}
 
 
 def read_settings(layer: Layer, is_app_missing: bool = False) -> Settings:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 
-from sentry_paste.cli.check.advice import find_intended_sentry
+from sentry_paste.cli.check.advice import Finding, find_intended_sentry
 from sentry_paste.cli.check.effective import OptionValue
 from sentry_paste.cli.check.report import Filter, Report
 from sentry_paste.cli.check.source import LoadProblem
@@ -37,6 +37,11 @@ _READS_ITSELF = (
     "CKAN reads this file itself, without PasteDeploy, so a filter in it does nothing. Put SentryMiddleware "
     "around the app in your wsgi.py (see CKAN under A plain WSGI script in the documentation). Its options "
     "can be set here:"
+)
+_AFTER_MISTAKES = "What to write is shown when PasteDeploy can load the ini."
+_NOTHING_WORKS = (
+    "None of the changes that were tried works for this ini. See Filters, pipelines and inheritance in the "
+    "documentation."
 )
 _NO_FILTER = (
     "The app runs without this filter, as there is nowhere to report to, unless the app or another filter "
@@ -114,29 +119,19 @@ class _Text:
             yield from wrapped(_READS_ITSELF, "")
             yield from ("", f"  [{report.structure.section}]", "  sentry.dsn = ${SENTRY_DSN}", "")
             return
-        section = report.structure.outermost
-        filters = [name.partition(":")[2] for name in report.unused if name.startswith("filter:")]
-        yield self._paint("Sentry is missing", "red") + ": nothing is reported. Write"
-        yield ""
-        intended = None if filters else find_intended_sentry(report.structure)
-        if intended is not None:
-            yield from _replacement(intended)
+        missing = self._paint("Sentry is missing", "red") + ": nothing is reported."
+        if report.remedy is None:
+            yield missing
+            advice = _AFTER_MISTAKES if report.problems else _NOTHING_WORKS
+            yield from ("", *wrapped(advice, ""), "")
             return
-        taken = any(layer.section == "filter:sentry" for _, layer in report.structure.root.walk())
-        name = filters[0] if filters else "sentry_paste" if taken else "sentry"
-        if not filters:
-            yield from (f"  [filter:{name}]", "  use = egg:sentry_paste", "  dsn = ${SENTRY_DSN}", "")
-        is_pipeline = section.startswith("pipeline:")
-        yield f"  [{section}]"
-        yield f"  pipeline = {name} ..." if is_pipeline else f"  filter-with = {name}"
+        yield from (f"{missing} Write", "")
+        yield from (f"  {clean(line)}".rstrip() for line in report.remedy.lines)
         yield ""
-        if filters:
-            yield from wrapped(f"[filter:{name}] is in the file, but nothing here uses it.", "")
-        if is_pipeline:
-            yield from wrapped(f"In the last line, {name} comes before what [{section}] already lists.", "")
-        else:
-            yield from wrapped(f"Add the last line to what [{section}] already has.", "")
-        yield ""
+        for note in report.remedy.notes:
+            yield from wrapped(clean(note), "")
+        if report.remedy.notes:
+            yield ""
 
     def _filter(self, found: Filter, structure: Structure) -> Iterator[str]:
         if not found.is_readable:
@@ -171,9 +166,10 @@ class _Text:
         if structure.is_caught(layer):
             yield from wrapped(text)
             return
-        yield from wrapped(f"{text} To start Sentry first, write")
-        yield ""
-        yield from (f"    {line}".rstrip() for line in _started_first(layer))
+        yield from wrapped(f"{text} To start Sentry first, write" if found.first_start else text)
+        if found.first_start:
+            yield ""
+            yield from (f"    {clean(line)}".rstrip() for line in found.first_start)
 
     def _warnings(self, report: Report) -> Iterator[str]:
         if not report.warnings:
@@ -184,9 +180,11 @@ class _Text:
         yield self._title("1 warning" if count == 1 else f"{count} warnings")
         for warning in report.warnings:
             label = self._paint(f"{warning.severity:<6}", _SEVERITY_COLOURS[warning.severity])
-            first, *more = wrapped(clean(warning.text), " " * 10)
+            first, *more = wrapped(clean(_place(warning, report.structure.path) + warning.text), " " * 10)
             yield f"  {label}  {first.strip()}"
             yield from more
+            if warning.lines:
+                yield from ("", *(f"{'':12}{clean(line)}".rstrip() for line in warning.lines), "")
 
 
 class _Rows:
@@ -227,6 +225,16 @@ class _Rows:
             yield from self.of(inner_key, inner, inner_depth, covered or layer.is_sentry)
 
 
+def _place(warning: Finding, path: str) -> str:
+    """Return where the mistake of a warning is, in front of its text; empty if that is not one line."""
+    if not warning.line:
+        return ""
+    file = (
+        f"{os.path.relpath(warning.path, os.path.dirname(path))}, " if warning.path not in ("", path) else ""
+    )
+    return f"{file}line {warning.line}: "
+
+
 def _problem_text(problem: LoadProblem, path: str) -> str:
     """Return a problem with its place, which has no file if that is the ini."""
     text = str(problem)
@@ -252,35 +260,3 @@ def _integrations(found: Filter) -> str:
     if found.integrations is None:
         return "None: with nowhere to report to, there is no client. If the app has its own, that is used."
     return ", ".join(found.integrations) or "None."
-
-
-def _replacement(intended: Layer) -> Iterator[str]:
-    """Yield the line that makes a filter ours."""
-    if intended.section:
-        yield f"  [{clean(intended.section)}]"
-    yield f"  {'use = ' if intended.section else ''}egg:sentry_paste"
-    yield ""
-    yield from wrapped(f"in place of {clean(intended.spec)}, which is another filter.", "")
-    yield ""
-
-
-def _started_first(layer: Layer) -> Iterator[str]:
-    """Yield the lines that start Sentry before the app."""
-    if layer.placed == "filter-app":
-        name = layer.placed_in.partition(":")[2]
-        app = layer.inner[0][1]
-        yield f"[composite:{name}]             in place of [{layer.placed_in}]"
-        yield f"app = {_reference(app)}".ljust(30) + " in place of next"
-        return
-    # Not filter-with: PasteDeploy 3.1 then mistakes the pipeline for a filter (_FilterWith.invoke).
-    name = layer.placed_in.partition(":")[2]
-    yield f"[composite:{name}]".ljust(30) + f" in place of [{layer.placed_in}]"
-    yield "use = egg:sentry_paste".ljust(30) + " and the options of the filter"
-    yield f"app = {name}-app"
-    yield ""
-    yield f"[pipeline:{name}-app]"
-    yield f"pipeline = {' '.join(word for word in layer.pipeline if word != layer.name)}"
-
-
-def _reference(layer: Layer) -> str:
-    return layer.placed_in.partition(":")[2] if layer.placed_in else layer.name

@@ -35,6 +35,8 @@ class Goal(enum.Enum):
     ALL = "all"
     #: What it is around already, at least.
     SAME = "same"
+    #: An app at least.
+    SOME = "some"
 
 
 @dataclass(frozen=True)
@@ -61,12 +63,19 @@ class Trial:
         path: absolute path of the ini.
         name: name of the app.
         variables: variables that the command line adds to ``[DEFAULT]``.
+        texts: texts of files by absolute path; others are read from disk.
     """
 
-    def __init__(self, path: str, name: str = "main", variables: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        path: str,
+        name: str = "main",
+        variables: Mapping[str, str] | None = None,
+        texts: Mapping[str, str] | None = None,
+    ) -> None:
         self.path = path
         self.name = name
-        self.files = Files()
+        self.files = Files(texts)
         self.loaded = load(self.files, path, name, variables)
         #: Sections of other files that inherit from the ini.
         self.heirs: tuple[Place, ...] = ()
@@ -102,10 +111,13 @@ class Trial:
         Args:
             changes: in order of preference.
         """
-        for change in changes:
-            if self.works(change):
-                self.accepted.append(change)
-                return change
+        try:
+            for change in changes:
+                if self.works(change):
+                    self.accepted.append(change)
+                    return change
+        except (LookupError, *UNREADABLE):
+            return None  # the ini has not what the next change needs
         return None
 
     def works(self, change: Change) -> bool:
@@ -150,8 +162,8 @@ _APPS = ("app", "composite")
 def _is_same(before: Loaded, after: Loaded) -> bool:
     """Return whether apps, filters and Sentry have the options that they had, or that were lost."""
     # By their names: the sections may have others now.
-    lost = Counter(loss.keys for loss in after.losses)
-    if lost - Counter(loss.keys for loss in before.losses):
+    lost = Counter((loss.keys, loss.to_sentry) for loss in after.losses)
+    if lost - Counter((loss.keys, loss.to_sentry) for loss in before.losses):
         return False
     apps = _confs(before, _APPS)
     if not apps:  # it could not be loaded before, with options in the wrong place
@@ -194,6 +206,8 @@ def _is_covered(before: Loaded, after: Loaded, goal: Goal) -> bool:
         if before.error and _has_sentry(before):  # where nothing could be called
             return not _uncovered(after, "app")
         return not _uncovered(after, "app") - _uncovered(before, "app")
+    if goal is Goal.SOME:
+        return any(covered for part, covered in after.called if part.kind == "app")
     is_every_app = _has_sentry(after) and not _uncovered(after, "app")
     return is_every_app and not (goal is Goal.ALL and _uncovered(after, "filter"))
 

@@ -96,7 +96,8 @@ class TestPyramidIncludes:
             )
         )
         assert any(
-            "a [filter:sentry], with sentry first in [pipeline:main]" in text for text in warnings_of(report)
+            "add a [filter:sentry], and put sentry first in [pipeline:main]" in text
+            for text in warnings_of(report)
         )
 
     def test_app_that_includes_only_others_has_no_sentry(self, write_ini):

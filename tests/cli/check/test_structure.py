@@ -102,8 +102,8 @@ use = egg:Paste#static
         ("no Sentry", "/static"),
     ]
     assert warnings_of(report) == [
-        "static is not covered by Sentry: its errors are not reported; filter-with = sentry in "
-        "[composite:main] would cover everything"
+        "static is not covered by Sentry: its errors are not reported; to cover everything, write "
+        "filter-with = sentry in [composite:main]"
     ]
 
 
@@ -124,7 +124,7 @@ def test_bare_egg_in_a_pipeline_is_ours(write_ini):
     report = check(str(path))
     assert states(report) == [("SENTRY", "egg:sentry_paste"), ("covered", "myapp")]
     assert values(report)["dsn"] == ("https://***@sentry.example/7", "[DEFAULT] line 3")
-    assert "    use = egg:sentry_paste " in report_text(report)
+    assert "    use = egg:sentry_paste\n    app = main-app\n" in report_text(report)
 
 
 def test_factory_that_is_named_without_an_egg_is_ours(write_ini):
@@ -204,8 +204,8 @@ def test_filter_with_that_is_taken_is_followed_to_its_end(write_ini):
 
 def test_sentry_inside_sentry_is_warned_of(write_filter):
     path = write_filter(
-        sections="[filter:again]\nuse = sentry\n[pipeline:main]\npipeline = again sentry a\n"
-        "[app:a]\nuse = egg:a\n",
+        sections=SENTRY.replace("filter:sentry", "filter:again")
+        + "[pipeline:main]\npipeline = again sentry a\n[app:a]\nuse = egg:a\n",
     )
     report = check(str(path))
     assert warnings_of(report) == [
