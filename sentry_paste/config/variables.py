@@ -100,9 +100,11 @@ def _read_file(path: str) -> RawOptions:
     except configparser.InterpolationError as error:
         # Not the parser's own text, which quotes the value: that may be a secret.
         _refuse(path, f"has a percent sign in {error.option} that is not %(NAME)s of [DEFAULT]; write %%")
-    except (configparser.Error, LookupError) as error:
+    except configparser.Error as error:
         line = getattr(error, "lineno", None)
         _refuse(path, f"cannot be parsed{f': see line {line}' if line else ''} ({type(error).__name__})")
+    except (LookupError, ImportError) as error:
+        _refuse(path, f"cannot be loaded: {error}")
 
 
 def _options_of(loader: Any, section: str) -> tuple[dict[str, str], dict[str, str]]:
