@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
 from sentry_paste.client.registry import registry
-from sentry_paste.config import ConfigError, read_ini
+from sentry_paste.config import ConfigError, Settings, read_ini
 from sentry_paste.config.errors import Problem
 from sentry_paste.middleware import Application, around, load_with_client
+from sentry_paste.sdk.failures import log_failure, warn
+
+# Only in an ini with such lines can options get lost on their way to the app: others are not looked at.
+_INHERITS = re.compile(
+    r"^use\s*[=:]\s*(?!egg:|call:)|^\[(?:pipeline|filter-app):[^[]*^filter-with", re.MULTILINE
+)
+
+# Inis that were looked at: a factory is called once for each filter.
+_examined: set[str] = set()
 
 
 def filter_factory(global_conf: dict[str, str], /, **local_conf: str) -> Callable[[Application], Application]:
@@ -24,7 +34,7 @@ def filter_factory(global_conf: dict[str, str], /, **local_conf: str) -> Callabl
     Raises:
         ConfigError: an option is unknown, has a wrong value or names what cannot be imported.
     """
-    settings = read_ini(global_conf, local_conf)
+    settings = _read(global_conf, local_conf)
     registry.client_for(settings)
 
     def sentry_filter(app: Application) -> Application:
@@ -65,8 +75,41 @@ def composite_factory(
         ConfigError: as ``filter_factory``.
         BaseException: whatever the app's factory raises.
     """
-    settings = read_ini(global_conf, local_conf)
+    settings = _read(global_conf, local_conf)
     if not app:
         raise ConfigError(settings.source, [Problem("app", None, "expected the name of the app's section")])
     loaded = load_with_client(settings, lambda: loader.get_app(app, global_conf=global_conf))
     return around(loaded, settings)
+
+
+def _read(global_conf: dict[str, str], local_conf: dict[str, str]) -> Settings:
+    """Return the settings; warn of options that PasteDeploy drops because Sentry is around the app."""
+    path = global_conf.get("__file__", "")
+    if path not in _examined:
+        _examined.add(path)
+        for text, _ in _lost_options(path, global_conf):
+            warn("%s: %s; sentry-paste check shows what to write", path, text, code="options-lost")
+    try:
+        return read_ini(global_conf, local_conf)
+    except ConfigError as error:
+        received = [text for text, to_sentry in _lost_options(path, global_conf) if to_sentry]
+        if not received:
+            raise
+        problems = [*error.problems, *(Problem("use", None, text) for text in received)]
+        raise ConfigError(error.source, problems) from None
+
+
+def _lost_options(path: str, global_conf: dict[str, str]) -> list[tuple[str, bool]]:
+    try:
+        with open(path) as file:
+            if not _INHERITS.search(file.read()):
+                return []
+    except (OSError, ValueError):
+        return []  # the loader may need no file
+    try:
+        from sentry_paste.cli.check.inheritance import find_at_start
+
+        return list(find_at_start(global_conf))
+    except Exception:
+        log_failure("the ini is not searched for options that are lost")
+        return []

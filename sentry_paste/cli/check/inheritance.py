@@ -8,27 +8,18 @@ PasteDeploy adds the options of ``[app:main] use = config:base.ini`` to what tha
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterator, Mapping
 
 from paste.deploy.loadwsgi import APP
 
 from sentry_paste.cli.check.edits import line_of
 from sentry_paste.cli.check.stubs import UNREADABLE, Files, Loss, Place, Uncallable, load
-from sentry_paste.sdk.failures import log_failure, warn
-
-# An ini without such a line inherits nothing; most inis are not looked at any further.
-_INHERITS = re.compile(r"^use\s*[=:]\s*(?!egg:|call:)", re.MULTILINE)
-_FILTER_WITH = re.compile(r"^filter-with\s*[=:]", re.MULTILINE)
 
 # Names of options that are shown.
 _MOST_NAMES = 8
 
 # Apps of an ini that are looked at when it is started.
 _MOST_APPS = 20
-
-# Files that were looked at: a factory is called once for each filter.
-_examined: set[str] = set()
 
 
 def loss_text(files: Files, loss: Loss, path: str) -> str:
@@ -111,41 +102,29 @@ def first_line(files: Files, loss: Loss) -> int | None:
     return line_of(files, loss.place, loss.keys[0])
 
 
-def warn_at_start(global_conf: Mapping[str, str]) -> None:
-    """Log options that an app loses because Sentry is around it, and apps that cannot answer.
+def find_at_start(global_conf: Mapping[str, str]) -> Iterator[tuple[str, bool]]:
+    """Yield what has been lost because Sentry is around an app, and why an app cannot answer, as clauses.
 
-    PasteDeploy does not say which app of the file it loads: each is looked at.
+    With each goes whether Sentry receives the options. PasteDeploy does not say which app of the file it
+    loads: each is looked at.
 
     Args:
         global_conf: of a factory: ``[DEFAULT]``, with the loader's ``__file__``.
     """
-    path = os.path.abspath(global_conf.get("__file__") or "")
-    if not global_conf.get("__file__") or path in _examined:
-        return
-    _examined.add(path)
-    try:
-        for text in _found_in(path, global_conf):
-            warn("%s: %s; sentry-paste check shows what to write", path, text)
-    except Exception:
-        log_failure("the ini is not searched for options that are lost")
-
-
-def _found_in(path: str, global_conf: Mapping[str, str]) -> Iterator[str]:
+    path = os.path.abspath(global_conf["__file__"])
     files = Files()
     try:
-        text = files.text(path)
-        if not (_INHERITS.search(text) or _FILTER_WITH.search(text)):
-            return
         names = _apps_that_inherit(files, path)
     except UNREADABLE:
         return  # the loader may have read something else
     variables = {key: value for key, value in global_conf.items() if key not in ("here", "__file__")}
-    found: dict[str, None] = {}
+    found: dict[tuple[str, bool], None] = {}
     for name in names[:_MOST_APPS]:
         loaded = load(files, path, name, variables)
-        losses = [loss for loss in loaded.losses if loss.is_sentry]
-        found.update(dict.fromkeys(loss_text(files, loss, path) for loss in losses))
-        found.update(dict.fromkeys(uncallable_text(bad, path) for bad in loaded.uncallable))
+        for loss in loaded.losses:
+            if loss.is_sentry:
+                found[loss_text(files, loss, path), loss.to_sentry] = None
+        found.update(((uncallable_text(bad, path), False), None) for bad in loaded.uncallable)
     yield from found
 
 
@@ -158,6 +137,6 @@ def _apps_that_inherit(files: Files, path: str) -> list[str]:
         if place.kind in prefixes and place.name:
             options = dict(parser.items(section, raw=True))
             inherits = not options.get("use", "egg:").startswith(("egg:", "call:"))
-            if inherits or "filter-with" in options:
+            if inherits or ("filter-with" in options and place.kind in ("pipeline", "filter-app")):
                 names.append(place.name)
     return names

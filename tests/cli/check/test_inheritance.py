@@ -9,6 +9,8 @@ from sentry_paste.cli.check.edits import apply
 from sentry_paste.cli.check.inheritance import loss_text, uncallable_text
 from sentry_paste.cli.check.stubs import Files, load
 from sentry_paste.cli.check.trial import Trial
+from sentry_paste.config import ConfigError
+from sentry_paste.factories import filter_factory
 
 from recorded_apps import load_and_ask
 
@@ -197,3 +199,45 @@ def test_composite_of_others_and_an_app_with_a_filter_can_be_called(files):
 )
 def test_ini_that_cannot_be_loaded_has_an_error(files, text):
     assert load(Files(), files("", textwrap.dedent(text))).error
+
+
+LOST = "db (line 3) of [app:main] does not reach the app: the section inherits"
+
+
+@pytest.mark.parametrize("base", ["filter-with", "pipeline", "filter-app"])
+def test_start_warns_of_options_that_are_lost(files, caplog, base):
+    path = files(BASES[base], CHILDREN["child"])
+    load_and_ask(path)
+    (message,) = [record.getMessage() for record in caplog.records if "does not reach" in record.getMessage()]
+    assert message.startswith(f"{path}: {LOST}")
+    assert message.endswith("; sentry-paste check shows what to write")
+
+
+@pytest.mark.parametrize("base", ["filter-app, factory by name", "composite"])
+def test_start_that_refuses_the_app_s_options_says_why(files, base):
+    path = files(BASES[base], CHILDREN["child"])
+    with pytest.raises(ConfigError) as caught:
+        load_and_ask(path)
+    assert "db: is not an option" in str(caught.value)
+    assert LOST in str(caught.value)
+    assert str(caught.value).endswith("so PasteDeploy gives the options to Sentry")
+
+
+def test_start_warns_of_an_app_that_cannot_answer(files, caplog):
+    path = files("", UNCALLABLE["pipeline"])
+    with pytest.raises(TypeError):
+        load_and_ask(path)
+    assert "every request fails with a TypeError" in caplog.text
+
+
+@pytest.mark.parametrize("base", ["filter-with, factory by name", "another filter", "nothing"])
+def test_start_is_silent_where_sentry_loses_nothing(files, caplog, base):
+    load_and_ask(files(BASES[base], CHILDREN["child"]))
+    load_and_ask(files("", f"[app:main]\n{EGG}filter-with = sentry\n{SENTRY}"))
+    assert "reach" not in caplog.text
+
+
+@pytest.mark.parametrize("text", ["", "[app:main", "\0", "[app:main]\nuse = config:none.ini\n%(\n"])
+def test_file_that_is_not_what_the_loader_has_read_keeps_nothing_from_starting(write_ini, text):
+    path = write_ini(text)
+    filter_factory({"__file__": str(path), "here": str(path.parent)}, server_name="a")
