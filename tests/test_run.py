@@ -3,12 +3,17 @@
 import signal
 
 import pytest
+from conftest import assert_valid_for_sentry
 from test_deployments import (
     ROUTES,
     TURBOGEARS,
+    WEB_USER,
     Deployment,
-    followed,
+    ask,
     held,  # noqa: F401 - a fixture
+    is_root,
+    left_in,
+    mod_wsgi,  # noqa: F401
     python_with,  # noqa: F401
     run,  # noqa: F401
     test_all_that_is_sent_is_valid_for_sentry,  # noqa: F401
@@ -20,6 +25,8 @@ from test_deployments import (
 )
 
 import pages
+import receiver
+import servers
 
 DEPLOYMENTS = [
     Deployment("run", "run .* pserve app", pages.PYRAMID, signal.SIGINT, ROUTES),
@@ -43,3 +50,29 @@ DEPLOYMENTS = [
 )
 def deployment(request):
     return request.param
+
+
+@pytest.mark.slow
+def test_mod_wsgi_reports_as_its_page_says(mod_wsgi):  # noqa: F811
+    folder, python = mod_wsgi
+    port = servers.free_port()
+    page = pages.page("deployments/run")
+    page.write(folder, port)
+    pages.write_distribution(folder, "myapp", pages.MYAPP)
+    command = pages.words(page.command("mod_wsgi-express"), port, python)
+    command += ["--server-root", str(folder / "root"), "--python-path", str(folder)]
+    command += ["--user", WEB_USER, "--group", WEB_USER] if is_root() else []
+    with (
+        receiver.serve() as received,
+        servers.started(command, port, folder, SENTRY_DSN=received.dsn) as server,
+    ):
+        assert b"hello from /" in ask(server, "hello")
+        ask(server, "crash")
+        assert server.end(signal.SIGTERM) == 0
+        print(server.output())
+    (event,) = received.errors
+    assert (event["exception"]["values"][-1]["value"], event["release"]) == ("crash of myapp", "myapp@1.0")
+    assert sorted(found["transaction"] for found in received.transactions) == ["GET /crash", "GET /hello"]
+    assert sum(counts.get("crashed", 0) for counts in received.envelopes.sessions) == 1
+    assert left_in(folder) == []
+    assert_valid_for_sentry(received.envelopes)

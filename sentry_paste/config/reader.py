@@ -299,7 +299,7 @@ class _Reader:
         item, value = self.given[names[0]], None
         written = f"{item.written} {found.entry}".strip()
         if found.option not in self.given:  # the mistake concerns all arguments together
-            written = written.rpartition(".")[0]
+            written = written.rpartition(".")[0] or written
         elif not (found.entry or reason.startswith("is not ")):
             value = shown_value(found.option, item.value)
         self.problems.append(Problem(written, value, reason, item.line))

@@ -72,7 +72,7 @@ def test_sentry_is_around_the_outermost_app_once(load, captured, name):
 @pytest.mark.parametrize("name", STRUCTURES)
 def test_crash_is_reported_once(load, captured, name):
     with contextlib.suppress(Exception):
-        call(load(STRUCTURES[name]), environ_of("/crash_in_call"))
+        call(load(STRUCTURES[name]), environ_of("/crash"))
     assert len(captured.errors) == 1
 
 

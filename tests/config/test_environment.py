@@ -154,6 +154,14 @@ def test_all_mistakes_are_told_at_once_with_where_they_are(read):
     ]
 
 
+def test_integration_that_does_not_exist_is_named_with_its_variable(read):
+    with pytest.raises(ConfigError) as caught:
+        read(SENTRY_PASTE_INTEGRATION__NOSUCH__X="1")
+    assert mistakes(caught) == [
+        "  SENTRY_PASTE_INTEGRATION__NOSUCH__X: 'nosuch' is not an integration of sentry-sdk"
+    ]
+
+
 def test_secret_in_a_variable_is_not_shown(read):
     with pytest.raises(ConfigError) as caught:
         read(SENTRY_PASTE_DSN="https://s3cr3t@sentry.example")
