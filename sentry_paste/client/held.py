@@ -11,9 +11,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from contextvars import Context, ContextVar
+from contextvars import Context
 from threading import RLock, Thread
 from typing import Any
 
@@ -187,32 +185,15 @@ class HoldingTransport:
             self._transport.capture_envelope(envelope)
 
 
-# Whether an exception is being captured, in this context.
-_is_holding: ContextVar[bool] = ContextVar("sentry_paste_is_holding", default=False)
-
-
-@contextmanager
-def holding(hint: Any) -> Iterator[None]:
-    """Let the clients' transports hold what is captured in the block, if it is an exception.
+def holding(client: Any) -> Any:
+    """Return a view of a client whose transports leave the errors of the current request to the request.
 
     Args:
-        hint: of the SDK.
+        client: that is about to capture an exception.
     """
-    if not isinstance(hint, dict) or not hint.get("exc_info"):
-        yield
-        return
-    token = _is_holding.set(True)
-    try:
-        yield
-    finally:
-        with suppress(ValueError):  # the block was left in another context
-            _is_holding.reset(token)
-
-
-def held_by_request(transport: Any) -> Any:
-    """Return a transport as a client uses it now: the same, or one that holds the errors of the request.
-
-    Args:
-        transport: of the client, None if it has none.
-    """
-    return HoldingTransport(transport) if transport is not None and _is_holding.get() else transport
+    view = sdk.with_options(client)
+    for name in ("transport", "spotlight"):
+        found = getattr(client, name, None)
+        if found is not None:
+            setattr(view, name, HoldingTransport(found))
+    return view

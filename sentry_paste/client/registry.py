@@ -16,7 +16,7 @@ from sentry_sdk.transport import Transport
 
 from sentry_paste import sdk
 from sentry_paste.client.abandoned import finish_abandoned
-from sentry_paste.client.held import held_by_request, holding, send_held
+from sentry_paste.client.held import holding, send_held
 from sentry_paste.client.server_logs import drop_duplicates
 from sentry_paste.config.errors import ConfigError, Problem
 from sentry_paste.config.settings import Settings
@@ -105,24 +105,6 @@ class GuardedClient(sentry_sdk.Client):
     contexts: Mapping[str, Mapping[str, Any]] = MappingProxyType({})
     redaction: Redaction
 
-    @property
-    def transport(self) -> Any:
-        """The client's transport, which leaves the errors of a request to the request."""
-        return held_by_request(vars(self).get("transport"))
-
-    @transport.setter
-    def transport(self, transport: Any) -> None:
-        vars(self)["transport"] = transport
-
-    @property
-    def spotlight(self) -> Any:
-        """The client's connection to Spotlight, which does so, too."""
-        return held_by_request(vars(self).get("spotlight"))
-
-    @spotlight.setter
-    def spotlight(self, spotlight: Any) -> None:
-        vars(self)["spotlight"] = spotlight
-
     def start_delivery(self) -> None:
         """Start to send what earlier processes have left in the spool; called with the first request."""
         if isinstance(self.transport, DeliveringTransport):
@@ -156,8 +138,9 @@ class GuardedClient(sentry_sdk.Client):
         try:
             self._add_tags_and_contexts(event)
             event = sdk.SelfSerialized(event, self.options)
-            with holding(hint):
-                return super().capture_event(event, hint, *args, **kwargs)
+            client = holding(self) if isinstance(hint, dict) and hint.get("exc_info") else self
+            found: str | None = sentry_sdk.Client.capture_event(client, event, hint, *args, **kwargs)
+            return found
         except Exception:
             log_failure("an event is lost")
             return None

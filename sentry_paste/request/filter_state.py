@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from sentry_paste import sdk
+from sentry_paste.client.held import holding
 from sentry_paste.client.registry import GuardedClient, secret_names
 from sentry_paste.config import Settings
 from sentry_paste.redaction import Patterns, Redaction
@@ -131,6 +132,7 @@ class FilterState:
         if isinstance(client, GuardedClient):
             client.start_delivery()
             client.warn_of_another()
+        sdk.watch_pyramid_views()
         options = client.options
         traces = sdk.traces(options)
         self.last_facts = ClientFacts(
@@ -196,7 +198,7 @@ class FilterState:
         return session
 
     def with_redaction(self, client: Any) -> Any:
-        """Return a view of the app's active client that has redaction.
+        """Return a view of the app's active client that has redaction, and holds the errors of requests.
 
         Args:
             client: that is active.
@@ -206,7 +208,7 @@ class FilterState:
         if self._hooked[0] is not client:
             self._hooked = (client, self._hooked_options(client))
         hooked = self._hooked[1]
-        return sdk.with_options(client, **hooked) if hooked else client
+        return holding(sdk.with_options(client, **hooked) if hooked else client)
 
     def _hooked_options(self, client: Any) -> dict[str, Any]:
         """Return the options of the app's client with redaction, none if nothing is to be redacted."""

@@ -152,6 +152,7 @@ def set_up(client: Any) -> None:
     # again in a later request would not be reported.
     if client.integrations.pop("dedupe", None) is not None:
         client._sentry_paste_last_seen = ContextVar("sentry_paste_last_seen")
+        _compare_errors()
 
 
 def last_seen(client: Any) -> ContextVar[Any] | None:
@@ -183,7 +184,10 @@ def _drop_repeated(event: Any, hint: Any) -> Any:
     return event
 
 
-add_global_event_processor(_drop_repeated)
+@functools.lru_cache(maxsize=1)
+def _compare_errors() -> None:
+    # As late as the SDK's own, after those event processors that see what is repeated.
+    add_global_event_processor(_drop_repeated)
 
 
 def ignore_logger(name: str) -> None:

@@ -239,7 +239,7 @@ def enter_scopes(request: Any) -> tuple[Any, Any] | None:
     if request.opens_at_once or not has_unused_scopes():
         isolation, current = sentry_sdk.get_isolation_scope().fork(), sentry_sdk.get_current_scope().fork()
         bind_client(isolation, request.client)
-        Scope.set_isolation_scope(isolation)
+        Scope.set_isolation_scope(_of_request(isolation, request))
         Scope.set_current_scope(current)
         return None
     isolation, current = _isolation_scope.get(), _current_scope.get()
@@ -249,6 +249,15 @@ def enter_scopes(request: Any) -> tuple[Any, Any] | None:
     _isolation_scope.set(unused_isolation)
     _current_scope.set(unused_current)
     return unused_isolation, unused_current
+
+
+def _of_request(isolation: Scope, request: Any) -> Scope:
+    """Return an isolation scope that knows its request, with the slots of another one."""
+    if not has_unused_scopes():
+        return isolation
+    scope = _unused(request, None, isolation.client, is_isolation=True)
+    _take_over(scope, isolation)
+    return scope  # type: ignore[no-any-return]
 
 
 def _as_of_now(scope: Any, is_isolation: bool) -> Any:
@@ -328,7 +337,7 @@ def in_thread_of_request() -> bool:
 
     ``ThreadingIntegration`` gives a thread forks of the request's scopes, but a context of its own.
     """
-    return _is_started.get() or (_current_request() is not None and not wsgi_middleware_applied.get(False))
+    return _is_started.get() or (current_request() is not None and not wsgi_middleware_applied.get(False))
 
 
 def request_scopes() -> tuple[Scope, Scope] | None:
@@ -367,13 +376,14 @@ def record_user(user: Mapping[str, str]) -> None:
 
 def settle_trace_of_request() -> None:
     """Open the scopes of the current request, if there is one, and let the SDK choose the id of its trace."""
-    request = _current_request()
+    request = current_request()
     if request is not None:
         request.open()
         # The SDK creates the id when somebody asks for it.
         sentry_sdk.get_traceparent()
 
 
-def _current_request() -> Any:
+def current_request() -> Any:
+    """Return the request whose scopes are the current ones, None outside of requests."""
     scope = _isolation_scope.get() if _isolation_scope is not None else None
     return scope._request if isinstance(scope, RequestScope) else None

@@ -1,6 +1,10 @@
 """What a request turns out to be settles what its errors are, whoever captured them first."""
 
+import json
 import logging
+import signal
+import subprocess
+import sys
 import time
 
 import pytest
@@ -10,7 +14,10 @@ from pyramid.response import Response
 from webtest import TestApp
 
 from sentry_paste import SentryMiddleware
+from sentry_paste.spool.files import Spool
+from sentry_paste.testing import CapturedEnvelopes, MemoryTransport
 
+from traced_apps import answer
 from wsgi_calls import call
 
 LOGGER = logging.getLogger("app")
@@ -336,3 +343,67 @@ class TestWaiting:
 
         TestApp(made(pyramid_app(view))).get("/")
         assert lost == [("event_processor", "error")]
+
+
+def test_answer_decides_for_the_apps_own_client_too():
+    found = CapturedEnvelopes()
+    sentry_sdk.init(transport=MemoryTransport(found), release="1")
+    call(SentryMiddleware(logs_and_raises))
+    sentry_sdk.flush()
+    assert handled(found) == [("ValueError", False)]
+    assert [aggregate.get("crashed") for aggregate in found.sessions] == [1]
+
+
+class TestWithASpool:
+    """An error that waits is on the disk: a process that is killed meanwhile loses nothing."""
+
+    def test_it_is_written_at_once(self, tmp_path):
+        seen = []
+
+        def app(environ, start_response):
+            sentry_sdk.capture_exception(ValueError())
+            seen.extend(Spool(tmp_path / "spool").files("error"))
+            start_response("200 OK", [])
+            return [b""]
+
+        call(made(app, spool_dir=str(tmp_path / "spool")))
+        assert [file.state for file in seen] == ["claimed"]
+        assert [file.state for file in Spool(tmp_path / "spool").files("error")] == ["waiting"]
+
+    def test_its_file_says_what_the_answer_has_made_of_it(self, tmp_path):
+        call(made(logs_and_raises, spool_dir=str(tmp_path / "spool")))
+        (file,) = Spool(tmp_path / "spool").files("error")
+        event = json.loads(file.path.read_bytes().splitlines()[2])
+        assert event["exception"]["values"][-1]["mechanism"]["handled"] is False
+
+    def test_attempt_that_is_tried_again_leaves_no_file(self, tmp_path):
+        attempts = []
+
+        def view(request):
+            request.tm.get().join(Manager())
+            attempts.append(1)
+            if len(attempts) < 3:
+                raise ConflictError
+            return Response("done")
+
+        TestApp(made(pyramid_app(view), spool_dir=str(tmp_path / "spool"))).get("/")
+        assert Spool(tmp_path / "spool").files("error") == []
+
+    def test_process_that_is_killed_in_the_request_loses_nothing(self, tmp_path, receiver):
+        script = f"""
+import os, signal, sentry_sdk
+from sentry_paste import SentryMiddleware
+
+def app(environ, start_response):
+    sentry_sdk.capture_exception(ValueError("before the kill"))
+    os.kill(os.getpid(), signal.SIGKILL)
+
+SentryMiddleware(app, dsn={receiver.dsn!r}, spool_dir={str(tmp_path / "spool")!r})({{}}, None)
+"""
+        killed = subprocess.run([sys.executable, "-c", script], check=False)
+        assert killed.returncode == -signal.SIGKILL
+        assert receiver.envelopes == []
+        call(made(answer, dsn=receiver.dsn, spool_dir=str(tmp_path / "spool")))
+        receiver.wait(errors=1)
+        values = [event["exception"]["values"][-1]["value"] for event in receiver.errors]
+        assert values == ["before the kill"]
