@@ -17,7 +17,14 @@ from sentry_paste.sdk.failures import log_failure
 from sentry_paste.wsgi.environ import METHOD, address_of, headers_of, native, path_of, url_of
 from sentry_paste.wsgi.errors import client_went_away
 from sentry_paste.wsgi.forwarded import Forwarded
-from sentry_paste.wsgi.naming import CUSTOM, URL, default_name, framework_name
+from sentry_paste.wsgi.naming import (
+    CUSTOM,
+    URL,
+    default_name,
+    framework_name,
+    name_in_traceback,
+    name_of_traversal,
+)
 from sentry_paste.wsgi.real_types import is_real
 
 #: The first entry of a fingerprint to which the transaction's name is added.
@@ -39,6 +46,7 @@ class RequestData(HasSecrets):
         errors: that were captured so far.
         response_headers: None until the response has started.
         inner: the texts of the environs of requests within this one.
+        traversed: the class of the context and the name of the view that Pyramid has called, None otherwise.
     """
 
     __slots__ = (
@@ -57,6 +65,7 @@ class RequestData(HasSecrets):
         "response_headers",
         "rule",
         "strings",
+        "traversed",
     )
 
     def __init__(
@@ -80,6 +89,7 @@ class RequestData(HasSecrets):
         self._users: tuple[str, ...] = ()
         self.response_headers: Any = None
         self.inner: list[dict[str, str]] = []
+        self.traversed: tuple[type, str] | None = None
         self._added: dict[str, str] = {}
         # Created for the first event.
         self._matcher: Matcher | None = None
@@ -153,7 +163,11 @@ class RequestData(HasSecrets):
         """Return a name and its source from a rule or a framework, None if there is only the path."""
         if self.rule is not None:
             return self.rule, CUSTOM
-        return (framework_name(self._environ) if self._environ is not None else None) or self._framework_name
+        if self._environ is not None:
+            self._framework_name = framework_name(self._environ) or self._framework_name
+        if self._framework_name is None and self.traversed is not None:
+            return name_of_traversal(*self.traversed)
+        return self._framework_name
 
     def process(self, event: Any, hint: Any) -> Any:
         """Add the name, the request and, if the client may send it, the user to an event.
@@ -168,6 +182,9 @@ class RequestData(HasSecrets):
             return None
         if exc_info and not self.errors.add(exc_info[1], event, self._environ):
             return None
+        if exc_info and self.better_name() is None:
+            style = sdk.pyramid_style(sentry_sdk.get_client())
+            self._framework_name = name_in_traceback(exc_info[2], style)
         if exc_info or event.get("level") in ("error", "fatal"):
             self.reported = True
         for add in (_drop_context_of_pyramid, self._add_name, self._add_request, self._add_user):

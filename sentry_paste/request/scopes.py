@@ -22,6 +22,7 @@ from sentry_paste.request.event_processor import FAILED_STATUS, RequestData
 from sentry_paste.request.filter_state import ClientFacts, FilterState, Sampling
 from sentry_paste.request.reported_errors import swallowed_error
 from sentry_paste.request.tracing import (
+    TRACE_META_KEY,
     SpanTrace,
     Trace,
     TraceStart,
@@ -31,7 +32,7 @@ from sentry_paste.request.tracing import (
 from sentry_paste.sdk.failures import log_failure
 from sentry_paste.wsgi.environ import address_of, host_of, native, path_of, snapshot
 from sentry_paste.wsgi.forwarded import Forwarded
-from sentry_paste.wsgi.naming import CUSTOM, FRAMEWORK_KEYS, URL, default_name, framework_name
+from sentry_paste.wsgi.naming import CUSTOM, FRAMEWORK_KEYS, URL, default_name, framework_name, traversed_by
 
 
 @contextmanager
@@ -114,9 +115,11 @@ class RequestScopes:
         "_headers",
         "_ids",
         "_inner",
+        "_outer",
         "_sampling",
         "_settled",
         "_trace",
+        "_traversed",
         "_unused",
         "client",
         "data",
@@ -136,6 +139,9 @@ class RequestScopes:
         self._framework_name: tuple[str, str] | None = None
         self._headers: Any = None
         self._inner: list[dict[str, str]] = []
+        # The environ of the first request that Pyramid has called a view for.
+        self._outer: Any = None
+        self._traversed: tuple[type, str] | None = None
         self._trace: Trace | None = None
         # None until it is needed.
         self._sampling: Sampling | None = None
@@ -184,6 +190,7 @@ class RequestScopes:
         rule = filter_state.names.find(path_of(strings)) if filter_state.names else None
         self.data = RequestData(strings, self._environ, rule, filter_state, self._framework_name)
         self.data.response_headers, self.data.inner = self._headers, self._inner
+        self.data.traversed = self._traversed
 
     def add_to(self, isolation: Any) -> None:
         """Add the request to events of a scope that is first used after the request.
@@ -231,6 +238,32 @@ class RequestScopes:
         if sdk.streams_spans(self.client.options):
             return SpanTrace(begin, address_of(begin.strings, data.forwarded()))
         return TransactionTrace(begin)
+
+    def enters_view(self, request: Any) -> bool:
+        """Record that Pyramid calls a view; return whether it is one of this request, not of a subrequest.
+
+        Args:
+            request: Pyramid's.
+        """
+        try:
+            environ = request.environ
+            if self._outer is None and (environ is self._environ or TRACE_META_KEY in environ):
+                self._outer = environ
+            if environ is not self._outer:
+                return False
+            self._set_traversed(traversed_by(vars(request)))
+        except Exception:
+            log_failure("a view of Pyramid is not known")
+        return True
+
+    def has_no_view(self) -> None:
+        """Record that Pyramid has found no view."""
+        self._set_traversed(None)
+
+    def _set_traversed(self, found: tuple[type, str] | None) -> None:
+        self._traversed = found
+        if self.data is not None:
+            self.data.traversed = found
 
     def raised(self, error: BaseException) -> None:
         """Record that the app has raised an error to the server.
@@ -342,7 +375,7 @@ class RequestScopes:
             self._settle(error)
         finally:
             self._settled = True
-            self._trace = self._environ = None
+            self._trace = self._environ = self._outer = None
 
     def settle_unopened(self) -> bool:
         """Report a request that has not used its scopes, if it need not be opened for that; return whether.
@@ -364,7 +397,7 @@ class RequestScopes:
                 if sampling.may_be_sent:
                     return False
                 is_discarded = sampling.is_discarded
-            self._settled, self._environ, self._unused = True, None, None
+            self._settled, self._environ, self._outer, self._unused = True, None, None, None
         self._filter_state.count_unopened(self._facts, self.strings, unused[0], self._begun, is_discarded)
         return True
 

@@ -51,6 +51,7 @@ from sentry_paste.sdk.options import (
     traces,
     with_options,
 )
+from sentry_paste.sdk.pyramid_views import pyramid_style, watch_pyramid_views
 from sentry_paste.sdk.scopes import (
     RequestScope,
     UnusedScope,
@@ -183,6 +184,7 @@ __all__ = [
     "open_scopes",
     "options_in_requests",
     "process_every_event",
+    "pyramid_style",
     "record_inner_request",
     "record_user",
     "remember_error",
@@ -208,6 +210,7 @@ __all__ = [
     "upload_in_background",
     "upload_uninstrumented",
     "wall_clock",
+    "watch_pyramid_views",
     "watch_transport",
     "with_options",
     "wsgi_middleware_applied",

@@ -342,7 +342,7 @@ def in_thread_of_request() -> bool:
 
 def request_scopes() -> tuple[Scope, Scope] | None:
     """Return forks of the current request's scopes for a thread or greenlet; None outside of requests."""
-    if not (wsgi_middleware_applied.get(False) or _is_started.get() or _current_request() is not None):
+    if not (wsgi_middleware_applied.get(False) or _is_started.get() or current_request() is not None):
         return None
     isolation, current = sentry_sdk.get_isolation_scope(), sentry_sdk.get_current_scope()
     forks = isolation.fork(), current.fork()
@@ -358,7 +358,7 @@ def record_inner_request(environ: Mapping[str, Any]) -> None:
     Args:
         environ: of the inner request.
     """
-    request = _current_request()
+    request = current_request()
     if request is not None:
         request.record_inner(environ)
 
@@ -369,7 +369,7 @@ def record_user(user: Mapping[str, str]) -> None:
     Args:
         user: ``username`` and ``userid``.
     """
-    request = _current_request()
+    request = current_request()
     if request is not None:
         request.record_user(user)
 

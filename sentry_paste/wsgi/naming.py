@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
+from itertools import islice
+from types import FrameType, TracebackType
 from typing import Any
 
 from sentry_paste.wsgi.environ import native
@@ -78,9 +80,19 @@ def _of_routing_args(environ: Mapping[str, Any]) -> tuple[str, str] | None:
     return (".".join(map(str, parts)), ROUTE) if all(is_real(part, str) and part for part in parts) else None
 
 
+# TurboGears has dispatched the request again, for its error page.
+_ERROR_PAGE_KEYS = ("tg.original_request", "backlash.exc_info")
+
+
 def _of_turbogears(environ: Mapping[str, Any]) -> tuple[str, str] | None:
     """Return the controller and method of TurboGears 2, which forgets them when its app returns."""
+    if any(key in environ for key in _ERROR_PAGE_KEYS):
+        return None
     state = getattr(getattr(environ.get("tg.locals"), "request", None), "dispatch_state", None)
+    return _of_dispatch(state)
+
+
+def _of_dispatch(state: Any) -> tuple[str, str] | None:
     method = getattr(getattr(state, "action", None), "__name__", None)
     if not is_real(method, str):
         return None
@@ -92,3 +104,67 @@ def _of_bottle(environ: Mapping[str, Any]) -> tuple[str, str] | None:
     """Return the rule of Bottle's route: sentry-sdk 3 does not name requests that crash."""
     rule = getattr(environ.get("bottle.route"), "rule", None)
     return (rule, ROUTE) if is_real(rule, str) and rule else None
+
+
+# Frames of a traceback that are looked at, from the outermost: those of a framework come first.
+_MOST_FRAMES = 100
+
+
+def name_in_traceback(traceback: TracebackType | None, pyramid_style: str) -> tuple[str, str] | None:
+    """Return the name and its source from the frames of the framework that a crash has passed through.
+
+    Pyramid tells nobody of a route whose factory crashes, and TurboGears forgets what it has dispatched when
+    it shows its error page.
+
+    Args:
+        traceback: of the crash.
+        pyramid_style: ``route_name`` or ``route_pattern``.
+    """
+    for frame in islice(_frames(traceback), _MOST_FRAMES):
+        place = frame.f_globals.get("__name__"), frame.f_code.co_name
+        # An object of the app's may raise when its attributes are read.
+        with suppress(Exception):
+            if place == ("pyramid.router", "handle_request"):
+                return _of_pyramid(frame.f_locals, pyramid_style)
+            if place == ("tg.controllers.dispatcher", "_perform_call"):
+                return _of_dispatch(frame.f_locals.get("state"))
+    return None
+
+
+def _frames(traceback: TracebackType | None) -> Iterator[FrameType]:
+    while traceback is not None:
+        yield traceback.tb_frame
+        traceback = traceback.tb_next
+
+
+def _of_pyramid(variables: Mapping[str, Any], style: str) -> tuple[str, str] | None:
+    attributes = vars(variables["request"])
+    route = attributes.get("matched_route")
+    if route is not None:
+        return (route.name, COMPONENT) if style == "route_name" else (route.pattern, ROUTE)
+    return name_of_traversal(*traversed) if (traversed := traversed_by(attributes)) is not None else None
+
+
+def traversed_by(attributes: Mapping[str, Any]) -> tuple[type, str] | None:
+    """Return the class of the context and the name of the view to which Pyramid has traversed.
+
+    Args:
+        attributes: of Pyramid's request.
+
+    Returns:
+        None if a route has matched, or traversal has not ended.
+    """
+    view: Any = attributes.get("view_name")
+    if attributes.get("matched_route") is not None or not is_real(view, str):
+        return None
+    return type(attributes.get("context")), view
+
+
+def name_of_traversal(context: type, view: str) -> tuple[str, str]:
+    """Return a name and its source: the class of the context, and the view if it has a name.
+
+    Args:
+        context: class of the context.
+        view: its name, empty for the default view.
+    """
+    return ".".join(part for part in (context.__module__, context.__qualname__, view) if part), COMPONENT
