@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+from sentry_paste.cli.uris import parse_uri
+
 
 def add_command(
     subparsers: Any, name: str, summary: str, epilog: str | None = None
@@ -31,7 +33,9 @@ def add_ini(parser: argparse.ArgumentParser) -> None:
         parser: of a command.
     """
     parser.add_argument(
-        "ini", metavar="INI[#NAME]", help="the ini file, and the name of the app in it (default: main)"
+        "ini",
+        metavar="INI[#NAME]",
+        help="the ini file, and the name of the app in it (default: main); also c2c://INI and INI?NAME=VALUE",
     )
     parser.add_argument(
         "variables",
@@ -98,6 +102,9 @@ def target(options: argparse.Namespace) -> tuple[str, str, dict[str, str]]:
     Args:
         options: with the arguments of ``add_ini``.
     """
-    uri: str = options.ini
-    path, _, name = (uri[len("config:") :] if uri.startswith("config:") else uri).partition("#")
-    return path, name or "main", dict([*options.variables, *options.variable])
+    found = parse_uri(options.ini)
+    return (
+        found.path,
+        found.name or "main",
+        {**found.variables, **dict([*options.variables, *options.variable])},
+    )

@@ -66,8 +66,9 @@ def _add_others(commands: Any) -> None:
         commands,
         "check",
         "check the Sentry set-up of an ini file without starting its app",
-        "Exit status: 0 if all is well, 1 if nothing is reported (with --strict also if there are warnings), "
-        "2 if there are mistakes.",
+        "Exit status: 0 if all is well; 1 if nothing is reported, if the host of a DSN cannot be reached "
+        "(--connect) or if there are warnings (--strict); 2 if there are mistakes, which keep the app from "
+        "starting or from running as its ini says, or if the ini cannot be read.",
     )
     add_ini(check_parser)
     check_parser.add_argument(
@@ -78,6 +79,9 @@ def _add_others(commands: Any) -> None:
         type=version,
         metavar="VERSION",
         help="also report what would change with another version of sentry-sdk: 3, 2 or 2.40",
+    )
+    check_parser.add_argument(
+        "--json", action="store_true", help="print structure, options, mistakes and warnings as JSON"
     )
     check_parser.add_argument("--strict", action="store_true", help="exit with 1 if there are warnings")
     check_parser.set_defaults(run=_check)
@@ -102,12 +106,23 @@ def _add_others(commands: Any) -> None:
 
 
 def _check(options: argparse.Namespace) -> int:
+    from sentry_paste.cli.check.as_json import report_json, unreadable_json
     from sentry_paste.cli.check.report import check
+    from sentry_paste.cli.check.structure import IniError
     from sentry_paste.cli.check.text import report_text
     from sentry_paste.cli.terminal import wants_colour
 
-    report = check(*target(options), connect=options.connect, version=options.sdk)
-    print(report_text(report, colour=wants_colour(sys.stdout)))
+    try:
+        report = check(*target(options), connect=options.connect, version=options.sdk)
+    except IniError as error:
+        if not options.json:
+            raise
+        print(unreadable_json(*target(options)[:2], error))
+        return 2
+    if options.json:
+        print(report_json(report, strict=options.strict))
+    else:
+        print(report_text(report, colour=wants_colour(sys.stdout)))
     return report.status(options.strict)
 
 

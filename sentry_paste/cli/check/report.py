@@ -5,7 +5,8 @@ from __future__ import annotations
 import dataclasses
 import logging
 import os
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -28,15 +29,18 @@ from sentry_paste.cli.check.advice import (
     has_destination,
 )
 from sentry_paste.cli.check.effective import OptionValue, effective_options
+from sentry_paste.cli.check.logging_sections import HANDLED_LEVELS, FilterLogging, check_logging
 from sentry_paste.cli.check.source import LoadProblem
 from sentry_paste.cli.check.static import read_structure
 from sentry_paste.cli.check.structure import INCLUDES, SCRIPT, IniError, Layer, Structure
+from sentry_paste.cli.check.surroundings import check_names, check_spool
 from sentry_paste.cli.check.trial import Change, Trial
 from sentry_paste.client.registry import registry
 from sentry_paste.config import ConfigError, Settings, read_ini
 from sentry_paste.config.errors import Problem
 from sentry_paste.config.inifile import IniFile
 from sentry_paste.config.sources import option_name
+from sentry_paste.config.texts import split_names
 from sentry_paste.inbox.settings import read_settings as read_inbox
 from sentry_paste.request.error_page import ErrorPage
 from sentry_paste.sdk.failures import log
@@ -155,6 +159,7 @@ def check(
             findings += more
         elif layer.is_inbox:
             filters.update((identity, found) for found in _broken_inbox(layer, structure))
+    findings += _of_the_file(structure, tuple(filters.values()))
     findings.sort(key=lambda finding: SEVERITIES.index(finding.severity))
     unused = tuple(_unused(path, structure))
     remedy = None if structure.root.has_sentry else find_remedy(structure, trial, unused)
@@ -173,6 +178,28 @@ def check(
 
 def _texts(structure: Structure) -> dict[str, str]:
     return {source.path: "\n".join(text for _, text in source.parts) for source in structure.sources}
+
+
+def _of_the_file(structure: Structure, filters: Sequence[Filter]) -> Iterator[Finding]:
+    """Yield warnings about what is in the file besides filters and apps."""
+    yield from check_names(structure)
+    file = IniFile.read(structure.path)
+    if file is not None:
+        yield from check_logging(file, _logging_of(filters))
+
+
+def _logging_of(filters: Sequence[Filter]) -> FilterLogging:
+    off = set(HANDLED_LEVELS) if filters else set()
+    for found in filters:
+        texts = {value.name: value.text.lower() for value in found.values}
+        names = split_names(texts.get("disabled_integrations", ""))
+        if "logging" not in names and texts.get("default_integrations") not in ("false", "off", "no", "0"):
+            off &= {
+                level
+                for level in HANDLED_LEVELS
+                if texts.get(f"integration.logging.{level}") in ("none", "off")
+            }
+    return FilterLogging(bool(filters), off)
 
 
 def read_settings(layer: Layer, is_app_missing: bool = False) -> Settings:
@@ -239,7 +266,7 @@ def _examine(
         return Filter(layer, title, is_readable=False), _logged_findings(messages, settings.source)
     subject = Subject(settings, options)
     findings = _logged_findings(messages, settings.source)
-    findings += [*check_settings(layer, settings), *check_options(subject)]
+    findings += [*check_settings(layer, settings), *check_options(subject), *check_spool(settings)]
     if version is not None:
         findings += check_version(settings, version)
     reached = None
@@ -272,14 +299,15 @@ def _client_of(settings: Settings) -> tuple[Mapping[str, Any], list[str]]:
 
 
 @contextmanager
-def _collected_logs() -> Iterator[list[str]]:
-    """Collect what this package logs, in place of logging it."""
-    messages: list[str] = []
+def _collected_logs() -> Iterator[list[tuple[str, str]]]:
+    """Collect what this package logs, codes and texts, in place of logging it."""
+    messages: list[tuple[str, str]] = []
 
     class Collector(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
             cause = record.exc_info[1] if record.exc_info else None
-            messages.append(record.getMessage() + (f": {cause}" if cause else ""))
+            text = record.getMessage() + (f": {cause}" if cause else "")
+            messages.append((getattr(record, "code", "") or "logged", text))
 
     collector = Collector(logging.WARNING)
     before = log.propagate, log.disabled
@@ -292,12 +320,21 @@ def _collected_logs() -> Iterator[list[str]]:
         log.propagate, log.disabled = before
 
 
-def _logged_findings(messages: list[str], source: str) -> list[Finding]:
+def _logged_findings(messages: list[tuple[str, str]], source: str) -> list[Finding]:
     """Return log messages as warnings, without the section in front, which the report shows anyway."""
-    texts = [text[len(source) + 2 :] if text.startswith(f"{source}: ") else text for text in messages]
-    return [
-        Finding("high" if text.startswith("Sentry failed") else "medium", "logged", text) for text in texts
-    ]
+    path = source.partition(" [")[0]
+    found = []
+    for code, message in messages:
+        match = re.fullmatch(
+            rf"{re.escape(source)}(?: line (?P<line>\d+))?: (?P<text>.*)", message, re.DOTALL
+        )
+        severity = "high" if message.startswith("Sentry failed") else "medium"
+        if match is None:
+            found.append(Finding(severity, code, message))
+        else:
+            line = int(match["line"]) if match["line"] else None
+            found.append(Finding(severity, code, match["text"], path, line))
+    return found
 
 
 def _title(layer: Layer, structure: Structure) -> str:

@@ -414,6 +414,7 @@ def read_structure(path: str, name: str = "main", variables: Mapping[str, str] |
     variables, reading = dict(variables or {}), Reading()
     try:
         loader = StaticLoader(path, variables, reading)
+        _refuse_file_of_uwsgi(loader)
         section = loader.section_of(name)
         root, ignored = _without_ignored(_app_layer(loader.get_context(APP, name, variables)))
         return Structure(
@@ -432,6 +433,22 @@ def read_structure(path: str, name: str = "main", variables: Mapping[str, str] |
     except (LookupError, ValueError, configparser.Error) as error:
         others = [str(problem) for problem in reading.problems]
         raise IniError("\n".join([*others, f"{path}: {_message(error)}"])) from error
+
+
+def _refuse_file_of_uwsgi(loader: StaticLoader) -> None:
+    """Refuse a file that is uWSGI's and has no app; its message names the ini to check."""
+    parser = loader.parser
+    kinds = {section.partition(":")[0] for section in parser.sections()}
+    if not parser.has_section("uwsgi") or kinds & {kind for group in APP.config_prefixes for kind in group}:
+        return
+    values = parser.items("uwsgi", raw=True)
+    named = [value for key, value in values if key in ("ini-paste", "ini-paste-logged", "paste")]
+    directory = f"{os.path.dirname(loader.filename)}/"
+    # The variables of uWSGI's that name the directory of the file.
+    inis = [re.sub(r"^config:|(?<=/)/+", "", value.replace("%d", directory)) for value in named]
+    advice = f"check {' and '.join(inis)}" if inis else "check the ini that its paste or ini-paste names"
+    loader.reading.problems.clear()
+    raise LookupError(f"is a file of uWSGI's, without an app; {advice}")
 
 
 def _problems(reading: Reading) -> tuple[LoadProblem, ...]:
