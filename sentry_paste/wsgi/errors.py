@@ -102,8 +102,9 @@ def client_went_away(error: BaseException, port: str = "") -> bool:
     for _ in range(_MOST_CAUSES):
         if _is_of_client(found, port):
             return True
-        # Django's UnreadablePostError is raised from what the server has raised.
-        found = _CAUSE(found) if is_real(found, OSError) else None
+        # Django's UnreadablePostError is raised from what the server has raised. A SystemError is what Python
+        # makes of an exception that uWSGI's start_response leaves behind with its result.
+        found = _CAUSE(found) if is_real(found, OSError, SystemError) else None
         if found is None:
             break
     return False

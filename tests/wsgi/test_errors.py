@@ -116,15 +116,13 @@ class TestWhatServersRaiseThemselves:
         error = raised(of_module("waitress.buffers", "open('/nowhere/at/all')"))
         assert is_error(error)
 
-    def test_is_the_client_s_where_a_framework_raises_its_own_from_it(self):
-        class UnreadablePostError(OSError):
-            """Of Django's."""
-
+    @pytest.mark.parametrize("kind", [type("UnreadablePostError", (OSError,), {}), SystemError])
+    def test_is_the_client_s_where_another_is_raised_from_it(self, kind):
         def read():
             try:
                 of_module("gunicorn.http.unreader", error=ConnectionResetError())()
             except OSError as error:
-                raise UnreadablePostError(*error.args) from error
+                raise kind(*error.args) from error
 
         assert client_went_away(raised(read))
 
