@@ -19,15 +19,19 @@ class Problem:
         value: the text as it was written, None if the name itself is wrong.
         reason: what was expected, or what is wrong; a clause without a full stop.
         line: its line in the file, None if that is not known.
+        source: file and section that it is inherited from, empty if it is in the source of the error.
     """
 
     option: str
     value: str | None
     reason: str
     line: int | None = None
+    source: str = ""
 
     def __str__(self) -> str:
-        place = f"line {self.line}: " if self.line else ""
+        line = f"line {self.line}" if self.line else ""
+        place = f"{self.source} {line}".strip()
+        place += ": " if place else ""
         value = "" if self.value is None else f" = {shown(self.value)}"
         reason = self.reason if len(self.reason) <= 400 else self.reason[:397] + "..."
         return f"{place}{shown(self.option)}{value}: {reason}"

@@ -28,6 +28,9 @@ _MAX_USES = 10
 # Values that name another ini, and how many of those are read at most.
 _CONFIG = re.compile(r"\bconfig:([^\s#]+)")
 _MAX_FILES = 20
+_VARIABLE = re.compile(r"%\(([^)]+)\)s")
+
+_APPS = ("app", "application", "composite", "composit", "pipeline", "filter-app")
 
 
 @dataclass(frozen=True)
@@ -155,18 +158,41 @@ class IniFile:
             section: of this file.
         """
         use = section.values.get("use", "").strip()
+        kinds = _kinds_of(section)
         if use.startswith("config:"):
             path, _, name = use[len("config:") :].partition("#")
-            file = IniFile.read(os.path.join(os.path.dirname(self.path), path))
-            kind = section.name.partition(":")[0]
-            found = file and (file.sections.get(f"{kind}:{name or 'main'}"))
+            file = IniFile.read(self._path_of(path))
+            found = file and file._named(kinds, name.strip() or "main")
             return (file, found) if file and found else None
         if not use or ":" in use:
             return None
-        for other in self.sections.values():
-            if other.name.partition(":")[2].strip() == use and other is not section:
-                return self, other
+        other = self._named(kinds, use)
+        return (self, other) if other is not None and other is not section else None
+
+    def _named(self, kinds: tuple[str, ...], name: str) -> Section | None:
+        for section in self.sections.values():
+            kind, _, own_name = section.name.partition(":")
+            if kind in kinds and own_name.strip() == name:
+                return section
         return None
+
+    def _path_of(self, path: str) -> str:
+        """Return the path of another ini, relative to this one, with PasteDeploy's variables."""
+        here = os.path.dirname(self.path)
+        values = {**self.defaults.values, "here": here, "__file__": self.path}
+        for name in _VARIABLE.findall(path):
+            path = path.replace(f"%({name})s", values.get(name, "").replace("%(here)s", here))
+        return os.path.normpath(os.path.join(here, unquote(path.replace("%%", "%"))))
+
+    def holders(self, section: Section, depth: int = 0) -> list[tuple[IniFile, Section]]:
+        """Return a section and those that it inherits from, each after those whose options it replaces.
+
+        Args:
+            section: of this file.
+            depth: how many ``use`` lines have been followed.
+        """
+        used = self.parent_of(section) if depth < _MAX_USES else None
+        return [(self, section), *(used[0].holders(used[1], depth + 1) if used else [])]
 
     def find_included(self, local_conf: Mapping[str, str]) -> tuple[IniFile, Section] | None:
         """Return the section that a factory was called for, and its file: one that this file includes.
@@ -184,11 +210,9 @@ class IniFile:
         waiting: list[IniFile] = [self]
         while waiting and len(found) < _MAX_FILES:
             file = waiting.pop()
-            here = os.path.dirname(file.path)
             values = [value for section in file.sections.values() for value in section.values.values()]
             for name in _CONFIG.findall("\n".join(values)):
-                plain = unquote(name.replace("%(here)s", here).replace("%%", "%"))
-                path = os.path.normpath(os.path.join(here, plain))
+                path = file._path_of(name)
                 # Any value may look like a file name, and opening a pipe or a device would block.
                 is_new = path not in found and path != self.path and os.path.isfile(path)
                 other = IniFile.read(path) if is_new else None
@@ -197,38 +221,62 @@ class IniFile:
                     waiting.append(other)
         return list(found.values())
 
-    def inherited_values(self, section: Section, depth: int = 0) -> dict[str, str]:
+    def inherited_values(self, section: Section) -> dict[str, str]:
         """Return a section's values, including those that it inherits by ``use``.
 
         Args:
             section: of this file.
-            depth: how many ``use`` lines have been followed.
         """
-        used = self.parent_of(section) if depth < _MAX_USES else None
-        inherited = used[0].inherited_values(used[1], depth + 1) if used else {}
-        return {**inherited, **section.values}
+        values: dict[str, str] = {}
+        for _, holder in reversed(self.holders(section)):
+            values.update(holder.values)
+        return values
 
-    def section_of(self, local_conf: Mapping[str, str]) -> Section | None:
+    def section_of(
+        self, local_conf: Mapping[str, str], global_conf: Mapping[str, str] | None = None
+    ) -> Section | None:
         """Return the section that a factory was called for, None if it is ambiguous.
 
         Args:
             local_conf: the options that the factory received.
+            global_conf: ``[DEFAULT]`` as the factory received it, with what sections ``set``.
         """
-        ranks: list[tuple[int, int, Section]] = []
+        ranks: list[tuple[int, int, int, Section]] = []
         for section in self.ours():
             values = self.inherited_values(section)
-            if set(local_conf) <= set(values):
-                equal = sum(values[key] == value for key, value in local_conf.items())
-                ranks.append((equal, -len(values), section))
-        ranks.sort(key=lambda rank: rank[:2], reverse=True)
-        if not ranks or (len(ranks) > 1 and ranks[0][:2] == ranks[1][:2]):
-            return None
-        return ranks[0][2]
+            if set(local_conf) <= {key[4:] if key.startswith("get ") else key for key in values}:
+                equal = sum(values.get(key) == value for key, value in local_conf.items())
+                own = [key for key in values if not key.startswith("set ")]
+                ranks.append((equal, _count_set(values, global_conf or {}), -len(own), section))
+        best = max((rank[:3] for rank in ranks), default=None)
+        found = [section for *rank, section in ranks if tuple(rank) == best]
+        for section in found:
+            # One that inherits from the others, and adds nothing, is as good as any of them.
+            chain = [holder for _, holder in self.holders(section)]
+            if all(any(other is holder for holder in chain) for other in found):
+                return section
+        return None
 
     @property
     def name(self) -> str:
         """Return the file's name, for messages."""
         return os.path.basename(self.path)
+
+
+def _kinds_of(section: Section) -> tuple[str, ...]:
+    """Return the types of the sections that a section may inherit from."""
+    kind = section.name.partition(":")[0]
+    if kind == "filter-app":  # its ``use`` is that of a filter
+        return ("filter",)
+    return _APPS if kind in _APPS else (kind,)
+
+
+def _count_set(values: Mapping[str, str], global_conf: Mapping[str, str]) -> int:
+    """Return how many ``set`` lines have had their effect; less than 0 if one has not."""
+    given = [(key[4:].strip(), value) for key, value in values.items() if key.startswith("set ")]
+    if any("%" not in value and global_conf.get(name) != value for name, value in given):
+        return -1
+    return len(given)
 
 
 def _is_this_package(loader: str) -> bool:

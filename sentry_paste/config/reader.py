@@ -134,7 +134,9 @@ class _Reader:
                 self._attempt(name, check, self.values[name])
         self._apply_implied()
         if self.problems:
-            raise ConfigError(self.source, sorted(self.problems, key=lambda p: (p.line or 0, p.option)))
+            raise ConfigError(
+                self.source, sorted(self.problems, key=lambda p: (p.source, p.line or 0, p.option))
+            )
         self._warn_of_gone_options()
         return self._freeze()
 
@@ -148,7 +150,8 @@ class _Reader:
                 return
             item = self.given[name]
             value = None if str(error).startswith("is not ") else shown_value(name, item.value)
-            self.problems.append(Problem(item.written, value, str(error) or type(error).__name__, item.line))
+            reason = str(error) or type(error).__name__
+            self.problems.append(Problem(item.written, value, reason, item.line, item.source))
 
     def _with_values(self, given: Mapping[str, RawOption]) -> dict[str, RawOption]:
         """Return the options that have a value, with variables replaced."""
@@ -167,13 +170,13 @@ class _Reader:
                 ).strip()
             except ValueError as error:
                 self.problems.append(
-                    Problem(item.written, shown_value(name, item.value), str(error), item.line)
+                    Problem(item.written, shown_value(name, item.value), str(error), item.line, item.source)
                 )
                 continue
             if text:
                 self._warn_of_leftovers(item, text)
                 self.unreplaced[name] = unreplaced(text, item.value)
-                found[name] = RawOption(name, item.written, text, item.origin, item.line, item.text)
+                found[name] = replace(item, name=name, value=text, fallback=None)
             elif item.fallback is not None:
                 waiting.append((name, item.fallback))
         return {name: found[name] for name in given if name in found}
@@ -302,7 +305,7 @@ class _Reader:
             written = written.rpartition(".")[0] or written
         elif not (found.entry or reason.startswith("is not ")):
             value = shown_value(found.option, item.value)
-        self.problems.append(Problem(written, value, reason, item.line))
+        self.problems.append(Problem(written, value, reason, item.line, item.source))
 
     def _apply_implied(self) -> None:
         """Turn tracing on if there are rates for some paths: for all others the rate is 0."""

@@ -44,6 +44,7 @@ class RawOption:
         origin: where it was written, in words.
         line: its line in the file, None if that is not known.
         text: that line.
+        source: file and section, if they are not those of the filter.
         fallback: the option that applies if this one turns out to have no value.
     """
 
@@ -53,6 +54,7 @@ class RawOption:
     origin: str
     line: int | None = None
     text: str = ""
+    source: str = ""
     fallback: RawOption | None = None
 
 
@@ -97,9 +99,9 @@ def collect(global_conf: Mapping[str, str], local_conf: Mapping[str, str], name:
     path = global_conf.get("__file__", "")
     file = IniFile.read(path) if path else None
     local = {key: value for key, value in local_conf.items() if not key.startswith("__")}
-    home, section = _find_section(file, local, name)
+    home, section = _find_section(file, local, global_conf, name)
     title = f"[{section.name}]" if section else "section"
-    place = f"{title} of {home.name}" if home is not None and home is not file else title
+    holders = home.holders(section) if home and section else []
     gathered = RawOptions(
         source=f"{section.path} {title}" if section else home.path if home else path or "ini",
         base=global_conf.get("here", ""),
@@ -114,8 +116,9 @@ def collect(global_conf: Mapping[str, str], local_conf: Mapping[str, str], name:
             continue
         if name in own:
             reason = f"is set twice, also as {own[name].written}"
-            gathered.problems.append(Problem(key, None, reason, section.lines.get(key) if section else None))
-        own[name] = _given(key, local[key], place, section)
+            item = _held(key, local[key], file, holders)
+            gathered.problems.append(Problem(key, None, reason, item.line, item.source))
+        own[name] = _held(key, local[key], file, holders)
     for name, item in own.items():
         gathered.given[name] = replace(item, fallback=gathered.given.get(name))
     if "dsn" in global_conf and "dsn" not in own and "dsn" not in gathered.given:
@@ -123,19 +126,43 @@ def collect(global_conf: Mapping[str, str], local_conf: Mapping[str, str], name:
         warn(message, gathered.source, code="default-dsn")
     if file and home:
         defaults = {**home.defaults.values, **file.defaults.values}
-        _apply_overrides(gathered, home, [section] if section else file.ours(), defaults, global_conf, local)
+        sections = [(*holder, _source(holders, holder)) for holder in holders]
+        for other in () if section else file.ours():
+            sections.append((file, other, ""))
+        _apply_overrides(gathered, sections, defaults, global_conf, local)
     return gathered
 
 
 def _find_section(
-    file: IniFile | None, local: Mapping[str, str], name: str
+    file: IniFile | None, local: Mapping[str, str], global_conf: Mapping[str, str], name: str
 ) -> tuple[IniFile | None, Section | None]:
     """Return the file and the section of the options; if the section is not known, the ini and None."""
     if file is None:
         return None, None
-    section = file.sections.get(name) if name else file.section_of(local)
+    section = file.sections.get(name) if name else file.section_of(local, global_conf)
     elsewhere = None if section or name or not local else file.find_included(local)
     return elsewhere or (file, section)
+
+
+def _held(key: str, value: str, file: IniFile | None, holders: list[tuple[IniFile, Section]]) -> RawOption:
+    """Return an option of a section, with its place in that section or in one that this inherits from."""
+    for holder in holders:
+        home, section = holder
+        written = next((word for word in (key, f"get {key}") if word in section.values), "")
+        if written:
+            item = _given(key, value, _origin(home, section, file), section)
+            line, text = section.lines.get(written), section.texts.get(written, "")
+            return replace(item, line=line, text=text, source=_source(holders, holder))
+    return _given(key, value, _origin(*holders[0], file) if holders else "section", None)
+
+
+def _origin(home: IniFile, section: Section, file: IniFile | None) -> str:
+    return f"[{section.name}]" + (f" of {home.name}" if home is not file else "")
+
+
+def _source(holders: list[tuple[IniFile, Section]], holder: tuple[IniFile, Section]) -> str:
+    """Return file and section of inherited options; empty for those of the section itself."""
+    return "" if holder[1] is holders[0][1] else f"{holder[1].path} [{holder[1].name}]"
 
 
 def _given(key: str, value: str, origin: str, section: Section | None) -> RawOption:
@@ -154,8 +181,7 @@ def _from_defaults(global_conf: Mapping[str, str], file: IniFile | None) -> dict
 
 def _apply_overrides(
     gathered: RawOptions,
-    file: IniFile,
-    sections: list[Section],
+    sections: list[tuple[IniFile, Section, str]],
     defaults: Mapping[str, str],
     global_conf: Mapping[str, str],
     local: Mapping[str, str],
@@ -164,11 +190,11 @@ def _apply_overrides(
     for key, value in global_conf.items():
         if not (key.startswith(PREFIX) or _is_option(option_name(key))):
             continue
-        for section in sections:
+        for file, section, source in sections:
             if f"set {key}" in section.values:
                 line = section.lines.get(f"set {key}")
                 gathered.given[option_name(key)] = RawOption(
-                    option_name(key), key, value, f"set in [{section.name}]", line
+                    option_name(key), key, value, f"set in [{section.name}]", line, source=source
                 )
             elif key in local:
                 continue
@@ -177,7 +203,7 @@ def _apply_overrides(
                 gathered.given[option_name(key)] = RawOption(option_name(key), key, value, "command line")
             elif key in section.values and key in defaults:
                 gathered.hidden.append(key)
-                _warn_hidden(gathered.source, key, section, section in file.ours())
+                _warn_hidden(source or gathered.source, key, section, section in file.ours())
             elif key in section.values or (key.startswith(PREFIX) and key not in defaults):
                 # Not in the file's own [DEFAULT]: the command line has put it into global_conf.
                 gathered.given[option_name(key)] = RawOption(option_name(key), key, value, "command line")
@@ -301,5 +327,6 @@ def place(source: str, item: RawOption) -> str:
         source: the file and section.
         item: the option.
     """
+    source = item.source or source
     line = f" line {item.line}" if item.line else ""
     return f"{source}{line}: {item.written}" if source else item.written

@@ -353,7 +353,7 @@ def check_inheritance(trial: Trial) -> Iterator[Finding]:
         yield Finding(
             "high" if loss.is_sentry else "medium",
             "options-lost",
-            loss_text(trial.files, loss, path) + advice,
+            loss_text(trial.files, loss, path, is_placed=True) + advice,
             loss.place.path,
             first_line(trial.files, loss),
             lines,

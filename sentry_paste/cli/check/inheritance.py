@@ -22,28 +22,28 @@ _MOST_NAMES = 8
 _MOST_APPS = 20
 
 
-def loss_text(files: Files, loss: Loss, path: str) -> str:
+def loss_text(files: Files, loss: Loss, path: str, is_placed: bool = False) -> str:
     """Return what has been lost, and why; a clause.
 
     Args:
         files: the files.
         loss: the options.
         path: the ini that is checked; other files are named.
+        is_placed: whether file and line of the first option are shown in front of the text.
     """
-    place, base = loss.place, loss.base
-    names = _names(files, loss)
+    base = loss.base
+    names = ", ".join(_names(files, loss, is_placed))
+    more = len(loss.keys) - _MOST_NAMES
+    names += f" and {more} more" if more > 0 else ""
     do = "does" if len(loss.keys) == 1 else "do"
     what = "filter" if base.kind == "filter" else "app"
-    inherits = f"the section inherits {_title(base, path)}"
+    title = f"[{loss.place.section}]" if is_placed else _title(loss.place, path)
+    inherits = f"{names} of {title} {do} not reach the {what}: the section inherits {_title(base, path)}"
     if loss.to_sentry:
-        return (
-            f"{names} of {_title(place, path)} {do} not reach the app: {inherits}, so PasteDeploy gives the "
-            "options to Sentry"
-        )
-    around = _around(loss)
+        return f"{inherits}, so PasteDeploy gives the options to Sentry"
     return (
-        f"{names} of {_title(place, path)} {do} not reach the {what}: {inherits}, which has {around}, and "
-        f"PasteDeploy drops the options there; the {what} runs with the values of {_title(base, path)}"
+        f"{inherits}, where PasteDeploy drops its options at {_around(loss)}; the {what} runs with the values "
+        f"of {_title(base, path)}"
     )
 
 
@@ -74,17 +74,14 @@ def _around(loss: Loss) -> str:
         return f"filter-with = {loss.filters[0]}"
     if loss.how == "pipeline":
         shown = [*loss.filters[:3], "..."] if len(loss.filters) > 3 else loss.filters
-        return f"{', '.join(shown)} around the app" if shown else "a pipeline"
-    return "a filter around the app"
+        return f"the pipeline ({', '.join(shown)})" if shown else "the pipeline"
+    return "the filter"
 
 
-def _names(files: Files, loss: Loss) -> str:
-    shown = []
-    for key in loss.keys[:_MOST_NAMES]:
+def _names(files: Files, loss: Loss, is_placed: bool) -> Iterator[str]:
+    for number, key in enumerate(loss.keys[:_MOST_NAMES]):
         line = line_of(files, loss.place, key)
-        shown.append(f"{key} (line {line})" if line else key)
-    more = len(loss.keys) - _MOST_NAMES
-    return ", ".join(shown) + (f" and {more} more" if more > 0 else "")
+        yield f"{key} (line {line})" if line and not (is_placed and number == 0) else key
 
 
 def _title(place: Place, path: str) -> str:

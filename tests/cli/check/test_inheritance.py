@@ -121,8 +121,8 @@ def test_lost_options_are_described_by_file_and_line(files):
     (loss,) = load(Files(), path).losses
     assert loss_text(Files(), loss, path) == (
         "db (line 4) of [app:main] does not reach the app: the section inherits [app:main] of base.ini, "
-        "which has filter-with = sentry, and PasteDeploy drops the options there; the app runs with the "
-        "values of [app:main] of base.ini"
+        "where PasteDeploy drops its options at filter-with = sentry; the app runs with the values of "
+        "[app:main] of base.ini"
     )
 
 
@@ -133,7 +133,7 @@ def test_each_level_that_loses_options_is_described(files):
         "more (line 3) of [app:main] of middle.ini",
         "db (line 3) of [app:main]",
     ]
-    assert all("has sentry around the app" in text for text in texts)
+    assert all("at the pipeline (sentry)" in text for text in texts)
 
 
 def test_option_with_the_value_of_the_base_is_not_lost(files):
