@@ -101,6 +101,7 @@ def _add_others(commands: Any) -> None:
     )
     test_parser.set_defaults(run=_send_test)
     sample_parser = add_command(commands, "sample", "print a section with every option, commented out")
+    sample_parser.add_argument("--minimal", action="store_true", help="only what most people need")
     sample_parser.set_defaults(run=_sample)
     add_spool(add_command(commands, "spool", "list, show, send and remove the files of a spool directory"))
 
@@ -134,8 +135,8 @@ def _send_test(options: argparse.Namespace) -> int:
     return 0 if all(outcome.accepted for outcome in result.outcomes) else 1
 
 
-def _sample(_options: argparse.Namespace) -> int:
-    from sentry_paste.config.options import sample
+def _sample(options: argparse.Namespace) -> int:
+    from sentry_paste.config.options import minimal_sample, sample
 
-    print(sample(), end="")
+    print(minimal_sample() if options.minimal else sample(), end="")
     return 0

@@ -49,6 +49,7 @@ class Option:
         help: what it does, in a sentence or two.
         default_text: the default in words, if its value is not clear by itself.
         is_sdk: whether it is an option of ``sentry_sdk.init``.
+        topic: what it is about: the name of a topic of ``topics``.
     """
 
     name: str
@@ -57,6 +58,7 @@ class Option:
     help: str = ""
     default_text: str = ""
     is_sdk: bool = False
+    topic: str = ""
 
 
 # Names of tags that Sentry's ingestion accepts: https://develop.sentry.dev/sdk/data-model/event-payloads/

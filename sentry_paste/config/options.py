@@ -1,4 +1,4 @@
-"""The table of options: name, kind, default, help.
+"""The table of options: name, kind, default, help, topic.
 
 Parsing, checks, the commented sample and the reference are all generated from it.
 The SDK's options come from the signature of the installed SDK, so that options of
@@ -10,6 +10,7 @@ from __future__ import annotations
 import ast
 import textwrap
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from functools import lru_cache
 from types import MappingProxyType
 from typing import Any
@@ -19,6 +20,7 @@ from sentry_paste.config import kinds, references
 from sentry_paste.config.kinds import Kind, Option
 from sentry_paste.config.own_options import OWN_OPTIONS
 from sentry_paste.config.sdk_options import SDK_HELP, SDK_KINDS
+from sentry_paste.config.topics import TOPIC_OF, TOPICS
 
 
 @lru_cache(maxsize=1)
@@ -29,7 +31,18 @@ def options() -> Mapping[str, Option]:
         kind = SDK_KINDS.get(name) or derive_kind(name, annotation, default)
         help_ = SDK_HELP.get(name, "An option of a newer sentry-sdk: see its documentation.")
         table[name] = Option(name, kind, default, help_, is_sdk=True)
-    return MappingProxyType(dict(sorted(table.items())))
+    last = TOPICS[-1].name
+    return MappingProxyType(
+        {name: replace(option, topic=TOPIC_OF.get(name, last)) for name, option in sorted(table.items())}
+    )
+
+
+def options_by_topic() -> Iterator[tuple[str, list[Option]]]:
+    """Yield the title of each topic with its options, in the order in which they are shown."""
+    order = {name: number for number, name in enumerate(TOPIC_OF)}
+    for topic in TOPICS:
+        found = [option for option in options().values() if option.topic == topic.name]
+        yield topic.title, sorted(found, key=lambda option: order.get(option.name, len(order)))
 
 
 _KINDS_BY_TYPE = {
@@ -108,11 +121,6 @@ _EXAMPLES = {
     "tags.NAME": ("tags.region", "eu"),
 }
 
-_GROUPS = (
-    ("Options of the filter", False),
-    ("Options of the SDK", True),
-)
-
 
 def sample() -> str:
     """Return a complete ``[filter:sentry]`` section with every option commented out.
@@ -128,17 +136,33 @@ def _sample() -> Iterator[str]:
     yield ""
     yield "[filter:sentry]"
     yield "use = egg:sentry_paste"
-    for title, is_sdk in _GROUPS:
+    for title, found in options_by_topic():
         yield ""
         yield f"# {title} {'-' * (_WIDTH - len(title) - 3)}"
-        for option in options().values():
-            if option.is_sdk is is_sdk:
-                yield ""
-                yield from textwrap.wrap(
-                    _help_of(option), _WIDTH, initial_indent="# ", subsequent_indent="# "
-                )
-                name, value = _EXAMPLES.get(option.name, (option.name, default_text(option)))
-                yield f"#{name} = {value}".rstrip()
+        for option in found:
+            yield ""
+            yield from textwrap.wrap(_help_of(option), _WIDTH, initial_indent="# ", subsequent_indent="# ")
+            name, value = _EXAMPLES.get(option.name, (option.name, default_text(option)))
+            yield f"#{name} = {value}".rstrip()
+
+
+def minimal_sample() -> str:
+    """Return a ``[filter:sentry]`` section with the lines that most people need; it loads as it is."""
+    return _MINIMAL
+
+
+_MINIMAL = """\
+# Around the app: filter-with = sentry in its section (sentry-paste check shows what fits your ini)
+[filter:sentry]
+use = egg:sentry_paste
+dsn = ${SENTRY_DSN}
+environment = production
+#release = dist:myapp
+traces_sample_rate = 0.1
+#ignore_paths = /healthcheck
+send_default_pii = false
+spool_dir = %(here)s/var/sentry
+"""
 
 
 def _help_of(option: Option) -> str:
@@ -176,21 +200,19 @@ def reference() -> str:
 
 
 def _reference() -> Iterator[str]:
-    for title, is_sdk in _GROUPS:
+    yield f"Options without a mark are those of sentry-sdk {sdk.VERSION}; the installed SDK determines them."
+    for title, found in options_by_topic():
+        yield ""
         yield title
         yield "=" * len(title)
         yield ""
-        if is_sdk:
-            yield f"These are the options of sentry-sdk {sdk.VERSION}. The installed SDK determines them."
+        for option in found:
+            # Hyphens for dots and underscores, none at the ends: _experiments is option-experiments.
+            yield f".. _option-{option.name.lower().replace('.', '-').replace('_', '-').strip('-')}:"
             yield ""
-        for option in options().values():
-            if option.is_sdk is is_sdk:
-                # Hyphens for dots and underscores, none at the ends: _experiments is option-experiments.
-                yield f".. _option-{option.name.lower().replace('.', '-').replace('_', '-').strip('-')}:"
-                yield ""
-                yield f"``{option.name}``"
-                yield from _described(option)
-                yield ""
+            yield f"``{option.name}``"
+            yield from _described(option)
+            yield ""
 
 
 def _described(option: Option) -> Iterator[str]:
@@ -198,7 +220,8 @@ def _described(option: Option) -> Iterator[str]:
     escaped = option.help.replace("*", r"\*").replace("_", r"\_")
     yield f"    {escaped}"
     yield ""
-    yield f"    Expects {option.kind.expected}. {f'Default: ``{default}``.' if default else 'No default.'}"
+    default = f"Default: ``{default}``." if default else "No default."
+    yield f"    Expects {option.kind.expected}. {default}{'' if option.is_sdk else ' Of the filter.'}"
     versions = _versions(option.name)
     if versions:
         yield ""
