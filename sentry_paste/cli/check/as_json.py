@@ -35,7 +35,7 @@ def unreadable_json(path: str, name: str, error: IniError) -> str:
     """
     found = {"path": os.path.abspath(path), "name": name, "status": 2}
     mistakes = [_place(os.path.abspath(path), None, "unreadable", line) for line in str(error).splitlines()]
-    nothing: dict[str, Any] = {"structure": None, "filters": [], "unused": [], "warnings": []}
+    nothing: dict[str, Any] = {"structure": None, "filters": [], "unused": [], "warnings": [], "write": []}
     return json.dumps({**found, **nothing, "mistakes": mistakes}, indent=2)
 
 
@@ -56,9 +56,11 @@ def _report(report: Report, strict: bool) -> dict[str, Any]:
             {
                 "severity": warning.severity,
                 **_place(warning.path or path, warning.line, warning.code, warning.text),
+                "write": list(warning.lines),
             }
             for warning in report.warnings
         ],
+        "write": list(report.remedy.lines) if report.remedy else [],
     }
 
 
@@ -71,7 +73,10 @@ def _mistakes(found: Filter) -> list[dict[str, Any]]:
         return []
     path = found.mistake.source.partition(" [")[0]
     return [
-        {**_place(path, problem.line, "option", str(problem.reason)), "option": problem.option}
+        {
+            **_place(problem.source.partition(" [")[0] or path, problem.line, "option", str(problem.reason)),
+            "option": problem.option,
+        }
         for problem in found.mistake.problems
     ]
 

@@ -42,8 +42,8 @@ def loss_text(files: Files, loss: Loss, path: str, is_placed: bool = False) -> s
     if loss.to_sentry:
         return f"{inherits}, so PasteDeploy gives the options to Sentry"
     return (
-        f"{inherits}, where PasteDeploy drops its options at {_around(loss)}; the {what} runs with the values "
-        f"of {_title(base, path)}"
+        f"{inherits}, where PasteDeploy drops its options at {_around(loss)}; "
+        f"the {what} runs with the values of {_title(base, path)}"
     )
 
 

@@ -32,7 +32,7 @@ from sentry_paste.cli.check.effective import OptionValue, effective_options
 from sentry_paste.cli.check.logging_sections import HANDLED_LEVELS, FilterLogging, check_logging
 from sentry_paste.cli.check.source import LoadProblem
 from sentry_paste.cli.check.static import read_structure
-from sentry_paste.cli.check.structure import INCLUDES, SCRIPT, IniError, Layer, Structure
+from sentry_paste.cli.check.structure import IniError, Layer, Structure
 from sentry_paste.cli.check.surroundings import check_names, check_spool
 from sentry_paste.cli.check.trial import Change, Trial
 from sentry_paste.client.registry import registry
@@ -213,12 +213,10 @@ def read_settings(layer: Layer, is_app_missing: bool = False) -> Settings:
         ConfigError: as at a start.
     """
     global_conf, local_conf = layer.global_conf or {}, dict(layer.local_conf or {})
-    if layer.placed != "composite":
-        # read_ini finds the lines of our own sections by itself; that of an app has to be named.
-        is_app = layer.placed in (SCRIPT, INCLUDES) and layer.path == global_conf.get("__file__")
-        return read_ini(global_conf, local_conf, is_app_missing, layer.section if is_app else "")
-    app = local_conf.pop("app", "")
-    settings = read_ini(global_conf, local_conf, is_app_missing)
+    app = local_conf.pop("app", "") if layer.placed == "composite" else layer.name
+    # A start has to search for the section among those of the file.
+    section = layer.section if layer.path == global_conf.get("__file__") else ""
+    settings = read_ini(global_conf, local_conf, is_app_missing, section)
     if not app:
         raise ConfigError(settings.source, [Problem("app", None, "expected the name of the app's section")])
     return settings

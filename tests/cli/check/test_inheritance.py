@@ -1,17 +1,23 @@
 """Options that an app loses where its section inherits from one with a filter, as PasteDeploy drops them."""
 
+import json
 import textwrap
+from pathlib import Path
 
 import pytest
 
+from sentry_paste.cli.check.as_json import report_json
 from sentry_paste.cli.check.changes import make_callable, restore_options
 from sentry_paste.cli.check.edits import apply
 from sentry_paste.cli.check.inheritance import loss_text, uncallable_text
+from sentry_paste.cli.check.report import check
 from sentry_paste.cli.check.stubs import Files, load
+from sentry_paste.cli.check.text import report_text
 from sentry_paste.cli.check.trial import Trial
 from sentry_paste.config import ConfigError
 from sentry_paste.factories import filter_factory
 
+from check_reports import write_lines
 from recorded_apps import load_and_ask
 
 EGG = "use = egg:myapp\ndb = prod\nmore = base\n"
@@ -241,3 +247,56 @@ def test_start_is_silent_where_sentry_loses_nothing(files, caplog, base):
 def test_file_that_is_not_what_the_loader_has_read_keeps_nothing_from_starting(write_ini, text):
     path = write_ini(text)
     filter_factory({"__file__": str(path), "here": str(path.parent)}, server_name="a")
+
+
+@pytest.mark.parametrize(
+    ("base", "severity", "status"), [("filter-with", "high", 2), ("another filter", "medium", 1)]
+)
+def test_check_reports_lost_options_with_what_to_write(files, base, severity, status):
+    path = files(BASES[base], CHILDREN["child"])
+    report = check(path)
+    (lost,) = [warned for warned in report.warnings if (warned.code, warned.path) == ("options-lost", path)]
+    assert (lost.severity, lost.line) == (severity, 3)
+    assert lost.text.startswith("db of [app:main] does not reach the app")
+    assert "use = config:base.ini#main-app" in lost.lines
+    assert all(line in report_text(report) for line in lost.lines)
+    assert report.status() == status
+
+
+def test_check_of_a_base_reports_what_those_who_inherit_from_it_lose(files):
+    path = files(BASES["filter-with"], CHILDREN["child of a child"])
+    report = check(path.replace("test.ini", "base.ini"))
+    lost = [warned for warned in report.warnings if warned.code == "options-lost"]
+    assert [(warned.path, warned.line) for warned in lost] == [
+        (path.replace("test.ini", "middle.ini"), 3),
+        (path, 3),
+    ]
+    assert report.status() == 2
+
+
+def test_sentry_is_advised_in_a_form_that_others_can_inherit(files):
+    path = files(BASES["nothing"], CHILDREN["child"]).replace("test.ini", "base.ini")
+    remedy = check(path).remedy
+    assert remedy.lines[0] == "[composite:main]"
+    write_lines(Path(path), remedy.lines)
+    for name, db in [("base", "prod"), ("middle", "prod"), ("test", "test")]:
+        recorded = load_and_ask(path.replace("base.ini", f"{name}.ini"))
+        assert [options["db"] for _, options, _ in recorded.apps] == [db]
+
+
+@pytest.mark.parametrize("form", UNCALLABLE)
+def test_check_reports_an_app_that_cannot_answer(files, form):
+    gzip = "[filter:gzip]\nuse = egg:gzip\n"
+    report = check(files(f"[app:main]\n{EGG}filter-with = gzip\n{gzip}", UNCALLABLE[form] + gzip))
+    (found,) = [warned for warned in report.warnings if warned.code == "filter-with-unusable"]
+    assert found.text.count("TypeError") == 1
+    assert report.changes
+    assert report.status() == 2
+
+
+def test_mistakes_of_inherited_options_have_their_file_in_json(files):
+    path = files(SENTRY + "sample_rate = x\n", f"[app:main]\n{EGG}filter-with = sentry\n{SENTRY}")
+    Path(path).write_text(Path(path).read_text().replace(OPTIONS, "use = config:base.ini#sentry\n"))
+    report = check(path)
+    (mistake,) = json.loads(report_json(report))["mistakes"]
+    assert (mistake["path"], mistake["line"]) == (path.replace("test.ini", "base.ini"), 4)
