@@ -11,6 +11,7 @@ from typing import Any
 from sentry_paste import sdk
 from sentry_paste.redaction.accesslogs import is_access_logger
 from sentry_paste.redaction.allowances import Allowances, Sharing
+from sentry_paste.redaction.arguments import clean_arguments
 from sentry_paste.redaction.attachments import clean_attachments
 from sentry_paste.redaction.environs import environs_in, environs_near, frames_from, frames_of
 from sentry_paste.redaction.matcher import NO_SECRETS, Matcher
@@ -114,6 +115,7 @@ class Redaction:
             hint: of the SDK; its attachments are changed too.
         """
         is_small = _keep_small(keep_event_small, event)
+        self._clean_arguments(event)
         event = self._without_patterns(self._without_secrets(event, hint), hint)
         if not is_small:
             _keep_small(keep_event_small, event)  # replacements may be longer than what they replace
@@ -133,6 +135,13 @@ class Redaction:
             if kept.get(name) != self.options.get(name):
                 kept.pop(name, None)
         return kept
+
+    def _clean_arguments(self, event: Any) -> None:
+        try:
+            clean_arguments(event, self.names)
+        except Exception:
+            log_failure("an event is sent without the arguments of the process")
+            event["extra"].pop("sys.argv", None)
 
     def _without_patterns(self, event: Any, hint: Any) -> Any:
         if self.patterns:
