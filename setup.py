@@ -44,6 +44,7 @@ setup(
             "gevent; python_version >= '3.10'",
             "gunicorn",
             "hypothesis",
+            "jsonschema",
             "Mako",
             "Paste",
             "pyramid_debugtoolbar",

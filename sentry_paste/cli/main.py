@@ -103,6 +103,8 @@ def _add_others(commands: Any) -> None:
     sample_parser = add_command(commands, "sample", "print a section with every option, commented out")
     sample_parser.add_argument("--minimal", action="store_true", help="only what most people need")
     sample_parser.set_defaults(run=_sample)
+    schema_parser = add_command(commands, "schema", "print a JSON Schema of the options")
+    schema_parser.set_defaults(run=_schema)
     add_spool(add_command(commands, "spool", "list, show, send and remove the files of a spool directory"))
 
 
@@ -139,4 +141,13 @@ def _sample(options: argparse.Namespace) -> int:
     from sentry_paste.config.options import minimal_sample, sample
 
     print(minimal_sample() if options.minimal else sample(), end="")
+    return 0
+
+
+def _schema(_options: argparse.Namespace) -> int:
+    import json
+
+    from sentry_paste.config.schema import schema
+
+    print(json.dumps(schema(), indent=2))
     return 0
