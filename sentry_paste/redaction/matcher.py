@@ -82,9 +82,7 @@ class Matcher:
         """Return whether a short text may have a secret, without building the index."""
         markers = self._markers
         if markers is None:
-            markers = [*_ELLIPSES]
-            for secret in self._secrets:
-                markers += {secret.text} if secret.where is WHOLE else markers_of(secret) or {""}
+            markers = [*_ELLIPSES, *markers_of(self._secrets)]
             # Assigned at the end: other threads of the request may run this too.
             self._markers = markers
         return any(map(text.__contains__, markers))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import binascii
 import ipaddress
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from enum import IntEnum
 from typing import Any, NamedTuple
 from urllib.parse import unquote, unquote_plus
@@ -33,8 +33,9 @@ _PADDED = tuple(
 _SHORTEST_CORE = 7
 # Shorter markers occur in every text.
 _SHORTEST_MARKER = 3
-# How many bytes of a value its base64 and hex needles cover.
+# How many bytes of a value its base64 and hex needles cover: a multiple of three.
 _ENCODED = 12
+_SIZE_ENCODED = _ENCODED * 4 // 3
 # Values with escapes have more forms, which cost this many times as much memory and time.
 _WEIGHT_OF_ESCAPES = 3
 #: The highest cost of searching for a value, as a multiple of a plain token's.
@@ -138,34 +139,74 @@ def weight_of(secret: Secret) -> int:
     return _WEIGHT_OF_ESCAPES if "%" in text or "+" in text or "\\" in text or "&" in text else 1
 
 
-def markers_of(secret: Secret) -> set[str] | None:
-    """Return texts of which every text that contains the value, in any form, contains at least one.
+def markers_of(secrets: Iterable[Secret]) -> list[str]:
+    """Return texts: whatever contains one of several values, in any form, contains one of them.
 
-    They are much cheaper to search for than needles.
+    They are much cheaper to search for than needles. One is empty if a value has none.
 
     Args:
-        secret: as a request has it.
+        secrets: as a request has them.
     """
-    text = secret.text
-    head = text[:HEAD]
-    if _UNRESERVED.fullmatch(head):
+    found: list[str] = []
+    # Most values have one beginning, so base64 is made for all of these at once.
+    beginnings: set[bytes] = set()
+    for text, where, _ in secrets:
+        if where is WHOLE:
+            found.append(text)
+            continue
+        head = text[:HEAD]
+        is_plain = _UNRESERVED.fullmatch(head) is not None
+        if where is ADDRESS:
+            found += _markers_of_address(text, is_plain)
+        elif is_plain:
+            found.append(head)
+        else:
+            # If the value may itself be escaped, it is not known which parts stay the same.
+            seed = "" if "\\" in head or "&" in head else seed_of(text)
+            found.append(seed if len(seed) >= _SHORTEST_MARKER else "")
+        if where is PAIR or len(text) < _SHORTEST_ENCODED:
+            continue
+        if text.isascii() and (is_plain or "%" not in text):
+            beginnings.add(text[:_ENCODED].encode())
+        else:
+            found += _encoded(text[: LONGEST // 4])
+    return found + _encoded_at_once(beginnings)
+
+
+def _markers_of_address(text: str, is_plain: bool) -> Collection[str]:
+    """Return texts of which every notation of an address contains at least one."""
+    if is_plain:
         # An IPv6 address that ends with an IPv4 address in hex shares only this with its other notations.
-        found = {head, "ffff", "FFFF"} if secret.where is ADDRESS else {head}
-    elif "\\" in head or "&" in head:
-        return None  # the value may itself be escaped, so which parts stay the same is not known
-    elif secret.where is ADDRESS:
-        if "." in head:
-            return None  # IPv4 within IPv6 has a notation that shares nothing with the others
-        longest = max((group.lstrip("0") for group in head.split(":")), key=len)
-        found = {longest.lower(), longest.upper()}
-        if longest.lower() == "ffff":
-            found |= _notations(text)  # IPv4 within IPv6: the address alone does not contain it
-    else:
-        found = {seed_of(text)}
-    if min(map(len, found)) < _SHORTEST_MARKER:
-        return None
-    if secret.where is not PAIR and len(text) >= _SHORTEST_ENCODED:
-        found |= _encoded(text[: LONGEST // 4])
+        return (text, "ffff", "FFFF")
+    if "." in text:
+        return ("",)  # IPv4 within IPv6 has a notation that shares nothing with the others
+    longest = max((group.lstrip("0") for group in text.split(":")), key=len)
+    if len(longest) < _SHORTEST_MARKER:
+        return ("",)
+    # IPv4 within IPv6: the address alone does not contain it.
+    return {longest.lower(), longest.upper(), *(_notations(text) if longest.lower() == "ffff" else ())}
+
+
+def _encoded_at_once(beginnings: Collection[bytes]) -> list[str]:
+    """Return what ``_encoded`` returns for values that begin with these bytes.
+
+    Args:
+        beginnings: of 8 to 12 bytes.
+    """
+    found: list[str] = []
+    # Each begins at the same offset as the first one, as the size of all is a multiple of three.
+    together = b"".join([raw.ljust(_ENCODED, b"\0") for raw in beginnings])
+    for offset, first in enumerate((0, 2, 3)):
+        encoded = binascii.b2a_base64(b"\0" * offset + together + b"\0\0", newline=False).decode()
+        start = 0
+        for raw in beginnings:
+            found.append(encoded[start + first : start + (len(raw) + offset) * 4 // 3])
+            start += _SIZE_ENCODED
+    for core in [core for core in found if "+" in core or "/" in core]:
+        found += _with_other_signs(core)
+    for raw in beginnings:
+        as_hex = raw[:_SHORTEST_ENCODED].hex()
+        found += (as_hex, as_hex.upper())
     return found
 
 
@@ -233,14 +274,18 @@ def _encoded(text: str) -> set[str]:
         if len(raw) >= _SHORTEST_ENCODED:
             as_hex = raw[:_SHORTEST_ENCODED].hex()
             found.update(_cores(raw), (as_hex, as_hex.upper()))
-    with_signs = [core for core in found if "+" in core or "/" in core]
-    for core in with_signs:
-        # The URL alphabet (RFC 4648 section 5) has other signs, and URLs may percent-encode them.
-        piece = max(_SIGNS.split(core), key=len)
-        found.add(core.replace("+", "-").replace("/", "_"))
-        if len(piece) >= _SHORTEST_CORE:
-            found.add(piece)
+    for core in [core for core in found if "+" in core or "/" in core]:
+        found.update(_with_other_signs(core))
     return found
+
+
+def _with_other_signs(core: str) -> Iterator[str]:
+    """Yield other forms of base64 that has signs, which URLs may percent-encode."""
+    # The URL alphabet (RFC 4648 section 5).
+    yield core.replace("+", "-").replace("/", "_")
+    piece = max(_SIGNS.split(core), key=len)
+    if len(piece) >= _SHORTEST_CORE:
+        yield piece
 
 
 def _beginnings(text: str) -> Collection[bytes]:

@@ -156,6 +156,10 @@ _WITH_PASSWORD = re.compile(rf"(?::|{_P}3a|&#(?:x3a|58);|u003a|x3a)(?!\*+\Z)")
 # With one emoji, Python stores every character of the text in four bytes.
 _ASTRAL = re.compile("[\U00010000-\U0010ffff]")
 _MUCH = 100_000
+# What is hidden already in a query or a form, and what may follow it: the next field, or the next text.
+_HIDDEN, _AFTER_HIDDEN = f"={FILTERED.lower()}", ("&", "\n", "")
+# A text that consists of a name, such as most keys, names no value.
+_ONLY_A_NAME = re.compile(r"[\w.~-]{0,60}")
 
 
 def clean_text(text: str, names: Names, bounds: Bounds | None = None) -> str:
@@ -296,6 +300,12 @@ def clean_texts(texts: Iterable[str], names: Names) -> dict[str, str]:
     ends: list[int] = []
     found = set()
     for hit in search:
+        if (
+            lower.startswith(_HIDDEN, hit.end())
+            and lower[(end := hit.end() + len(_HIDDEN)) : end + 1] in _AFTER_HIDDEN
+        ):
+            search.position = end
+            continue
         ends = ends or list(accumulate(len(text) + 1 for text in listed))
         index = bisect_right(ends, hit.start())
         found.add(listed[index])
@@ -308,6 +318,7 @@ def clean_texts(texts: Iterable[str], names: Names) -> dict[str, str]:
         found.update(text for text in listed if _may_have_escaped_slashes(text) and _has_escaped_url(text))
     if "://" in together and _CUT_USER_INFO.search(together):
         found.update(text for text in listed if "://" in text and _cut_user_info(text))
+    found = {text for text in found if not _ONLY_A_NAME.fullmatch(text)}
     if not found:
         return {}
     shared = allowances.current()
