@@ -189,7 +189,7 @@ def of_environ(environ: Mapping[str, Any], names: Names) -> tuple[str, ...]:
         found = tuple(
             text
             for key in environ
-            if isinstance(key, str) and names.is_own_environ(key)
+            if type(key) is str and names.is_own_environ(key)
             for text in _texts_of(environ[key])
         )
     if environ.keys().isdisjoint(USER_KEYS):
@@ -213,9 +213,17 @@ def cookies_of(headers: Any) -> Iterator[str]:
     Args:
         headers: what the app passed to ``start_response``, of any type.
     """
-    for entry in headers if issubclass(type(headers), (list, tuple)) else ():
-        if issubclass(type(entry), tuple) and len(entry) == 2 and str(entry[0]).lower() == "set-cookie":
-            yield str(entry[1])
+    if issubclass(type(headers), list):
+        entries = list.__iter__(headers)
+    elif issubclass(type(headers), tuple):
+        entries = tuple.__iter__(headers)
+    else:
+        return
+    for entry in entries:
+        if issubclass(type(entry), tuple) and tuple.__len__(entry) == 2:
+            name, value = (_text_of(each) for each in tuple.__iter__(entry))
+            if name is not None and value is not None and name.lower() == "set-cookie":
+                yield value
 
 
 def of_cookies(texts: Iterable[str]) -> Iterator[Secret]:
@@ -231,18 +239,22 @@ def of_cookies(texts: Iterable[str]) -> Iterator[Secret]:
         yield from too_many_secrets()
 
 
+def _text_of(value: Any) -> str | None:
+    """Return the text of a str or of an instance of a subclass, whose own methods are not called."""
+    return str.__str__(value) if issubclass(type(value), str) else None
+
+
 def _texts_of(value: Any) -> Iterator[str]:
     # By real types: a lazy object would load what it stands for.
-    if issubclass(type(value), str):
-        yield value
+    text = _text_of(value)
+    if text is not None:
+        yield text
     elif issubclass(type(value), Mapping):
-        for key, member in value.items():
-            if (
-                issubclass(type(key), str)
-                and key.rpartition(".")[2].lower() in _NAMED
-                and issubclass(type(member), str)
-            ):
-                yield member
+        items = dict.items(value) if issubclass(type(value), dict) else value.items()
+        for key, member in items:
+            name, text = _text_of(key), _text_of(member)
+            if name is not None and text is not None and name.rpartition(".")[2].lower() in _NAMED:
+                yield text
 
 
 def _of_entry(key: str, value: str, names: Names, bounds: Bounds) -> Iterator[Secret]:

@@ -19,6 +19,7 @@ from typing import Any
 
 from sentry_paste.client.server_logs import record_marker
 from sentry_paste.request.lifecycle import NEVER, Lifecycle, is_context_in_use
+from sentry_paste.wsgi.real_types import is_real
 
 # References to a body in __del__: the attribute's and the argument's of getrefcount.
 _ONLY_OURS = 2
@@ -276,7 +277,7 @@ class PagedBody(Body):
                 raise
             return next(self._page)
         # An empty chunk sends no headers (PEP 3333).
-        self._has_begun = self._has_begun or bool(chunk)
+        self._has_begun = self._has_begun or not is_real(chunk, bytes) or bytes.__len__(chunk) > 0
         return chunk
 
     def _failed(self, error: BaseException) -> None:

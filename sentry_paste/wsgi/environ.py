@@ -30,7 +30,7 @@ def snapshot(environ: Mapping[str, Any]) -> dict[str, str]:
     Args:
         environ: as the server made it.
     """
-    return {name: value for name, value in environ.items() if type(value) is str}
+    return {name: value for name, value in environ.items() if type(value) is type(name) is str}
 
 
 def native(text: str) -> str:

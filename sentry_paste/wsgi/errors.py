@@ -6,7 +6,7 @@ from dis import opmap
 from types import TracebackType
 from typing import Any
 
-from sentry_paste.wsgi.real_types import is_real
+from sentry_paste.wsgi.real_types import cause_of, is_real, traceback_of
 
 # GeneratorExit means that nobody reads the rest of the body (PEP 3333); StopIteration ends an iteration.
 # SystemExit without a status is handled below: it is a request, not an error.
@@ -52,10 +52,6 @@ _C_SERVER_MESSAGES = (
 
 # How far causes are followed: they may go in a circle.
 _MOST_CAUSES = 4
-
-# A class of the app's may have properties of these names.
-_CAUSE: Any = BaseException.__dict__["__cause__"].__get__
-_TRACEBACK: Any = BaseException.__dict__["__traceback__"].__get__
 
 # The instructions of a ``raise`` statement.
 _RAISES = frozenset(opmap[name] for name in ("RAISE_VARARGS", "RERAISE") if name in opmap)
@@ -104,7 +100,7 @@ def client_went_away(error: BaseException, port: str = "") -> bool:
             return True
         # Django's UnreadablePostError is raised from what the server has raised. A SystemError is what Python
         # makes of an exception that uWSGI's start_response leaves behind with its result.
-        found = _CAUSE(found) if is_real(found, OSError, SystemError) else None
+        found = cause_of(found) if is_real(found, OSError, SystemError) else None
         if found is None:
             break
     return False
@@ -115,7 +111,7 @@ def _is_of_client(error: BaseException, port: str) -> bool:
         return True
     if not is_real(error, OSError) and type(error).__name__ != "ClientDisconnected":
         return False
-    traceback, module, accepted = _TRACEBACK(error), "", False
+    traceback, module, accepted = traceback_of(error), "", False
     while traceback is not None:
         found = str(traceback.tb_frame.f_globals.get("__name__", ""))
         if not found.startswith(_SOCKETS):
@@ -127,10 +123,10 @@ def _is_of_client(error: BaseException, port: str) -> bool:
         if is_real(error, ConnectionError) or type(error).__name__ == "ClientDisconnected":
             return True
         # gevent's server raises an OSError of its own; one from a function in C may be of a disk.
-        return module.startswith(_SERVERS) and _is_raised_in_python(_TRACEBACK(error))
+        return module.startswith(_SERVERS) and _is_raised_in_python(traceback_of(error))
     if type(error) is not OSError or not str(error).startswith(_C_SERVER_MESSAGES):
         return False
-    return not _is_raised_in_python(_TRACEBACK(error))
+    return not _is_raised_in_python(traceback_of(error))
 
 
 def _is_raised_in_python(traceback: TracebackType | None) -> bool:

@@ -6,6 +6,7 @@ loads to answer (getsentry/sentry-python #3854). Here only its type counts.
 
 from __future__ import annotations
 
+from types import TracebackType
 from typing import Any
 
 
@@ -17,3 +18,39 @@ def is_real(value: Any, *classes: type) -> bool:
         classes: one of which it may be an instance of.
     """
     return issubclass(type(value), classes)
+
+
+# A class of the app's may have properties of these names.
+_CAUSE: Any = BaseException.__dict__["__cause__"].__get__
+_TRACEBACK: Any = BaseException.__dict__["__traceback__"].__get__
+
+
+def cause_of(error: BaseException) -> BaseException | None:
+    """Return the exception that another was raised from.
+
+    Args:
+        error: the other one.
+    """
+    return _CAUSE(error)  # type: ignore[no-any-return]
+
+
+def traceback_of(error: BaseException) -> TracebackType | None:
+    """Return the traceback of an exception.
+
+    Args:
+        error: as it was caught.
+    """
+    return _TRACEBACK(error)  # type: ignore[no-any-return]
+
+
+def text_of(value: Any) -> str | None:
+    """Return the text of a ``str`` or of an instance of a subclass, such as Markup; None of anything else.
+
+    Args:
+        value: any object.
+    """
+    cls = type(value)
+    if cls is str:
+        return value  # type: ignore[no-any-return]
+    # A subclass may have methods of its own.
+    return str.__str__(value) if issubclass(cls, str) else None
