@@ -25,7 +25,7 @@ from sentry_paste.wsgi.naming import (
     name_in_traceback,
     name_of_traversal,
 )
-from sentry_paste.wsgi.real_types import is_real
+from sentry_paste.wsgi.real_types import is_real, text_of
 
 #: The first entry of a fingerprint to which the transaction's name is added.
 FAILED_STATUS = "failed-status"
@@ -54,6 +54,7 @@ class RequestData(HasSecrets):
         "_environ",
         "_filter_state",
         "_framework_name",
+        "_inherited",
         "_matcher",
         "_matcher_key",
         "_remote_user",
@@ -83,6 +84,7 @@ class RequestData(HasSecrets):
         self._filter_state = filter_state
         self._framework_name = name_from_framework
         self._remote_user: Any = None
+        self._inherited: sdk.Inherited | None = None
         #: Whether an error has been captured in the request.
         self.reported = False
         self.errors = ReportedErrors()
@@ -96,9 +98,13 @@ class RequestData(HasSecrets):
         self._secrets: set[Secret] = set()
         self._matcher_key: Any = None
 
-    def close(self) -> None:
-        """Keep the names that the app has left in the environ; release the environ and all errors."""
-        environ, self._environ = self._environ, None
+    def close(self, inherited: sdk.Inherited) -> None:
+        """Keep the names that the app has left in the environ; release the environ and all errors.
+
+        Args:
+            inherited: what threads that go on have of the request.
+        """
+        environ, self._environ, self._inherited = self._environ, None, inherited
         if environ is not None:
             self._remote_user = _user_name(environ)
             with suppress(Exception):  # a mapping of the app's
@@ -136,13 +142,13 @@ class RequestData(HasSecrets):
         """Return the headers that were added to the environ since, as by keystone's middleware."""
         before = self.strings.get
         return {
-            key: value
+            key: text
             for key, value in environ.items()
-            if is_real(value, str)
-            and is_real(key, str)
+            if type(key) is str
             and key.startswith("HTTP_")
             and value is not (old := before(key))
-            and value != old
+            and (text := text_of(value)) is not None
+            and text != old
         }
 
     @property
@@ -176,6 +182,9 @@ class RequestData(HasSecrets):
             event: of the SDK.
             hint: of the SDK.
         """
+        if self._inherited is not None and sdk.in_thread_of_request():
+            sdk.disinherit(event, self.process, self._inherited)
+            return event
         exc_info = (hint or {}).get("exc_info")
         # A framework's integration may see first that the client has gone.
         if exc_info and client_went_away(exc_info[1], self.strings.get("SERVER_PORT", "")):
@@ -242,8 +251,8 @@ class RequestData(HasSecrets):
         names = ["SERVER_NAME", "SERVER_PORT"] + (["REMOTE_ADDR"] if sdk.sends_user_info(options) else [])
         request["env"] = {name: native(strings[name]) for name in names if name in strings}
         request["headers"] = sdk.filter_headers(headers_of(strings), options)
-        query = strings.get("QUERY_STRING", "")
-        collected = sdk.filter_query(native(query), options) if query else None
+        query = strings.get("QUERY_STRING")
+        collected = sdk.filter_query(native(query), options) if query else query
         if collected is not None:
             request["query_string"] = collected
 
@@ -263,9 +272,8 @@ class RequestData(HasSecrets):
 
 def _user_name(environ: dict[str, Any]) -> Any:
     remote, recorded = environ.get("REMOTE_USER"), environ.get(RECORDED_USER, {})
-    if is_real(remote, str) and remote:
-        return remote
-    return recorded.get("username") if is_real(recorded, dict) else None
+    name = text_of(remote)
+    return name or (dict.get(recorded, "username") if is_real(recorded, dict) else None)
 
 
 def _drop_context_of_pyramid(event: Any) -> None:

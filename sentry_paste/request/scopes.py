@@ -426,7 +426,7 @@ class RequestScopes:
                 crashes = self.data.errors.crashes
         with _logged("the objects of a request are kept"):
             if self.data is not None:
-                self.data.close()
+                self.data.close(sdk.inherited())
         with _logged("a session is not reported"):
             sdk.end_session(self.client, crashes)
         sdk.forget_error(self.client)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar, copy_context
 from copy import copy
+from datetime import datetime
 from functools import lru_cache
 from operator import attrgetter
-from typing import Any
+from typing import Any, NamedTuple
 
 import sentry_sdk
 from sentry_sdk.scope import Scope, ScopeType
@@ -338,6 +340,75 @@ def in_thread_of_request() -> bool:
     ``ThreadingIntegration`` gives a thread forks of the request's scopes, but a context of its own.
     """
     return _is_started.get() or (current_request() is not None and not wsgi_middleware_applied.get(False))
+
+
+class Inherited(NamedTuple):
+    """What a thread has of the request that has started it.
+
+    Attributes:
+        until: when the request has ended, seconds since 1970.
+        tags: of its scopes, as well as ``contexts``, ``extras`` and ``user``.
+    """
+
+    until: float
+    tags: dict[str, Any]
+    contexts: dict[str, Any]
+    extras: dict[str, Any]
+    user: dict[str, Any]
+
+
+def inherited() -> Inherited:
+    """Return what the threads that this request has started have of it, now that it ends."""
+    found: list[dict[str, Any]] = [{}, {}, {}, {}]
+    for scope in (sentry_sdk.get_isolation_scope(), sentry_sdk.get_current_scope()):
+        for values, name in zip(found, ("_tags", "_contexts", "_extras", "_user")):
+            values.update(getattr(scope, name, None) or {})
+    return Inherited(time.time(), *found)
+
+
+def disinherit(event: Any, processor: Any, found: Inherited) -> None:
+    """Remove from an event of a thread what it has of a request that has ended.
+
+    The thread may be one of a pool, which works for other requests by now. Its own event processors, tags and
+    breadcrumbs stay.
+
+    Args:
+        event: of the SDK.
+        processor: of the request, which calls this; the processors that integrations have added after it are
+            removed from the thread's scopes.
+        found: what the thread has of the request.
+    """
+    for scope in (sentry_sdk.get_isolation_scope(), sentry_sdk.get_current_scope()):
+        processors: Any = getattr(scope, "_event_processors", None)
+        if isinstance(processors, list):
+            # In place, as the SDK is iterating over it.
+            processors[:] = [each for each in processors if each == processor or not _is_of_the_sdk(each)]
+    for name in ("request", "transaction", "transaction_info"):
+        event.pop(name, None)
+    kept_by_all = sentry_sdk.get_global_scope()
+    for key, values in (("tags", found.tags), ("contexts", found.contexts), ("extra", found.extras)):
+        own = event.get(key)
+        shared = getattr(kept_by_all, "_extras" if key == "extra" else f"_{key}", None) or {}
+        if isinstance(own, dict):
+            for name, value in values.items():
+                if name not in shared and own.get(name) == value:
+                    del own[name]
+    if isinstance(event.get("contexts"), dict):
+        event["contexts"].pop("trace", None)
+    if event.get("user") == found.user:
+        event.pop("user", None)
+    crumbs = event.get("breadcrumbs")
+    if isinstance(crumbs, dict) and isinstance(crumbs.get("values"), list):
+        crumbs["values"] = [crumb for crumb in crumbs["values"] if _is_after(crumb, found.until)]
+
+
+def _is_of_the_sdk(processor: Any) -> bool:
+    return str(getattr(processor, "__module__", "")).startswith("sentry_sdk.")
+
+
+def _is_after(crumb: Any, until: float) -> bool:
+    found = crumb.get("timestamp") if isinstance(crumb, dict) else None
+    return isinstance(found, datetime) and found.timestamp() > until
 
 
 def request_scopes() -> tuple[Scope, Scope] | None:
