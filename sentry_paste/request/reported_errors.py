@@ -5,6 +5,7 @@ becomes of the request. Here that is settled, for each error once:
 
 - an error that the app raises to the server after all is unhandled;
 - an error that a framework gave up on is unhandled, also if somebody logged it before;
+- an error that was logged, and then answered with a 500 that nobody else explains, is unhandled;
 - an error that an error handler answered with a status below 500 is handled;
 - an error of an attempt that is tried again is none.
 
@@ -24,6 +25,12 @@ from sentry_paste import sdk
 from sentry_paste.client.held import Held
 from sentry_paste.wsgi.real_types import is_real
 
+# The status of an answer to a crash. Others, such as 503, are usually meant.
+_CRASHED = 500
+
+# Types of mechanisms, https://develop.sentry.dev/sdk/data-model/event-payloads/exception/.
+_LOGGING = frozenset({"logging", "loguru"})
+
 # How many errors are remembered: a few, as a stream can raise and catch for hours.
 _MOST = 8
 
@@ -39,6 +46,7 @@ class _ReportedError:
     Attributes:
         is_marked: whether its event says that nobody has handled it.
         is_given_up: whether a framework has said so, before or since.
+        is_logged: whether it was captured because it was logged.
         is_raised: whether the app has raised it to the server.
         held: the envelope, one for each transport; none if it is not sent.
     """
@@ -49,6 +57,7 @@ class _ReportedError:
         "held",
         "identity",
         "is_given_up",
+        "is_logged",
         "is_marked",
         "is_raised",
         "is_settled",
@@ -59,6 +68,7 @@ class _ReportedError:
         self.identity = event.get("event_id")
         self.attempt = attempt
         self.is_marked = self.is_given_up = is_unhandled(event)
+        self.is_logged = any(mechanism.get("type") in _LOGGING for mechanism in _mechanisms(event))
         self.is_raised = False
         self.is_settled = False
         self.held: list[Held] = []
@@ -180,6 +190,13 @@ class ReportedErrors:
         """
         with self._lock:
             errors = list(self._errors)
+        if status == _CRASHED and not any(found.is_given_up or found.is_raised for found in errors):
+            # Nobody else knows of a crash, so it is what was logged last, as by pyramid_debugtoolbar, which
+            # logs an exception and answers it with its debugger.
+            for found in reversed(errors):
+                if found.is_logged:
+                    found.is_given_up = True
+                    break
         for found in errors:
             self._settle(found, status)
 

@@ -228,6 +228,56 @@ def test_panel_that_logs_a_crash_first_leaves_it_unhandled(captured, sessions):
     assert sessions() == {"crashed": 1}
 
 
+def test_crash_that_the_debugtoolbar_shows_is_unhandled_once(captured, sessions):
+    """Its tween logs an exception and answers with its debugger: Pyramid and the filter see no error."""
+
+    def view(request):
+        raise ValueError("shown by the toolbar")
+
+    with Configurator(
+        settings={"debugtoolbar.hosts": "0.0.0.0/0", "debugtoolbar.intercept_exc": "true"}
+    ) as config:
+        config.include("pyramid_debugtoolbar")
+        config.add_route("view", "/")
+        config.add_view(view, route_name="view")
+    response = TestApp(made(config.make_wsgi_app())).get(
+        "/", status=500, extra_environ={"REMOTE_ADDR": "127.0.0.1"}
+    )
+    assert "shown by the toolbar" in response.text
+    assert handled(captured) == [("ValueError", False)]
+    assert sessions() == {"crashed": 1}
+
+
+def logs_and_answers(*logged, status="500 Internal Server Error", then=None):
+    def app(environ, start_response):
+        for error in logged:
+            try:
+                raise error
+            except Exception:
+                LOGGER.exception("something is wrong")
+        if then is not None:
+            raise then
+        start_response(status, [])
+        return [b""]
+
+    return app
+
+
+@pytest.mark.parametrize(
+    ("app", "expected"),
+    [
+        (logs_and_answers(ValueError()), [("ValueError", False)]),
+        (logs_and_answers(KeyError(), ValueError()), [("KeyError", True), ("ValueError", False)]),
+        (logs_and_answers(ValueError(), status="503 Busy"), [("ValueError", True)]),
+        (logs_and_answers(KeyError(), then=ValueError()), [("KeyError", True), ("ValueError", False)]),
+    ],
+    ids=["logged", "two", "busy", "raised"],
+)
+def test_crash_that_only_the_log_knows_of_is_what_was_logged_last(captured, app, expected):
+    call(made(app))
+    assert sorted(handled(captured)) == expected
+
+
 def test_thread_that_crashes_is_unhandled_whatever_is_answered(captured, sessions):
     import threading
 
