@@ -5,8 +5,10 @@ for, in this folder, and prints the seed of a case that differs.
 """
 
 import argparse
+import itertools
 import random as random_module
 import sys
+import threading
 import time
 
 from sentry_paste import SentryMiddleware
@@ -16,7 +18,10 @@ import apps
 from wsgi_calls import call, environ_of
 
 STATUSES = ["200 OK", "204 No Content", "404 Not Found", "500 Oops", "nonsense", "", "99", "302 Found"]
-SHAPES = ["list", "tuple", "generator", "iterable", "sized", "iterator", "file", "bytes", "subclass", "none"]
+SHAPES = [
+    *("list", "tuple", "generator", "iterable", "sized", "iterator", "file", "bytes", "subclass", "none"),
+    *("restartable", "empty_first"),
+]
 NAMES = [
     *(
         "PATH_INFO",
@@ -51,6 +56,16 @@ OPTIONS = [
 
 class Chunks(list):
     """A list that is not of type list."""
+
+
+class Restartable:
+    """An iterable whose ``__iter__`` is a generator function, as Django's responses."""
+
+    def __init__(self, generate):
+        self.generate = generate
+
+    def __iter__(self):
+        yield from self.generate()
 
 
 class File:
@@ -140,19 +155,101 @@ def some_app(random):
             "bytes": lambda: b"".join(chunks),
             "subclass": lambda: Chunks(chunks),
             "none": lambda: None,
+            "restartable": lambda: Restartable(generate),
+            "empty_first": lambda: itertools.chain([b""], generate()),
         }
         return makers[shape]()
 
     return app
 
 
+class Closing:
+    """What an outer middleware returns: its own iterator, and the body's ``close()`` any number of times."""
+
+    def __init__(self, chunks, body, closes=1):
+        self.chunks, self.body, self.closes = iter(chunks), body, closes
+
+    def __iter__(self):
+        return self.chunks
+
+    def close(self):
+        for _ in range(self.closes):
+            getattr(self.body, "close", int)()
+
+
+def peeking(body):
+    """Look at the first chunk and put it back, as Swift's ``reiterate`` does."""
+    iterator = iter(body)
+    for first in iterator:
+        return Closing(itertools.chain([first], iterator), body)
+    return Closing((), body)
+
+
+def twice(body):
+    """Iterate from the start twice: an iterable begins again, an iterator goes on."""
+    return Closing([*body, *body], body)
+
+
+def in_a_thread(body):
+    """Have another thread iterate."""
+    found = []
+
+    def read():
+        try:
+            found.extend(body)
+        except BaseException as error:
+            found.append(error)
+
+    thread = threading.Thread(target=read)
+    thread.start()
+    thread.join()
+    if found and isinstance(found[-1], BaseException):
+        raise found[-1]
+    return Closing(found, body)
+
+
+def dropped(body):
+    """Wrap in a generator that is dropped after its first chunk, without a close()."""
+
+    def wrap():
+        yield from body
+
+    return list(itertools.islice(wrap(), 1))
+
+
+#: What outer middlewares do with the body of an app.
+HABITS = {
+    "none": lambda body: body,
+    "peek": peeking,
+    "peek twice": lambda body: peeking(peeking(body)),
+    "buffer": lambda body: [b"".join(body)],
+    "slice": lambda body: Closing(itertools.islice(body, 2), body),
+    "twice": twice,
+    "generator": lambda body: Closing((chunk for chunk in body), body),
+    "close early": lambda body: (getattr(body, "close", int)(), Closing((), body))[1],
+    "close never": lambda body: Closing(body, None),
+    "close twice": lambda body: Closing(body, body, closes=2),
+    "thread": in_a_thread,
+    "drop": dropped,
+}
+
+
+def with_habit(app, habit):
+    """Put an outer middleware with a habit around an app."""
+    if habit == "none":
+        return app
+    return lambda environ, start_response: HABITS[habit](app(environ, start_response))
+
+
 def compare(random):
     """Call one app bare and filtered, and fail if a server could see a difference."""
     app, options = some_app(random), random.choice(OPTIONS)
     environ, read = some_environ(random), random.choice([None, None, None, 1, 2])
-    bare = call(app, dict(environ), read=read)
-    filtered = call(SentryMiddleware(app, release="1", **options), dict(environ), read=read)
-    assert filtered.facts() == bare.facts(), (options, environ)
+    habit = random.choice(["none", *HABITS])
+    bare = call(with_habit(app, habit), dict(environ), read=read)
+    middleware = SentryMiddleware(app, release="1", **options)
+    filtered = call(with_habit(middleware, habit), dict(environ), read=read)
+    assert filtered.facts() == bare.facts(), (options, environ, habit)
     assert isinstance(filtered.body, list) or not isinstance(bare.body, list)
     if isinstance(bare.body, (bytes, str)) or (
         isinstance(bare.body, File) and "wsgi.file_wrapper" in environ

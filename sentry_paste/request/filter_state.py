@@ -120,8 +120,9 @@ class FilterState:
         """
         return sdk.traces(client.options) and self._is_captured_method(strings)
 
-    def _is_captured_method(self, strings: Mapping[str, str]) -> bool:
-        return strings.get("REQUEST_METHOD", "").upper() in self.settings.http_methods_to_capture
+    def _is_captured_method(self, strings: Mapping[str, Any]) -> bool:
+        method = strings.get("REQUEST_METHOD", "")
+        return is_real(method, str) and method.upper() in self.settings.http_methods_to_capture
 
     def facts(self, client: Any) -> ClientFacts:
         """Return the facts about a client that is not the one of the last request.

@@ -25,6 +25,7 @@ from sentry_paste.request.scopes import RequestScopes
 from sentry_paste.sdk.failures import log_failure, report
 from sentry_paste.wsgi.environ import path_of
 from sentry_paste.wsgi.errors import is_error
+from sentry_paste.wsgi.real_types import is_real, text_of, traceback_of
 
 
 def run_anyway(context: Context, function: Callable[[], Any]) -> Any:
@@ -64,8 +65,8 @@ def is_context_in_use(error: BaseException) -> bool:
     return (
         type(error) is RuntimeError
         and str(error).startswith("cannot enter context")
-        and error.__traceback__ is not None
-        and error.__traceback__.tb_next is None
+        and (traceback := traceback_of(error)) is not None
+        and traceback.tb_next is None
     )
 
 
@@ -167,17 +168,20 @@ class Lifecycle:
         Args:
             start_response: the server's.
         """
-        self._start_response: Any = start_response
+        if self._filter_state.error_page is not None:
+            self._start_response: Any = start_response
+        # The server's function is not kept: it may hold the body, and through it this object. And the app may
+        # call it after the end, as when an iterable begins again.
         has_header = self._filter_state.settings.event_id_header is not None
-        return self._start_with_id if has_header else self._record_start
+        return partial(self._start_with_id if has_header else self._record_start, start_response)
 
-    def _start_with_id(self, *args: Any, **kwargs: Any) -> Any:
+    def _start_with_id(self, start_response: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
         """Start a response; an error response gets the id of the event that explains it."""
         try:
             args, kwargs = self._with_id(*args, **kwargs)
         except Exception:  # wrong arguments, which the server rejects itself
             log_failure("an error response has no event id")
-        return self._record_start(*args, **kwargs)
+        return self._record_start(start_response, *args, **kwargs)
 
     def _with_id(self, *args: Any, **kwargs: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
         names = ("status", "response_headers", "exc_info")
@@ -191,7 +195,7 @@ class Lifecycle:
             identity: str | None = self._scopes.ids().reserve_new()
         else:
             identity = self._scopes.event_id(status)
-        if identity is None or not isinstance(given["response_headers"], list):
+        if identity is None or not is_real(given["response_headers"], list):
             return args, kwargs
         # A new list, as the app's own belongs to the app.
         headers = [*given["response_headers"], (header, identity)]
@@ -199,9 +203,9 @@ class Lifecycle:
             return (args[0], headers, *args[2:]), kwargs
         return args, {**kwargs, "response_headers": headers}
 
-    def _record_start(self, *args: Any, **kwargs: Any) -> Any:
+    def _record_start(self, start_response: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
         # The server's is called with the app's arguments, unchanged: only the server knows what it accepts.
-        write = self._start_response(*args, **kwargs)
+        write = start_response(*args, **kwargs)
         try:
             status = _status_code(args[0] if args else kwargs.get("status"))
             headers = args[1] if len(args) > 1 else kwargs.get("response_headers")
@@ -219,7 +223,7 @@ class Lifecycle:
         try:
             return write(data)
         except BaseException as error:
-            if isinstance(error, OSError) or type(error).__name__ == "ClientDisconnected":
+            if is_real(error, OSError) or type(error).__name__ == "ClientDisconnected":
                 self._disconnect = error
             raise
 
@@ -255,7 +259,7 @@ class Lifecycle:
         return is_error(error, self._scopes.strings.get("SERVER_PORT", ""))
 
     def _capture(self, error: BaseException, handled: bool) -> None:
-        traceback = error.__traceback__
+        traceback = traceback_of(error)
         while traceback is not None and traceback.tb_frame.f_globals.get("__name__") in _OUR_MODULES:
             traceback = traceback.tb_next
         mechanism = {"type": "wsgi", "handled": handled}
@@ -274,7 +278,7 @@ class Lifecycle:
             error: what the app raised, as it was caught.
         """
         page = self._filter_state.error_page
-        if page is None or self._wrote or not isinstance(error, Exception) or error is self._disconnect:
+        if page is None or self._wrote or not is_real(error, Exception) or error is self._disconnect:
             return None
         try:
             environ = self._scopes.strings
@@ -283,7 +287,7 @@ class Lifecycle:
             header = self._filter_state.settings.event_id_header
             if header is not None and identity is not None:
                 headers.append((header, identity))
-            self._start_response(STATUS, headers, (type(error), error, error.__traceback__))
+            self._start_response(STATUS, headers, (type(error), error, traceback_of(error)))
             self._scopes.record_start(500, headers)
         except Exception:  # headers are sent, or the server takes no exc_info: it answers the crash itself
             return None
@@ -330,14 +334,15 @@ class Lifecycle:
             log_failure("a session is not counted")
         # The error holds the app's frames, and with them all objects of the request.
         self._error = None
-        if scopes.status is not None:
-            # The server's function may hold the body, and through it this object.
-            self._start_response = None
+        # The server's function may hold the body, and through it this object.
+        self._start_response = None
 
 
 def _status_code(status: Any) -> int | None:
     """Return the code of a status line such as ``404 Not Found``, None if it is not one."""
+    # Of another class it may be anything; the server says what it thinks of that.
+    text = status if type(status) is bytes else text_of(status)
     try:
-        return int(status[:3])
-    except (TypeError, ValueError):
+        return int(text[:3]) if text is not None else None
+    except ValueError:
         return None
