@@ -2,12 +2,17 @@
 
 ::
 
+    import pytest
+    from paste.deploy import loadapp
+    from webtest import TestApp
+
     from sentry_paste.testing import capture_envelopes
 
     def test_crash_is_reported():
         with capture_envelopes() as captured:
-            app = TestApp(loadapp("config:test.ini", relative_to=here))
-            app.get("/crash", expect_errors=True)
+            app = TestApp(loadapp("config:/srv/app/test.ini"))
+            with pytest.raises(ZeroDivisionError):
+                app.get("/crash")
         assert captured.errors[0]["exception"]["values"][0]["type"] == "ZeroDivisionError"
 """
 

@@ -1,15 +1,38 @@
 """The helper for users' tests."""
 
+import textwrap
+
 import pytest
 import sentry_sdk
 from webtest import TestApp
 
-from sentry_paste import SentryMiddleware, filter_factory
+from sentry_paste import SentryMiddleware, filter_factory, testing
 from sentry_paste.client.registry import registry
 from sentry_paste.testing import capture_envelopes
 
 import apps
 from wsgi_calls import call, environ_of
+
+
+def divide(environ, start_response):
+    return [1 / 0]
+
+
+def test_example_of_the_docstring_runs(tmp_path):
+    """It is the first that somebody copies; only the path of the ini is another one."""
+    (tmp_path / "test.ini").write_text(
+        "[app:main]\npaste.app_factory = test_testing:make_divide\nfilter-with = sentry\n"
+        "[filter:sentry]\nuse = egg:sentry_paste\n"
+    )
+    example = textwrap.dedent(testing.__doc__.partition("::\n")[2])
+    assert "/srv/app/test.ini" in example
+    names = {}
+    exec(example.replace("/srv/app/test.ini", str(tmp_path / "test.ini")), names)
+    names["test_crash_is_reported"]()
+
+
+def make_divide(global_conf):
+    return divide
 
 
 def test_app_without_a_dsn_is_captured():
