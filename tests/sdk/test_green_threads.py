@@ -13,11 +13,11 @@ import pytest
 import sentry_sdk
 import webtest
 from paste.deploy import loadapp
-from test_more_servers import install
 
 from sentry_paste import SentryMiddleware
 from sentry_paste.client.registry import registry
 
+import installed
 import receiver
 import servers
 from wsgi_calls import call, environ_of
@@ -107,6 +107,21 @@ def write(folder):
     return ini
 
 
+def install(library, folder):
+    """Make an environment of its own with the project and a library; return its Python, or skip."""
+    python = str(folder / "venv" / "bin" / "python")
+    said = installed.complaint(sys.executable, "-m", "venv", str(folder / "venv"))
+    if said is not None:
+        pytest.skip(f"{sys.executable} makes no environment: {said}")
+    # That the project cannot be installed is no reason to skip.
+    said = installed.complaint(python, "-m", "pip", "install", "-q", str(installed.ROOT))
+    assert said is None, said
+    said = installed.complaint(python, "-m", "pip", "install", "-q", library)
+    if said is not None:
+        pytest.skip(f"{library} cannot be installed: {said}")
+    return python
+
+
 def run(python, script, ini, dsn):
     return subprocess.run(
         [python, "-W", "ignore", script, ini],
@@ -121,7 +136,7 @@ def run(python, script, ini, dsn):
 @pytest.mark.parametrize("spool", ["", "spool_dir = %(here)s/spool\n"], ids=["", "spool"])
 @pytest.mark.parametrize("library", PATCHED)
 def test_no_request_waits_where_sleep_is_not_green(tmp_path, tmp_path_factory, library, spool):
-    python = install(sys.executable, tmp_path_factory.mktemp(library), (library,))
+    python = install(library, tmp_path_factory.mktemp(library))
     ini = write(tmp_path)
     ini.write_text(INI + spool)
     script = tmp_path / "asking.py"
@@ -212,7 +227,7 @@ PATCH_ALL = {
 @pytest.mark.parametrize("is_patched", [False, True], ids=["", "patched"])
 @pytest.mark.parametrize("library", STARTED)
 def test_what_a_request_starts_goes_on_in_its_scopes(tmp_path, tmp_path_factory, library, is_patched):
-    python = install(sys.executable, tmp_path_factory.mktemp(library), (library,))
+    python = install(library, tmp_path_factory.mktemp(library))
     ini = write(tmp_path)
     (tmp_path / "greenapp.py").write_text(STARTING_APP)
     (tmp_path / "starting.py").write_text(STARTED[library])
