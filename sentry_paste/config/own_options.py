@@ -23,9 +23,17 @@ def _positive(text: str) -> float:
     return number
 
 
+def _connections(text: str) -> int:
+    count = int(text)
+    if not 1 <= count <= 100:
+        raise ValueError
+    return count
+
+
 #: What ``redact_patterns`` takes, as ``redaction.patterns`` calls it.
 PATTERNS = ("email", "credit_card", "iban", "jwt", "phone")
 SPOOL_ITEMS = kinds.Kind("kinds", f"all, none, or any of: {', '.join(_KINDS)}", _spool_items)
+CONNECTIONS = kinds.Kind("number", "a whole number from 1 to 100", _connections)
 POSITIVE_NUMBER = kinds.Kind("number", "a number, more than 0", _positive)
 
 OWN_OPTIONS = (
@@ -103,6 +111,13 @@ OWN_OPTIONS = (
         default=100.0,
         default_text="100",
         help="How many envelopes a process sends from the spool in a second, at most.",
+    ),
+    Option(
+        "spool_connections",
+        CONNECTIONS,
+        default=8,
+        help="How many envelopes a process sends at the same time, at most, from the spool and of those just captured. "
+        "It starts with one, and adds others only while they wait and Sentry answers in time.",
     ),
     Option(
         "spool_fsync",

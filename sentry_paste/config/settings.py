@@ -41,6 +41,7 @@ class Settings:
         spool_max_size: bytes.
         spool_max_age: seconds.
         spool_rate: files a second.
+        spool_connections: envelopes sent at the same time.
         spool_fsync: whether files are synchronised with the disk.
         http_methods_to_capture: methods, in upper case, whose requests become transactions.
         ignore_paths: globs of paths that are not measured.
@@ -74,6 +75,7 @@ class Settings:
     spool_max_size: int
     spool_max_age: float
     spool_rate: float
+    spool_connections: int
     spool_fsync: bool
     http_methods_to_capture: frozenset[str]
     ignore_paths: Sequence[str]

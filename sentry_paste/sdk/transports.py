@@ -9,9 +9,12 @@ from __future__ import annotations
 import inspect
 import json
 import math
+import socket
 import threading
+import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from contextvars import Context
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
@@ -58,6 +61,7 @@ class Attempt:
         is_sentrys: whether a response of 2xx is what Sentry answers.
         redirect: scheme and host to which the response redirects, empty if it does not.
         lost: what the SDK has recorded as lost meanwhile; it only counts after ``count_lost``.
+        reported: counts of earlier losses that the envelope contained.
     """
 
     status: int = 0
@@ -66,6 +70,7 @@ class Attempt:
     is_sentrys: bool = True
     redirect: str = ""
     lost: list[tuple[tuple[Any, ...], dict[str, Any]]] = field(default_factory=list)
+    reported: Mapping[Any, int] = field(default_factory=dict)
 
     @property
     def delivered(self) -> bool:
@@ -107,7 +112,7 @@ class Attempt:
         return self.status == 0 and self.error is None
 
 
-def transport_class(options: Mapping[str, Any]) -> Any:
+def transport_class(options: Mapping[str, Any], connections: int = 1) -> Any:
     """Return a subclass of the SDK's transport class that reports the outcome of each envelope.
 
     Return None if the SDK would use a transport that is not like its HTTP transport: a function, an instance,
@@ -115,6 +120,7 @@ def transport_class(options: Mapping[str, Any]) -> Any:
 
     Args:
         options: of a client that is to be created.
+        connections: how many threads will send at the same time at most.
     """
     given, experiments = options.get("transport"), options.get("_experiments") or {}
     if given is None:
@@ -127,7 +133,48 @@ def transport_class(options: Mapping[str, Any]) -> Any:
         return None
     if not all(hasattr(given, name) for name in _NEEDED):
         return None
-    return type("ReportingTransport", (_ReportingTransport, given), {})
+    return type("ReportingTransport", (_ReportingTransport, given), {"connections": connections})
+
+
+class _Request:
+    """A request that is being sent.
+
+    Attributes:
+        connection: urllib3's connection, None before it is known.
+        sent: when all of the request was sent, by ``time.monotonic``; None before that.
+    """
+
+    def __init__(self) -> None:
+        self.connection: Any = None
+        self.sent: float | None = None
+
+    def abort(self) -> None:
+        """End the connection, so that the thread that waits for the answer has an error."""
+        sock = getattr(self.connection, "sock", None)
+        if sock is not None:
+            with suppress(Exception):  # it may have ended, or be one of a proxy library's
+                sock.shutdown(socket.SHUT_RDWR)
+
+
+def _watched_pool(pool: Any, current: Callable[[], _Request | None]) -> Any:
+    """Return a class of urllib3's pools whose connections make themselves known to the current request.
+
+    Args:
+        pool: class of a pool.
+        current: returns the request of this thread.
+    """
+
+    class Connection(pool.ConnectionCls):  # type: ignore[misc]
+        def request(self, *args: Any, **kwargs: Any) -> Any:
+            request = current()
+            if request is not None:
+                request.connection, request.sent = self, None
+            result = super().request(*args, **kwargs)
+            if request is not None:
+                request.sent = time.monotonic()
+            return result
+
+    return type(pool.__name__, (pool,), {"ConnectionCls": Connection})
 
 
 class _ReportingTransport:
@@ -146,9 +193,18 @@ class _ReportingTransport:
     _send_envelope: Callable[[Envelope], None]
     _check_disabled: Callable[[str], bool]
 
+    connections = 1
+
     def __init__(self, options: dict[str, Any]) -> None:
-        self._here = threading.local()
+        self._begin_here()
         super().__init__(options)  # type: ignore[call-arg]
+
+    def _begin_here(self) -> None:
+        self._here = threading.local()
+        # Reentrant: the garbage collector may run while it is held, and a destructor may log an error.
+        self._counting = threading.RLock()
+        # The requests that wait for an answer.
+        self._waiting: dict[int, _Request] = {}
 
     def attempt(self, envelope: Envelope) -> Attempt:
         """Send an envelope in this thread, and return the outcome.
@@ -157,22 +213,37 @@ class _ReportingTransport:
             envelope: it is not changed.
         """
         attempt = self._here.attempt = Attempt()
-        reported = getattr(self, "_discarded_events", None)
         try:
             self._send_envelope(envelope)
         except Exception as error:
             attempt.error = error
         finally:
             self._here.attempt = None
-        if not attempt.delivered and reported and self._discarded_events is not reported:
+        if not attempt.delivered and attempt.reported:
             # The envelope contained the counts of earlier losses, which did not arrive either.
-            for key, count in reported.items():
-                self._discarded_events[key] += count
+            with self._counting:
+                for key, count in attempt.reported.items():
+                    self._discarded_events[key] += count
         return attempt
 
-    def _request(self, *args: Any, **kwargs: Any) -> Any:
-        response = super()._request(*args, **kwargs)  # type: ignore[misc]
+    def _fetch_pending_client_report(self, *args: Any, **kwargs: Any) -> Any:
         attempt: Attempt | None = getattr(self._here, "attempt", None)
+        with self._counting:
+            before = self._discarded_events
+            report = super()._fetch_pending_client_report(*args, **kwargs)  # type: ignore[misc]
+            if attempt is not None and self._discarded_events is not before:
+                attempt.reported = before
+        return report
+
+    def _request(self, *args: Any, **kwargs: Any) -> Any:
+        attempt: Attempt | None = getattr(self._here, "attempt", None)
+        request = self._here.request = _Request()
+        self._waiting[id(request)] = request
+        try:
+            response = super()._request(*args, **kwargs)  # type: ignore[misc]
+        finally:
+            del self._waiting[id(request)]
+            self._here.request = None
         if attempt is not None:
             attempt.status = int(response.status)
             attempt.retry_after = self._seconds(response)
@@ -188,7 +259,43 @@ class _ReportingTransport:
             # Whoever answers instead of Sentry is not to receive the envelope, or have it taken for delivered
             # because a GET has succeeded elsewhere. httpcore's pools do not follow redirects.
             pool.request = partial(pool.request, redirect=False)  # type: ignore[method-assign]
+            # One more, because the SDK's own thread sends next to at least one of the spool. urllib3 logs a
+            # warning for each connection that its pool cannot keep.
+            pool.connection_pool_kw.setdefault("maxsize", self.connections + 1)
+            pool.pool_classes_by_scheme = {
+                scheme: _watched_pool(found, self._current_request)
+                for scheme, found in pool.pool_classes_by_scheme.items()
+            }
         return pool
+
+    def _current_request(self) -> _Request | None:
+        """Return the request that this thread is sending."""
+        return getattr(self._here, "request", None)
+
+    def abort_overdue(self, seconds: float) -> None:
+        """End the requests whose answers take too long in all; the SDK limits the time between two bytes.
+
+        Args:
+            seconds: that an answer may take.
+        """
+        for request in self._waiting_for(seconds):
+            request.abort()
+
+    def count_stuck(self, seconds: float) -> int:
+        """Return how many requests wait for their answers.
+
+        Args:
+            seconds: for at least so long.
+        """
+        return len(self._waiting_for(seconds))
+
+    def _waiting_for(self, seconds: float) -> list[_Request]:
+        latest = time.monotonic() - seconds
+        return [
+            request
+            for request in list(self._waiting.values())
+            if request.sent is not None and request.sent < latest
+        ]
 
     def _update_rate_limits(self, response: Any) -> None:
         super()._update_rate_limits(response)  # type: ignore[misc]
@@ -219,7 +326,8 @@ class _ReportingTransport:
         if attempt is not None:
             attempt.lost.append((args, kwargs))
         else:
-            super().record_lost_event(*args, **kwargs)  # type: ignore[misc]
+            with self._counting:
+                super().record_lost_event(*args, **kwargs)  # type: ignore[misc]
 
     def count_lost(self, attempt: Attempt) -> None:
         """Count the losses that the SDK has recorded during an attempt.
@@ -237,6 +345,30 @@ class _ReportingTransport:
             function: takes no arguments.
         """
         return bool(self._worker.submit(function))
+
+    def work(self, is_needed: Callable[[], bool]) -> None:
+        """Call queued functions next to the SDK's own thread, until none is left.
+
+        ``_worker._queue`` is the SDK's copy of ``queue.Queue``. Missing: the SDK's thread is alone.
+
+        Args:
+            is_needed: returns whether to go on.
+        """
+        queue = getattr(self._worker, "_queue", None)
+        while queue is not None and is_needed():
+            try:
+                function = queue.get(block=False)
+            except Exception:  # the SDK's own class for an empty queue
+                return
+            try:
+                if not callable(function):  # the sign for the SDK's thread to end
+                    queue.put_nowait(function)
+                    return
+                function()
+            except Exception:  # as in the SDK's thread, which goes on; or its queue is full
+                return
+            finally:
+                queue.task_done()
 
     def is_busy(self) -> bool:
         """Return whether envelopes are queued."""
@@ -257,8 +389,8 @@ class _ReportingTransport:
 
     def reset_after_fork(self) -> None:
         """Reset the transport in a forked process."""
+        self._begin_here()
         reset_transport_after_fork(self)
-        self._here = threading.local()
 
 
 def reset_transport_after_fork(transport: Any) -> None:

@@ -1,4 +1,4 @@
-"""The backlog: a thread in each process that sends waiting files; only one of them sends at a time."""
+"""The backlog: a thread in each process that sends waiting files; only one process sends at a time."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ import threading
 import time
 from collections import Counter
 from contextvars import Context
+from dataclasses import dataclass
 from datetime import datetime, timezone
 from enum import Enum
+from functools import partial
 from typing import Protocol
 
 from sentry_sdk.envelope import Envelope
@@ -20,14 +22,23 @@ from sentry_paste.spool.bounds import Bounds
 from sentry_paste.spool.files import Spool
 from sentry_paste.spool.names import SpoolFile
 from sentry_paste.spool.owner import Owner, current
-from sentry_paste.spool.presence import Presence, exclusive_sender
+from sentry_paste.spool.presence import Presence, SenderLock, Silence, exclusive_sender
 from sentry_paste.spool.reading import UnreadableError, read_envelope
 from sentry_paste.spool.transport import LogThrottle
+from sentry_paste.spool.uploads import MOST_STUCK, STUCK, Uploads, Width
+from sentry_paste.spool.writer import Unfinished
 
 # Seconds between looks at the directory, unless the thread is woken.
 _LOOK_AGAIN = 10.0
 # Seconds after which a long backlog is listed again, so that newly captured files go first.
 _LIST_AGAIN = 5.0
+# The same as a multiple of the time that listing takes, if that is more.
+_LISTING_SHARE = 20.0
+# Seconds between signs of life, and between looks for processes that give none.
+_SHOW_AGAIN = 10.0
+_RECLAIM_AGAIN = 60.0
+# Seconds after which an answer has not come, however slowly it arrives.
+_LONGEST_ANSWER = 60.0
 # A link, another user's file or a directory: trying again later would not help.
 _PERMANENT_ERRORS = (errno.ELOOP, errno.EACCES, errno.EPERM, errno.EISDIR)
 # Seconds between checks whether live envelopes are still waiting.
@@ -80,6 +91,52 @@ class Sender(Protocol):
             file: the file, which is set aside.
         """
 
+    def free_connections(self) -> int:
+        """Return how many connections live envelopes leave to the backlog."""
+
+    def abort_overdue(self, seconds: float) -> None:
+        """End the requests whose answers take too long in all.
+
+        Args:
+            seconds: that an answer may take.
+        """
+
+
+@dataclass
+class _Outcome:
+    """What became of a file.
+
+    Attributes:
+        file: the file, waiting.
+        result: of sending it; None if it was not sent.
+        seconds: to wait.
+        begun: when the upload began, by ``time.monotonic``.
+        took: duration of the upload, in seconds.
+        error: that the directory or the transport raised.
+    """
+
+    file: SpoolFile
+    result: Result | None = None
+    seconds: float = 0.0
+    begun: float = 0.0
+    took: float = 0.0
+    error: Exception | None = None
+
+
+@dataclass
+class _Round:
+    """What has happened since the directory was listed.
+
+    Attributes:
+        has_failed: whether the server may accept a file later.
+        has_progressed: whether it has accepted one.
+        is_cut_short: whether files are left because the directory is to be listed again.
+    """
+
+    has_failed: bool = False
+    has_progressed: bool = False
+    is_cut_short: bool = False
+
 
 class Backlog:
     """Sends the waiting files of a spool in a thread.
@@ -91,6 +148,8 @@ class Backlog:
         bounds: bounds of the spool.
         log: log of the spool.
         rate: how many files to send per second at most.
+        connections: how many files to send at the same time at most.
+        unfinished: what could not be done with files of this process, which the thread tries again.
     """
 
     def __init__(
@@ -101,15 +160,27 @@ class Backlog:
         bounds: Bounds,
         log: LogThrottle,
         rate: float,
+        connections: int = 1,
+        unfinished: Unfinished | None = None,
     ) -> None:
         self._spool = spool
         self._destinations = destinations
         self._sender = sender
         self._bounds = bounds
         self._log = log
+        self._unfinished = unfinished or Unfinished()
         self._backoff = Backoff()
         self._pace = Pace(rate)
+        # When the next file may be sent, by ``time.monotonic``.
+        self._next = 0.0
+        self._width = Width(connections)
+        self._uploads: Uploads[_Outcome] = Uploads("sentry-paste.upload")
+        # When the uploads in flight were begun.
+        self._begun: dict[SpoolFile, float] = {}
         self._presence = Presence(spool)
+        self._silence = Silence()
+        self._shown_at = float("-inf")
+        self._reclaimed_at = float("-inf")
         self._wake = threading.Event()
         self._stopped = threading.Event()
         self._thread: threading.Thread | None = None
@@ -149,32 +220,46 @@ class Backlog:
         """
         return file.name in self._failures
 
+    @property
+    def in_flight(self) -> int:
+        """How many files are being sent."""
+        return self._uploads.in_flight
+
     def stop(self, timeout: float) -> None:
         """End the thread.
 
         Args:
-            timeout: seconds to wait for the current upload.
+            timeout: seconds to wait for the current uploads.
         """
         self._stopped.set()
         self._wake.set()
+        self._uploads.wake()
         if self._thread is not None and self._thread is not threading.current_thread():
             self._thread.join(timeout)
+        self._unfinished.retry()
         self._presence.leave()
 
     def _run(self) -> None:
         while not self._stopped.is_set():
             try:
                 self._wake.clear()
-                self._enforce_bounds()
+                self._tidy()
                 self._look()
             except Exception as error:
                 self._log.failed(error)
-            # Also while it waits after a failure, when files only become more.
+            # Also while it waits after a failure: others have to see that this process is alive, and files
+            # only become more.
             wait = _LOOK_AGAIN * random.uniform(0.8, 1.2)  # noqa: S311
             self._wake.wait(min(self._backoff.remaining() or wait, wait))
 
-    def _enforce_bounds(self) -> None:
+    def _tidy(self) -> None:
+        """Do what has to be done now and then, whether or not this process may send."""
+        self._sender.abort_overdue(_LONGEST_ANSWER)
         if os.path.lexists(self._spool.directory):
+            self._unfinished.retry()
+            if time.monotonic() - self._shown_at >= _SHOW_AGAIN:
+                self._shown_at = time.monotonic()
+                self._presence.show()
             self._bounds.enforce_if_due()
 
     def _look(self) -> None:
@@ -187,99 +272,171 @@ class Backlog:
         # Also checked before sending: files in a directory that others can write to are not sent.
         self._spool.prepare()
         self._presence.show()
-        with exclusive_sender(self._spool, self._destinations[0]) as is_mine:
-            if not is_mine:
+        with exclusive_sender(self._spool, self._destinations[0], self._silence) as lock:
+            if lock is None:
                 return
-            self._reclaim()
-            while self._send_some() and not self._stopped.is_set():
-                pass
+            self._reclaimed_at = float("-inf")
+            try:
+                while self._send_some(lock) and not self._stopped.is_set():
+                    pass
+            finally:
+                self._uploads.end()
 
     def _reclaim(self) -> None:
-        _, partial = self._spool.reclaim(self._presence.alive(self._spool.owners()))
-        for _ in range(partial):
+        if time.monotonic() - self._reclaimed_at < _RECLAIM_AGAIN:
+            return
+        self._reclaimed_at = time.monotonic()
+        _, partial_files = self._spool.reclaim(self._presence.alive(self._spool.owners()))
+        for _ in range(partial_files):
             self._log.count("incomplete, set aside")
 
-    def _send_some(self) -> bool:
+    def _send_some(self, lock: SenderLock) -> bool:
         """Send waiting files for a while; return whether there may be more to send."""
-        owner, progress, until = current(), False, time.monotonic() + _LIST_AGAIN
+        self._reclaim()
+        begun, round_ = time.monotonic(), _Round()
+        waiting = self._waiting()
+        # Long lists take long to make.
+        until = time.monotonic() + max(_LIST_AGAIN, _LISTING_SHARE * (time.monotonic() - begun))
+        for file in waiting:
+            self._tidy()
+            if not self._is_due(file):
+                continue
+            self._yield_to_live(round_)
+            self._wait_for_turn(round_)
+            if round_.has_failed or self._stopped.is_set() or not lock.is_held():
+                break
+            self._begun[file] = time.monotonic()
+            self._uploads.start(partial(self._upload, file, current()))
+            if time.monotonic() > until:
+                round_.is_cut_short = True
+                break
+        while self._uploads.in_flight:
+            self._finish_one(round_)
+        # After a failure the caller waits, where wake() can end the wait.
+        return not round_.has_failed and (round_.is_cut_short or round_.has_progressed)
+
+    def _waiting(self) -> list[SpoolFile]:
+        """List the waiting files in the order in which they are to be sent."""
         waiting = _sorted_for_sending(self._spool.waiting(*self._destinations))
-        # Files that keep failing go last, so that they do not hold up the others.
         if self._failures:
+            # Files that keep failing go last, so that they do not hold up the others.
             names = {file.name for file in waiting}
             self._failures = Counter({n: count for n, count in self._failures.items() if n in names})
-        waiting.sort(key=lambda file: self._failures[file.name])
-        for file in waiting:
-            if self._stopped.is_set() or not self._is_due(file):
-                continue
-            self._bounds.enforce_if_due()
-            begun = time.monotonic()
-            result = self._send(file, owner)
-            if result is Result.LATER:
-                # The caller waits, where wake() can end the wait.
-                return False
-            if result is Result.DELIVERED:
-                progress = True
-                self._stopped.wait(max(begun + self._pace.interval() - time.monotonic(), 0.0))
-            if time.monotonic() > until:
-                return True
-        return progress
+            waiting.sort(key=lambda file: self._failures[file.name])
+        return waiting
 
     def _is_due(self, file: SpoolFile) -> bool:
         return time.monotonic() >= self._limited.get(file.kind, 0.0)
 
-    def _send(self, file: SpoolFile, owner: Owner) -> Result | None:
-        """Send a file; return None if it is gone or is not an envelope."""
-        self._yield_to_live()
-        claimed = None if self._stopped.is_set() else self._spool.claim(file, owner)
-        if claimed is None:
-            return None
-        try:
-            envelope = read_envelope(claimed)
-        except UnreadableError as error:
-            if self._set_aside(claimed, str(error)):
-                self._sender.record_damaged(claimed)
-            return None
-        except FileNotFoundError:
-            return None
-        except OSError as error:
-            if error.errno in _PERMANENT_ERRORS:
-                self._set_aside(claimed, errno.errorcode[error.errno])
-                return None
-            self._spool.release(claimed)
-            raise
-        set_sent_at(envelope)
-        begun = time.monotonic()
-        result, reason, seconds = self._sender.send_again(envelope, file.kind)
-        took = time.monotonic() - begun
-        failures = self._failures.pop(file.name, 0)
-        if result is Result.DELIVERED:
-            self._spool.remove(claimed)
-            self._took = took
-            self._backoff.succeeded()
+    def _wait_for_turn(self, round_: _Round) -> None:
+        """Wait until the rate and the number of connections allow another upload."""
+        while self._uploads.in_flight >= self._places():
+            self._finish_one(round_)
+            if round_.has_failed or self._stopped.is_set():
+                return
+        while (wait := self._next - time.monotonic()) > 0 and not self._stopped.is_set():
+            if self._uploads.in_flight:
+                self._finish_one(round_, wait)
+            else:
+                self._stopped.wait(wait)
+        self._next = max(self._next, time.monotonic()) + self._pace.interval()
+
+    def _places(self) -> int:
+        """Return how many files may be sent at the same time now."""
+        now = time.monotonic()
+        stuck = sum(now - begun > STUCK for begun in self._begun.values())
+        return min(self._width.current + min(stuck, MOST_STUCK), max(self._sender.free_connections(), 1))
+
+    def _finish_one(self, round_: _Round, timeout: float = 1.0) -> None:
+        """Wait for an upload that ends, for some time."""
+        outcome = self._uploads.wait(timeout)
+        if outcome is None:
+            self._tidy()
+            return
+        self._begun.pop(outcome.file, None)
+        if outcome.error is not None:
+            self._log.failed(outcome.error)
+        elif outcome.result is None:
+            self._next -= self._pace.interval()
+        elif outcome.result is Result.DELIVERED:
+            round_.has_progressed = True
+            self._took = outcome.took
+            self._failures.pop(outcome.file.name, None)
+            self._width.answered(outcome.begun, outcome.took)
+            self._backoff.succeeded(outcome.begun)
             self._pace.succeeded()
+        elif outcome.result is Result.LIMITED:
+            self._pace.failed()
+            self._width.failed()
+            # Other processes have the same limit; the jitter keeps them from returning at the same moment.
+            until = time.monotonic() + outcome.seconds + random.random()  # noqa: S311
+            self._limited[outcome.file.kind] = until
+        elif outcome.result is Result.LATER:
+            round_.has_failed = True
+            self._failures[outcome.file.name] += 1
+            self._width.failed()
+            if self._backoff.failed(outcome.seconds, outcome.begun):
+                self._pace.failed()
+
+    def _upload(self, file: SpoolFile, owner: Owner) -> _Outcome:
+        """Send a file, in a thread for uploads."""
+        outcome = _Outcome(file)
+        try:
+            self._send(outcome, owner)
+        except Exception as error:
+            outcome.error = error
+        return outcome
+
+    def _send(self, outcome: _Outcome, owner: Owner) -> None:
+        """Send a file; the result stays None if it is gone or is not an envelope."""
+        claimed = self._spool.claim(outcome.file, owner)
+        if claimed is None:
+            return
+        envelope = self._read(claimed)
+        if envelope is None:
+            return
+        set_sent_at(envelope)
+        outcome.begun = time.monotonic()
+        try:
+            result, reason, outcome.seconds = self._sender.send_again(envelope, claimed.kind)
+        except BaseException:
+            self._put_back(claimed, envelope)
+            raise
+        outcome.result, outcome.took = result, time.monotonic() - outcome.begun
+        if result is Result.DELIVERED:
+            self._unfinished.attempt(claimed, partial(self._spool.remove, claimed))
         elif result is Result.REFUSED:
             self._set_aside(claimed, reason)
         else:
-            self._pace.failed()
-            if result is Result.LIMITED:
-                # Other processes have the same limit; the jitter keeps them from returning at the same
-                # moment.
-                self._limited[file.kind] = time.monotonic() + seconds + random.random()  # noqa: S311
-            else:
-                self._failures[file.name] = failures + 1
-                self._backoff.failed(seconds)
             self._put_back(claimed, envelope)
-        return result
 
-    def _yield_to_live(self) -> None:
-        """Let live envelopes go first, for a while."""
+    def _read(self, file: SpoolFile) -> Envelope | None:
+        """Return the envelope in a file, or set it aside if it is none."""
+        try:
+            return read_envelope(file)
+        except UnreadableError as error:
+            if self._set_aside(file, str(error)):
+                self._sender.record_damaged(file)
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            if error.errno not in _PERMANENT_ERRORS:
+                self._unfinished.attempt(file, partial(self._spool.release, file))
+                raise
+            self._set_aside(file, errno.errorcode[error.errno])
+        return None
+
+    def _yield_to_live(self, round_: _Round) -> None:
+        """Let live envelopes go first, for a while, in which no file is sent."""
+        while self._uploads.in_flight and self._sender.is_busy() and not self._stopped.is_set():
+            self._finish_one(round_)
         until = time.monotonic() + max(_YIELD_FACTOR * self._took, _SHORTEST_YIELD)
         while self._sender.is_busy() and time.monotonic() < until and not self._stopped.is_set():
             self._stopped.wait(_POLL_LIVE)
 
     def _put_back(self, file: SpoolFile, envelope: Envelope) -> None:
         try:
-            self._spool.put_back(file, envelope)
+            self._unfinished.put_back(self._spool, file, envelope)
         except OSError:
             if not os.path.lexists(file.path):
                 self._sender.record_lost(envelope, "network_error")
@@ -287,7 +444,7 @@ class Backlog:
 
     def _set_aside(self, file: SpoolFile, reason: str) -> bool:
         """Set a file aside; return False if it is gone."""
-        if self._spool.set_aside(file, reason) is None:
+        if self._unfinished.attempt(file, partial(self._spool.set_aside, file, reason)) is None:
             return False
         self._log.count(f"set aside ({reason})")
         return True

@@ -48,21 +48,33 @@ class Backoff:
         self._chance = chance
         self._failures = 0
         self._until = 0.0
+        self._failed_at = float("-inf")
 
-    def failed(self, retry_after: float = 0.0) -> None:
-        """Choose how long to wait after another failure.
+    def failed(self, retry_after: float = 0.0, begun: float = float("inf")) -> bool:
+        """Choose how long to wait after another failure; return False if it is no other one.
 
         Args:
             retry_after: seconds that the server asks to wait, of which ``LONGEST_ASKED`` count; the jitter is
                 added to them.
+            begun: when the attempt began, by the clock. Those that were in flight together fail together, and
+                count once.
         """
+        if begun < self._failed_at:
+            return False
+        self._failed_at = self._clock()
         ceiling = min(self._longest, FIRST * 2.0 ** min(self._failures, 32))
         self._failures += 1
         self._until = self._clock() + min(retry_after, LONGEST_ASKED) + self._chance() * ceiling
+        return True
 
-    def succeeded(self) -> None:
-        """Forget the failures."""
-        self._failures, self._until = 0, 0.0
+    def succeeded(self, begun: float = float("inf")) -> None:
+        """Forget the failures, unless the attempt began before the last of them.
+
+        Args:
+            begun: when the attempt began, by the clock.
+        """
+        if begun >= self._failed_at:
+            self._failures, self._until = 0, 0.0
 
     def remaining(self) -> float:
         """Return the remaining seconds to wait, 0 if there is no wait."""

@@ -11,6 +11,7 @@ import os
 import threading
 import time
 from collections.abc import Mapping
+from contextvars import Context
 from functools import partial
 from itertools import count
 from typing import Any
@@ -36,7 +37,8 @@ from sentry_paste.spool.names import (
     kind_of,
 )
 from sentry_paste.spool.transport import LogThrottle, SpoolSettings
-from sentry_paste.spool.writer import EnvelopeWriter
+from sentry_paste.spool.uploads import MOST_STUCK, STUCK, Width
+from sentry_paste.spool.writer import EnvelopeWriter, Unfinished
 
 # Seconds that the end of the process waits for the current upload.
 _SHUTDOWN_WAIT = 1.0
@@ -67,7 +69,8 @@ class DeliveringTransport(Transport):
         )
         address = address_of(*host_and_project(self))
         self._destination = hash_of(address)
-        self._writer = EnvelopeWriter(self._spool, address, self._bounds, self._log)
+        self._unfinished = Unfinished()
+        self._writer = EnvelopeWriter(self._spool, address, self._bounds, self._log, self._unfinished)
         self._begin_lock = threading.Lock()
         self._begin()
         reset_when_forked(self)
@@ -80,9 +83,13 @@ class DeliveringTransport(Transport):
         # What is in the SDK's queue, with its file. Whoever takes an entry out is responsible for it.
         self._keys = count()
         self._queued: dict[int, tuple[Envelope, SpoolFile | None]] = {}
-        # What the SDK's thread is sending, and its file if it was written at the end of the process.
-        self._in_flight: Envelope | None = None
-        self._in_flight_file: SpoolFile | None = None
+        # What is being sent and has no file, and the files that were written at the end of the process.
+        self._in_flight: dict[int, Envelope] = {}
+        self._in_flight_files: dict[int, SpoolFile | None] = {}
+        # Live envelopes are sent by the SDK's thread, and by others if that is not enough.
+        self._live_width = Width(self._settings.connections)
+        self._sending = 0
+        self._helpers = 0
         self._backlog: Backlog | None = None
         self._is_killed = False
         # The last answer that was not Sentry's.
@@ -114,7 +121,14 @@ class DeliveringTransport(Transport):
             if self._backlog is None:
                 destinations = (self._destination, ANY_DESTINATION)
                 backlog = Backlog(
-                    self._spool, destinations, self, self._bounds, self._log, self._settings.rate
+                    self._spool,
+                    destinations,
+                    self,
+                    self._bounds,
+                    self._log,
+                    self._settings.rate,
+                    self._settings.connections,
+                    self._unfinished,
                 )
                 try:
                     backlog.start()
@@ -179,7 +193,7 @@ class DeliveringTransport(Transport):
             return self._queued.pop(key, None)
 
     def _send_queued(self, key: int) -> None:
-        """Send an envelope from the queue, in the SDK's thread."""
+        """Send an envelope from the queue, in the SDK's thread or one that helps it."""
         found = self._take(key)
         if found is None:
             return  # stored at the end of the process, or queued by the parent process
@@ -187,26 +201,92 @@ class DeliveringTransport(Transport):
         kind = kind_of(envelope)
         if self._live.remaining() and self._store(envelope, kind, file):
             return
-        # An envelope that was written first is already in the spool.
-        self._in_flight = envelope if file is None else None
-        attempt = self._inner.attempt(envelope)
+        begun = time.monotonic()
+        attempt = self._attempt(key, envelope, file is None)
         with self._lock:
-            self._in_flight = None
-            file = file or self._in_flight_file
+            self._in_flight.pop(key, None)
+            file = file or self._in_flight_files.pop(key, None)
         result, reason, seconds = self._result(attempt, envelope)
         if result is Result.DELIVERED:
-            self._live.succeeded()
+            self._live.succeeded(begun)
+            self._live_width.answered(begun, time.monotonic() - begun)
             self._writer.remove(file)
             if self._backlog is not None:
                 self._backlog.server_recovered()
-        elif result is Result.LATER:
-            self._live.failed(seconds)
+            self._help_if_needed()
+            return
+        self._live_width.failed()
+        if result is Result.LATER:
+            self._live.failed(seconds, begun)
             self._store_or_lose(envelope, kind, file, "network_error")
         elif result is Result.LIMITED and file is not None:
             self._store_or_lose(envelope, kind, file, "ratelimit_backoff")
         else:
             self._inner.count_lost(attempt)
             self._writer.set_aside(file, reason)
+
+    def _attempt(self, key: int, envelope: Envelope, is_unwritten: bool) -> Attempt:
+        with self._lock:
+            self._sending += 1
+            if is_unwritten:  # what was written first is already in the spool
+                self._in_flight[key] = envelope
+        try:
+            attempt: Attempt = self._inner.attempt(envelope)
+        finally:
+            with self._lock:
+                self._sending -= 1
+        return attempt
+
+    def _help_if_needed(self) -> None:
+        """Start another thread for live envelopes if they wait and the server answers in time.
+
+        Never in the app's threads, and each as long as something waits.
+        """
+        with self._lock:
+            if self._is_killed or not self._inner.is_busy() or not self._may_help(1):
+                return
+            self._helpers += 1
+        thread = threading.Thread(target=self._help, name="sentry-paste.live", daemon=True)
+        try:
+            Context().run(thread.start)
+        except RuntimeError:  # no more threads, or the interpreter is shutting down
+            with self._lock:
+                self._helpers -= 1
+
+    def _may_help(self, more: int) -> bool:
+        """Return whether so many more threads may help."""
+        backlog = self._backlog
+        uploads = backlog.in_flight if backlog is not None else 0
+        helpers = self._helpers + more
+        # A receiver that never ends its answer holds up nothing else.
+        stuck = min(self._inner.count_stuck(STUCK), MOST_STUCK)
+        # One is left to the backlog, which sends little while live envelopes wait.
+        return (
+            helpers < self._live_width.current + stuck
+            and helpers + max(uploads, 1) < self._settings.connections
+        )
+
+    def _help(self) -> None:
+        pid = self._pid
+        try:
+            self._inner.work(lambda: self._pid == pid and self._may_help(0))
+        finally:
+            with self._lock:
+                if self._pid == pid:
+                    self._helpers -= 1
+
+    def free_connections(self) -> int:
+        """Return how many connections live envelopes leave to the backlog."""
+        return self._settings.connections - self._sending
+
+    def abort_overdue(self, seconds: float) -> None:
+        """End the requests whose answers take too long in all.
+
+        Args:
+            seconds: that an answer may take.
+        """
+        self._inner.abort_overdue(seconds)
+        self._help_if_needed()
 
     def send_again(self, envelope: Envelope, kind: str) -> tuple[Result, str, float]:  # noqa: ARG002
         """Send an envelope in this thread; return the result, the reason and the seconds to wait.
@@ -218,10 +298,11 @@ class DeliveringTransport(Transport):
         limited = self._inner.limited_for(category_of(envelope))
         if limited:
             return Result.LIMITED, "rate limit", limited
+        begun = time.monotonic()
         attempt = self._inner.attempt(envelope)
         result, reason, seconds = self._result(attempt, envelope)
         if result is Result.DELIVERED:
-            self._live.succeeded()
+            self._live.succeeded(begun)
         elif result is Result.REFUSED:
             self._inner.count_lost(attempt)
         return result, reason, seconds
@@ -343,11 +424,11 @@ class DeliveringTransport(Transport):
         self._inner.kill()
 
     def _store_in_flight(self) -> None:
-        """Store the envelope that is being sent, because nobody will know whether it arrives."""
+        """Store the envelopes that are being sent, because nobody will know whether they arrive."""
         with self._lock:
-            envelope = self._in_flight
-            if envelope is not None and kind_of(envelope) != "report":
-                self._in_flight_file = self._writer.write(envelope)
+            for key, envelope in self._in_flight.items():
+                if kind_of(envelope) != "report":
+                    self._in_flight_files[key] = self._writer.write(envelope)
 
 
 def delivering_class(options: Mapping[str, Any], settings: SpoolSettings) -> type[DeliveringTransport] | None:
@@ -357,7 +438,7 @@ def delivering_class(options: Mapping[str, Any], settings: SpoolSettings) -> typ
         options: options of the client, with a DSN.
         settings: options of the spool.
     """
-    inner = transport_class(options)
+    inner = transport_class(options, settings.connections)
     if inner is None:
         return None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -16,9 +17,36 @@ except ImportError:  # pragma: no cover - Windows: processes send in parallel, e
     fcntl = None  # type: ignore[assignment]
 
 _PREFIX = ".alive-"
-# Seconds without a sign of life after which a process on another host counts as dead. Living ones give one
-# about twelve times as often.
+# Seconds without a sign of life after which a process on another host counts as dead, and one on this host as
+# stopped. Living ones give one about twelve times as often.
 _DEAD = 120.0
+# Seconds between signs of life of the process that has the lock.
+_SHOW_AGAIN = 10.0
+
+
+class Silence:
+    """For how long things have not changed, as this process has observed them.
+
+    A clock that jumps does not count, nor does the time in which this process was stopped itself, as when a
+    machine sleeps: both would make all others look silent.
+    """
+
+    def __init__(self) -> None:
+        self._seen: dict[str, tuple[object, float]] = {}
+
+    def of(self, name: str, stamp: object) -> float:
+        """Return for how many seconds something has looked the same.
+
+        Args:
+            name: of the thing.
+            stamp: how it looks now.
+        """
+        now = time.monotonic()
+        before = self._seen.get(name)
+        if before is None or before[0] != stamp:
+            self._seen[name] = (stamp, now)
+            return 0.0
+        return now - before[1]
 
 
 class Presence:
@@ -26,7 +54,9 @@ class Presence:
 
     Processes on this host are looked up by their id. A process on another host shows that it is alive by
     touching a file or claiming one. The times of these files are compared with the time of this process's own
-    file, so that only the clock of the disk counts.
+    file, so that only the clock of the disk counts. A process on this host that exists but gives no more
+    signs, because a signal or a debugger holds it, counts as dead as well: what it has claimed would wait as
+    long as it does.
 
     Args:
         spool: the shared spool.
@@ -34,16 +64,19 @@ class Presence:
 
     def __init__(self, spool: Spool) -> None:
         self._spool = spool
+        self._silence = Silence()
 
     def show(self) -> None:
-        """Touch the file of this process."""
+        """Touch the file of this process; ignore a disk that is full or read-only."""
         path = self._path(current())
         try:
             os.utime(path)
         except FileNotFoundError:
             # Another client in this process may create it at the same time.
-            with suppress(FileExistsError):
+            with suppress(OSError):
                 os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, FILE_MODE))
+        except OSError:
+            return
 
     def leave(self) -> None:
         """Remove the file of this process, so that others may reclaim what it still has claimed."""
@@ -67,20 +100,24 @@ class Presence:
             if path.name[len(_PREFIX) :] in owners or Owner.from_text(path.name[len(_PREFIX) :]) is not None
         }
         now = _touched(self._path(current()))
-        seen = {name: max(owners.get(name, 0.0), _touched(signs.get(name))) for name in {*owners, *signs}}
-        found = {name: _is_alive(Owner.from_text(name), now - time) for name, time in seen.items()}
-        for name, path in signs.items():
-            if not found[name]:
-                path.unlink(missing_ok=True)
+        found = {}
+        for name in {*owners, *signs}:
+            touched, claimed = _touched(signs.get(name)), owners.get(name, 0.0)
+            owner = Owner.from_text(name)
+            exists = owner.is_alive() if owner is not None else None
+            if exists is None:
+                found[name] = now - max(touched, claimed) < _DEAD
+            elif exists and name in signs and owner != current():
+                found[name] = self._silence.of(name, (touched, claimed)) < _DEAD
+            else:
+                found[name] = exists
+            if name in signs and not found[name] and not exists:
+                with suppress(OSError):
+                    signs[name].unlink(missing_ok=True)
         return found
 
     def _path(self, owner: Owner) -> Path:
         return self._spool.directory / f"{_PREFIX}{owner}"
-
-
-def _is_alive(owner: Owner | None, silent: float) -> bool:
-    known = owner.is_alive() if owner is not None else None
-    return known if known is not None else silent < _DEAD
 
 
 def _touched(path: Path | None) -> float:
@@ -92,29 +129,80 @@ def _touched(path: Path | None) -> float:
         return 0.0
 
 
+class SenderLock:
+    """The lock of the process that sends to a destination.
+
+    Args:
+        path: path of the lock file.
+        descriptor: of the lock file, which has the lock; None where there can be none, on a full disk or
+            without ``fcntl``. Then processes send in parallel, each what it has claimed.
+    """
+
+    def __init__(self, path: Path, descriptor: int | None) -> None:
+        self._path = path
+        self._descriptor = descriptor
+        self._shown_at = float("-inf")
+
+    def is_held(self) -> bool:
+        """Show that this process is alive; return False if another has taken the lock meanwhile."""
+        if self._descriptor is None:
+            return True
+        try:
+            found, own = os.lstat(self._path), os.fstat(self._descriptor)
+        except OSError:  # another process is taking it, or the directory is gone
+            return False
+        if (found.st_ino, found.st_dev) != (own.st_ino, own.st_dev):
+            return False
+        if time.monotonic() - self._shown_at >= _SHOW_AGAIN:
+            with suppress(OSError):
+                os.utime(self._path)
+            self._shown_at = time.monotonic()
+        return True
+
+
 @contextmanager
-def exclusive_sender(spool: Spool, destination: str) -> Iterator[bool]:
-    """Try to become the only process that sends to a destination; yield whether this succeeded.
+def exclusive_sender(spool: Spool, destination: str, silence: Silence) -> Iterator[SenderLock | None]:
+    """Try to become the only process that sends to a destination; yield the lock, None if that fails.
+
+    The lock of a process that has been silent for two minutes passes on.
 
     Args:
         spool: the spool.
         destination: destination of a DSN.
-
-    Raises:
-        OSError: the directory is not writable.
+        silence: of other processes, which lasts longer than this call.
     """
-    if fcntl is None:  # pragma: no cover
-        yield True
-        return
-    flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-    descriptor = os.open(spool.directory / f".sender-{destination}", flags, 0o600)
+    path = spool.directory / f".sender-{destination}"
+    found: tuple[bool, int | None] = (False, None)
     try:
+        found = _lock(path, destination, silence)
+        lock = SenderLock(path, found[1])
+        yield lock if found[0] and lock.is_held() else None
+    finally:
+        if found[1] is not None:
+            os.close(found[1])  # this also releases the lock
+
+
+def _lock(path: Path, destination: str, silence: Silence) -> tuple[bool, int | None]:
+    """Return whether this process may send, and the descriptor with the lock."""
+    if fcntl is None:  # pragma: no cover
+        return True, None
+    for _ in range(2):
+        try:
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, FILE_MODE)
+        except OSError:  # there is no room for a lock; what waits is sent, which makes room
+            return True, None
         try:
             # POSIX record locks belong to the process: a forked child neither has this lock nor prolongs it.
             fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            yield False
+            status = os.fstat(descriptor)
+            os.close(descriptor)
+            if silence.of(destination, (status.st_ino, status.st_mtime)) < _DEAD:
+                return False, None
+            # The silent process keeps its lock on a file that no longer has a name, and finds out.
+            with suppress(OSError):
+                if os.lstat(path).st_ino == status.st_ino:
+                    os.unlink(path)
         else:
-            yield True
-    finally:
-        os.close(descriptor)  # this also releases the lock
+            return True, descriptor
+    return False, None

@@ -73,6 +73,7 @@ class SpoolSettings(NamedTuple):
         max_age: maximum age of a file, in seconds.
         rate: how many files of the backlog are sent per second at most.
         fsync: whether to flush each file to the disk before the SDK continues.
+        connections: how many envelopes are sent at the same time at most.
     """
 
     directory: str
@@ -81,6 +82,7 @@ class SpoolSettings(NamedTuple):
     max_age: float = 30 * 86400.0
     rate: float = 100.0
     fsync: bool = False
+    connections: int = 8
 
 
 class SpoolTransport(Transport):

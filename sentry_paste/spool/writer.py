@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 from sentry_sdk.envelope import Envelope
 
@@ -14,6 +17,8 @@ from sentry_paste.spool.files import FILE_MODE, Spool
 from sentry_paste.spool.names import SpoolFile, hash_of
 from sentry_paste.spool.owner import current
 from sentry_paste.spool.transport import LogThrottle
+
+_T = TypeVar("_T")
 
 _PREFIX = ".destination-"
 # Bytes; a host name has at most 253.
@@ -72,6 +77,56 @@ def _read(path: Path) -> str:
         os.close(descriptor)
 
 
+class Unfinished:
+    """What could not be done with files that this process has claimed, and is tried again.
+
+    Nobody else touches a file that a living process has claimed: what it cannot release would wait as long as
+    it lives, and what it has delivered but cannot remove would be sent again after its end.
+    """
+
+    def __init__(self) -> None:
+        self._actions: dict[Path, Callable[[], object]] = {}
+
+    def attempt(self, file: SpoolFile, action: Callable[[], _T]) -> _T:
+        """Do something with a file, and remember it if that fails.
+
+        Args:
+            file: file that this process has claimed.
+            action: renames or removes it.
+
+        Raises:
+            OSError: it will be tried again.
+        """
+        try:
+            return action()
+        except OSError:
+            self._actions[file.path] = action
+            raise
+
+    def put_back(self, spool: Spool, file: SpoolFile, envelope: Envelope) -> None:
+        """Make a file wait, and write it again if it was removed.
+
+        Args:
+            spool: the spool.
+            file: file that this process has claimed.
+            envelope: contents of the file.
+
+        Raises:
+            OSError: the directory is not writable; if the file is there, its release will be tried again.
+        """
+        if self.attempt(file, partial(spool.release, file)) is None:
+            spool.put_back(file, envelope)
+
+    def retry(self) -> None:
+        """Try again what has failed."""
+        for path, action in list(self._actions.items()):
+            try:
+                action()
+            except OSError:
+                continue
+            self._actions.pop(path, None)
+
+
 class EnvelopeWriter:
     """Writes envelopes for a destination to files, and releases, removes or sets aside the files afterwards.
 
@@ -80,10 +135,14 @@ class EnvelopeWriter:
         address: address of the destination: host and project of the DSN.
         bounds: bounds of the spool.
         log: log of the spool.
+        unfinished: remembers what fails.
     """
 
-    def __init__(self, spool: Spool, address: str, bounds: Bounds, log: LogThrottle) -> None:
+    def __init__(
+        self, spool: Spool, address: str, bounds: Bounds, log: LogThrottle, unfinished: Unfinished
+    ) -> None:
         self._spool = spool
+        self._unfinished = unfinished
         self._address = address
         self._destination = hash_of(address)
         self._is_recorded = False
@@ -120,11 +179,10 @@ class EnvelopeWriter:
             envelope: contents of the file.
         """
         try:
-            self._spool.put_back(file, envelope)
+            self._unfinished.put_back(self._spool, file, envelope)
         except Exception as error:
             self._log.failed(error)
-            # If the disk became read-only, the file is still there, and is reclaimed when this process has
-            # ended.
+            # If the disk became read-only, the file is still there, and will be released later.
             return os.path.lexists(file.path)
         return True
 
@@ -136,7 +194,7 @@ class EnvelopeWriter:
         """
         if file is not None:
             try:
-                self._spool.remove(file)
+                self._unfinished.attempt(file, partial(self._spool.remove, file))
             except OSError as error:
                 self._log.failed(error)
 
@@ -149,7 +207,8 @@ class EnvelopeWriter:
         """
         if file is not None:
             try:
-                is_there = self._spool.set_aside(file, reason) is not None
+                action = partial(self._spool.set_aside, file, reason)
+                is_there = self._unfinished.attempt(file, action) is not None
             except OSError as error:
                 self._log.failed(error)
             else:

@@ -9,7 +9,7 @@ import time
 import pytest
 from sentry_sdk.envelope import Envelope
 
-from sentry_paste.spool.backlog import Backlog, Result
+from sentry_paste.spool.backlog import Backlog, Result, _Round
 from sentry_paste.spool.bounds import Bounds
 from sentry_paste.spool.transport import LogThrottle
 
@@ -29,6 +29,12 @@ class Taker:
         return False
 
     def record_damaged(self, file):
+        pass
+
+    def free_connections(self):
+        return 8
+
+    def abort_overdue(self, seconds):
         pass
 
 
@@ -181,7 +187,7 @@ def test_end_of_the_process_does_not_wait_for_live_envelopes(spool):
     write(spool, 1)
     backlog = backlog_of(spool, Busy(0.0))
     backlog._took = 60.0
-    aside = threading.Thread(target=backlog._yield_to_live, daemon=True)
+    aside = threading.Thread(target=backlog._yield_to_live, args=(_Round(),), daemon=True)
     aside.start()
     backlog.stop(1.0)
     aside.join(10)

@@ -241,6 +241,12 @@ class _Sender:
     def record_damaged(self, file):
         pass
 
+    def free_connections(self):
+        return 8
+
+    def abort_overdue(self, seconds):
+        pass
+
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
 @given(

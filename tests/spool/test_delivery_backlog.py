@@ -104,7 +104,8 @@ def test_live_envelopes_go_before_the_backlog(site, sentry, spool, monkeypatch):
     order = [arrival.tag for arrival in sentry.arrivals[count:] if arrival.tag]
     assert max(order.index(f"new{number}") for number in range(10)) < 15
     old = [tag for tag in order if tag.startswith("old")]
-    assert old == [f"old{number}" for number in range(40)]
+    # Those that are sent at the same time arrive in any order.
+    assert all(abs(old.index(f"old{number}") - number) < 8 for number in range(40))
 
 
 def test_backlog_keeps_to_its_rate(site, sentry, spool):

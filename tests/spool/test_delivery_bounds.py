@@ -1,5 +1,6 @@
 """Files that are dropped, because the spool is too large or they are too old."""
 
+import contextlib
 import os
 import threading
 import time
@@ -68,8 +69,11 @@ def test_file_that_is_too_old_is_dropped_once_it_was_tried(site, sentry, spool, 
 
 
 def held(spool):
-    with os.scandir(spool.directory) as found:
-        return sum(item.stat().st_size for item in found if item.name[0] != ".")
+    total = 0
+    for file in spool.files():
+        with contextlib.suppress(FileNotFoundError):  # dropped meanwhile
+            total += file.path.stat().st_size
+    return total
 
 
 def make_old(file):

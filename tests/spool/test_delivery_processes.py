@@ -69,7 +69,8 @@ def test_no_descriptor_is_left_open(site, sentry, spool, impatient):
     sentry.wait(errors=7)
     time.sleep(0.5)
     gc.collect()
-    assert len(os.listdir("/proc/self/fd")) <= before + 1
+    # Connections, of which there may be more now, are kept.
+    assert len(os.listdir("/proc/self/fd")) <= before + 3
 
 
 FORKING = """
