@@ -130,7 +130,8 @@ def schema() -> dict[str, Any]:
         "type": "object",
         "properties": properties,
         "patternProperties": {**_FREE, **spellings},
-        "additionalProperties": False,
+        # Not additionalProperties: validators would list all patterns in its message.
+        "unevaluatedProperties": False,
     }
 
 

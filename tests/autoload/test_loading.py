@@ -144,7 +144,8 @@ def test_crash_at_start_up_is_reported_and_raised(load, captured):
     with pytest.raises(LookupError):
         load("[composite:main]\nuse = egg:Paste#urlmap\n/ = missing\n")
     (event,) = captured.errors
-    assert event["exception"]["values"][-1]["mechanism"] == {"type": "paste.deploy", "handled": False}
+    mechanism = event["exception"]["values"][-1]["mechanism"]
+    assert (mechanism["type"], mechanism["handled"]) == ("paste.deploy", False)
 
 
 def test_app_that_is_loaded_after_a_failure_is_wrapped(load, captured):
