@@ -29,7 +29,7 @@ def default_name(strings: Mapping[str, str], path: str) -> str:
 _LONGEST_PATTERN = 2000
 
 #: The keys of the environ that ``framework_name`` reads.
-FRAMEWORK_KEYS = ("routes.route", "wsgiorg.routing_args", "tg.locals", "bottle.route")
+FRAMEWORK_KEYS = ("routes.route", "wsgiorg.routing_args", "paste.registry", "bottle.route")
 
 
 def framework_name(environ: Mapping[str, Any]) -> tuple[str, str] | None:
@@ -83,13 +83,26 @@ def _of_routing_args(environ: Mapping[str, Any]) -> tuple[str, str] | None:
 # TurboGears has dispatched the request again, for its error page.
 _ERROR_PAGE_KEYS = ("tg.original_request", "backlash.exc_info")
 
+# TurboGears' own, and the one of Paste that it comes from.
+_REGISTRIES = ("tg.support.registry", "paste.registry")
+
 
 def _of_turbogears(environ: Mapping[str, Any]) -> tuple[str, str] | None:
-    """Return the controller and method of TurboGears 2, which forgets them when its app returns."""
-    if any(key in environ for key in _ERROR_PAGE_KEYS):
+    """Return the controller and method of TurboGears 2, which forgets them when its app returns.
+
+    Its registry still has them when repoze.who, which the quickstart puts around the app, starts the
+    response; ``tg.locals`` is gone by then.
+    """
+    registry: Any = environ.get("paste.registry")
+    if type(registry).__module__ not in _REGISTRIES or any(key in environ for key in _ERROR_PAGE_KEYS):
         return None
-    state = getattr(getattr(environ.get("tg.locals"), "request", None), "dispatch_state", None)
-    return _of_dispatch(state)
+    # The registered objects, each with its proxy, of the innermost manager.
+    for _, value in registry.reglist[-1].values():
+        if type(value).__module__.startswith("tg."):
+            name = _of_dispatch(getattr(getattr(value, "request", None), "dispatch_state", None))
+            if name is not None:
+                return name
+    return None
 
 
 def _of_dispatch(state: Any) -> tuple[str, str] | None:

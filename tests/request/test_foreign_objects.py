@@ -10,7 +10,7 @@ from wsgi_calls import call, environ_of
 
 KEYS = (
     "REMOTE_USER", "HTTP_X_LAZY", "HTTP_COOKIE", "app.user", "repoze.who.identity", "beaker.session",
-    "wsgiorg.routing_args", "routes.route", "bottle.route", "tg.locals", "sentry_paste.user",
+    "wsgiorg.routing_args", "routes.route", "bottle.route", "paste.registry", "sentry_paste.user",
 )  # fmt: skip
 
 
@@ -36,7 +36,7 @@ class Watched:
 
 
 # Names that frameworks leave in the environ are read from objects of their own.
-READ = ("routes.route", "bottle.route", "tg.locals")
+READ = ("routes.route", "bottle.route")
 
 
 @pytest.mark.parametrize("key", KEYS)
