@@ -16,7 +16,7 @@ MODULES = {
 
 # From the top. A package imports only packages on layers below its own.
 LAYERS = (
-    {"factories", "pyramid", "debugtoolbar", "__main__", "sentry_paste"},
+    {"factories", "pyramid", "autoload", "debugtoolbar", "__main__", "sentry_paste"},
     {"cli", "middleware"},
     {"request", "testing"},
     {"inbox", "client"},
