@@ -75,9 +75,13 @@ class _ReportedError:
 
 
 class ReportedErrors:
-    """The errors of one request that were captured."""
+    """The errors of one request that were captured.
 
-    __slots__ = ("_errors", "_is_over", "_lock", "_was_changed", "_was_unhandled")
+    Attributes:
+        dropped: how many were captured, but are none.
+    """
+
+    __slots__ = ("_errors", "_is_over", "_lock", "_was_changed", "_was_unhandled", "dropped")
 
     def __init__(self) -> None:
         # Threads of the app capture, too.
@@ -87,6 +91,7 @@ class ReportedErrors:
         self._was_changed = False
         # Whether an error was unhandled in the end.
         self._was_unhandled = False
+        self.dropped = 0
 
     def add(self, error: BaseException, event: Any, environ: Mapping[str, Any] | None) -> bool:
         """Record an error that is being captured; return False if it has been captured before.
@@ -223,6 +228,7 @@ class ReportedErrors:
             held, found.held = found.held, []
         if found.attempt is not None and not found.is_raised and is_tried_again(found.error, found.attempt):
             self._was_changed = True
+            self.dropped += bool(held)
             for each in held:
                 each.drop()
             return

@@ -419,16 +419,17 @@ class RequestScopes:
                 else:
                     self._trace.finish(error)
                 self._trace.leave()
-        crashes = None
+        crashes, dropped = None, 0
         with _logged("an error is not reported"):
             if self.data is not None:
-                self.data.errors.end(self.status)
-                crashes = self.data.errors.crashes
+                errors = self.data.errors
+                errors.end(self.status)
+                crashes, dropped = errors.crashes, errors.dropped
         with _logged("the objects of a request are kept"):
             if self.data is not None:
                 self.data.close(sdk.inherited())
         with _logged("a session is not reported"):
-            sdk.end_session(self.client, crashes)
+            sdk.end_session(self.client, crashes, dropped)
         sdk.forget_error(self.client)
 
     def _capture_swallowed(self, status: int | None) -> None:

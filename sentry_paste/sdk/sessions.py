@@ -53,7 +53,7 @@ def start_session(scope: Scope, begun: int) -> None:
         session.started = datetime.fromtimestamp(wall_clock(begun), timezone.utc)
 
 
-def end_session(client: Any, crashes: bool | None = None) -> None:
+def end_session(client: Any, crashes: bool | None = None, dropped: int = 0) -> None:
     """End the session of the current isolation scope.
 
     The SDK's session follows the events as they are captured, and has no way to take that back. ``_session``
@@ -62,10 +62,12 @@ def end_session(client: Any, crashes: bool | None = None) -> None:
     Args:
         client: that sends it.
         crashes: whether the request turned out to have crashed, None if the SDK's session is right.
+        dropped: how many of the errors that the SDK has counted turned out to be none.
     """
     isolation = sentry_sdk.get_isolation_scope()
     session = getattr(isolation, "_session", None)
     if crashes is not None and session is not None:
+        session.update(errors=max(session.errors - dropped, 0))
         if crashes and session.errors:
             session.update(status="crashed")
         elif not crashes and session.status == "crashed":
