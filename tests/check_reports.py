@@ -52,8 +52,7 @@ def write_lines(path, lines):
     """
     home, title = path, None
     for line in lines:
-        text, _, remark = line.strip().partition("   ")
-        remark = remark.strip()
+        text, remark = ([*re.split(" {2,}", line.strip(), maxsplit=1), ""])[:2]
         if text.startswith("["):
             title = text.strip("[]")
             home = path.parent / remark[3:].partition(",")[0] if remark.startswith("in ") else path
@@ -67,10 +66,10 @@ def write_lines(path, lines):
                 content += f"\n[{title}]\n"
             home.write_text(content)
         elif text:
-            _write_option(home, title, text, remove=remark == "remove this option")
+            _write_option(home, title, text, remark)
 
 
-def _write_option(path, title, text, remove):
+def _write_option(path, title, text, remark):
     before, header, after = path.read_text().partition(f"[{title}]\n")
     end = re.search(r"^\[", after, re.MULTILINE)
     section, rest = (after[: end.start()], after[end.start() :]) if end else (after, "")
@@ -79,13 +78,17 @@ def _write_option(path, title, text, remove):
         rf"^{re.escape(key)}\s*[=:].*\n(?:(?:[ \t#].*)?\n?(?=[ \t#]))*(?:[ \t].*\n)?", re.MULTILINE
     )
     old = pattern.search(section)
-    if remove:
+    if remark == "remove this option":
         assert old
         text = ""
     elif value.endswith("..."):
         assert old
         entries = " ".join(line for line in old[0].splitlines() if not line.startswith("#")).partition("=")[2]
-        text = f"{key} = {value[:-3]}{entries}\n"
+        if remark.startswith("without "):
+            entries = entries.replace(f" {remark[8:]} ", " ")
+        else:
+            entries = value[:-3] + entries
+        text = f"{key} = {entries}\n"
     else:
         text += "\n"
     section = section.replace(old[0], text) if old else text + section

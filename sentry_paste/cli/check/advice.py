@@ -293,6 +293,9 @@ def has_transport(settings: Settings) -> bool:
     return bool(settings.sdk.get("dsn") or settings.spool_dir or is_object)
 
 
+# Names in one warning.
+_MOST_NAMES = 10
+
 # Older filters for Sentry, and ours under the name of another of our entry points.
 _LIKELY_OURS = re.compile(
     r"egg:(raven|sentry[-_.]sdk|sentry[-_.]paste|plone\.recipe\.zope2instance#sentry$)(\W|$)", re.IGNORECASE
@@ -496,6 +499,11 @@ def check_ignored(structure: Structure) -> Iterator[Finding]:
         )
 
 
+def _few(names: list[str]) -> str:
+    more = len(names) - _MOST_NAMES
+    return ", ".join(names) if more <= 0 else f"{', '.join(names[:_MOST_NAMES])} and {more} more"
+
+
 def _not_outermost(
     structure: Structure, trial: Trial, outside: tuple[Layer, ...], sentry: Layer
 ) -> Iterator[Finding]:
@@ -506,6 +514,6 @@ def _not_outermost(
         yield Finding(
             "medium",
             "not-outermost",
-            f"{', '.join(filters)} {are} outside {sentry.name}, so errors there are not reported"
+            f"{_few(filters)} {are} outside {sentry.name}, so errors there are not reported"
             + (f"; {change.phrase}" if change else ""),
         )

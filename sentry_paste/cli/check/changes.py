@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 from sentry_paste.cli.check.edits import Edit, EditError, new_section, remove, rename, write
@@ -186,6 +187,7 @@ def start_first(trial: Trial, layer: Layer) -> Iterator[Change]:
             lines = f"use = {layer.spec}", f"app = {inner}"
             composite = new_section(place.path, f"composite:{place.name}", *lines)
         pipeline = rename(place, f"pipeline:{inner}", pipeline=" ".join(words))
+        pipeline = replace(pipeline, remark=f"without {layer.name}")
         yield Change("", (composite, pipeline), Goal.SAME)
 
 

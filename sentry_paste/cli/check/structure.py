@@ -89,7 +89,7 @@ class Layer:
     @property
     def has_sentry(self) -> bool:
         """Return whether this, or any layer inside it, is ours."""
-        return self.is_sentry or any(layer.has_sentry for _, layer in self.inner)
+        return any(layer.is_sentry for _, layer in self.walk())
 
     def walk(self, outside: tuple[Layer, ...] = ()) -> Iterator[tuple[tuple[Layer, ...], Layer]]:
         """Yield this and every layer inside it, each with the layers around it, outermost first.
@@ -97,9 +97,12 @@ class Layer:
         Args:
             outside: layers around this one.
         """
-        yield outside, self
-        for _, layer in self.inner:
-            yield from layer.walk((*outside, self))
+        # Not recursive: a pipeline may have hundreds of filters, each of which is inside the one before.
+        waiting = [(outside, self)]
+        while waiting:
+            around, layer = waiting.pop()
+            yield around, layer
+            waiting += [((*around, layer), inner) for _, inner in reversed(layer.inner)]
 
 
 @dataclass(frozen=True)

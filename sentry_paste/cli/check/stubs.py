@@ -179,6 +179,7 @@ class Files:
     def __init__(self, texts: Mapping[str, str] | None = None) -> None:
         self._texts = dict(texts or {})
         self._parsers: dict[str, NicerConfigParser] = {}
+        self._titles: dict[str, dict[tuple[str, str], list[str]]] = {}
 
     def text(self, path: str) -> str:
         """Return the text of a file.
@@ -201,7 +202,30 @@ class Files:
         Args:
             changed: texts by absolute path.
         """
-        return Files({**self._texts, **changed})
+        files = Files({**self._texts, **changed})
+        files._parsers = {path: parser for path, parser in self._parsers.items() if path not in changed}
+        files._titles = {path: titles for path, titles in self._titles.items() if path not in changed}
+        return files
+
+    def sections(self, path: str, kind: str, name: str) -> list[str]:
+        """Return the sections of a type and a name.
+
+        Args:
+            path: absolute path of the file.
+            kind: ``app``, ``pipeline``.
+            name: of the section.
+
+        Raises:
+            OSError: it cannot be read.
+            ValueError: it is no text.
+            configparser.Error: it is no ini.
+        """
+        if path not in self._titles:
+            titles = self._titles[path] = {}
+            for section in self.parser(path).sections():
+                place = Place(path, section)
+                titles.setdefault((place.kind, place.name), []).append(section)
+        return self._titles[path].get((kind, name), [])
 
     def parser(self, path: str) -> NicerConfigParser:
         """Return a parser of a file, with ``[DEFAULT]`` of its own.
@@ -301,6 +325,24 @@ class _Loader(ConfigLoader):  # type: ignore[misc]  # PasteDeploy has no types
         context = LoaderContext(None, object_type, None, global_conf or {}, {}, self)
         context.spec, context.place = name, None
         return context
+
+    def find_config_section(self, object_type: Any, name: str | None = None) -> str:
+        """Return the section of a name as PasteDeploy does, which looks at every section for each name.
+
+        Args:
+            object_type: object type of PasteDeploy.
+            name: name of a section.
+
+        Raises:
+            LookupError: there is no such section, or more than one.
+        """
+        possible: list[str] = []
+        for kinds in object_type.config_prefixes:
+            found = (self._files.sections(self.filename, kind, str(name)) for kind in kinds)
+            possible += next(filter(None, found), [])
+        if len(possible) == 1:
+            return possible[0]
+        return str(super().find_config_section(object_type, name))
 
     def _note_uncallable(self, object_type: Any, context: Any) -> None:
         if object_type is not APP or context.object_type is not FILTER_WITH:

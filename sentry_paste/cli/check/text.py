@@ -207,22 +207,27 @@ class _Rows:
             depth: how many composites it is in.
             covered: whether Sentry is around it.
         """
-        if key and layer.kind in ("filter", "sentry"):
-            yield "", "  " * depth + clean(key), ""
-            key, depth = "", depth + 1
-        identity = (covered, layer.path, layer.section)
-        again = layer.kind == "composite" and identity in self._seen
-        self._seen.add(identity)
-        name = "  " * depth + (f"{key}  {layer.name}" if key else layer.name)
-        rest = [
-            layer.spec if layer.spec != layer.name else "",
-            os.path.basename(layer.path) if layer.path != self._path else "",
-            "as above" if again else "",
-        ]
-        yield _state(layer, covered), clean(name), ", ".join(filter(None, rest))
-        for inner_key, inner in () if again else layer.inner:
+        waiting = [(key, layer, depth, covered)]
+        while waiting:
+            key, layer, depth, covered = waiting.pop()
+            if key and layer.kind in ("filter", "sentry"):
+                yield "", "  " * depth + clean(key), ""
+                key, depth = "", depth + 1
+            identity = (covered, layer.path, layer.section)
+            again = layer.kind == "composite" and identity in self._seen
+            self._seen.add(identity)
+            name = "  " * depth + (f"{key}  {layer.name}" if key else layer.name)
+            rest = [
+                layer.spec if layer.spec != layer.name else "",
+                os.path.basename(layer.path) if layer.path != self._path else "",
+                "as above" if again else "",
+            ]
+            yield _state(layer, covered), clean(name), ", ".join(filter(None, rest))
             inner_depth = depth + 1 if layer.kind == "composite" else depth
-            yield from self.of(inner_key, inner, inner_depth, covered or layer.is_sentry)
+            waiting += [
+                (inner_key, inner, inner_depth, covered or layer.is_sentry)
+                for inner_key, inner in reversed(() if again else layer.inner)
+            ]
 
 
 def _place(warning: Finding, path: str) -> str:

@@ -23,6 +23,10 @@ _MOST_APPS = 50
 _MOST_FILES = 100
 _LARGEST_FILE = 200_000
 
+# How many changes are tried: fewer in a large ini, so that its check takes no longer than a second.
+_FEWEST_TRIALS = 8
+_MOST_PARTS = 5_000
+
 _USE = re.compile(r"config:(?P<path>[^#]+)(?:#(?P<name>.*))?")
 
 
@@ -77,6 +81,7 @@ class Trial:
         self.name = name
         self.files = Files(texts)
         self.loaded = load(self.files, path, name, variables)
+        self._budget = max(_FEWEST_TRIALS, _MOST_PARTS // (len(self.loaded.parts) + 1))
         #: Sections of other files that inherit from the ini.
         self.heirs: tuple[Place, ...] = ()
         #: The changes that were found to work.
@@ -111,6 +116,8 @@ class Trial:
         Args:
             changes: in order of preference.
         """
+        if self._budget <= 0:
+            return None
         try:
             for change in changes:
                 if self.works(change):
@@ -126,6 +133,9 @@ class Trial:
         Args:
             change: the change.
         """
+        self._budget -= 1
+        if self._budget < 0:
+            return False
         try:
             files = apply(self.files, change.edits)
         except (LookupError, *UNREADABLE):
@@ -286,7 +296,9 @@ def inherits(files: Files, place: Place) -> tuple[str, str]:
     parser = files.parser(place.path)
     if not parser.has_section(place.section):
         return "", ""
-    use = str(dict(parser.items(place.section)).get("use", "")).strip()
+    if not parser.has_option(place.section, "use"):
+        return "", ""
+    use = str(parser.get(place.section, "use")).strip()
     match = _USE.match(use)
     if match:
         path = os.path.abspath(os.path.join(os.path.dirname(place.path), match["path"]))
