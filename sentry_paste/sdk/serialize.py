@@ -22,7 +22,7 @@ from typing import Any, Union
 
 from sentry_sdk import serializer as sdk_serializer
 from sentry_sdk.serializer import serialize
-from sentry_sdk.utils import format_timestamp, safe_repr, strip_string
+from sentry_sdk.utils import format_timestamp, safe_repr, safe_str, strip_string
 
 try:
     # While it is set nothing is captured, or code of the app that the serialiser calls could go round in
@@ -46,6 +46,7 @@ _LISTS = frozenset({list, tuple})
 _CONTAINERS = _DICTS | _LISTS
 # Sent as they are.
 _SCALARS = frozenset({int, bool, type(None)})
+_ENCODABLE = (str, int, float)
 _ONLY_TEXTS = frozenset({str})
 _TEXTS_AND_SCALARS = _SCALARS | _ONLY_TEXTS
 # Deeper data may be endless, which the SDK detects.
@@ -89,7 +90,7 @@ class SelfSerialized(dict[str, Any]):
         try:
             return serialized(self, self._options)
         except Exception:
-            return serialize(dict(self), **_arguments(self._options))
+            return _encodable(serialize(dict(self), **_arguments(self._options)))
         finally:
             self._is_busy = False
 
@@ -108,6 +109,22 @@ def serialized(event: Mapping[str, Any], options: Mapping[str, Any]) -> dict[str
     if not _DEPTH or not _BREADTH or any(not _is_harmless(processor) for processor in _processors):
         raise NotPlainError
     return _Copy(options).of_event(event)
+
+
+def _encodable(node: Any) -> Any:
+    """Return a part of an event with text in place of what only says that it is text or a number.
+
+    A proxy, such as werkzeug's, says so, and the serialiser leaves it as it is; JSON cannot encode it.
+
+    Args:
+        node: as the SDK's serialiser has left it.
+    """
+    kind = type(node)
+    if kind is dict:
+        return {key: _encodable(value) for key, value in node.items()}
+    if kind is list:
+        return [_encodable(value) for value in node]
+    return node if node is None or issubclass(kind, _ENCODABLE) else safe_str(node)
 
 
 def _is_harmless(processor: Any) -> bool:
@@ -328,7 +345,7 @@ class _Copy:
             found = found[part]
         if meta:
             _merge(self._meta, meta)
-        return found
+        return _encodable(found)
 
 
 def _limit_of(length: Any) -> int | None:
