@@ -1,6 +1,7 @@
 """Options that an app loses where its section inherits from one with a filter, as PasteDeploy drops them."""
 
 import json
+import re
 import textwrap
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from sentry_paste.cli.check.trial import Trial
 from sentry_paste.config import ConfigError
 from sentry_paste.factories import filter_factory
 
-from check_reports import write_lines
+from check_reports import values, write_lines
 from recorded_apps import load_and_ask
 
 EGG = "use = egg:myapp\ndb = prod\nmore = base\n"
@@ -300,3 +301,60 @@ def test_mistakes_of_inherited_options_have_their_file_in_json(files):
     report = check(path)
     (mistake,) = json.loads(report_json(report))["mistakes"]
     assert (mistake["path"], mistake["line"]) == (path.replace("test.ini", "base.ini"), 4)
+
+
+PAGE = (Path(__file__).parents[3] / "docs" / "configuration.rst").read_text(encoding="utf-8")
+
+
+def ini_of_the_page(name):
+    block = re.search(rf"   :caption: {name}\n\n((?:   .*\n|\n)+)", PAGE)[1]
+    return textwrap.dedent(block)
+
+
+@pytest.fixture
+def _dsn(monkeypatch):
+    monkeypatch.setenv("SENTRY_DSN", "http://key@127.0.0.1:9/1")
+
+
+@pytest.mark.usefixtures("_dsn")
+def test_inis_of_the_page_keep_the_options_of_each(files):
+    path = files(ini_of_the_page("base.ini"), ini_of_the_page("test.ini"))
+    for name, database in [("base", "production.db"), ("test", "test.db")]:
+        recorded = load_and_ask(path.replace("test.ini", f"{name}.ini"))
+        assert [options["database"] for _, options, _ in recorded.apps] == [database]
+        assert [covered for _, covered in recorded.covered] == [True]
+    assert values(check(path))["environment"] == ("test", "[composite:main] line 4")
+
+
+@pytest.mark.usefixtures("_dsn")
+@pytest.mark.parametrize("base", [*BASES, "urlmap"])
+def test_served_ini_of_the_page_is_right_whatever_it_serves(files, base):
+    urlmap = f"[composite:main]\nuse = egg:Paste#urlmap\n/ = a\n[app:a]\n{EGG}"
+    recorded = load_and_ask(files(BASES.get(base, urlmap), ini_of_the_page("served.ini")))
+    assert of_apps(recorded) == [("prod", "base")]
+    assert [covered for _, covered in recorded.covered] == [True]
+
+
+ROWS = {
+    "``use = egg:myapp`` or": ("filter-with", "are dropped"),
+    "``use = other``, with": ("filter-with in what is used", "are dropped"),
+    "``paste.app_factory": ("filter-with, factory by name", "reach the app"),
+    "a pipeline": ("pipeline", "are dropped"),
+    "``[filter-app:main]`` with ``use``": ("filter-app", "are dropped"),
+    "``[filter-app:main]`` with ``paste": ("filter-app, factory by name", "go to the filter"),
+    "``[composite:main]`` with": ("composite", "go to Sentry"),
+    "the app alone": ("nothing", "reach the app"),
+}
+
+
+@pytest.mark.parametrize("row", ROWS)
+def test_table_of_the_page_is_what_happens(files, row):
+    base, outcome = ROWS[row]
+    assert re.search(rf"   \* - {re.escape(row)}.*\n     - {outcome}", PAGE)
+    path = files(BASES[base], CHILDREN["child"])
+    if outcome.startswith("go to"):
+        with pytest.raises(ConfigError, match="db: is not an option"):
+            load_and_ask(path)
+    else:
+        is_test = of_apps(load_and_ask(path)) == [("test", "base")]
+        assert is_test is (outcome == "reach the app")
