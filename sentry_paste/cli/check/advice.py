@@ -443,7 +443,7 @@ def find_remedy(structure: Structure, trial: Trial, unused: Sequence[str]) -> Re
 
 
 def _has(trial: Trial, name: str) -> bool:
-    return bool(trial.files.parser(trial.path).has_section(f"filter:{name}"))
+    return bool(trial.files.sections(trial.path, "filter", name))
 
 
 def _idle_filter(structure: Structure, trial: Trial) -> Place | None:
@@ -517,3 +517,11 @@ def _not_outermost(
             f"{_few(filters)} {are} outside {sentry.name}, so errors there are not reported"
             + (f"; {change.phrase}" if change else ""),
         )
+    for layer in outside:
+        if layer.is_repeating:
+            yield Finding(
+                "medium",
+                "forwards-outside",
+                f"{layer.name} forwards requests by an exception and is outside {sentry.name}: a request that "
+                f"is forwarded counts as two; {layer.name} belongs inside",
+            )

@@ -13,6 +13,9 @@ _INBOX = re.compile(r"sentry[_.-]paste(#inbox|\.inbox:)", re.IGNORECASE)
 # Swift's error catcher: a filter outside it sees an ordinary response, one inside it the exception.
 _CATCHER = re.compile(r"egg:swift#catch_errors|swift\.common\.middleware\.catch_errors:", re.IGNORECASE)
 
+# Answers an exception of the app's by another request to the app.
+_REPEATS = re.compile(r"egg:paste#recursive|paste\.recursive:", re.IGNORECASE)
+
 # CKAN has had no PasteDeploy factory since 2.9: its own class reads the section.
 _READS_ITSELF = re.compile(r"egg:ckan(#|$)", re.IGNORECASE)
 
@@ -75,6 +78,11 @@ class Layer:
     def is_catcher(self) -> bool:
         """Return whether this turns all exceptions into responses, so that Sentry belongs inside it."""
         return self.kind == "filter" and _CATCHER.match(self.spec) is not None
+
+    @property
+    def is_repeating(self) -> bool:
+        """Return whether this may make two requests to the app of one, so that it belongs inside Sentry."""
+        return self.kind == "filter" and _REPEATS.match(self.spec) is not None
 
     @property
     def is_healthcheck(self) -> bool:

@@ -157,6 +157,23 @@ def test_filter_between_swifts_error_catcher_and_sentry_is_warned_of(write_ini):
     assert warning.endswith("put sentry right after catch_errors")
 
 
+class TestForwardedRequests:
+    """egg:Paste#recursive answers an exception of the app's by another request to it."""
+
+    @staticmethod
+    def report(write_ini, pipeline):
+        sections = "[app:app]\npaste.app_factory = apps:make_app\n[filter:again]\nuse = egg:Paste#recursive\n"
+        return check(str(write_ini(f"{SENTRY}{sections}[pipeline:main]\npipeline = {pipeline}\n")))
+
+    def test_outside_of_sentry_are_warned_of(self, write_ini):
+        report = self.report(write_ini, "again sentry app")
+        assert [warning.code for warning in report.warnings] == ["not-outermost", "forwards-outside"]
+        assert warnings_of(report)[1].startswith("again forwards requests by an exception and is outside")
+
+    def test_inside_are_one_request(self, write_ini):
+        assert self.report(write_ini, "sentry again app").warnings == ()
+
+
 def test_our_example_is_an_app(write_filter):
     report = check(
         str(write_filter(sections="[app:main]\nuse = egg:sentry_paste#example\nfilter-with = sentry\n"))
