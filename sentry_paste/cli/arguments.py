@@ -58,7 +58,9 @@ def add_ini(parser: argparse.ArgumentParser) -> None:
 def _variable(text: str) -> tuple[str, str]:
     name, equals, value = text.partition("=")
     if not equals or not name.strip():
-        raise argparse.ArgumentTypeError(f"expected NAME=VALUE, not {text!r}")
+        from sentry_paste.config.errors import shown  # imports the SDK, which run does not need
+
+        raise argparse.ArgumentTypeError(f"expected NAME=VALUE, not {shown(text)!r}")
     return name.strip(), value.strip()
 
 

@@ -34,7 +34,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except (OSError, ValueError) as error:
-        print(f"sentry-paste: {error}", file=sys.stderr)
+        from sentry_paste.config.errors import without_credentials
+
+        print(f"sentry-paste: {without_credentials(str(error))}", file=sys.stderr)
         return 2
     return status
 

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 from sentry_paste import sdk
+from sentry_paste.config.errors import without_credentials
 
 #: How long a connection, and a TLS handshake, may take, seconds.
 CONNECT_SECONDS = 5.0
@@ -103,7 +104,7 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
 
 def _message(error: BaseException) -> str:
     text = getattr(error, "verify_message", "") or getattr(error, "strerror", "") or str(error)
-    return " ".join(str(text).split())
+    return without_credentials(" ".join(str(text).split()))
 
 
 def answer_text(answer: Any, host: str) -> tuple[bool, str]:

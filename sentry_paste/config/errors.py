@@ -6,8 +6,10 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-# Everything before the last @ of a URL: key and secret of a DSN, user and password of a proxy.
-_CREDENTIALS = re.compile(r"(?<=://)[^/\s]*(?=@)")
+# Everything before the last @ of a URL, unless it only describes a DSN: key and secret of a DSN, user and
+# password of a proxy. A password may have a slash in it; a URL that was taken for a path has lost one of its
+# two, and one that stands alone on a line is an option https with a value that begins with them.
+_CREDENTIALS = re.compile(r"(?P<slashes>:/{1,2}|^//)(?!(?:PUBLIC_)?KEY@HOST)(?:[^/\s]*|[^/\s:@]*:[^\s@]*)@")
 
 
 @dataclass(frozen=True)
@@ -33,7 +35,8 @@ class Problem:
         place = f"{self.source} {line}".strip()
         place += ": " if place else ""
         value = "" if self.value is None else f" = {shown(self.value)}"
-        reason = self.reason if len(self.reason) <= 400 else self.reason[:397] + "..."
+        reason = without_credentials(self.reason)
+        reason = reason if len(reason) <= 400 else reason[:397] + "..."
         return f"{place}{shown(self.option)}{value}: {reason}"
 
 
@@ -67,11 +70,20 @@ class NotInstalledError(ValueError):
         super().__init__(message)
 
 
+def without_credentials(text: str) -> str:
+    """Return text, whoever wrote it, with the credentials of URLs masked.
+
+    Args:
+        text: such as the message of an exception.
+    """
+    return _CREDENTIALS.sub(r"\g<slashes>***@", text)
+
+
 def shown(value: str) -> str:
     """Return a value in a form that errors and logs may show: one line, not too long, without credentials.
 
     Args:
         value: text of an option.
     """
-    line = " ".join(_CREDENTIALS.sub("***", value).split())
+    line = " ".join(without_credentials(value).split())
     return line if len(line) <= 100 else line[:97] + "..."

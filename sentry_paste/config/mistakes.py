@@ -160,7 +160,13 @@ def shown_value(name: str, value: Any) -> str:
         return shown(
             f"{scheme}{mark}***@{text.rpartition('@')[2]}" if mark else "***@" + text.rpartition("@")[2]
         )
+    if option is not None and option.kind is kinds.DSN:
+        text = _KEY.sub("***", text)
     return shown(text)
+
+
+# The keys of Sentry's projects are 32 hexadecimal digits.
+_KEY = re.compile(r"[0-9a-fA-F]{16,}")
 
 
 def mask_secrets(message: str, given: Iterable[RawOption]) -> str:

@@ -13,6 +13,7 @@ from typing import Any
 from sentry_paste.cli.check.effective import OptionValue
 from sentry_paste.cli.check.report import Filter, Report
 from sentry_paste.cli.check.structure import IniError, Layer
+from sentry_paste.config.errors import without_credentials
 
 
 def report_json(report: Report, *, strict: bool = False) -> str:
@@ -22,7 +23,7 @@ def report_json(report: Report, *, strict: bool = False) -> str:
         report: report on an ini.
         strict: whether warnings count for the exit status.
     """
-    return json.dumps(_report(report, strict), indent=2)
+    return json.dumps(_masked(_report(report, strict)), indent=2)
 
 
 def unreadable_json(path: str, name: str, error: IniError) -> str:
@@ -36,7 +37,16 @@ def unreadable_json(path: str, name: str, error: IniError) -> str:
     found = {"path": os.path.abspath(path), "name": name, "status": 2}
     mistakes = [_place(os.path.abspath(path), None, "unreadable", line) for line in str(error).splitlines()]
     nothing: dict[str, Any] = {"structure": None, "filters": [], "unused": [], "warnings": [], "write": []}
-    return json.dumps({**found, **nothing, "mistakes": mistakes}, indent=2)
+    return json.dumps(_masked({**found, **nothing, "mistakes": mistakes}), indent=2)
+
+
+def _masked(value: Any) -> Any:
+    """Return a value without credentials, whoever has written its texts."""
+    if isinstance(value, dict):
+        return {name: _masked(member) for name, member in value.items()}
+    if isinstance(value, list):
+        return [_masked(member) for member in value]
+    return without_credentials(value) if isinstance(value, str) else value
 
 
 def _report(report: Report, strict: bool) -> dict[str, Any]:

@@ -37,7 +37,7 @@ from sentry_paste.cli.check.surroundings import check_names, check_spool
 from sentry_paste.cli.check.trial import Change, Trial
 from sentry_paste.client.registry import registry
 from sentry_paste.config import ConfigError, Settings, read_ini
-from sentry_paste.config.errors import Problem
+from sentry_paste.config.errors import Problem, without_credentials
 from sentry_paste.config.inifile import IniFile
 from sentry_paste.config.sources import option_name
 from sentry_paste.config.texts import split_names
@@ -289,11 +289,22 @@ def _broken_inbox(layer: Layer, structure: Structure) -> Iterator[Filter]:
 def _client_of(settings: Settings) -> tuple[Mapping[str, Any], list[str]]:
     """Make the client that settings describe, but send nothing; return its options and integrations."""
     quiet = dataclasses.replace(settings, sdk={**settings.sdk, "debug": False})
-    with capture_envelopes():
+    with capture_envelopes(), _silent(logging.getLogger("spotlight")):
         client = registry.client_for(quiet)
         if client is None:  # the reason was logged, and so becomes a warning
             return settings.sdk, []
         return client.options, sdk.active_integrations(client)
+
+
+@contextmanager
+def _silent(logger: logging.Logger) -> Iterator[None]:
+    """Keep a logger quiet: that of Spotlight prints its URL, which the report shows without credentials."""
+    before = logger.disabled
+    logger.disabled = True
+    try:
+        yield
+    finally:
+        logger.disabled = before
 
 
 @contextmanager
@@ -304,7 +315,7 @@ def _collected_logs() -> Iterator[list[tuple[str, str]]]:
     class Collector(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
             cause = record.exc_info[1] if record.exc_info else None
-            text = record.getMessage() + (f": {cause}" if cause else "")
+            text = without_credentials(record.getMessage() + (f": {cause}" if cause else ""))
             messages.append((getattr(record, "code", "") or "logged", text))
 
     collector = Collector(logging.WARNING)

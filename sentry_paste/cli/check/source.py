@@ -22,6 +22,7 @@ from configparser import (
 from dataclasses import dataclass, field
 from typing import Any
 
+from sentry_paste.config.errors import without_credentials
 from sentry_paste.config.inifile import files_of
 
 
@@ -48,7 +49,7 @@ class LoadProblem:
     def __str__(self) -> str:
         place = f": line {self.line}" if self.line else ""
         option = f"{self.option} in [{self.section}] " if self.option else ""
-        return f"{self.path}{place}: {option}{self.text}"
+        return without_credentials(f"{self.path}{place}: {option}{self.text}")
 
 
 # More mistakes than this in one file are those of another format.

@@ -11,6 +11,7 @@ from sentry_paste.cli.check.report import Filter, Report
 from sentry_paste.cli.check.source import LoadProblem
 from sentry_paste.cli.check.structure import INCLUDES, SCRIPT, Layer, Structure
 from sentry_paste.cli.terminal import clean, wrapped
+from sentry_paste.config.errors import without_credentials
 
 # Width of the column of values; a longer value pushes its origin to the right.
 _VALUE_WIDTH = 44
@@ -56,7 +57,8 @@ def report_text(report: Report, *, colour: bool = False) -> str:
         report: report on an ini.
         colour: whether to use ANSI colours.
     """
-    return "\n".join(_Text(colour).report(report)).rstrip()
+    # Whoever has written a text, and whatever an ini has in place of a name.
+    return "\n".join(map(without_credentials, _Text(colour).report(report))).rstrip()
 
 
 class _Text:

@@ -1,0 +1,94 @@
+"""Nothing that is printed shows a password or a key, whoever has written the text."""
+
+import pytest
+
+from sentry_paste import sdk
+from sentry_paste.cli.main import main
+from sentry_paste.config.options import options
+
+from check_reports import SENTRY
+
+APP = "[app:main]\nuse = egg:myapp\nfilter-with = sentry\n"
+SECRET = "h4nter2"
+
+VALUES = [
+    f"https://user:{SECRET}@proxy.example/1",
+    f"https://{SECRET}@sentry.example/shop",
+    f"https://{SECRET}@sentry.example/1 ; note",
+    f"https://user:a/{SECRET}@sentry.example/1",
+    f"https://user:%{SECRET}@sentry.example/1",
+    f"https://%(nowhere)s:{SECRET}@sentry.example/1",
+    f"https://$NAME:{SECRET}@sentry.example/1",
+    f"https://${{NOT:SET}}:{SECRET}@sentry.example/1",
+    f'["https://user:{SECRET}@sentry.example/1"]',
+]
+
+
+def printed(capsys, *arguments):
+    main([*map(str, arguments)])
+    captured = capsys.readouterr()
+    return captured.out + captured.err
+
+
+# One option of each kind.
+NAMES = {option.kind: name for name, option in options().items() if name.isidentifier()}.values()
+
+
+@pytest.mark.parametrize("value", VALUES)
+@pytest.mark.parametrize("name", [*NAMES, "tags.db", "contexts.db.url", "proxy_headers.X", "unknown"])
+def test_value_of_an_option(write_ini, capsys, name, value):
+    if name in ("integrations", "disabled_integrations"):
+        return  # names of modules, which are shown as they are
+    section = "[filter:sentry]\nuse = egg:sentry_paste\n" if name == "dsn" else SENTRY
+    path = write_ini(f"{section}{name} = {value}\n" + APP)
+    assert SECRET not in printed(capsys, "check", path)
+    assert SECRET not in printed(capsys, "check", "--json", path)
+
+
+@pytest.mark.parametrize("value", VALUES)
+@pytest.mark.parametrize(
+    "template",
+    [
+        "{}\n" + SENTRY + APP,
+        SENTRY + "{}\n" + APP,
+        SENTRY + APP + "url = {}\n",
+        SENTRY + APP + "url = {}\nurl = {}\n",
+        "[DEFAULT]\nurl = {}\n" + SENTRY + APP,
+        "[DEFAULT]\nsentry.dsn = {}\n" + SENTRY + APP,
+        SENTRY + APP.replace("egg:myapp", "{}"),
+        SENTRY + APP.replace("= sentry", "= {}"),
+        SENTRY + "[pipeline:main]\npipeline = {} sentry\n",
+    ],
+)
+def test_value_elsewhere_in_the_file(write_ini, capsys, template, value):
+    path = write_ini(template.replace("{}", value))
+    for command in (["check"], ["check", "--json"], ["send-test"]):
+        assert SECRET not in printed(capsys, *command, path)
+
+
+def test_variable_of_the_command_line(write_ini, capsys):
+    path = write_ini(SENTRY + APP)
+    assert SECRET not in printed(
+        capsys, "check", path, f"url=https://user:{SECRET}@h/1", f"sentry.dsn=https://{SECRET}@h/x"
+    )
+    with pytest.raises(SystemExit):
+        main(["check", str(path), f"https://user:{SECRET}@h/1"])
+    assert SECRET not in capsys.readouterr().err
+
+
+def test_error_of_a_module_of_the_users(write_ini, capsys, tmp_path, monkeypatch):
+    (tmp_path / "hooks_that_fail.py").write_text(f"raise ValueError('no postgresql://u:{SECRET}@h/db')")
+    monkeypatch.syspath_prepend(tmp_path)
+    path = write_ini(SENTRY + "before_send = hooks_that_fail:hook\n" + APP)
+    text = printed(capsys, "check", path)
+    assert "cannot import hooks_that_fail" in text
+    assert SECRET not in text
+
+
+def test_key_that_stands_alone(write_ini, capsys):
+    key = "0123456789abcdef0123456789abcdef"
+    text = printed(
+        capsys, "check", write_ini(f"[filter:sentry]\nuse = egg:sentry_paste\ndsn = {key}\n" + APP)
+    )
+    assert "dsn = ***: expected a DSN" in text
+    assert sdk.dsn_fault(key)
