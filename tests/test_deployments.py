@@ -14,16 +14,17 @@ from typing import Any
 
 import pytest
 from conftest import assert_valid_for_sentry
-from test_more_servers import INSTALLED, WEB_USER, install, is_root, provide, system_python
 from test_servers import until
 
 from sentry_paste import sdk
 from sentry_paste.cli.main import main
 from sentry_paste.spool import Spool
 
+import installed
 import pages
 import receiver
 import servers
+from installed import WEB_USER, is_root
 
 # A trace that the caller has sampled: the inis of the pages sample a part of them.
 SAMPLED = {"sentry-trace": "0123456789abcdef0123456789abcdef-0123456789abcdef-1"}
@@ -236,16 +237,9 @@ def deployment(request):
 
 
 @pytest.fixture(scope="module")
-def python_with(tmp_path_factory):
+def python_with():
     """Return a function that returns the Python of an environment in which packages are installed."""
-    made = {(): sys.executable}
-
-    def find(packages):
-        if packages not in made:
-            made[packages] = install(sys.executable, tmp_path_factory.mktemp("packages"), packages)
-        return made[packages]
-
-    return find
+    return lambda packages: installed.python_with(*packages) if packages else sys.executable
 
 
 @pytest.fixture(scope="module")
@@ -304,8 +298,8 @@ def test_all_that_is_sent_is_valid_for_sentry(run):
 )
 def test_check_has_nothing_against_an_ini(tmp_path, monkeypatch, capsys, page, name):
     page.write(tmp_path)
-    for installed in ("myapp", "Zope"):
-        pages.write_distribution(tmp_path, installed, pages.MYAPP)
+    for name_of_app in ("myapp", "Zope"):
+        pages.write_distribution(tmp_path, name_of_app, pages.MYAPP)
     monkeypatch.syspath_prepend(tmp_path)
     for variable in ("SENTRY_DSN", "ADMIN_SENTRY_DSN"):
         monkeypatch.setenv(variable, "https://key@sentry.example/1")
@@ -460,14 +454,16 @@ MOD_WSGI = Deployment("mod_wsgi", "mod_wsgi-express")
 
 @pytest.fixture(scope="module")
 def mod_wsgi():
-    """A folder that Apache's user can use, and the Python there."""
-    installed = INSTALLED["mod_wsgi"]
-    for program, package in installed.needs:
-        provide(program, package)
+    """A folder that Apache's user can use, and a Python; its environment is ``venv`` in the folder."""
+    server = installed.INSTALLED["mod_wsgi"]
+    for program, package in server.needs:
+        installed.provide(program, package)
+    python = installed.python_with(*server.packages)
     with tempfile.TemporaryDirectory(prefix="sentry-paste-") as made:
         folder = Path(made)
         folder.chmod(0o777)
-        yield folder, install(system_python() if is_root() else sys.executable, folder, installed.packages)
+        (folder / "venv").symlink_to(Path(python).parents[1])
+        yield folder, python
 
 
 def start_mod_wsgi(mod_wsgi, dsn, port, **variables):

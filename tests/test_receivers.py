@@ -11,7 +11,6 @@ import pytest
 import sentry_sdk
 import tlsproxy
 from test_deployments import ask
-from test_more_servers import complaint, provide
 from test_servers import until
 
 from sentry_paste import sdk
@@ -19,6 +18,7 @@ from sentry_paste.cli.main import main
 
 import pages
 import servers
+from installed import complaint, provide
 from receiver import serve
 
 PAGE = pages.page("receivers")

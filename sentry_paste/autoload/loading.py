@@ -61,9 +61,12 @@ class Load:
         # The first client of a process serves its threads as well: it is the ini's, if the ini has a filter.
         may_have_own = isinstance(self._path, str) and _mentions_us(self._path)
         app = create() if may_have_own else load_with_client(settings, create)
-        if self.has_own or isinstance(app, SentryMiddleware):
+        if self.has_own or isinstance(app, SentryMiddleware) or not callable(app):
             return self._without(app)
-        return around(app, settings)
+        wrapped = around(app, settings)
+        if wrapped is app:
+            announce(f"sentry-paste run reports nothing of {self._path or 'the app'}: set dsn or spool_dir")
+        return wrapped
 
     def _without(self, app: Application) -> Application:
         if self.has_own or isinstance(app, SentryMiddleware):

@@ -70,8 +70,10 @@ def prepare(environment: MutableMapping[str, str], config: str | None) -> None:
     if config is not None:
         with open(config, encoding="utf-8"):
             environment[_CONFIG] = os.path.abspath(config)
-    others = [entry for entry in environment.get("PYTHONPATH", "").split(os.pathsep) if entry != _SITE]
-    environment["PYTHONPATH"] = os.pathsep.join([_SITE, *filter(None, others)])
+    before = environment.get("PYTHONPATH")
+    # An empty entry stays: it is the current directory.
+    others = [entry for entry in before.split(os.pathsep) if entry != _SITE] if before else []
+    environment["PYTHONPATH"] = os.pathsep.join([_SITE, *others])
 
 
 def find_program(name: str) -> str:

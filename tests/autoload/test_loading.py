@@ -135,9 +135,15 @@ def test_wrong_option_stops_the_start(load, monkeypatch):
         load(APP)
 
 
-def test_without_anything_to_report_to_the_app_is_itself(load, monkeypatch):
+def test_without_anything_to_report_to_the_app_is_itself_and_the_log_says_so(load, monkeypatch, caplog):
+    caplog.set_level(logging.INFO, "sentry_paste")
     monkeypatch.delenv("SENTRY_PASTE_DSN")
     assert not isinstance(load(APP), SentryMiddleware)
+    assert "test.ini: set dsn or spool_dir" in caplog.text
+
+
+def test_what_cannot_be_called_is_no_app(load, captured):
+    assert load("[app:main]\npaste.app_factory = builtins:dict\nx = 1\n")["x"] == "1"
 
 
 def test_crash_at_start_up_is_reported_and_raised(load, captured):

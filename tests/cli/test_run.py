@@ -64,6 +64,21 @@ def test_folder_is_first_on_the_path_and_there_once(executed, monkeypatch):
     assert executed[0][2]["PYTHONPATH"].split(os.pathsep) == [str(SITE), "/srv", "/opt"]
 
 
+def test_empty_entry_of_the_path_is_the_current_directory_and_stays(executed, monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", f"{os.pathsep}/srv")
+    main(["run", sys.executable])
+    assert executed[0][2]["PYTHONPATH"].split(os.pathsep) == [str(SITE), "", "/srv"]
+    monkeypatch.setenv("PYTHONPATH", "")
+    main(["run", sys.executable])
+    assert executed[1][2]["PYTHONPATH"] == str(SITE)
+
+
+@pytest.mark.parametrize("words", [["--"], []])
+def test_two_dashes_may_stand_before_the_command_and_stay_after_it(executed, words):
+    main(["run", *words, sys.executable, "-c", "pass", "--", "x"])
+    assert executed[0][1][1:] == ["-c", "pass", "--", "x"]
+
+
 def test_without_a_file_the_variable_stays(executed, monkeypatch):
     monkeypatch.setenv("SENTRY_PASTE_CONFIG", "/etc/sentry.ini")
     main(["run", sys.executable])
