@@ -11,6 +11,8 @@ import functools
 import sys
 from typing import Any
 
+import sentry_sdk
+
 from sentry_paste.sdk.scopes import current_request
 
 
@@ -27,7 +29,8 @@ def watch_pyramid_views() -> None:
     @functools.wraps(call_view)
     def watched_call_view(registry: Any, request: Any, *args: Any, **kwargs: Any) -> Any:
         of = current_request()
-        if of is None:
+        # Without the integration, requests have the names of their paths.
+        if of is None or pyramid_style(sentry_sdk.get_client()) is None:
             return call_view(registry, request, *args, **kwargs)
         if not of.enters_view(request):
             return pristine(registry, request, *args, **kwargs)
@@ -40,10 +43,11 @@ def watch_pyramid_views() -> None:
     router._call_view = watched_call_view
 
 
-def pyramid_style(client: Any) -> str:
-    """Return how ``PyramidIntegration`` names requests: ``route_name`` or ``route_pattern``.
+def pyramid_style(client: Any) -> str | None:
+    """Return how ``PyramidIntegration`` names requests, ``route_name`` or ``route_pattern``; None without it.
 
     Args:
         client: that captures.
     """
-    return getattr(client.get_integration("pyramid"), "transaction_style", "") or "route_name"
+    found = client.get_integration("pyramid")
+    return None if found is None else getattr(found, "transaction_style", "") or "route_name"

@@ -123,7 +123,7 @@ def _of_bottle(environ: Mapping[str, Any]) -> tuple[str, str] | None:
 _MOST_FRAMES = 100
 
 
-def name_in_traceback(traceback: TracebackType | None, pyramid_style: str) -> tuple[str, str] | None:
+def name_in_traceback(traceback: TracebackType | None, pyramid_style: str | None) -> tuple[str, str] | None:
     """Return the name and its source from the frames of the framework that a crash has passed through.
 
     Pyramid tells nobody of a route whose factory crashes, and TurboGears forgets what it has dispatched when
@@ -131,13 +131,13 @@ def name_in_traceback(traceback: TracebackType | None, pyramid_style: str) -> tu
 
     Args:
         traceback: of the crash.
-        pyramid_style: ``route_name`` or ``route_pattern``.
+        pyramid_style: ``route_name``, ``route_pattern``, or None if Pyramid names no requests.
     """
     for frame in islice(_frames(traceback), _MOST_FRAMES):
         place = frame.f_globals.get("__name__"), frame.f_code.co_name
         # An object of the app's may raise when its attributes are read.
         with suppress(Exception):
-            if place == ("pyramid.router", "handle_request"):
+            if place == ("pyramid.router", "handle_request") and pyramid_style is not None:
                 return _of_pyramid(frame.f_locals, pyramid_style)
             if place == ("tg.controllers.dispatcher", "_perform_call"):
                 return _of_dispatch(frame.f_locals.get("state"))
