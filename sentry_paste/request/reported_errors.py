@@ -7,6 +7,7 @@ becomes of the request. Here that is settled, for each error once:
 - an error that a framework gave up on is unhandled, also if somebody logged it before;
 - an error that was logged, and then answered with a 500 that nobody else explains, is unhandled;
 - an error that an error handler answered with a status below 500 is handled;
+- a framework's own answer below 500 that was raised, as by ``abort(404)``, is none;
 - an error of an attempt that is tried again is none.
 
 Until then its envelope waits (``client.held``).
@@ -226,7 +227,7 @@ class ReportedErrors:
                 return
             found.is_settled = True
             held, found.held = found.held, []
-        if found.attempt is not None and not found.is_raised and is_tried_again(found.error, found.attempt):
+        if not found.is_raised and _is_none(found, status):
             self._was_changed = True
             self.dropped += bool(held)
             for each in held:
@@ -240,6 +241,18 @@ class ReportedErrors:
             if is_changed and each.event is not None:
                 set_handled(each.event, not is_final)
             each.send(is_changed)
+
+
+def _is_none(found: _ReportedError, status: int | None) -> bool:
+    if found.attempt is not None and is_tried_again(found.error, found.attempt):
+        return True
+    # flask-restful signals Werkzeug's exceptions like any other, so the SDK's integration captures them.
+    return found.is_given_up and status is not None and status < 500 and _is_answer(found.error)
+
+
+def _is_answer(error: BaseException) -> bool:
+    """Return whether an exception is a response, of Werkzeug or WebOb."""
+    return any(cls.__name__ == "HTTPException" for cls in type(error).__mro__)
 
 
 def is_unhandled(event: Any) -> bool:

@@ -125,6 +125,40 @@ def test_status_decides_on_an_error_that_a_framework_gave_up(captured, sessions,
     assert sessions() == ({"errored": 1} if is_handled else {"crashed": 1})
 
 
+@pytest.mark.parametrize(("status", "is_one"), [(404, False), (400, False), (500, True), (503, True)])
+def test_answer_that_is_raised_is_an_error_from_500_on(captured, sessions, status, is_one):
+    """flask-restful signals what abort() raises like any exception."""
+    flask = pytest.importorskip("flask")
+    app = flask.Flask(__name__)
+
+    @app.route("/")
+    def view():
+        flask.abort(status)
+
+    @app.errorhandler(status)
+    def answer(error):
+        flask.got_request_exception.send(app, exception=error)
+        return "answered", status
+
+    assert call(made(app)).starts[0][0].startswith(str(status))
+    assert len(captured.errors) == is_one
+    assert sessions() == ({"crashed": 1} if is_one else {"exited": 1})
+
+
+def test_answer_that_is_raised_and_captured_by_hand_stays(captured, sessions):
+    flask = pytest.importorskip("flask")
+    app = flask.Flask(__name__)
+
+    @app.errorhandler(404)
+    def answer(error):
+        sentry_sdk.capture_exception(error)
+        return "answered", 404
+
+    call(made(app))
+    assert handled(captured) == [("NotFound", True)]
+    assert sessions() == {"errored": 1}
+
+
 def test_sampling_of_errors_does_not_change_the_session(captured, sessions):
     flask = pytest.importorskip("flask")
     app = flask.Flask(__name__)
