@@ -23,6 +23,7 @@ use = egg:sentry_paste
 dsn = {dsn}
 release = 1
 traces_sample_rate = 1.0
+{options}
 """
 
 
@@ -62,6 +63,7 @@ class Application:
         port: a pattern for the port in the ini.
         end: the signal for an orderly end.
         exchanges: that it is asked for, in order; cookies are kept.
+        options: of the filter, lines of the ini.
         volatile: patterns of what differs from one run of the bare application to the next.
     """
 
@@ -71,6 +73,7 @@ class Application:
     place: Callable
     command: tuple[str, ...]
     exchanges: tuple[Exchange, ...]
+    options: str = ""
     port: str = ""
     end: signal.Signals = signal.SIGINT
     volatile: tuple[str, ...] = ()
@@ -153,7 +156,11 @@ def check(application, workshop):
             folder,
             "filtered",
             ini,
-            lambda text: application.place(text).replace("{dsn}", receiver.dsn),
+            lambda text: (
+                application.place(text)
+                .replace("{dsn}", receiver.dsn)
+                .replace("{options}", application.options)
+            ),
         )
         # What was sent has arrived: the process has ended.
         by_column = _compare(application, bare, filtered, receiver)
