@@ -26,7 +26,7 @@ from sentry_paste.cli.check.edits import line_of, new_section, shown_edits
 from sentry_paste.cli.check.inheritance import first_line, loss_text, uncallable_text
 from sentry_paste.cli.check.static import missing_distribution
 from sentry_paste.cli.check.structure import INCLUDES, Layer, Structure
-from sentry_paste.cli.check.stubs import Place
+from sentry_paste.cli.check.stubs import UNREADABLE, Place
 from sentry_paste.cli.check.trial import Change, Goal, Trial
 from sentry_paste.config import Settings
 from sentry_paste.config.options import options
@@ -414,6 +414,13 @@ def find_remedy(structure: Structure, trial: Trial, unused: Sequence[str]) -> Re
         trial: tries what is advised.
         unused: sections of ours that are in the ini.
     """
+    try:
+        return _remedy(structure, trial, unused)
+    except UNREADABLE:
+        return None
+
+
+def _remedy(structure: Structure, trial: Trial, unused: Sequence[str]) -> Remedy | None:
     filters = [name.partition(":")[2].strip() for name in unused if name.startswith("filter:")]
     intended = None if filters else find_intended_sentry(structure)
     if intended is not None:

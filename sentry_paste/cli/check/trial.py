@@ -158,7 +158,10 @@ class Trial:
     def _loaded_others(self) -> dict[tuple[str, str], Loaded]:
         """Return the other apps of the file, and those of other files that inherit from it."""
         if self._others is None:
-            names = [place.name for place in _app_sections(self.files, self.path)]
+            try:
+                names = [place.name for place in _app_sections(self.files, self.path)]
+            except UNREADABLE:
+                names = []
             apps = [(self.path, name) for name in names if name != self.name]
             apps += [(heir.path, heir.name) for heir in self.heirs if heir.path != self.path]
             found = dict.fromkeys(apps[:_MOST_APPS])
@@ -261,10 +264,8 @@ def _heirs(files: Files, bases: set[str]) -> list[Place]:
     """Return the sections that inherit from files, or from each other, in the directories of these files."""
     waiting: dict[Place, str] = {}
     for directory in sorted({os.path.dirname(path) for path in bases}):
-        for name in sorted(os.listdir(directory))[:_MOST_FILES]:
-            path = os.path.join(directory, name)
-            if name.endswith(".ini") and os.path.isfile(path) and os.path.getsize(path) <= _LARGEST_FILE:
-                waiting.update(_inheriting(files, path))
+        for path in _inis_in(directory):
+            waiting.update(_inheriting(files, path))
     found: list[Place] = []
     known = set(bases)
     while new := [place for place, parent in waiting.items() if parent in known]:
@@ -273,6 +274,16 @@ def _heirs(files: Files, bases: set[str]) -> list[Place]:
         found += new
         known.update(place.path for place in new)
     return found
+
+
+def _inis_in(directory: str) -> list[str]:
+    try:
+        names = sorted(name for name in os.listdir(directory) if name.endswith(".ini"))[:_MOST_FILES]
+        paths = [os.path.join(directory, name) for name in names]
+        # Only files: opening a pipe or a device would block.
+        return [path for path in paths if os.path.isfile(path) and os.path.getsize(path) <= _LARGEST_FILE]
+    except OSError:
+        return []
 
 
 def _inheriting(files: Files, path: str) -> dict[Place, str]:
