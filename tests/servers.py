@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -187,6 +188,9 @@ def environment(**variables):
 @contextlib.contextmanager
 def _interruptible():
     """Start processes that SIGINT ends, even where a shell has made us ignore it (``pytest &``)."""
+    if threading.current_thread() is not threading.main_thread():  # which cannot set handlers
+        yield
+        return
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         yield
