@@ -16,6 +16,7 @@ from datetime import timedelta
 import pytest
 
 from sentry_paste.spool import Spool
+from sentry_paste.spool.status import read_status
 
 import crashing
 import faulty
@@ -60,6 +61,8 @@ class Field:
             self.sentry.wait_for(lambda: not self.left(), seconds=seconds)
             last.exit()
             quiet(last)
+        status = read_status(self.spool.directory)
+        assert status.unaccounted == {}, status
         return self.result()
 
     def result(self):
@@ -322,8 +325,8 @@ def test_kill_after_the_last_capture_loses_nothing(field):
     field.sentry.answer = Answer()
     missing, twice = field.drain()
     assert missing == []
-    # One of each process may have been on its way.
-    assert twice <= 2
+    # Of each process as many may have been on their way as it has connections.
+    assert twice <= 2 * 8
     assert field.count() == 100
 
 
@@ -502,7 +505,8 @@ def test_threads_of_several_processes_lose_nothing_and_leave_nothing_open(field)
             process.end()
         field.sentry.wait(errors=2 * 161)
         for process in (a, b):
-            assert int(process.do("open_files")) <= process.open + 2
+            # Connections are kept, up to the most that there were.
+            assert int(process.do("open_files")) <= process.open + 10
             assert process.do("count_threads").split() == [
                 "MainThread",
                 "sentry-paste.spool",

@@ -256,6 +256,7 @@ class Backlog:
         """Do what has to be done now and then, whether or not this process may send."""
         self._sender.abort_overdue(_LONGEST_ANSWER)
         if os.path.lexists(self._spool.directory):
+            self._spool.ledger.ensure()
             self._unfinished.retry()
             if time.monotonic() - self._shown_at >= _SHOW_AGAIN:
                 self._shown_at = time.monotonic()
@@ -276,18 +277,19 @@ class Backlog:
             if lock is None:
                 return
             self._reclaimed_at = float("-inf")
+            self._spool.ledger.say(sends=True)
             try:
                 while self._send_some(lock) and not self._stopped.is_set():
                     pass
             finally:
                 self._uploads.end()
+                self._spool.ledger.say(sends=None)
 
     def _reclaim(self) -> None:
         if time.monotonic() - self._reclaimed_at < _RECLAIM_AGAIN:
             return
         self._reclaimed_at = time.monotonic()
-        _, partial_files = self._spool.reclaim(self._presence.alive(self._spool.owners()))
-        for _ in range(partial_files):
+        for _ in range(self._presence.reclaim()):
             self._log.count("incomplete, set aside")
 
     def _send_some(self, lock: SenderLock) -> bool:
@@ -310,7 +312,8 @@ class Backlog:
             if time.monotonic() > until:
                 round_.is_cut_short = True
                 break
-        while self._uploads.in_flight:
+        # Uploads go on while the directory is listed again.
+        while self._uploads.in_flight and not round_.is_cut_short:
             self._finish_one(round_)
         # After a failure the caller waits, where wake() can end the wait.
         return not round_.has_failed and (round_.is_cut_short or round_.has_progressed)
@@ -440,6 +443,7 @@ class Backlog:
         except OSError:
             if not os.path.lexists(file.path):
                 self._sender.record_lost(envelope, "network_error")
+                self._spool.ledger.count(file.kind, "network_error")
             raise
 
     def _set_aside(self, file: SpoolFile, reason: str) -> bool:

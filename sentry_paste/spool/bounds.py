@@ -172,7 +172,7 @@ class Bounds:
         """Drop a file; return whether it is gone. A directory with such a name cannot be dropped."""
         try:
             # If another process has dropped or sent it, that process counts it.
-            if self._spool.remove(file):
+            if self._spool.drop(file, reason):
                 self._dropped(file, reason)
         except OSError:
             return False

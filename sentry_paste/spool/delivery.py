@@ -26,6 +26,7 @@ from sentry_paste.spool.backlog import Backlog, Result
 from sentry_paste.spool.backoff import LONGEST_LIVE, Backoff
 from sentry_paste.spool.bounds import Bounds
 from sentry_paste.spool.files import Spool
+from sentry_paste.spool.ledger import CAPTURED, DELIVERED
 from sentry_paste.spool.names import (
     ANY_DESTINATION,
     SpoolFile,
@@ -42,6 +43,8 @@ from sentry_paste.spool.writer import EnvelopeWriter, Unfinished
 
 # Seconds that the end of the process waits for the current upload.
 _SHUTDOWN_WAIT = 1.0
+# Seconds between times at which Sentry is said to have accepted something.
+_SAY_AGAIN = 1.0
 
 
 class DeliveringTransport(Transport):
@@ -92,6 +95,9 @@ class DeliveringTransport(Transport):
         self._helpers = 0
         self._backlog: Backlog | None = None
         self._is_killed = False
+        # What was last said of this process: that Sentry has accepted something, and the rate limits by kind.
+        self._said = 0.0
+        self._limits: dict[str, float] = {}
         # The last answer that was not Sentry's.
         self._foreign = ""
         # Must be set last: other threads take it as the sign that the rest is set.
@@ -159,7 +165,7 @@ class DeliveringTransport(Transport):
         Args:
             file: by ``hold``.
         """
-        self._writer.remove(file)
+        self._writer.remove(file, "withdrawn")
 
     def send_held(self, envelope: Envelope, file: SpoolFile | None) -> None:
         """Queue an envelope for sending.
@@ -207,10 +213,13 @@ class DeliveringTransport(Transport):
             self._in_flight.pop(key, None)
             file = file or self._in_flight_files.pop(key, None)
         result, reason, seconds = self._result(attempt, envelope)
+        self._say(result, reason, seconds, kind)
         if result is Result.DELIVERED:
             self._live.succeeded(begun)
             self._live_width.answered(begun, time.monotonic() - begun)
             self._writer.remove(file)
+            if file is None:
+                self._spool.ledger.count(kind, CAPTURED, DELIVERED)
             if self._backlog is not None:
                 self._backlog.server_recovered()
             self._help_if_needed()
@@ -224,6 +233,9 @@ class DeliveringTransport(Transport):
         else:
             self._inner.count_lost(attempt)
             self._writer.set_aside(file, reason)
+            if file is None:
+                outcome = "ratelimit_backoff" if result is Result.LIMITED else "refused"
+                self._spool.ledger.count(kind, CAPTURED, outcome)
 
     def _attempt(self, key: int, envelope: Envelope, is_unwritten: bool) -> Attempt:
         with self._lock:
@@ -260,11 +272,7 @@ class DeliveringTransport(Transport):
         helpers = self._helpers + more
         # A receiver that never ends its answer holds up nothing else.
         stuck = min(self._inner.count_stuck(STUCK), MOST_STUCK)
-        # One is left to the backlog, which sends little while live envelopes wait.
-        return (
-            helpers < self._live_width.current + stuck
-            and helpers + max(uploads, 1) < self._settings.connections
-        )
+        return helpers < self._live_width.current + stuck and helpers + uploads < self._settings.connections
 
     def _help(self) -> None:
         pid = self._pid
@@ -288,7 +296,7 @@ class DeliveringTransport(Transport):
         self._inner.abort_overdue(seconds)
         self._help_if_needed()
 
-    def send_again(self, envelope: Envelope, kind: str) -> tuple[Result, str, float]:  # noqa: ARG002
+    def send_again(self, envelope: Envelope, kind: str) -> tuple[Result, str, float]:
         """Send an envelope in this thread; return the result, the reason and the seconds to wait.
 
         Args:
@@ -301,6 +309,7 @@ class DeliveringTransport(Transport):
         begun = time.monotonic()
         attempt = self._inner.attempt(envelope)
         result, reason, seconds = self._result(attempt, envelope)
+        self._say(result, reason, seconds, kind)
         if result is Result.DELIVERED:
             self._live.succeeded(begun)
         elif result is Result.REFUSED:
@@ -338,6 +347,7 @@ class DeliveringTransport(Transport):
         """Store an envelope in the spool, or record it as lost for a reason."""
         if not self._store(envelope, kind, file, wakes) and kind != "report":
             self.record_lost(envelope, reason)
+            self._spool.ledger.count(kind, *([CAPTURED] if file is None else []), reason)
 
     def _store(self, envelope: Envelope, kind: str, file: SpoolFile | None, wakes: bool = True) -> bool:
         """Store an envelope in the spool; return whether that succeeded."""
@@ -359,6 +369,20 @@ class DeliveringTransport(Transport):
         """
         for item in envelope.items:
             self._inner.record_lost_event(reason, item=item)
+
+    def _say(self, result: Result, reason: str, seconds: float, kind: str) -> None:
+        """Say what the server has answered, for ``spool status``."""
+        now = time.time()
+        if result is Result.DELIVERED:
+            if now - self._said >= _SAY_AGAIN:
+                self._said = now
+                self._spool.ledger.say(succeeded=now)
+            return
+        limits = {name: until for name, until in self._limits.items() if until > now}
+        if result is Result.LIMITED:
+            limits[kind] = now + seconds
+        self._limits = limits
+        self._spool.ledger.say(failed=now, reason=reason, limits=limits or None)
 
     def _was_tried(self, file: SpoolFile) -> bool | None:
         """Return whether sending a file has failed; None if it is for another destination."""

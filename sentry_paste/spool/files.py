@@ -11,11 +11,13 @@ import os
 import stat
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 
 from sentry_sdk.envelope import Envelope
 
+from sentry_paste.spool.ledger import CAPTURED, DELIVERED, Ledger
 from sentry_paste.spool.names import ANY_DESTINATION, CLAIMED, WAITING, SpoolFile
 from sentry_paste.spool.owner import Owner, current
 
@@ -42,6 +44,8 @@ class Spool:
     def __init__(self, directory: str | os.PathLike[str], fsync: bool = False) -> None:
         self.directory = Path(directory)
         self._fsync = fsync
+        #: The counts of this process.
+        self.ledger = Ledger(self.directory)
 
     def write(
         self, envelope: Envelope, destination: str = ANY_DESTINATION, owner: Owner | None = None
@@ -59,10 +63,14 @@ class Spool:
         """
         data = envelope.serialize()
         file = SpoolFile.new(self.directory, envelope, destination, data)
-        return self._put(data, file if owner is None else file.claimed(owner), owner)
+        file = file if owner is None else file.claimed(owner)
+        return self._put(data, file, owner, self.ledger.writing(file))
 
-    def _put(self, data: bytes, file: SpoolFile, owner: Owner | None) -> SpoolFile:
+    def _put(
+        self, data: bytes, file: SpoolFile, owner: Owner | None, counting: AbstractContextManager[None]
+    ) -> SpoolFile:
         self.prepare()
+        self.ledger.ensure()
         partial = self.directory / f".{file.name}.{owner or current()}{_PARTIAL}"
         # O_EXCL: if somebody has put something there, such as a symbolic link, fail instead of following it.
         descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, FILE_MODE)
@@ -72,7 +80,8 @@ class Spool:
                 if self._fsync:
                     opened.flush()
                     os.fsync(descriptor)
-            os.rename(partial, file.path)
+            with counting:
+                os.rename(partial, file.path)
             if self._fsync:
                 self._sync_directory()
         except BaseException:
@@ -197,7 +206,8 @@ class Spool:
         if released is not None or any(name.startswith(file.stem) for name in self._names()):
             return released
         data = envelope.serialize()
-        return self._put(data, file.with_contents(data), None)
+        # It was counted when it was captured.
+        return self._put(data, file.with_contents(data), None, nullcontext())
 
     def set_aside(self, file: SpoolFile, reason: str) -> SpoolFile | None:
         """Set a file aside, so that it is kept but not sent; return None if it is gone.
@@ -208,17 +218,40 @@ class Spool:
         """
         return self._rename(file, file.aside(reason))
 
-    def remove(self, file: SpoolFile) -> bool:
-        """Remove a file; return whether it was there.
+    def remove(self, file: SpoolFile, outcome: str = DELIVERED) -> bool:
+        """Remove a file and count what became of it; return whether it was there.
 
         Args:
-            file: file in any state.
+            file: file that this process has claimed, or that it drops.
+            outcome: ``delivered``, or why it is dropped: one of ``ledger.DROPPED``.
         """
-        try:
-            file.path.unlink()
-        except FileNotFoundError:
-            return False
+        with self.ledger.removing(file, outcome) as removed:
+            try:
+                file.path.unlink()
+            except FileNotFoundError:
+                return False
+            removed()
         return True
+
+    def drop(self, file: SpoolFile, reason: str) -> bool:
+        """Drop a file that no process has claimed; return whether it was there.
+
+        Args:
+            file: file that waits or was set aside.
+            reason: one of ``ledger.DROPPED``.
+
+        Raises:
+            OSError: it cannot be dropped, or is a directory.
+        """
+        # Claimed first, so that it is certain who has to count it. A process that ends here leaves a claim.
+        claimed = self.claim(file, current())
+        if claimed is None:
+            return False
+        try:
+            return self.remove(claimed, reason)
+        except OSError:
+            self._rename(claimed, file)
+            raise
 
     def reclaim(self, is_alive: Mapping[str, bool]) -> tuple[int, int]:
         """Make files of dead processes wait again; return their number and the number of incomplete files.
@@ -244,7 +277,11 @@ class Spool:
         file = SpoolFile.from_path(self.directory / base)
         if file is None or is_alive.get(owner, True):
             return False
-        return self._rename(replace(file, path=path), file.aside("partial")) is not None
+        if self._rename(replace(file, path=path), file.aside("partial")) is None:
+            return False
+        # Its process had not counted it, because it did not complete it.
+        self.ledger.count(file.kind, CAPTURED)
+        return True
 
     def owners(self) -> dict[str, float]:
         """Return the processes that have claimed or are writing files, and when each last did so.

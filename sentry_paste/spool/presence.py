@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from sentry_paste.spool import ledger
 from sentry_paste.spool.files import FILE_MODE, Spool
 from sentry_paste.spool.owner import Owner, current
 
@@ -116,8 +117,41 @@ class Presence:
                     signs[name].unlink(missing_ok=True)
         return found
 
+    def reclaim(self) -> int:
+        """Let files of dead processes wait again; return how many were incomplete.
+
+        What those processes had counted is added to the total.
+
+        Raises:
+            OSError: the directory is not writable.
+        """
+        directory = self._spool.directory
+        is_alive = self.alive(self._spool.owners())
+        # Before their claims are taken back: it shows what they had already delivered.
+        ledger.add_dead(directory, self.may_go_on(ledger.owners(directory)))
+        return self._spool.reclaim(is_alive)[1]
+
+    def may_go_on(self, names: Iterable[str]) -> dict[str, bool]:
+        """Return which processes may still go on; one that is stopped may.
+
+        Args:
+            names: names of processes on any host.
+        """
+        now = _touched(self._path(current()))
+        found = {}
+        for name in names:
+            owner = Owner.from_text(name)
+            exists = owner.is_alive() if owner is not None else None
+            if exists is None:
+                exists = now - _touched(self._path_of(name)) < _DEAD
+            found[name] = exists
+        return found
+
     def _path(self, owner: Owner) -> Path:
-        return self._spool.directory / f"{_PREFIX}{owner}"
+        return self._path_of(str(owner))
+
+    def _path_of(self, name: str) -> Path:
+        return self._spool.directory / f"{_PREFIX}{name}"
 
 
 def _touched(path: Path | None) -> float:

@@ -139,7 +139,7 @@ class SpoolTransport(Transport):
         """
         try:
             if file is not None:
-                self.spool.remove(file)
+                self.spool.remove(file, "withdrawn")
         except OSError as error:
             self._log.failed(error)
 

@@ -14,6 +14,7 @@ from sentry_sdk.envelope import Envelope
 
 from sentry_paste.spool.bounds import Bounds
 from sentry_paste.spool.files import FILE_MODE, Spool
+from sentry_paste.spool.ledger import DELIVERED
 from sentry_paste.spool.names import SpoolFile, hash_of
 from sentry_paste.spool.owner import current
 from sentry_paste.spool.transport import LogThrottle
@@ -186,15 +187,16 @@ class EnvelopeWriter:
             return os.path.lexists(file.path)
         return True
 
-    def remove(self, file: SpoolFile | None) -> None:
-        """Remove the file of an envelope that was delivered.
+    def remove(self, file: SpoolFile | None, outcome: str = DELIVERED) -> None:
+        """Remove the file of an envelope that was delivered, or is not to be.
 
         Args:
             file: the file, None if there is none.
+            outcome: what became of it, one of ``ledger``.
         """
         if file is not None:
             try:
-                self._unfinished.attempt(file, partial(self._spool.remove, file))
+                self._unfinished.attempt(file, partial(self._spool.remove, file, outcome))
             except OSError as error:
                 self._log.failed(error)
 

@@ -72,7 +72,8 @@ def started(spool, *arguments, **options):
 
 
 def names(spool):
-    return sorted(os.listdir(spool.directory))
+    """The names in a spool, except those of counts."""
+    return sorted(name for name in os.listdir(spool.directory) if not name.startswith(".counts"))
 
 
 def arrived(receiver):

@@ -177,7 +177,8 @@ def test_corrupt_files_are_set_aside_never_sent_and_keep_nothing_back(site, capl
     call(app, environ_of("/crash/1"))
     sentry.wait(arrivals=4)
     registry.reset()
-    assert len(os.listdir("/proc/self/fd")) <= descriptors + 3
+    # Connections that are kept, and the file of counts.
+    assert len(os.listdir("/proc/self/fd")) <= descriptors + 6
     warnings = [record.getMessage() for record in caplog.records if record.name == "sentry_paste"]
     assert len(warnings) == 1
     assert "set aside" in warnings[0]

@@ -144,15 +144,15 @@ def test_two_that_drop_at_the_same_time_count_each_file_once(spool, monkeypatch)
         spool.write(envelope(), "elsewhere")
     counted = []
     # Both have chosen what goes before either of them removes a file.
-    barrier, waited, remove = threading.Barrier(2), set(), Spool.remove
+    barrier, waited, drop = threading.Barrier(2), set(), Spool.drop
 
-    def removed(self, file):
+    def dropped(self, file, reason):
         if threading.get_ident() not in waited:
             waited.add(threading.get_ident())
             barrier.wait(5)
-        return remove(self, file)
+        return drop(self, file, reason)
 
-    monkeypatch.setattr(Spool, "remove", removed)
+    monkeypatch.setattr(Spool, "drop", dropped)
     both = [Bounds(spool, 10_000, 86400.0, lambda file, reason: counted.append(file.id)) for _ in range(2)]
     threads = [threading.Thread(target=bounds.enforce) for bounds in both]
     for thread in threads:

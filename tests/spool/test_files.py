@@ -113,7 +113,7 @@ def test_write_that_fails_leaves_nothing(spool, monkeypatch):
     monkeypatch.setattr("os.rename", fail)
     with pytest.raises(OSError, match="disk full"):
         spool.write(error())
-    assert os.listdir(spool.directory) == []
+    assert [name for name in os.listdir(spool.directory) if not name.startswith(".counts")] == []
 
 
 def test_reader_never_sees_a_partial_file(spool):

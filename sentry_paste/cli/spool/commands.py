@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import signal
 import sys
@@ -23,6 +24,7 @@ from sentry_paste.cli.spool.text import (
     number,
     plan_text,
     sent_text,
+    status_text,
     summary_text,
     table_text,
     them,
@@ -32,6 +34,7 @@ from sentry_paste.cli.terminal import ProgressMeter, clean
 from sentry_paste.spool import Spool, read_contents
 from sentry_paste.spool.contents import with_other_spans
 from sentry_paste.spool.names import ANY_DESTINATION, ASIDE, CLAIMED, KINDS, WAITING
+from sentry_paste.spool.status import as_json, as_prometheus, read_status
 from sentry_paste.spool.transport import SpoolSettings
 from sentry_paste.spool.writer import destination_names
 
@@ -196,7 +199,8 @@ def purge(options: argparse.Namespace) -> int:
     Raises:
         ValueError: the path is not a directory, or there is no terminal to ask for confirmation.
     """
-    inventory = take_inventory(_spool(options).directory).of(options.kind)
+    spool = _spool(options)
+    inventory = take_inventory(spool.directory).of(options.kind)
     chosen = requeue_purge.choose_removable(inventory.entries, options.older_than, options.aside)
     in_use = sum(entry.is_in_use for entry in inventory.entries)
     if in_use:
@@ -207,7 +211,7 @@ def purge(options: argparse.Namespace) -> int:
     if not options.yes and not _is_confirmed(chosen):
         print("Nothing was removed")
         return 1
-    removed = requeue_purge.remove(chosen)
+    removed = requeue_purge.remove(spool, chosen)
     print(f"Removed {kinds_text(removed)}" if removed else "Nothing was removed")
     return 0 if removed else 1
 
@@ -219,6 +223,26 @@ def _is_confirmed(chosen: list[Entry]) -> bool:
         f"Remove {kinds_text(chosen)}? Sentry does not have {them(len(chosen))}. [y/N] ", end="", flush=True
     )
     return sys.stdin.readline().strip().lower() in ("y", "yes")
+
+
+def show_status(options: argparse.Namespace) -> int:
+    """Print what a spool has done and holds; return the exit status.
+
+    Args:
+        options: options of the command line.
+
+    Raises:
+        ValueError: the path is not a directory.
+    """
+    spool = _spool(options)
+    found = read_status(spool.directory)
+    if options.json:
+        print(json.dumps(as_json(found), indent=2))
+    elif options.prometheus:
+        print(as_prometheus(found, str(spool.directory.resolve())), end="")
+    else:
+        print(status_text(found))
+    return 0
 
 
 # Arguments.
@@ -235,6 +259,18 @@ def add_spool(parser: argparse.ArgumentParser) -> None:
     """
     subparsers = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     _add_list(_command(subparsers, "list", list_files, "list the files of a spool, newest first"))
+    status_parser = _command(
+        subparsers,
+        "status",
+        show_status,
+        "show what was captured, delivered, dropped and is left",
+        "Captured is the sum of what was delivered, waits, was set aside and was dropped, for all processes "
+        "that have used the spool. With --prometheus, write the output to a file for the textfile collector "
+        "of the node exporter.",
+    )
+    form = status_parser.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="as JSON")
+    form.add_argument("--prometheus", action="store_true", help="in Prometheus' text format")
     show_parser = _command(subparsers, "show", show_file, "show the contents of one file")
     show_parser.add_argument("id", metavar="ID", type=_identity, help="event id, or its first digits")
     show_parser.add_argument(

@@ -64,17 +64,12 @@ def choose_removable(entries: Iterable[Entry], days: float, aside_only: bool) ->
     ]
 
 
-def remove(entries: Iterable[Entry]) -> list[Entry]:
+def remove(spool: Spool, entries: Iterable[Entry]) -> list[Entry]:
     """Remove files; return those that were still there, as another process may have claimed some.
 
     Args:
+        spool: spool of the files.
         entries: entries of an inventory.
     """
-    removed = []
-    for entry in entries:
-        try:
-            entry.file.path.unlink()
-        except FileNotFoundError:
-            continue
-        removed.append(entry)
-    return removed
+    spool.ledger.ensure()
+    return [entry for entry in entries if spool.drop(entry.file, "purged")]

@@ -122,7 +122,7 @@ class SpoolSender:
     def take_back(self) -> None:
         """Let files that dead processes have claimed wait again, as the processes that use the spool do."""
         with self._presence_shown():
-            self._spool.reclaim(self._presence.alive(self._spool.owners()))
+            self._presence.reclaim()
 
     def send(self, entries: Sequence[Entry]) -> Progress:
         """Send files, or leave them as they are; return the progress at the end.
@@ -134,6 +134,7 @@ class SpoolSender:
             OSError: the directory cannot be written.
         """
         self.progress = Progress(len(entries))
+        self._spool.ledger.ensure()
         vain_rounds = 0
         with self._presence_shown():
             while entries and not self._is_over():

@@ -13,6 +13,8 @@ from sentry_paste.cli.terminal import clean
 from sentry_paste.spool import segments
 from sentry_paste.spool.contents import Breadcrumb, Contents, Error, Frame, read_contents
 from sentry_paste.spool.names import ANY_DESTINATION, ASIDE, CLAIMED, WAITING, SpoolFile
+from sentry_paste.spool.owner import Owner
+from sentry_paste.spool.status import Status
 from sentry_paste.spool.waterfall import Span
 
 _TITLE_WIDTH = 60
@@ -412,3 +414,57 @@ def _sent(progress: Progress, seconds: float) -> Iterator[str]:
         yield f"Left {number(progress.left)} unchanged{': ' + clean(why) if why else ''}"
     elif progress.aside and progress.problem:
         yield f"Last answer: {clean(progress.problem)}"
+
+
+# The status of a spool.
+
+_OUTCOMES = ("captured", "delivered", "waiting", "aside", "dropped")
+
+
+def status_text(status: Status) -> str:
+    """Return what a spool has done and holds.
+
+    Args:
+        status: of the spool.
+    """
+    return "\n".join(_status(status))
+
+
+def _status(status: Status) -> Iterator[str]:
+    rows = {kind: counts for kind, counts in sorted(status.counts.items()) if +counts}
+    if not rows:
+        yield "Nothing was captured"
+    else:
+        head = ("kind", *("set aside" if name == "aside" else name for name in _OUTCOMES))
+        yield "  ".join([f"{head[0]:<12}", *(f"{name:>10}" for name in head[1:])])
+        for kind, counts in rows.items():
+            yield "  ".join([f"{clean(kind):<12}", *(f"{counts[name]:>10,}" for name in _OUTCOMES)])
+        if len(rows) > 1:
+            yield "  ".join([f"{'all':<12}", *(f"{status.total(name):>10,}" for name in _OUTCOMES)])
+        yield ""
+    yield from _facts(status)
+
+
+def _facts(status: Status) -> Iterator[str]:
+    now = datetime.now(timezone.utc).timestamp()
+    oldest = "" if status.oldest is None else f"{age_text(status.oldest)} old"
+    facts = {
+        "Size": size_text(status.size),
+        "Oldest": oldest,
+        "Set aside": _counts(status.aside),
+        "Dropped": _counts(status.dropped),
+        "Unaccounted": _counts(status.unaccounted),
+        "Accepted": "" if status.succeeded is None else f"{age_text(now - status.succeeded)} ago",
+        "Failed": "" if status.failed is None else f"{age_text(now - status.failed)} ago: {status.reason}",
+        "Rate limits": ", ".join(
+            f"{kind} for {age_text(until - now)}" for kind, until in sorted(status.limits.items())
+        ),
+        "Sending": ", ".join(_sender(name, alive) for name, alive in sorted(status.senders.items())),
+    }
+    yield from (f"{name + ':':<13}{clean(text)}" for name, text in facts.items() if text)
+
+
+def _sender(name: str, is_alive: bool | None) -> str:
+    owner = Owner.from_text(name)
+    process = f"process {owner.pid}" if owner is not None else name
+    return process + {True: "", False: " (ended)", None: " of another host"}[is_alive]

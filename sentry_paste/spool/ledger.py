@@ -1,0 +1,464 @@
+"""The counts of a spool: what was captured, delivered and dropped, across processes and restarts.
+
+At any time, ``captured`` is the sum of what was delivered, what waits, what was set aside and
+what was dropped. Each process counts in a file of its own. Before a file is written or
+removed, the intention is written down as well, so that whoever adds the counts of a dead process
+to the total knows whether it still came to that. A count and the end of its intention are one
+write within one page, which a kill does not divide.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import struct
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from sentry_paste.spool.names import KINDS, SpoolFile
+from sentry_paste.spool.owner import current
+
+try:
+    import fcntl
+except ImportError:  # pragma: no cover - Windows: two processes might add the same counts
+    fcntl = None  # type: ignore[assignment]
+
+#: What can become of an envelope, except that it waits or is set aside, which the directory shows.
+CAPTURED, DELIVERED = "captured", "delivered"
+#: Why envelopes were dropped: by the bounds, by ``spool purge``, because sending failed and storing did too,
+#: because the server refused what was not stored, and because the app did not want it after all.
+DROPPED = (
+    "too old",
+    "too many",
+    "purged",
+    "network_error",
+    "ratelimit_backoff",
+    "queue_overflow",
+    "refused",
+    "withdrawn",
+)
+_OUTCOMES = (CAPTURED, DELIVERED, *DROPPED)
+
+_PREFIX = ".counts"
+_TOTAL, _LOCK = ".counts", ".counts.lock"
+_FILE_MODE = 0o600
+_MAGIC = b"sentry_paste counts 1\n"
+_PAGE = 4096
+_COUNT = struct.Struct("<Q")
+_COUNTS_AT = 64
+# Each intention is a letter, the index of the kind, that of the outcome, and id and checksum of a file.
+_SLOT = struct.Struct("<cBB16s8s5x")
+_SLOTS_AT = 2048
+_SLOTS = 64
+# On the next page, what the process says of itself.
+_LENGTH = struct.Struct("<I")
+_SIZE = 2 * _PAGE
+# How many files a process has at most, one for each client that it has had.
+_MOST_FILES = 1000
+# Intentions: a file that is complete under a partial name will be renamed, and a file will be removed after
+# it was delivered, or to drop it.
+_WRITE, _DELIVER, _DROP, _FREE = b"w", b"d", b"x", b"\0"
+
+
+@dataclass
+class Totals:
+    """The counts of a spool.
+
+    Attributes:
+        counts: by kind and outcome.
+        states: what each process last said of itself, by its name; see ``Ledger.say``.
+    """
+
+    counts: Counter[tuple[str, str]] = field(default_factory=Counter)
+    states: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+
+class Ledger:
+    """The counts of this process, in a file of the spool's directory.
+
+    Until the directory exists, or while it is full, it counts in memory.
+
+    Args:
+        directory: directory of the spool.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        # Reentrant: the garbage collector may run while it is held, and a destructor may log an error.
+        self._lock = threading.RLock()
+        self._path = directory
+        self._begin()
+
+    def _begin(self) -> None:
+        self._pid = os.getpid()
+        self._page = bytearray(_PAGE)
+        self._page[: len(_MAGIC)] = _MAGIC
+        self._descriptor: int | None = None
+        self._state: dict[str, Any] = {}
+
+    def ensure(self) -> None:
+        """Create the file of this process, if the directory is there and has none."""
+        with self._lock:
+            self._after_fork()
+            if self._descriptor is not None:
+                if os.path.lexists(self._path):
+                    return
+                # Its counts were added to the total, or went with the directory.
+                self.close()
+                self._page[_COUNTS_AT:_SLOTS_AT] = bytes(_SLOTS_AT - _COUNTS_AT)
+            # One for each client of this process.
+            for number in range(_MOST_FILES):
+                self._path = self._directory / f"{_PREFIX}-{current()}.{number}"
+                try:
+                    self._descriptor = _create(self._path)
+                except FileExistsError:
+                    continue
+                break
+            self._write()
+            self.say()
+
+    def __del__(self) -> None:
+        """Close the file of this process, whose counts stay."""
+        self.close()
+
+    def close(self) -> None:
+        """Close the file of this process."""
+        with self._lock:
+            descriptor, self._descriptor = self._descriptor, None
+            if descriptor is not None:
+                os.close(descriptor)
+
+    def _after_fork(self) -> None:
+        # The parent's file is shared with the child, which has to count for itself.
+        if self._pid != os.getpid():
+            descriptor = self._descriptor
+            self._begin()
+            if descriptor is not None:
+                os.close(descriptor)
+
+    def _write(self) -> None:
+        if self._descriptor is not None:
+            with suppress(OSError):  # the next count writes this one as well
+                os.pwrite(self._descriptor, self._page, 0)
+
+    def count(self, kind: str, *outcomes: str) -> None:
+        """Count an envelope.
+
+        Args:
+            kind: one of ``names.KINDS``.
+            outcomes: what became of it.
+        """
+        with self._lock:
+            self._after_fork()
+            self._count(kind, outcomes)
+            self._write()
+
+    def _count(self, kind: str, outcomes: Iterable[str]) -> None:
+        for outcome in outcomes:
+            place = _COUNTS_AT + _index(kind, outcome) * _COUNT.size
+            _COUNT.pack_into(self._page, place, _COUNT.unpack_from(self._page, place)[0] + 1)
+
+    @contextmanager
+    def writing(self, file: SpoolFile) -> Iterator[None]:
+        """Count an envelope as captured if its file is renamed meanwhile, also if that ends the process.
+
+        Args:
+            file: the file, which is complete under a partial name.
+        """
+        slot = self._intend(_WRITE, file, CAPTURED)
+        try:
+            yield
+        except BaseException:
+            self._settle(slot)
+            raise
+        self._settle(slot, file.kind, (CAPTURED,))
+
+    @contextmanager
+    def removing(self, file: SpoolFile, outcome: str) -> Iterator[Callable[[], None]]:
+        """Count what becomes of a file that is removed meanwhile, also if that ends the process.
+
+        Args:
+            file: the file, which only this process touches.
+            outcome: ``delivered``, or why it is dropped.
+
+        Yields:
+            A function to call when the file was removed.
+        """
+        slot = self._intend(_DELIVER if outcome == DELIVERED else _DROP, file, outcome)
+        # What version 1.0 has written was not counted when it was captured.
+        outcomes: tuple[str, ...] = (outcome,) if file.checksum else (CAPTURED, outcome)
+        was_removed = False
+
+        def removed() -> None:
+            nonlocal was_removed
+            was_removed = True
+
+        try:
+            yield removed
+        finally:
+            self._settle(slot, file.kind, outcomes if was_removed else ())
+
+    def say(self, **state: Any) -> None:
+        """Say something about this process, which ``spool status`` shows.
+
+        Args:
+            state: what can be written as JSON; None takes a value back.
+        """
+        with self._lock:
+            self._after_fork()
+            said = {**self._state, **state}
+            self._state = {name: value for name, value in said.items() if value is not None}
+            data = json.dumps(self._state).encode()[: _PAGE - _LENGTH.size]
+            if self._descriptor is not None:
+                with suppress(OSError):
+                    os.pwrite(self._descriptor, _LENGTH.pack(len(data)) + data, _PAGE)
+
+    def _intend(self, action: bytes, file: SpoolFile, outcome: str) -> int:
+        """Write down what is about to be done; return its place, -1 if there is none left."""
+        entry = (
+            action,
+            _kind_index(file.kind),
+            _OUTCOMES.index(outcome),
+            bytes.fromhex(file.id),
+            bytes.fromhex(file.checksum),
+        )
+        with self._lock:
+            self._after_fork()
+            for slot in range(_SLOTS):
+                place = _SLOTS_AT + slot * _SLOT.size
+                if self._page[place] == 0:
+                    _SLOT.pack_into(self._page, place, *entry)
+                    self._write()
+                    return slot
+        return -1
+
+    def _settle(self, slot: int, kind: str = "other", outcomes: Iterable[str] = ()) -> None:
+        with self._lock:
+            self._count(kind, outcomes)
+            if slot >= 0:
+                self._page[_SLOTS_AT + slot * _SLOT.size] = 0
+            self._write()
+
+
+def _create(path: Path) -> int | None:
+    """Create a file of counts; return None if that is not possible.
+
+    Raises:
+        FileExistsError: it is another client's.
+    """
+    # If somebody has put something there, such as a symbolic link, it is not followed.
+    flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
+    try:
+        descriptor = os.open(path, flags, _FILE_MODE)
+    except FileExistsError:
+        raise
+    except OSError:  # there is no directory, no room or no right
+        return None
+    with suppress(OSError):
+        os.pwrite(descriptor, bytes(_SIZE), 0)
+    return descriptor
+
+
+def read_totals(directory: Path) -> Totals:
+    """Return the counts of a spool, those of all processes together.
+
+    Args:
+        directory: directory of the spool.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    # Read first: what is added to it meanwhile is in a file that is still listed below.
+    for _ in range(10):
+        total = _read_total(directory)
+        totals = _sum(directory, total)
+        if _read_total(directory) == total:
+            break
+    return totals
+
+
+def _sum(directory: Path, total: Mapping[str, Any]) -> Totals:
+    totals = Totals(_counts_of(total))
+    if total.get("state"):
+        totals.states[""] = total["state"]
+    for name in os.listdir(directory):
+        if name.startswith(f"{_PREFIX}-") and name != total.get("added"):
+            data = _read(directory / name)
+            if data is not None:
+                totals.counts.update(_counts_in(data))
+                totals.states[name[len(_PREFIX) + 1 :]] = _state_in(data)
+    return totals
+
+
+def add_dead(directory: Path, is_alive: Mapping[str, bool]) -> None:
+    """Add the counts of processes that have ended to the total, and finish what they had begun.
+
+    Args:
+        directory: directory of the spool.
+        is_alive: whether each process is alive, by its name.
+    """
+    names = [name for name in os.listdir(directory) if name.startswith(f"{_PREFIX}-")]
+    dead = [name for name in names if not is_alive.get(_owner_of(name), True)]
+    if not dead:
+        return
+    with _only_one(directory) as is_mine:
+        if is_mine:
+            # First the one that was added last: if its file is still there, it has to go before another name
+            # takes the place of its own.
+            added = _read_total(directory).get("added")
+            for name in sorted(dead, key=lambda name: name != added):
+                _add(directory, name)
+
+
+def owners(directory: Path) -> list[str]:
+    """Return the processes that have counted something, by their names.
+
+    Args:
+        directory: directory of the spool.
+    """
+    return [_owner_of(name) for name in os.listdir(directory) if name.startswith(f"{_PREFIX}-")]
+
+
+def _owner_of(name: str) -> str:
+    return name[len(_PREFIX) + 1 :].partition(".")[0]
+
+
+def _add(directory: Path, name: str) -> None:
+    path = directory / name
+    total = _read_total(directory)
+    data = _read(path)
+    if data is not None and total.get("added") != name:
+        counts = _counts_of(total) + _counts_in(data)
+        counts.update(_finish(directory, data))
+        state = {**total.get("state", {}), **_state_in(data)}
+        for gone in ("sends", "limits"):
+            state.pop(gone, None)
+        _write_total(directory, counts, name, state)
+    # If this process ends here, the next one knows by the name that the counts were added.
+    with suppress(FileNotFoundError):
+        path.unlink()
+
+
+def _finish(directory: Path, data: bytes) -> Counter[tuple[str, str]]:
+    """Finish what a process had begun when it ended, and return what came of it."""
+    found: Counter[tuple[str, str]] = Counter()
+    names = os.listdir(directory)
+    for slot in range(_SLOTS):
+        action, kind, outcome, identity, checksum = _SLOT.unpack_from(data, _SLOTS_AT + slot * _SLOT.size)
+        if action == _FREE or kind >= len(KINDS) or outcome >= len(_OUTCOMES):
+            continue
+        middle = f"-{identity.hex()}-"
+        end = f"-{checksum.hex()}.envelope" if checksum.strip(b"\0") else ".envelope"
+        there = [
+            name
+            for name in names
+            if middle in name and end in name and name.endswith(".partial") is (action == _WRITE)
+        ]
+        if action == _DELIVER:
+            for name in there:  # Sentry had accepted it: it is not sent again
+                (directory / name).unlink(missing_ok=True)
+        # A partial file that is still there was not renamed, and one to be dropped was not dropped.
+        if action == _DELIVER or not there:
+            found[KINDS[kind], _OUTCOMES[outcome]] += 1
+    return found
+
+
+@contextmanager
+def _only_one(directory: Path) -> Iterator[bool]:
+    """Yield whether this process is the only one that adds counts."""
+    if fcntl is None:  # pragma: no cover
+        yield True
+        return
+    descriptor = os.open(directory / _LOCK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, _FILE_MODE)
+    try:
+        try:
+            fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            yield False
+        else:
+            yield True
+    finally:
+        os.close(descriptor)
+
+
+def _read(path: Path) -> bytes | None:
+    """Return the bytes of a file of counts, None if it is gone or something else."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
+    except OSError:
+        return None
+    try:
+        data = os.read(descriptor, _SIZE)
+    except OSError:
+        return None
+    finally:
+        os.close(descriptor)
+    return data if len(data) >= _PAGE and data.startswith(_MAGIC) else None
+
+
+def _counts_in(data: bytes) -> Counter[tuple[str, str]]:
+    found: Counter[tuple[str, str]] = Counter()
+    for kind in KINDS:
+        for outcome in _OUTCOMES:
+            count = _COUNT.unpack_from(data, _COUNTS_AT + _index(kind, outcome) * _COUNT.size)[0]
+            if count:
+                found[kind, outcome] = count
+    return found
+
+
+def _state_in(data: bytes) -> dict[str, Any]:
+    try:
+        length = _LENGTH.unpack_from(data, _PAGE)[0]
+        found = json.loads(data[_PAGE + _LENGTH.size : _PAGE + _LENGTH.size + length])
+    except (ValueError, struct.error):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _read_total(directory: Path) -> dict[str, Any]:
+    try:
+        found = json.loads((directory / _TOTAL).read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _counts_of(total: Mapping[str, Any]) -> Counter[tuple[str, str]]:
+    counts = total.get("counts")
+    return Counter(
+        {
+            (kind, outcome): count
+            for kind, outcomes in (counts.items() if isinstance(counts, dict) else ())
+            for outcome, count in outcomes.items()
+        }
+    )
+
+
+def _write_total(
+    directory: Path, counts: Counter[tuple[str, str]], added: str, state: Mapping[str, Any]
+) -> None:
+    table: dict[str, dict[str, int]] = {}
+    for (kind, outcome), count in sorted(counts.items()):
+        table.setdefault(kind, {})[outcome] = count
+    text = json.dumps({"added": added, "at": time.time(), "counts": table, "state": dict(state)})
+    partial = directory / f"{_TOTAL}.new"
+    with suppress(FileNotFoundError):
+        partial.unlink()
+    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _FILE_MODE)
+    with os.fdopen(descriptor, "w", encoding="ascii") as opened:
+        opened.write(text)
+    os.rename(partial, directory / _TOTAL)
+
+
+def _kind_index(kind: str) -> int:
+    return KINDS.index(kind) if kind in KINDS else KINDS.index("other")
+
+
+def _index(kind: str, outcome: str) -> int:
+    return _kind_index(kind) * len(_OUTCOMES) + _OUTCOMES.index(outcome)

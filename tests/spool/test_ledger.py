@@ -1,0 +1,254 @@
+"""captured = delivered + waiting + set aside + dropped, whoever did it and whatever ended it."""
+
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from sentry_paste.spool import Spool
+from sentry_paste.spool.ledger import add_dead, read_totals
+from sentry_paste.spool.owner import current
+from sentry_paste.spool.status import read_status
+
+import servers
+from faulty import Answer
+from spooled import as_in_1_0, close_clients, envelope
+
+
+def counts(spool):
+    status = read_status(spool.directory)
+    assert status.unaccounted == {}
+    return {kind: +found for kind, found in status.counts.items() if +found}
+
+
+def test_what_is_written_and_removed_is_counted_by_kind(spool):
+    error = spool.write(envelope(), owner=current())
+    spool.write(envelope("transaction"))
+    assert counts(spool) == {
+        "error": {"captured": 1, "waiting": 1},
+        "transaction": {"captured": 1, "waiting": 1},
+    }
+    spool.remove(error)
+    (transaction,) = spool.files()
+    spool.drop(transaction, "too many")
+    assert counts(spool) == {
+        "error": {"captured": 1, "delivered": 1},
+        "transaction": {"captured": 1, "dropped": 1},
+    }
+    assert read_status(spool.directory).dropped == {"too many": 1}
+
+
+def test_what_was_set_aside_is_counted_by_reason(spool):
+    spool.set_aside(spool.write(envelope()), "http 413")
+    assert counts(spool) == {"error": {"captured": 1, "aside": 1}}
+    assert read_status(spool.directory).aside == {"http_413": 1}
+
+
+def test_file_that_is_gone_is_counted_once(spool):
+    file = spool.write(envelope())
+    other = Spool(spool.directory)
+    assert [spool.remove(file), other.remove(file), other.drop(file, "purged")] == [True, False, False]
+    assert counts(spool) == {"error": {"captured": 1, "delivered": 1}}
+
+
+def test_file_of_version_1_0_is_counted_when_it_goes(spool):
+    file = as_in_1_0(spool.write(envelope()))
+    old = as_in_1_0(Spool(spool.directory).write(envelope()))
+    for path in spool.directory.glob(".counts*"):
+        path.unlink()
+    other = Spool(spool.directory)
+    other.ledger.ensure()
+    assert counts(spool) == {"error": {"captured": 2, "waiting": 2}}
+    other.remove(file)
+    assert counts(spool) == {"error": {"captured": 2, "waiting": 1, "delivered": 1}}
+    assert old.path.exists()
+
+
+def test_file_that_somebody_removes_is_unaccounted(spool):
+    spool.write(envelope()).path.unlink()
+    assert read_status(spool.directory).unaccounted == {"error": 1}
+
+
+def test_write_that_fails_counts_nothing(spool, monkeypatch):
+    def fail(*args):
+        raise OSError("disk full")
+
+    monkeypatch.setattr("os.rename", fail)
+    with pytest.raises(OSError, match="disk full"):
+        spool.write(envelope())
+    assert counts(spool) == {}
+
+
+def test_directory_that_is_made_again_is_counted_anew(spool):
+    spool.write(envelope())
+    for name in os.listdir(spool.directory):
+        (spool.directory / name).unlink()
+    spool.directory.rmdir()
+    spool.write(envelope())
+    assert counts(spool) == {"error": {"captured": 1, "waiting": 1}}
+
+
+def test_clients_of_one_process_count_for_themselves(spool):
+    others = [Spool(spool.directory) for _ in range(3)]
+    for other in others:
+        other.write(envelope())
+    assert counts(spool) == {"error": {"captured": 3, "waiting": 3}}
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="a fork is of Unix")
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+def test_child_counts_for_itself(spool):
+    spool.write(envelope())
+    child = os.fork()
+    if child == 0:  # pragma: no cover
+        spool.write(envelope())
+        os._exit(0)
+    os.waitpid(child, 0)
+    spool.write(envelope())
+    assert counts(spool) == {"error": {"captured": 3, "waiting": 3}}
+    assert len(list(spool.directory.glob(".counts-*"))) == 2
+
+
+def dead(spool, number=1):
+    """Make the counts of this process look like those of one that has ended."""
+    name = str(current()._replace(started=current().started + number))
+    for path in spool.directory.glob(f".counts-{current()}*"):
+        path.rename(path.with_name(path.name.replace(str(current()), name)))
+    return {name: False}
+
+
+def test_counts_of_dead_processes_are_added_to_the_total(spool):
+    spool.write(envelope())
+    spool.ledger.say(succeeded=5.0, sends=True)
+    gone = dead(spool)
+    for _ in range(2):
+        add_dead(spool.directory, gone)
+    assert [path.name for path in spool.directory.glob(".counts-*")] == []
+    assert counts(spool) == {"error": {"captured": 1, "waiting": 1}}
+    status = read_status(spool.directory)
+    assert (status.succeeded, status.senders) == (5.0, {})
+
+
+def test_kill_after_the_total_was_written_adds_nothing_twice(spool, monkeypatch):
+    spool.write(envelope())
+    gone = dead(spool)
+    other = Spool(spool.directory)
+    other.write(envelope())
+
+    def end(self, **options):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(type(spool.directory), "unlink", end)
+        with pytest.raises(KeyboardInterrupt):
+            add_dead(spool.directory, gone)
+    assert counts(spool) == {"error": {"captured": 2, "waiting": 2}}
+    add_dead(spool.directory, {**gone, **dead(spool, 2)})
+    assert counts(spool) == {"error": {"captured": 2, "waiting": 2}}
+    assert list(spool.directory.glob(".counts-*")) == []
+
+
+DYING = """
+import os, signal, sys
+from sentry_paste.spool import Spool, ledger
+from sentry_paste.spool.owner import current
+from spooled import envelope
+
+spool, place = Spool(sys.argv[1]), sys.argv[2]
+real = {name: getattr(os, name) for name in ("rename", "unlink")}
+
+def die(*args, **kwargs):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+def after(name):
+    def call(*args, **kwargs):
+        real[name](*args, **kwargs)
+        die()
+    return call
+
+if place.endswith("rename"):
+    os.rename = die if place == "before rename" else after("rename")
+    spool.write(envelope(), owner=current())
+file = spool.write(envelope(), owner=current() if "remove" in place else None)
+os.unlink = die if place.startswith("before") else after("unlink")
+import pathlib
+pathlib.os.unlink = os.unlink
+if hasattr(pathlib, "_normal_accessor"):
+    pathlib._NormalAccessor.unlink = staticmethod(os.unlink)
+if "remove" in place:
+    spool.remove(file)
+else:
+    spool.drop(file, "too many")
+"""
+
+
+@pytest.mark.parametrize(
+    ("place", "expected"),
+    [
+        ("before rename", {"captured": 1, "aside": 1}),
+        ("after rename", {"captured": 1, "delivered": 1}),
+        # Sentry has accepted it: it is not sent again, unlike what was only claimed.
+        ("before remove", {"captured": 1, "delivered": 1}),
+        ("after remove", {"captured": 1, "delivered": 1}),
+        ("before drop", {"captured": 1, "delivered": 1}),
+        ("after drop", {"captured": 1, "dropped": 1}),
+    ],
+)
+def test_kill_in_the_middle_is_counted_to_the_unit(site, spool, sentry, place, expected):
+    spool.prepare()
+    process = subprocess.run(
+        [sys.executable, "-c", DYING, str(spool.directory), place], env=servers.environment(), check=False
+    )
+    assert process.returncode == -signal.SIGKILL
+    made = site()
+    made.ok()
+    total = spool.directory / ".counts"
+    sentry.wait_for(total.exists)
+    sentry.wait_for(lambda: not [file for file in spool.files() if file.state != "aside"])
+    assert len(sentry.delivered()) == (place in ("after rename", "before drop"))
+    status = read_status(spool.directory)
+    assert status.unaccounted == {}
+    assert +status.counts["error"] == expected
+
+
+def test_all_that_is_captured_is_accounted_for_through_an_outage(site, sentry, spool, impatient):
+    made = site(traces_sample_rate="1.0")
+    made.crash(5)
+    sentry.answer = Answer(503)
+    made.crash(10)
+    sentry.answer = Answer(413)
+    made.crash(3)
+    sentry.answer = Answer()
+    made.crash(3)
+    sentry.wait_for(lambda: not spool.files(state="waiting") and not spool.files(state="claimed"))
+    close_clients()
+    status = read_status(spool.directory)
+    assert status.unaccounted == {}
+    assert status.counts["error"]["captured"] == 21
+    assert status.counts["error"]["delivered"] == len(sentry.delivered())
+    assert status.total("captured") == sum(map(status.total, ("delivered", "aside", "dropped")))
+    assert status.aside.keys() <= {"http_413"}
+    assert status.succeeded >= status.failed - 60
+
+
+def test_what_the_server_says_is_in_the_status(site, sentry, spool):
+    sentry.answer = Answer(429, {"X-Sentry-Rate-Limits": "60:error:organization"})
+    made = site()
+    made.crash()
+    sentry.wait(arrivals=1)
+    sentry.wait_for(lambda: read_status(spool.directory).limits)
+    status = read_status(spool.directory)
+    assert status.reason == "http 429"
+    assert list(status.limits) == ["error"]
+    assert status.succeeded is None
+    assert status.oldest is not None
+
+
+@pytest.mark.parametrize("text", [b"", b"{}", b"[]", b'{"counts": 5, "state": 7}', b"\xff" * 9000])
+def test_counts_of_any_form_are_none_or_counts(spool, text):
+    spool.write(envelope())
+    (spool.directory / ".counts").write_bytes(text)
+    (spool.directory / ".counts-x").write_bytes(text)
+    assert read_totals(spool.directory).counts["error", "captured"] == 1
