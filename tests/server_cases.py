@@ -32,7 +32,8 @@ def websocket(environ, start_response, record):
 
 
 def slow(environ, start_response, record):
-    time.sleep(20)
+    for _ in range(200):  # mod_wsgi interrupts only between two steps
+        time.sleep(0.1)
     start_response("200 OK", [("Content-Type", "text/plain")])
     return [b"late"]
 

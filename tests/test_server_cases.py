@@ -170,6 +170,38 @@ def answer_of(server, path):
         return b""
 
 
+class TestRequestThatTakesTooLong:
+    """The server ends it: an error, whose frames show where the time has passed."""
+
+    @staticmethod
+    def ask(server, wait_for):
+        with ThreadPoolExecutor(1) as pool:
+            asked = pool.submit(answer_of, server, "/slow")
+            wait_for("slow: called")
+            asked.result(30)
+        return answer_of(server, "/answer")
+
+    def test_of_gunicorn_is_an_error(self, folder):
+        kind = servers.Kind("gunicorn-sync", (*servers.GUNICORN, "-k", "sync", "--timeout", "1"))
+        found = run(kind, folder, self.ask)
+        assert b"hello" in found.answers
+        assert found.raised == ["SystemExit: 1"]
+        (event,) = found.received.errors
+        assert "slow" in [
+            frame["function"] for frame in event["exception"]["values"][0]["stacktrace"]["frames"]
+        ]
+        assert event["request"]["url"].endswith("/slow")
+
+    def test_of_mod_wsgi_is_an_error(self, folder):
+        kind = installed.kind("mod_wsgi")
+        options = ("--threads", "1", "--request-timeout", "1", "--interrupt-timeout", "10")
+        kind = servers.Kind(kind.name, (*kind.command, *options), python=kind.python)
+        found = run(kind, folder, self.ask)
+        assert b"hello" in found.answers
+        assert [text.partition(":")[0] for text in found.raised] == ["RequestTimeout"]
+        assert found.sessions("crashed") == 1
+
+
 class TestEventlet:
     def test_requests_that_its_server_ends_are_no_errors(self, folder):
         python = installed.python_with("eventlet")
