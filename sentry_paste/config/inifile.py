@@ -14,6 +14,7 @@ import re
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from urllib.parse import unquote
 
 _SECTION = re.compile(r"\[(?P<name>[^]]+)\]")
@@ -87,6 +88,22 @@ def _read(path: str) -> str:
     return "\n" * first + "\n".join(lines[first:])
 
 
+# Files that are mounted together are looked at for each filter in each of them.
+@lru_cache(maxsize=16)
+def _sections_of(texts: tuple[tuple[str, str], ...]) -> dict[str, Section]:
+    """Return the sections of files, which are paths and texts, by name."""
+    parser = configparser.RawConfigParser(default_section="\0", strict=False)
+    parser.optionxform = str  # type: ignore[method-assign,assignment]  # keys keep their case
+    for _, text in texts:
+        # What it cannot parse, PasteDeploy refuses; a loader of somebody else's may read it.
+        with suppress(configparser.Error):
+            parser.read_string(text)
+    sections = {name: Section(name, dict(parser.items(name))) for name in parser.sections()}
+    for file, text in texts:
+        _find_lines(file, text, sections)
+    return sections
+
+
 def _find_lines(path: str, text: str, sections: dict[str, Section]) -> None:
     """Add the lines of a file to its sections; those that another file has begun have no lines here."""
     section = Section("")
@@ -121,20 +138,11 @@ class IniFile:
         Args:
             path: of the file, or of a configuration directory of Swift's.
         """
-        parser = configparser.RawConfigParser(default_section="\0", strict=False)
-        parser.optionxform = str  # type: ignore[method-assign,assignment]  # keys keep their case
         try:
-            texts = {file: _read(file) for file in files_of(path)}
+            texts = tuple((file, _read(file)) for file in files_of(path))
         except (OSError, ValueError):
             return None  # the loader may need no file
-        for text in texts.values():
-            # What it cannot parse, PasteDeploy refuses; a loader of somebody else's may read it.
-            with suppress(configparser.Error):
-                parser.read_string(text)
-        sections = {name: Section(name, dict(parser.items(name))) for name in parser.sections()}
-        for file, text in texts.items():
-            _find_lines(file, text, sections)
-        return cls(path, sections)
+        return cls(path, _sections_of(texts))
 
     @property
     def defaults(self) -> Section:

@@ -6,9 +6,9 @@ import dataclasses
 import logging
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from sentry_paste import sdk
@@ -145,6 +145,7 @@ def check(
     structure = read_structure(path, name, variables)
     filters: dict[tuple[str, str], Filter] = {}
     is_app_missing = any(layer.missing for _, layer in structure.root.walk())
+    examination = _Examination(structure, connect, is_app_missing, version)
     trial = Trial(structure.path, name, variables, _texts(structure))
     trial.find_heirs()
     findings = list(check_structure(structure, trial)) if structure.root.has_sentry else []
@@ -152,7 +153,7 @@ def check(
     for _, layer in structure.root.walk():
         identity = layer.path, layer.section or layer.name
         if layer.is_sentry and identity not in filters:
-            found, more = _examine(layer, structure, connect, is_app_missing, version)
+            found, more = examination.examine(layer)
             if not structure.is_inside_sentry(layer) and not structure.is_caught(layer):
                 found = dataclasses.replace(found, first_start=find_first_start(layer, trial))
             filters[identity] = found
@@ -239,43 +240,71 @@ def first_sentry(structure: Structure) -> Layer:
     return found
 
 
-def _examine(
-    layer: Layer,
-    structure: Structure,
-    connect: bool,
-    is_app_missing: bool,
-    version: tuple[int, int] | None,
-) -> tuple[Filter, list[Finding]]:
-    """Return what one filter does, and the warnings about it."""
-    title = _title(layer, structure)
-    unreadable = {found.option for found in structure.problems if found.section == layer.section} - {""}
-    if unreadable:
-        readable = {key: text for key, text in (layer.local_conf or {}).items() if key not in unreadable}
-        layer = dataclasses.replace(layer, local_conf=readable)
-    with _collected_logs() as messages:
-        try:
-            settings = read_settings(layer, is_app_missing)
-            if settings.error_page:
-                ErrorPage(settings, None)  # reads its template
-            options, integrations = _client_of(settings)
-        except ConfigError as mistake:
-            return Filter(layer, title, mistake=mistake), _logged_findings(messages, mistake.source)
-    if unreadable:  # what else is true of this filter depends on these options
-        return Filter(layer, title, is_readable=False), _logged_findings(messages, settings.source)
-    subject = Subject(settings, options)
-    findings = _logged_findings(messages, settings.source)
-    findings += [*check_settings(layer, settings), *check_options(subject), *check_spool(settings)]
-    if version is not None:
-        findings += check_version(settings, version)
-    reached = None
-    if connect and settings.sdk.get("dsn"):
-        faults = list(check_connection(subject))
-        findings += faults
-        reached = not faults
-    empty = {option_name(key) for key in layer.local_conf or ()}
-    values = effective_options(settings, options, title, empty)
-    enabled = tuple(integrations) if has_destination(settings) else None
-    return Filter(layer, title, values, enabled, reached=reached), findings
+@dataclass
+class _Examination:
+    """What all filters of an ini are examined with.
+
+    Attributes:
+        structure: structure of the ini.
+        connect: whether to connect to the host of each DSN.
+        is_app_missing: whether the app is not installed here.
+        version: of sentry-sdk, for which changes are reported.
+        clients: options and integrations of the clients that have been made, by the settings that make them.
+    """
+
+    structure: Structure
+    connect: bool
+    is_app_missing: bool
+    version: tuple[int, int] | None
+    clients: dict[Hashable, tuple[Mapping[str, Any], list[str]]] = field(default_factory=dict)
+
+    def examine(self, layer: Layer) -> tuple[Filter, list[Finding]]:
+        """Return what one filter does, and the warnings about it.
+
+        Args:
+            layer: the filter.
+        """
+        title = _title(layer, self.structure)
+        unreadable = self._unreadable(layer)
+        if unreadable:
+            readable = {key: text for key, text in (layer.local_conf or {}).items() if key not in unreadable}
+            layer = dataclasses.replace(layer, local_conf=readable)
+        with _collected_logs() as messages:
+            try:
+                settings = read_settings(layer, self.is_app_missing)
+                if settings.error_page:
+                    ErrorPage(settings, None)  # reads its template
+                options, integrations = self._client_of(settings)
+            except ConfigError as mistake:
+                return Filter(layer, title, mistake=mistake), _logged_findings(messages, mistake.source)
+        if unreadable:  # what else is true of this filter depends on these options
+            return Filter(layer, title, is_readable=False), _logged_findings(messages, settings.source)
+        subject = Subject(settings, options)
+        findings = _logged_findings(messages, settings.source)
+        findings += [*check_settings(layer, settings), *check_options(subject), *check_spool(settings)]
+        if self.version is not None:
+            findings += check_version(settings, self.version)
+        reached = None
+        if self.connect and settings.sdk.get("dsn"):
+            faults = list(check_connection(subject))
+            findings += faults
+            reached = not faults
+        empty = {option_name(key) for key in layer.local_conf or ()}
+        values = effective_options(settings, options, title, empty)
+        enabled = tuple(integrations) if has_destination(settings) else None
+        return Filter(layer, title, values, enabled, reached=reached), findings
+
+    def _unreadable(self, layer: Layer) -> set[str]:
+        """Return the options of a filter that have no value, as PasteDeploy cannot read them."""
+        source = next((source for source in self.structure.sources if source.path == layer.path), None)
+        files = [path for path, _ in source.parts] if source else []
+        problems = [found for found in self.structure.problems if found.path in files]
+        return {found.option for found in problems if found.section == layer.section} - {""}
+
+    def _client_of(self, settings: Settings) -> tuple[Mapping[str, Any], list[str]]:
+        if settings.client_key not in self.clients:
+            self.clients[settings.client_key] = _client_of(settings)
+        return self.clients[settings.client_key]
 
 
 def _broken_inbox(layer: Layer, structure: Structure) -> Iterator[Filter]:

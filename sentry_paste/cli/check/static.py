@@ -119,6 +119,7 @@ class StaticLoader(ConfigLoader):  # type: ignore[misc]  # PasteDeploy has no ty
         self.interpolation = TolerantInterpolation(self.reading.is_swift)
         self.parser._interpolation = self.interpolation
         self.update_defaults(variables, overwrite=False)
+        self._titles = self._sections_by_title()
         self.reading.loaders.append(self)
         for section in self.parser.sections():
             self.parser.remove_option(section, "require")  # distributions that need not be installed here
@@ -235,18 +236,31 @@ class StaticLoader(ConfigLoader):  # type: ignore[misc]  # PasteDeploy has no ty
         Raises:
             LookupError: there is no such section, or more than one; the message has the nearest name.
         """
-        wanted = name or "main"
-        try:
-            return str(super().find_config_section(object_type, name))
-        except LookupError as error:
-            prefixes = [prefix for group in object_type.config_prefixes for prefix in group]
-            titles = [section.partition(":") for section in self.parser.sections()]
-            found = {title.strip(): f"[{kind}:{title}]" for kind, colon, title in titles if kind in prefixes}
-            if wanted in found:
-                raise LookupError(f"there is more than one section for {wanted!r}") from error
-            nearest = difflib.get_close_matches(wanted, found, n=1)
-            hint = f"; did you mean {found[nearest[0]]}?" if nearest else ""
-            raise LookupError(f"there is no [{prefixes[0]}:{wanted}]{hint}") from error
+        wanted, possible = name or "main", []
+        for group in object_type.config_prefixes:
+            # As in PasteDeploy, which compares each name with all sections.
+            found = [self._titles.get((prefix, wanted), []) for prefix in group]
+            if name is None:
+                found += [[prefix] for prefix in group if self.parser.has_section(prefix)]
+            possible += next(filter(None, found), [])
+        if len(possible) == 1:
+            return possible[0]
+        if possible:
+            raise LookupError(f"there is more than one section for {wanted!r}")
+        prefixes = [prefix for group in object_type.config_prefixes for prefix in group]
+        titles = {title: f"[{prefix}:{title}]" for prefix, title in self._titles if prefix in prefixes}
+        nearest = difflib.get_close_matches(wanted, titles, n=1)
+        hint = f"; did you mean {titles[nearest[0]]}?" if nearest else ""
+        raise LookupError(f"there is no [{prefixes[0]}:{wanted}]{hint}")
+
+    def _sections_by_title(self) -> dict[tuple[str, str], list[str]]:
+        """Return the sections by prefix and name."""
+        found: dict[tuple[str, str], list[str]] = {}
+        for section in self.parser.sections():
+            prefix, colon, title = section.partition(":")
+            if colon:
+                found.setdefault((prefix, title.strip()), []).append(section)
+        return found
 
     def interpolation_problems(self) -> Iterator[LoadProblem]:
         """Yield what is wrong with values that could not be interpolated.

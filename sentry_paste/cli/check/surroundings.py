@@ -53,17 +53,16 @@ def _nearly_installed(layer: Layer, structure: Structure) -> Iterator[Finding]:
     if match is None or is_ours(layer.spec) or layer.kind == "sentry":
         return
     if layer.missing:
-        nearest = difflib.get_close_matches(layer.missing.lower(), _distributions(), n=1, cutoff=0.75)
-        near_ours = difflib.get_close_matches(layer.missing.lower(), _OUR_NAMES, cutoff=0.8)
-        if nearest and not near_ours:
-            text = f"egg:{layer.missing} is not installed here; did you mean egg:{nearest[0]}?"
+        nearest = _nearest_distribution(layer.missing)
+        if nearest:
+            text = f"egg:{layer.missing} is not installed here; did you mean egg:{nearest}?"
             yield _finding(layer, structure, "nearly-installed", text)
         return
     names = _entry_points(match["distribution"], layer.kind)
     wanted = match["name"] or "main"
     if names and wanted not in names:
-        nearest = difflib.get_close_matches(wanted, names, n=1)
-        hint = f"did you mean {nearest[0]}?" if nearest else f"it has {', '.join(names)}"
+        close = difflib.get_close_matches(wanted, names, n=1)
+        hint = f"did you mean {close[0]}?" if close else f"it has {', '.join(names)}"
         text = f"egg:{match['distribution']} has no {layer.kind} {wanted}; {hint}"
         yield _finding(layer, structure, "no-entry-point", text)
 
@@ -72,6 +71,14 @@ def _finding(layer: Layer, structure: Structure, code: str, text: str) -> Findin
     source = next((source for source in structure.sources if source.path == layer.path), None)
     path, line = source.option_place(layer.section, "use") if source else (layer.path, None)
     return Finding("high" if code == "no-entry-point" else "medium", code, text, path, line)
+
+
+@lru_cache(maxsize=100)
+def _nearest_distribution(name: str) -> str:
+    """Return an installed distribution of nearly that name, empty if there is none, or if ours is meant."""
+    if difflib.get_close_matches(name.lower(), _OUR_NAMES, cutoff=0.8):
+        return ""
+    return next(iter(difflib.get_close_matches(name.lower(), _distributions(), n=1, cutoff=0.75)), "")
 
 
 @lru_cache(maxsize=1)
