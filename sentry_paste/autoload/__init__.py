@@ -22,6 +22,8 @@ def patch(loadwsgi: Any) -> None:
         loadwsgi: the module ``paste.deploy.loadwsgi``.
     """
     create, loadcontext = loadwsgi.LoaderContext.create, loadwsgi.loadcontext
+    if create.__module__ == __name__:  # by another start of the same sitecustomize, as other agents cause it
+        return
 
     def create_in_sentry(context: Any) -> Any:
         outer = _loading.get(None)

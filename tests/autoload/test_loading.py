@@ -15,6 +15,15 @@ import pages
 from wsgi_calls import call, environ_of
 
 APP = "[app:main]\npaste.app_factory = apps:make_app\n"
+OPENSTACK = """
+def pipeline_factory(loader, global_conf, **pipelines):
+    *filters, name = pipelines["noauth"].split()
+    made = [loader.get_filter(found) for found in filters]
+    app = loader.get_app(name)
+    for found in reversed(made):
+        app = found(app)
+    return app
+"""
 INNER = "[app:app]\npaste.app_factory = apps:make_app\n"
 # A sub-app in each place where PasteDeploy has one.
 STRUCTURES = {
@@ -85,6 +94,19 @@ def test_filter_in_the_ini_is_the_only_one(load, captured, caplog, monkeypatch, 
     assert "sentry-paste run adds no filter to" in caplog.text
     # The ini's client serves the threads of the process.
     assert registry.clients() == [found.client]
+
+
+@pytest.mark.parametrize("with_ours", [True, False])
+def test_composite_of_openstack_that_loads_filters_itself(load, captured, monkeypatch, tmp_path, with_ours):
+    pages.write_distribution(tmp_path, "openstackapp", OPENSTACK)
+    monkeypatch.syspath_prepend(tmp_path)
+    app = load(
+        "[composite:main]\npaste.composite_factory = openstackapp:pipeline_factory\n"
+        f"noauth = {'sentry ' if with_ours else ''}prefix app\n"
+        f"{OURS}[filter:prefix]\nuse = egg:PasteDeploy#prefix\n{INNER}"
+    )
+    assert layers(app) == [app]
+    assert (app.settings.sdk.get("environment") == "of-the-ini") is with_ours
 
 
 def test_includes_of_pyramid_is_the_only_one(load, captured, caplog, monkeypatch, tmp_path):

@@ -18,6 +18,7 @@ from sentry_paste.cli.main import main
 import receiver
 import servers
 
+TESTS = Path(__file__).parent.parent
 SITE = Path(sentry_paste.__file__).parent / "autoload" / "site"
 APP = "[app:main]\npaste.app_factory = apps:make_app\n"
 
@@ -159,6 +160,43 @@ def test_sitecustomize_that_was_there_is_imported(tmp_path):
     assert found == [True, str(tmp_path / "sitecustomize.py")]
 
 
+def test_agent_that_executes_ours_again_changes_nothing(tmp_path, write_ini):
+    again = f"runpy.run_path({str(SITE / 'sitecustomize.py')!r})"
+    text = f"import runpy, sys\nsys.modules['sitecustomize'] = sys\n{again}\n"
+    (tmp_path / "sitecustomize.py").write_text(text)
+    script = (
+        f"from paste.deploy import loadapp; app = loadapp('config:{write_ini(APP)}'); "
+        "print(type(app).__name__, type(app.app).__name__)"
+    )
+    variables = {"PYTHONPATH": f"{tmp_path}:{TESTS}", "SENTRY_PASTE_SPOOL_DIR": str(tmp_path / "var")}
+    assert started(sys.executable, "-c", script, **variables) == "SentryMiddleware function\n"
+
+
+def test_paste_deploy_that_is_imported_before_is_patched(tmp_path, write_ini):
+    """As a .pth file could."""
+    path = write_ini(APP)
+    script = (
+        f"import runpy, paste.deploy; runpy.run_path({str(SITE / 'sitecustomize.py')!r}); "
+        f"print(type(paste.deploy.loadwsgi.loadapp('config:{path}')).__name__)"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", f"import sys; sys.modules['sitecustomize'] = sys; {script}"],
+        env=servers.environment(SENTRY_PASTE_SPOOL_DIR=str(tmp_path / "var")),
+        capture_output=True,
+        encoding="utf-8",
+        timeout=60,
+    )
+    assert ended.stdout == "SentryMiddleware\n", ended.stderr
+
+
+def test_process_without_an_app_has_no_other_modules_than_before():
+    bare = [sys.executable, "-c", "import json, sys; print(json.dumps(sorted(sys.modules)))"]
+    before = subprocess.run(
+        bare, env=servers.environment(), capture_output=True, check=True, timeout=60
+    ).stdout
+    assert set(shown("sorted(sys.modules)")) - set(json.loads(before)) <= {"sitecustomize", "os"}
+
+
 def test_without_another_sitecustomize_ours_is_the_module():
     assert shown("__import__('sitecustomize').__file__") == str(SITE / "sitecustomize.py")
 
@@ -171,7 +209,7 @@ def test_sitecustomize_that_fails_fails_as_before_and_apps_are_covered(tmp_path,
         [sys.executable, "-m", "sentry_paste", "run", sys.executable, "-c", script],
         env=servers.environment(
             SENTRY_PASTE_SPOOL_DIR=str(tmp_path / "var"),
-            PYTHONPATH=f"{tmp_path}:{Path(__file__).parent.parent}",
+            PYTHONPATH=f"{tmp_path}:{TESTS}",
         ),
         capture_output=True,
         encoding="utf-8",
@@ -260,6 +298,26 @@ def test_wrong_option_stops_the_start_with_the_usual_error(tmp_path):
     assert ended.returncode == 1
     assert "environment: 1 mistake in the options of sentry_paste" in ended.stderr
     assert "SENTRY_PASTE_SAMPLE_RATE = 2: expected a number from 0 to 1" in ended.stderr
+
+
+@pytest.mark.parametrize("command", [GUNICORN, PSERVE], ids=["gunicorn", "pserve"])
+def test_crash_at_start_up_is_reported(tmp_path, command):
+    port = servers.free_port()
+    ini = "[app:main]\npaste.app_factory = apps:make_crashing_factory\n"
+    (tmp_path / "app.ini").write_text(ini + SERVER.format(port=port))
+    words = [word.format(port=port) for word in command]
+    with receiver.serve() as received:
+        ended = subprocess.run(
+            [sys.executable, "-m", "sentry_paste", "run", *words],
+            env=servers.environment(SENTRY_PASTE_DSN=received.dsn),
+            cwd=tmp_path,
+            capture_output=True,
+            timeout=60,
+        )
+        assert ended.returncode != 0
+    assert {event["exception"]["values"][-1]["value"] for event in received.errors} == {
+        "the app's factory crashed"
+    }
 
 
 def test_filter_in_the_ini_is_the_only_one_and_the_log_says_so(tmp_path):

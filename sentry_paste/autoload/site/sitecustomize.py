@@ -5,8 +5,6 @@ script that buildout has made finds it no sooner, and the SDK's import takes tim
 fast as before, nothing is imported here that is not there anyway.
 """
 
-from __future__ import annotations
-
 import os
 import sys
 
@@ -20,20 +18,26 @@ _AWAITED = "paste.deploy.loadwsgi"
 class _Finder:
     """A finder that finds one module with the other finders, and patches it once it is executed."""
 
-    def find_spec(self, name: str, path: Any = None, target: Any = None) -> Any:
-        if name != _AWAITED:
+    is_searching = False
+
+    def find_spec(self, name: str, path: "Any" = None, target: "Any" = None) -> "Any":
+        if name != _AWAITED or self.is_searching:
             return None
-        others = [finder.find_spec for finder in sys.meta_path if type(finder) is not _Finder]
-        spec = next(filter(None, (find(name, path, target) for find in others)), None)
+        self.is_searching = True
+        try:
+            specs = (finder.find_spec(name, path, target) for finder in sys.meta_path)
+            spec = next(filter(None, specs), None)
+        finally:
+            self.is_searching = False
         if spec is not None and spec.loader is not None:
             _call_after(spec.loader)
         return spec
 
 
-def _call_after(loader: Any) -> None:
+def _call_after(loader: "Any") -> None:
     execute = loader.exec_module
 
-    def exec_module(module: Any) -> None:
+    def exec_module(module: "Any") -> None:
         execute(module)
         # A loader of a zip file has other modules as well.
         if module.__name__ == _AWAITED:
@@ -42,7 +46,7 @@ def _call_after(loader: Any) -> None:
     loader.exec_module = exec_module
 
 
-def _patch(module: Any) -> None:
+def _patch(module: "Any") -> None:
     sys.meta_path[:] = [finder for finder in sys.meta_path if type(finder) is not _Finder]
     try:
         from sentry_paste.autoload import patch
@@ -68,5 +72,8 @@ def _import_hidden() -> None:
 # Only in this process: those that it starts inherit PYTHONPATH.
 _here = os.path.dirname(os.path.abspath(__file__))
 sys.path[:] = [entry for entry in sys.path if entry != _here]
-sys.meta_path.insert(0, _Finder())
+if _AWAITED in sys.modules:  # by a .pth file
+    _patch(sys.modules[_AWAITED])
+else:
+    sys.meta_path.insert(0, _Finder())
 _import_hidden()
