@@ -46,6 +46,9 @@ def _parser(only_run: bool) -> argparse.ArgumentParser:
         prog="sentry-paste", description="Sentry for the WSGI applications of an ini file."
     )
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    # The others import the SDK, which takes longer than all that run does.
+    if not only_run:
+        _add_others(commands)
     run.add_arguments(
         add_command(
             commands,
@@ -54,9 +57,6 @@ def _parser(only_run: bool) -> argparse.ArgumentParser:
             "Exit status: that of the command, or 2 if the command or the ini file is not there.",
         )
     )
-    # The others import the SDK, which takes longer than all that run does.
-    if not only_run:
-        _add_others(commands)
     return parser
 
 
