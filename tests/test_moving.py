@@ -113,6 +113,32 @@ def test_section_of_ravens_is_what_is_after_when_one_line_is_changed(place, capl
         assert f"{name} is a raven option that has no counterpart" in logged
 
 
+def test_check_says_what_to_do_with_ravens_handler(place, capsys):
+    folder = place("raven")
+    before = (folder / "logging-before.ini").read_text()
+    ini = folder / "logging.ini"
+    ini.write_text((folder / "after.ini").read_text() + before)
+    main(["check", str(ini)])
+    said = " ".join(capsys.readouterr().out.split())
+    assert "[handler_sentry] stops the start, as raven is not installed; remove sentry from keys" in said
+    assert "and from handlers in [logger_root]" in said
+    assert "those of WARNING with integration.logging.event_level = WARNING" in said
+
+
+def test_loader_of_c2cwsgiutils_is_checked_as_the_page_says(place, capsys, monkeypatch):
+    folder = place("c2cwsgiutils")
+    monkeypatch.setenv("GIT_HASH", "0123abc")
+    monkeypatch.chdir(folder)
+    ini = folder / "after.ini"
+    text = ini.read_text().replace("release = 0123abc", "release = %(GIT_HASH)s")
+    ini.write_text(text.replace("use = egg:myapp", "use = egg:myapp\nsqlalchemy.url = %(SQLALCHEMY_URL)s"))
+    main(["check", "c2c://after.ini"])
+    captured = capsys.readouterr()
+    assert captured.err == ""
+    assert "mistake" not in captured.out
+    assert "0123abc" in captured.out
+
+
 def test_filter_takes_the_level_of_ravens_handler(place, captured):
     folder = place("raven")
     loadapp(f"config:{folder / 'logging-after.ini'}")
