@@ -330,6 +330,7 @@ def _spool_options(settings: Settings, options: Mapping[str, Any]) -> dict[str, 
         settings.spool_rate,
         settings.spool_fsync,
         settings.spool_connections,
+        settings.spool_min_free,
     )
     if not options.get("dsn"):
         return {} if "transport" in options else {"transport": SpoolTransport(spool_settings)}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from paste.deploy.converters import asbool
+
 from sentry_paste.config import kinds, references, texts
 from sentry_paste.config.kinds import Option, duration
 
@@ -30,9 +32,21 @@ def _connections(text: str) -> int:
     return count
 
 
+def _fsync(text: str) -> bool | float:
+    try:
+        return bool(asbool(text))
+    except ValueError:
+        pass
+    value = texts.duration(text, "seconds", "seconds")
+    if not 0.01 <= value <= 3600:
+        raise ValueError("expected 10 ms to 1 hour")
+    return value
+
+
 #: What ``redact_patterns`` takes, as ``redaction.patterns`` calls it.
 PATTERNS = ("email", "credit_card", "iban", "jwt", "phone")
 SPOOL_ITEMS = kinds.Kind("kinds", f"all, none, or any of: {', '.join(_KINDS)}", _spool_items)
+FSYNC = kinds.Kind("boolean or time", "true, false or a time such as 500 ms", _fsync)
 CONNECTIONS = kinds.Kind("number", "a whole number from 1 to 100", _connections)
 POSITIVE_NUMBER = kinds.Kind("number", "a number, more than 0", _positive)
 
@@ -120,11 +134,18 @@ OWN_OPTIONS = (
         "It starts with one, and adds others only while they wait and Sentry answers in time.",
     ),
     Option(
+        "spool_min_free",
+        kinds.SIZE,
+        default_text="5 % of the disk or 500 MB, the smaller",
+        help="How much of the disk stays free: the spool writes nothing while there is less, as on a full disk.",
+    ),
+    Option(
         "spool_fsync",
-        kinds.BOOLEAN,
+        FSYNC,
         default=False,
         help="Whether to wait until a file of the spool is on the disk itself before the app goes on, so that it "
-        "survives a power failure.",
+        "survives a power failure. With a time, such as 500 ms, it is there after that time, and the app does not "
+        "wait.",
     ),
     Option(
         "http_methods_to_capture",

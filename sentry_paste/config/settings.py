@@ -42,7 +42,8 @@ class Settings:
         spool_max_age: seconds.
         spool_rate: files a second.
         spool_connections: envelopes sent at the same time.
-        spool_fsync: whether files are synchronised with the disk.
+        spool_min_free: bytes of the disk that stay free; None for 5 % or 500 MB.
+        spool_fsync: whether files are synchronised with the disk, or after how many seconds.
         http_methods_to_capture: methods, in upper case, whose requests become transactions.
         ignore_paths: globs of paths that are not measured.
         traces_sample_rates: pairs of glob and rate; the first match applies.
@@ -76,7 +77,8 @@ class Settings:
     spool_max_age: float
     spool_rate: float
     spool_connections: int
-    spool_fsync: bool
+    spool_min_free: int | None
+    spool_fsync: bool | float
     http_methods_to_capture: frozenset[str]
     ignore_paths: Sequence[str]
     traces_sample_rates: Sequence[tuple[str, float]]

@@ -65,6 +65,7 @@ TOPICS = (
             *("spool_dir", "spool_items", "spool_max_size", "spool_max_age", "spool_rate", "spool_fsync"),
             *(
                 "spool_connections",
+                "spool_min_free",
                 "shutdown_timeout",
                 "transport_queue_size",
                 "send_client_reports",

@@ -249,12 +249,23 @@ class Backlog:
                 self._log.failed(error)
             # Also while it waits after a failure: others have to see that this process is alive, and files
             # only become more.
-            wait = _LOOK_AGAIN * random.uniform(0.8, 1.2)  # noqa: S311
-            self._wake.wait(min(self._backoff.remaining() or wait, wait))
+            self._sleep(_LOOK_AGAIN * random.uniform(0.8, 1.2))  # noqa: S311
+
+    def _sleep(self, seconds: float) -> None:
+        """Wait until it is time for the next look, and flush files meanwhile."""
+        until = time.monotonic() + min(self._backoff.remaining() or seconds, seconds)
+        while (left := until - time.monotonic()) > 0:
+            if self._wake.wait(min(left, self._spool.flush_after or left)):
+                return
+            try:
+                self._spool.flush_if_due()
+            except OSError as error:
+                self._log.failed(error)
 
     def _tidy(self) -> None:
         """Do what has to be done now and then, whether or not this process may send."""
         self._sender.abort_overdue(_LONGEST_ANSWER)
+        self._spool.flush_if_due()
         if os.path.lexists(self._spool.directory):
             self._spool.ledger.ensure()
             self._unfinished.retry()

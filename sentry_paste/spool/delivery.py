@@ -60,7 +60,7 @@ class DeliveringTransport(Transport):
         super().__init__(options)
         self._inner = inner
         self._settings = settings
-        self._spool = Spool(settings.directory, settings.fsync)
+        self._spool = Spool(settings.directory, settings.fsync, settings.min_free)
         self._log = LogThrottle(self._spool.directory)
         self._bounds = Bounds(
             self._spool,

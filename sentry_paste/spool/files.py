@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import stat
 import time
+from collections import deque
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
@@ -23,6 +24,10 @@ from sentry_paste.spool.owner import Owner, current
 
 DIRECTORY_MODE = 0o700
 FILE_MODE = 0o600
+
+# How much of the disk stays free by default: the smaller of these.
+_MIN_FREE = 500_000_000
+_MIN_FREE_SHARE = 0.05
 
 _PARTIAL = ".partial"
 _CLOCK = ".clock"
@@ -38,12 +43,23 @@ class Spool:
     Args:
         directory: path of the directory, which is created on the first write.
         fsync: whether to flush each file to the disk before ``write`` returns, so that it survives a power
-            failure.
+            failure; or the seconds after which ``flush_if_due`` flushes it.
+        min_free: bytes of the disk that stay free; None for 5 % of it or 500 MB, the smaller.
     """
 
-    def __init__(self, directory: str | os.PathLike[str], fsync: bool = False) -> None:
+    def __init__(
+        self,
+        directory: str | os.PathLike[str],
+        fsync: bool | float = False,
+        min_free: int | None = None,
+    ) -> None:
         self.directory = Path(directory)
-        self._fsync = fsync
+        self._fsync = fsync is True
+        #: How often ``flush_if_due`` has to be called, in seconds; None for never.
+        self.flush_after = None if isinstance(fsync, bool) else fsync
+        self._min_free = min_free
+        self._unflushed: deque[SpoolFile] = deque()
+        self._flushed_at = 0.0
         #: The counts of this process.
         self.ledger = Ledger(self.directory)
 
@@ -70,6 +86,7 @@ class Spool:
         self, data: bytes, file: SpoolFile, owner: Owner | None, counting: AbstractContextManager[None]
     ) -> SpoolFile:
         self.prepare()
+        self._check_free(len(data))
         self.ledger.ensure()
         partial = self.directory / f".{file.name}.{owner or current()}{_PARTIAL}"
         # O_EXCL: if somebody has put something there, such as a symbolic link, fail instead of following it.
@@ -87,7 +104,46 @@ class Spool:
         except BaseException:
             partial.unlink(missing_ok=True)
             raise
+        if self.flush_after is not None:
+            self._unflushed.append(file)
         return file
+
+    def _check_free(self, size: int) -> None:
+        """Raise an error if less of the disk would stay free than has to.
+
+        Raises:
+            SpoolError: as on a full disk.
+        """
+        if self._min_free == 0 or not hasattr(os, "statvfs"):
+            return
+        found = os.statvfs(self.directory)
+        least = self._min_free
+        if least is None:
+            least = min(_MIN_FREE, int(found.f_blocks * found.f_frsize * _MIN_FREE_SHARE))
+        free = found.f_bavail * found.f_frsize
+        if free - size < least:
+            raise SpoolError(
+                f"{self.directory}: {free // 10**6} MB are free, and {least // 10**6} MB have to stay "
+                "free (spool_min_free)"
+            )
+
+    def flush_if_due(self) -> None:
+        """Flush the files that were written since the last time and are still there, if it is time.
+
+        Raises:
+            OSError: the disk fails.
+        """
+        now = time.monotonic()
+        if self.flush_after is None or not self._unflushed or now - self._flushed_at < self.flush_after:
+            return
+        self._flushed_at = now
+        is_any = False
+        for _ in range(len(self._unflushed)):
+            file = self._unflushed.popleft()
+            # Claimed when it was written, it may wait now.
+            is_any = any(_flush(path) for path in {file.path, file.waiting().path}) or is_any
+        if is_any:
+            self._sync_directory()
 
     def _sync_directory(self) -> None:
         """Flush the new name to the disk too, on systems that can flush directories."""
@@ -327,6 +383,19 @@ class Spool:
             return os.listdir(self.directory)
         except FileNotFoundError:
             return []
+
+
+def _flush(path: Path) -> bool:
+    """Flush a file to the disk; return whether it is there."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
+    except FileNotFoundError:  # sent meanwhile
+        return False
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    return True
 
 
 def _partial_of(name: str) -> tuple[str, str]:

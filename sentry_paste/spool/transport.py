@@ -72,8 +72,9 @@ class SpoolSettings(NamedTuple):
         max_size: maximum size, in bytes.
         max_age: maximum age of a file, in seconds.
         rate: how many files of the backlog are sent per second at most.
-        fsync: whether to flush each file to the disk before the SDK continues.
+        fsync: whether to flush each file to the disk before the SDK continues, or after how many seconds to.
         connections: how many envelopes are sent at the same time at most.
+        min_free: bytes of the disk that stay free; None for the default.
     """
 
     directory: str
@@ -81,8 +82,9 @@ class SpoolSettings(NamedTuple):
     max_size: int = 100_000_000
     max_age: float = 30 * 86400.0
     rate: float = 100.0
-    fsync: bool = False
+    fsync: bool | float = False
     connections: int = 8
+    min_free: int | None = None
 
 
 class SpoolTransport(Transport):
@@ -98,7 +100,8 @@ class SpoolTransport(Transport):
 
     def __init__(self, settings: SpoolSettings, options: dict[str, Any] | None = None) -> None:
         super().__init__(options)
-        self.spool = Spool(settings.directory, settings.fsync)
+        # There is no thread that could flush them later.
+        self.spool = Spool(settings.directory, bool(settings.fsync), settings.min_free)
         self._log = LogThrottle(self.spool.directory)
         self._bounds = Bounds(self.spool, settings.max_size, settings.max_age, self._dropped)
 

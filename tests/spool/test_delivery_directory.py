@@ -234,3 +234,21 @@ def test_full_disk_costs_one_warning_and_sending_goes_on(site, sentry, spool, sm
     sentry.wait(errors=kept + 2, seconds=20)
     close_clients()
     assert states(spool) == []
+
+
+def test_disk_with_little_room_costs_one_warning_and_sending_goes_on(site, sentry, spool, caplog):
+    made = site(spool_min_free="1000000 GB")
+    made.crash(3)
+    sentry.wait(errors=3)
+    (warning,) = warnings_of(caplog)
+    assert "spool_min_free" in warning
+    assert not [name for name in os.listdir(spool.directory) if name[0] != "."]
+
+
+def test_files_are_flushed_by_the_thread(site, sentry, spool, monkeypatch):
+    synced = []
+    monkeypatch.setattr(os, "fsync", lambda descriptor: synced.append(descriptor))
+    sentry.answer = Answer(hangs=True)
+    site(spool_fsync="50 ms").crash()
+    sentry.wait_for(lambda: len(synced) == 2, seconds=5)
+    sentry.answer = Answer()

@@ -264,3 +264,85 @@ def test_event_of_any_shape_has_a_group(event):
     envelope = Envelope(headers={"trace": 5})
     envelope.add_event(event)
     assert len(group_of(envelope)) == 8
+
+
+class Disk:
+    """A disk of 10 GB, as ``statvfs`` describes it."""
+
+    f_frsize = 1000
+    f_blocks = 10_000_000
+
+    def __init__(self, free):
+        self.f_bavail = free // 1000
+
+
+@pytest.mark.parametrize(
+    ("min_free", "free", "is_written"),
+    [
+        (None, 501_000_000, True),
+        (None, 499_000_000, False),
+        (10_000, 499_000_000, True),
+        (10_000, 10_000, False),
+        (0, 0, True),
+    ],
+)
+def test_part_of_the_disk_stays_free(tmp_path, monkeypatch, min_free, free, is_written):
+    spool = Spool(tmp_path / "spool", min_free=min_free)
+    spool.prepare()
+    monkeypatch.setattr(os, "statvfs", lambda path: Disk(free))
+    if is_written:
+        spool.write(error())
+    else:
+        with pytest.raises(SpoolError, match="have to stay free"):
+            spool.write(error())
+    assert len(spool.files()) == is_written
+
+
+def test_five_percent_of_a_small_disk_stay_free(spool, monkeypatch):
+    spool.prepare()
+    disk = Disk(6_000_000)
+    disk.f_blocks = 100_000  # 100 MB
+    monkeypatch.setattr(os, "statvfs", lambda path: disk)
+    spool.write(error())
+    disk.f_bavail = 4000
+    with pytest.raises(SpoolError):
+        spool.write(error())
+
+
+@pytest.fixture
+def synced(monkeypatch):
+    """What is flushed to the disk: names of files, and of the directory."""
+    found = []
+
+    def fsync(descriptor):
+        found.append(os.path.basename(os.readlink(f"/proc/self/fd/{descriptor}")))
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    return found
+
+
+def test_file_is_flushed_before_write_returns(tmp_path, synced):
+    file = Spool(tmp_path / "spool", fsync=True).write(error())
+    assert synced == [f".{file.name}.{current()}.partial", "spool"]
+
+
+def test_files_are_flushed_together_some_time_later(tmp_path, synced, monkeypatch):
+    spool = Spool(tmp_path / "spool", fsync=0.5)
+    now = [100.0]
+    monkeypatch.setattr("sentry_paste.spool.files.time.monotonic", lambda: now[0])
+    spool.flush_if_due()
+    sent, released, claimed = (spool.write(error(f"{n:032x}"), owner=current()) for n in range(3))
+    assert synced == []
+    spool.remove(sent)
+    waiting = spool.release(released)
+    spool.flush_if_due()
+    assert sorted(synced) == sorted([waiting.path.name, claimed.path.name, "spool"])
+    last = spool.write(error())
+    now[0] += 0.3
+    spool.flush_if_due()
+    assert len(synced) == 3
+    now[0] += 0.3
+    spool.flush_if_due()
+    assert synced[3:] == [last.path.name, "spool"]
+    spool.flush_if_due()
+    assert len(synced) == 5
