@@ -118,6 +118,31 @@ def test_includes_of_pyramid_is_the_only_one(load, captured, caplog, monkeypatch
     assert "adds no filter" in caplog.text
 
 
+RECORDING = """
+class App:
+    def __init__(self, settings):
+        self.received = settings
+
+    def __call__(self, environ, start_response):
+        start_response("200 OK", [])
+        return []
+
+
+def main(global_conf, **settings):
+    return App(settings)
+"""
+
+
+def test_inherited_options_are_those_without_sentry(load, write_ini, captured, monkeypatch, tmp_path):
+    """With ``filter-with = sentry`` in the base, the filter would receive what is meant for the app."""
+    pages.write_distribution(tmp_path, "recordingapp", RECORDING)
+    monkeypatch.syspath_prepend(tmp_path)
+    write_ini("[app:main]\nuse = egg:recordingapp\ndb = production\n", "base.ini")
+    app = load("[app:main]\nuse = config:base.ini\ndb = test\n")
+    assert isinstance(app, SentryMiddleware)
+    assert app.received == {"db": "test"}
+
+
 def test_unused_section_of_ours_is_no_filter(load, captured):
     app = load(OURS + APP)
     assert isinstance(app, SentryMiddleware)
