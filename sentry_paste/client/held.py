@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable
 from contextvars import Context
 from threading import RLock, Thread
 from typing import Any
@@ -43,21 +44,22 @@ class Held:
         hold = getattr(transport, "hold", None)
         self._file = hold(envelope) if hold is not None else None
 
-    def send(self, is_changed: bool = False) -> None:
+    def send(self, change: Callable[[Any], None] | None = None) -> None:
         """Send the envelope, unless it has been sent.
 
         Args:
-            is_changed: whether its event has been changed since.
+            change: changes its event, None if it is sent as it is.
         """
         if not _waiting.take(self):
             return
-        if is_changed:
+        if change is not None:
+            change(self.envelope.get_event())
             sdk.encode_again(self.envelope)
         if self._file is None:
             self._transport.capture_envelope(self.envelope)
             return
         before = self._file
-        if is_changed:
+        if change is not None:
             # The new file first: a process that is killed in between leaves two with the same event id.
             self._file = self._transport.hold(self.envelope)
         self._transport.send_held(self.envelope, self._file)
@@ -73,12 +75,6 @@ class Held:
         record_lost = getattr(self._transport, "record_lost_event", None)
         if record_lost is not None:  # Spotlight has none
             record_lost("event_processor", data_category="error")
-
-    @property
-    def event(self) -> dict[str, Any] | None:
-        """The event, to be changed before it is sent; None if it has no plain payload."""
-        event: Any = self.envelope.get_event()
-        return event if isinstance(event, dict) else None
 
 
 class _Waiting:

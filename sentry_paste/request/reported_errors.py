@@ -18,6 +18,7 @@ from __future__ import annotations
 import sys
 from collections import deque
 from collections.abc import Mapping
+from functools import partial
 from threading import RLock
 from types import SimpleNamespace
 from typing import Any
@@ -238,9 +239,7 @@ class ReportedErrors:
         is_changed = is_final is not found.is_marked
         self._was_changed = self._was_changed or is_changed
         for each in held:
-            if is_changed and each.event is not None:
-                set_handled(each.event, not is_final)
-            each.send(is_changed)
+            each.send(partial(set_handled, is_handled=not is_final) if is_changed else None)
 
 
 def _is_none(found: _ReportedError, status: int | None) -> bool:
