@@ -61,7 +61,33 @@ def forwarding(environ, start_response, record):
     raise ForwardRequestException("/answer")
 
 
-APPS = {app.__name__: app for app in (upgraded, websocket, slow, slow_stream, answer, forwarding)}
+def lazy_user(record):
+    """Return an object of Django's that says so when it is loaded, which fails."""
+    from django.utils.functional import SimpleLazyObject
+
+    def load():
+        record("loaded")
+        raise RuntimeError("the database is gone")
+
+    return SimpleLazyObject(load)
+
+
+def lazy(environ, start_response, record):
+    """Leave lazy objects in the environ, and answer."""
+    environ["app.user"] = environ["REMOTE_USER"] = lazy_user(record)
+    return answer(environ, start_response, record)
+
+
+def lazy_crash(environ, start_response, record):
+    """Crash next to lazy objects."""
+    user = environ["app.user"] = lazy_user(record)  # noqa: F841
+    raise ValueError("of the app")
+
+
+APPS = {
+    app.__name__: app
+    for app in (lazy, lazy_crash, upgraded, websocket, slow, slow_stream, answer, forwarding)
+}
 
 
 def make_app(global_conf, notes):
@@ -82,6 +108,23 @@ def make_app(global_conf, notes):
             raise
 
     return app
+
+
+def make_outer(global_conf, notes):
+    """A ``paste.filter_factory`` for a middleware that leaves lazy objects outside of Sentry."""
+
+    def record(line):
+        with open(notes, "a", encoding="utf-8") as file:
+            file.write(f"outer: {line}\n")
+
+    def filter_app(app):
+        def outer(environ, start_response):
+            environ["outer.user"] = environ["HTTP_X_USER"] = lazy_user(record)
+            return app(environ, start_response)
+
+        return outer
+
+    return filter_app
 
 
 def serve_eventlet(ini, port):

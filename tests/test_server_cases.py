@@ -39,6 +39,12 @@ PIPELINE = """
 pipeline = {pipeline}
 """
 
+OUTER = """
+[filter:outer]
+paste.filter_factory = server_cases:make_outer
+notes = {notes}
+"""
+
 RECURSIVE = """
 [filter:recursive]
 use = egg:Paste#recursive
@@ -84,6 +90,8 @@ def started(kind, folder, name, pipeline):
             ini += SENTRY.format(dsn=received.dsn)
         if "recursive" in pipeline:
             ini += RECURSIVE
+        if "outer" in pipeline:
+            ini += OUTER.format(notes=notes)
         with servers.serving(kind, ini, folder, name) as server:
             yield server, notes, received
 
@@ -293,6 +301,31 @@ class TestModWsgi:
         assert b"hello" in found.answers
         assert found.raised == []
         assert found.sessions("crashed") == 0
+
+
+class TestLazyObjects:
+    """Nothing of the app's, and of who is outside, is evaluated."""
+
+    @pytest.mark.parametrize("kind", ["waitress", "gunicorn-sync"])
+    def test_are_not_loaded(self, folder, kind):
+        pytest.importorskip("django")
+
+        def ask(server, wait_for):
+            answers = [server.ask(servers.request_bytes("/lazy")) for _ in range(3)]
+            return [*answers, server.ask(servers.request_bytes("/lazy_crash"))]
+
+        found = run(servers.SERVERS[kind], folder, ask, "outer sentry app")
+        assert all(b"hello" in answer for answer in found.answers[:3])
+        # The SDK shows local variables of a crash, as it would without the filter.
+        loaded = [line for line in found.notes if "loaded" in line]
+        assert [line for line in loaded if line != "lazy_crash: loaded"] == []
+        names = [event["transaction"] for event in found.received.transactions]
+        assert sorted(names) == ["GET /lazy", "GET /lazy", "GET /lazy", "GET /lazy_crash"]
+        assert (found.sessions("exited"), found.sessions("crashed")) == (3, 1)
+        (event,) = found.received.errors
+        (value,) = event["exception"]["values"]
+        assert (value["type"], value["value"]) == ("ValueError", "of the app")
+        assert value["stacktrace"]["frames"][-1]["function"] == "lazy_crash"
 
 
 class TestPasteRecursive:

@@ -340,9 +340,10 @@ class Lifecycle:
 
 def _status_code(status: Any) -> int | None:
     """Return the code of a status line such as ``404 Not Found``, None if it is not one."""
-    # Of another class it may be anything; the server says what it thinks of that.
-    text = status if type(status) is bytes else text_of(status)
+    if type(status) is not str:
+        # It may be anything; the server says what it thinks of that.
+        status = status if type(status) is bytes else text_of(status)
     try:
-        return int(text[:3]) if text is not None else None
-    except ValueError:
+        return int(status[:3])
+    except (TypeError, ValueError):
         return None
