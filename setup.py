@@ -82,6 +82,7 @@ setup(
         ],
         "paste.app_factory": [
             "example = sentry_paste.example:main",
+            "health = sentry_paste.inbox.health:main",
             "inbox = sentry_paste.inbox:main",
         ],
         "console_scripts": [

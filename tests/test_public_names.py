@@ -16,6 +16,7 @@ NAMES = {
     },
     "sentry_paste.testing": {"capture_envelopes"},
     "sentry_paste.inbox": {"main"},
+    "sentry_paste.inbox.health": {"main"},
     "sentry_paste.example": {"main"},
     "sentry_paste.pyramid": {"includeme"},
     "sentry_paste.debugtoolbar": {"includeme"},
@@ -26,6 +27,7 @@ ENTRY_POINTS = {
     ("paste.filter_app_factory", "app"),
     ("paste.composite_factory", "main"),
     ("paste.app_factory", "example"),
+    ("paste.app_factory", "health"),
     ("paste.app_factory", "inbox"),
     ("console_scripts", "sentry-paste"),
 }

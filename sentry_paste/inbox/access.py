@@ -90,6 +90,21 @@ def token_reason(environ: Mapping[str, Any], settings: InboxSettings) -> str:
     return _reason_from_origin(environ, host)
 
 
+def may_see_counts(environ: Mapping[str, Any], settings: InboxSettings) -> bool:
+    """Return whether a request is plainly from this machine or an allowed address, and no proxy forwarded it.
+
+    For what holds no personal data, which programs ask for.
+
+    Args:
+        environ: environ of the request.
+        settings: options of the app.
+    """
+    address = _address(_text(environ.get("REMOTE_ADDR")))
+    if address is None or not _is_allowed(address, settings):
+        return False
+    return not any(_PROXY_HEADER.match(key) for key in environ)
+
+
 def is_of_another_site(environ: Mapping[str, Any]) -> bool:
     """Return whether a page of another site or port loads this as a subresource, rather than linking to it.
 
