@@ -286,6 +286,8 @@ def load(files: Files, path: str, name: str = "main", variables: Mapping[str, st
     loaded.uses = list(dict.fromkeys(loaded.uses))
     loaded.losses = list(dict.fromkeys(loaded.losses))
     loaded.uncallable = list(dict.fromkeys(loaded.uncallable))
+    if any(loss.to_sentry for loss in loaded.losses):
+        loaded.error = loaded.error or "Sentry refuses the options of an app"
     return loaded
 
 

@@ -2,6 +2,7 @@
 
 import re
 import time
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -10,8 +11,10 @@ from sentry_paste.cli.check.edits import apply
 from sentry_paste.cli.check.report import check
 from sentry_paste.cli.check.stubs import Files
 from sentry_paste.cli.check.text import report_text
+from sentry_paste.cli.check.trial import Goal
 
 from check_reports import INIS, SENTRY, write_lines
+from random_inis import write_random_inis
 from recorded_apps import load_and_ask
 
 # The same files, and more of them, where they were gathered.
@@ -118,6 +121,10 @@ def has_sentry(path):
     return "sentry_paste" in path.read_text()
 
 
+def uncovered(recorded):
+    return Counter(spec for spec, is_covered in recorded.covered if not is_covered)
+
+
 def ask(path, name):
     try:
         return load_and_ask(str(path), name)
@@ -178,6 +185,27 @@ def test_section_that_is_in_the_file_is_not_written_again(tmp_path, case):
     text = report_text(check(str(path)))
     assert "[filter:sentry] is in the file, but" in text
     assert "dsn = ${SENTRY_DSN}" not in text
+
+
+@pytest.mark.parametrize("seed", range(80))
+def test_each_change_works_for_whatever_ini(tmp_path, seed):
+    texts = write_random_inis(tmp_path, seed)
+    path = tmp_path / "test.ini"
+    report = check(str(path))
+    before = ask(path, "main")
+    for change in report.changes:
+        changed = apply(Files(), change.edits)
+        for place in {edit.place.path for edit in change.edits}:
+            Path(place).write_text(changed.text(place))
+        after = load_and_ask(str(path))
+        if not isinstance(before, Exception):
+            assert not uncovered(after) - uncovered(before)
+            assert change.restored or options_of(after) == options_of(before)
+        if change.goal in (Goal.ALL, Goal.APPS):
+            assert not uncovered(after)
+            assert change.goal is Goal.APPS or after.outside == []
+        for other, text in texts.items():
+            other.write_text(text)
 
 
 LONG = 400

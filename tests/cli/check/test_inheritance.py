@@ -19,6 +19,7 @@ from sentry_paste.config import ConfigError
 from sentry_paste.factories import filter_factory
 
 from check_reports import values, write_lines
+from random_inis import write_random_inis
 from recorded_apps import load_and_ask
 
 EGG = "use = egg:myapp\ndb = prod\nmore = base\n"
@@ -102,6 +103,25 @@ def test_stubs_receive_what_real_factories_receive(files, base, child):
     assert recorded.covered == called
     meant = "middle" if child == "child of a child" else "base"
     assert bool(loaded.losses) is (of_apps(recorded) != [("test", meant)])
+
+
+@pytest.mark.usefixtures("_dsn")
+@pytest.mark.parametrize("seed", range(150))
+def test_stubs_of_whatever_ini_receive_what_real_factories_receive(tmp_path, seed):
+    write_random_inis(tmp_path, seed)
+    path = str(tmp_path / "test.ini")
+    loaded = load(Files(), path)
+    try:
+        recorded = load_and_ask(path)
+    except Exception:
+        assert loaded.error
+        return
+    if not loaded.error.startswith("LookupError"):  # these composites pass over names that are not there
+        assert loaded.error == ""
+        parts = [part for part in loaded.parts if part.kind == "app"]
+        assert [(part.spec, part.local_conf, part.global_conf) for part in parts] == recorded.apps
+        called = [(part.spec, covered) for part, covered in loaded.called if part.kind == "app"]
+        assert called == recorded.covered
 
 
 @pytest.mark.parametrize("child", [name for name in CHILDREN if name != "child in a pipeline"])
