@@ -28,7 +28,7 @@ WEB_USER = "www-data"
 # Besides the project: what the servers' apps are made with, and what makes them.
 COMMON = (
     *("bottle", "Django", "falcon", "Flask", "gevent", "gunicorn", "packaging", "Paste", "pyramid"),
-    *("pyramid_retry", "TurboGears2", "waitress"),
+    *("pyramid_retry", "TurboGears2", "waitress", "Zope"),
 )
 
 
@@ -52,7 +52,7 @@ class Installed:
 _UWSGI = "{bin}/uwsgi --http-socket 127.0.0.1:{port} --ini-paste {ini} --master --workers 1 --enable-threads"
 _MOD_WSGI = (
     "{bin}/mod_wsgi-express start-server {ini} --application-type paste --host 127.0.0.1 --port {port} "
-    "--server-root {root} --python-path {folder} --log-to-terminal"
+    "--server-root {root} --python-path {folder} --locale C.UTF-8 --log-to-terminal"
 )
 INSTALLED = {
     found.kind.name: found
