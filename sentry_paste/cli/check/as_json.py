@@ -115,6 +115,7 @@ def _filter(found: Filter) -> dict[str, Any]:
         "reached": found.reached,
         "options": [_option(value) for value in found.values],
         "integrations": None if found.integrations is None else list(found.integrations),
+        "write": list(found.first_start),
     }
 
 

@@ -315,6 +315,22 @@ def test_check_reports_an_app_that_cannot_answer(files, form):
     assert report.status() == 2
 
 
+def test_json_has_the_lines_to_write(files):
+    path = files(BASES["pipeline"], CHILDREN["child"])
+    (lost, *_) = json.loads(report_json(check(path)))["warnings"]
+    assert (lost["code"], lost["path"], lost["line"]) == ("options-lost", path, 3)
+    assert lost["write"][:2] == ["[pipeline:main]", "pipeline = sentry main-app"]
+    base = path.replace("test.ini", "base.ini")
+    (sentry,) = json.loads(report_json(check(base)))["filters"]
+    assert sentry["write"] == []  # with a composite there, those who inherit from it would not start
+    for name in ("test.ini", "middle.ini"):
+        Path(base).with_name(name).unlink()
+    (sentry,) = json.loads(report_json(check(base)))["filters"]
+    assert sentry["write"][0].startswith("[composite:main]")
+    missing = json.loads(report_json(check(files("", BASES["nothing"]))))
+    assert missing["write"][0] == "[filter:sentry]"
+
+
 def test_mistakes_of_inherited_options_have_their_file_in_json(files):
     path = files(SENTRY + "sample_rate = x\n", f"[app:main]\n{EGG}filter-with = sentry\n{SENTRY}")
     Path(path).write_text(Path(path).read_text().replace(OPTIONS, "use = config:base.ini#sentry\n"))
