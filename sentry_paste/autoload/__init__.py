@@ -55,8 +55,10 @@ def _is_app(loadwsgi: Any, context: Any) -> bool:
 
 def _is_part(context: Any) -> bool:
     """Return whether a context belongs to a pipeline whose parts Swift creates itself."""
-    # From text, Swift makes clients that its daemons call, no servers.
-    return getattr(context, "sentry_is_inside", False) or type(context.loader).__name__ == "ConfigString"
+    loader = type(context.loader)
+    # From text Swift makes clients for its daemons, no servers.
+    is_client = loader.__module__ == _SWIFT and loader.__name__ == "ConfigString"
+    return is_client or getattr(context, "sentry_is_inside", False)
 
 
 def _load(context: Any, create: Any) -> Any:

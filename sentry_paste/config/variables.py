@@ -109,15 +109,15 @@ def _read_file(path: str) -> RawOptions:
 
 def _options_of(loader: Any, section: str) -> tuple[dict[str, str], dict[str, str]]:
     """Return what PasteDeploy passes to a factory, also for a section that says nothing of one."""
-    if loader.parser.has_option(section, "use"):
+    if section.startswith("filter:") and loader.parser.has_option(section, "use"):
         context = loader.get_context(loadwsgi.FILTER, section.rpartition(":")[2])
         if getattr(context.object, "__module__", "") != "sentry_paste.factories":
             _refuse(loader.filename, f"has a section [{section}] that is not of egg:sentry_paste")
         return context.global_conf, context.local_conf
     defaults = loader.parser.defaults()
     local = {key: loader.parser.get(section, key) for key in loader.parser.options(section)}
-    factory = "paste.filter_factory"
-    return defaults, {key: value for key, value in local.items() if key not in defaults and key != factory}
+    left_out = {*defaults, "use", "paste.filter_factory"}
+    return defaults, {key: value for key, value in local.items() if key not in left_out}
 
 
 def _refuse(path: str, reason: str) -> NoReturn:
