@@ -1,5 +1,7 @@
 """Options that a section inherits by ``use``: their file, their line and what ``set`` does to them."""
 
+import re
+
 import pytest
 from paste.deploy import loadapp
 
@@ -91,3 +93,15 @@ def test_section_that_is_inherited_is_not_taken_for_one_that_sets(read):
     settings = read("", f"{APP}{BASE}{other}")
     assert settings.sdk["server_name"] == "a"
     assert settings.source.endswith("[filter:sentry]")
+
+
+@pytest.mark.parametrize("file", ["base.ini", "test.ini"])
+def test_other_name_that_is_advised_for_a_hidden_option_works(read, caplog, file):
+    texts = {"base.ini": BASE, "test.ini": "[DEFAULT]\ndebug = false\n" + CHILD}
+    texts[file] += "debug = true\n"
+    read(*texts.values())
+    advice = re.search("write (.*) instead", caplog.text)[1]
+    caplog.clear()
+    texts[file] = texts[file].replace("debug = true", f"{advice} = true")
+    assert read(*texts.values()).sdk["debug"] is True
+    assert caplog.records == []

@@ -17,9 +17,6 @@ from check_reports import INIS, SENTRY, write_lines
 from random_inis import write_random_inis
 from recorded_apps import load_and_ask
 
-# The same files, and more of them, where they were gathered.
-GATHERED = Path(__file__).parents[4] / "shared" / "reference" / "inis"
-
 FILTERS = "[filter:gzip]\nuse = egg:gzip\n[filter:log]\nuse = egg:log\n"
 APP = "[app:a]\nuse = egg:myapp\ndb = 1\n"
 
@@ -83,7 +80,7 @@ COVERED = {
 
 
 def of_files(folder):
-    for path in sorted(folder.glob("*.ini")) if folder.is_dir() else ():
+    for path in sorted(folder.glob("*.ini")):
         text = path.read_text(encoding="utf-8")
         yield path.name, text
         filter_of_raven = "\n[filter:sentry]\nuse = egg:raven#raven\n"
@@ -99,7 +96,6 @@ ALL = {
     **PLAIN,
     **{name: text + SENTRY for name, text in COVERED.items()},
     **dict(of_files(INIS)),
-    **{f"gathered {name}": text for name, text in of_files(GATHERED)},
 }
 NAMES = {"zope.ini": "main", "glance-api-paste.ini": "glance-api-keystone"}
 
