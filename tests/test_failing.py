@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from sentry_paste import sdk
+
 import failing
 import installed
 
@@ -42,6 +44,8 @@ def run(kind):
 @pytest.fixture(scope="module")
 def runs():
     """The runs of all servers, two at a time, as much of the time passes with waiting."""
+    if sdk.MAJOR > 2:
+        pytest.skip("the page is about sentry-sdk 2: streamed spans have other statuses")
     kinds = [provided(name) for name in failing.KINDS]
     with ThreadPoolExecutor(2) as pool:
         return dict(zip(failing.KINDS, pool.map(run, kinds)))
