@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import importlib.util
 import logging
 from collections.abc import Collection, Iterator
@@ -69,7 +70,11 @@ def _check_handler(file: IniFile, section: Section, filters: FilterLogging) -> I
                 line,
             )
     elif factory.startswith(_SDK) and name in _HANDLERS:
-        if not _is_level(section.values.get("args", "()")):
+        if not hasattr(importlib.import_module(module), name):
+            gone = f"[{section.name}] stops the start, as this sentry-sdk has no {name}"
+            text = f"{gone}; {_removal(file, section)}"
+            yield Finding("high", "logging-handler-gone", text, path, line)
+        elif not _is_level(section.values.get("args", "()")):
             line = section.lines.get("args", line)
             text = (
                 f"args of [{section.name}] stop the start: {name} takes no DSN, only a level; "

@@ -6,7 +6,7 @@ import dataclasses
 import logging
 import os
 import re
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -31,7 +31,7 @@ from sentry_paste.cli.check.advice import (
 from sentry_paste.cli.check.effective import OptionValue, effective_options
 from sentry_paste.cli.check.logging_sections import HANDLED_LEVELS, FilterLogging, check_logging
 from sentry_paste.cli.check.source import LoadProblem
-from sentry_paste.cli.check.static import read_structure
+from sentry_paste.cli.check.static import read_filter, read_structure
 from sentry_paste.cli.check.structure import IniError, Layer, Structure
 from sentry_paste.cli.check.surroundings import check_names, check_spool
 from sentry_paste.cli.check.trial import Change, Trial
@@ -163,6 +163,7 @@ def check(
         elif layer.is_inbox:
             filters.update((identity, found) for found in _broken_inbox(layer, structure))
     findings += _of_the_file(structure, tuple(filters.values()))
+    findings += _of_unused_filters(structure, variables or {}, is_app_missing, _mistakes_of(filters.values()))
     findings.sort(key=lambda finding: SEVERITIES.index(finding.severity))
     unused = tuple(_unused(path, structure))
     remedy = None if structure.root.has_sentry else find_remedy(structure, trial, unused)
@@ -189,6 +190,39 @@ def _of_the_file(structure: Structure, filters: Sequence[Filter]) -> Iterator[Fi
     file = IniFile.read(structure.path)
     if file is not None:
         yield from check_logging(file, _logging_of(filters))
+
+
+def _mistakes_of(filters: Iterable[Filter]) -> set[Problem]:
+    """Return the mistakes of filters, each with the file and section that it is in."""
+    mistakes = [found.mistake for found in filters if found.mistake]
+    return {_placed(problem, mistake) for mistake in mistakes for problem in mistake.problems}
+
+
+def _placed(problem: Problem, mistake: ConfigError) -> Problem:
+    return dataclasses.replace(problem, source=problem.source or mistake.source)
+
+
+def _of_unused_filters(
+    structure: Structure, variables: Mapping[str, str], is_app_missing: bool, known: set[Problem]
+) -> Iterator[Finding]:
+    """Yield the mistakes of filters of ours that no app here uses: of one that is to be used, for example."""
+    for source in structure.sources:
+        for title in _unused(source.path, structure):
+            kind, _, name = title.partition(":")
+            layer = read_filter(source.path, name.strip(), variables) if kind == "filter" else None
+            if layer is None:
+                continue
+            with _collected_logs():
+                try:
+                    read_settings(layer, is_app_missing)
+                except ConfigError as mistake:
+                    for found in mistake.problems:
+                        if _placed(found, mistake) in known:  # of a section from which a used one inherits
+                            continue
+                        plain = dataclasses.replace(found, line=None, source="")
+                        text = f"[{title}], which nothing here uses: {plain}"
+                        place = (found.source or mistake.source).partition(" [")[0]
+                        yield Finding("medium", "unused-filter-mistake", text, place, found.line)
 
 
 def _logging_of(filters: Sequence[Filter]) -> FilterLogging:
@@ -386,7 +420,7 @@ def _title(layer: Layer, structure: Structure) -> str:
 
 def _unused(path: str, structure: Structure) -> Iterator[str]:
     file = IniFile.read(path)
-    used = {layer.section for _, layer in structure.root.walk()}
+    used = {(layer.path, layer.section) for _, layer in structure.root.walk()}
     for section in file.ours() if file else []:
-        if section.name not in used:
+        if (os.path.abspath(path), section.name) not in used:
             yield section.name

@@ -449,6 +449,22 @@ def read_structure(path: str, name: str = "main", variables: Mapping[str, str] |
         raise IniError("\n".join([*others, f"{path}: {_message(error)}"])) from error
 
 
+def read_filter(path: str, name: str, variables: Mapping[str, str]) -> Layer | None:
+    """Return a filter as if it were around an app, None if it cannot be loaded.
+
+    Args:
+        path: path of its ini.
+        name: its name in the ini.
+        variables: variables that the command line adds to ``[DEFAULT]``.
+    """
+    try:
+        context = StaticLoader(path, variables).get_context(FILTER, name, dict(variables))
+        layer = _filter_layer(context, Layer("", "app", "", "", path), "filter-with", "")
+    except (OSError, LookupError, ValueError, RecursionError, configparser.Error):
+        return None
+    return layer if layer.is_sentry else None
+
+
 def _refuse_file_of_uwsgi(loader: StaticLoader) -> None:
     """Refuse a file that is uWSGI's and has no app; its message names the ini to check."""
     parser = loader.parser

@@ -5,6 +5,7 @@ import logging.config
 import textwrap
 
 import pytest
+import sentry_sdk.integrations.logging
 
 from sentry_paste.cli.check.report import check
 
@@ -65,7 +66,12 @@ def test_handler_of_raven_that_is_not_installed_stops_the_start(findings, app):
     assert "integration.logging.event_level = WARNING" in text
 
 
-@pytest.mark.parametrize("name", ["EventHandler", "BreadcrumbHandler", "SentryHandler"])
+# sentry-sdk 3 has no SentryHandler.
+HANDLERS = ["EventHandler", "BreadcrumbHandler", "SentryHandler"]
+THERE = [name for name in HANDLERS if hasattr(sentry_sdk.integrations.logging, name)]
+
+
+@pytest.mark.parametrize("name", THERE)
 def test_dsn_in_the_arguments_stops_the_start(findings, tmp_path, name):
     handler = f"sentry_sdk.integrations.logging.{name}"
     ((severity, code, line, text),) = findings(handler, "('https://k3y@h/1',)")
@@ -75,6 +81,13 @@ def test_dsn_in_the_arguments_stops_the_start(findings, tmp_path, name):
     path.write_text(textwrap.dedent(LOGGING).format(handler, "('https://k3y@h/1',)", "INFO"))
     with pytest.raises(ValueError, match="Unknown level"):
         logging.config.fileConfig(path, disable_existing_loggers=False)
+
+
+def test_handler_that_the_sdk_does_not_have_stops_the_start(findings, monkeypatch):
+    monkeypatch.delattr("sentry_sdk.integrations.logging.SentryHandler", raising=False)
+    ((severity, code, line, text),) = findings("sentry_sdk.integrations.logging.SentryHandler")
+    assert (severity, code, line) == ("high", "logging-handler-gone", 28)
+    assert "this sentry-sdk has no SentryHandler; remove sentry from keys in [handlers]" in text
 
 
 def test_handler_without_arguments_reports_each_record_twice(findings):

@@ -195,3 +195,34 @@ def test_missing_template_is_a_mistake(write_filter):
     report = check(str(write_filter("error_page = nothere.html\n")))
     assert report.status() == 2
     assert "nothere.html cannot be read: No such file or directory" in report_text(report)
+
+
+def test_mistake_in_a_filter_that_is_not_used_is_warned_of(write_ini):
+    idle = "[filter:idle]\nuse = egg:sentry_paste\nsample_rate = 7\n"
+    app = "[app:main]\nuse = egg:myapp\nfilter-with = sentry\n"
+    report = check(str(write_ini(SENTRY + idle + app)))
+    assert report.status() == 0
+    assert [(found.severity, found.code, found.line, found.text) for found in report.warnings] == [
+        (
+            "medium",
+            "unused-filter-mistake",
+            8,
+            "[filter:idle], which nothing here uses: sample_rate = 7: expected a number from 0 to 1",
+        )
+    ]
+
+
+def test_filter_that_is_not_used_in_a_mounted_file_is_checked_too(write_ini):
+    write_ini(SENTRY.replace("shop@1", "1\nsample_rate = 7") + "[app:main]\nuse = egg:other\n", "other.ini")
+    mounts = "[composite:main]\nuse = egg:Paste#urlmap\n/ = shop\n/other = config:other.ini\n"
+    report = check(str(write_ini(SENTRY + mounts + "[app:shop]\nuse = egg:myapp\nfilter-with = sentry\n")))
+    assert [found.line for found in report.warnings if found.code == "unused-filter-mistake"] == [6]
+    (title,) = [found.title for found in report.filters]
+    assert title == "[filter:sentry]"
+
+
+def test_mistake_that_is_inherited_is_told_once(write_ini):
+    base = "[filter:base]\nuse = egg:sentry_paste\nsample_rate = 7\n[filter:heir]\nuse = base\n"
+    report = check(str(write_ini(base + "[app:main]\nuse = egg:myapp\nfilter-with = heir\n")))
+    assert len(report.filters[0].mistake.problems) == 1
+    assert report.warnings == ()
