@@ -175,9 +175,26 @@ def default_text(option: Option) -> str:
     Args:
         option: of the table.
     """
-    if option.default_text:
+    # Without a value the words say what is done then: no text of an ini has that meaning.
+    if option.default_text and option.default is not None:
         return "" if option.default_text == "none" else option.default_text
     return _text(option.default)
+
+
+def default_words(option: Option) -> str:
+    """Return an option's default as a sentence in reStructuredText.
+
+    Args:
+        option: of the table.
+    """
+    text = default_text(option)
+    if text:
+        return f"Default: ``{text}``."
+    return (
+        f"Default: {option.default_text}."
+        if option.default is None and option.default_text
+        else "No default."
+    )
 
 
 def _text(value: Any) -> str:
@@ -216,12 +233,11 @@ def _reference() -> Iterator[str]:
 
 
 def _described(option: Option) -> Iterator[str]:
-    default = default_text(option)
     escaped = option.help.replace("*", r"\*").replace("_", r"\_")
     yield f"    {escaped}"
     yield ""
-    default = f"Default: ``{default}``." if default else "No default."
-    yield f"    Expects {option.kind.expected}. {default}{'' if option.is_sdk else ' Of the filter.'}"
+    mark = "" if option.is_sdk else " Of the filter."
+    yield f"    Expects {option.kind.expected}. {default_words(option)}{mark}"
     versions = _versions(option.name)
     if versions:
         yield ""
