@@ -16,7 +16,7 @@ from sentry_paste.middleware import Application, SentryMiddleware, around, load_
 from sentry_paste.sdk.failures import announce
 
 _FACTORIES = "sentry_paste.factories"
-_MENTION = re.compile(r"\bsentry[_.-]+paste\b(?![#.](?:example|inbox))", re.IGNORECASE)
+_MENTION = re.compile(r"\bsentry[_.-]+paste\b(?![#.](?:example|health|inbox))", re.IGNORECASE)
 _INCLUDED = re.compile(r"\bconfig:([^\s#]+)")
 # How many files are searched at most.
 _MAX_FILES = 20

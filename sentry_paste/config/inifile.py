@@ -20,8 +20,8 @@ from urllib.parse import unquote
 _SECTION = re.compile(r"\[(?P<name>[^]]+)\]")
 _OPTION = re.compile(r"(?P<key>[^\s#;\[][^=:]*?)\s*(?P<delimiter>[=:])")
 
-# The example and the inbox have sections with their own options.
-_OTHER_FACTORIES = re.compile(r"[#.](?:example|inbox)(?::main)?\s*$")
+# The example, the inbox and the health app have sections with their own options.
+_OTHER_FACTORIES = re.compile(r"[#.](?:example|health|inbox)(?::main)?\s*$")
 
 # A longer chain of ``use`` lines is a circle, in which PasteDeploy itself recurses until it fails.
 _MAX_USES = 10

@@ -143,6 +143,15 @@ def test_inherited_options_are_those_without_sentry(load, write_ini, captured, m
     assert app.received == {"db": "test"}
 
 
+def test_our_inbox_is_no_filter(load, captured, monkeypatch, tmp_path):
+    monkeypatch.setenv("INBOX_TOKEN", "of-the-environment-1234")
+    app = load(
+        f"[composite:main]\nuse = egg:Paste#urlmap\n/ = app\n/inbox = inbox\n{INNER}"
+        "[app:inbox]\nuse = egg:sentry_paste#inbox\nspool_dir = var\ntoken = ${INBOX_TOKEN}\n"
+    )
+    assert layers(app) == [app]
+
+
 def test_unused_section_of_ours_is_no_filter(load, captured):
     app = load(OURS + APP)
     assert isinstance(app, SentryMiddleware)
