@@ -27,10 +27,16 @@ def add_sentry(trial: Trial, structure: Structure, name: str, section: Edit | No
     path, main = structure.path, Place(structure.path, structure.section)
     more = () if section is None else (section,)
     yield from _filter_around(trial, structure, name, more)
-    if section is not None and section.added:
-        inner = f"{main.name}-app"
+    inner = f"{main.name}-app"
+    if section is None:
+        own = Place(path, f"filter:{name}")
+        composite = _composite_of(trial.files, own, main.name, app=inner)
+    elif section.added:
         composite = new_section(path, f"composite:{main.name}", *NEW_FILTER, f"app = {inner}")
-        yield Change("", (composite, *_renamed(trial, main, f"{main.kind}:{inner}")), Goal.ALL)
+    else:
+        options = (*section.options, ("app", inner))
+        composite = replace(section, title=f"composite:{main.name}", options=options)
+    yield Change("", (composite, *_renamed(trial, main, f"{main.kind}:{inner}")), Goal.ALL)
     yield from _pipeline_around(trial, main, name, more)
 
 

@@ -27,7 +27,7 @@ class Edit:
         title: the section's new title, empty to keep it.
         options: options to write, by name, also in place of those that are there.
         removed: names of options to remove.
-        remark: shown beside the options.
+        remark: shown beside the first of the options.
     """
 
     place: Place
@@ -209,8 +209,10 @@ def shown_edits(edits: Iterable[Edit], path: str) -> Iterator[str]:
             remarks.append(f"in place of [{place.section}]")
         yield _with_remark(f"[{edit.title or place.section}]", ", ".join(remarks))
         yield from edit.added
+        remark = edit.remark
         for key, value in edit.options:
-            yield _with_remark(f"{key} = {_shortened(value)}", edit.remark)
+            yield _with_remark(f"{key} = {_shortened(value)}", remark)
+            remark = ""
         for key in edit.removed:
             yield _with_remark(key, "remove this option")
 

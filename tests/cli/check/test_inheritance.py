@@ -295,10 +295,11 @@ def test_check_of_a_base_reports_what_those_who_inherit_from_it_lose(files):
     assert report.status() == 2
 
 
-def test_sentry_is_advised_in_a_form_that_others_can_inherit(files):
-    path = files(BASES["nothing"], CHILDREN["child"]).replace("test.ini", "base.ini")
+@pytest.mark.parametrize("unused", ["", SENTRY, SENTRY.replace("egg:sentry_paste", "egg:raven")])
+def test_sentry_is_advised_in_a_form_that_others_can_inherit(files, unused):
+    path = files(BASES["nothing"] + unused, CHILDREN["child"]).replace("test.ini", "base.ini")
     remedy = check(path).remedy
-    assert remedy.lines[0] == "[composite:main]"
+    assert remedy.lines[0].startswith("[composite:main]")
     write_lines(Path(path), remedy.lines)
     for name, db in [("base", "prod"), ("middle", "prod"), ("test", "test")]:
         recorded = load_and_ask(path.replace("base.ini", f"{name}.ini"))
