@@ -47,6 +47,9 @@ def run(options: argparse.Namespace) -> int:
     environment = dict(os.environ)
     prepare(environment, options.config)
     program = find_program(options.program)
+    flag = ignoring_flag(program)
+    if flag:
+        print(f"sentry-paste: {flag} in the first line of {program} has Python ignore run", file=sys.stderr)
     command = [options.program, *options.arguments]
     if os.name != "nt":
         sys.stdout.flush()
@@ -91,3 +94,21 @@ def find_program(name: str) -> str:
             f"there is no program {name!r} on PATH or in {os.path.dirname(sys.executable)}"
         )
     return found
+
+
+def ignoring_flag(program: str) -> str:
+    """Return the flag of a script's first line with which Python ignores PYTHONPATH, empty if there is none.
+
+    Args:
+        program: its path.
+    """
+    try:
+        with open(program, "rb") as file:
+            first = file.readline(256).decode("latin-1")
+    except OSError:
+        return ""
+    words = first[2:].split() if first.startswith("#!") else []
+    if not words or "python" not in " ".join(words[:2]):
+        return ""
+    flags = [word for word in words[1:] if word.startswith("-") and not word.startswith("--")]
+    return next((flag for flag in flags if "E" in flag or "I" in flag), "")

@@ -147,7 +147,7 @@ def test_our_inbox_is_no_filter(load, captured, monkeypatch, tmp_path):
     monkeypatch.setenv("INBOX_TOKEN", "of-the-environment-1234")
     app = load(
         f"[composite:main]\nuse = egg:Paste#urlmap\n/ = app\n/inbox = inbox\n{INNER}"
-        "[app:inbox]\nuse = egg:sentry_paste#inbox\nspool_dir = var\ntoken = ${INBOX_TOKEN}\n"
+        "[app:inbox]\nuse = egg:sentry_paste#inbox\nspool_dir = var\ninbox_token = ${INBOX_TOKEN}\n"
     )
     assert layers(app) == [app]
 

@@ -109,6 +109,27 @@ def test_what_is_not_there_is_said_with_status_2(capsys, executed, words, reason
     assert executed == []
 
 
+@pytest.mark.parametrize(
+    ("line", "flag"),
+    [
+        ("#!/usr/bin/python3 -sE", "-sE"),
+        ("#!/usr/bin/python3 -I", "-I"),
+        ("#!/usr/bin/env python3", ""),
+        ("#!/srv/Email/bin/python3 -s", ""),
+        ("#!/bin/sh -E", ""),
+        ("\x7fELF", ""),
+    ],
+)
+def test_script_that_ignores_the_path_is_warned_of(tmp_path, executed, capsys, line, flag):
+    script = tmp_path / "tool"
+    script.write_text(f"{line}\npass\n")
+    script.chmod(0o755)
+    main(["run", str(script)])
+    expected = f"sentry-paste: {flag} in the first line of {script} has Python ignore run\n" if flag else ""
+    assert capsys.readouterr().err == expected
+    assert len(executed) == 1
+
+
 def test_command_takes_the_place_of_the_process():
     words = [
         sys.executable,
