@@ -112,7 +112,7 @@ def collect(global_conf: Mapping[str, str], local_conf: Mapping[str, str], name:
     own: dict[str, RawOption] = {}
     for key in sorted(local):
         name = option_name(key)
-        if section and not _is_option(name) and _is_variable(key, section):
+        if section and not is_option(name) and _is_variable(key, section):
             continue
         if name in own:
             reason = f"is set twice, also as {own[name].written}"
@@ -188,7 +188,7 @@ def _apply_overrides(
 ) -> None:
     """Apply the command line and ``set``, and warn of options that ``[DEFAULT]`` hides."""
     for key, value in global_conf.items():
-        if not (key.startswith(PREFIX) or _is_option(option_name(key))):
+        if not (key.startswith(PREFIX) or is_option(option_name(key))):
             continue
         for file, section, source in sections:
             if f"set {key}" in section.values:
@@ -212,7 +212,12 @@ def _apply_overrides(
             break
 
 
-def _is_option(name: str) -> bool:
+def is_option(name: str) -> bool:
+    """Return whether there is an option of this name, or was one in raven and its like.
+
+    Args:
+        name: without a prefix.
+    """
     return name in options() or family_of(name) is not None or name in ALIASES or name in OBSOLETE
 
 

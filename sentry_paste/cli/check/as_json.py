@@ -12,6 +12,7 @@ from typing import Any
 
 from sentry_paste.cli.check.effective import OptionValue
 from sentry_paste.cli.check.report import Filter, Report
+from sentry_paste.cli.check.source import LoadProblem
 from sentry_paste.cli.check.structure import IniError, Layer
 from sentry_paste.config.errors import without_credentials
 
@@ -59,7 +60,7 @@ def _report(report: Report, strict: bool) -> dict[str, Any]:
         "filters": [_filter(found) for found in report.filters],
         "unused": list(report.unused),
         "mistakes": [
-            *(_place(problem.path, problem.line, problem.code, problem.text) for problem in report.problems),
+            *map(_load_problem, report.problems),
             *(mistake for found in report.filters for mistake in _mistakes(found)),
         ],
         "warnings": [
@@ -76,6 +77,11 @@ def _report(report: Report, strict: bool) -> dict[str, Any]:
 
 def _place(path: str, line: int | None, code: str, text: str) -> dict[str, Any]:
     return {"code": code, "path": path, "line": line, "text": text}
+
+
+def _load_problem(problem: LoadProblem) -> dict[str, Any]:
+    place = _place(problem.path, problem.line, problem.code, problem.text)
+    return {**place, "option": problem.option} if problem.option else place
 
 
 def _mistakes(found: Filter) -> list[dict[str, Any]]:

@@ -33,7 +33,7 @@ from sentry_paste.cli.check.logging_sections import HANDLED_LEVELS, FilterLoggin
 from sentry_paste.cli.check.source import LoadProblem
 from sentry_paste.cli.check.static import read_filter, read_structure
 from sentry_paste.cli.check.structure import IniError, Layer, Structure
-from sentry_paste.cli.check.surroundings import check_names, check_spool
+from sentry_paste.cli.check.surroundings import check_names, check_spool, check_unread
 from sentry_paste.cli.check.trial import Change, Trial
 from sentry_paste.client.registry import registry
 from sentry_paste.config import ConfigError, Settings, read_ini
@@ -187,6 +187,7 @@ def _texts(structure: Structure) -> dict[str, str]:
 def _of_the_file(structure: Structure, filters: Sequence[Filter]) -> Iterator[Finding]:
     """Yield warnings about what is in the file besides filters and apps."""
     yield from check_names(structure)
+    yield from check_unread(structure)
     file = IniFile.read(structure.path)
     if file is not None:
         yield from check_logging(file, _logging_of(filters))

@@ -185,8 +185,11 @@ class StaticLoader(ConfigLoader):  # type: ignore[misc]  # PasteDeploy has no ty
             message = f"{error.filename or name}: {error.strerror or error}"
             self._add_reference_problem(written, message, "missing-file")
         except (LookupError, ValueError, ImportError, AttributeError) as error:
-            code = "missing-section" if isinstance(error, LookupError) else "cannot-load"
-            self._add_reference_problem(written, _message(error), code)
+            self._add_reference_problem(
+                written,
+                _message(error),
+                "missing-section" if isinstance(error, LookupError) else "cannot-load",
+            )
         context = LoaderContext(None, object_type, None, global_conf or {}, {}, self)
         context.section, context.spec, context.path = "", written, self.filename
         context.is_broken = True

@@ -11,9 +11,10 @@ from importlib import metadata
 
 from sentry_paste.cli.check.advice import Finding
 from sentry_paste.cli.check.static import is_ours
-from sentry_paste.cli.check.structure import Layer, Structure
+from sentry_paste.cli.check.structure import INCLUDES, Layer, Structure
 from sentry_paste.config import Settings
 from sentry_paste.config.inifile import IniFile, Section
+from sentry_paste.config.sources import PREFIX, is_option, option_name
 
 _EGG = re.compile(r"egg:(?P<distribution>[\w.-]+)(?:#(?P<name>[^\s#]+))?\s*")
 _OUR_NAMES = ("sentry-paste", "sentry_paste")
@@ -95,6 +96,26 @@ def _entry_points(distribution: str, kind: str) -> list[str]:
     except (metadata.PackageNotFoundError, ValueError):
         return []
     return sorted({point.name for point in points if point.group.startswith(prefix)})
+
+
+def check_unread(structure: Structure) -> Iterator[Finding]:
+    """Warn of options of ours in the section of an app, as raven's middleware for Pylons read them.
+
+    Args:
+        structure: structure of the ini.
+    """
+    for outside, layer in structure.root.walk():
+        file = IniFile.read(layer.path) if layer.kind == "app" and not layer.reads_itself else None
+        section = file.sections.get(layer.section) if file else None
+        if section is None or any(other.section == layer.section and other.is_sentry for other in outside):
+            continue
+        names = [key for key in section.values if key.startswith(PREFIX) and is_option(option_name(key))]
+        if names:
+            text = (
+                f"The filter does not read {', '.join(names)} in [{section.name}]: move them to the section "
+                f"of the filter, or write {INCLUDES} = sentry_paste if the app is made with Pyramid"
+            )
+            yield Finding("medium", "unread-options", text, section.path, section.lines.get(names[0]))
 
 
 def check_spool(settings: Settings) -> Iterator[Finding]:

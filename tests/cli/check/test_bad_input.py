@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from sentry_paste.cli.main import main
 
+import pages
 from check_reports import INIS, SENTRY
 
 COMPLETE = (
@@ -56,7 +57,15 @@ args = ('https://k@h/1',)
 """
 )
 
-TEXTS = [COMPLETE, *(path.read_text(encoding="utf-8") for path in sorted(INIS.glob("*.ini")))]
+OF_DOCS = [
+    block.text
+    for folder in ("deployments", "moving")
+    for page in pages.all_pages(folder)
+    for block in page.blocks
+    if block.language == "ini"
+]
+FILES = [*sorted(INIS.glob("*.ini")), Path(__file__).parents[3] / "example.ini"]
+TEXTS = [COMPLETE, *(path.read_text(encoding="utf-8") for path in FILES), *OF_DOCS]
 
 #: Lines that lead back to where they are, or nowhere.
 CIRCLES = [

@@ -82,3 +82,20 @@ def test_host_that_does_not_answer_counts(write_ini, network, capsys):
     assert main(["check", str(path)]) == 0
     assert main(["check", "--connect", str(path)]) == 1
     assert "The DSN's host cannot be reached from here" in " ".join(capsys.readouterr().out.split())
+
+
+@pytest.mark.parametrize(
+    ("app", "codes"),
+    [
+        ("sentry.dsn = https://k@h/1\nsentry.include_paths = a\n", ["unread-options"]),
+        ("sentry.dsn = https://k@h/1\npyramid.includes = sentry_paste\n", []),
+        ("sentry.of_the_app = 1\n", []),
+    ],
+)
+def test_options_of_ours_in_the_section_of_an_app(write_ini, app, codes):
+    path = write_ini(f"[app:main]\nuse = egg:myapp\n{app}")
+    warnings = found(path, "unread-options")
+    assert [code for _, code, _, _ in warnings] == codes
+    for _, _, line, text in warnings:
+        assert line == 3
+        assert "does not read sentry.dsn, sentry.include_paths in [app:main]: move them" in text
