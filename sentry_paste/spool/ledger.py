@@ -21,6 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from sentry_paste.sdk.forks import reset_when_forked
 from sentry_paste.spool.names import KINDS, SpoolFile
 from sentry_paste.spool.owner import current
 
@@ -94,6 +95,7 @@ class Ledger:
         self._lock = threading.RLock()
         self._path = directory
         self._begin()
+        reset_when_forked(self)
 
     def _begin(self) -> None:
         self._pid = os.getpid()
@@ -104,8 +106,7 @@ class Ledger:
 
     def ensure(self) -> None:
         """Create the file of this process, if the directory is there and has none."""
-        with self._lock:
-            self._after_fork()
+        with self._locked():
             if self._descriptor is not None:
                 if os.path.lexists(self._path):
                     return
@@ -129,18 +130,27 @@ class Ledger:
 
     def close(self) -> None:
         """Close the file of this process."""
-        with self._lock:
-            descriptor, self._descriptor = self._descriptor, None
-            if descriptor is not None:
+        # Without the lock, as a destructor calls it.
+        descriptor, self._descriptor = self._descriptor, None
+        if descriptor is not None:
+            with suppress(OSError):
                 os.close(descriptor)
 
-    def _after_fork(self) -> None:
-        # The parent's file is shared with the child, which has to count for itself.
-        if self._pid != os.getpid():
-            descriptor = self._descriptor
-            self._begin()
-            if descriptor is not None:
+    def reset_after_fork(self) -> None:
+        """Begin again in a process that was forked: the counts are its parent's, as is who holds the lock."""
+        descriptor = self._descriptor
+        self._lock = threading.RLock()
+        self._begin()
+        if descriptor is not None:
+            with suppress(OSError):
                 os.close(descriptor)
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        if self._pid != os.getpid():  # forked in C without Python's fork hooks, as uWSGI does
+            self.reset_after_fork()
+        with self._lock:
+            yield
 
     def _write(self) -> None:
         if self._descriptor is not None:
@@ -154,8 +164,7 @@ class Ledger:
             kind: one of ``names.KINDS``.
             outcomes: what became of it.
         """
-        with self._lock:
-            self._after_fork()
+        with self._locked():
             self._count(kind, outcomes)
             self._write()
 
@@ -210,8 +219,7 @@ class Ledger:
         Args:
             state: what can be written as JSON; None takes a value back.
         """
-        with self._lock:
-            self._after_fork()
+        with self._locked():
             said = {**self._state, **state}
             self._state = {name: value for name, value in said.items() if value is not None}
             data = json.dumps(self._state).encode()[: _PAGE - _LENGTH.size]
@@ -228,8 +236,7 @@ class Ledger:
             bytes.fromhex(file.id),
             bytes.fromhex(file.checksum),
         )
-        with self._lock:
-            self._after_fork()
+        with self._locked():
             for slot in range(_SLOTS):
                 place = _SLOTS_AT + slot * _SLOT.size
                 if self._page[place] == 0:
@@ -239,7 +246,7 @@ class Ledger:
         return -1
 
     def _settle(self, slot: int, kind: str = "other", outcomes: Iterable[str] = ()) -> None:
-        with self._lock:
+        with self._locked():
             self._count(kind, outcomes)
             if slot >= 0:
                 self._page[_SLOTS_AT + slot * _SLOT.size] = 0
