@@ -140,6 +140,16 @@ def test_defaults_are_accepted_and_there(validator, option):
 
 
 @pytest.mark.parametrize(
+    "option", [o for o in options().values() if o.name.isidentifier()], ids=lambda o: o.name
+)
+def test_kind_without_a_pattern_takes_nearly_any_text(validator, option):
+    """A new kind that refuses text has a pattern in ``config/schema.py``."""
+    if option.kind not in EXPRESSIONS and "pattern" not in schema()["properties"][option.name]:
+        for text in ("-1", "no, such; text", "a\nb"):
+            option.kind.parse(text)
+
+
+@pytest.mark.parametrize(
     "name",
     [
         "traces_sampel_rate",
