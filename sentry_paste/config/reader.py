@@ -57,6 +57,7 @@ def read_ini(
     local_conf: Mapping[str, str],
     allow_missing: bool = False,
     section: str = "",
+    path: str = "",
 ) -> Settings:
     """Read the options that PasteDeploy passes to a factory.
 
@@ -68,11 +69,12 @@ def read_ini(
         allow_missing: whether packages that are not installed are no mistake: the app may be installed
             somewhere else.
         section: name of the options' section, without brackets, if it is known.
+        path: path of the file that has the section, if it is known and another one than in ``__file__``.
 
     Raises:
         ConfigError: an option is unknown, has a wrong value, or names what cannot be imported.
     """
-    return _Reader(collect(global_conf, local_conf, section), allow_missing).settings()
+    return _Reader(collect(global_conf, local_conf, section, path), allow_missing).settings()
 
 
 def read_keywords(keywords: Mapping[str, Any]) -> Settings:

@@ -88,18 +88,22 @@ def option_name(key: str) -> str:
     return head.replace("-", "_") + dot + rest
 
 
-def collect(global_conf: Mapping[str, str], local_conf: Mapping[str, str], name: str = "") -> RawOptions:
+def collect(
+    global_conf: Mapping[str, str], local_conf: Mapping[str, str], name: str = "", home_path: str = ""
+) -> RawOptions:
     """Collect the options of a filter from the arguments that PasteDeploy passes to its factory.
 
     Args:
         global_conf: ``[DEFAULT]``, with the loader's ``here`` and ``__file__``.
         local_conf: the filter's section. Keys that begin with two underscores are the loader's.
         name: of the section; if it is empty, the section is searched for among those of this package.
+        home_path: path of the file that has the section, if it is known.
     """
     path = global_conf.get("__file__", "")
     file = IniFile.read(path) if path else None
     local = {key: value for key, value in local_conf.items() if not key.startswith("__")}
-    home, section = _find_section(file, local, global_conf, name)
+    known = IniFile.read(home_path) if home_path and name and home_path != path else file
+    home, section = _find_section(known, local, global_conf, name)
     title = f"[{section.name}]" if section else "section"
     holders = home.holders(section) if home and section else []
     gathered = RawOptions(

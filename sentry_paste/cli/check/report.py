@@ -252,9 +252,8 @@ def read_settings(layer: Layer, is_app_missing: bool = False) -> Settings:
     """
     global_conf, local_conf = layer.global_conf or {}, dict(layer.local_conf or {})
     app = local_conf.pop("app", "") if layer.placed == "composite" else layer.name
-    # A start has to search for the section among those of the file.
-    section = layer.section if layer.path == global_conf.get("__file__") else ""
-    settings = read_ini(global_conf, local_conf, is_app_missing, section)
+    # A start has to search for the section among those of all files.
+    settings = read_ini(global_conf, local_conf, is_app_missing, layer.section, layer.path)
     if not app:
         raise ConfigError(settings.source, [Problem("app", None, "expected the name of the app's section")])
     return settings

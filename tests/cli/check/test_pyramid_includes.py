@@ -84,7 +84,7 @@ class TestPyramidIncludes:
             "/ = config:other.ini\n"
         )
         found = values(check(str(path), "both"))
-        assert found["release"] == ("shop@1", "[app:main] of other.ini")
+        assert found["release"] == ("shop@1", "[app:main] of other.ini line 7")
 
     def test_filter_around_the_app_is_not_covered(self, write_ini):
         report = check(

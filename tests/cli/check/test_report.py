@@ -226,3 +226,12 @@ def test_mistake_that_is_inherited_is_told_once(write_ini):
     report = check(str(write_ini(base + "[app:main]\nuse = egg:myapp\nfilter-with = heir\n")))
     assert len(report.filters[0].mistake.problems) == 1
     assert report.warnings == ()
+
+
+def test_options_of_mounted_files_have_the_lines_of_their_files(write_ini):
+    for name in ("shop", "admin"):
+        write_ini(SENTRY + "[app:main]\nuse = egg:myapp\nfilter-with = sentry\n", f"{name}.ini")
+    mounts = "[composite:main]\nuse = egg:Paste#urlmap\n/ = config:shop.ini\n/a = config:admin.ini\n"
+    report = check(str(write_ini(mounts)))
+    origins = [values(report, number)["dsn"][1] for number in (0, 1)]
+    assert origins == ["[filter:sentry] of shop.ini line 4", "[filter:sentry] of admin.ini line 4"]
