@@ -1,5 +1,6 @@
 """The pages of the documentation, taken literally: their files are written, their commands are run."""
 
+import configparser
 import re
 import shlex
 import shutil
@@ -14,6 +15,9 @@ _BLOCK = re.compile(
 
 #: Where the pages have their apps listen.
 PORT = "6543"
+
+# The caption of a block that is no whole file.
+_LINES_FOR = "Lines to add to "
 
 
 @dataclass(frozen=True)
@@ -46,7 +50,20 @@ class Page:
     @property
     def files(self):
         """The files that it shows, by name."""
-        return {block.caption: block.text for block in self.blocks if block.caption}
+        return {
+            block.caption: block.text
+            for block in self.blocks
+            if block.caption and not block.caption.startswith(_LINES_FOR)
+        }
+
+    @property
+    def additions(self):
+        """The lines that it adds to an ini that is there, by the name of the whole file with them."""
+        return {
+            block.caption.removeprefix(_LINES_FOR): block.text
+            for block in self.blocks
+            if block.caption.startswith(_LINES_FOR)
+        }
 
     @property
     def inis(self):
@@ -89,6 +106,41 @@ def page(name):
 
 def all_pages(folder):
     return [page(f"{folder}/{path.stem}") for path in sorted((DOCS / folder).glob("*.rst"))]
+
+
+def options(text):
+    """Return the options of an ini by section, as they are written."""
+    parser = configparser.RawConfigParser(default_section="", strict=False)
+    parser.optionxform = str
+    parser.read_string(text)
+    return {section: dict(parser[section]) for section in parser.sections()}
+
+
+def ini(sections):
+    """Return the text of an ini of options by section."""
+    blocks = []
+    for section, found in sections.items():
+        lines = [f"{name} = " + value.replace("\n", "\n    ") for name, value in found.items()]
+        blocks.append("\n".join([f"[{section}]", *lines, ""]))
+    return "\n".join(blocks)
+
+
+def without(whole, lines):
+    """Return an ini without some of its lines: what it was before they were added."""
+    added, own = options(lines), {}
+    for section, found in options(whole).items():
+        kept = {name: value for name, value in found.items() if name not in added.get(section, {})}
+        if kept:
+            own[section] = kept
+    return ini(own)
+
+
+def with_lines(own, lines):
+    """Return an ini with lines added, to sections that it has or as new ones."""
+    sections = options(own)
+    for section, found in options(lines).items():
+        sections[section] = {**found, **sections.get(section, {})}
+    return ini(sections)
 
 
 def words(command, port, python):

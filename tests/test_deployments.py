@@ -14,7 +14,9 @@ from typing import Any
 
 import pytest
 from conftest import assert_valid_for_sentry
+from paste.deploy import loadapp
 from test_servers import until
+from webtest import TestApp
 
 from sentry_paste import sdk
 from sentry_paste.cli.main import main
@@ -44,6 +46,7 @@ class Deployment:
         ready: what the server logs when all its workers are ready, where it accepts connections before that.
         done: what the server logs after each request, where it ends in no good order before that.
         files: that the page takes for granted.
+        release: that is reported.
     """
 
     page: str
@@ -55,9 +58,32 @@ class Deployment:
     ready: str = ""
     done: str = ""
     files: dict[str, str] = field(default_factory=dict)
+    release: str = "myapp@1.0"
 
     def __str__(self):
         return f"{self.page}: {self.words}"
+
+
+_CRASHES = """
+import flask
+
+
+def make_app(name):
+    made = flask.Flask(name)
+    made.add_url_rule("/hello", "hello", lambda: "hello from /")
+
+    def crash():
+        raise ZeroDivisionError("crash of myapp")
+
+    made.add_url_rule("/crash", "crash", crash)
+    return made
+"""
+
+
+def metadata(name, version):
+    """The files of a distribution that is installed."""
+    text = f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n"
+    return {f"{name.replace('-', '_')}-{version}.dist-info/METADATA": text}
 
 
 # What CKAN's wsgi.py imports, with an app of Flask's, as CKAN's are.
@@ -79,30 +105,55 @@ class CKANConfigLoader:
         return dict(parser["app:main"])
 """,
     "ckan/config/middleware.py": """
-import flask
+import crashes
 
 
 def make_app(config):
-    made = flask.Flask("ckan")
-    made.add_url_rule("/hello", "hello", lambda: "hello from /")
-
-    def crash():
-        raise ZeroDivisionError("crash of myapp")
-
-    made.add_url_rule("/crash", "crash", crash)
-    return made
+    return crashes.make_app("ckan")
 """,
+    "crashes.py": _CRASHES,
+    **metadata("ckan", "2.12.0"),
 }
 
-# A minimal TurboGears app, as the framework's own documentation begins.
+# As Keystone's, it takes the command line for its own.
+KEYSTONE = {
+    "keystone/__init__.py": "",
+    "keystone/wsgi/__init__.py": "",
+    "keystone/wsgi/api.py": """
+import argparse
+
+import crashes
+
+argparse.ArgumentParser().parse_args()
+application = crashes.make_app("public")
+""",
+    "crashes.py": _CRASHES,
+    **metadata("keystone", "30.0.0"),
+}
+
+PLACEMENT = {
+    "placement/__init__.py": "",
+    "placement/wsgi/__init__.py": "",
+    "placement/wsgi/api.py": "from myapp import app as application\n",
+    **metadata("openstack-placement", "16.0.0"),
+}
+
+# A TurboGears app with the full stack, which answers crashes with its error page.
 TURBOGEARS = """
-import logging
 import os
 
-from tg import MinimalApplicationConfigurator, TGController, expose
+from tg import FullStackApplicationConfigurator, TGController, expose
+
+
+class ErrorController(TGController):
+    @expose()
+    def document(self, *args, **kwargs):
+        return "sorry"
 
 
 class RootController(TGController):
+    error = ErrorController()
+
     @expose()
     def hello(self):
         return "hello from /"
@@ -115,8 +166,8 @@ class RootController(TGController):
 def main(global_conf, **settings):
     if os.environ.get("MYAPP") == "crashes":
         raise LookupError("myapp does not start")
-    config = MinimalApplicationConfigurator()
-    config.update_blueprint({"root_controller": RootController()})
+    config = FullStackApplicationConfigurator()
+    config.update_blueprint({"root_controller": RootController(), "renderers": ["json"]})
     return config.make_wsgi_app(global_conf, settings)
 """
 
@@ -148,6 +199,7 @@ DEPLOYMENTS = [
     Deployment("pyramid", "pserve production.ini", pages.PYRAMID, signal.SIGINT, ROUTES),
     Deployment("pyramid", "pserve pipeline.ini", pages.PYRAMID, signal.SIGINT, ROUTES),
     Deployment("pyramid", "pserve includes.ini", pages.PYRAMID, signal.SIGINT, ROUTES),
+    Deployment("pyramid", "pserve kinto.ini", pages.PYRAMID, signal.SIGINT, ROUTES),
     Deployment("gunicorn", "--workers 2$"),
     Deployment("gunicorn", "--worker-class gthread --threads 4"),
     Deployment("gunicorn", "--preload"),
@@ -163,13 +215,18 @@ DEPLOYMENTS = [
         ("myapp.RootController.hello", "myapp.RootController.crash"),
         ("gearbox", "TurboGears2"),
     ),
-    Deployment("wsgi", "wsgi:application --bind 127.0.0.1:6543 --workers 2"),
-    Deployment("wsgi", "early:application"),
+    Deployment("wsgi", "wsgi:application --bind 127.0.0.1:6543 --workers 2", release="1.0"),
+    Deployment("wsgi", "early:application", release="1.0"),
     Deployment("wsgi", "from_ini:application"),
-    Deployment("wsgi", "ckan_wsgi:application", names=FLASK_ROUTES, files=CKAN),
+    Deployment("wsgi", "ckan_wsgi:application", names=FLASK_ROUTES, files=CKAN, release="ckan@2.12.0"),
+    Deployment("openstack", "gunicorn$", names=FLASK_ROUTES, files=KEYSTONE, release="keystone@30.0.0"),
+    Deployment("openstack", "placement_wsgi", files=PLACEMENT, release="openstack-placement@16.0.0"),
     Deployment("several", "pserve one.ini", end=signal.SIGINT),
     Deployment(
-        "openstack", "gunicorn", OPENSTACK, packages=("gunicorn", "oslo.middleware", "Paste", "setuptools<80")
+        "openstack",
+        "gunicorn wsgi",
+        OPENSTACK,
+        packages=("gunicorn", "oslo.middleware", "Paste", "setuptools<80"),
     ),
 ]
 
@@ -199,6 +256,7 @@ def started(deployment, folder, python, dsn, port, **variables):
     page.write(folder, port)
     pages.write_distribution(folder, "myapp", deployment.app)
     pages.write_files(folder, deployment.files)
+    (folder / "sentry.dsn").write_text(dsn)
     command = pages.words(page.command(deployment.words), port, python)
     return servers.started(command, port, folder, SENTRY_DSN=dsn, PYTHONPATH=str(folder), **variables)
 
@@ -259,11 +317,11 @@ def test_app_answers(run):
     assert b"hello from /" in run.answers["hello"]
 
 
-def test_crash_is_one_error_with_its_request(run):
+def test_crash_is_one_error_with_its_request(run, deployment):
     (event,) = run.received.errors
     assert event["exception"]["values"][-1]["value"] == "crash of myapp"
     assert event["request"]["url"] == "http://localhost/crash"
-    assert (event["environment"], event["release"]) == ("production", "myapp@1.0")
+    assert (event["environment"], event["release"]) == ("production", deployment.release)
 
 
 def test_each_request_is_one_transaction(run, deployment):
@@ -298,12 +356,120 @@ def test_all_that_is_sent_is_valid_for_sentry(run):
 )
 def test_check_has_nothing_against_an_ini(tmp_path, monkeypatch, capsys, page, name):
     page.write(tmp_path)
-    for name_of_app in ("myapp", "Zope"):
+    for name_of_app in ("myapp", "Zope", "ckan", "pypiserver"):
         pages.write_distribution(tmp_path, name_of_app, pages.MYAPP)
+    (tmp_path / "sentry.dsn").write_text("https://key@sentry.example/1")
     monkeypatch.syspath_prepend(tmp_path)
     for variable in ("SENTRY_DSN", "ADMIN_SENTRY_DSN"):
         monkeypatch.setenv(variable, "https://key@sentry.example/1")
     assert main(["check", "--strict", str(tmp_path / name)]) == 0, capsys.readouterr().out
+
+
+ADDITIONS = [
+    pytest.param(page, name, id=f"{page.name} {name}")
+    for page in pages.all_pages("deployments")
+    for name in page.additions
+]
+# An app that says which settings it was made with.
+SETTINGS = (
+    pages.MYAPP
+    + """
+
+def main(global_conf, **settings):
+    app.settings = settings
+    return app
+"""
+)
+
+
+@pytest.mark.parametrize(("page", "name"), ADDITIONS)
+def test_lines_to_add_are_all_that_a_whole_ini_has_for_sentry(page, name):
+    lines = page.additions[name]
+    if name not in page.files:
+        pytest.skip("the ini is the service's own")
+    whole = page.files[name]
+    own = pages.without(whole, lines)
+    assert "sentry" not in own.lower()
+    assert pages.options(pages.with_lines(own, lines)) == pages.options(whole)
+
+
+@pytest.mark.parametrize(("page", "name"), ADDITIONS)
+def test_lines_to_add_leave_the_apps_own_settings(tmp_path, monkeypatch, captured, page, name):
+    whole = page.files.get(name, "")
+    section = next((found for found in pages.options(whole) if found.startswith("app:")), "")
+    if pages.options(whole).get(section, {}).get("use") != "egg:myapp":
+        pytest.skip("the app is not ours")
+    own = pages.options(pages.without(whole, page.additions[name]))
+    own[section] = {**own[section], "colour": "dark red", "sqlalchemy.url": "postgresql://db/production"}
+    pages.write_distribution(tmp_path, "myapp", SETTINGS)
+    monkeypatch.syspath_prepend(tmp_path)
+    found = []
+    for text in (pages.ini(own), pages.with_lines(pages.ini(own), page.additions[name])):
+        (tmp_path / name).write_text(text)
+        sys.modules.pop("myapp", None)
+        loadapp(f"config:{tmp_path / name}", name=section.partition(":")[2])
+        found.append(sys.modules["myapp"].app.settings)
+    assert found[0] == found[1]
+    assert found[0]["colour"] == "dark red"
+
+
+PYPISERVER = """
+def paste_app_factory(global_conf, **settings):
+    return app
+
+
+def app(environ, start_response):
+    environ["bottle.route"] = None
+    start_response("500 Internal Server Error", [("Content-Type", "text/html")])
+    return [b"<h1>Internal Server Error</h1>"]
+"""
+
+
+def test_crash_that_a_framework_answers_is_reported_by_its_status(tmp_path, monkeypatch, captured):
+    pages.page("deployments/wsgi").write(tmp_path)
+    pages.write_distribution(tmp_path, "pypiserver", PYPISERVER)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setenv("SENTRY_DSN", "https://key@sentry.example/1")
+    TestApp(loadapp(f"config:{tmp_path / 'pypiserver.ini'}")).get("/simple/", expect_errors=True)
+    (event,) = captured.errors
+    assert event["message"] == "HTTP status 500"
+    assert (event["transaction"], event["release"]) == ("GET /simple/", "pypiserver@1.0")
+
+
+DEVPI = """
+from pyramid.config import Configurator
+from pyramid.response import Response
+
+import sentry_for_devpi
+
+
+def crash(request):
+    raise ZeroDivisionError("crash of myapp")
+
+
+def make_app():
+    with Configurator() as config:
+        sentry_for_devpi.devpiserver_pyramid_configure(config=None, pyramid_config=config)
+        config.add_route("/{user}/{index}", "/{user}/{index}")
+        config.add_view(crash, route_name="/{user}/{index}")
+        return config.make_wsgi_app()
+"""
+
+
+def test_plugin_of_an_app_with_its_own_launcher_includes_the_filter(tmp_path, monkeypatch, captured):
+    pages.page("deployments/pyramid").write(tmp_path)
+    plugin = tmp_path / "sentry_for_devpi.py"
+    plugin.write_text(plugin.read_text().replace("/var/lib/devpi/sentry", str(tmp_path / "spool")))
+    pages.write_distribution(tmp_path, "devpi", DEVPI)
+    pages.write_files(tmp_path, metadata("devpi-server", "6.20.3"))
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setenv("SENTRY_DSN", "https://key@sentry.example/1")
+    import devpi
+
+    with pytest.raises(ZeroDivisionError):
+        TestApp(devpi.make_app()).get("/root/pypi")
+    (event,) = captured.errors
+    assert (event["transaction"], event["release"]) == ("/{user}/{index}", "devpi-server@6.20.3")
 
 
 @pytest.fixture(scope="module")
@@ -406,6 +572,8 @@ app = loadapp(sys.argv[1])
 found = webtest.TestApp(app)
 assert found.get("/hello").text == "hello from /"
 assert found.get("/crash", expect_errors=True).status_int == 500
+sampled = {"sentry-trace": "0123456789abcdef0123456789abcdef-0123456789abcdef-1"}
+found.get("/v1/AUTH_ann/photos/cat.jpg", headers=sampled)
 assert len(app._pipeline) == 6, app._pipeline
 sentry_sdk.flush()
 """
@@ -429,6 +597,7 @@ def test_swifts_loader_takes_the_filter(tmp_path, python_with):
     (value,) = event["exception"]["values"]
     assert (value["value"], value["mechanism"]["handled"]) == ("crash of myapp", False)
     assert event["request"]["url"] == "http://localhost/crash"
+    assert "/v1/{account}/{container}/{object}" in {found["transaction"] for found in received.transactions}
 
 
 def test_error_that_sigterm_kept_from_being_sent_is_sent_by_the_next_start(tmp_path):
