@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Hashable, Iterator, Mapping
 from contextlib import contextmanager
 from types import MappingProxyType
 from typing import Any
+from uuid import uuid4
 
 import sentry_sdk
 from sentry_sdk.transport import Transport
@@ -137,6 +138,8 @@ class GuardedClient(sentry_sdk.Client):
         """Capture as the SDK does; a failure loses only this event."""
         try:
             self._add_tags_and_contexts(event)
+            # The SDK adds it to its own event; what the caller has stays another one.
+            event.setdefault("event_id", uuid4().hex)
             event = sdk.SelfSerialized(event, self.options)
             client = holding(self) if isinstance(hint, dict) and hint.get("exc_info") else self
             found: str | None = sentry_sdk.Client.capture_event(client, event, hint, *args, **kwargs)
