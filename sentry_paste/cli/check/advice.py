@@ -529,6 +529,6 @@ def _not_outermost(
             yield Finding(
                 "medium",
                 "forwards-outside",
-                f"{layer.name} forwards requests by an exception and is outside {sentry.name}: a request that "
-                f"is forwarded counts as two; {layer.name} belongs inside",
+                f"{layer.name} forwards requests by an exception and is outside {sentry.name}: a request "
+                f"that is forwarded counts as two; {layer.name} belongs inside",
             )
