@@ -34,6 +34,8 @@ _LOOK_AGAIN = 10.0
 _LIST_AGAIN = 5.0
 # The same as a multiple of the time that listing takes, if that is more.
 _LISTING_SHARE = 20.0
+# How many files are listed at a time.
+_BATCH = 2000
 # Seconds between signs of life, and between looks for processes that give none.
 _SHOW_AGAIN = 10.0
 _RECLAIM_AGAIN = 60.0
@@ -312,7 +314,7 @@ class Backlog:
         until = time.monotonic() + max(_LIST_AGAIN, _LISTING_SHARE * (time.monotonic() - begun))
         for file in waiting:
             self._tidy()
-            if not self._is_due(file):
+            if not self._is_due(file.kind):
                 continue
             self._yield_to_live(round_)
             self._wait_for_turn(round_)
@@ -323,6 +325,9 @@ class Backlog:
             if time.monotonic() > until:
                 round_.is_cut_short = True
                 break
+        else:
+            # There may be more than were listed.
+            round_.is_cut_short = round_.has_progressed and len(waiting) >= _BATCH
         # Uploads go on while the directory is listed again.
         while self._uploads.in_flight and not round_.is_cut_short:
             self._finish_one(round_)
@@ -330,17 +335,18 @@ class Backlog:
         return not round_.has_failed and (round_.is_cut_short or round_.has_progressed)
 
     def _waiting(self) -> list[SpoolFile]:
-        """List the waiting files in the order in which they are to be sent."""
-        waiting = _sorted_for_sending(self._spool.waiting(*self._destinations))
+        """List the files to send next, in their order."""
+        # Files that keep failing go last, so that they do not hold up the others.
+        limit = _BATCH + len(self._failures)
+        waiting = self._spool.next_waiting(self._destinations, FRESH, limit, self._is_due)
         if self._failures:
-            # Files that keep failing go last, so that they do not hold up the others.
-            names = {file.name for file in waiting}
-            self._failures = Counter({n: count for n, count in self._failures.items() if n in names})
+            there = {name for name in self._failures if os.path.lexists(self._spool.directory / name)}
+            self._failures = Counter({name: self._failures[name] for name in there})
             waiting.sort(key=lambda file: self._failures[file.name])
         return waiting
 
-    def _is_due(self, file: SpoolFile) -> bool:
-        return time.monotonic() >= self._limited.get(file.kind, 0.0)
+    def _is_due(self, kind: str) -> bool:
+        return time.monotonic() >= self._limited.get(kind, 0.0)
 
     def _wait_for_turn(self, round_: _Round) -> None:
         """Wait until the rate and the number of connections allow another upload."""
@@ -463,17 +469,6 @@ class Backlog:
             return False
         self._log.count(f"set aside ({reason})")
         return True
-
-
-def _sorted_for_sending(files: list[SpoolFile]) -> list[SpoolFile]:
-    """Return recent files, newest first, then the others, oldest first.
-
-    Args:
-        files: waiting files, oldest first.
-    """
-    now = datetime.now(timezone.utc)
-    fresh = {file for file in files if 0 <= (now - file.time).total_seconds() < FRESH}
-    return sorted(fresh, key=lambda file: file.time, reverse=True) + [f for f in files if f not in fresh]
 
 
 def set_sent_at(envelope: Envelope) -> None:

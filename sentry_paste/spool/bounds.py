@@ -11,10 +11,11 @@ import os
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import NamedTuple
 
-from sentry_paste.spool.files import Spool
-from sentry_paste.spool.names import ASIDE, CLAIMED, NO_TRACE, SpoolFile
+from sentry_paste.spool.files import Spool, read_small, write_small
+from sentry_paste.spool.names import ASIDE, CLAIMED, NO_TRACE, SUFFIX, SpoolFile
 
 # Kinds that are dropped last, unless they are larger than what Sentry accepts as an event (1 MiB,
 # https://develop.sentry.dev/sdk/data-model/envelopes/#size-limits).
@@ -76,6 +77,8 @@ class Bounds:
         self._dropped = dropped
         self._was_tried = was_tried
         self._wake = wake
+        # What the process has found that has looked last, for the others.
+        self._marker = spool.directory / ".bounds"
         # Files from before the first check are not counted until then, because listing a large spool is slow.
         self._held = 0.0
         self._written = 0
@@ -98,38 +101,73 @@ class Bounds:
 
     def enforce_if_due(self) -> None:
         """Enforce the bounds, once a minute and when this process has written its part."""
-        if self._written > self._budget or time.monotonic() - self._looked >= _LOOK_AGAIN:
+        if self._written > self._budget or (
+            time.monotonic() - self._looked >= _LOOK_AGAIN and not self._was_done_by_another()
+        ):
             self.enforce()
+
+    def _was_done_by_another(self) -> bool:
+        """Take over what another process has found within the last minute; return whether one has."""
+        try:
+            age = time.time() - os.lstat(self._marker).st_mtime
+            if not 0 <= age < _LOOK_AGAIN:
+                return False
+            held, processes = map(int, read_small(self._marker).split())
+        except (OSError, ValueError):
+            return False
+        self._looked = time.monotonic()
+        self._found(held, processes)
+        return True
 
     def enforce(self) -> None:
         """Drop files that are too old, and then others until the spool is small enough."""
         self._looked = time.monotonic()
         self._written = 0
-        entries, processes = self._scan()
-        entries = list(self._drop_old(entries))
-        held = float(sum(entry.size for entry in entries))
-        if held > self._size:
-            held -= self._make_room(entries, held - self._size * _SHRINK_TO)
+        held, oldest, processes = self._survey()
+        if held > self._size or (oldest is not None and time.time() - oldest > self._age):
+            held = self._drop_some()
+        self._found(held, processes)
+        with suppress(OSError):
+            write_small(self._marker, f"{int(held)} {processes}")
+
+    def _found(self, held: float, processes: int) -> None:
         self._held = held
         # Half of what is free, shared with the other processes, none of which knows what the others write.
         self._budget = max((self._size - held) / (2 * processes), self._size * _LEAST_SHARE)
 
-    def _scan(self) -> tuple[list[_Entry], int]:
-        """Return all files, and the number of processes that use the spool."""
+    def _survey(self) -> tuple[float, float | None, int]:
+        """Return the bytes of all files, the time of the oldest, and the number of processes.
+
+        Nothing is kept of the files, of which there may be a hundred thousand.
+        """
+        held, oldest, processes = 0.0, None, 0
+        with suppress(FileNotFoundError), os.scandir(self._spool.directory) as found:
+            for item in found:
+                processes += item.name.startswith(".alive-")
+                status = _status(item) if SUFFIX in item.name else None
+                if status is not None:
+                    held += status.st_size
+                    oldest = status.st_mtime if oldest is None else min(oldest, status.st_mtime)
+        return held, oldest, max(processes, 1)
+
+    def _drop_some(self) -> float:
+        """Drop what has to be dropped; return the bytes of the rest."""
+        entries = list(self._drop_old(self._scan()))
+        held = float(sum(entry.size for entry in entries))
+        if held > self._size:
+            held -= self._make_room(entries, held - self._size * _SHRINK_TO)
+        return held
+
+    def _scan(self) -> list[_Entry]:
+        """Return all files."""
         entries: list[_Entry] = []
-        processes = 0
-        try:
-            with os.scandir(self._spool.directory) as found:
-                for item in found:
-                    processes += item.name.startswith(".alive-")
-                    file = SpoolFile.from_path(self._spool.directory / item.name)
-                    if file is not None:
-                        status = _status(item)
-                        if status is not None:
-                            entries.append(_Entry(file, status.st_size, status.st_mtime))
-        except FileNotFoundError:
-            pass
-        return entries, max(processes, 1)
+        with suppress(FileNotFoundError), os.scandir(self._spool.directory) as found:
+            for item in found:
+                file = SpoolFile.from_path(self._spool.directory / item.name)
+                status = _status(item) if file is not None else None
+                if file is not None and status is not None:
+                    entries.append(_Entry(file, status.st_size, status.st_mtime))
+        return entries
 
     def _drop_old(self, entries: list[_Entry]) -> Iterator[_Entry]:
         """Drop the files that are too old; yield the others."""

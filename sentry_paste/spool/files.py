@@ -11,15 +11,17 @@ import os
 import stat
 import time
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
+from datetime import datetime, timedelta, timezone
+from itertools import islice
 from pathlib import Path
 
 from sentry_sdk.envelope import Envelope
 
 from sentry_paste.spool.ledger import CAPTURED, DELIVERED, Ledger
-from sentry_paste.spool.names import ANY_DESTINATION, CLAIMED, WAITING, SpoolFile
+from sentry_paste.spool.names import ANY_DESTINATION, CLAIMED, SUFFIX, WAITING, SpoolFile, format_time
 from sentry_paste.spool.owner import Owner, current
 
 DIRECTORY_MODE = 0o700
@@ -28,6 +30,9 @@ FILE_MODE = 0o600
 # How much of the disk stays free by default: the smaller of these.
 _MIN_FREE = 500_000_000
 _MIN_FREE_SHARE = 0.05
+
+# Do not follow links or wait for pipes.
+_AS_FILE = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
 
 _PARTIAL = ".partial"
 _CLOCK = ".clock"
@@ -319,7 +324,7 @@ class Spool:
             is_alive: whether each known owner is alive, by the name in the file names.
         """
         taken, partial = 0, 0
-        for name in self._names():
+        for name in self._taken_names():
             if name.endswith(_PARTIAL):
                 partial += self._set_partial_aside(name, is_alive)
             file = SpoolFile.from_path(self.directory / name)
@@ -346,7 +351,7 @@ class Spool:
         clock of the disk, in seconds since 1970.
         """
         found: dict[str, float] = {}
-        for name in self._names():
+        for name in self._taken_names():
             base, owner = _partial_of(name) if name.endswith(_PARTIAL) else (name, "")
             file = SpoolFile.from_path(self.directory / base)
             if file is not None and (owner or file.state == CLAIMED):
@@ -364,6 +369,55 @@ class Spool:
             OSError: the directory cannot be read.
         """
         return [file for file in self.files(state=WAITING)[::-1] if file.destination in destinations]
+
+    def next_waiting(
+        self, destinations: Collection[str], fresh: float, limit: int, is_due: Callable[[str], bool]
+    ) -> list[SpoolFile]:
+        """List the files to send next: fresh ones, newest first, and then the others, oldest first.
+
+        The directory is read once, and no more is kept of it than that: a hundred thousand files may wait.
+
+        Args:
+            destinations: destinations of DSNs.
+            fresh: files captured less than so many seconds ago are fresh.
+            limit: how many files to list at most.
+            is_due: returns whether files of a kind are to be sent now.
+
+        Raises:
+            OSError: the directory cannot be read.
+        """
+        now = datetime.now(timezone.utc)
+        first, last = format_time(now - timedelta(seconds=fresh)), format_time(now)
+        due: dict[str, bool] = {}
+        newest: list[str] = []
+        oldest: list[str] = []
+        for name in self._iterate():
+            kind = name[len(last) + 1 :].partition("-")[0]
+            if kind not in due:
+                due[kind] = is_due(kind)
+            if not due[kind] or not name.endswith(SUFFIX) or not any(part in name for part in destinations):
+                continue
+            chosen = newest if first < name[: len(first)] <= last else oldest
+            chosen.append(name)
+            if len(chosen) >= 4 * limit:
+                chosen.sort(reverse=chosen is newest)
+                del chosen[limit:]
+        newest.sort(reverse=True)
+        oldest.sort()
+        files = (SpoolFile.from_path(self.directory / name) for name in (*newest, *oldest))
+        found = (file for file in files if file is not None and file.destination in destinations)
+        return list(islice(found, limit))
+
+    def _iterate(self) -> Iterator[str]:
+        try:
+            with os.scandir(self.directory) as found:
+                yield from (item.name for item in found)
+        except FileNotFoundError:
+            return
+
+    def _taken_names(self) -> list[str]:
+        """List what has an owner, without parsing the names of all that waits."""
+        return [name for name in self._iterate() if name.endswith(_PARTIAL) or ".claimed-" in name]
 
     def _rename(self, file: SpoolFile, renamed: SpoolFile) -> SpoolFile | None:
         try:
@@ -385,10 +439,44 @@ class Spool:
             return []
 
 
+def write_small(path: Path, text: str) -> None:
+    """Write a line to a file of the spool's own, which is not one of envelopes.
+
+    Args:
+        path: path of the file; a link is not followed.
+        text: in ASCII.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | _AS_FILE, FILE_MODE)
+    try:
+        os.write(descriptor, text.encode("ascii"))
+    finally:
+        os.close(descriptor)
+
+
+def read_small(path: Path) -> str:
+    """Return what ``write_small`` has written.
+
+    Args:
+        path: path of the file; a link is not followed, and a pipe not waited for.
+
+    Raises:
+        OSError: it cannot be read.
+        ValueError: somebody else has written it.
+    """
+    descriptor = os.open(path, os.O_RDONLY | _AS_FILE)
+    try:
+        return os.read(descriptor, 1000).decode("ascii")
+    finally:
+        os.close(descriptor)
+
+
 def _flush(path: Path) -> bool:
     """Flush a file to the disk; return whether it is there."""
     try:
-        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
+        descriptor = os.open(path, os.O_RDONLY | _AS_FILE)
     except FileNotFoundError:  # sent meanwhile
         return False
     try:

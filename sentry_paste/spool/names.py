@@ -37,7 +37,8 @@ ANY_DESTINATION = "any"
 #: The states of a file.
 WAITING, CLAIMED, ASIDE = "waiting", "claimed", "aside"
 
-_SUFFIX = ".envelope"
+#: The end of the name of a file that waits.
+SUFFIX = ".envelope"
 _TIME_FORMAT = "%Y%m%dT%H%M%S.%fZ"
 _NAME = re.compile(
     r"(?P<time>\d{8}T\d{6}\.\d{6}Z)-(?P<kind>[a-z_]+)-(?P<id>[0-9a-f]{32})-(?P<destination>[a-z0-9]+)"
@@ -108,7 +109,7 @@ class SpoolFile:
         """
         time, kind, identity = datetime.now(timezone.utc), kind_of(envelope), _id_of(envelope)
         group, checksum = group_of(envelope), checksum_of(data)
-        name = f"{time.strftime(_TIME_FORMAT)}-{kind}-{identity}-{destination}-{group}-{checksum}{_SUFFIX}"
+        name = f"{format_time(time)}-{kind}-{identity}-{destination}-{group}-{checksum}{SUFFIX}"
         path = directory / name
         return cls(path, time, kind, identity, destination, group=group, checksum=checksum)
 
@@ -142,12 +143,12 @@ class SpoolFile:
     @property
     def name(self) -> str:
         """The name without its state."""
-        return self.path.name.partition(_SUFFIX)[0] + _SUFFIX
+        return self.path.name.partition(SUFFIX)[0] + SUFFIX
 
     @property
     def stem(self) -> str:
         """The name without its state and checksum: what stays if it is written again."""
-        return self.name[: -len(f"-{self.checksum}{_SUFFIX}")] if self.checksum else self.name
+        return self.name[: -len(f"-{self.checksum}{SUFFIX}")] if self.checksum else self.name
 
     def with_contents(self, data: bytes) -> SpoolFile:
         """Return the waiting file with the name for some contents.
@@ -158,7 +159,7 @@ class SpoolFile:
         if not self.checksum:
             return self.waiting()
         checksum = checksum_of(data)
-        path = self.path.with_name(f"{self.stem}-{checksum}{_SUFFIX}")
+        path = self.path.with_name(f"{self.stem}-{checksum}{SUFFIX}")
         return replace(self, path=path, state=WAITING, detail="", checksum=checksum)
 
     @property
@@ -189,6 +190,15 @@ class SpoolFile:
     def _as(self, state: str, detail: str) -> SpoolFile:
         path = self.path.with_name(f"{self.name}.{state}-{detail}")
         return replace(self, path=path, state=state, detail=detail)
+
+
+def format_time(time: datetime) -> str:
+    """Return a time as names begin with, which sorts as the times do.
+
+    Args:
+        time: in UTC.
+    """
+    return time.strftime(_TIME_FORMAT)
 
 
 def _parse_time(text: str) -> datetime:

@@ -212,6 +212,47 @@ def test_processes_that_share_a_spool_keep_its_size_together(spool):
     assert largest <= size * 1.25
 
 
+def test_one_process_a_minute_looks_at_all_files(spool, monkeypatch):
+    """With a hundred thousand files that takes a second."""
+    scans = []
+    survey = Bounds._survey
+    monkeypatch.setattr(Bounds, "_survey", lambda self: scans.append(1) or survey(self))
+    spool.write(error())
+    for limits, _ in [bounds(spool) for _ in range(5)]:
+        limits.enforce_if_due()
+    assert len(scans) == 1
+    # What it has found counts for the others, which look when they have written their part of the rest.
+    other, dropped = bounds(spool, size=5000)
+    for _ in range(20):
+        other.wrote(spool.write(error()))
+    assert dropped
+    assert held(spool) <= 5000
+
+
+@pytest.mark.parametrize("text", ["", "x", "1", "1 2 3", "9" * 5000, "-"])
+def test_what_another_process_has_found_may_be_anything(spool, text):
+    spool.write(error())
+    (spool.directory / ".bounds").write_text(text)
+    limits, dropped = bounds(spool)
+    limits.enforce_if_due()
+    assert dropped == []
+    assert (spool.directory / ".bounds").read_text().split()[1] == "1"
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="a pipe is of Unix")
+@pytest.mark.parametrize("make", ["link", "pipe"])
+def test_trap_of_that_name_is_neither_followed_nor_waited_for(spool, tmp_path, make):
+    spool.write(error())
+    (tmp_path / "target").write_text("mine")
+    if make == "link":
+        (spool.directory / ".bounds").symlink_to(tmp_path / "target")
+    else:
+        os.mkfifo(spool.directory / ".bounds")
+    limits, _ = bounds(spool)
+    limits.enforce_if_due()
+    assert (tmp_path / "target").read_text() == "mine"
+
+
 def test_many_files_are_chosen_from_quickly(spool, monkeypatch):
     """One kind that is nearly all of it: the scores of all others change with each that goes."""
     now = datetime.now(timezone.utc)

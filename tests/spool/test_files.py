@@ -4,6 +4,7 @@ import hashlib
 import os
 import stat
 import threading
+import tracemalloc
 from datetime import datetime, timezone
 
 import pytest
@@ -346,3 +347,43 @@ def test_files_are_flushed_together_some_time_later(tmp_path, synced, monkeypatc
     assert synced[3:] == [last.path.name, "spool"]
     spool.flush_if_due()
     assert len(synced) == 5
+
+
+def names_of(files):
+    return [file.path.name for file in files]
+
+
+def test_next_to_send_are_fresh_files_newest_first_and_then_the_oldest(spool):
+    files = [spool.write(error(f"{number:032x}")) for number in range(12)]
+    for number, file in enumerate(files[:6]):
+        file.path.rename(file.path.with_name(f"20200101T00000{number}.000000Z{file.path.name[23:]}"))
+    old = sorted(name for name in os.listdir(spool.directory) if name.startswith("2020"))
+    new = names_of(files[6:])[::-1]
+    found = names_of(spool.next_waiting(("any",), 300.0, 100, lambda kind: True))
+    assert found == [*new, *old]
+    for limit in (1, 3, 8):
+        assert names_of(spool.next_waiting(("any",), 300.0, limit, lambda kind: True)) == found[:limit]
+
+
+def test_next_to_send_are_of_the_destinations_and_due(spool):
+    mine = spool.write(error())
+    spool.write(error(), "elsewhere")
+    spool.write(error(), "any", current())
+    spool.set_aside(spool.write(error()), "http 413")
+    (spool.directory / "notes-any.envelope").touch()
+    (spool.directory / f"20261122T071300.123456Z-error-any-{EVENT_ID}.envelope").touch()
+    assert spool.next_waiting(("any",), 300.0, 9, lambda kind: True) == [mine]
+    assert spool.next_waiting(("any",), 300.0, 9, lambda kind: kind != "error") == []
+
+
+def test_list_of_what_is_next_needs_little_memory(spool):
+    first = spool.write(error())
+    for number in range(20_000):
+        name = first.path.name.replace(EVENT_ID, f"{number:032x}")
+        (spool.directory / name).touch()
+    tracemalloc.start()
+    try:
+        assert len(spool.next_waiting(("any",), 300.0, 100, lambda kind: True)) == 100
+        assert tracemalloc.get_traced_memory()[1] < 1_000_000
+    finally:
+        tracemalloc.stop()
