@@ -43,7 +43,7 @@ def loss_text(files: Files, loss: Loss, path: str, is_placed: bool = False) -> s
         return f"{inherits}, so PasteDeploy gives the options to Sentry"
     return (
         f"{inherits}, where PasteDeploy drops its options at {_around(loss)}; "
-        f"the {what} runs with the values of {_title(base, path)}"
+        f"the {what} runs with the values of {_title(loss.app, path)}"
     )
 
 

@@ -94,6 +94,7 @@ class Loss:
         keys: the options, also ``set NAME``.
         base: the section that is inherited, which puts something around the app.
         users: the sections that inherit it, each from the one before, down to the one with the options.
+        app: the section of the app, or of the filter, that the options do not reach.
         how: ``filter-with``, ``pipeline``, ``filter-app`` or ``composite``.
         filters: names of the filters that are around it there.
         is_sentry: whether one of these is ours.
@@ -104,6 +105,7 @@ class Loss:
     keys: tuple[str, ...]
     base: Place
     users: tuple[Place, ...]
+    app: Place
     how: str
     filters: tuple[str, ...]
     is_sentry: bool
@@ -380,6 +382,7 @@ class _Loader(ConfigLoader):  # type: ignore[misc]  # PasteDeploy has no types
                         tuple(meant),
                         context.place,
                         context.users,
+                        context.place,
                         "composite",
                         (context.place.name,),
                         True,
@@ -408,6 +411,7 @@ class _Loader(ConfigLoader):  # type: ignore[misc]  # PasteDeploy has no types
                     (*lost, *not_set),
                     _place(wrapper),
                     wrapper.users,
+                    _place(innermost),
                     _HOW[wrapper.object_type.name],
                     tuple(_name(context) for context in filters),
                     any(is_ours(_innermost(context).spec) for context in filters),

@@ -161,6 +161,7 @@ def test_each_level_that_loses_options_is_described(files):
         "db (line 3) of [app:main]",
     ]
     assert all("at the pipeline (sentry)" in text for text in texts)
+    assert all(text.endswith("the app runs with the values of [app:a] of base.ini") for text in texts)
 
 
 def test_option_with_the_value_of_the_base_is_not_lost(files):
