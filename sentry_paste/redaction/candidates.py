@@ -34,6 +34,9 @@ _PLAIN_PART = re.compile(
 )
 _URL_PARTS = re.compile("[/!?#&=;:]")
 _HAS_PARTS = re.compile(r"[^\w-]|--")
+# A random text of one part, of which nothing else is searched for: no hexadecimal number, no date, and too
+# short to contain anything that can be read.
+_TOKEN = re.compile("(?=[^0-9]*[0-9])(?=[0-9A-FTZa-f_-]*[G-SU-Yg-z])(?!eyJ)[A-Za-z0-9_-]{8,39}")
 LIKE_AN_ADDRESS = re.compile("(?=.{0,45}[.:])[0-9A-Fa-f.:]{3,45}")
 # The schemes of IANA's registry that are in use, and those of well-known APIs. WebSocket clients put a comma
 # after a scheme, forms a plus sign. https://www.iana.org/assignments/http-authschemes/
@@ -51,6 +54,15 @@ _NOTHING = frozenset(
     {"undefined", "null", "(null)", "none", "true", "false", "default", "unknown", "localhost"}
 )
 _ROLES = frozenset({"admin", "root", "user", "test", "guest", "anonymous", "nobody", "system"})
+
+
+def is_token(text: str) -> bool:
+    """Return whether a value is a random text without parts, such as most session ids.
+
+    Args:
+        text: any.
+    """
+    return _TOKEN.fullmatch(text) is not None and "--" not in text
 
 
 def scheme_of(text: str) -> re.Match[str] | None:
@@ -128,6 +140,10 @@ def _accounts(text: str) -> Iterator[str]:
 
 def of_parts(text: str, bounds: Bounds) -> Iterator[Secret]:
     """Yield what to search for in place of a value, with its spellings and its parts."""
+    if is_token(text):
+        yield Secret(text, ANYWHERE)
+        bounds.may_read(len(text))
+        return
     if LIKE_AN_ADDRESS.fullmatch(text) and is_address(text):
         yield Secret(text, ADDRESS)
         return

@@ -247,6 +247,8 @@ class Names:
         #: Names known not to be secret, so that a whole mapping can be checked at once.
         self.plain_keys: set[Any] = set()
         self.plain_variables: set[Any] = set()
+        #: Hashes of texts known to name nothing that is secret.
+        self.plain_texts: set[int] = set()
         self._of_keys: dict[tuple[Any, ...], list[str]] = {}
         # Names whose rules are known, secret or not.
         self._examined: set[str] = set()
@@ -260,6 +262,7 @@ class Names:
         self._exact |= {normal(name) for name in names}
         self._build_caches()
         self.plain_keys.clear()
+        self.plain_texts.clear()
         self._of_keys.clear()
         self._examined.clear()
 

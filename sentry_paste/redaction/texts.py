@@ -158,6 +158,8 @@ _ASTRAL = re.compile("[\U00010000-\U0010ffff]")
 _MUCH = 100_000
 # What is hidden already in a query or a form, and what may follow it: the next field, or the next text.
 _HIDDEN, _AFTER_HIDDEN = f"={FILTERED.lower()}", ("&", "\n", "")
+# How many texts are known to name nothing, and how long these are.
+_MOST_KNOWN, _LONGEST_KNOWN = 8192, 200
 # A text that consists of a name, such as most keys, names no value.
 _ONLY_A_NAME = re.compile(r"[\w.~-]{0,60}")
 
@@ -293,7 +295,28 @@ def clean_texts(texts: Iterable[str], names: Names) -> dict[str, str]:
         texts: of one payload; they share one limit of places.
         names: which names are secret.
     """
-    listed = list(texts)
+    known = names.plain_texts
+    # Keys, and what frameworks and the SDK write, are the same in every event.
+    listed = [text for text in texts if hash(text) not in known]
+    if not listed:
+        return {}
+    found = _with_names(listed)
+    if len(known) > _MOST_KNOWN:  # clients can make up texts without end
+        known.clear()
+    known.update([hash(text) for text in listed if len(text) <= _LONGEST_KNOWN and text not in found])
+    if not found:
+        return {}
+    shared = allowances.current()
+    if shared is not None:
+        bounds, reading_bounds = shared.places, shared.readings
+    else:
+        bounds, reading_bounds = _bounds(_MOST_TOGETHER), _bounds(_MOST_READ)
+    cleaned = {text: _clean(text, names, bounds, reading_bounds) for text in listed if text in found}
+    return {text: changed for text, changed in cleaned.items() if changed != text}
+
+
+def _with_names(listed: list[str]) -> set[str]:
+    """Return those of several texts that may name something secret."""
     together = _joined(listed)
     lower = lower_case(together)
     search = Search(_NAMED, lower)
@@ -318,16 +341,7 @@ def clean_texts(texts: Iterable[str], names: Names) -> dict[str, str]:
         found.update(text for text in listed if _may_have_escaped_slashes(text) and _has_escaped_url(text))
     if "://" in together and _CUT_USER_INFO.search(together):
         found.update(text for text in listed if "://" in text and _cut_user_info(text))
-    found = {text for text in found if not _ONLY_A_NAME.fullmatch(text)}
-    if not found:
-        return {}
-    shared = allowances.current()
-    if shared is not None:
-        bounds, reading_bounds = shared.places, shared.readings
-    else:
-        bounds, reading_bounds = _bounds(_MOST_TOGETHER), _bounds(_MOST_READ)
-    cleaned = {text: _clean(text, names, bounds, reading_bounds) for text in listed if text in found}
-    return {text: changed for text, changed in cleaned.items() if changed != text}
+    return {text for text in found if not _ONLY_A_NAME.fullmatch(text)}
 
 
 def _joined(texts: list[str]) -> str:

@@ -25,6 +25,7 @@ from sentry_paste.redaction.candidates import (
     SHORT,
     USER_AND_PASSWORD,
     is_distinctive,
+    is_token,
     is_word_list,
     of_basic_credentials,
     of_parts,
@@ -89,6 +90,9 @@ _WHO = frozenset(
 )
 _WHAT = frozenset({"domain", "role", "roles", "type", "status", "locale", "language", "group", "groups"})
 
+# Schemes whose credentials are nothing but a token.
+_TOKEN_SCHEMES = frozenset({"", "Bearer", "bearer", "Token", "token"})
+
 _OCTAL = re.compile(r"\\([0-3][0-7][0-7]|.)")
 
 # Keys of a user that a framework has put into the environ as a mapping.
@@ -152,15 +156,16 @@ def may_matter(key: Any, value: str, names: Names) -> bool:
 
 
 def _of_strings(strings: Mapping[str, str], names: Names, bounds: Bounds) -> Iterator[Secret]:
+    is_environ = names.is_environ
     for key, value in strings.items():
         if bounds.are_exceeded:
             return
         if not isinstance(key, str):
             continue  # not allowed by PEP 3333, but an app may do it
         # Most entries are not secret and have no parameters.
-        if value and ("=" in value or names.is_environ(key)):
+        if value and ("=" in value or is_environ(key)):
             yield from _of_entry(key, value, names, bounds)
-        elif _is_secret_by_value(key, value, names):
+        elif key.startswith(("HTTP_", "REDIRECT_")) and _is_secret_by_value(key, value, names):
             yield from _of_secret(value, bounds)
         if "@" in value and "://" in value:
             yield from _of_user_info(value, bounds)
@@ -303,6 +308,9 @@ def _of_personal(key: str, value: str, bounds: Bounds) -> Iterator[Secret]:
 
 def _of_secret(value: str, bounds: Bounds) -> Iterator[Secret]:
     """Yield what to search for in place of a secret header's value, and of the members if it is a list."""
+    if is_token(value):
+        yield from of_parts(value, bounds)
+        return
     if _is_subject(value, bounds):
         yield from _certificate(value, bounds)
         return
@@ -459,6 +467,8 @@ def _credentials(text: str, bounds: Bounds) -> Iterator[Secret]:
     credential = credential.strip()
     yield from of_value(text)
     yield from of_parts(credential, bounds)
+    if scheme in _TOKEN_SCHEMES and is_token(credential):
+        return
     if scheme.lower() in USER_AND_PASSWORD:
         yield from of_basic_credentials(credential, bounds)
     if scheme.lower() == "basic":

@@ -49,6 +49,8 @@ _SCALARS = frozenset({int, bool, type(None)})
 _ENCODABLE = (str, int, float)
 _ONLY_TEXTS = frozenset({str})
 _TEXTS_AND_SCALARS = _SCALARS | _ONLY_TEXTS
+# For fewer values it takes longer to check all at once.
+_FEW = 6
 # Deeper data may be endless, which the SDK detects.
 _DEEP = 50
 _CYCLIC = "<cyclic>"
@@ -159,11 +161,11 @@ class _Copy:
             name = _name(key)
             path: _Path = (None, name)
             kind = type(value)
-            if kind is str and self._limit is None:
+            if kind in _SCALARS or (kind is str and self._limit is None):
                 copied[name] = value
             elif name == "extra":
                 copied[name] = self._bag(value, path, _DEPTH, ())
-            elif name in _WITH_LIMITS and kind not in _SCALARS:
+            elif name in _WITH_LIMITS:
                 copied[name] = self._with_limits(name, self._unannotated(value, path), path)
             else:
                 copied[name] = self._plain(value, path, 0)
@@ -186,7 +188,9 @@ class _Copy:
         copied = {}
         for key, value in request.items():
             name = _name(key)
-            if name == "data" and not self._keeps_bodies:
+            if type(value) is str and self._limit is None:
+                copied[name] = value
+            elif name == "data" and not self._keeps_bodies:
                 copied[name] = self._bag(value, (path, name), _DEPTH, (request,))
             else:
                 copied[name] = self._plain(value, (path, name), 1)
@@ -229,28 +233,40 @@ class _Copy:
             without: a key under which the caller puts the value.
         """
         kind = type(node)
+        is_any_length = self._limit is None
+        # Without calls for the members that are copied as they are, which most are.
         if kind in _LISTS:
-            if self._limit is None and _TEXTS_AND_SCALARS.issuperset(map(type, node)):
+            if is_any_length and len(node) > _FEW and _TEXTS_AND_SCALARS.issuperset(map(type, node)):
                 return list(node)
-            return [self._member(value, path, index, depth) for index, value in enumerate(node)]
+            return [
+                value
+                if (inner := type(value)) in _SCALARS or (is_any_length and inner is str)
+                else self._member(value, path, index, depth)
+                for index, value in enumerate(node)
+            ]
         if kind not in _DICTS:
             return self._value(node, path, depth)
-        if _ONLY_TEXTS.issuperset(map(type, node)):
-            if self._limit is None and _TEXTS_AND_SCALARS.issuperset(map(type, node.values())):
-                return dict(node)
-            return {
-                key: self._member(value, path, key, depth) if key != without else None
-                for key, value in node.items()
-            }
-        return {name: self._member(value, path, name, depth) for name, value in _named(node.items())}
+        copied = {}
+        for key, value in node.items():
+            name = key if type(key) is str else _name(key)
+            inner = type(value)
+            if (is_any_length and inner is str) or inner in _SCALARS:
+                copied[name] = value
+            elif name == without:
+                copied[name] = None
+            else:
+                copied[name] = self._member(value, path, name, depth)
+        return copied
 
     def _member(self, value: Any, path: _Path, key: Any, depth: int) -> Any:
-        kind = type(value)
-        if kind in _SCALARS or (kind is str and self._fits(value)):
-            return value
         if depth > _DEEP:
             raise NotPlainError
-        return self._plain(value, (path, key), depth + 1)
+        kind = type(value)
+        if kind in _CONTAINERS:
+            return self._plain(value, (path, key), depth + 1)
+        if kind is str and self._fits(value):
+            return value
+        return self._value(value, (path, key), depth)
 
     def _bag(self, node: Any, path: _Path, depth: int, holders: tuple[Any, ...]) -> Any:
         """Return a copy of data of any shape, of which only so much is sent.
@@ -261,12 +277,17 @@ class _Copy:
             depth: how many levels may be sent.
             holders: what the node is in.
         """
-        if any(node is holder for holder in holders):
-            raise NotPlainError
-        node = self._unannotated(node, path)
+        kind = type(node)
+        if kind is str and depth > 0 and self._limit is None:
+            return node
+        for holder in holders:
+            if node is holder:
+                raise NotPlainError
+        if kind is AnnotatedValue:
+            node = self._unannotated(node, path)
+            kind = type(node)
         if depth <= 0:
             return self._as_text(node, path)
-        kind = type(node)
         if kind not in _CONTAINERS:
             return self._value(node, path, 0)
         inside = (*holders, node)
@@ -285,12 +306,12 @@ class _Copy:
     def _value(self, value: Any, path: _Path, depth: int) -> Any:
         """Return a single value as it is sent."""
         kind = type(value)
+        if kind is datetime:
+            return _timestamp(value)
         if kind is str:
             return value if self._fits(value) else self._cut(value, path)
         if kind in _SCALARS or (kind is float and math.isfinite(value)):
             return value
-        if kind is datetime:
-            return _timestamp(value)
         if kind is AnnotatedValue:
             return self._plain(self._unannotated(value, path), path, depth)
         if isinstance(value, str) and isinstance(value, Enum) and kind.__module__.startswith("sentry_sdk."):
@@ -323,10 +344,11 @@ class _Copy:
         return self._unannotated(strip_string(text, max_length=self._limit), path)
 
     def _remark(self, path: _Path, remark: Mapping[str, Any]) -> None:
-        node = self._meta
-        for part in _parts(path):
-            node = node.setdefault(str(part), {})
-        node.setdefault("", {}).update(remark)
+        self._node(path).setdefault("", {}).update(remark)
+
+    def _node(self, path: _Path) -> Any:
+        """Return the node of the remarks for a place."""
+        return self._meta if path is None else self._node(path[0]).setdefault(str(path[1]), {})
 
     def _by_the_sdk(self, value: Any, path: _Path) -> Any:
         """Return a value as the SDK serialises it in its place."""
