@@ -97,7 +97,13 @@ class Layer:
     @property
     def has_sentry(self) -> bool:
         """Return whether this, or any layer inside it, is ours."""
-        return any(layer.is_sentry for _, layer in self.walk())
+        waiting = [self]
+        while waiting:
+            layer = waiting.pop()
+            if layer.is_sentry:
+                return True
+            waiting += [inner for _, inner in layer.inner]
+        return False
 
     def walk(self, outside: tuple[Layer, ...] = ()) -> Iterator[tuple[tuple[Layer, ...], Layer]]:
         """Yield this and every layer inside it, each with the layers around it, outermost first.
