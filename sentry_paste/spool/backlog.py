@@ -34,6 +34,8 @@ _LOOK_AGAIN = 10.0
 _LIST_AGAIN = 5.0
 # The same as a multiple of the time that listing takes, if that is more.
 _LISTING_SHARE = 20.0
+# Seconds by which a file may be late for its turn.
+_LATE = 0.1
 # How many files are listed at a time.
 _BATCH = 2000
 # Seconds between signs of life, and between looks for processes that give none.
@@ -359,7 +361,9 @@ class Backlog:
                 self._finish_one(round_, wait)
             else:
                 self._stopped.wait(wait)
-        self._next = max(self._next, time.monotonic()) + self._pace.interval()
+        # A moment late, as threads are, is made good by the next one.
+        now = time.monotonic()
+        self._next = (self._next if now - self._next < _LATE else now) + self._pace.interval()
 
     def _places(self) -> int:
         """Return how many files may be sent at the same time now."""

@@ -12,7 +12,6 @@ import stat
 import time
 from collections import deque
 from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from itertools import islice
@@ -30,6 +29,8 @@ FILE_MODE = 0o600
 # How much of the disk stays free by default: the smaller of these.
 _MIN_FREE = 500_000_000
 _MIN_FREE_SHARE = 0.05
+# Seconds between looks at a disk that has room.
+_FREE_AGAIN = 1.0
 
 # Do not follow links or wait for pipes.
 _AS_FILE = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
@@ -63,6 +64,8 @@ class Spool:
         #: How often ``flush_if_due`` has to be called, in seconds; None for never.
         self.flush_after = None if isinstance(fsync, bool) else fsync
         self._min_free = min_free
+        # Until when there is enough room for sure, by ``time.monotonic``.
+        self._free_until = 0.0
         self._unflushed: deque[SpoolFile] = deque()
         self._flushed_at = 0.0
         #: The counts of this process.
@@ -85,14 +88,12 @@ class Spool:
         data = envelope.serialize()
         file = SpoolFile.new(self.directory, envelope, destination, data)
         file = file if owner is None else file.claimed(owner)
-        return self._put(data, file, owner, self.ledger.writing(file))
+        return self._put(data, file, owner, is_new=True)
 
-    def _put(
-        self, data: bytes, file: SpoolFile, owner: Owner | None, counting: AbstractContextManager[None]
-    ) -> SpoolFile:
-        self.prepare()
+    def _put(self, data: bytes, file: SpoolFile, owner: Owner | None, *, is_new: bool) -> SpoolFile:
+        if self.prepare() or not self.ledger.has_file:
+            self.ledger.ensure()
         self._check_free(len(data))
-        self.ledger.ensure()
         partial = self.directory / f".{file.name}.{owner or current()}{_PARTIAL}"
         # O_EXCL: if somebody has put something there, such as a symbolic link, fail instead of following it.
         descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, FILE_MODE)
@@ -102,7 +103,9 @@ class Spool:
                 if self._fsync:
                     opened.flush()
                     os.fsync(descriptor)
-            with counting:
+            if is_new:
+                self._rename_counted(partial, file)
+            else:
                 os.rename(partial, file.path)
             if self._fsync:
                 self._sync_directory()
@@ -113,13 +116,22 @@ class Spool:
             self._unflushed.append(file)
         return file
 
+    def _rename_counted(self, partial: Path, file: SpoolFile) -> None:
+        intention, is_written = self.ledger.will_write(file), False
+        try:
+            os.rename(partial, file.path)
+            is_written = True
+        finally:
+            self.ledger.wrote(intention, file, is_written)
+
     def _check_free(self, size: int) -> None:
         """Raise an error if less of the disk would stay free than has to.
 
         Raises:
             SpoolError: as on a full disk.
         """
-        if self._min_free == 0 or not hasattr(os, "statvfs"):
+        now = time.monotonic()
+        if self._min_free == 0 or now < self._free_until or not hasattr(os, "statvfs"):
             return
         found = os.statvfs(self.directory)
         least = self._min_free
@@ -131,6 +143,7 @@ class Spool:
                 f"{self.directory}: {free // 10**6} MB are free, and {least // 10**6} MB have to stay "
                 "free (spool_min_free)"
             )
+        self._free_until = now + _FREE_AGAIN
 
     def flush_if_due(self) -> None:
         """Flush the files that were written since the last time and are still there, if it is time.
@@ -160,8 +173,8 @@ class Spool:
         finally:
             os.close(descriptor)
 
-    def prepare(self) -> None:
-        """Create the directory, private to its owner, or check that it is private.
+    def prepare(self) -> bool:
+        """Create the directory, private to its owner, or check that it is private; return whether it is new.
 
         Envelopes contain personal data of the app's users, which nobody else on the host may read. The mode
         of an existing directory is not changed, because it may serve another purpose.
@@ -170,11 +183,12 @@ class Spool:
             SpoolError: it belongs to another user, is open to others, or is not a directory.
             OSError: it cannot be created.
         """
+        is_new = False
         try:
             found = os.lstat(self.directory)
         except FileNotFoundError:
             self.directory.mkdir(mode=DIRECTORY_MODE, parents=True, exist_ok=True)
-            found = os.lstat(self.directory)
+            found, is_new = os.lstat(self.directory), True
         if stat.S_ISLNK(found.st_mode):
             raise SpoolError(f"{self.directory} is a symbolic link, which is not followed")
         if not stat.S_ISDIR(found.st_mode):
@@ -183,6 +197,7 @@ class Spool:
             raise SpoolError(f"{self.directory} belongs to another user")
         if stat.S_IMODE(found.st_mode) & 0o077:
             raise SpoolError(f"{self.directory} is open to other users: chmod 700 {self.directory}")
+        return is_new
 
     def now(self) -> float:
         """Return the time by the clock of the file system, in seconds since 1970.
@@ -268,7 +283,7 @@ class Spool:
             return released
         data = envelope.serialize()
         # It was counted when it was captured.
-        return self._put(data, file.with_contents(data), None, nullcontext())
+        return self._put(data, file.with_contents(data), None, is_new=False)
 
     def set_aside(self, file: SpoolFile, reason: str) -> SpoolFile | None:
         """Set a file aside, so that it is kept but not sent; return None if it is gone.

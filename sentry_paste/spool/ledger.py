@@ -16,7 +16,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -145,12 +145,15 @@ class Ledger:
             with suppress(OSError):
                 os.close(descriptor)
 
-    @contextmanager
-    def _locked(self) -> Iterator[None]:
+    def _locked(self) -> AbstractContextManager[Any]:
         if self._pid != os.getpid():  # forked in C without Python's fork hooks, as uWSGI does
             self.reset_after_fork()
-        with self._lock:
-            yield
+        return self._lock
+
+    @property
+    def has_file(self) -> bool:
+        """Whether this process has a file, which may be gone meanwhile."""
+        return self._descriptor is not None and self._pid == os.getpid()
 
     def _write(self) -> None:
         if self._descriptor is not None:
@@ -173,20 +176,26 @@ class Ledger:
             place = _COUNTS_AT + _index(kind, outcome) * _COUNT.size
             _COUNT.pack_into(self._page, place, _COUNT.unpack_from(self._page, place)[0] + 1)
 
-    @contextmanager
-    def writing(self, file: SpoolFile) -> Iterator[None]:
-        """Count an envelope as captured if its file is renamed meanwhile, also if that ends the process.
+    def will_write(self, file: SpoolFile) -> int:
+        """Write down that a file is about to be renamed, which is complete under a partial name.
 
         Args:
-            file: the file, which is complete under a partial name.
+            file: the file.
+
+        Returns:
+            A number for ``wrote``.
         """
-        slot = self._intend(_WRITE, file, CAPTURED)
-        try:
-            yield
-        except BaseException:
-            self._settle(slot)
-            raise
-        self._settle(slot, file.kind, (CAPTURED,))
+        return self._intend(_WRITE, file, CAPTURED)
+
+    def wrote(self, intention: int, file: SpoolFile, is_written: bool) -> None:
+        """Count an envelope as captured, if its file was renamed.
+
+        Args:
+            intention: by ``will_write``.
+            file: the file.
+            is_written: whether it was renamed.
+        """
+        self._settle(intention, file.kind, (CAPTURED,) if is_written else ())
 
     @contextmanager
     def removing(self, file: SpoolFile, outcome: str) -> Iterator[Callable[[], None]]:
