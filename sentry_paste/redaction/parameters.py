@@ -108,6 +108,14 @@ _OF_PATH = re.compile("[/?&;#]")
 # A URL or a path, raw or as Python shows it.
 _URL = re.compile(r"b?['\"]?(?:/|[a-z][a-z0-9+.-]*://)", re.IGNORECASE)
 
+# What nearly every query and URL consists of: fields of words with one equals sign, and a path before these.
+_ORDINARY = re.compile(
+    r"(?:(?:[a-z][a-z0-9+.-]*:/)?/[\w.~/:-]*\?)?"
+    r"[\w.~-]{0,80}(?:=(?:[\w.~-]*|\[Filtered\]))?(?:&[\w.~-]{0,80}(?:=(?:[\w.~-]*|\[Filtered\]))?)*",
+    re.ASCII | re.IGNORECASE,
+)
+_HAS_QUOTE = re.compile(r"[\"'\\]")
+
 # User and password in scheme://user:password@host (RFC 3986 section 3.2.1), percent-encoded.
 _USER_INFO = re.compile(
     rf"({PERCENT}3a(?:{PERCENT}2f){{2}})[\w.~!+-]{{0,100}}{PERCENT}3a"
@@ -145,7 +153,8 @@ def clean_query(text: str, names: Names, bounds: Bounds | None = None) -> str:
     """
     if "40" in text and "%" in text:
         text = _USER_INFO.sub(rf"\1{FILTERED}", text)
-    if "=" not in text and "%" not in text and ":" not in text:
+    # A colon is a sign behind a name in quotes only.
+    if "=" not in text and "%" not in text and (":" not in text or not _HAS_QUOTE.search(text)):
         return text
     bounds = bounds or Bounds(_MOST, len(text))
     text = _without_deep(text, False, bounds)
@@ -228,6 +237,9 @@ def _find(text: str, names: Names, is_prose: bool, bounds: Bounds) -> Iterator[F
         return
     if not is_slow and not _HINTED.search(lower):
         return
+    if not is_slow and not is_prose and _ORDINARY.fullmatch(text):
+        yield from _find_in_ordinary(text, lower, names, bounds)
+        return
     place = (0 if is_prose else _begin_of_query(text), limit)
     fields = []
     if _MORE_THAN_WORDS.search(lower, *place):
@@ -235,6 +247,34 @@ def _find(text: str, names: Names, is_prose: bool, bounds: Bounds) -> Iterator[F
         fields = [Found(*field, 0) for field in found_fields]
     found = _find_words(text, lower, limit, names, bounds, is_prose=is_prose, is_slow=is_slow)
     yield from merge(fields, found, key=_by_start) if fields else found
+
+
+def _find_in_ordinary(text: str, lower: str, names: Names, bounds: Bounds) -> Iterator[Found]:
+    """Yield the places of secret values in a query or a URL without anything encoded, quoted or nested.
+
+    Args:
+        text: of the form of ``_ORDINARY``.
+        lower: the same in lower case.
+        names: which are secret.
+        bounds: how many names may be checked.
+    """
+    end = begin = text.find("?") + 1
+    for hit in _HINTED.finditer(lower, begin):
+        at = hit.start()
+        if at < end:
+            continue  # of a field that was looked at
+        start = text.rfind("&", begin, at) + 1 or begin
+        end = text.find("&", at)
+        end = len(text) if end < 0 else end
+        sign = text.find("=", at, end)
+        if sign < 0:
+            continue  # in a value
+        if not bounds.step():
+            yield Found(None, at, len(text), 0)
+            return
+        name = text[start:sign]
+        if sign + 1 < end and names.is_parameter(name):
+            yield Found(name, sign + 1, end, 0)
 
 
 def _by_start(found: Found) -> int:

@@ -62,6 +62,8 @@ _STATUSES = frozenset(
 # The parts of exceptions and threads that are code; walking them would only take time.
 _CODE = frozenset({"stacktrace", "type", "module", "thread_id"})
 
+# Most attributes are of these types.
+_PLAIN = frozenset({str, int, bool, float})
 # Attributes of a streamed span that are paths and URLs.
 _URLS = frozenset({"url.path", "url.full", "http.route", "http.target", "http.url"})
 # A header of its request.
@@ -148,7 +150,10 @@ def clean_item(item: dict[str, Any], matcher: Matcher, names: Names) -> None:
     apart: dict[str, str] = {}
     listed: list[str] = []
     if "attributes" in item:
-        item["attributes"] = {name: as_attribute(member) for name, member in items_of(item["attributes"])}
+        item["attributes"] = {
+            name: member if type(member) in _PLAIN else as_attribute(member)
+            for name, member in items_of(item["attributes"])
+        }
         if "body" in item:
             clean_log_item(item, names)
         listed = _unlisted_headers(item["attributes"])
@@ -175,8 +180,9 @@ def _unlisted_headers(attributes: dict[str, Any]) -> list[str]:
     """
     found = []
     for name, value in attributes.items():
-        is_text = type(value) is list and len(value) == 1 and type(value[0]) is str
-        if is_text and str(name).startswith(_HEADER):
+        if type(value) is not list or len(value) != 1:
+            continue
+        if type(value[0]) is str and str(name).startswith(_HEADER):
             attributes[name] = value[0]
             found.append(name)
     return found

@@ -136,7 +136,7 @@ def as_attribute(value: Any) -> Any:
     if isinstance(value, (str, bool, int, float)) or value is None:
         return value
     if isinstance(value, (list, tuple)):
-        return [as_attribute(member) for member in value]
+        return [member if type(member) is str else as_attribute(member) for member in value]
     return repr(value)
 
 
