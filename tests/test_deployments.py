@@ -365,11 +365,26 @@ def test_check_has_nothing_against_an_ini(tmp_path, monkeypatch, capsys, page, n
     assert main(["check", "--strict", str(tmp_path / name)]) == 0, capsys.readouterr().out
 
 
+@pytest.fixture
+def importable(tmp_path, monkeypatch):
+    """A folder whose modules can be imported, and are forgotten afterwards."""
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setenv("SENTRY_DSN", "https://key@sentry.example/1")
+    yield tmp_path
+    for name, module in list(sys.modules.items()):
+        if str(getattr(module, "__file__", "")).startswith(str(tmp_path)):
+            del sys.modules[name]
+
+
+# Barbican's ini, and those of other services, are not on the page.
 ADDITIONS = [
     pytest.param(page, name, id=f"{page.name} {name}")
     for page in pages.all_pages("deployments")
     for name in page.additions
+    if name in page.files
 ]
+APP = re.compile(r"^\[(app:\w+)\]\nuse = egg:myapp$", re.MULTILINE)
+
 # An app that says which settings it was made with.
 SETTINGS = (
     pages.MYAPP
@@ -385,32 +400,46 @@ def main(global_conf, **settings):
 @pytest.mark.parametrize(("page", "name"), ADDITIONS)
 def test_lines_to_add_are_all_that_a_whole_ini_has_for_sentry(page, name):
     lines = page.additions[name]
-    if name not in page.files:
-        pytest.skip("the ini is the service's own")
     whole = page.files[name]
     own = pages.without(whole, lines)
     assert "sentry" not in own.lower()
     assert pages.options(pages.with_lines(own, lines)) == pages.options(whole)
 
 
-@pytest.mark.parametrize(("page", "name"), ADDITIONS)
-def test_lines_to_add_leave_the_apps_own_settings(tmp_path, monkeypatch, captured, page, name):
-    whole = page.files.get(name, "")
-    section = next((found for found in pages.options(whole) if found.startswith("app:")), "")
-    if pages.options(whole).get(section, {}).get("use") != "egg:myapp":
-        pytest.skip("the app is not ours")
+@pytest.mark.parametrize(
+    ("page", "name"), [found for found in ADDITIONS if APP.search(found.values[0].files[found.values[1]])]
+)
+def test_lines_to_add_leave_the_apps_own_settings(importable, captured, page, name):
+    whole = page.files[name]
+    section = APP.search(whole)[1]
     own = pages.options(pages.without(whole, page.additions[name]))
     own[section] = {**own[section], "colour": "dark red", "sqlalchemy.url": "postgresql://db/production"}
-    pages.write_distribution(tmp_path, "myapp", SETTINGS)
-    monkeypatch.syspath_prepend(tmp_path)
+    pages.write_distribution(importable, "myapp", SETTINGS)
     found = []
     for text in (pages.ini(own), pages.with_lines(pages.ini(own), page.additions[name])):
-        (tmp_path / name).write_text(text)
+        (importable / name).write_text(text)
         sys.modules.pop("myapp", None)
-        loadapp(f"config:{tmp_path / name}", name=section.partition(":")[2])
+        loadapp(f"config:{importable / name}", name=section.partition(":")[2])
         found.append(sys.modules["myapp"].app.settings)
     assert found[0] == found[1]
     assert found[0]["colour"] == "dark red"
+
+
+def test_service_that_holds_secrets_sends_no_local_variables(importable, captured):
+    lines = pages.page("deployments/openstack").additions["barbican-api-paste.ini"]
+    ini = importable / "barbican-api-paste.ini"
+    ini.write_text(lines.replace("[composite:main]", "[app:main]\nuse = egg:myapp"))
+    pages.write_distribution(importable, "myapp", pages.MYAPP)
+    pages.write_files(importable, metadata("barbican", "23.0.0"))
+    app = TestApp(loadapp(f"config:{ini}"))
+    app.get("/v1/secrets/0a1b2c3d-0000-1111-2222-333344445555", headers=SAMPLED)
+    with pytest.raises(ZeroDivisionError):
+        app.get("/crash")
+    (event,) = captured.errors
+    frames = event["exception"]["values"][-1]["stacktrace"]["frames"]
+    assert [frame for frame in frames if "vars" in frame] == []
+    (transaction,) = captured.transactions
+    assert transaction["transaction"] == "/v1/secrets/{id}"
 
 
 PYPISERVER = """
@@ -425,12 +454,10 @@ def app(environ, start_response):
 """
 
 
-def test_crash_that_a_framework_answers_is_reported_by_its_status(tmp_path, monkeypatch, captured):
-    pages.page("deployments/wsgi").write(tmp_path)
-    pages.write_distribution(tmp_path, "pypiserver", PYPISERVER)
-    monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setenv("SENTRY_DSN", "https://key@sentry.example/1")
-    TestApp(loadapp(f"config:{tmp_path / 'pypiserver.ini'}")).get("/simple/", expect_errors=True)
+def test_crash_that_a_framework_answers_is_reported_by_its_status(importable, captured):
+    pages.page("deployments/wsgi").write(importable)
+    pages.write_distribution(importable, "pypiserver", PYPISERVER)
+    TestApp(loadapp(f"config:{importable / 'pypiserver.ini'}")).get("/simple/", expect_errors=True)
     (event,) = captured.errors
     assert event["message"] == "HTTP status 500"
     assert (event["transaction"], event["release"]) == ("GET /simple/", "pypiserver@1.0")
@@ -456,14 +483,12 @@ def make_app():
 """
 
 
-def test_plugin_of_an_app_with_its_own_launcher_includes_the_filter(tmp_path, monkeypatch, captured):
-    pages.page("deployments/pyramid").write(tmp_path)
-    plugin = tmp_path / "sentry_for_devpi.py"
-    plugin.write_text(plugin.read_text().replace("/var/lib/devpi/sentry", str(tmp_path / "spool")))
-    pages.write_distribution(tmp_path, "devpi", DEVPI)
-    pages.write_files(tmp_path, metadata("devpi-server", "6.20.3"))
-    monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setenv("SENTRY_DSN", "https://key@sentry.example/1")
+def test_plugin_of_an_app_with_its_own_launcher_includes_the_filter(importable, captured):
+    pages.page("deployments/pyramid").write(importable)
+    plugin = importable / "sentry_for_devpi.py"
+    plugin.write_text(plugin.read_text().replace("/var/lib/devpi/sentry", str(importable / "spool")))
+    pages.write_distribution(importable, "devpi", DEVPI)
+    pages.write_files(importable, metadata("devpi-server", "6.20.3"))
     import devpi
 
     with pytest.raises(ZeroDivisionError):
