@@ -151,32 +151,23 @@ def test_kill_after_the_total_was_written_adds_nothing_twice(spool, monkeypatch)
 
 
 DYING = """
-import os, signal, sys
-from sentry_paste.spool import Spool, ledger
+import os, pathlib, signal, sys
+from sentry_paste.spool import Spool
 from sentry_paste.spool.owner import current
 from spooled import envelope
 
 spool, place = Spool(sys.argv[1]), sys.argv[2]
-real = {name: getattr(os, name) for name in ("rename", "unlink")}
+rename = os.rename
 
 def die(*args, **kwargs):
     os.kill(os.getpid(), signal.SIGKILL)
 
-def after(name):
-    def call(*args, **kwargs):
-        real[name](*args, **kwargs)
-        die()
-    return call
-
 if place.endswith("rename"):
-    os.rename = die if place == "before rename" else after("rename")
+    os.rename = die if place == "before rename" else lambda *paths: die(rename(*paths))
     spool.write(envelope(), owner=current())
 file = spool.write(envelope(), owner=current() if "remove" in place else None)
-os.unlink = die if place.startswith("before") else after("unlink")
-import pathlib
-pathlib.os.unlink = os.unlink
-if hasattr(pathlib, "_normal_accessor"):
-    pathlib._NormalAccessor.unlink = staticmethod(os.unlink)
+unlink = pathlib.Path.unlink
+pathlib.Path.unlink = die if place.startswith("before") else lambda path: die(unlink(path))
 if "remove" in place:
     spool.remove(file)
 else:
