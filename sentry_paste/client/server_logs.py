@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 import traceback
 from collections import deque
+from contextlib import suppress
 from typing import Any
 
 from sentry_paste.wsgi.errors import client_went_away
@@ -29,7 +30,8 @@ def record_reported(error: BaseException) -> None:
     Args:
         error: as it was caught.
     """
-    _reported.append(traceback.format_exception_only(type(error), error)[-1].strip())
+    with suppress(Exception):  # attributes of the app's, which the server cannot print either
+        _reported.append(traceback.format_exception_only(type(error), error)[-1].strip())
 
 
 def record_marker(is_started: bool) -> None:

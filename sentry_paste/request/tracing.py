@@ -273,7 +273,7 @@ class SpanTrace:
         tags, _, _ = sdk.set_by_app()
         found = {**getattr(sentry_sdk.get_client(), "tags", {}), **tags}
         for name in found.keys() - self._span.get_attributes().keys():
-            self._span.set_attribute(name, found[name])
+            self._span.set_attribute(name, sdk.plain_value(found[name]))
 
     def drop(self) -> None:
         """End the span without sending it or the spans below it."""

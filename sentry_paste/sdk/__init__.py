@@ -69,7 +69,7 @@ from sentry_paste.sdk.scopes import (
     request_data,
     wsgi_middleware_applied,
 )
-from sentry_paste.sdk.serialize import SelfSerialized
+from sentry_paste.sdk.serialize import SelfSerialized, plain_value
 from sentry_paste.sdk.sessions import (
     HealthySession,
     count_session,
@@ -189,6 +189,7 @@ __all__ = [
     "notes_on_options",
     "open_scopes",
     "options_in_requests",
+    "plain_value",
     "process_every_event",
     "pyramid_style",
     "record_inner_request",

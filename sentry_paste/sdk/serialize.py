@@ -129,6 +129,19 @@ def _encodable(node: Any) -> Any:
     return node if node is None or issubclass(kind, _ENCODABLE) else safe_str(node)
 
 
+def plain_value(value: Any) -> Any:
+    """Return a number or text in place of a value of any class, as an attribute of a span has to be.
+
+    Args:
+        value: of a tag.
+    """
+    kind = type(value)
+    if kind in _SCALARS or kind is str or kind is float:
+        return value
+    # A subclass may have methods of its own.
+    return str.__str__(value) if issubclass(kind, str) else safe_str(value)
+
+
 def _is_harmless(processor: Any) -> bool:
     return str(getattr(processor, "__module__", "")).startswith(_HARMLESS)
 

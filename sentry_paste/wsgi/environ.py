@@ -56,8 +56,10 @@ def path_of(environ: Mapping[str, str]) -> str:
     Args:
         environ: the strings of a WSGI environ.
     """
-    script = environ.get("SCRIPT_NAME", "").strip("/")
-    path = environ.get("PATH_INFO", "").lstrip("/")
+    script, path = environ.get("SCRIPT_NAME", ""), environ.get("PATH_INFO", "")
+    # A server or another middleware may have left anything there.
+    script = script.strip("/") if type(script) is str else ""
+    path = path.lstrip("/") if type(path) is str else ""
     return native(f"/{script}/{path}" if script else f"/{path}")
 
 
