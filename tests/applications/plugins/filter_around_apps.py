@@ -13,12 +13,14 @@ import os
 from contextvars import ContextVar
 from pathlib import Path
 
+import sentry_sdk
 from sentry_sdk.transport import Transport
 
 from sentry_paste import SentryMiddleware
 from sentry_paste.config import read_keywords
 
-_counts = {"requests": 0, "errors": 0, "transactions": 0}
+_KINDS = {"event": "errors", "transaction": "traces", "span": "traces"}
+_counts = {"requests": 0, "errors": 0, "traces": 0}
 _in_webtest = ContextVar("in_webtest", default=False)
 
 
@@ -27,8 +29,8 @@ class Discard(Transport):
 
     def capture_envelope(self, envelope):
         for item in envelope.items:
-            if item.type in ("event", "transaction"):
-                _counts["errors" if item.type == "event" else "transactions"] += 1
+            if item.type in _KINDS:
+                _counts[_KINDS[item.type]] += 1
 
 
 @functools.cache
@@ -117,4 +119,6 @@ def pytest_configure():
 
 
 def pytest_sessionfinish():
+    # Streamed spans wait for others.
+    sentry_sdk.flush()
     Path(os.environ["THROUGH_THE_FILTER"]).write_text(json.dumps(_counts), encoding="utf-8")
