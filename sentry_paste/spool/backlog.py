@@ -241,6 +241,7 @@ class Backlog:
         if self._thread is not None and self._thread is not threading.current_thread():
             self._thread.join(timeout)
         self._unfinished.retry()
+        self._spool.ledger.ensure()
         self._presence.leave()
 
     def _run(self) -> None:

@@ -9,6 +9,7 @@ write within one page, which a kill does not divide.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import struct
@@ -102,6 +103,8 @@ class Ledger:
         self._page = bytearray(_PAGE)
         self._page[: len(_MAGIC)] = _MAGIC
         self._descriptor: int | None = None
+        # Whether the file lacks counts.
+        self._is_behind = False
         self._state: dict[str, Any] = {}
 
     def ensure(self) -> None:
@@ -109,6 +112,8 @@ class Ledger:
         with self._locked():
             if self._descriptor is not None:
                 if os.path.lexists(self._path):
+                    if self._is_behind:
+                        self._write()
                     return
                 # Its counts were added to the total, or went with the directory.
                 self.close()
@@ -157,8 +162,12 @@ class Ledger:
 
     def _write(self) -> None:
         if self._descriptor is not None:
-            with suppress(OSError):  # the next count writes this one as well
+            try:
                 os.pwrite(self._descriptor, self._page, 0)
+            except OSError:  # the next count writes this one as well, or ``ensure``
+                self._is_behind = True
+            else:
+                self._is_behind = False
 
     def count(self, kind: str, *outcomes: str) -> None:
         """Count an envelope.
@@ -327,9 +336,12 @@ def add_dead(directory: Path, is_alive: Mapping[str, bool]) -> None:
         if is_mine:
             # First the one that was added last: if its file is still there, it has to go before another name
             # takes the place of its own.
-            added = _read_total(directory).get("added")
-            for name in sorted(dead, key=lambda name: name != added):
-                _add(directory, name)
+            try:
+                added = _read_total(directory).get("added")
+                for name in sorted(dead, key=lambda name: name != added):
+                    _add(directory, name)
+            except PermissionError:  # another user's, as of a command that root has run
+                return
 
 
 def owners(directory: Path) -> list[str]:
@@ -404,14 +416,20 @@ def _only_one(directory: Path) -> Iterator[bool]:
 
 
 def _read(path: Path) -> bytes | None:
-    """Return the bytes of a file of counts, None if it is gone or something else."""
+    """Return the bytes of a file of counts, None if it is gone or something else.
+
+    Raises:
+        OSError: it cannot be read now.
+    """
     try:
         descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
-    except OSError:
-        return None
+    except OSError as error:
+        if error.errno in (errno.ENOENT, errno.ELOOP, errno.ENXIO):
+            return None
+        raise
     try:
         data = os.read(descriptor, _SIZE)
-    except OSError:
+    except IsADirectoryError:
         return None
     finally:
         os.close(descriptor)
@@ -438,9 +456,14 @@ def _state_in(data: bytes) -> dict[str, Any]:
 
 
 def _read_total(directory: Path) -> dict[str, Any]:
+    """Return the total; empty if there is none yet.
+
+    Raises:
+        OSError: it cannot be read now, and must not be taken for none.
+    """
     try:
         found = json.loads((directory / _TOTAL).read_bytes())
-    except (OSError, ValueError):
+    except (FileNotFoundError, ValueError):
         return {}
     return found if isinstance(found, dict) else {}
 

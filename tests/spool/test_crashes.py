@@ -254,6 +254,7 @@ def test_calls_that_a_seed_chooses(tmp_path, monkeypatch):
                 with contextlib.suppress(Ended, OSError):
                     for _ in range(chance.randrange(1, 4)):
                         lead(spool, backlog, written, dropped)
+                    backlog.stop(0.0)
             go_on(world)
             try:
                 check(world, written, dropped, most=5)
