@@ -109,9 +109,9 @@ _OF_PATH = re.compile("[/?&;#]")
 _URL = re.compile(r"b?['\"]?(?:/|[a-z][a-z0-9+.-]*://)", re.IGNORECASE)
 
 # What nearly every query and URL consists of: fields of words with one equals sign, and a path before these.
+_ORDINARY_FIELD = r"[\w.~-]{0,80}(?:=(?:[\w.~-]*|(?:\[|%5B)Filtered(?:\]|%5D)))?"
 _ORDINARY = re.compile(
-    r"(?:(?:[a-z][a-z0-9+.-]*:/)?/[\w.~/:-]*\?)?"
-    r"[\w.~-]{0,80}(?:=(?:[\w.~-]*|\[Filtered\]))?(?:&[\w.~-]{0,80}(?:=(?:[\w.~-]*|\[Filtered\]))?)*",
+    rf"(?:(?:[a-z][a-z0-9+.-]*:/)?/[\w.~/:-]*\?)?{_ORDINARY_FIELD}(?:&{_ORDINARY_FIELD})*",
     re.ASCII | re.IGNORECASE,
 )
 _HAS_QUOTE = re.compile(r"[\"'\\]")

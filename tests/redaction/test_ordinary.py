@@ -13,8 +13,8 @@ from sentry_paste.redaction.names import Names
 NEVER = re.compile("(?!)")
 NAMES = Names()
 WORDS = "token page code api_key Password sid csrf-token remote addr jwt pin 1 q8fh [a] ü"
-SIGNS = "= == =[Filtered] [filtered] & & ? # / ; + : ' \" . - %3D // https://h.example/p /a/token"
-PIECES = st.sampled_from([*WORDS.split(), *SIGNS.split(), "", "x" * 70])
+SIGNS = "= == & & ? # / ; + : ' \" . - // %3D =[Filtered] [filtered] =%5BFiltered%5D =%5Bfiltered]"
+PIECES = st.sampled_from([*WORDS.split(), *SIGNS.split(), "https://h.example/p", "/a/token", "", "x" * 70])
 QUERIES = st.lists(st.tuples(PIECES, st.sampled_from(["=", "&", "", "_"])), max_size=9).map(
     lambda parts: "".join(piece + sign for piece, sign in parts)
 )
