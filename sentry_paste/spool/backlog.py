@@ -26,7 +26,7 @@ from sentry_paste.spool.presence import Presence, SenderLock, Silence, exclusive
 from sentry_paste.spool.reading import UnreadableError, read_envelope
 from sentry_paste.spool.transport import LogThrottle
 from sentry_paste.spool.uploads import MOST_STUCK, STUCK, Uploads, Width
-from sentry_paste.spool.writer import Unfinished
+from sentry_paste.spool.writer import Unfinished, is_there
 
 # Seconds between looks at the directory, unless the thread is woken.
 _LOOK_AGAIN = 10.0
@@ -463,7 +463,7 @@ class Backlog:
         try:
             self._unfinished.put_back(self._spool, file, envelope)
         except OSError:
-            if not os.path.lexists(file.path):
+            if not is_there(file):
                 self._sender.record_lost(envelope, "network_error")
                 self._spool.ledger.count(file.kind, "network_error")
             raise

@@ -128,6 +128,15 @@ class Unfinished:
             self._actions.pop(path, None)
 
 
+def is_there(file: SpoolFile) -> bool:
+    """Return whether a file that this process has claimed is still there, or waits meanwhile.
+
+    Args:
+        file: the file.
+    """
+    return os.path.lexists(file.path) or os.path.lexists(file.waiting().path)
+
+
 class EnvelopeWriter:
     """Writes envelopes for a destination to files, and releases, removes or sets aside the files afterwards.
 
@@ -184,7 +193,7 @@ class EnvelopeWriter:
         except Exception as error:
             self._log.failed(error)
             # If the disk became read-only, the file is still there, and will be released later.
-            return os.path.lexists(file.path)
+            return is_there(file)
         return True
 
     def remove(self, file: SpoolFile | None, outcome: str = DELIVERED) -> None:
