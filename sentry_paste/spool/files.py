@@ -12,6 +12,7 @@ import stat
 import time
 from collections import deque
 from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from itertools import islice
@@ -110,7 +111,8 @@ class Spool:
             if self._fsync:
                 self._sync_directory()
         except BaseException:
-            partial.unlink(missing_ok=True)
+            with suppress(FileNotFoundError):
+                os.unlink(partial)
             raise
         if self.flush_after is not None:
             self._unflushed.append(file)
@@ -303,7 +305,7 @@ class Spool:
         """
         with self.ledger.removing(file, outcome) as removed:
             try:
-                file.path.unlink()
+                os.unlink(file.path)
             except FileNotFoundError:
                 return False
             removed()

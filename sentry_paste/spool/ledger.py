@@ -370,7 +370,7 @@ def _add(directory: Path, name: str) -> None:
         _write_total(directory, counts, name, state)
     # If this process ends here, the next one knows by the name that the counts were added.
     with suppress(FileNotFoundError):
-        path.unlink()
+        os.unlink(path)
 
 
 def _finish(directory: Path, data: bytes) -> Counter[tuple[str, str]]:
@@ -390,7 +390,8 @@ def _finish(directory: Path, data: bytes) -> Counter[tuple[str, str]]:
         ]
         if action == _DELIVER:
             for name in there:  # Sentry had accepted it: it is not sent again
-                (directory / name).unlink(missing_ok=True)
+                with suppress(FileNotFoundError):
+                    os.unlink(directory / name)
         # A partial file that is still there was not renamed, and one to be dropped was not dropped.
         if action == _DELIVER or not there:
             found[KINDS[kind], _OUTCOMES[outcome]] += 1
@@ -488,7 +489,7 @@ def _write_total(
     text = json.dumps({"added": added, "at": time.time(), "counts": table, "state": dict(state)})
     partial = directory / f"{_TOTAL}.new"
     with suppress(FileNotFoundError):
-        partial.unlink()
+        os.unlink(partial)
     descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _FILE_MODE)
     with os.fdopen(descriptor, "w", encoding="ascii") as opened:
         opened.write(text)

@@ -141,7 +141,7 @@ def test_kill_after_the_total_was_written_adds_nothing_twice(spool, monkeypatch)
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(type(spool.directory), "unlink", end)
+        patch.setattr(os, "unlink", end)
         with pytest.raises(KeyboardInterrupt):
             add_dead(spool.directory, gone)
     assert counts(spool) == {"error": {"captured": 2, "waiting": 2}}
@@ -151,7 +151,7 @@ def test_kill_after_the_total_was_written_adds_nothing_twice(spool, monkeypatch)
 
 
 DYING = """
-import os, pathlib, signal, sys
+import os, signal, sys
 from sentry_paste.spool import Spool
 from sentry_paste.spool.owner import current
 from spooled import envelope
@@ -166,8 +166,8 @@ if place.endswith("rename"):
     os.rename = die if place == "before rename" else lambda *paths: die(rename(*paths))
     spool.write(envelope(), owner=current())
 file = spool.write(envelope(), owner=current() if "remove" in place else None)
-unlink = pathlib.Path.unlink
-pathlib.Path.unlink = die if place.startswith("before") else lambda path: die(unlink(path))
+unlink = os.unlink
+os.unlink = die if place.startswith("before") else lambda path: die(unlink(path))
 if "remove" in place:
     spool.remove(file)
 else:
