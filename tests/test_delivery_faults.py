@@ -402,7 +402,8 @@ def test_sigterm_loses_nothing(field, kind):
         assert code in (0, -signal.SIGTERM, 128 + signal.SIGTERM)
     missing, twice = field.drain()
     assert missing == []
-    assert twice <= 2
+    # What a killed process was sending: spool_connections, and one more for what has just been captured.
+    assert twice <= 9
     assert field.count() == 100
 
 
@@ -507,11 +508,13 @@ def test_threads_of_several_processes_lose_nothing_and_leave_nothing_open(field)
         for process in (a, b):
             # Connections are kept, up to the most that there were.
             assert int(process.do("open_files")) <= process.open + 10
-            assert process.do("count_threads").split() == [
+            threads = set(process.do("count_threads").split())
+            # The last one ends soon after the last error.
+            assert threads - {"sentry-paste.held"} == {
                 "MainThread",
                 "sentry-paste.spool",
                 "sentry-sdk.BackgroundWorker",
-            ]
+            }
             process.exit()
         quiet(a, b)
     assert field.drain() == NOTHING

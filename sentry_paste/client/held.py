@@ -25,6 +25,7 @@ from sentry_paste.sdk.forks import reset_when_forked
 #: Seconds after which an envelope is sent as it is. A request may go on for hours, and its errors should be
 #: seen before.
 LONGEST = 2.0
+_LOOK_AGAIN = 0.25
 
 
 class Held:
@@ -104,7 +105,7 @@ class _Waiting:
             self._held[held] = None
             starts = self._thread is None and not sdk.sleep_blocks_process()
             if starts:
-                self._thread = Thread(target=self._watch, name="sentry_paste.held", daemon=True)
+                self._thread = Thread(target=self._watch, name="sentry-paste.held", daemon=True)
         if starts:
             try:
                 Context().run(self._thread.start)  # type: ignore[union-attr]
@@ -141,7 +142,8 @@ class _Waiting:
                 if first is None or self._thread is None:
                     self._thread = None
                     return
-            time.sleep(max(first - time.monotonic(), 0.01))
+            # Usually nothing waits any more by then, and the thread ends.
+            time.sleep(min(max(first - time.monotonic(), 0.01), _LOOK_AGAIN))
             self.send_all(until=time.monotonic())
 
 

@@ -24,6 +24,7 @@ PACKAGE = Path(sentry_paste.__file__).parent
 #: Modules that log by themselves, or look at a logger, and why.
 EXEMPT = {
     "sdk/failures.py": "it is the one that logs",
+    "cli/check/report.py": "it turns off Spotlight's logger, in the command line, and logs nothing",
     "cli/network.py": "it sets the level of urllib3's logger, in the command line, and logs nothing",
     "example/views.py": "it is an app, and logs as apps do",
 }
