@@ -295,12 +295,12 @@ def test_workers_are_covered_after_a_reload(tmp_path, command, reload):
         received.wait(errors=1)
         if reload is not None:
             said = len(re.findall(_STARTED, server.output()))
-            reload(server, tmp_path)
-            deadline = time.monotonic() + 30
+            deadline = time.monotonic() + 60
             while len(re.findall(_STARTED, server.output())) == said:
                 assert time.monotonic() < deadline, server.output()
-                time.sleep(0.1)
-            time.sleep(1)
+                # Again, as the monitor may only now look at the file for the first time.
+                reload(server, tmp_path)
+                time.sleep(3)
             crash(server)
             received.wait(errors=2)
     assert len(received.errors) == (1 if reload is None else 2)

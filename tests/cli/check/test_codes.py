@@ -7,7 +7,7 @@ from pathlib import Path
 import sentry_paste
 
 PACKAGE = Path(sentry_paste.__file__).parent
-DOCS = PACKAGE.parent / "docs" / "configuration.rst"
+DOCS = Path(__file__).parents[3] / "docs" / "configuration.rst"
 
 # Where a call has its code.
 PLACES = {"Finding": 1, "_finding": 2, "LoadProblem": 2, "_add_reference_problem": 2, "_place": 2}
