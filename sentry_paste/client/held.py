@@ -9,6 +9,7 @@ the next one.
 
 from __future__ import annotations
 
+import atexit
 import os
 import time
 from collections.abc import Callable
@@ -26,6 +27,9 @@ from sentry_paste.sdk.forks import reset_when_forked
 #: seen before.
 LONGEST = 2.0
 _LOOK_AGAIN = 0.25
+
+# Reasons for which the SDK drops an event before it is sent, other than by chance.
+_HOOKS = frozenset({"before_send", "event_processor"})
 
 
 class Held:
@@ -61,8 +65,9 @@ class Held:
             return
         before = self._file
         if change is not None:
-            # The new file first: a process that is killed in between leaves two with the same event id.
-            self._file = self._transport.hold(self.envelope)
+            # The new file first: a process that is killed in between leaves two with the same event id. If
+            # there is no room for it, the first one is sent.
+            self._file = self._transport.hold(self.envelope) or before
         self._transport.send_held(self.envelope, self._file)
         if self._file is not before:
             self._transport.withdraw(before)
@@ -150,6 +155,7 @@ class _Waiting:
 _waiting = _Waiting()
 
 
+@atexit.register
 def send_held() -> None:
     """Send all that waits, as it is: the process may be about to end."""
     _waiting.send_all()
@@ -166,7 +172,33 @@ class HoldingTransport:
         self._transport = transport
 
     def __getattr__(self, name: str) -> Any:
+        if name == "_transport":  # while it is copied
+            raise AttributeError(name)
         return getattr(self._transport, name)
+
+    def flush(self, *args: Any, **kwargs: Any) -> Any:
+        """Send what waits, and flush the transport."""
+        send_held()
+        return self._transport.flush(*args, **kwargs)
+
+    def kill(self) -> Any:
+        """Send what waits, and shut down the transport."""
+        send_held()
+        return self._transport.kill()
+
+    def record_lost_event(self, reason: str, *args: Any, **kwargs: Any) -> Any:
+        """Record a loss; an error that a hook has dropped has not been captured.
+
+        Args:
+            reason: https://develop.sentry.dev/sdk/telemetry/client-reports/.
+            args: of the SDK.
+            kwargs: of the SDK.
+        """
+        if reason in _HOOKS and kwargs.get("data_category") == "error":
+            request = sdk.request_data()
+            if request is not None:
+                request.forget_last_error()
+        return self._transport.record_lost_event(reason, *args, **kwargs)
 
     def capture_envelope(self, envelope: Envelope) -> None:
         """Hold an envelope, if the request waits for its event, or send it.

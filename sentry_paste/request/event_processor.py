@@ -212,6 +212,11 @@ class RequestData(HasSecrets):
         """
         return self.errors.captured_again(error, event, self._environ)
 
+    def forget_last_error(self) -> None:
+        """Forget the error that was captured last, as a hook has dropped its event."""
+        self.errors.forget_last()
+        sdk.forget_error(sentry_sdk.get_client())
+
     def waits_for(self, identity: Any) -> bool:
         """Return whether an event has to wait for the request's answer.
 

@@ -91,7 +91,7 @@ class FilterState:
         self.names: PathRules[str] = PathRules(settings.transaction_names)
         self._rates: PathRules[float] = PathRules(settings.traces_sample_rates)
         self._views_by_rate: dict[tuple[Any, float], Any] = {}
-        self._hooked: tuple[Any, dict[str, Any]] = (None, {})
+        self._hooked: tuple[Any, Any, Any] = (None, None, None)
         # The client, the beginning and end of a minute, and the healthy session that is counted in it.
         self._healthy: tuple[Any, float, float, Any] = (None, 0.0, 0.0, None)
         # The keys of the environ whose values are not text, from the first request.
@@ -206,10 +206,12 @@ class FilterState:
         """
         if isinstance(client, GuardedClient):
             return client
-        if self._hooked[0] is not client:
-            self._hooked = (client, self._hooked_options(client))
-        hooked = self._hooked[1]
-        return holding(sdk.with_options(client, **hooked) if hooked else client)
+        # Its transport may be replaced, as by tests.
+        if self._hooked[0] is not client or self._hooked[1] is not client.transport:
+            hooked = self._hooked_options(client)
+            view = holding(sdk.with_options(client, **hooked) if hooked else client)
+            self._hooked = (client, client.transport, view)
+        return self._hooked[2]
 
     def _hooked_options(self, client: Any) -> dict[str, Any]:
         """Return the options of the app's client with redaction, none if nothing is to be redacted."""

@@ -209,8 +209,8 @@ class Lifecycle:
         try:
             status = _status_code(args[0] if args else kwargs.get("status"))
             headers = args[1] if len(args) > 1 else kwargs.get("response_headers")
-            self._scopes.record_start(status, headers)
             exc_info = args[2] if len(args) > 2 else kwargs.get("exc_info")
+            self._scopes.record_start(status, headers, bool(exc_info))
             if exc_info and status is not None and status >= 500:
                 self._capture_handled(exc_info[1])
         except Exception:
@@ -246,8 +246,9 @@ class Lifecycle:
             if self._is_reportable(error):
                 self._error = error
                 self.run_anyway(lambda: self._capture(error, handled=False))
-                self._scopes.raised(error)
                 record_reported(error)
+            if error is self._error:
+                self._scopes.raised(error)
             # The server may log it in its own context, as waitress and gunicorn do.
             sdk.remember_error(sentry_sdk.get_client(), error)
         except Exception:

@@ -25,6 +25,7 @@ from typing import Any
 
 from sentry_paste import sdk
 from sentry_paste.client.held import Held
+from sentry_paste.sdk.failures import log_failure
 from sentry_paste.wsgi.real_types import is_real
 
 # The status of an answer to a crash. Others, such as 503, are usually meant.
@@ -49,6 +50,7 @@ class _ReportedError:
         is_marked: whether its event says that nobody has handled it.
         is_given_up: whether a framework has said so, before or since.
         is_logged: whether it was captured because it was logged.
+        is_of_thread: whether a thread of the request has captured it.
         is_raised: whether the app has raised it to the server.
         held: the envelope, one for each transport; none if it is not sent.
     """
@@ -61,6 +63,7 @@ class _ReportedError:
         "is_given_up",
         "is_logged",
         "is_marked",
+        "is_of_thread",
         "is_raised",
         "is_settled",
     )
@@ -71,8 +74,10 @@ class _ReportedError:
         self.attempt = attempt
         self.is_marked = self.is_given_up = is_unhandled(event)
         self.is_logged = any(mechanism.get("type") in _LOGGING for mechanism in _mechanisms(event))
+        self.is_of_thread = sdk.in_thread_of_request()
         self.is_raised = False
-        self.is_settled = False
+        # A thread crashes whatever the request answers.
+        self.is_settled = self.is_of_thread and self.is_marked
         self.held: list[Held] = []
 
 
@@ -83,7 +88,7 @@ class ReportedErrors:
         dropped: how many were captured, but are none.
     """
 
-    __slots__ = ("_errors", "_is_over", "_lock", "_was_changed", "_was_unhandled", "dropped")
+    __slots__ = ("_dropped_ids", "_errors", "_is_over", "_lock", "_was_changed", "_was_unhandled", "dropped")
 
     def __init__(self) -> None:
         # Threads of the app capture, too.
@@ -94,6 +99,7 @@ class ReportedErrors:
         # Whether an error was unhandled in the end.
         self._was_unhandled = False
         self.dropped = 0
+        self._dropped_ids: list[Any] = []
 
     def add(self, error: BaseException, event: Any, environ: Mapping[str, Any] | None) -> bool:
         """Record an error that is being captured; return False if it has been captured before.
@@ -118,12 +124,24 @@ class ReportedErrors:
             if surplus is not None:
                 self._errors.remove(surplus)
         if surplus is not None:
-            self._settle(surplus, None)
-        if sdk.in_thread_of_request():
-            # A thread crashes whatever the request answers.
-            found.is_settled = True
-            self._was_unhandled = self._was_unhandled or found.is_marked
+            self._settle(surplus, None, is_surplus=True)
+        if found.is_settled:
+            self._was_unhandled = True
         return True
+
+    def forget_last(self) -> None:
+        """Forget the last error, whose event a hook has dropped; the hook may keep the next one."""
+        with self._lock:
+            if self._errors and not (self._errors[-1].is_settled or self._errors[-1].held):
+                self._errors.pop()
+
+    def is_dropped(self, identity: Any) -> bool:
+        """Return whether the answer has made an event none.
+
+        Args:
+            identity: event id.
+        """
+        return identity in self._dropped_ids
 
     def find(self, error: BaseException) -> _ReportedError | None:
         """Return what is recorded of an error, None if it has not been captured.
@@ -160,8 +178,13 @@ class ReportedErrors:
             error: the exception.
         """
         found = self.find(error)
-        if found is not None:
-            found.is_raised = True
+        if found is None:
+            return
+        found.is_raised = True
+        if found.is_settled:
+            # Its event is on its way, but the session can still say so.
+            self._was_unhandled = self._was_changed = True
+        else:
             self._settle(found, None)
 
     def waits_for(self, identity: Any) -> bool:
@@ -189,23 +212,32 @@ class ReportedErrors:
                 return
         held.send()
 
-    def answered(self, status: int | None) -> None:
+    def answered(self, status: int | None, is_explained: bool = False) -> None:
         """Settle the errors so far: the response has begun.
 
         Args:
             status: of the response, None if it is not known.
+            is_explained: whether the app has passed the error for which it is.
         """
         with self._lock:
             errors = list(self._errors)
-        if status == _CRASHED and not any(found.is_given_up or found.is_raised for found in errors):
+        own = [found for found in errors if not found.is_of_thread]
+        if (
+            status == _CRASHED
+            and not is_explained
+            and not any(found.is_given_up or found.is_raised for found in own)
+        ):
             # Nobody else knows of a crash, so it is what was logged last, as by pyramid_debugtoolbar, which
             # logs an exception and answers it with its debugger.
-            for found in reversed(errors):
+            for found in reversed(own):
                 if found.is_logged:
                     found.is_given_up = True
                     break
         for found in errors:
-            self._settle(found, status)
+            try:
+                self._settle(found, status)
+            except Exception:  # of a transport; the others are settled
+                log_failure("an event is lost")
 
     def end(self, status: int | None) -> None:
         """Settle all errors: the request is over.
@@ -222,7 +254,7 @@ class ReportedErrors:
         """Whether the request's session has crashed; None if that is what the SDK has made of the events."""
         return self._was_unhandled if self._was_changed else None
 
-    def _settle(self, found: _ReportedError, status: int | None) -> None:
+    def _settle(self, found: _ReportedError, status: int | None, is_surplus: bool = False) -> None:
         with self._lock:
             if found.is_settled:
                 return
@@ -231,11 +263,15 @@ class ReportedErrors:
         if not found.is_raised and _is_none(found, status):
             self._was_changed = True
             self.dropped += bool(held)
+            self._dropped_ids.append(found.identity)
             for each in held:
                 each.drop()
             return
-        is_final = found.is_raised or (found.is_given_up and (status is None or status >= 500))
-        self._was_unhandled = self._was_unhandled or is_final
+        if is_surplus and not found.is_raised:
+            is_final = found.is_marked  # nothing is known of the answer: as it was captured
+        else:
+            is_final = found.is_raised or (found.is_given_up and (status is None or status >= 500))
+        self._was_unhandled = self._was_unhandled or (is_final and not is_surplus)
         is_changed = is_final is not found.is_marked
         self._was_changed = self._was_changed or is_changed
         for each in held:
@@ -249,9 +285,20 @@ def _is_none(found: _ReportedError, status: int | None) -> bool:
     return found.is_given_up and status is not None and status < 500 and _is_answer(found.error)
 
 
+# Modules with a class HTTPException whose instances are responses; their ``code`` is the status.
+_ANSWERS = frozenset({"werkzeug.exceptions", "webob.exc", "pyramid.httpexceptions"})
+
+
 def _is_answer(error: BaseException) -> bool:
-    """Return whether an exception is a response, of Werkzeug or WebOb."""
-    return any(cls.__name__ == "HTTPException" for cls in type(error).__mro__)
+    """Return whether an exception is a response below 500, of Werkzeug, WebOb or Pyramid."""
+    for cls in type(error).__mro__:
+        if cls.__name__ == "HTTPException" and cls.__module__ in _ANSWERS:
+            try:
+                code: Any = getattr(error, "code", None)
+            except Exception:  # a property of the app's
+                return False
+            return code is None or (is_real(code, int) and code < _CRASHED)
+    return False
 
 
 def is_unhandled(event: Any) -> bool:

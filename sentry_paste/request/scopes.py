@@ -274,12 +274,13 @@ class RequestScopes:
         if self.data is not None:
             self.data.errors.raised(error)
 
-    def record_start(self, status: int | None, headers: Any) -> None:
+    def record_start(self, status: int | None, headers: Any, is_explained: bool = False) -> None:
         """Record the start of the response.
 
         Args:
             status: HTTP status code, None if the app passed none.
             headers: of the response.
+            is_explained: whether the app has passed the error for which it is.
         """
         self.status, self._headers = status, headers
         environ = self._environ
@@ -289,7 +290,7 @@ class RequestScopes:
         self._capture_swallowed(status)
         if self.data is not None:
             self.data.started(headers, self._framework_name)
-            self.data.errors.answered(status)
+            self.data.errors.answered(status, is_explained)
             if self._trace is not None and status is not None:
                 self._trace.record_status(status)
 
@@ -311,6 +312,9 @@ class RequestScopes:
         self._capture_swallowed(status)
         ids = self.ids()
         found = ids.last() if self.data is not None else None
+        if found is not None and self.data is not None:
+            self.data.errors.answered(status)
+            found = None if self.data.errors.is_dropped(found) else found
         if found is None and status in self._filter_state.settings.failed_status_codes:
             return ids.reserve()
         return found or ids.reserved

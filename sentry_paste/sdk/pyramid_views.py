@@ -22,8 +22,9 @@ def watch_pyramid_views() -> None:
     call_view = getattr(router, "_call_view", None)
     if call_view is None or getattr(call_view, "_is_watched", False):
         return
+    # Only what the SDK has put around it: others may want to see subrequests.
     pristine = call_view
-    while hasattr(pristine, "__wrapped__"):
+    while hasattr(pristine, "__wrapped__") and _place(pristine).startswith(("sentry_sdk.", "sentry_paste.")):
         pristine = pristine.__wrapped__
 
     @functools.wraps(call_view)
@@ -41,6 +42,11 @@ def watch_pyramid_views() -> None:
 
     watched_call_view._is_watched = True  # type: ignore[attr-defined]
     router._call_view = watched_call_view
+
+
+def _place(function: Any) -> str:
+    # Not its __module__, which functools.wraps takes from what is wrapped.
+    return str(getattr(function, "__globals__", {}).get("__name__"))
 
 
 def pyramid_style(client: Any) -> str | None:

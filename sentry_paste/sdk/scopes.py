@@ -65,17 +65,35 @@ except ImportError:  # pragma: no cover
     _current_scope = _isolation_scope = None
 
 
+class Inherited(NamedTuple):
+    """What a thread has of the request that has started it.
+
+    Attributes:
+        until: when the request has ended, seconds since 1970.
+        tags: of its scopes, as well as ``contexts``, ``extras`` and ``user``.
+    """
+
+    until: float
+    tags: dict[str, Any]
+    contexts: dict[str, Any]
+    extras: dict[str, Any]
+    user: dict[str, Any]
+
+
 class RequestScope(Scope):
     """A scope that knows its request, as its forks do, in any thread."""
 
-    __slots__ = ("_is_isolation", "_parent", "_request")
+    __slots__ = ("_inherited", "_is_isolation", "_parent", "_request")
 
+    _inherited: Inherited
     _is_isolation: bool
     _parent: Any
     _request: Any
 
     def __copy__(self) -> Any:
         forked: Any = super().__copy__()
+        # A thread's own fork has the share of the thread.
+        forked._inherited = getattr(self, "_inherited", None) or _inherited_from(self)
         forked._request, forked._parent, forked._is_isolation = self._request, None, self._is_isolation
         return forked
 
@@ -238,6 +256,8 @@ def enter_scopes(request: Any) -> tuple[Any, Any] | None:
             ``opens_at_once``, which is true if the scopes cannot wait.
     """
     wsgi_middleware_applied.set(True)
+    if _is_started.get():
+        _is_started.set(False)  # a server in a thread that a request has started
     if request.opens_at_once or not has_unused_scopes():
         isolation, current = sentry_sdk.get_isolation_scope().fork(), sentry_sdk.get_current_scope().fork()
         bind_client(isolation, request.client)
@@ -342,25 +362,14 @@ def in_thread_of_request() -> bool:
     return _is_started.get() or (current_request() is not None and not wsgi_middleware_applied.get(False))
 
 
-class Inherited(NamedTuple):
-    """What a thread has of the request that has started it.
-
-    Attributes:
-        until: when the request has ended, seconds since 1970.
-        tags: of its scopes, as well as ``contexts``, ``extras`` and ``user``.
-    """
-
-    until: float
-    tags: dict[str, Any]
-    contexts: dict[str, Any]
-    extras: dict[str, Any]
-    user: dict[str, Any]
-
-
 def inherited() -> Inherited:
     """Return what the threads that this request has started have of it, now that it ends."""
+    return _inherited_from(sentry_sdk.get_isolation_scope(), sentry_sdk.get_current_scope())
+
+
+def _inherited_from(*scopes: Any) -> Inherited:
     found: list[dict[str, Any]] = [{}, {}, {}, {}]
-    for scope in (sentry_sdk.get_isolation_scope(), sentry_sdk.get_current_scope()):
+    for scope in scopes:
         for values, name in zip(found, ("_tags", "_contexts", "_extras", "_user")):
             values.update(getattr(scope, name, None) or {})
     return Inherited(time.time(), *found)
@@ -378,28 +387,39 @@ def disinherit(event: Any, processor: Any, found: Inherited) -> None:
             removed from the thread's scopes.
         found: what the thread has of the request.
     """
+    # What the request has set since it has started the thread is in ``found`` only, what it has changed since
+    # is in the thread's forks only.
+    shares = [found]
     for scope in (sentry_sdk.get_isolation_scope(), sentry_sdk.get_current_scope()):
+        share = getattr(scope, "_inherited", None) if isinstance(scope, RequestScope) else None
+        shares.extend([share] if share is not None else [])
         processors: Any = getattr(scope, "_event_processors", None)
         if isinstance(processors, list):
-            # In place, as the SDK is iterating over it.
-            processors[:] = [each for each in processors if each == processor or not _is_of_the_sdk(each)]
+            # One by one, as the SDK is iterating over the list.
+            for index, each in enumerate(processors):
+                if each != processor and _is_of_the_sdk(each):
+                    processors[index] = _unchanged
     for name in ("request", "transaction", "transaction_info"):
         event.pop(name, None)
     kept_by_all = sentry_sdk.get_global_scope()
-    for key, values in (("tags", found.tags), ("contexts", found.contexts), ("extra", found.extras)):
+    for key, attribute in (("tags", "tags"), ("contexts", "contexts"), ("extra", "extras")):
         own = event.get(key)
-        shared = getattr(kept_by_all, "_extras" if key == "extra" else f"_{key}", None) or {}
-        if isinstance(own, dict):
-            for name, value in values.items():
-                if name not in shared and own.get(name) == value:
-                    del own[name]
+        shared = getattr(kept_by_all, f"_{attribute}", None) or {}
+        for name, value in [pair for share in shares for pair in getattr(share, attribute).items()]:
+            if isinstance(own, dict) and name not in shared and name in own and own[name] == value:
+                del own[name]
     if isinstance(event.get("contexts"), dict):
         event["contexts"].pop("trace", None)
-    if event.get("user") == found.user:
+    if any(event.get("user") == share.user for share in shares):
         event.pop("user", None)
     crumbs = event.get("breadcrumbs")
     if isinstance(crumbs, dict) and isinstance(crumbs.get("values"), list):
         crumbs["values"] = [crumb for crumb in crumbs["values"] if _is_after(crumb, found.until)]
+
+
+def _unchanged(event: Any, _hint: Any) -> Any:
+    """Return the event: in place of an event processor whose request has ended."""
+    return event
 
 
 def _is_of_the_sdk(processor: Any) -> bool:

@@ -153,9 +153,9 @@ def _frames(traceback: TracebackType | None) -> Iterator[FrameType]:
 def _of_pyramid(variables: Mapping[str, Any], style: str) -> tuple[str, str] | None:
     attributes = vars(variables["request"])
     route = attributes.get("matched_route")
-    if route is not None:
-        return (route.name, COMPONENT) if style == "route_name" else (route.pattern, ROUTE)
-    return name_of_traversal(*traversed) if (traversed := traversed_by(attributes)) is not None else None
+    if route is None:
+        return None
+    return (route.name, COMPONENT) if style == "route_name" else (route.pattern, ROUTE)
 
 
 def traversed_by(attributes: Mapping[str, Any]) -> tuple[type, str] | None:

@@ -1,5 +1,7 @@
 """Requests are named by what the framework has called for the outer request."""
 
+import functools
+
 import pytest
 import sentry_sdk
 from pyramid.config import Configurator
@@ -130,6 +132,35 @@ def test_name_that_the_app_sets_is_kept(captured):
         config.add_view(view, route_name="view")
     served(config.make_wsgi_app()).get("/")
     assert names(captured) == error_names(captured) == [("mine", "custom")]
+
+
+def test_view_that_does_not_exist_names_no_request(captured):
+    """After traversal the name of the view is what the client has asked for."""
+
+    def crash_early(event):
+        raise ValueError("in a subscriber")
+
+    with Configurator(root_factory=root) as config:
+        config.add_subscriber(crash_early, "pyramid.interfaces.IContextFound")
+    with pytest.raises(ValueError):
+        served(config.make_wsgi_app()).get("/user-0")
+    assert error_names(captured) == names(captured) == [("GET /user-0", "url")]
+
+
+def test_other_wrappers_of_views_see_subrequests(captured, monkeypatch):
+    from pyramid import router
+
+    served(pyramid_app()).get("/page")
+    seen, before = [], router._call_view
+
+    @functools.wraps(before)
+    def other(registry, request, *args, **kwargs):
+        seen.append(request.path)
+        return before(registry, request, *args, **kwargs)
+
+    monkeypatch.setattr(router, "_call_view", other)
+    served(pyramid_app()).get("/batch")
+    assert seen[:2] == ["/batch", "/inner"]
 
 
 class TestErrorPageOfTurboGears:

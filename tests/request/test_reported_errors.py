@@ -1,11 +1,13 @@
 """What a request turns out to be settles what its errors are, whoever captured them first."""
 
+import importlib
 import json
 import logging
 import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import sentry_sdk
@@ -489,3 +491,140 @@ SentryMiddleware(app, dsn={receiver.dsn!r}, spool_dir={str(tmp_path / "spool")!r
         receiver.wait(errors=1)
         values = [event["exception"]["values"][-1]["value"] for event in receiver.errors]
         assert values == ["before the kill"]
+
+
+class TestReviewed:
+    """What a review has found."""
+
+    def test_crash_is_sent_although_a_hook_drops_the_record_that_was_logged_first(self, captured, sessions):
+        def drop_records(event, hint):
+            return None if "log_record" in hint else event
+
+        call(made(logs_and_raises, before_send=drop_records))
+        assert handled(captured) == [("ValueError", False)]
+        assert sessions() == {"crashed": 1}
+
+    def test_file_that_cannot_be_written_again_is_kept(self, tmp_path, monkeypatch):
+        def app(environ, start_response):
+            try:
+                raise ValueError
+            except ValueError:
+                LOGGER.exception("something is wrong")
+                monkeypatch.setattr("sentry_paste.spool.files.Spool.write", full)
+                raise
+
+        def full(*args, **kwargs):
+            raise OSError(28, "No space left on device")
+
+        call(made(app, spool_dir=str(tmp_path / "spool")))
+        monkeypatch.undo()
+        assert [file.state for file in Spool(tmp_path / "spool").files("error")] == ["waiting"]
+
+    @pytest.mark.parametrize("name", ["http.client.IncompleteRead", "werkzeug.exceptions.BadGateway"])
+    def test_only_a_frameworks_answers_below_500_are_none(self, captured, sessions, name):
+        flask = pytest.importorskip("flask")
+        module, _, cls = name.rpartition(".")
+        error = getattr(importlib.import_module(module), cls)
+        app = flask.Flask(__name__)
+
+        @app.route("/")
+        def view():
+            try:
+                raise error(b"")
+            except error as found:
+                flask.got_request_exception.send(app, exception=found)
+            return "answered", 404
+
+        call(made(app))
+        assert [is_handled for _, is_handled in handled(captured)] == [True]
+        assert sessions() == {"errored": 1}
+
+    def test_flush_of_the_apps_own_client_sends_what_waits(self):
+        found, seen = CapturedEnvelopes(), []
+        sentry_sdk.init(transport=MemoryTransport(found))
+
+        def app(environ, start_response):
+            sentry_sdk.capture_exception(ValueError())
+            sentry_sdk.flush()
+            seen.append(len(found.errors))
+            start_response("200 OK", [])
+            return [b""]
+
+        call(SentryMiddleware(app))
+        assert seen == [1]
+        assert len(found.errors) == 1
+
+    def test_error_that_a_thread_logs_and_the_request_raises_is_unhandled(self, captured, sessions):
+        def app(environ, start_response):
+            with ThreadPoolExecutor(1) as pool:
+                pool.submit(logs_and_raises, environ, start_response).result()
+
+        call(made(app))
+        assert handled(captured) == [("ValueError", False)]
+        assert sessions() == {"crashed": 1}
+
+    def test_error_that_is_raised_after_its_answer_is_a_crash(self, captured, sessions):
+        def app(environ, start_response):
+            error = ValueError()
+            LOGGER.error("something is wrong", exc_info=error)
+            start_response("200 OK", [])
+            raise error
+
+        call(made(app))
+        assert len(captured.errors) == 1
+        assert sessions() == {"crashed": 1}
+
+    def test_many_errors_that_a_framework_gave_up_and_answered_are_no_crash(self, captured, sessions):
+        def app(environ, start_response):
+            for number in range(12):
+                mechanism = {"type": "graphql", "handled": False}
+                error = ValueError(number)
+                sentry_sdk.capture_event(*sentry_sdk.utils.event_from_exception(error, mechanism=mechanism))
+            start_response("200 OK", [])
+            return [b""]
+
+        call(made(app))
+        assert len(captured.errors) == 12
+        assert sessions() == {"errored": 1}
+
+    def test_error_that_the_app_passes_on_explains_its_status(self, captured):
+        def app(environ, start_response):
+            try:
+                raise ValueError
+            except ValueError:
+                LOGGER.exception("something is wrong")
+                start_response("500 Oops", [], sys.exc_info())
+            return [b""]
+
+        call(made(app))
+        assert handled(captured) == [("ValueError", True)]
+
+    def test_header_names_no_event_that_is_dropped(self, captured):
+        flask = pytest.importorskip("flask")
+        exceptions = pytest.importorskip("werkzeug.exceptions")
+        app = flask.Flask(__name__)
+
+        @app.route("/")
+        def view():
+            error = exceptions.NotFound()
+            flask.got_request_exception.send(app, exception=error)
+            return "answered", 404
+
+        (start,) = call(made(app, event_id_header="X-Sentry-Id")).starts
+        assert captured.errors == []
+        assert "X-Sentry-Id" not in dict(start[1])
+
+    def test_transport_that_fails_costs_its_own_errors_only(self, captured, monkeypatch):
+        def fail_once(self, envelope):
+            monkeypatch.undo()
+            raise OSError("of a transport")
+
+        def app(environ, start_response):
+            for number in range(3):
+                sentry_sdk.capture_exception(ValueError(number))
+            monkeypatch.setattr(MemoryTransport, "capture_envelope", fail_once)
+            start_response("200 OK", [])
+            return [b""]
+
+        call(made(app))
+        assert [event["exception"]["values"][0]["value"] for event in captured.errors] == ["1", "2"]

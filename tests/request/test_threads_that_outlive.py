@@ -142,3 +142,49 @@ def test_processors_of_integrations_end_with_the_request(captured, worker):
         call(middleware, environ)
     assert "data" in captured.errors[0]["request"]
     assert "request" not in captured.errors[1]
+
+
+def test_what_the_request_has_changed_since_is_not_there_either(captured, worker):
+    def app(environ, start_response):
+        if environ["PATH_INFO"] == "/first":
+            sentry_sdk.set_user({"id": "alice"})
+            sentry_sdk.set_tag("order", "1")
+            worker.run(capture)
+            sentry_sdk.set_user({"id": "nobody"})
+            sentry_sdk.set_tag("order", "2")
+        worker.run(capture)
+        start_response("200 OK", [])
+        return [b"done"]
+
+    middleware = SentryMiddleware(app)
+    for path in ("/first", "/second"):
+        request(middleware, path)
+    event = captured.errors[-1]
+    assert "user" not in event
+    assert "order" not in event["tags"]
+
+
+def test_processors_of_the_app_go_on_with_the_thread(captured, worker):
+    from sentry_sdk.integrations.logging import ignore_logger  # a function of the SDK
+
+    def scrub(event, hint):
+        event["extra"]["scrubbed"] = True
+        return event
+
+    def of_the_sdk(event, hint):
+        return event
+
+    of_the_sdk.__module__ = ignore_logger.__module__
+    sentry_sdk.get_isolation_scope().add_event_processor(of_the_sdk)
+
+    def app(environ, start_response):
+        if environ["PATH_INFO"] == "/first":
+            sentry_sdk.get_isolation_scope().add_event_processor(scrub)
+        worker.run(capture)
+        start_response("200 OK", [])
+        return [b"done"]
+
+    middleware = SentryMiddleware(app)
+    for path in ("/first", "/second", "/third"):
+        request(middleware, path)
+    assert [event["extra"].get("scrubbed") for event in captured.errors] == [True] * 3

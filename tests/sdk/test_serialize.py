@@ -322,7 +322,7 @@ TEXTS = (
     "\U0001f600" * 6,
 )
 ODD_VALUES = (b"raw", Label.KNOWN, Text("text" * 6), Shown(), {1}, date(2020, 1, 2), deque([1]), 1j, math.nan)
-TIMES_OF_ANY_ZONE = (datetime(2026, 1, 2, tzinfo=timezone.utc), datetime(999, 1, 2, 3), datetime(9999, 12, 30))
+TIMES_OF_ANY_ZONE = (datetime(2026, 1, 2, tzinfo=timezone.utc), datetime(999, 1, 2, 3), datetime(9998, 1, 1))
 LEAF_KINDS = 40
 
 
