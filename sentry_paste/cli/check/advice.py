@@ -57,8 +57,15 @@ class Finding:
 
     @property
     def is_mistake(self) -> bool:
-        """Return whether the app does not run as its ini says."""
-        return self.severity == "high" and self.code in ("options-lost", "filter-with-unusable")
+        """Return whether the app does not start, or does not run as its ini says."""
+        return self.severity == "high" and self.code in (
+            "filter-with-unusable",
+            "logging-handler-args",
+            "logging-handler-gone",
+            "no-entry-point",
+            "options-lost",
+            "raven-handler",
+        )
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 import importlib.util
 import logging.config
+import re
 import textwrap
 
 import pytest
@@ -45,6 +46,8 @@ def findings(write_ini):
     def findings(handler, args="()", level="WARNING", options="", app=APP):
         text = textwrap.dedent(LOGGING).format(handler, args, level)
         report = check(str(write_ini(SENTRY + options + app + text)))
+        stops = any(re.search("stops? the start", found.text) for found in report.warnings)
+        assert (report.status() == 2) is stops
         return [
             (found.severity, found.code, found.line, found.text)
             for found in report.warnings
