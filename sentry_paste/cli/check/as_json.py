@@ -8,6 +8,9 @@ from __future__ import annotations
 import json
 import os
 import re
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from sentry_paste.cli.check.effective import OptionValue
@@ -24,7 +27,19 @@ def report_json(report: Report, *, strict: bool = False) -> str:
         report: report on an ini.
         strict: whether warnings count for the exit status.
     """
-    return json.dumps(_masked(_report(report, strict)), indent=2)
+    with _deep(sum(1 for _ in report.structure.root.walk())):
+        return json.dumps(_masked(_report(report, strict)), indent=2)
+
+
+@contextmanager
+def _deep(layers: int) -> Iterator[None]:
+    """Allow for as much recursion as layers need, each of which is inside the one before in a pipeline."""
+    before = sys.getrecursionlimit()
+    sys.setrecursionlimit(before + 10 * layers)
+    try:
+        yield
+    finally:
+        sys.setrecursionlimit(before)
 
 
 def unreadable_json(path: str, name: str, error: IniError) -> str:

@@ -1,6 +1,7 @@
 """``check --json`` has what the text has, for machines."""
 
 import json
+import sys
 
 from sentry_paste.cli.main import main
 
@@ -75,3 +76,25 @@ def test_secrets_are_not_in_it(write_ini, capsys):
     out = capsys.readouterr().out
     assert "hunter2" not in out
     assert "secret" not in out.replace("public:secret", "secret") or "secret@" not in out
+
+
+def test_pipeline_of_hundreds_of_filters(write_ini, capsys):
+    before = sys.getrecursionlimit()
+    names = [f"f{number}" for number in range(400)]
+    sections = "".join(f"[filter:{name}]\nuse = egg:f\n" for name in names)
+    path = write_ini(
+        f"{SENTRY}{sections}[app:app]\nuse = egg:a\n"
+        f"[pipeline:main]\npipeline = sentry {' '.join(names)} app\n"
+    )
+    assert main(["check", "--json", str(path)]) == 0
+    assert sys.getrecursionlimit() == before
+    sys.setrecursionlimit(5000)
+    try:
+        layer = json.loads(capsys.readouterr().out)["structure"]
+    finally:
+        sys.setrecursionlimit(before)
+    depth = 0
+    while layer["inner"]:
+        (layer,) = layer["inner"]
+        depth += 1
+    assert depth == 401
