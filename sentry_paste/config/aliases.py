@@ -65,7 +65,7 @@ OBSOLETE = frozenset(
     }
 )
 
-_RAVEN_DSN = re.compile(r"(?:[a-z_]+\+)*(?P<dsn>https?://[^?\s]+)(?P<query>\?\S*)?")
+_RAVEN_DSN = re.compile(r"(?:[a-z_]+\+)*(?P<dsn>https?://[^?\s]+)(?P<query>\?[^@\s]*)?")
 
 
 def plain_dsn(text: str) -> str:

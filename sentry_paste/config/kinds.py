@@ -128,8 +128,7 @@ def _tags(text: str) -> dict[str, str]:
 def _dsn(text: str) -> str:
     fault = sdk.dsn_fault(text)
     if fault:
-        # Without what the SDK quotes in parentheses, which may be part of the secret.
-        raise ValueError(f"expected a DSN, https://KEY@HOST/PROJECT ({fault.partition(' (')[0]})")
+        raise ValueError(f"expected a DSN, https://KEY@HOST/PROJECT ({fault})")
     return text
 
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import inspect
 import pkgutil
+import re
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from typing import Any
+from urllib.parse import urlsplit
 
 import sentry_sdk
 from sentry_sdk.consts import VERSION
@@ -100,16 +102,35 @@ def current_module(name: str) -> str:
 
 
 def dsn_fault(text: str) -> str:
-    """Return the SDK's error message about a DSN, an empty string if it is valid.
+    """Return what is wrong with a DSN, an empty string if the SDK takes it.
 
     Args:
         text: the DSN.
     """
     try:
         Dsn(text)
-    except (BadDsn, ValueError) as error:
-        return str(error)
+    except (BadDsn, ValueError):
+        # The messages of urllib and of the SDK quote what may be a part of the secret.
+        key_has_delimiter = re.search(r"[/?#][^@]*@", text.partition("://")[2]) is not None
+        hint = "; in a key, write / as %2F, ? as %3F and # as %23" if key_has_delimiter else ""
+        return _fault_of_part(text) + hint
     return ""
+
+
+def _fault_of_part(text: str) -> str:
+    try:
+        parts = urlsplit(text)
+    except ValueError:
+        return "Invalid host"
+    if parts.scheme not in ("http", "https"):
+        return "Unsupported scheme, expected https:// or http://"
+    if parts.hostname is None:
+        return "Missing host"
+    try:
+        parts.port  # noqa: B018
+    except ValueError:
+        return "Invalid port"
+    return "Invalid project" if parts.username else "Missing public key"
 
 
 def is_transport(found: Any) -> bool:

@@ -92,3 +92,31 @@ def test_key_that_stands_alone(write_ini, capsys):
     )
     assert "dsn = ***: expected a DSN" in text
     assert sdk.dsn_fault(key)
+
+
+@pytest.mark.parametrize(
+    ("dsn", "part"),
+    [
+        ("https://k3y:s3c/r3t@sentry.example/1", "Invalid port; in a key, write / as %2F"),
+        ("https://k3y:s3c#r3t@sentry.example/1", "Invalid port; in a key, write / as %2F"),
+        ("https://k3y:s3c?r3t@sentry.example/1", "Invalid port; in a key, write / as %2F"),
+        ("https://k3y/s3c@sentry.example/1", "Missing public key; in a key, write / as %2F"),
+        ("https://k3y:[s3c@sentry.example/1", "Invalid host"),
+        ("https://k3y:s3c@sentry.example\u2100/1", "Invalid host"),
+        ("k3y:s3c@sentry.example/1", "Unsupported scheme"),
+        ("https:///s3c", "Missing host"),
+        ("https://k3y@sentry.example/s3c", "Invalid project"),
+        ("https://k3y@sentry.example:s3c/1", "Invalid port"),
+    ],
+)
+def test_fault_of_a_dsn_names_its_part_and_quotes_nothing(write_ini, capsys, dsn, part):
+    assert part in sdk.dsn_fault(dsn)
+    assert "s3c" not in sdk.dsn_fault(dsn)
+    assert "k3y" not in sdk.dsn_fault(dsn)
+    path = write_ini(f"[filter:sentry]\nuse = egg:sentry_paste\ndsn = {dsn.replace('%', '%%')}\n" + APP)
+    for command in (["check"], ["check", "--json"], ["send-test"]):
+        text = printed(capsys, *command, path)
+        assert part.partition(";")[0] in text
+        if "@" in dsn.partition("s3c")[2]:
+            assert "s3c" not in text
+            assert "r3t" not in text
