@@ -13,10 +13,11 @@ from sentry_paste import sdk
 from sentry_paste.client.registry import registry
 from sentry_paste.config.variables import read_environment
 from sentry_paste.middleware import Application, SentryMiddleware, around, load_with_client
-from sentry_paste.sdk.failures import announce
+from sentry_paste.sdk.failures import announce, warn
 
 _FACTORIES = "sentry_paste.factories"
 _MENTION = re.compile(r"\bsentry[_.-]+paste\b(?![#.](?:example|health|inbox))", re.IGNORECASE)
+_COMMENT = re.compile(r"^[#;].*", re.MULTILINE)
 _INCLUDED = re.compile(r"\bconfig:([^\s#]+)")
 # How many files are searched at most.
 _MAX_FILES = 20
@@ -70,7 +71,7 @@ class Load:
 
     def _without(self, app: Application) -> Application:
         if self.has_own or isinstance(app, SentryMiddleware):
-            announce_own(self._path)
+            announce_own(self._path, bool(registry.clients() or sdk.active_client()))
         return app
 
 
@@ -96,13 +97,18 @@ def _contexts(context: Any) -> Iterator[Any]:
 
 
 @lru_cache
-def announce_own(path: Any) -> None:
+def announce_own(path: Any, reports: bool = True) -> None:
     """Say, once for each ini, that it has a filter of ours.
 
     Args:
         path: of the ini.
+        reports: whether that filter has anywhere to report to.
     """
-    announce(f"sentry-paste run adds no filter to {path or 'the app'}, which has one of sentry_paste already")
+    text = f"sentry-paste run adds no filter to {path or 'the app'}, which has one of sentry_paste already"
+    if reports:
+        announce(text)
+    else:
+        warn("%s, and that one has neither dsn nor spool_dir: nothing is reported", text)
 
 
 def _mentions_us(path: str) -> bool:
@@ -114,6 +120,7 @@ def _mentions_us(path: str) -> bool:
                 text = opened.read()
         except OSError:
             continue
+        text = _COMMENT.sub("", text)
         if _MENTION.search(text):
             return True
         here = os.path.dirname(file)

@@ -7,7 +7,7 @@ import pytest
 from paste.deploy import appconfig, loadapp, loadfilter, loadserver, loadwsgi
 
 from sentry_paste import ConfigError, SentryMiddleware
-from sentry_paste.autoload import patch
+from sentry_paste.autoload import loading, patch
 from sentry_paste.autoload.loading import announce_own
 from sentry_paste.client.registry import registry
 
@@ -214,3 +214,25 @@ def test_app_that_is_loaded_after_a_failure_is_wrapped(load, captured):
     with pytest.raises(LookupError):
         load("[composite:main]\nuse = egg:Paste#urlmap\n/ = missing\n")
     assert isinstance(load(APP), SentryMiddleware)
+
+
+@pytest.mark.parametrize("name", ["pipeline", "filter-with", "mounted"])
+@pytest.mark.parametrize("option", ["", "spool_dir = %(here)s/spool\n"])
+def test_filter_in_the_ini_that_reports_nothing_is_warned_of(load, caplog, monkeypatch, name, option):
+    monkeypatch.delenv("SENTRY_DSN", raising=False)
+    app = load(WITH_OURS[name].replace("environment = of-the-ini\n", option))
+    assert bool(layers(app)) is bool(option)
+    warnings = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
+    assert any(warning.endswith("nothing is reported") for warning in warnings) is not bool(option)
+
+
+def test_comment_does_not_mention_a_filter(load, captured, monkeypatch):
+    loads = []
+
+    def load_with_client(settings, create):
+        loads.append(settings)
+        return create()
+
+    monkeypatch.setattr(loading, "load_with_client", load_with_client)
+    load(f"# filter-with = egg:sentry_paste\n; egg:sentry_paste\n{APP}")
+    assert len(loads) == 1
