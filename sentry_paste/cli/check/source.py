@@ -56,6 +56,7 @@ class LoadProblem:
 _MOST = 50
 
 _SECTION = re.compile(r"\s*\[(?P<name>.+)\]")
+_OPEN_SECTION = re.compile(r"\[(?P<name>\w[^\]=]*?)\s*(?:\s[#;].*)?")
 
 
 @dataclass
@@ -174,6 +175,12 @@ def _decoded(path: str, problems: list[LoadProblem]) -> str:
 
 def _without_mistakes(path: str, lines: list[str], problems: list[LoadProblem]) -> str:
     """Return the text without the lines that cannot be parsed, which are empty; add their mistakes."""
+    for number, line in enumerate(lines, start=1):
+        title = _OPEN_SECTION.fullmatch(line)
+        if title:  # with a colon in it, configparser takes it for an option of the section before
+            lines[number - 1] = f"[{title['name']}]"
+            text = "is the title of a section, and has no ] at its end"
+            problems.append(LoadProblem(path, number, "syntax", text))
     for _ in range(_MOST):
         parser = configparser.RawConfigParser()
         parser.optionxform = str  # type: ignore[method-assign,assignment]  # keys keep their case

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from importlib import metadata
 
@@ -17,6 +17,12 @@ from sentry_paste.config.inifile import IniFile, Section
 from sentry_paste.config.sources import PREFIX, is_option, option_name
 
 _EGG = re.compile(r"egg:(?P<distribution>[\w.-]+)(?:#(?P<name>[^\s#]+))?\s*")
+# Distributions that inis often name: where one is not installed here, no other is meant.
+_WELL_KNOWN = {
+    *("paste", "pastedeploy", "pastescript", "plaster", "pylons", "pyramid", "turbogears2", "waitress"),
+    *("ckan", "glance", "heat", "keystone", "keystonemiddleware", "neutron", "nova", "oslo.middleware"),
+    *("repoze.tm2", "repoze.who", "swift", "weberror", "zope", "zope2"),
+}
 _OUR_NAMES = ("sentry-paste", "sentry_paste")
 
 
@@ -54,7 +60,7 @@ def _nearly_installed(layer: Layer, structure: Structure) -> Iterator[Finding]:
     if match is None or is_ours(layer.spec) or layer.kind == "sentry":
         return
     if layer.missing:
-        nearest = _nearest_distribution(layer.missing)
+        nearest = _nearest_distribution(layer.missing, layer.kind)
         if nearest:
             text = f"egg:{layer.missing} is not installed here; did you mean egg:{nearest}?"
             yield _finding(layer, structure, "nearly-installed", text)
@@ -75,27 +81,33 @@ def _finding(layer: Layer, structure: Structure, code: str, text: str) -> Findin
 
 
 @lru_cache(maxsize=100)
-def _nearest_distribution(name: str) -> str:
+def _nearest_distribution(name: str, kind: str) -> str:
     """Return an installed distribution of nearly that name, empty if there is none, or if ours is meant."""
-    if difflib.get_close_matches(name.lower(), _OUR_NAMES, cutoff=0.8):
+    lower = name.lower()
+    if lower in _WELL_KNOWN or difflib.get_close_matches(lower, _OUR_NAMES, cutoff=0.8):
         return ""
-    return next(iter(difflib.get_close_matches(name.lower(), _distributions(), n=1, cutoff=0.75)), "")
+    return next(iter(difflib.get_close_matches(lower, _distributions(kind), n=1, cutoff=0.85)), "")
 
 
-@lru_cache(maxsize=1)
-def _distributions() -> tuple[str, ...]:
-    names = (found.metadata["Name"] for found in metadata.distributions())
-    return tuple(sorted({name.lower() for name in names if name}))
+@lru_cache(maxsize=4)
+def _distributions(kind: str) -> tuple[str, ...]:
+    """Return the names of the installed distributions that have anything for a kind of layer."""
+    found = (found for found in metadata.distributions() if _names_for(kind, found.entry_points))
+    return tuple(sorted({name.lower() for name in (one.metadata["Name"] for one in found) if name}))
 
 
 def _entry_points(distribution: str, kind: str) -> list[str]:
     """Return the names that a distribution has for a kind of layer, none if there is no such distribution."""
-    prefix = "paste.filter" if kind == "filter" else ("paste.app", "paste.composit")
     try:
         points = metadata.distribution(distribution).entry_points
     except (metadata.PackageNotFoundError, ValueError):
         return []
-    return sorted({point.name for point in points if point.group.startswith(prefix)})
+    return sorted(_names_for(kind, points))
+
+
+def _names_for(kind: str, points: Iterable[metadata.EntryPoint]) -> set[str]:
+    prefix = "paste.filter" if kind == "filter" else ("paste.app", "paste.composit")
+    return {point.name for point in points if point.group.startswith(prefix)}
 
 
 def check_unread(structure: Structure) -> Iterator[Finding]:

@@ -199,3 +199,13 @@ def test_large_ini_is_read_in_time(write_ini):
     assert main(["check", str(path)]) == 0
     # The aim is a second, but other tests and coverage share the machine.
     assert time.process_time() - before < 4
+
+
+@pytest.mark.parametrize("title", ["[app:main", "[app:main ; the app"])
+def test_title_without_its_bracket_is_named_with_its_line(write_ini, capsys, title):
+    path = write_ini(SENTRY + title + "\nuse = egg:myapp\nfilter-with = sentry\n")
+    assert main(["check", "--json", str(path)]) == 2
+    mistakes = json.loads(capsys.readouterr().out)["mistakes"]
+    line = SENTRY.count("\n") + 1
+    (named,) = [one for one in mistakes if one["code"] == "syntax"]
+    assert (named["line"], named["text"]) == (line, "is the title of a section, and has no ] at its end")

@@ -1,7 +1,11 @@
 """Names that are nearly right, files of uWSGI, and directories in which nothing can be written."""
 
+from importlib import metadata
+from typing import ClassVar
+
 import pytest
 
+from sentry_paste.cli.check import surroundings
 from sentry_paste.cli.check.report import check
 from sentry_paste.cli.check.static import read_structure
 from sentry_paste.cli.check.structure import IniError
@@ -25,6 +29,30 @@ def test_distribution_that_nearly_is_installed(write_ini):
     ]
 
 
+@pytest.mark.parametrize(
+    ("wanted", "installed", "group", "is_meant"),
+    [
+        ("Paste", "plaster", "paste.app_factory", False),  # a name that is well known
+        ("myshop", "myshopp", "paste.app_factory", True),
+        ("myshop", "myshopp", "paste.filter_factory", False),  # has no app
+        ("myshop", "myship2", "paste.app_factory", False),  # not near enough
+    ],
+)
+def test_distribution_that_may_be_meant(monkeypatch, wanted, installed, group, is_meant):
+    class Installed:
+        entry_points = (metadata.EntryPoint("main", "module:app", group),)
+        metadata: ClassVar = {"Name": installed}
+
+    monkeypatch.setattr(surroundings.metadata, "distributions", lambda: [Installed])
+    surroundings._distributions.cache_clear()
+    surroundings._nearest_distribution.cache_clear()
+    try:
+        assert surroundings._nearest_distribution(wanted, "app") == (installed if is_meant else "")
+    finally:
+        surroundings._distributions.cache_clear()
+        surroundings._nearest_distribution.cache_clear()
+
+
 def test_distribution_that_is_like_no_other_is_not_warned_of(write_ini):
     assert check(str(write_ini(SENTRY + APP.replace("myapp", "qqqzzz")))).warnings == ()
 
@@ -41,12 +69,13 @@ def test_factory_that_nearly_is_ours_next_to_another_of_ours(write_ini):
     ]
 
 
-def test_entry_point_that_an_installed_distribution_does_not_have(write_ini):
+def test_entry_point_that_an_installed_distribution_does_not_have(write_ini, tmp_path):
     gzip = "[filter:gzip]\nuse = egg:Paste#gzipp\n[app:app]\nuse = egg:a\n"
     gzip += "[pipeline:main]\npipeline = sentry gzip app\n"
     assert found(write_ini(SENTRY + gzip), "no-entry-point") == [
         ("high", "no-entry-point", 7, "egg:Paste has no filter gzipp; did you mean gzip?")
     ]
+    assert check(str(tmp_path / "test.ini")).status() == 2
 
 
 def test_spool_in_which_nothing_can_be_written(write_ini, tmp_path):
