@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from paste.deploy.loadwsgi import APP
 
 from sentry_paste.cli.check.edits import Edit, apply
+from sentry_paste.cli.check.references import is_any_used, reached_by
 from sentry_paste.cli.check.structure import Layer
 from sentry_paste.cli.check.stubs import UNREADABLE, Files, Loaded, Loss, Part, Place, Use, load
 
@@ -88,6 +89,8 @@ class Trial:
         self.accepted: list[Change] = []
         self._variables = variables
         self._others: dict[tuple[str, str], Loaded] | None = None
+        self._around: dict[str, tuple[str, ...]] = {}
+        self._before: dict[tuple[str, str], Loaded] = {}
 
     def find_heirs(self) -> None:
         """Look for inis that inherit from this one, or from one that loses options, in their directories."""
@@ -153,7 +156,42 @@ class Trial:
             if not _is_no_worse(before, other):
                 return False
             losses += other.losses
-        return change.restored is None or all(loss.base != change.restored for loss in losses)
+        if change.restored is not None and any(loss.base == change.restored for loss in losses):
+            return False
+        return self._breaks_nothing_else(change, files)
+
+    def _breaks_nothing_else(self, change: Change, files: Files) -> bool:
+        """Return whether all apps of the files that are edited, and of those that use them, still load."""
+        edited = {edit.place.path for edit in change.edits}
+        around = self._inis_around(edited)
+        renamed = {edit.place for edit in change.edits if edit.title and edit.place.kind == "filter"}
+        if is_any_used(files, renamed, around):
+            return False
+        for app in self._apps_of(reached_by(self.files, edited, around)):
+            if app not in self._before:
+                self._before[app] = load(self.files, *app, self._variables)
+            if not _is_no_worse(self._before[app], load(files, *app, self._variables)):
+                return False
+        return True
+
+    def _inis_around(self, edited: Iterable[str]) -> list[str]:
+        paths = {self.path: None, **dict.fromkeys(sorted(edited))}
+        for directory in sorted({os.path.dirname(path) for path in paths}):
+            if directory not in self._around:
+                self._around[directory] = tuple(_inis_in(directory))
+            paths.update(dict.fromkeys(self._around[directory]))
+        return list(paths)
+
+    def _apps_of(self, paths: Iterable[str]) -> list[tuple[str, str]]:
+        """Return the apps of files that are not tried already."""
+        apps: list[tuple[str, str]] = []
+        for path in paths:
+            try:
+                apps += [(path, place.name) for place in _app_sections(self.files, path)]
+            except UNREADABLE:
+                continue
+        known = {(self.path, self.name), *self._loaded_others()}
+        return [app for app in dict.fromkeys(apps) if app not in known][:_MOST_APPS]
 
     def _loaded_others(self) -> dict[tuple[str, str], Loaded]:
         """Return the other apps of the file, and those of other files that inherit from it."""
@@ -241,7 +279,7 @@ def _needs_none(part: Part) -> bool:
 
 def _is_no_worse(before: Loaded, after: Loaded) -> bool:
     if before.error:
-        return True
+        return after.error in ("", before.error)
     if after.error or not _is_same(before, after):
         # Its options may have been lost before, and may still be.
         return (

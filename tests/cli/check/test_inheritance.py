@@ -396,3 +396,77 @@ def test_table_of_the_page_is_what_happens(files, row):
     else:
         is_test = of_apps(load_and_ask(path)) == [("test", "base")]
         assert is_test is (outcome == "reach the app")
+
+
+ADMIN = f"[app:admin]\n{EGG}filter-with = sentry\n"
+# What else may use the filter of base.ini: in base.ini itself, and in a third file.
+OTHER_USERS = {
+    "another app": (ADMIN, ""),
+    "a pipeline": (f"[pipeline:admin]\npipeline = sentry b\n[app:b]\n{EGG}", ""),
+    "a filter around it": (
+        f"[app:admin]\n{EGG}filter-with = outer\n[filter:outer]\nuse = egg:gzip\nfilter-with = sentry\n",
+        "",
+    ),
+    "an app of another file": (
+        "",
+        f"[app:main]\n{EGG}filter-with = sentry\n[filter:sentry]\nuse = config:base.ini#sentry\n",
+    ),
+    "a pipeline of another file": (
+        "",
+        f"[pipeline:main]\npipeline = config:base.ini#sentry a\n[app:a]\n{EGG}",
+    ),
+    "a filter of another file that no app uses": (
+        "",
+        f"[app:main]\n{EGG}[filter:x]\nuse = config:base.ini#sentry\n",
+    ),
+    "a composite of another file": (
+        ADMIN,
+        "[composite:main]\nuse = egg:Paste#urlmap\n/ = config:base.ini#admin\n",
+    ),
+}
+
+
+@pytest.mark.parametrize("other", OTHER_USERS)
+@pytest.mark.parametrize("base", ["filter-with", "pipeline"])
+def test_advice_leaves_other_users_of_a_filter_as_they_are(files, write_ini, base, other):
+    in_base, third = OTHER_USERS[other]
+    path = files(BASES[base] + in_base, CHILDREN["child"])
+    if third:
+        write_ini(third, "third.ini")
+    others = [(path.replace("test.ini", "base.ini"), "admin")] if in_base else []
+    others += [(path.replace("test.ini", "third.ini"), "main")] if third else []
+    before = [load_and_ask(*place) for place in others]
+    report = check(path)
+    assert any(change.restored for change in report.changes)
+    for change in report.changes:
+        texts = {edit.place.path: Path(edit.place.path).read_text() for edit in change.edits}
+        write_edits(change)
+        after = [load_and_ask(*place) for place in others]
+        assert [recorded.covered for recorded in after] == [recorded.covered for recorded in before]
+        assert [of_apps(recorded) for recorded in after] == [of_apps(recorded) for recorded in before]
+        assert "[filter:sentry]" in Path(path.replace("test.ini", "base.ini")).read_text()
+        for changed, text in texts.items():
+            Path(changed).write_text(text)
+
+
+def test_unused_filter_that_another_file_inherits_stays_one(files):
+    path = files(
+        BASES["nothing"] + SENTRY,
+        f"[app:main]\nuse = config:base.ini\ndb = test\n[app:x]\n{EGG}filter-with = sentry\n"
+        "[filter:sentry]\nuse = config:base.ini#sentry\n",
+    )
+    base = path.replace("test.ini", "base.ini")
+    report = check(base)
+    assert report.changes
+    for change in report.changes:
+        assert "[filter:sentry]" in apply(Files(), change.edits).text(base)
+
+
+def test_app_that_is_broken_is_not_broken_in_another_way(files):
+    broken = f"[app:broken]\nuse = a\nfilter-with = sentry\n[app:a]\n{EGG}filter-with = gzip\n"
+    path = files(
+        f"{BASES['filter-with']}{broken}[filter:gzip]\nuse = egg:gzip\n",
+        CHILDREN["child"],
+    )
+    for change in check(path).changes:
+        assert "[filter:sentry]" in apply(Files(), change.edits).text(path.replace("test.ini", "base.ini"))
