@@ -122,7 +122,7 @@ class FilterState:
 
     def _is_captured_method(self, strings: Mapping[str, Any]) -> bool:
         method = strings.get("REQUEST_METHOD", "")
-        return is_real(method, str) and method.upper() in self.settings.http_methods_to_capture
+        return type(method) is str and method.upper() in self.settings.http_methods_to_capture
 
     def facts(self, client: Any) -> ClientFacts:
         """Return the facts about a client that is not the one of the last request.

@@ -287,7 +287,8 @@ class RequestScopes:
         # Now, as some frameworks forget the name when they return.
         if environ is not None and not environ.keys().isdisjoint(FRAMEWORK_KEYS):
             self._framework_name = framework_name(environ) or self._framework_name
-        self._capture_swallowed(status)
+        if status is not None and status >= 500:
+            self._capture_swallowed()
         if self.data is not None:
             self.data.started(headers, self._framework_name)
             self.data.errors.answered(status, is_explained)
@@ -309,7 +310,8 @@ class RequestScopes:
         Args:
             status: of the response, None if it is not known.
         """
-        self._capture_swallowed(status)
+        if status is not None and status >= 500:
+            self._capture_swallowed()
         ids = self.ids()
         found = ids.last() if self.data is not None else None
         if found is not None and self.data is not None:
@@ -436,10 +438,10 @@ class RequestScopes:
             sdk.end_session(self.client, crashes, dropped)
         sdk.forget_error(self.client)
 
-    def _capture_swallowed(self, status: int | None) -> None:
+    def _capture_swallowed(self) -> None:
         """Report the error for which a framework shows an error page, if nobody has reported it."""
         environ = self._environ
-        if status is None or status < 500 or environ is None or self._settled:
+        if environ is None or self._settled:
             return
         error = swallowed_error(environ)
         if error is None:
