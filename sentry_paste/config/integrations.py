@@ -35,7 +35,7 @@ def find(name: str) -> type[Any]:
         return sdk.integration_class(_imported(name))
     known = sdk.integration_modules()
     if name not in known:
-        nearest = difflib.get_close_matches(name, known, n=1)
+        nearest = difflib.get_close_matches(name, known, n=1, cutoff=0.75)
         raise ValueError(
             f"{name!r} is not an integration of sentry-sdk"
             + (f"; did you mean {nearest[0]}?" if nearest else "")

@@ -27,7 +27,7 @@ _LINES = r"[ \t]*\n\s*"
 _WHOLE = r"[0-9][0-9_]*"
 _NUMBER = r"(?:[0-9][0-9_]*(?:\.[0-9_]*)?|\.[0-9][0-9_]*)(?:[eE][+-]?[0-9]+)?"
 _AMOUNT = r"(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)"
-_RATE = r"\+?(?:0*1(?:\.0*)?|0+(?:\.[0-9]*)?|0*\.[0-9]+|[0-9]*\.?[0-9]+[eE]-[0-9]+)"
+_RATE = r"(?:\+?(?:0*1(?:\.0*)?|0+(?:\.[0-9]*)?|0*\.[0-9]+|[0-9]*\.?[0-9]+[eE]-[0-9]+)|-0+(?:\.0*)?)"
 _UNITS = (
     *("ms", "millisecond", "milliseconds", "s", "sec", "second", "seconds", "m", "min", "minute", "minutes"),
     *("h", "hour", "hours", "d", "day", "days", "week", "weeks"),
@@ -74,7 +74,7 @@ _PATTERNS: Mapping[Kind, str] = {
     kinds.MAPPING: rf"[^:=\n]*[^:=\s]\s*[:=]{_LINE}(?:\n\s*[^:=\n]*[^:=\s]\s*[:=]{_LINE})*",
     kinds.TAGS: rf"[\w.-]{{1,200}}\s*[:=]{_LINE}(?:\n\s*[\w.-]{{1,200}}\s*[:=]{_LINE})*",
     kinds.STATUS_CODES: _list(r"[1-5][0-9]{2}(?:\s*-\s*[1-5][0-9]{2})?", _COMMAS),
-    kinds.DSN: r"(?:[a-z_]+\+)*https?://[^@/\s]+@[^/\s?]+(?:/[^\s?]*)?/[0-9]+(?:\?\S*)?",
+    kinds.DSN: rf"(?:[a-z_]+\+)*{_word('http')}[sS]?://[^@/\s]+@[^/\s?]+(?:/[^\s?]*)?/[0-9]+(?:\?[^@\s]*)?",
     kinds.BOOLEAN_OR_URL: rf"(?:{_BOOLEAN}|{_HTTP})",
     kinds.PROXY: r"(?:https?|socks[45][ah]?)://[^/\s]\S*",
     kinds.HEADER_NAME: r"[A-Za-z0-9!#$%&'*+.^_`|~-]+",

@@ -298,3 +298,9 @@ class TestOtlp:
 )
 def test_personal_data_may_be_sent_where_options_say_so(values, expected):
     assert integrations.may_send_user_info(values) is expected
+
+
+@pytest.mark.parametrize("name", ["pylons", "zope"])
+def test_name_that_is_not_near_enough_is_not_suggested(name):
+    with pytest.raises(ValueError, match=f"'{name}' is not an integration of sentry-sdk$"):
+        integrations.find(name)

@@ -81,8 +81,7 @@ def test_all_mistakes_are_reported_at_once():
         "/srv/app.ini: 9 mistakes in the options of sentry_paste",
         "  before_send = nowhere:hook: cannot import nowhere: ModuleNotFoundError: No module named 'nowhere'",
         "  debug = maybe: expected true or false",
-        "  dsn = https://***@sentry.example/x: expected a DSN, https://KEY@HOST/PROJECT "
-        "(Invalid project in DSN)",
+        "  dsn = https://***@sentry.example/x: expected a DSN, https://KEY@HOST/PROJECT (Invalid project)",
         "  environment = ${: expected ${NAME} or ${NAME:-default}; write $$ for a dollar sign",
         "  sample_rate = 10%: expected a number from 0 to 1",
         f"  trace_sample_rate: is not an option of sentry_paste or of sentry-sdk {sentry_sdk.VERSION}; "
