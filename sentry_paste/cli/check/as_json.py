@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from sentry_paste.cli.check.effective import OptionValue
+from sentry_paste.cli.check.effective import OptionValue, without_secrets
 from sentry_paste.cli.check.report import Filter, Report
 from sentry_paste.cli.check.source import LoadProblem
 from sentry_paste.cli.check.structure import IniError, Layer
@@ -105,7 +105,12 @@ def _mistakes(found: Filter) -> list[dict[str, Any]]:
     path = found.mistake.source.partition(" [")[0]
     return [
         {
-            **_place(problem.source.partition(" [")[0] or path, problem.line, "option", str(problem.reason)),
+            **_place(
+                problem.source.partition(" [")[0] or path,
+                problem.line,
+                "option",
+                without_secrets(problem.reason),
+            ),
             "option": problem.option,
         }
         for problem in found.mistake.problems

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -9,6 +10,12 @@ from typing import Any
 from sentry_paste.config.errors import shown
 from sentry_paste.config.settings import Settings
 from sentry_paste.config.sources import VARIABLES
+from sentry_paste.redaction import Names
+from sentry_paste.redaction.texts import clean_text
+
+_NAMES = Names()
+# The value of an Authorization header, whatever the option is called that holds it.
+_AUTHORIZATION = re.compile(r"(?i)^(\s*(?:basic|bearer|digest|negotiate|token)\s+)\S.*", re.DOTALL)
 
 # Options that are shown even if nobody sets them: their defaults are good to know.
 _ALWAYS_SHOWN = ("dsn", "environment", "release", "sample_rate", "traces_sample_rate", "send_default_pii")
@@ -27,6 +34,15 @@ class OptionValue:
     name: str
     text: str
     origin: str
+
+
+def without_secrets(text: str) -> str:
+    """Return a value, or what user code says, without what events would not have either.
+
+    Args:
+        text: such as the message of an exception.
+    """
+    return _AUTHORIZATION.sub(r"\1***", clean_text(text, _NAMES).replace("[Filtered]", "***"))
 
 
 def effective_options(
@@ -52,7 +68,7 @@ def _given(settings: Settings, section: str) -> Iterator[OptionValue]:
             place = f"environment {VARIABLES.get(name, '')}".strip()
         line = f" line {origin.line}" if origin.line else ""
         # Proxy-Authorization and its like are credentials, and not in a URL, where ``shown`` would find them.
-        text = "***" if name.startswith("proxy_headers") else origin.text
+        text = "***" if name.startswith("proxy_headers") else without_secrets(origin.text)
         resolved = settings.sdk.get(name)
         if name == "release" and resolved not in (None, origin.text):
             text = f"{resolved} ({origin.text})"

@@ -28,7 +28,7 @@ from sentry_paste.cli.check.advice import (
     find_remedy,
     has_destination,
 )
-from sentry_paste.cli.check.effective import OptionValue, effective_options
+from sentry_paste.cli.check.effective import OptionValue, effective_options, without_secrets
 from sentry_paste.cli.check.logging_sections import HANDLED_LEVELS, FilterLogging, check_logging
 from sentry_paste.cli.check.source import LoadProblem
 from sentry_paste.cli.check.static import read_filter, read_structure
@@ -163,7 +163,9 @@ def check(
         elif layer.is_inbox:
             filters.update((identity, found) for found in _broken_inbox(layer, structure))
     findings += _of_the_file(structure, tuple(filters.values()))
-    findings += _of_unused_filters(structure, variables or {}, is_app_missing, _mistakes_of(filters.values()))
+    warned = {(finding.code, finding.path, finding.line) for finding in findings}
+    known = _mistakes_of(filters.values())
+    findings += _of_unused_filters(structure, variables or {}, is_app_missing, known, warned)
     findings.sort(key=lambda finding: SEVERITIES.index(finding.severity))
     unused = tuple(_unused(path, structure))
     remedy = None if structure.root.has_sentry else find_remedy(structure, trial, unused)
@@ -204,7 +206,11 @@ def _placed(problem: Problem, mistake: ConfigError) -> Problem:
 
 
 def _of_unused_filters(
-    structure: Structure, variables: Mapping[str, str], is_app_missing: bool, known: set[Problem]
+    structure: Structure,
+    variables: Mapping[str, str],
+    is_app_missing: bool,
+    known: set[Problem],
+    warned: set[tuple[str, str, int | None]],
 ) -> Iterator[Finding]:
     """Yield the mistakes of filters of ours that no app here uses: of one that is to be used, for example."""
     for source in structure.sources:
@@ -213,17 +219,22 @@ def _of_unused_filters(
             layer = read_filter(source.path, name.strip(), variables) if kind == "filter" else None
             if layer is None:
                 continue
-            with _collected_logs():
+            with _collected_logs() as messages:
                 try:
-                    read_settings(layer, is_app_missing)
+                    place = read_settings(layer, is_app_missing).source
                 except ConfigError as mistake:
+                    place = mistake.source
                     for found in mistake.problems:
                         if _placed(found, mistake) in known:  # of a section from which a used one inherits
                             continue
                         plain = dataclasses.replace(found, line=None, source="")
                         text = f"[{title}], which nothing here uses: {plain}"
-                        place = (found.source or mistake.source).partition(" [")[0]
-                        yield Finding("medium", "unused-filter-mistake", text, place, found.line)
+                        path = (found.source or mistake.source).partition(" [")[0]
+                        yield Finding("medium", "unused-filter-mistake", text, path, found.line)
+            for logged in _logged_findings(messages, place):
+                if (logged.code, logged.path, logged.line) not in warned:
+                    text = f"[{title}], which nothing here uses: {logged.text}"
+                    yield dataclasses.replace(logged, severity="medium", text=text)
 
 
 def _logging_of(filters: Sequence[Filter]) -> FilterLogging:
@@ -380,7 +391,8 @@ def _collected_logs() -> Iterator[list[tuple[str, str]]]:
     class Collector(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
             cause = record.exc_info[1] if record.exc_info else None
-            text = without_credentials(record.getMessage() + (f": {cause}" if cause else ""))
+            because = f": {without_secrets(str(cause))}" if cause else ""
+            text = without_credentials(record.getMessage() + because)
             messages.append((getattr(record, "code", "") or "logged", text))
 
     collector = Collector(logging.WARNING)

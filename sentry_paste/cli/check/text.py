@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator, Sequence
 
 from sentry_paste.cli.check.advice import Finding, find_intended_sentry
-from sentry_paste.cli.check.effective import OptionValue
+from sentry_paste.cli.check.effective import OptionValue, without_secrets
 from sentry_paste.cli.check.report import Filter, Report
 from sentry_paste.cli.check.source import LoadProblem
 from sentry_paste.cli.check.structure import INCLUDES, SCRIPT, Layer, Structure
@@ -140,7 +140,7 @@ class _Text:
             return
         if found.mistake:
             yield self._paint(f"{found.title} keeps the app from starting", "red")
-            yield from (f"  {clean(line)}" for line in str(found.mistake).splitlines())
+            yield from (f"  {clean(without_secrets(line))}" for line in str(found.mistake).splitlines())
             yield ""
             return
         yield self._title(f"{found.title} at start-up")

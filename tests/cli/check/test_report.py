@@ -235,3 +235,15 @@ def test_options_of_mounted_files_have_the_lines_of_their_files(write_ini):
     report = check(str(write_ini(mounts)))
     origins = [values(report, number)["dsn"][1] for number in (0, 1)]
     assert origins == ["[filter:sentry] of shop.ini line 4", "[filter:sentry] of admin.ini line 4"]
+
+
+def test_warning_about_a_filter_that_is_not_used(write_ini):
+    unused = "[filter:other]\nuse = egg:sentry_paste\nsample_rate = 7\nname = web1\n"
+    report = check(str(write_ini(SENTRY + unused + "[app:main]\nuse = egg:myapp\nfilter-with = sentry\n")))
+    assert [(found.code, found.line) for found in report.warnings] == [
+        ("unused-filter-mistake", 8),
+        ("older-name", 9),
+    ]
+    assert all(
+        found.text.startswith("[filter:other], which nothing here uses: ") for found in report.warnings
+    )

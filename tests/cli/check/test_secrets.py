@@ -120,3 +120,22 @@ def test_fault_of_a_dsn_names_its_part_and_quotes_nothing(write_ini, capsys, dsn
         if "@" in dsn.partition("s3c")[2]:
             assert "s3c" not in text
             assert "r3t" not in text
+
+
+@pytest.mark.parametrize(
+    "option",
+    [
+        f"server_name = https://h/?password={SECRET}",
+        f"tags.header = Basic {SECRET}",
+        f"tags.header = bearer {SECRET}",
+        "before_send = hooks_that_say_it:hook",
+    ],
+)
+def test_secret_beside_the_user_info_of_a_url(write_ini, capsys, tmp_path, monkeypatch, option):
+    (tmp_path / "hooks_that_say_it.py").write_text(f"raise ValueError('cannot log in: password={SECRET}')")
+    monkeypatch.syspath_prepend(tmp_path)
+    path = write_ini(SENTRY + option + "\n" + APP)
+    for command in (["check"], ["check", "--json"]):
+        text = printed(capsys, *command, path)
+        assert option.partition(" ")[0] in text
+        assert SECRET not in text
