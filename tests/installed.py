@@ -75,8 +75,7 @@ INSTALLED = {
                     "answer_exc_info": "uWSGI's start_response sends the new status and raises SystemError",
                 },
             ),
-            # A wheel of it has the library of the very Python that it was made with.
-            ("--no-cache-dir", "uwsgi"),
+            ("uwsgi",),
         ),
         Installed(
             servers.Kind(
@@ -87,8 +86,7 @@ INSTALLED = {
                 cuts_anew=True,
                 unlike={"crash_started_twice": "mod_wsgi lets an app call start_response twice"},
             ),
-            # A wheel of it knows the Apache of the day when it was made, or that there was none.
-            ("--no-cache-dir", "mod_wsgi"),
+            ("mod_wsgi",),
             (("apxs", "apache2-dev"), ("apache2", "apache2-bin")),
             other_user=True,
         ),
@@ -157,7 +155,8 @@ def _environment():
 
 @functools.cache
 def _complaint_about(packages):
-    return complaint(_environment()[0], "-m", "pip", "install", "-q", *packages)
+    # Not from the cache: what another Python has compiled, such as uWSGI, is linked to that one.
+    return complaint(_environment()[0], "-m", "pip", "install", "-q", "--no-cache-dir", *packages)
 
 
 def python_with(*packages):
