@@ -22,6 +22,7 @@ from sentry_paste.config.options import options
 from sentry_paste.config.reader import read_raw
 from sentry_paste.config.settings import Settings
 from sentry_paste.config.sources import RawOption, RawOptions, collect
+from sentry_paste.sdk.failures import warn
 
 #: The beginning of the variables' names. After it two underscores stand for a dot.
 PREFIX = "SENTRY_PASTE_"
@@ -65,6 +66,8 @@ def read_environment(environment: Mapping[str, str]) -> Settings:
             continue
         name = variable[len(PREFIX) :].lower().replace("__", ".")
         if _is_known(name):
+            if "%(here)s" in value:
+                warn("%s: %%(here)s is replaced only in a file, not in a variable", variable)
             raw.given[name] = RawOption(name, variable, value, "environment", fallback=raw.given.get(name))
         else:
             raw.problems.append(Problem(variable, None, _unknown(variable)))
@@ -89,9 +92,12 @@ def _read_file(path: str) -> RawOptions:
     path = os.path.abspath(path)
     try:
         loader = loadwsgi.ConfigLoader(path)
-        section = next((name for name in _SECTIONS if loader.parser.has_section(name)), None)
-        if section is None:
+        found = [name for name in _SECTIONS if loader.parser.has_section(name)]
+        if not found:
             _refuse(path, "has no section [filter:sentry] or [sentry]")
+        section = found[0]
+        if len(found) > 1:
+            warn("%s has [filter:sentry] and [sentry]: only the options of the first are read", path)
         return collect(*_options_of(loader, section), section)
     except OSError as error:
         _refuse(path, f"cannot be read: {error.strerror}")

@@ -212,3 +212,15 @@ def test_filter_in_an_ini_reads_no_such_variable(load, captured, monkeypatch):
         "[app:main]\npaste.app_factory = apps:make_app\nfilter-with = sentry\n"
     )
     assert app.settings.sdk.get("release") is None
+
+
+def test_here_in_a_variable_is_warned_of(read, caplog):
+    read(SENTRY_PASTE_SPOOL_DIR="%(here)s/spool")
+    assert "SENTRY_PASTE_SPOOL_DIR: %(here)s is replaced only in a file, not in a variable" in caplog.messages
+
+
+def test_second_section_of_the_file_is_warned_of(read, caplog):
+    settings = read("[filter:sentry]\nenvironment = first\n[sentry]\nenvironment = second\n")
+    assert settings.sdk["environment"] == "first"
+    (message,) = caplog.messages
+    assert message.endswith("has [filter:sentry] and [sentry]: only the options of the first are read")
