@@ -129,7 +129,9 @@ def collect(
         message = "%s: dsn in [DEFAULT] is not read; write sentry.dsn instead"
         warn(message, gathered.source, code="default-dsn")
     if file and home:
-        defaults = {**home.defaults.values, **file.defaults.values}
+        defaults: dict[str, str] = {}
+        for found in (*(held for held, _ in reversed(holders)), home, file):  # the outermost last, which wins
+            defaults.update(found.defaults.values)
         sections = [(*holder, _source(holders, holder)) for holder in holders]
         for other in () if section else file.ours():
             sections.append((file, other, ""))

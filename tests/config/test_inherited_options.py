@@ -66,6 +66,16 @@ def test_hidden_option_is_warned_of_at_its_line_of_its_file(read, caplog, tmp_pa
     assert message.startswith(f"{tmp_path}/base.ini [filter:sentry]: debug (line 4) is hidden by debug")
 
 
+@pytest.mark.parametrize("name", ["debug", "sentry.debug"])
+def test_default_of_the_file_that_is_inherited_from_is_not_the_command_line(read, caplog, name):
+    settings = read(f"[DEFAULT]\n{name} = false\n{BASE}{name} = true\n", CHILD)
+    assert settings.hidden == (name,)
+    places = [origin.place for origin in settings.origins.values()]
+    assert "command line" not in places
+    (message,) = [record.getMessage() for record in caplog.records]
+    assert f"{name} (line 6) is hidden by {name} in [DEFAULT]" in message
+
+
 @pytest.mark.parametrize(
     ("base", "child", "expected", "line"),
     [
