@@ -115,7 +115,7 @@ class Source:
             is_more = line[:1].isspace()
             name, delimiter, value = ("", "", line) if is_more else _split(line)
             option = name if delimiter else option
-            if word in value.split():
+            if word in value.split() or (delimiter and word and word == value.strip()):
                 return path, number, option
         return self.path, None, ""
 

@@ -200,9 +200,20 @@ class StaticLoader(ConfigLoader):  # type: ignore[misc]  # PasteDeploy has no ty
         if "%(" in written:
             return  # the missing variable is a problem of its own
         path, section = self.reading.entered[-1] if self.reading.entered else (self.filename, "")
-        place, line, option = self.reading.source(path).referring_place(section, written)
+        source = self.reading.source(path)
+        place, line, option = source.referring_place(section, written)
+        if not option and section:  # an option without a value, for which PasteDeploy takes main
+            place, line = source.section_place(section)
+            empty = next((name for name in ("use", "filter-with") if self._is_empty(section, name)), "")
+            if empty:
+                place, line = source.option_place(section, empty)
+                message = f"{empty} in [{section}] has no value: {message}"
         text = f"{option} in [{section}] names {written}: {message}" if option else message
         self.reading.problems.append(LoadProblem(place, line, code, text, section))
+
+    def _is_empty(self, section: str, option: str) -> bool:
+        parser = self.parser
+        return parser.has_option(section, option) and not parser.get(section, option, raw=True).strip()
 
     def _context_of(self, object_type: Any, name: str | None, global_conf: Any) -> Any:
         if name is None or not self.absolute_name(name):

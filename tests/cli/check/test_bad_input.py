@@ -209,3 +209,20 @@ def test_title_without_its_bracket_is_named_with_its_line(write_ini, capsys, tit
     line = SENTRY.count("\n") + 1
     (named,) = [one for one in mistakes if one["code"] == "syntax"]
     assert (named["line"], named["text"]) == (line, "is the title of a section, and has no ] at its end")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line", "text"),
+    [
+        ("filter-with = sentry", "filter-with =", 8, "filter-with in [app:main] has no value"),
+        ("use = egg:myapp", "use =", 7, "use in [app:main] has no value"),
+        ("= sentry", "= sentry f", 8, "filter-with in [app:main] names sentry f"),
+    ],
+)
+def test_value_that_is_no_name_is_named_with_its_line(write_ini, capsys, old, new, line, text):
+    app = "[app:main]\nuse = egg:myapp\nfilter-with = sentry\n"
+    path = write_ini(SENTRY + app.replace(old, new))
+    assert main(["check", "--json", str(path)]) == 2
+    (mistake,) = json.loads(capsys.readouterr().out)["mistakes"]
+    assert (mistake["path"], mistake["line"]) == (str(path), line)
+    assert mistake["text"].startswith(text)
