@@ -321,10 +321,13 @@ def check_structure(structure: Structure, trial: Trial) -> Iterator[Finding]:
     for outside, layer in structure.root.walk():
         covered = any(other.is_sentry for other in outside)
         if layer.is_sentry and covered:
+            file = os.path.relpath(layer.path, os.path.dirname(structure.path))
+            name = layer.name if layer.path == structure.path else f"{layer.name} of {file}"
             yield Finding(
                 "medium",
                 "inside-sentry",
-                f"{layer.name} is inside another Sentry, which handles the request: it does nothing",
+                f"{name} is inside another Sentry, which handles the request: it does nothing",
+                "" if layer.path == structure.path else layer.path,
             )
         elif layer.is_sentry:
             yield from _not_outermost(structure, trial, outside, layer)
@@ -452,8 +455,17 @@ def _remedy(structure: Structure, trial: Trial, unused: Sequence[str]) -> Remedy
     if any(line.endswith(" ...") for line in lines):
         notes.append(f"In the last line, {name} comes before what [{structure.outermost}] already lists.")
     elif lines[-1] == f"filter-with = {name}":
-        notes.append(f"Add the last line to what [{structure.outermost}] already has.")
+        notes.append(_where_filter_with_goes(trial, Place(path, structure.outermost)))
     return Remedy(lines, tuple(notes))
+
+
+def _where_filter_with_goes(trial: Trial, place: Place) -> str:
+    line = line_of(trial.files, place, "filter-with")
+    if line is None:
+        return f"Add the last line to what [{place.section}] already has."
+    value = trial.files.parser(place.path).get(place.section, "filter-with", raw=True)
+    old = f"filter-with = {' '.join(value.split())}".rstrip()
+    return f"The last line goes in place of {old} (line {line})."
 
 
 def _has(trial: Trial, name: str) -> bool:

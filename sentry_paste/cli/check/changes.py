@@ -26,7 +26,11 @@ def add_sentry(trial: Trial, structure: Structure, name: str, section: Edit | No
     """
     path, main = structure.path, Place(structure.path, structure.section)
     more = () if section is None else (section,)
-    yield from _filter_around(trial, structure, name, more)
+    # With filter-with, PasteDeploy would drop what sections that inherit from this one set one day.
+    is_inherited = any(inherits(trial.files, heir) == (path, main.name) for heir in trial.heirs)
+    around = list(_filter_around(trial, structure, name, more))
+    if not is_inherited:
+        yield from around
     inner = f"{main.name}-app"
     if section is None:
         own = Place(path, f"filter:{name}")
@@ -36,7 +40,17 @@ def add_sentry(trial: Trial, structure: Structure, name: str, section: Edit | No
     else:
         options = (*section.options, ("app", inner))
         composite = replace(section, title=f"composite:{main.name}", options=options)
-    yield Change("", (composite, *_renamed(trial, main, f"{main.kind}:{inner}")), Goal.ALL)
+    renamed = [
+        edit
+        for one in _renamed(trial, main, f"{main.kind}:{inner}")
+        for edit in (
+            # With the app alone, it would have no Sentry.
+            _composite_users(trial.files, [(one.place,)], inner) if _inherits_all(trial, path, one) else [one]
+        )
+    ]
+    yield Change("", (composite, *renamed), Goal.ALL)
+    if is_inherited:
+        yield from around
     yield from _pipeline_around(trial, main, name, more)
 
 
@@ -75,6 +89,16 @@ def _renamed(trial: Trial, place: Place, title: str, *removed: str) -> Iterator[
     for user in (*users, *trial.heirs):
         if user != place and inherits(trial.files, user) == (place.path, place.name):
             yield write(user, use=_refer(trial.files, user, name))
+
+
+def _inherits_all(trial: Trial, path: str, edit: Edit) -> bool:
+    """Return whether an edit is to a section of another file that sets nothing."""
+    if edit.place.path == path:
+        return False
+    parser = trial.files.parser(edit.place.path)
+    defaults = parser.defaults()
+    options = parser.items(edit.place.section, raw=True)
+    return [key for key, value in options if defaults.get(key) != value] == ["use"]
 
 
 def _refer(files: Files, user: Place, name: str) -> str:

@@ -235,3 +235,35 @@ def test_large_ini_is_checked_in_no_time(tmp_path):
 def test_pipeline_that_is_longer_than_pythons_stack_is_reported(tmp_path, entries):
     report = check(str(long_pipeline(tmp_path, *entries, count=1_500)))
     assert "f1499" in report_text(report)
+
+
+@pytest.mark.parametrize("written", ["sentri", "sentri log", ""])
+def test_filter_with_that_names_no_filter_is_replaced_by_the_line_advised(tmp_path, written):
+    path = tmp_path / "test.ini"
+    path.write_text(f"[app:main]\nuse = egg:myapp\nfilter-with = {written}\n{FILTERS}")
+    remedy = check(str(path)).remedy
+    assert remedy is not None
+    shown = f"filter-with = {written}".rstrip()
+    assert remedy.notes == (f"The last line goes in place of {shown} (line 3).",)
+
+
+def test_sentry_inside_another_is_named_with_its_file(tmp_path):
+    (tmp_path / "base.ini").write_text(f"[app:main]\nuse = egg:myapp\nfilter-with = sentry\n{SENTRY}")
+    path = tmp_path / "test.ini"
+    path.write_text(f"[composite:main]\nuse = egg:sentry_paste\napp = config:base.ini\n{SENTRY}")
+    (found,) = [warned for warned in check(str(path)).warnings if warned.code == "inside-sentry"]
+    assert found.text.startswith("sentry of base.ini is inside another Sentry")
+    assert found.path == str(tmp_path / "base.ini")
+
+
+def test_filter_with_is_not_advised_where_another_file_inherits_the_app(tmp_path):
+    path = tmp_path / "base.ini"
+    path.write_text(PLAIN["app"])
+    (tmp_path / "test.ini").write_text("[app:main]\nuse = config:base.ini\n")
+    remedy = check(str(path)).remedy
+    assert remedy.lines[0] == "[composite:main]"
+    write_lines(path, remedy.lines)
+    for name in ("base.ini", "test.ini"):
+        recorded = load_and_ask(str(tmp_path / name))
+        assert [options for _, options, _ in recorded.apps] == [{"db": "1"}]
+        assert [is_covered for _, is_covered in recorded.covered] == [True]
