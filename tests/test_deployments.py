@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -274,6 +275,9 @@ def followed(deployment, folder, python=sys.executable):
         assert until(lambda: re.search(deployment.ready, server.output(), re.DOTALL), seconds=30)
         answers = {path: ask(server, path) for path in ("hello", "crash")}
         assert until(lambda: server.output().count(deployment.done) >= len(answers), seconds=30)
+        if deployment.done:
+            # A worker of uWSGI is busy until a moment after its line in the log, and may miss a signal then.
+            time.sleep(1)
         exit_code = server.end(deployment.end)
         log = server.output()
     return Run(answers, exit_code, received, log, left_in(folder))
