@@ -10,6 +10,7 @@ the next one.
 from __future__ import annotations
 
 import atexit
+import functools
 import os
 import time
 from collections.abc import Callable
@@ -104,6 +105,7 @@ class _Waiting:
         Args:
             held: the envelope.
         """
+        _send_at_exit()
         if self._pid != os.getpid():  # forked in C without Python's fork hooks, as uWSGI does
             self.reset_after_fork()
         with self._lock:
@@ -155,10 +157,16 @@ class _Waiting:
 _waiting = _Waiting()
 
 
-@atexit.register
 def send_held() -> None:
     """Send all that waits, as it is: the process may be about to end."""
     _waiting.send_all()
+
+
+@functools.lru_cache(maxsize=1)
+def _send_at_exit() -> None:
+    # With the first error, and so after the SDK has registered the end of its clients: the last one is called
+    # first.
+    atexit.register(send_held)
 
 
 class HoldingTransport:

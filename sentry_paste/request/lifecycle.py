@@ -209,9 +209,9 @@ class Lifecycle:
         try:
             status = _status_code(args[0] if args else kwargs.get("status"))
             headers = args[1] if len(args) > 1 else kwargs.get("response_headers")
-            exc_info = args[2] if len(args) > 2 else kwargs.get("exc_info")
-            self._scopes.record_start(status, headers, bool(exc_info))
-            if exc_info and status is not None and status >= 500:
+            exc_info: Any = args[2] if len(args) > 2 else kwargs.get("exc_info")
+            self._scopes.record_start(status, headers, exc_info is not None)
+            if status is not None and status >= 500 and is_real(exc_info, tuple) and len(exc_info) == 3:
                 self._capture_handled(exc_info[1])
         except Exception:
             log_failure("the status of a response is not recorded")

@@ -33,6 +33,7 @@ from sentry_paste.sdk.failures import log_failure
 from sentry_paste.wsgi.environ import address_of, host_of, native, path_of, snapshot
 from sentry_paste.wsgi.forwarded import Forwarded
 from sentry_paste.wsgi.naming import CUSTOM, FRAMEWORK_KEYS, URL, default_name, framework_name, traversed_by
+from sentry_paste.wsgi.real_types import traceback_of
 
 
 @contextmanager
@@ -449,7 +450,7 @@ class RequestScopes:
         self.open()
         if self.data is not None and self.data.errors.find(error) is None:
             mechanism = {"type": "wsgi", "handled": False}
-            event, hint = sdk.exception_event(error, error.__traceback__, sentry_sdk.get_client(), mechanism)
+            event, hint = sdk.exception_event(error, traceback_of(error), sentry_sdk.get_client(), mechanism)
             sentry_sdk.capture_event(event, hint=hint)
 
     def _capture_status(self, status: int) -> None:

@@ -1,7 +1,7 @@
 """Pyramid's views, as ``PyramidIntegration`` sees them: only those of the outer request are its own.
 
 The integration names the request after the route of each view that is called, and so after the route of a
-subrequest. Checked with sentry-sdk 2.18.0, 2.75.0 and 3.0.0b2, and Pyramid 1.10 to 2.1. It replaces
+subrequest. Checked with sentry-sdk 2.18.0, 2.75.0 and 3.0.0b2, and Pyramid 2.0.2 and 2.1. It replaces
 ``pyramid.router._call_view``. Missing: requests have the integration's names.
 """
 

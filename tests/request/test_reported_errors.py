@@ -20,7 +20,7 @@ from sentry_paste.spool.files import Spool
 from sentry_paste.testing import CapturedEnvelopes, MemoryTransport
 
 from traced_apps import answer
-from wsgi_calls import call
+from wsgi_calls import call, environ_of
 
 LOGGER = logging.getLogger("app")
 
@@ -628,3 +628,38 @@ class TestReviewed:
 
         call(made(app))
         assert [event["exception"]["values"][0]["value"] for event in captured.errors] == ["1", "2"]
+
+    def test_end_of_the_process_sends_what_waits_with_the_apps_own_client(self, receiver):
+        script = f"""
+import sys, threading, sentry_sdk
+from sentry_paste import SentryMiddleware
+
+sentry_sdk.init({receiver.dsn!r})
+captured = threading.Event()
+
+def app(environ, start_response):
+    sentry_sdk.capture_exception(ValueError("before the end"))
+    captured.set()
+    threading.Event().wait()
+
+threading.Thread(target=SentryMiddleware(app), args=({{}}, None), daemon=True).start()
+captured.wait()
+"""
+        ended = subprocess.run([sys.executable, "-c", script], check=False, timeout=60)
+        assert ended.returncode == 0
+        receiver.wait(errors=1)
+        assert [event["exception"]["values"][-1]["value"] for event in receiver.errors] == ["before the end"]
+
+    def test_exc_info_that_has_no_truth_costs_no_status(self, captured):
+        class Odd:
+            def __bool__(self):
+                raise ValueError("no truth")
+
+        def app(environ, start_response):
+            start_response("404 Not Found", [], Odd())
+            return [b""]
+
+        body = made(app, traces_sample_rate=1.0)(environ_of(), lambda *args: None)
+        body.close()
+        (transaction,) = captured.transactions
+        assert transaction["contexts"]["trace"]["status"] == "not_found"
