@@ -11,6 +11,15 @@ from dataclasses import dataclass
 # two, and one that stands alone on a line is an option https with a value that begins with them.
 _CREDENTIALS = re.compile(r"(?P<slashes>:/{1,2}|^//)(?!(?:PUBLIC_)?KEY@HOST)(?:[^/\s]*|[^/\s:@]*:[^\s@]*)@")
 
+# In the query of a URL any parameter may be a token. A quotation mark after it is not part of it.
+_QUERY = re.compile(r"(?<=://)[^\s?]*\?\S+")
+_PARAMETER = re.compile(r"(?<==)[^\s&]*[^\s&'\"),.:;\]]")
+# The value of an Authorization header.
+_HEADER = re.compile(
+    r"\b((?:Basic|Bearer|(?i:authorization)['\"]?\s*[:=]\s*['\"]?\w+) +)[^\s'\"]+"
+    r"|^(\s*(?i:basic|bearer) +)\S+"
+)
+
 
 @dataclass(frozen=True)
 class Problem:
@@ -71,12 +80,14 @@ class NotInstalledError(ValueError):
 
 
 def without_credentials(text: str) -> str:
-    """Return text, whoever wrote it, with the credentials of URLs masked.
+    """Return text, whoever wrote it, with the credentials of URLs and of Authorization headers masked.
 
     Args:
         text: such as the message of an exception.
     """
-    return _CREDENTIALS.sub(r"\g<slashes>***@", text)
+    text = _CREDENTIALS.sub(r"\g<slashes>***@", text)
+    text = _QUERY.sub(lambda query: _PARAMETER.sub("***", query[0]), text)
+    return _HEADER.sub(r"\1\2***", text)
 
 
 def shown(value: str) -> str:

@@ -129,13 +129,11 @@ def collect(
         message = "%s: dsn in [DEFAULT] is not read; write sentry.dsn instead"
         warn(message, gathered.source, code="default-dsn")
     if file and home:
-        defaults: dict[str, str] = {}
-        for found in (*(held for held, _ in reversed(holders)), home, file):  # the outermost last, which wins
-            defaults.update(found.defaults.values)
+        files = [file, home, *(held for held, _ in holders)]
         sections = [(*holder, _source(holders, holder)) for holder in holders]
         for other in () if section else file.ours():
             sections.append((file, other, ""))
-        _apply_overrides(gathered, sections, defaults, global_conf, local)
+        _apply_overrides(gathered, sections, files, global_conf, local)
     return gathered
 
 
@@ -188,11 +186,14 @@ def _from_defaults(global_conf: Mapping[str, str], file: IniFile | None) -> dict
 def _apply_overrides(
     gathered: RawOptions,
     sections: list[tuple[IniFile, Section, str]],
-    defaults: Mapping[str, str],
+    files: list[IniFile],
     global_conf: Mapping[str, str],
     local: Mapping[str, str],
 ) -> None:
     """Apply the command line and ``set``, and warn of options that ``[DEFAULT]`` hides."""
+    defaults: dict[str, str] = {}
+    for held in reversed(files):  # the outermost last, which wins
+        defaults.update(held.defaults.values)
     for key, value in global_conf.items():
         if not (key.startswith(PREFIX) or is_option(option_name(key))):
             continue
@@ -209,7 +210,8 @@ def _apply_overrides(
                 gathered.given[option_name(key)] = RawOption(option_name(key), key, value, "command line")
             elif key in section.values and key in defaults:
                 gathered.hidden.append(key)
-                _warn_hidden(source or gathered.source, key, section, section in file.ours())
+                hiding = next((held.name for held in files if key in held.defaults.values), file.name)
+                _warn_hidden(source or gathered.source, key, section, section in file.ours(), hiding)
             elif key in section.values or (key.startswith(PREFIX) and key not in defaults):
                 # Not in the file's own [DEFAULT]: the command line has put it into global_conf.
                 gathered.given[option_name(key)] = RawOption(option_name(key), key, value, "command line")
@@ -232,13 +234,13 @@ def _is_variable(key: str, section: Section) -> bool:
     return any(f"%({key})s" in value for value in section.values.values())
 
 
-def _warn_hidden(source: str, key: str, section: Section, is_ours: bool) -> None:
+def _warn_hidden(source: str, key: str, section: Section, is_ours: bool, hiding: str) -> None:
     other = key[len(PREFIX) :] if key.startswith(PREFIX) else PREFIX + key
     # In an app's section the option has no other name.
     advice = f"write {other} instead" if is_ours else "remove it from [DEFAULT]"
-    line = section.lines.get(key, "?")
-    message = "%s: %s (line %s) is hidden by %s in [DEFAULT]; %s"
-    warn(message, source, key, line, key, advice, code="hidden-option")
+    place = f"{source} line {section.lines[key]}" if key in section.lines else source
+    message = "%s: %s is hidden by %s in [DEFAULT] of %s; %s"
+    warn(message, place, key, key, hiding, advice, code="hidden-option")
 
 
 def from_keywords(keywords: Mapping[str, Any]) -> RawOptions:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import configparser
 import difflib
 import os
+import re
 from collections.abc import Mapping
 from typing import Any, NoReturn
 
@@ -29,6 +30,7 @@ PREFIX = "SENTRY_PASTE_"
 #: The variable that names the file.
 CONFIG = "SENTRY_PASTE_CONFIG"
 
+_OURS = re.compile(r"egg:sentry[-_.]paste(#.*)?", re.IGNORECASE)
 _SECTIONS = ("filter:sentry", "sentry")
 
 _MEMBERS = frozenset(
@@ -120,6 +122,12 @@ def _options_of(loader: Any, section: str) -> tuple[dict[str, str], dict[str, st
         if getattr(context.object, "__module__", "") != "sentry_paste.factories":
             _refuse(loader.filename, f"has a section [{section}] that is not of egg:sentry_paste")
         return context.global_conf, context.local_conf
+    use = loader.parser.get(section, "use", fallback="").strip()
+    if use and not _OURS.fullmatch(use):
+        reason = (
+            f"has use in [{section}], which inherits nothing; name the section [filter:sentry], which does"
+        )
+        _refuse(loader.filename, reason)
     defaults = loader.parser.defaults()
     local = {key: loader.parser.get(section, key) for key in loader.parser.options(section)}
     left_out = {*defaults, "use", "paste.filter_factory"}

@@ -86,6 +86,10 @@ def test_section_of_a_filter_goes_first(read):
     assert read("[sentry]\nrelease = 1\n[filter:sentry]\nrelease = 2").sdk["release"] == "2"
 
 
+def test_section_without_a_kind_may_name_the_factory(read):
+    assert read("[sentry]\nuse = egg:sentry_paste\nrelease = 1").sdk["release"] == "1"
+
+
 def test_section_may_inherit(read, tmp_path):
     (tmp_path / "base.ini").write_text("[filter:sentry]\nuse = egg:sentry_paste\nrelease = 1\ndist = a\n")
     settings = read("[filter:sentry]\nuse = config:base.ini#sentry\ndist = b")
@@ -169,9 +173,30 @@ def test_secret_in_a_variable_is_not_shown(read):
 
 
 @pytest.mark.parametrize(
+    "value",
+    [
+        "https://h/?page=1&password=s3cr3t",
+        "'https://h/?password=s3cr3t'",
+        "Basic s3cr3t",
+        "bearer s3cr3t",
+        "x, Authorization: Basic s3cr3t",
+    ],
+)
+def test_secret_in_a_wrong_value_is_not_shown(read, value):
+    with pytest.raises(ConfigError) as caught:
+        read(f"[sentry]\nsample_rate = {value}\nserver_name =\n    {value}\n")
+    assert "s3cr3t" not in str(caught.value)
+    assert "expected a number" in str(caught.value)
+
+
+@pytest.mark.parametrize(
     ("text", "reason"),
     [
         ("[app:main]\nuse = egg:myapp", "has no section [filter:sentry] or [sentry]"),
+        (
+            "[sentry]\nuse = config:s3cr3t.ini#sentry",
+            "has use in [sentry], which inherits nothing; name the section [filter:sentry], which does",
+        ),
         (
             "[filter:sentry]\nuse = egg:PasteDeploy#prefix",
             "has a section [filter:sentry] that is not of egg:sentry_paste",

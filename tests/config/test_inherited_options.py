@@ -63,7 +63,7 @@ def test_hidden_option_is_warned_of_at_its_line_of_its_file(read, caplog, tmp_pa
     settings = read(BASE + "debug = true\n", "[DEFAULT]\ndebug = false\n" + CHILD)
     assert settings.hidden == ("debug",)
     (message,) = [record.getMessage() for record in caplog.records]
-    assert message.startswith(f"{tmp_path}/base.ini [filter:sentry]: debug (line 4) is hidden by debug")
+    assert message.startswith(f"{tmp_path}/base.ini [filter:sentry] line 4: debug is hidden by debug")
 
 
 @pytest.mark.parametrize("name", ["debug", "sentry.debug"])
@@ -73,7 +73,7 @@ def test_default_of_the_file_that_is_inherited_from_is_not_the_command_line(read
     places = [origin.place for origin in settings.origins.values()]
     assert "command line" not in places
     (message,) = [record.getMessage() for record in caplog.records]
-    assert f"{name} (line 6) is hidden by {name} in [DEFAULT]" in message
+    assert f"line 6: {name} is hidden by {name} in [DEFAULT] of base.ini" in message
 
 
 @pytest.mark.parametrize(

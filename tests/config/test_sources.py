@@ -96,8 +96,8 @@ def test_option_that_default_hides_is_logged_with_name_and_line(environment, cap
     (record,) = caplog.records
     assert record.levelno == logging.WARNING
     assert record.getMessage() == (
-        f"{tmp_path}/test.ini [filter:sentry]: environment (line 7) is hidden by environment in [DEFAULT]; "
-        "write sentry.environment instead"
+        f"{tmp_path}/test.ini [filter:sentry] line 7: environment is hidden by environment in [DEFAULT] "
+        "of test.ini; write sentry.environment instead"
     )
 
 
@@ -106,8 +106,8 @@ def test_default_of_a_file_hides_options_of_the_file_that_it_uses(load, write_in
     load("[DEFAULT]\nenvironment = the app's\n[app:main]\nuse = config:base.ini\n")
     (record,) = caplog.records
     assert record.getMessage() == (
-        f"{tmp_path}/base.ini [filter:sentry]: environment (line 5) is hidden by environment in [DEFAULT]; "
-        "write sentry.environment instead"
+        f"{tmp_path}/base.ini [filter:sentry] line 5: environment is hidden by environment in [DEFAULT] "
+        "of test.ini; write sentry.environment instead"
     )
 
 

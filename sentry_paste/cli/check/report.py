@@ -406,16 +406,19 @@ def _collected_logs() -> Iterator[list[tuple[str, str]]]:
         log.propagate, log.disabled = before
 
 
+# A file and a section in front of a message, of a source that the filter inherits from.
+_SOURCE = r"(?P<path>[^\n]*?) \[[^\]\n]+\]"
+
+
 def _logged_findings(messages: list[tuple[str, str]], source: str) -> list[Finding]:
     """Return log messages as warnings, without the section in front, which the report shows anyway."""
-    path = source.partition(" [")[0]
+    place = re.compile(rf"(?:{re.escape(source)}|{_SOURCE})(?: line (?P<line>\d+))?: (?P<text>.*)", re.DOTALL)
     found = []
     for code, message in messages:
-        match = re.fullmatch(
-            rf"{re.escape(source)}(?: line (?P<line>\d+))?: (?P<text>.*)", message, re.DOTALL
-        )
+        match = place.fullmatch(message)
         severity = "high" if message.startswith("Sentry failed") else "medium"
-        if match is None:
+        path = (match["path"] or source.partition(" [")[0]) if match else ""
+        if match is None or (match["path"] and not os.path.isabs(path)):
             found.append(Finding(severity, code, message))
         else:
             line = int(match["line"]) if match["line"] else None

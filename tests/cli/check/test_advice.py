@@ -1,11 +1,13 @@
 """The warnings of sentry-paste check."""
 
+import json
 import logging
 import socket
 
 import pytest
 import sentry_sdk
 
+from sentry_paste.cli.check.as_json import report_json
 from sentry_paste.cli.check.report import check
 from sentry_paste.cli.check.text import report_text
 from sentry_paste.cli.main import main
@@ -123,9 +125,25 @@ def test_warning_of_personal_data_says_where_it_goes(starter, lines, expected):
 
 def test_hidden_option_is_warned_of(starter):
     path = starter("filter-with = sentry", "[DEFAULT]\ndebug = false\n" + SENTRY + "debug = true\n")
-    assert warnings_of(check(str(path))) == [
-        "debug (line 8) is hidden by debug in [DEFAULT]; write sentry.debug instead"
-    ]
+    (warning,) = check(str(path)).warnings
+    assert warning.text == f"debug is hidden by debug in [DEFAULT] of {path.name}; write sentry.debug instead"
+    assert (warning.path, warning.line) == (str(path), 8)
+
+
+def test_hidden_option_that_is_inherited_is_warned_of_at_its_line_of_its_file(write_ini):
+    base = write_ini("[DEFAULT]\ndebug = false\n" + SENTRY + "debug = true\n", "base.ini")
+    path = write_ini(
+        "[app:main]\nuse = egg:myapp\nfilter-with = sentry\n"
+        "[filter:sentry]\nuse = config:base.ini#sentry\nrelease = 1\n"
+    )
+    report = check(str(path))
+    (warning,) = [found for found in report.warnings if found.code == "hidden-option"]
+    line = base.read_text().splitlines().index("debug = true") + 1
+    text = "debug is hidden by debug in [DEFAULT] of base.ini; write sentry.debug instead"
+    assert (warning.path, warning.line, warning.text) == (str(base), line, text)
+    assert f"base.ini, line {line}: debug is hidden" in " ".join(report_text(report).split())
+    (found,) = [one for one in json.loads(report_json(report))["warnings"] if one["code"] == "hidden-option"]
+    assert (found["path"], found["line"], found["text"]) == (str(base), line, text)
 
 
 def test_reader_s_warnings_are_in_the_report_and_not_in_the_log(write_filter, caplog):

@@ -42,8 +42,9 @@ class TestPyramidIncludes:
 
     def test_option_that_default_hides_is_warned_of(self, write_ini):
         text = textwrap.dedent(self.APP) + "[DEFAULT]\nsentry.release = other\n"
-        warning = "sentry.release (line 7) is hidden by sentry.release in [DEFAULT]; remove it from [DEFAULT]"
-        assert warning in warnings_of(check(str(write_ini(text))))
+        path = write_ini(text)
+        hidden = f"sentry.release is hidden by sentry.release in [DEFAULT] of {path.name}"
+        assert f"{hidden}; remove it from [DEFAULT]" in warnings_of(check(str(path)))
 
     def test_option_of_default_that_most_apps_do_not_pass_on_is_warned_of(self, write_ini, load):
         ini = """
