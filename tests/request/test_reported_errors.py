@@ -1,5 +1,6 @@
 """What a request turns out to be settles what its errors are, whoever captured them first."""
 
+import contextvars
 import importlib
 import json
 import logging
@@ -16,6 +17,7 @@ from pyramid.response import Response
 from webtest import TestApp
 
 from sentry_paste import SentryMiddleware
+from sentry_paste.sdk.scopes import enter_forks
 from sentry_paste.spool.files import Spool
 from sentry_paste.testing import CapturedEnvelopes, MemoryTransport
 
@@ -663,3 +665,20 @@ captured.wait()
         body.close()
         (transaction,) = captured.transactions
         assert transaction["contexts"]["trace"]["status"] == "not_found"
+
+    def test_request_that_is_served_in_a_greenlet_of_another_is_no_thread_of_it(self, captured, sessions):
+        def app(environ, start_response):
+            mechanism = {"type": "framework", "handled": False}
+            event, hint = sentry_sdk.utils.event_from_exception(ValueError(), mechanism=mechanism)
+            sentry_sdk.capture_event(event, hint)
+            start_response("404 Not Found", [])
+            return [b""]
+
+        def serve():
+            isolation, current = sentry_sdk.get_isolation_scope(), sentry_sdk.get_current_scope()
+            enter_forks(isolation.fork(), current.fork())
+            call(made(app))
+
+        contextvars.copy_context().run(serve)
+        assert handled(captured) == [("ValueError", True)]
+        assert sessions() == {"errored": 1}
