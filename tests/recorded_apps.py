@@ -8,7 +8,7 @@ from unittest import mock
 
 from paste.deploy import loadapp, loadwsgi
 
-from sentry_paste.cli.check.static import is_ours
+from sentry_paste.cli.check.loader import is_ours
 
 
 @dataclass

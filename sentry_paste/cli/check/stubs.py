@@ -27,7 +27,7 @@ from paste.deploy.loadwsgi import (
     NicerConfigParser,
 )
 
-from sentry_paste.cli.check.static import has_section, is_ours
+from sentry_paste.cli.check.loader import has_section, is_ours
 
 # Larger inis are not loaded: composites may refer to the same sections over and over.
 _MOST_PARTS = 5_000

@@ -10,7 +10,7 @@ from functools import lru_cache
 from importlib import metadata
 
 from sentry_paste.cli.check.advice import Finding
-from sentry_paste.cli.check.static import is_ours
+from sentry_paste.cli.check.loader import is_ours
 from sentry_paste.cli.check.structure import INCLUDES, Layer, Structure
 from sentry_paste.config import Settings
 from sentry_paste.config.inifile import IniFile, Section
