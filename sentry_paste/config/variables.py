@@ -31,7 +31,8 @@ PREFIX = "SENTRY_PASTE_"
 CONFIG = "SENTRY_PASTE_CONFIG"
 
 _OURS = re.compile(r"egg:sentry[-_.]paste(#.*)?", re.IGNORECASE)
-_SECTIONS = ("filter:sentry", "sentry")
+#: The sections of the file that may have the options, in order of precedence.
+SECTIONS = ("filter:sentry", "sentry")
 
 _MEMBERS = frozenset(
     [f"data_collection.{key}" for key in DATA_COLLECTION]
@@ -70,7 +71,9 @@ def read_environment(environment: Mapping[str, str]) -> Settings:
         if _is_known(name):
             if "%(here)s" in value:
                 warn("%s: %%(here)s is replaced only in a file, not in a variable", variable)
-            raw.given[name] = RawOption(name, variable, value, "environment", fallback=raw.given.get(name))
+            raw.given[name] = RawOption(
+                name, variable, value, f"environment {variable}", fallback=raw.given.get(name)
+            )
         else:
             raw.problems.append(Problem(variable, None, _unknown(variable)))
     return read_raw(raw)
@@ -94,7 +97,7 @@ def _read_file(path: str) -> RawOptions:
     path = os.path.abspath(path)
     try:
         loader = loadwsgi.ConfigLoader(path)
-        found = [name for name in _SECTIONS if loader.parser.has_section(name)]
+        found = [name for name in SECTIONS if loader.parser.has_section(name)]
         if not found:
             _refuse(path, "has no section [filter:sentry] or [sentry]")
         section = found[0]

@@ -37,7 +37,7 @@ def test_every_option_has_a_variable(read, option):
     assert variable.startswith("SENTRY_PASTE_")
     value = default_text(option) or "wrong value"
     if default_text(option):
-        assert read(**{variable: value}).origins[option.name].place == "environment"
+        assert read(**{variable: value}).origins[option.name].place == f"environment {variable}"
         return
     with contextlib.suppress(ConfigError):
         settings = read(**{variable: value})

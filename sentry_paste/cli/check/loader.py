@@ -40,12 +40,14 @@ class Reading:
         sources: the text of each file by its path.
         problems: what keeps PasteDeploy from loading them.
         entered: files and sections that are being read, to find circles.
+        options_section: section of ours that need not say so, as in the file of ``sentry-paste run``.
     """
 
     loaders: list[StaticLoader] = field(default_factory=list)
     sources: dict[str, Source] = field(default_factory=dict)
     problems: list[LoadProblem] = field(default_factory=list)
     entered: list[tuple[str, str]] = field(default_factory=list)
+    options_section: str = ""
 
     @property
     def is_swift(self) -> bool:
@@ -316,6 +318,8 @@ class StaticLoader(ConfigLoader):  # type: ignore[misc]  # PasteDeploy has no ty
     def _is_ours(self, section: str) -> bool:
         if not self.parser.has_section(section):
             return False
+        if section == self.reading.options_section:
+            return True
         values = self.parser.items(section, raw=True)
         specs = [value for key, value in values if key == "use" or key.startswith("paste.")]
         return any(is_ours(spec) for spec in specs)

@@ -32,7 +32,7 @@ from sentry_paste.cli.check.effective import OptionValue, effective_options, wit
 from sentry_paste.cli.check.logging_sections import HANDLED_LEVELS, FilterLogging, check_logging
 from sentry_paste.cli.check.source import LoadProblem
 from sentry_paste.cli.check.static import read_filter, read_structure
-from sentry_paste.cli.check.structure import IniError, Layer, Structure
+from sentry_paste.cli.check.structure import RUN, IniError, Layer, Structure
 from sentry_paste.cli.check.surroundings import check_names, check_spool, check_unread
 from sentry_paste.cli.check.trial import Change, Trial
 from sentry_paste.client.registry import registry
@@ -41,6 +41,7 @@ from sentry_paste.config.errors import Problem, without_credentials
 from sentry_paste.config.inifile import IniFile
 from sentry_paste.config.sources import option_name
 from sentry_paste.config.texts import split_names
+from sentry_paste.config.variables import CONFIG, read_environment
 from sentry_paste.inbox.settings import read_settings as read_inbox
 from sentry_paste.request.error_page import ErrorPage
 from sentry_paste.sdk.failures import log
@@ -261,6 +262,8 @@ def read_settings(layer: Layer, is_app_missing: bool = False) -> Settings:
     Raises:
         ConfigError: as at a start.
     """
+    if layer.placed == RUN:
+        return read_environment({**os.environ, CONFIG: layer.path})
     global_conf, local_conf = layer.global_conf or {}, dict(layer.local_conf or {})
     app = local_conf.pop("app", "") if layer.placed == "composite" else layer.name
     # A start has to search for the section among those of all files.
@@ -312,6 +315,8 @@ class _Examination:
             layer: the filter.
         """
         title = _title(layer, self.structure)
+        if layer.placed == RUN and self.structure.problems:  # run refuses the file, for the same reasons
+            return Filter(layer, title, is_readable=False), []
         unreadable = self._unreadable(layer)
         if unreadable:
             readable = {key: text for key, text in (layer.local_conf or {}).items() if key not in unreadable}

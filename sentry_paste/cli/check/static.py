@@ -19,6 +19,7 @@ from sentry_paste.cli.check.loader import (
     message_of,
     missing_distribution,
 )
+from sentry_paste.cli.check.run_file import read_run_file
 from sentry_paste.cli.check.structure import INCLUDES, SCRIPT, IniError, Layer, Structure
 from sentry_paste.config.sources import PREFIX
 
@@ -49,6 +50,9 @@ def read_structure(path: str, name: str = "main", variables: Mapping[str, str] |
     try:
         loader = StaticLoader(path, variables, reading)
         _refuse_file_of_uwsgi(loader)
+        run_file = read_run_file(loader) if name == "main" else None
+        if run_file is not None:
+            return run_file
         section = loader.section_of(name)
         root, ignored = _without_ignored(_app_layer(loader.get_context(APP, name, variables)))
         return Structure(

@@ -25,6 +25,8 @@ _HEALTHCHECK = re.compile(r"oslo_middleware(\.healthcheck)?:Healthcheck\.")
 SCRIPT = "script"
 #: Place of Sentry if Pyramid puts it around the app, with options from the app's settings.
 INCLUDES = "pyramid.includes"
+#: Place of Sentry if ``sentry-paste run`` puts it around the apps of a command.
+RUN = "run"
 
 
 class IniError(ValueError):
@@ -44,7 +46,7 @@ class Layer:
         inner: layers that it calls, by mount point or key; the key is empty if there is only one.
         missing: distribution or module that it needs and that is not installed here.
         placed: how Sentry got here: ``pipeline``, ``filter-with``, ``filter-app``, ``composite``,
-            ``pyramid.includes``, ``script``.
+            ``pyramid.includes``, ``script``, ``run``.
         placed_in: section that puts it here.
         pipeline: names in that section, if it is a pipeline.
         global_conf: what the factory of Sentry or of the inbox receives.

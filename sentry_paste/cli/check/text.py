@@ -9,7 +9,7 @@ from sentry_paste.cli.check.advice import Finding, find_intended_sentry
 from sentry_paste.cli.check.effective import OptionValue, without_secrets
 from sentry_paste.cli.check.report import Filter, Report
 from sentry_paste.cli.check.source import LoadProblem
-from sentry_paste.cli.check.structure import INCLUDES, SCRIPT, Layer, Structure
+from sentry_paste.cli.check.structure import INCLUDES, RUN, SCRIPT, Layer, Structure
 from sentry_paste.cli.terminal import clean, wrapped
 from sentry_paste.config.errors import without_credentials
 
@@ -32,6 +32,8 @@ _START_UP = {
     "crash of CKAN's factory is not reported.",
     INCLUDES: "Sentry is started when the app's configuration includes it: an error before that is not "
     "reported; an exception that ends the process after it is.",
+    RUN: "sentry-paste run starts Sentry before the app is created, so a crash of its factory is reported. "
+    "Apps whose ini has a filter of sentry_paste use that one's options.",
     "other composite": "Whether a crash of the app's factory is reported depends on {placed_in}.",
 }
 _READS_ITSELF = (
