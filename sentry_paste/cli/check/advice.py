@@ -358,11 +358,7 @@ def check_inheritance(trial: Trial) -> Iterator[Finding]:
         else:
             change = changes[loss.base] = trial.first(restore_options(trial, loss))
             lines = tuple(shown_edits(change.edits, path)) if change else ()
-            advice = (
-                "; write"
-                if change
-                else f"; inherit from a section that has the {what} alone, without filter-with or a pipeline"
-            )
+            advice = "; write" if change else _advice_without_change(what, loss.is_sentry)
         yield Finding(
             "high" if loss.is_sentry else "medium",
             "options-lost",
@@ -384,6 +380,13 @@ def check_inheritance(trial: Trial) -> Iterator[Finding]:
             found.place.path,
             line_of(trial.files, found.place, "filter-with"),
         )
+
+
+def _advice_without_change(what: str, is_sentry: bool) -> str:
+    advice = f"; inherit from a section that has the {what} alone, without filter-with or a pipeline"
+    if not is_sentry:
+        return advice
+    return f"{advice}, or remove the filter and start the server with sentry-paste run, which changes no ini"
 
 
 def find_intended_sentry(structure: Structure) -> Layer | None:

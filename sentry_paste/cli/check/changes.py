@@ -31,7 +31,7 @@ def add_sentry(trial: Trial, structure: Structure, name: str, section: Edit | No
     around = list(_filter_around(trial, structure, name, more))
     if not is_inherited:
         yield from around
-    inner = f"{main.name}-app"
+    inner = _inner_name(trial.files, main)
     if section is None:
         own = Place(path, f"filter:{name}")
         composite = _composite_of(trial.files, own, main.name, app=inner)
@@ -54,6 +54,13 @@ def add_sentry(trial: Trial, structure: Structure, name: str, section: Edit | No
     yield from _pipeline_around(trial, main, name, more)
 
 
+def _inner_name(files: Files, place: Place) -> str:
+    """Return a name for what a section has now, if something around it takes the section's own."""
+    taken = {Place(place.path, section).name for section in files.parser(place.path).sections()}
+    names = (f"{place.name}-app{number}" for number in ("", *range(2, len(taken) + 3)))
+    return next(name for name in names if name not in taken)
+
+
 def _filter_around(
     trial: Trial, structure: Structure, name: str, more: tuple[Edit, ...] = ()
 ) -> Iterator[Change]:
@@ -71,7 +78,7 @@ def _pipeline_around(
     trial: Trial, main: Place, name: str, more: tuple[Edit, ...] = (), *removed: str
 ) -> Iterator[Change]:
     """Yield a pipeline of a filter and an app, which gets a section of its own."""
-    inner = f"{main.name}-app"
+    inner = _inner_name(trial.files, main)
     pipeline = new_section(main.path, f"pipeline:{main.name}", f"pipeline = {name} {inner}")
     yield Change(
         f"write [pipeline:{main.name}] with pipeline = {name} {inner}, and rename [{main.section}] to "
@@ -209,7 +216,7 @@ def start_first(trial: Trial, layer: Layer) -> Iterator[Change]:
         yield Change("", (_composite_of(files, place, place.name, "next", app=app),), Goal.SAME)
     elif layer.placed == "pipeline":
         place = _pipeline_of(trial, layer)
-        inner = f"{place.name}-app"
+        inner = _inner_name(files, place)
         words = [word for word in _pipeline(files, place) if word != layer.name]
         if layer.section:
             composite = _composite_of(files, Place(layer.path, layer.section), place.name, app=inner)
@@ -278,7 +285,7 @@ def restore_options(trial: Trial, loss: Loss) -> Iterator[Change]:
     if base.kind == "filter" or not parser.has_section(base.section):
         return
     options = dict(parser.items(base.section))
-    inner = f"{base.name}-app"
+    inner = _inner_name(files, base)
     everyone = [use.users for use in trial.uses(base)]
     losers = [other.users for other in trial.losses() if other.base == base]
     if loss.how == "composite":
@@ -291,6 +298,9 @@ def restore_options(trial: Trial, loss: Loss) -> Iterator[Change]:
         app = options["next"].strip()
         edit = _composite_of(files, base, base.name, "next", app=app)
         yield Change("", (edit, *_composite_users(files, everyone, app)), Goal.SAME, base)
+        name = options.get("use", "").strip()
+        if name and ":" not in name:  # of a [filter:...], of which no composite can be made here
+            yield Change("", tuple(_pipeline_users(files, base, losers, [name], app)), Goal.SAME, base)
     else:
         name = options["filter-with"].strip()
         app_edit = rename(base, f"{base.kind}:{inner}", "filter-with")
@@ -312,7 +322,7 @@ def _composite_of(files: Files, place: Place, name: str, *removed: str, app: str
     return rename(place, f"composite:{name}", *removed, *factories, **use, app=app)
 
 
-def _chains(users: list[tuple[Place, ...]], app: str) -> Iterator[tuple[Place, str]]:
+def _chains(files: Files, users: list[tuple[Place, ...]], app: str) -> Iterator[tuple[Place, str]]:
     """Yield each section of chains of sections that inherit, with the name of the app that it inherits."""
     seen = set()
     for chain in users:
@@ -321,13 +331,13 @@ def _chains(users: list[tuple[Place, ...]], app: str) -> Iterator[tuple[Place, s
             if user not in seen:
                 yield user, inherited
             seen.add(user)
-            inherited = f"{user.name}-app"
+            inherited = _inner_name(files, user)
 
 
 def _composite_users(files: Files, users: list[tuple[Place, ...]], app: str) -> Iterator[Edit]:
     """Yield the edits to sections that inherit: one then inherits Sentry, and another the app."""
-    for user, inherited in _chains(users, app):
-        inner = f"{user.name}-app"
+    for user, inherited in _chains(files, users, app):
+        inner = _inner_name(files, user)
         use = files.parser(user.path).get(user.section, "use", raw=True).strip()
         yield new_section(user.path, f"composite:{user.name}", f"use = {use}", f"app = {inner}")
         yield rename(user, f"{user.kind}:{inner}", use=_refer(files, user, inherited))
@@ -338,8 +348,8 @@ def _pipeline_users(
 ) -> Iterator[Edit]:
     """Yield the edits to sections that inherit: each file has the pipeline, and inherits what is in it."""
     added = set()
-    for user, inherited in _chains(users, app):
-        inner = f"{user.name}-app"
+    for user, inherited in _chains(files, users, app):
+        inner = _inner_name(files, user)
         line = " ".join(["pipeline =", *filters, inner])
         yield new_section(user.path, f"pipeline:{user.name}", line)
         for name in filters:

@@ -40,6 +40,8 @@ BASES = {
     f"[app:a]\n{EGG}{SENTRY}",
     "filter-app": f"[filter-app:main]\n{OPTIONS}next = a\n[app:a]\n{EGG}",
     "filter-app, factory by name": f"[filter-app:main]\n{OURS_BY_NAME}next = a\n[app:a]\n{EGG}",
+    "filter-app of a filter": f"[filter-app:main]\nuse = sentry\nnext = a\n[app:a]\n{EGG}{SENTRY}",
+    "name that is taken": f"[app:main]\n{EGG}filter-with = sentry\n[app:main-app]\nuse = egg:other\n{SENTRY}",
     "composite": f"[composite:main]\n{OPTIONS}app = a\n[app:a]\n{EGG}",
     "another filter": f"[app:main]\n{EGG}filter-with = gzip\n[filter:gzip]\nuse = egg:gzip\nlevel = 9\n",
     "a pipeline of others": "[pipeline:main]\npipeline = gzip egg:log a\n"
@@ -51,6 +53,7 @@ CHILDREN = {
     "child of a child": "[app:main]\nuse = config:middle.ini\ndb = test\n",
     "child in a pipeline": "[pipeline:main]\npipeline = log a\n[filter:log]\nuse = egg:log\n"
     "[app:a]\nuse = config:base.ini\ndb = test\n",
+    "name that is taken": "[app:main]\nuse = config:base.ini\ndb = test\n[app:main-app]\nuse = egg:other\n",
     "path with %(here)s": "[app:main]\nuse = config:%(here)s/base.ini\ndb = test\n",
     "get": "[DEFAULT]\ntest_db = test\n[app:main]\nuse = config:base.ini\nget db = test_db\n",
 }
@@ -283,6 +286,14 @@ def test_check_reports_lost_options_with_what_to_write(files, base, severity, st
     assert "use = config:base.ini#main-app" in lost.lines
     assert all(line in report_text(report) for line in lost.lines)
     assert report.status() == status
+
+
+def test_command_that_changes_no_ini_is_named_where_no_change_works(files):
+    base = f"[filter-app:main]\nuse = sentry\nenvironment = test\nnext = a\n[app:a]\n{EGG}{SENTRY}"
+    report = check(files(base, CHILDREN["child"]))
+    lost, *_ = [found for found in report.warnings if found.code == "options-lost"]
+    assert lost.lines == ()
+    assert lost.text.endswith("start the server with sentry-paste run, which changes no ini")
 
 
 def test_check_of_a_base_reports_what_those_who_inherit_from_it_lose(files):
