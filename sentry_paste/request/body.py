@@ -95,7 +95,7 @@ class ListBody(list[Any]):
 
     def close(self) -> None:
         """Finish the request: its last byte has been sent."""
-        self._lifecycle.finish()
+        self._lifecycle.finish(is_closed=True)
 
     def __del__(self) -> None:
         self._lifecycle.abandon()
@@ -178,7 +178,7 @@ class Stream:
             self._lifecycle.capture(error)
             raise
         finally:
-            self._lifecycle.finish()
+            self._lifecycle.finish(is_closed=True)
 
     def __del__(self) -> None:
         # A generator that nobody else has is closed now anyway, but outside of the request's context, in
