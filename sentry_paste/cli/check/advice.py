@@ -23,10 +23,10 @@ from sentry_paste.cli.check.changes import (
     start_first,
 )
 from sentry_paste.cli.check.edits import line_of, new_section, shown_edits
+from sentry_paste.cli.check.files import UNREADABLE, Place
 from sentry_paste.cli.check.inheritance import first_line, loss_text, uncallable_text
 from sentry_paste.cli.check.loader import missing_distribution
 from sentry_paste.cli.check.structure import INCLUDES, Layer, Structure
-from sentry_paste.cli.check.stubs import UNREADABLE, Place
 from sentry_paste.cli.check.trial import Change, Goal, Trial
 from sentry_paste.config import Settings
 from sentry_paste.config.options import options

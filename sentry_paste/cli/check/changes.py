@@ -7,8 +7,9 @@ from dataclasses import replace
 from typing import Any
 
 from sentry_paste.cli.check.edits import Edit, EditError, new_section, remove, rename, write
+from sentry_paste.cli.check.files import Files, Place
 from sentry_paste.cli.check.structure import INCLUDES, Layer, Structure
-from sentry_paste.cli.check.stubs import Files, Loss, Place, Uncallable
+from sentry_paste.cli.check.stubs import Loss, Uncallable
 from sentry_paste.cli.check.trial import Change, Goal, Trial, inherits
 
 #: Options of a new filter.

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
-from sentry_paste.cli.check.stubs import Files, Place
+from sentry_paste.cli.check.files import Files, Place
 
 _HEADER = re.compile(r"\[(?P<title>.+)\]")
 _KEY = re.compile(r"(?P<key>[^\s#;\[=:][^=:]*?)\s*[=:]")

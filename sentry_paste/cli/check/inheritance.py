@@ -13,7 +13,8 @@ from collections.abc import Iterator, Mapping
 from paste.deploy.loadwsgi import APP
 
 from sentry_paste.cli.check.edits import line_of
-from sentry_paste.cli.check.stubs import UNREADABLE, Files, Loss, Place, Uncallable, load
+from sentry_paste.cli.check.files import UNREADABLE, Files, Place
+from sentry_paste.cli.check.stubs import Loss, Uncallable, load
 
 # Names of options that are shown.
 _MOST_NAMES = 8

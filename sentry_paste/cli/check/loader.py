@@ -6,7 +6,7 @@ import difflib
 import importlib.util
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib import metadata
@@ -270,13 +270,13 @@ class StaticLoader(ConfigLoader):  # type: ignore[misc]  # PasteDeploy has no ty
         Raises:
             LookupError: there is no such section, or more than one; the message has the nearest name.
         """
-        wanted, possible = name or "main", []
-        for group in object_type.config_prefixes:
-            # As in PasteDeploy, which compares each name with all sections.
-            found = [self._titles.get((prefix, wanted), []) for prefix in group]
-            if name is None:
-                found += [[prefix] for prefix in group if self.parser.has_section(prefix)]
-            possible += next(filter(None, found), [])
+        wanted = name or "main"
+
+        def sections(prefix: str) -> list[str]:
+            bare = [prefix] if name is None and self.parser.has_section(prefix) else []
+            return [*bare, *self._titles.get((prefix, wanted), [])]
+
+        possible = possible_sections(object_type, sections)
         if len(possible) == 1:
             return possible[0]
         if possible:
@@ -387,6 +387,19 @@ def message_of(error: Exception) -> str:
     """
     # str() of a KeyError has quotes around its message.
     return " ".join((str(error.args[0]) if error.args else str(error)).split())
+
+
+def possible_sections(object_type: Any, sections: Callable[[str], list[str]]) -> list[str]:
+    """Return the sections that PasteDeploy finds, which compares each name with all sections of a file.
+
+    Args:
+        object_type: object type of PasteDeploy.
+        sections: returns the sections of a type, such as ``app``, that have the name.
+    """
+    possible: list[str] = []
+    for prefixes in object_type.config_prefixes:
+        possible += next(filter(None, map(sections, prefixes)), [])
+    return possible
 
 
 def has_section(loader: Any, kind: Any, name: str) -> bool:

@@ -6,7 +6,7 @@ import os
 from collections.abc import Collection, Iterable, Iterator
 from urllib.parse import unquote
 
-from sentry_paste.cli.check.stubs import UNREADABLE, Files, Place
+from sentry_paste.cli.check.files import UNREADABLE, Files, Place
 
 # Options whose words are names of sections; in a composite, those of any option may be.
 _REFERRING = ("use", "filter-with", "pipeline", "next")

@@ -6,12 +6,9 @@ ini is imported. A request then shows whether the result can be called, and what
 
 from __future__ import annotations
 
-import configparser
-import copy
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping
-from configparser import BasicInterpolation, InterpolationError
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import unquote
@@ -24,10 +21,10 @@ from paste.deploy.loadwsgi import (
     PIPELINE,
     ConfigLoader,
     LoaderContext,
-    NicerConfigParser,
 )
 
-from sentry_paste.cli.check.loader import has_section, is_ours
+from sentry_paste.cli.check.files import Files, Place
+from sentry_paste.cli.check.loader import has_section, is_ours, possible_sections
 
 # Larger inis are not loaded: composites may refer to the same sections over and over.
 _MOST_PARTS = 5_000
@@ -44,29 +41,6 @@ _INCLUDED = frozenset({"sentry_paste", "sentry_paste.pyramid"})
 
 #: Sections whose options are meant for an app, whatever they inherit by ``use``.
 APP_SECTIONS = ("app", "application")
-
-
-@dataclass(frozen=True)
-class Place:
-    """A section.
-
-    Attributes:
-        path: absolute path of its file.
-        section: its name, without brackets.
-    """
-
-    path: str
-    section: str
-
-    @property
-    def kind(self) -> str:
-        """Return the type of the section: ``app``, ``pipeline``."""
-        return self.section.partition(":")[0]
-
-    @property
-    def name(self) -> str:
-        """Return the section's name without its type."""
-        return self.section.partition(":")[2].strip()
 
 
 @dataclass(frozen=True)
@@ -171,100 +145,6 @@ class Loaded:
     error: str = ""
 
 
-class Files:
-    """Texts of ini files, as they are on disk, or with changes that are not written there.
-
-    Args:
-        texts: texts by absolute path, of files that are not read from disk.
-    """
-
-    def __init__(self, texts: Mapping[str, str] | None = None) -> None:
-        self._texts = dict(texts or {})
-        self._parsers: dict[str, NicerConfigParser] = {}
-        self._titles: dict[str, dict[tuple[str, str], list[str]]] = {}
-
-    def text(self, path: str) -> str:
-        """Return the text of a file.
-
-        Args:
-            path: absolute path.
-
-        Raises:
-            OSError: it cannot be read.
-            ValueError: it is no text.
-        """
-        if path not in self._texts:
-            with open(path) as file:  # as PasteDeploy does, in the encoding of the locale
-                self._texts[path] = file.read()
-        return self._texts[path]
-
-    def with_changes(self, changed: Mapping[str, str]) -> Files:
-        """Return these files with other texts for some.
-
-        Args:
-            changed: texts by absolute path.
-        """
-        files = Files({**self._texts, **changed})
-        files._parsers = {path: parser for path, parser in self._parsers.items() if path not in changed}
-        files._titles = {path: titles for path, titles in self._titles.items() if path not in changed}
-        return files
-
-    def sections(self, path: str, kind: str, name: str) -> list[str]:
-        """Return the sections of a type and a name.
-
-        Args:
-            path: absolute path of the file.
-            kind: ``app``, ``pipeline``.
-            name: of the section.
-
-        Raises:
-            OSError: it cannot be read.
-            ValueError: it is no text.
-            configparser.Error: it is no ini.
-        """
-        if path not in self._titles:
-            titles = self._titles[path] = {}
-            for section in self.parser(path).sections():
-                place = Place(path, section)
-                titles.setdefault((place.kind, place.name), []).append(section)
-        return self._titles[path].get((kind, name), [])
-
-    def parser(self, path: str) -> NicerConfigParser:
-        """Return a parser of a file, with ``[DEFAULT]`` of its own.
-
-        Args:
-            path: absolute path.
-
-        Raises:
-            OSError: it cannot be read.
-            ValueError: it is no text.
-            configparser.Error: it is no ini.
-        """
-        if path not in self._parsers:
-            here = path if os.path.isdir(path) else os.path.dirname(path)
-            defaults = {"here": here, "__file__": path}
-            parser = NicerConfigParser(path, defaults=defaults, interpolation=_Tolerant())
-            parser.optionxform = str
-            parser.read_string(self.text(path))
-            for section in parser.sections():
-                parser.remove_option(section, "require")  # distributions that need not be installed here
-            self._parsers[path] = parser
-        # update_defaults changes [DEFAULT] for one loader; to parse the file again would take longer.
-        own = copy.copy(self._parsers[path])
-        own._defaults = dict(own._defaults)
-        return own
-
-
-class _Tolerant(BasicInterpolation):
-    """PasteDeploy's interpolation; a value that cannot be interpolated here stays as it is written."""
-
-    def before_get(self, parser: Any, section: str, option: str, value: str, defaults: Any) -> str:
-        try:
-            return super().before_get(parser, section, option, value, defaults)
-        except InterpolationError:
-            return value
-
-
 def load(files: Files, path: str, name: str = "main", variables: Mapping[str, str] | None = None) -> Loaded:
     """Load an app with stubs, and send it a request.
 
@@ -340,10 +220,9 @@ class _Loader(ConfigLoader):  # type: ignore[misc]  # PasteDeploy has no types
         Raises:
             LookupError: there is no such section, or more than one.
         """
-        possible: list[str] = []
-        for kinds in object_type.config_prefixes:
-            found = (self._files.sections(self.filename, kind, str(name)) for kind in kinds)
-            possible += next(filter(None, found), [])
+        possible = possible_sections(
+            object_type, lambda kind: self._files.sections(self.filename, kind, str(name))
+        )
         if len(possible) == 1:
             return possible[0]
         return str(super().find_config_section(object_type, name))
@@ -595,7 +474,3 @@ def _all_of(apps: list[Any]) -> Any:
         return [b""]
 
     return composite
-
-
-#: What ``Files`` raises for a file that cannot be read.
-UNREADABLE = (OSError, ValueError, configparser.Error)

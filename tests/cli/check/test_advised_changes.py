@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from sentry_paste.cli.check.edits import apply
+from sentry_paste.cli.check.files import Files
 from sentry_paste.cli.check.report import check
-from sentry_paste.cli.check.stubs import Files
 from sentry_paste.cli.check.text import report_text
 from sentry_paste.cli.check.trial import Goal
 

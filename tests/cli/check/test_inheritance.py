@@ -10,9 +10,10 @@ import pytest
 from sentry_paste.cli.check.as_json import report_json
 from sentry_paste.cli.check.changes import make_callable, restore_options
 from sentry_paste.cli.check.edits import apply
+from sentry_paste.cli.check.files import Files
 from sentry_paste.cli.check.inheritance import loss_text, uncallable_text
 from sentry_paste.cli.check.report import check
-from sentry_paste.cli.check.stubs import Files, load
+from sentry_paste.cli.check.stubs import load
 from sentry_paste.cli.check.text import report_text
 from sentry_paste.cli.check.trial import Trial
 from sentry_paste.config import ConfigError
