@@ -256,8 +256,6 @@ def enter_scopes(request: Any) -> tuple[Any, Any] | None:
             ``opens_at_once``, which is true if the scopes cannot wait.
     """
     wsgi_middleware_applied.set(True)
-    if _is_started.get():
-        _is_started.set(False)  # a server in a thread that a request has started
     if request.opens_at_once or not has_unused_scopes():
         isolation, current = sentry_sdk.get_isolation_scope().fork(), sentry_sdk.get_current_scope().fork()
         bind_client(isolation, request.client)
@@ -338,10 +336,6 @@ def request_data() -> Any:
     return scope._request.data
 
 
-# Whether this context belongs to a thread or greenlet that a request has started.
-_is_started: ContextVar[bool] = ContextVar("sentry_paste_is_started", default=False)
-
-
 def enter_forks(isolation: Scope, current: Scope) -> None:
     """Set the scopes of a thread or greenlet that a request has started, in its own context.
 
@@ -351,7 +345,8 @@ def enter_forks(isolation: Scope, current: Scope) -> None:
     """
     Scope.set_isolation_scope(isolation)
     Scope.set_current_scope(current)
-    _is_started.set(True)
+    # gevent gives a greenlet a copy of the context. A request that is served in it is one of its own.
+    wsgi_middleware_applied.set(False)
 
 
 def in_thread_of_request() -> bool:
@@ -359,7 +354,7 @@ def in_thread_of_request() -> bool:
 
     ``ThreadingIntegration`` gives a thread forks of the request's scopes, but a context of its own.
     """
-    return _is_started.get() or (current_request() is not None and not wsgi_middleware_applied.get(False))
+    return current_request() is not None and not wsgi_middleware_applied.get(False)
 
 
 def inherited() -> Inherited:
@@ -433,7 +428,7 @@ def _is_after(crumb: Any, until: float) -> bool:
 
 def request_scopes() -> tuple[Scope, Scope] | None:
     """Return forks of the current request's scopes for a thread or greenlet; None outside of requests."""
-    if not (wsgi_middleware_applied.get(False) or _is_started.get() or current_request() is not None):
+    if not (wsgi_middleware_applied.get(False) or current_request() is not None):
         return None
     isolation, current = sentry_sdk.get_isolation_scope(), sentry_sdk.get_current_scope()
     forks = isolation.fork(), current.fork()
