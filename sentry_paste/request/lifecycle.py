@@ -11,7 +11,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from contextvars import Context, copy_context
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 
 import sentry_sdk
@@ -205,7 +205,8 @@ class Lifecycle:
         # The server's is called with the app's arguments, unchanged: only the server knows what it accepts.
         write = self._start_response(*args, **kwargs)
         try:
-            status = _status_code(args[0] if args else kwargs.get("status"))
+            line = args[0] if args else kwargs.get("status")
+            status = _code_of(line) if type(line) is str else _status_code(line)
             headers = args[1] if len(args) > 1 else kwargs.get("response_headers")
             exc_info: Any = args[2] if len(args) > 2 else kwargs.get("exc_info")
             self._scopes.record_start(status, headers, exc_info is not None)
@@ -348,7 +349,12 @@ def _status_code(status: Any) -> int | None:
     if type(status) is not str:
         # It may be anything; the server says what it thinks of that.
         status = status if type(status) is bytes else text_of(status)
+    return _code_of(status)
+
+
+@lru_cache(maxsize=256)  # apps answer with the same few lines
+def _code_of(line: str | bytes | None) -> int | None:
     try:
-        return int(status[:3])
+        return int(line[:3])  # type: ignore[index]
     except (TypeError, ValueError):
         return None
