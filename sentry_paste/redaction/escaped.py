@@ -133,6 +133,17 @@ def may_have_escapes(text: str) -> bool:
     return "%" in text or _may_have_markup(text)
 
 
+def has_escapes(text: str) -> bool:
+    """Return whether a text has escapes that any of ``READERS`` would undo.
+
+    Args:
+        text: any.
+    """
+    return bool(
+        (_may_have_markup(text) and _HTML.search(text)) or ("%" in text and _TAG_OR_QUOTE_IN_URL.search(text))
+    )
+
+
 def read_url(text: str, bounds: Bounds | None = None) -> Reading | None:
     """Read a text without percent-encoding if it has tags or quotes; return None if it has not.
 

@@ -19,7 +19,7 @@ from itertools import accumulate
 
 from sentry_paste.redaction import allowances
 from sentry_paste.redaction.bounds import Bounds, Search, TooMuchError
-from sentry_paste.redaction.escaped import READERS, may_have_escapes
+from sentry_paste.redaction.escaped import READERS, has_escapes, may_have_escapes
 from sentry_paste.redaction.headers import without_passwords
 from sentry_paste.redaction.long_names import (
     GOES_ON,
@@ -158,6 +158,10 @@ _ASTRAL = re.compile("[\U00010000-\U0010ffff]")
 _MUCH = 100_000
 # What is hidden already in a query or a form, and what may follow it: the next field, or the next text.
 _HIDDEN, _AFTER_HIDDEN = f"={FILTERED.lower()}", ("&", "\n", "")
+# What an escaped ampersand or another character may begin with, which need not end the field.
+_ESCAPED = ("&#", "&amp;")
+# Hits that are no names of fields: curl's arguments, cookies shown as objects, Pydantic's messages.
+_NO_FIELDS = ("-", "<", "v")
 # How many texts are known to name nothing, and how long these are.
 _MOST_KNOWN, _LONGEST_KNOWN = 8192, 200
 # A text that consists of a name, such as most keys, names no value.
@@ -322,15 +326,14 @@ def _with_names(listed: list[str]) -> set[str]:
     search = Search(_NAMED, lower)
     ends: list[int] = []
     found = set()
+    # Up to there, texts with hidden fields have no escapes.
+    plain_to = 0
     for hit in search:
-        if (
-            lower.startswith(_HIDDEN, hit.end())
-            and lower[(end := hit.end() + len(_HIDDEN)) : end + 1] in _AFTER_HIDDEN
-        ):
-            search.position = end
-            continue
         ends = ends or list(accumulate(len(text) + 1 for text in listed))
         index = bisect_right(ends, hit.start())
+        if _is_hidden(lower, hit) and (hit.start() < plain_to or not has_escapes(listed[index])):
+            plain_to, search.position = ends[index], hit.end() + len(_HIDDEN)
+            continue
         found.add(listed[index])
         search.position = max(ends[index], hit.end())
         if hit.end() > ends[index]:  # it extends into the next one
@@ -342,6 +345,18 @@ def _with_names(listed: list[str]) -> set[str]:
     if "://" in together and _CUT_USER_INFO.search(together):
         found.update(text for text in listed if "://" in text and _cut_user_info(text))
     return {text for text in found if not _ONLY_A_NAME.fullmatch(text)}
+
+
+def _is_hidden(lower: str, hit: re.Match[str]) -> bool:
+    """Return whether what a hit names is a field of a query or a form that is hidden already."""
+    if not lower.startswith(_HIDDEN, hit.end()):
+        return False
+    end = hit.end() + len(_HIDDEN)
+    return (
+        lower[end : end + 1] in _AFTER_HIDDEN
+        and not lower.startswith(_ESCAPED, end)
+        and not lower.startswith(_NO_FIELDS, hit.start())
+    )
 
 
 def _joined(texts: list[str]) -> str:

@@ -3,12 +3,16 @@
 import re
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
+from sentry_paste import SentryMiddleware
 from sentry_paste.redaction import candidates, parameters, texts, values
 from sentry_paste.redaction.bounds import Bounds
 from sentry_paste.redaction.names import Names
+from sentry_paste.testing import capture_envelopes
+
+from wsgi_calls import call, environ_of
 
 NEVER = re.compile("(?!)")
 NAMES = Names()
@@ -18,6 +22,17 @@ PIECES = st.sampled_from([*WORDS.split(), *SIGNS.split(), "https://h.example/p",
 QUERIES = st.lists(st.tuples(PIECES, st.sampled_from(["=", "&", "", "_"])), max_size=9).map(
     lambda parts: "".join(piece + sign for piece, sign in parts)
 )
+# A hidden field, and what may be beside it.
+HIDDEN = "token=[Filtered] user[password]=[Filtered] -u=[Filtered] input_value=[Filtered] =[Filtered]"
+BESIDE = r"""p&#97;ssword=PW \x70assword=PW' u=http&#58;//bob:PW@h p%61ssword=PW amp;password=PW #pin=PW
+    &quot;password&quot;:&quot;PW b' {'query':' ' " \u0026 http:\/\/bob:PW@h http://bob:PW@h http://bob:PW
+    a=Basic Authorization:Basic <cookie name=PW> curl-ubob:PW 1 & && ? # ; + , %22 %3Ctoken%3EPW"""
+TEXTS = st.lists(
+    st.tuples(
+        st.sampled_from([*HIDDEN.split(), *BESIDE.split()]), st.sampled_from(["&", "", " ", "\n", "?"])
+    ),
+    max_size=7,
+).map(lambda parts: "".join(piece + sign for piece, sign in parts))
 TOKENS = st.text(st.sampled_from("abgtzEFGTZ0123459_-"), min_size=6, max_size=42)
 
 
@@ -81,3 +96,33 @@ def test_number_of_texts_that_are_remembered_is_bounded(monkeypatch):
     assert len(names.plain_texts) <= 11
     texts.clean_texts(["x" * 1000], names)
     assert hash("x" * 1000) not in names.plain_texts
+
+
+@given(TEXTS)
+@example("token=[Filtered]&p&#97;ssword=PW")
+@example("-u=[Filtered]&key=a b:c")
+@example("token=[Filtered]&#x;a")
+@example("token=[Filtered]&amp;a")
+def test_text_with_hidden_fields_has_the_same_secrets(text):
+    shorter = texts.clean_texts([text], Names())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(texts, "_AFTER_HIDDEN", ())
+        assert shorter == texts.clean_texts([text], Names())
+
+
+@pytest.mark.parametrize(
+    "beside",
+    ["p&#97;ssword=hunter2pw", r"x=b'\x70assword=hunter2pw'", "u=http&#58;//bob:hunter2pw@h"],
+    ids=["reference", "escape", "user"],
+)
+def test_escaped_secret_beside_a_hidden_field_is_hidden(beside):
+    def app(environ, start_response):
+        raise ValueError(f"bad query ?{environ['QUERY_STRING']}")
+
+    with capture_envelopes() as captured:
+        environ = environ_of(QUERY_STRING=f"token=Zq81xY77&{beside}")
+        call(SentryMiddleware(app, dsn="http://key@127.0.0.1:9/1"), environ)
+    (event,) = [item.payload.json for envelope in captured for item in envelope.items if item.type == "event"]
+    for text in (event["exception"]["values"][0]["value"], event["request"]["query_string"]):
+        assert "token=[Filtered]&" in text
+        assert "hunter2" not in text
