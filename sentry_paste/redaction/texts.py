@@ -153,8 +153,9 @@ _END_OF_ESCAPED_USER_INFO = re.compile(
     r"|(?<=\\)(?<!\\\\)\\*(?:/|[\"'nr]|u00(?:2[237f]|3f)|x(?:2[237f]|3f)))"
 )
 _WITH_PASSWORD = re.compile(rf"(?::|{_P}3a|&#(?:x3a|58);|u003a|x3a)(?!\*+\Z)")
-# With one emoji, Python stores every character of the text in four bytes.
-_ASTRAL = re.compile("[\U00010000-\U0010ffff]")
+# With one emoji, Python stores every character of the text in four bytes. One of ASCII takes its place, which is
+# part of names if it is, and ends nothing.
+_ASTRAL = ((re.compile(r"[^\W\x00-\uffff]"), "_"), (re.compile("[\U00010000-\U0010ffff]"), "!"))
 _MUCH = 100_000
 # What is hidden already in a query or a form, and what may follow it: the next field, or the next text.
 _HIDDEN, _AFTER_HIDDEN = f"={FILTERED.lower()}", ("&", "\n", "")
@@ -304,10 +305,11 @@ def clean_texts(texts: Iterable[str], names: Names) -> dict[str, str]:
     listed = [text for text in texts if hash(text) not in known]
     if not listed:
         return {}
-    found = _with_names(listed)
+    found, is_exact = _with_names(listed)
     if len(known) > _MOST_KNOWN:  # clients can make up texts without end
         known.clear()
-    known.update([hash(text) for text in listed if len(text) <= _LONGEST_KNOWN and text not in found])
+    if is_exact:
+        known.update([hash(text) for text in listed if len(text) <= _LONGEST_KNOWN and text not in found])
     if not found:
         return {}
     shared = allowances.current()
@@ -319,9 +321,9 @@ def clean_texts(texts: Iterable[str], names: Names) -> dict[str, str]:
     return {text: changed for text, changed in cleaned.items() if changed != text}
 
 
-def _with_names(listed: list[str]) -> set[str]:
-    """Return those of several texts that may name something secret."""
-    together = _joined(listed)
+def _with_names(listed: list[str]) -> tuple[set[str], bool]:
+    """Return those of several texts that may name something secret, and whether all were read unchanged."""
+    together, is_exact = _joined(listed)
     lower = lower_case(together)
     search = Search(_NAMED, lower)
     ends: list[int] = []
@@ -344,7 +346,7 @@ def _with_names(listed: list[str]) -> set[str]:
         found.update(text for text in listed if _may_have_escaped_slashes(text) and _has_escaped_url(text))
     if "://" in together and _CUT_USER_INFO.search(together):
         found.update(text for text in listed if "://" in text and _cut_user_info(text))
-    return {text for text in found if not _ONLY_A_NAME.fullmatch(text)}
+    return {text for text in found if not _ONLY_A_NAME.fullmatch(text)}, is_exact
 
 
 def _is_hidden(lower: str, hit: re.Match[str]) -> bool:
@@ -359,14 +361,21 @@ def _is_hidden(lower: str, hit: re.Match[str]) -> bool:
     )
 
 
-def _joined(texts: list[str]) -> str:
-    """Join texts, with a question mark for each character that would make Python use four bytes for all."""
+def _joined(texts: list[str]) -> tuple[str, bool]:
+    """Join texts without characters that would make Python use four bytes for all, and whether none had any."""
     together = "\n".join(texts)
     size = len(together)
     if size < _MUCH or sys.getsizeof(together) < 3 * size:
-        return together
+        return together, True
     del together
-    return "\n".join([text if text.isascii() else _ASTRAL.sub("?", text) for text in texts])
+    return "\n".join([text if text.isascii() else _in_plane(text) for text in texts]), False
+
+
+def _in_plane(text: str) -> str:
+    """Return a text of the same length whose characters need at most two bytes each."""
+    for astral, short in _ASTRAL:
+        text = astral.sub(short, text)
+    return text
 
 
 def _bounds(places: int) -> Bounds:

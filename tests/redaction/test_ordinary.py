@@ -126,3 +126,21 @@ def test_escaped_secret_beside_a_hidden_field_is_hidden(beside):
     for text in (event["exception"]["values"][0]["value"], event["request"]["query_string"]):
         assert "token=[Filtered]&" in text
         assert "hunter2" not in text
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["password\U0001d7cf=hunter2", "password\U0001d7cf: hunter2", '"password\U0001d7cf": "hunter2"'],
+)
+def test_emoji_in_a_long_text_hides_no_name(text):
+    names = Names()
+    alone = texts.clean_texts([text], Names())
+    assert "hunter2" not in alone[text]
+    assert texts.clean_texts([text, "x" * 120_000 + "\U0001f600"], names) == alone
+    assert texts.clean_texts([text], names) == alone
+
+
+def test_text_that_was_not_searched_as_it_is_is_not_remembered():
+    names = Names()
+    texts.clean_texts(["plain", "x" * 120_000 + "\U0001f600"], names)
+    assert not names.plain_texts
