@@ -114,6 +114,8 @@ _ORDINARY = re.compile(
     rf"(?:(?:[a-z][a-z0-9+.-]*:/)?/[\w.~/:-]*\?)?{_ORDINARY_FIELD}(?:&{_ORDINARY_FIELD})*",
     re.ASCII | re.IGNORECASE,
 )
+# re remembers a position for each repetition of a group, so longer queries are no ordinary ones.
+_MOST_ORDINARY = 200
 _HAS_QUOTE = re.compile(r"[\"'\\]")
 
 # User and password in scheme://user:password@host (RFC 3986 section 3.2.1), percent-encoded.
@@ -237,7 +239,7 @@ def _find(text: str, names: Names, is_prose: bool, bounds: Bounds) -> Iterator[F
         return
     if not is_slow and not _HINTED.search(lower):
         return
-    if not is_slow and not is_prose and _ORDINARY.fullmatch(text):
+    if not is_slow and not is_prose and text.count("&") <= _MOST_ORDINARY and _ORDINARY.fullmatch(text):
         yield from _find_in_ordinary(text, lower, names, bounds)
         return
     place = (0 if is_prose else _begin_of_query(text), limit)

@@ -153,8 +153,8 @@ _END_OF_ESCAPED_USER_INFO = re.compile(
     r"|(?<=\\)(?<!\\\\)\\*(?:/|[\"'nr]|u00(?:2[237f]|3f)|x(?:2[237f]|3f)))"
 )
 _WITH_PASSWORD = re.compile(rf"(?::|{_P}3a|&#(?:x3a|58);|u003a|x3a)(?!\*+\Z)")
-# With one emoji, Python stores every character of the text in four bytes. One of ASCII takes its place, which is
-# part of names if it is, and ends nothing.
+# With one emoji, Python stores every character of the text in four bytes. One of ASCII takes its place, which
+# is part of names if it is, and ends nothing.
 _ASTRAL = ((re.compile(r"[^\W\x00-\uffff]"), "_"), (re.compile("[\U00010000-\U0010ffff]"), "!"))
 _MUCH = 100_000
 # What is hidden already in a query or a form, and what may follow it: the next field, or the next text.
@@ -362,7 +362,7 @@ def _is_hidden(lower: str, hit: re.Match[str]) -> bool:
 
 
 def _joined(texts: list[str]) -> tuple[str, bool]:
-    """Join texts without characters that would make Python use four bytes for all, and whether none had any."""
+    """Join texts without what makes Python use four bytes for each character; say whether there was none."""
     together = "\n".join(texts)
     size = len(together)
     if size < _MUCH or sys.getsizeof(together) < 3 * size:

@@ -1,6 +1,7 @@
 """What is ordinary takes a shorter way, with the same result."""
 
 import re
+import tracemalloc
 
 import pytest
 from hypothesis import example, given
@@ -50,6 +51,18 @@ def test_ordinary_query_has_the_same_secrets(text):
         patch.setattr(parameters, "_ORDINARY", NEVER)
         patch.setattr(parameters, "_HAS_QUOTE", re.compile(""))
         assert shorter == found()
+
+
+@pytest.mark.parametrize("clean", [parameters.clean_query, parameters.secret_parameters])
+@pytest.mark.parametrize("field", ["", "a=b", "a"])
+def test_query_of_many_fields_takes_little_memory(clean, field):
+    text = f"{field}&" * 100_000 + "key=1"
+    clean(text, NAMES)
+    tracemalloc.start()
+    clean(text, NAMES)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 5 * len(text)
 
 
 @given(TOKENS)
