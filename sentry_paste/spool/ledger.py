@@ -12,6 +12,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import stat
 import struct
 import threading
 import time
@@ -20,7 +21,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from sentry_paste.sdk.forks import reset_when_forked
 from sentry_paste.spool.names import KINDS, SpoolFile
@@ -61,6 +62,9 @@ _SLOTS = 64
 # On the next page, what the process says of itself.
 _LENGTH = struct.Struct("<I")
 _SIZE = 2 * _PAGE
+# Bytes of the longest total that is read, which is many times what this writes, and what no count comes to.
+_LONGEST_TOTAL = 2**18
+_MOST = 2**62
 # How many files a process has at most, one for each client that it has had.
 _MOST_FILES = 1000
 # Intentions: a file that is complete under a partial name will be renamed, and a file will be removed after
@@ -301,20 +305,26 @@ def read_totals(directory: Path) -> Totals:
     """
     # Read first: what is added to it meanwhile is in a file that is still listed below.
     for _ in range(10):
-        total = _read_total(directory)
+        total = _shown_total(directory)
         totals = _sum(directory, total)
-        if _read_total(directory) == total:
+        if _shown_total(directory) == total:
             break
     return totals
 
 
+def _shown_total(directory: Path) -> dict[str, Any]:
+    try:
+        return _read_total(directory)
+    except PermissionError:  # another user's
+        return {}
+
+
 def _sum(directory: Path, total: Mapping[str, Any]) -> Totals:
     totals = Totals(_counts_of(total))
-    if total.get("state"):
-        totals.states[""] = total["state"]
-    for name in os.listdir(directory):
-        if name.startswith(f"{_PREFIX}-") and name != total.get("added"):
-            data = _read(directory / name)
+    totals.states[""] = _state_of(total)
+    for name in _names(directory):
+        if name != total.get("added"):
+            data = _read_counts(directory / name)
             if data is not None:
                 totals.counts.update(_counts_in(data))
                 totals.states[name[len(_PREFIX) + 1 :]] = _state_in(data)
@@ -327,21 +337,25 @@ def add_dead(directory: Path, is_alive: Mapping[str, bool]) -> None:
     Args:
         directory: directory of the spool.
         is_alive: whether each process is alive, by its name.
+
+    Raises:
+        OSError: the counts cannot be added now. What was delivered is removed all the same.
     """
-    names = [name for name in os.listdir(directory) if name.startswith(f"{_PREFIX}-")]
-    dead = [name for name in names if not is_alive.get(_owner_of(name), True)]
+    dead = [name for name in _names(directory) if not is_alive.get(_owner_of(name), True)]
     if not dead:
         return
+    # First of all, and without the lock: what Sentry has accepted must not be sent again, whatever becomes of
+    # the counts.
+    for name in dead:
+        with suppress(OSError):  # of one that cannot be read nothing is known
+            _remove_delivered(directory, name)
     with _only_one(directory) as is_mine:
         if is_mine:
             # First the one that was added last: if its file is still there, it has to go before another name
             # takes the place of its own.
-            try:
-                added = _read_total(directory).get("added")
-                for name in sorted(dead, key=lambda name: name != added):
-                    _add(directory, name)
-            except PermissionError:  # another user's, as of a command that root has run
-                return
+            added = _read_total(directory).get("added")
+            for name in sorted(dead, key=lambda name: name != added):
+                _add(directory, name)
 
 
 def owners(directory: Path) -> list[str]:
@@ -350,7 +364,11 @@ def owners(directory: Path) -> list[str]:
     Args:
         directory: directory of the spool.
     """
-    return [_owner_of(name) for name in os.listdir(directory) if name.startswith(f"{_PREFIX}-")]
+    return [_owner_of(name) for name in _names(directory)]
+
+
+def _names(directory: Path) -> list[str]:
+    return [name for name in os.listdir(directory) if name.startswith(f"{_PREFIX}-")]
 
 
 def _owner_of(name: str) -> str:
@@ -360,41 +378,85 @@ def _owner_of(name: str) -> str:
 def _add(directory: Path, name: str) -> None:
     path = directory / name
     total = _read_total(directory)
-    data = _read(path)
-    if data is not None and total.get("added") != name:
-        counts = _counts_of(total) + _counts_in(data)
-        counts.update(_finish(directory, data))
-        state = {**total.get("state", {}), **_state_in(data)}
-        for gone in ("sends", "limits"):
-            state.pop(gone, None)
-        _write_total(directory, counts, name, state)
+    if total.get("added") != name:
+        try:
+            data = _read(path, _SIZE)
+        except PermissionError:  # another user's
+            return
+        if data is None:
+            return
+        if _is_complete(data):
+            counts = _counts_of(total) + _counts_in(data)
+            counts.update(_finish(directory, data))
+            state = {**_state_of(total), **_state_in(data)}
+            for gone in ("sends", "limits"):
+                state.pop(gone, None)
+            _write_total(directory, counts, name, state)
     # If this process ends here, the next one knows by the name that the counts were added.
     with suppress(FileNotFoundError):
         os.unlink(path)
 
 
-def _finish(directory: Path, data: bytes) -> Counter[tuple[str, str]]:
-    """Finish what a process had begun when it ended, and return what came of it."""
-    found: Counter[tuple[str, str]] = Counter()
-    names = os.listdir(directory)
-    for slot in range(_SLOTS):
-        action, kind, outcome, identity, checksum = _SLOT.unpack_from(data, _SLOTS_AT + slot * _SLOT.size)
-        if action == _FREE or kind >= len(KINDS) or outcome >= len(_OUTCOMES):
-            continue
-        middle = f"-{identity.hex()}-"
-        end = f"-{checksum.hex()}.envelope" if checksum.strip(b"\0") else ".envelope"
-        there = [
+def _remove_delivered(directory: Path, name: str) -> None:
+    """Remove the files that a process had delivered when it ended."""
+    data = _read_counts(directory / name)
+    begun = list(_intentions(data)) if data is not None else []
+    delivered = [intention for intention in begun if intention.action == _DELIVER]
+    names = os.listdir(directory) if delivered else []
+    for intention in delivered:
+        for found in intention.files(names):
+            with suppress(FileNotFoundError):
+                os.unlink(directory / found)
+
+
+class _Intention(NamedTuple):
+    """What a process had begun when it ended.
+
+    Attributes:
+        action: ``_WRITE``, ``_DELIVER`` or ``_DROP``.
+        kind: of the file.
+        outcome: that it comes to.
+        middle: part of the file's name.
+        end: of the file's name without its state.
+    """
+
+    action: bytes
+    kind: str
+    outcome: str
+    middle: str
+    end: str
+
+    def files(self, names: Iterable[str]) -> list[str]:
+        """Return the names under which the file is still there: as partial, if it was to be written.
+
+        Args:
+            names: of all files.
+        """
+        return [
             name
             for name in names
-            if middle in name and end in name and name.endswith(".partial") is (action == _WRITE)
+            if self.middle in name
+            and self.end in name
+            and name.endswith(".partial") is (self.action == _WRITE)
         ]
-        if action == _DELIVER:
-            for name in there:  # Sentry had accepted it: it is not sent again
-                with suppress(FileNotFoundError):
-                    os.unlink(directory / name)
+
+
+def _intentions(data: bytes) -> Iterator[_Intention]:
+    for slot in range(_SLOTS):
+        action, kind, outcome, identity, checksum = _SLOT.unpack_from(data, _SLOTS_AT + slot * _SLOT.size)
+        if action != _FREE and kind < len(KINDS) and outcome < len(_OUTCOMES):
+            end = f"-{checksum.hex()}.envelope" if checksum.strip(b"\0") else ".envelope"
+            yield _Intention(action, KINDS[kind], _OUTCOMES[outcome], f"-{identity.hex()}-", end)
+
+
+def _finish(directory: Path, data: bytes) -> Counter[tuple[str, str]]:
+    """Return what came of that which a process had begun when it ended."""
+    found: Counter[tuple[str, str]] = Counter()
+    names = os.listdir(directory)
+    for intention in _intentions(data):
         # A partial file that is still there was not renamed, and one to be dropped was not dropped.
-        if action == _DELIVER or not there:
-            found[KINDS[kind], _OUTCOMES[outcome]] += 1
+        if intention.action == _DELIVER or not intention.files(names):
+            found[intention.kind, intention.outcome] += 1
     return found
 
 
@@ -416,10 +478,28 @@ def _only_one(directory: Path) -> Iterator[bool]:
         os.close(descriptor)
 
 
-def _read(path: Path) -> bytes | None:
-    """Return the bytes of a file of counts, None if it is gone or something else.
+def _read_counts(path: Path) -> bytes | None:
+    """Return the bytes of a file of counts; None if it is gone, another user's or something else.
 
     Raises:
+        OSError: it cannot be read now.
+    """
+    try:
+        data = _read(path, _SIZE)
+    except PermissionError:
+        return None
+    return data if data is not None and _is_complete(data) else None
+
+
+def _is_complete(data: bytes) -> bool:
+    return len(data) >= _PAGE and data.startswith(_MAGIC)
+
+
+def _read(path: Path, most: int) -> bytes | None:
+    """Return the first bytes of a file; None if it is gone or something else.
+
+    Raises:
+        PermissionError: it is another user's.
         OSError: it cannot be read now.
     """
     try:
@@ -429,12 +509,9 @@ def _read(path: Path) -> bytes | None:
             return None
         raise
     try:
-        data = os.read(descriptor, _SIZE)
-    except IsADirectoryError:
-        return None
+        return os.read(descriptor, most) if stat.S_ISREG(os.fstat(descriptor).st_mode) else None
     finally:
         os.close(descriptor)
-    return data if len(data) >= _PAGE and data.startswith(_MAGIC) else None
 
 
 def _counts_in(data: bytes) -> Counter[tuple[str, str]]:
@@ -450,8 +527,15 @@ def _counts_in(data: bytes) -> Counter[tuple[str, str]]:
 def _state_in(data: bytes) -> dict[str, Any]:
     try:
         length = _LENGTH.unpack_from(data, _PAGE)[0]
-        found = json.loads(data[_PAGE + _LENGTH.size : _PAGE + _LENGTH.size + length])
-    except (ValueError, struct.error):
+    except struct.error:
+        return {}
+    return _parsed(data[_PAGE + _LENGTH.size : _PAGE + _LENGTH.size + length])
+
+
+def _parsed(data: bytes) -> dict[str, Any]:
+    try:
+        found = json.loads(data)
+    except (ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}
 
@@ -460,24 +544,25 @@ def _read_total(directory: Path) -> dict[str, Any]:
     """Return the total; empty if there is none yet.
 
     Raises:
-        OSError: it cannot be read now, and must not be taken for none.
+        OSError: it cannot be read now, or is another user's, and must not be taken for none.
     """
-    try:
-        found = json.loads((directory / _TOTAL).read_bytes())
-    except (FileNotFoundError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}
+    return _parsed(_read(directory / _TOTAL, _LONGEST_TOTAL) or b"")
 
 
 def _counts_of(total: Mapping[str, Any]) -> Counter[tuple[str, str]]:
+    """Return the counts of a total, as far as they are counts: anybody may have written it."""
+    found: Counter[tuple[str, str]] = Counter()
     counts = total.get("counts")
-    return Counter(
-        {
-            (kind, outcome): count
-            for kind, outcomes in (counts.items() if isinstance(counts, dict) else ())
-            for outcome, count in outcomes.items()
-        }
-    )
+    for kind, outcomes in counts.items() if isinstance(counts, dict) else ():
+        for outcome, count in outcomes.items() if isinstance(outcomes, dict) else ():
+            if kind in KINDS and outcome in _OUTCOMES and type(count) is int and 0 < count < _MOST:
+                found[kind, outcome] = count
+    return found
+
+
+def _state_of(total: Mapping[str, Any]) -> dict[str, Any]:
+    state = total.get("state")
+    return state if isinstance(state, dict) else {}
 
 
 def _write_total(

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from sentry_paste.sdk.failures import warn
 from sentry_paste.spool import ledger
 from sentry_paste.spool.files import FILE_MODE, Spool
 from sentry_paste.spool.owner import Owner, current
@@ -66,6 +67,7 @@ class Presence:
     def __init__(self, spool: Spool) -> None:
         self._spool = spool
         self._silence = Silence()
+        self._has_warned = False
 
     def show(self) -> None:
         """Touch the file of this process; ignore a disk that is full or read-only."""
@@ -125,11 +127,24 @@ class Presence:
         Raises:
             OSError: the directory is not writable.
         """
-        directory = self._spool.directory
         is_alive = self.alive(self._spool.owners())
         # Before their claims are taken back: it shows what they had already delivered.
-        ledger.add_dead(directory, self.may_go_on(ledger.owners(directory)))
+        self._add_counts()
         return self._spool.reclaim(is_alive)[1]
+
+    def _add_counts(self) -> None:
+        """Add the counts of dead processes to the total, and warn once if that fails."""
+        directory = self._spool.directory
+        try:
+            ledger.add_dead(directory, self.may_go_on(ledger.owners(directory)))
+        except FileNotFoundError:  # the directory is gone, or another client adds them at the same time
+            return
+        except Exception as error:  # whatever becomes of the counts, what waits has to be sent
+            if not self._has_warned:
+                warn("spool_dir: %s: the counts of ended processes cannot be added (%s)", directory, error)
+            self._has_warned = True
+        else:
+            self._has_warned = False
 
     def may_go_on(self, names: Iterable[str]) -> dict[str, bool]:
         """Return which processes may still go on; one that is stopped may.

@@ -8,13 +8,15 @@ import sys
 import pytest
 
 from sentry_paste.spool import Spool
+from sentry_paste.spool import ledger as ledger_module
 from sentry_paste.spool.ledger import add_dead, read_totals
 from sentry_paste.spool.owner import current
+from sentry_paste.spool.presence import Presence
 from sentry_paste.spool.status import read_status
 
 import servers
 from faulty import Answer
-from spooled import as_in_1_0, close_clients, envelope
+from spooled import as_in_1_0, close_clients, envelope, states, warnings_of
 
 
 def counts(spool):
@@ -243,3 +245,76 @@ def test_counts_of_any_form_are_none_or_counts(spool, text):
     (spool.directory / ".counts").write_bytes(text)
     (spool.directory / ".counts-x").write_bytes(text)
     assert read_totals(spool.directory).counts["error", "captured"] == 1
+
+
+def claimed_by_dead(spool, number=1):
+    """Write a file that a process claims and dies, whose counts are not added yet; return the file."""
+    owner = current()._replace(started=current().started + number)
+    file = spool.write(envelope(), owner=owner)
+    dead(spool, number)
+    return file
+
+
+def fail(*args, **kwargs):
+    raise OSError("no space left on device")
+
+
+def no_lock(directory):
+    raise PermissionError("the lock is another user's")
+
+
+@pytest.mark.parametrize("what", ["_write_total", "_only_one", "_read_total", "_counts_of"])
+def test_counts_that_cannot_be_added_keep_no_file_back(spool, monkeypatch, caplog, what):
+    claimed_by_dead(spool)
+    presence = Presence(Spool(spool.directory))
+    with monkeypatch.context() as patch:
+        patch.setattr(ledger_module, what, no_lock if what == "_only_one" else fail)
+        presence.reclaim()
+        presence.reclaim()
+    assert states(spool) == [("error", "waiting")]
+    assert [text for text in warnings_of(caplog) if "counts" in text] == warnings_of(caplog)
+    assert len(warnings_of(caplog)) == 1
+    presence.reclaim()
+    assert counts(spool) == {"error": {"captured": 1, "waiting": 1}}
+    assert list(spool.directory.glob(".counts-*")) == []
+
+
+@pytest.mark.parametrize("what", ["_write_total", "_only_one", "_read_total"])
+def test_delivered_file_is_not_sent_again_where_its_counts_cannot_be_added(spool, monkeypatch, what):
+    owner = current()._replace(started=current().started + 1)
+    file = spool.write(envelope(), owner=owner)
+    spool.ledger._intend(b"d", file, "delivered")
+    dead(spool)
+    with monkeypatch.context() as patch:
+        patch.setattr(ledger_module, what, no_lock if what == "_only_one" else fail)
+        Presence(Spool(spool.directory)).reclaim()
+        assert states(spool) == []
+    Presence(Spool(spool.directory)).reclaim()
+    assert counts(spool) == {"error": {"captured": 1, "delivered": 1}}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b'{"counts": {"error": 5}}',
+        b'{"counts": {"error": {"captured": "x"}, "evil": {"captured": 1}}}',
+        b'{"state": [1]}',
+        b"[" * 100_000,
+        b'{"counts": {"error": {"captured": ' + b"1" * 5000 + b"}}}",
+    ],
+)
+def test_total_of_any_form_is_added_to(spool, text):
+    spool.write(envelope())
+    (spool.directory / ".counts").write_bytes(text)
+    add_dead(spool.directory, dead(spool))
+    assert list(spool.directory.glob(".counts-*")) == []
+    assert counts(spool) == {"error": {"captured": 1, "waiting": 1}}
+
+
+def test_file_of_counts_that_was_never_written_is_removed(spool):
+    spool.write(envelope())
+    gone = dead(spool)
+    path = spool.directory / f".counts-{next(iter(gone))}.7"
+    path.touch()
+    add_dead(spool.directory, gone)
+    assert not path.exists()
