@@ -83,6 +83,7 @@ class DeliveringTransport(Transport):
         # error.
         self._lock = threading.RLock()
         self._live = Backoff(LONGEST_LIVE)
+        self._unfinished.forget()
         # What is in the SDK's queue, with its file. Whoever takes an entry out is responsible for it.
         self._keys = count()
         self._queued: dict[int, tuple[Envelope, SpoolFile | None]] = {}

@@ -86,7 +86,7 @@ class Unfinished:
     """
 
     def __init__(self) -> None:
-        self._actions: dict[Path, Callable[[], object]] = {}
+        self._actions: dict[Path, tuple[SpoolFile, Callable[[], object]]] = {}
 
     def attempt(self, file: SpoolFile, action: Callable[[], _T]) -> _T:
         """Do something with a file, and remember it if that fails.
@@ -101,7 +101,7 @@ class Unfinished:
         try:
             return action()
         except OSError:
-            self._actions[file.path] = action
+            self._actions[file.path] = (file, action)
             raise
 
     def put_back(self, spool: Spool, file: SpoolFile, envelope: Envelope) -> None:
@@ -120,12 +120,18 @@ class Unfinished:
 
     def retry(self) -> None:
         """Try again what has failed."""
-        for path, action in list(self._actions.items()):
+        for path, (file, action) in list(self._actions.items()):
             try:
-                action()
+                # A process that was forked leaves its parent's files alone, which the parent may send now.
+                if file.owner == current():
+                    action()
             except OSError:
                 continue
             self._actions.pop(path, None)
+
+    def forget(self) -> None:
+        """Forget what has failed, in a process that was forked."""
+        self._actions = {}
 
 
 def is_there(file: SpoolFile) -> bool:

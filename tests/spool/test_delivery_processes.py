@@ -12,6 +12,7 @@ import threading
 import time
 from datetime import datetime, timedelta, timezone
 
+import pytest
 import sentry_sdk
 from sentry_sdk.envelope import Envelope, Item, PayloadRef
 
@@ -84,6 +85,7 @@ def test_no_descriptor_is_left_open(site, sentry, spool, impatient):
 
 FORKING = """
 import os, sys, time
+import pytest
 import sentry_sdk
 from paste.deploy import loadapp
 from wsgi_calls import call, environ_of
@@ -184,3 +186,29 @@ def test_only_one_transport_is_made_for_a_client(site):
     (client,) = registry.clients()
     assert isinstance(client.transport, delivery.DeliveringTransport)
     assert sentry_sdk.get_client() is client
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="a fork is of Unix")
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+def test_child_forgets_what_its_parent_could_not_release(site, sentry, spool, monkeypatch):
+    made = site()
+    made.ok()
+    sentry.answer = Answer(503)
+    rename = os.rename
+
+    def fail_to_release(source, target):
+        if ".claimed-" in str(source):
+            raise OSError("read-only")
+        return rename(source, target)
+
+    (client,) = registry.clients()
+    unfinished = client.transport._unfinished
+    with monkeypatch.context() as patch:
+        patch.setattr("os.rename", fail_to_release)
+        made.crash()
+        sentry.wait_for(lambda: unfinished._actions)
+        child = os.fork()
+        if child == 0:  # pragma: no cover
+            os._exit(len(unfinished._actions))
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert states(spool) == [("error", "claimed")]
