@@ -289,9 +289,28 @@ def _create(path: Path) -> int | None:
         raise
     except OSError:  # there is no directory, no room or no right
         return None
+    try:
+        _keep_owner(path, descriptor)
+    except OSError:  # nobody else could add the counts
+        os.close(descriptor)
+        with suppress(OSError):
+            os.unlink(path)
+        return None
     with suppress(OSError):
         os.pwrite(descriptor, bytes(_SIZE), 0)
     return descriptor
+
+
+def _keep_owner(path: Path, descriptor: int) -> None:
+    """Give a file to the owner of its directory, if root has made it, as with ``spool purge``.
+
+    Raises:
+        OSError: it stays root's.
+    """
+    if hasattr(os, "fchown"):
+        owner = os.stat(path.parent)
+        if owner.st_uid != os.geteuid():
+            os.fchown(descriptor, owner.st_uid, owner.st_gid)
 
 
 def read_totals(directory: Path) -> Totals:

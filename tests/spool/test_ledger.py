@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+from sentry_paste.cli.main import main
 from sentry_paste.spool import Spool
 from sentry_paste.spool import ledger as ledger_module
 from sentry_paste.spool.ledger import add_dead, read_totals
@@ -154,6 +155,7 @@ def test_kill_after_the_total_was_written_adds_nothing_twice(spool, monkeypatch)
 
 DYING = """
 import os, signal, sys
+from sentry_paste.cli.main import main
 from sentry_paste.spool import Spool
 from sentry_paste.spool.owner import current
 from spooled import envelope
@@ -259,7 +261,7 @@ def fail(*args, **kwargs):
     raise OSError("no space left on device")
 
 
-def no_lock(directory):
+def no_lock(*args):
     raise PermissionError("the lock is another user's")
 
 
@@ -318,3 +320,44 @@ def test_file_of_counts_that_was_never_written_is_removed(spool):
     path.touch()
     add_dead(spool.directory, gone)
     assert not path.exists()
+
+
+def test_counts_of_another_user_are_left_out(spool, monkeypatch):
+    spool.write(envelope())
+    other = Spool(spool.directory)
+    other.write(envelope())
+    read, refused = os.open, spool.ledger._path
+
+    def refuse(path, *args, **kwargs):
+        if str(path) == str(refused):
+            raise PermissionError("another user's")
+        return read(path, *args, **kwargs)
+
+    monkeypatch.setattr(os, "open", refuse)
+    assert read_totals(spool.directory).counts["error", "captured"] == 1
+    gone = dead(other)
+    refused = refused.with_name(refused.name.replace(str(current()), next(iter(gone))))
+    add_dead(spool.directory, gone)
+    assert list(spool.directory.glob(".counts-*")) == [refused]
+    assert read_totals(spool.directory).counts["error", "captured"] == 1
+
+
+@pytest.mark.skipif(getattr(os, "geteuid", lambda: 1)() != 0, reason="only root writes for another user")
+def test_what_root_counts_belongs_to_the_owner_of_the_directory(spool):
+    spool.write(envelope())
+    os.chown(spool.directory, 65534, 65534)
+    assert main(["spool", "purge", str(spool.directory), "--yes"]) == 0
+    (own,) = spool.directory.glob(f".counts-{current()}.0")
+    (roots,) = {*spool.directory.glob(".counts*")} - {own}
+    assert (roots.stat().st_uid, roots.stat().st_gid) == (65534, 65534)
+    assert counts(spool) == {"error": {"captured": 1, "dropped": 1}}
+
+
+@pytest.mark.skipif(not hasattr(os, "fchown"), reason="owners are of Unix")
+def test_counts_that_nobody_else_could_add_are_kept_in_memory(spool, monkeypatch):
+    spool.prepare()
+    monkeypatch.setattr(os, "geteuid", lambda: os.stat(spool.directory).st_uid + 1)
+    monkeypatch.setattr(os, "fchown", no_lock)
+    spool.ledger.ensure()
+    assert not spool.ledger.has_file
+    assert list(spool.directory.glob(".counts*")) == []
