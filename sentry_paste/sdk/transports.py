@@ -262,15 +262,20 @@ class _ReportingTransport:
             # One more, because the SDK's own thread sends next to at least one of the spool. urllib3 logs a
             # warning for each connection that its pool cannot keep.
             pool.connection_pool_kw.setdefault("maxsize", self.connections + 1)
+            # Not by a method: while a pool exists, urllib3 keeps what its idle connections refer to, so the
+            # transport, which has the pool, would never be collected.
+            current = partial(getattr, self._here, "request", None)
             pool.pool_classes_by_scheme = {
-                scheme: _watched_pool(found, self._current_request)
-                for scheme, found in pool.pool_classes_by_scheme.items()
+                scheme: _watched_pool(found, current) for scheme, found in pool.pool_classes_by_scheme.items()
             }
         return pool
 
-    def _current_request(self) -> _Request | None:
-        """Return the request that this thread is sending."""
-        return getattr(self._here, "request", None)
+    def kill(self) -> None:
+        """End the SDK's thread, and close the connections that wait for another request."""
+        super().kill()  # type: ignore[misc]
+        pool = getattr(self, "_pool", None)
+        if isinstance(pool, PoolManager):
+            pool.clear()
 
     def abort_overdue(self, seconds: float) -> None:
         """End the requests whose answers take too long in all; the SDK limits the time between two bytes.

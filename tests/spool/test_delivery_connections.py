@@ -1,12 +1,17 @@
 """As many connections as the round trip needs, and no more: from the ini to the receiver."""
 
+import gc
 import logging
 import threading
 import time
+import weakref
 
 import pytest
+import sentry_sdk
 
 from sentry_paste.client.registry import registry
+from sentry_paste.spool.delivery import delivering_class
+from sentry_paste.spool.transport import SpoolSettings
 
 from faulty import Answer
 from spooled import close_clients, envelope, states
@@ -210,3 +215,38 @@ def test_losses_are_counted_once_over_several_connections(site, sentry, spool):
     sentry.wait_for(lambda: len(sentry.delivered()) == 20)
     close_clients()
     assert sentry.lost()["error", "sample_rate"] == 5
+
+
+def new_client(sentry, spool):
+    options = {"dsn": sentry.dsn, "transport": None}
+    found = delivering_class(options, SpoolSettings(str(spool.directory), min_free=0))
+    return sentry_sdk.Client(
+        dsn=sentry.dsn, transport=found, default_integrations=False, auto_enabling_integrations=False
+    )
+
+
+def test_closed_client_keeps_no_connection(sentry, spool):
+    client = new_client(sentry, spool)
+    client.capture_event({"message": "x"})
+    sentry.wait(errors=1)
+    client.close(timeout=1)
+    sentry.wait_for(lambda: not sentry._connections, seconds=5)
+
+
+def test_closed_client_leaves_no_transport(sentry, spool, monkeypatch):
+    """Also if its connections are not closed."""
+    monkeypatch.setattr("urllib3.PoolManager.clear", lambda self: None)
+    client = new_client(sentry, spool)
+    client.capture_event({"message": "x"})
+    sentry.wait(errors=1)
+    left = weakref.ref(client.transport.inner)
+    client.close(timeout=1)
+    # The SDK's profiler keeps the client that was created last.
+    client = new_client(sentry, spool)
+
+    def is_collected():
+        gc.collect()
+        return left() is None
+
+    sentry.wait_for(is_collected, seconds=5)
+    client.close()
