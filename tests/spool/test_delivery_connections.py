@@ -225,22 +225,24 @@ def new_client(sentry, spool):
     )
 
 
-def test_closed_client_keeps_no_connection(sentry, spool):
+def use_and_close(sentry, spool):
     client = new_client(sentry, spool)
     client.capture_event({"message": "x"})
     sentry.wait(errors=1)
+    left = weakref.ref(client.transport.inner)
     client.close(timeout=1)
+    return left
+
+
+def test_closed_client_keeps_no_connection(sentry, spool):
+    use_and_close(sentry, spool)
     sentry.wait_for(lambda: not sentry._connections, seconds=5)
 
 
 def test_closed_client_leaves_no_transport(sentry, spool, monkeypatch):
     """Also if its connections are not closed."""
     monkeypatch.setattr("urllib3.PoolManager.clear", lambda self: None)
-    client = new_client(sentry, spool)
-    client.capture_event({"message": "x"})
-    sentry.wait(errors=1)
-    left = weakref.ref(client.transport.inner)
-    client.close(timeout=1)
+    left = use_and_close(sentry, spool)
     # The SDK's profiler keeps the client that was created last.
     client = new_client(sentry, spool)
 
