@@ -14,9 +14,9 @@ import functools
 import os
 import time
 from collections.abc import Callable
-from contextvars import Context
+from contextvars import Context, ContextVar
 from threading import RLock, Thread
-from typing import Any
+from typing import Any, Protocol
 
 from sentry_sdk.envelope import Envelope
 
@@ -41,10 +41,10 @@ class Held:
         transport: that will send it. If it has a method ``hold``, it keeps the envelope safe until then.
     """
 
-    __slots__ = ("_file", "_transport", "envelope", "until")
+    __slots__ = ("_envelope", "_file", "_transport", "until")
 
     def __init__(self, envelope: Envelope, transport: Any) -> None:
-        self.envelope = envelope
+        self._envelope: Envelope | None = envelope
         self.until = time.monotonic() + LONGEST
         self._transport = transport
         hold = getattr(transport, "hold", None)
@@ -56,32 +56,43 @@ class Held:
         Args:
             change: changes its event, None if it is sent as it is.
         """
-        if not _waiting.take(self):
+        envelope = self._take()
+        if envelope is None:
             return
         if change is not None:
-            change(self.envelope.get_event())
-            sdk.encode_again(self.envelope)
+            change(envelope.get_event())
+            sdk.encode_again(envelope)
         if self._file is None:
-            self._transport.capture_envelope(self.envelope)
+            self._transport.capture_envelope(envelope)
             return
         before = self._file
         if change is not None:
             # The new file first: a process that is killed in between leaves two with the same event id. If
             # there is no room for it, the first one is sent.
-            self._file = self._transport.hold(self.envelope) or before
-        self._transport.send_held(self.envelope, self._file)
+            self._file = self._transport.hold(envelope) or before
+        self._transport.send_held(envelope, self._file)
         if self._file is not before:
             self._transport.withdraw(before)
 
     def drop(self) -> None:
         """Drop the envelope, unless it has been sent, and count it as dropped by an event processor."""
-        if not _waiting.take(self):
+        if self._take() is None:
             return
         if self._file is not None:
             self._transport.withdraw(self._file)
         record_lost = getattr(self._transport, "record_lost_event", None)
         if record_lost is not None:  # Spotlight has none
             record_lost("event_processor", data_category="error")
+
+    def _take(self) -> Envelope | None:
+        """Return the envelope, once.
+
+        A request that goes on keeps this object, but no envelope that was sent.
+        """
+        if not _waiting.take(self):
+            return None
+        envelope, self._envelope = self._envelope, None
+        return envelope
 
 
 class _Waiting:
@@ -169,6 +180,49 @@ def _send_at_exit() -> None:
     atexit.register(send_held)
 
 
+class Record(Protocol):
+    """What a request records of an error that is being captured."""
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether the error does not wait for the answer any more."""
+
+    def hold(self, held: Held) -> None:
+        """Keep an envelope until the answer is known.
+
+        Args:
+            held: the envelope.
+        """
+
+    def forget(self) -> None:
+        """Forget the error: a hook has dropped its event, and may keep the next one."""
+
+
+class Capture:
+    """An error on its way through a client, from the call that captures it to the transport.
+
+    Args:
+        client: that captures.
+
+    Attributes:
+        record: of the request, None until the request has recorded the error.
+    """
+
+    __slots__ = ("client", "record")
+
+    def __init__(self, client: Any) -> None:
+        self.client = client
+        self.record: Record | None = None
+
+
+_capture: ContextVar[Capture | None] = ContextVar("sentry_paste_capture", default=None)
+
+
+def current_capture() -> Capture | None:
+    """Return the capture in which this is called, None outside of those of this module's clients."""
+    return _capture.get()
+
+
 class HoldingTransport:
     """A transport that leaves the errors of the current request to the request.
 
@@ -202,10 +256,11 @@ class HoldingTransport:
             args: of the SDK.
             kwargs: of the SDK.
         """
-        if reason in _HOOKS and kwargs.get("data_category") == "error":
-            request = sdk.request_data()
-            if request is not None:
-                request.forget_last_error()
+        capture = _capture.get()
+        record = capture.record if capture is not None else None
+        if capture is not None and record is not None and reason in _HOOKS:
+            record.forget()
+            sdk.forget_error(capture.client)
         return self._transport.record_lost_event(reason, *args, **kwargs)
 
     def capture_envelope(self, envelope: Envelope) -> None:
@@ -214,24 +269,72 @@ class HoldingTransport:
         Args:
             envelope: that the SDK captured.
         """
-        request = sdk.request_data()
-        if request is not None and request.waits_for(envelope.headers.get("event_id")):
+        capture = _capture.get()
+        record = capture.record if capture is not None else None
+        if record is None or record.is_settled:
+            self._transport.capture_envelope(envelope)
+        else:
             held = Held(envelope, self._transport)
             _waiting.add(held)
-            request.hold(held)
-        else:
-            self._transport.capture_envelope(envelope)
+            record.hold(held)
 
 
-def holding(client: Any) -> Any:
-    """Return a view of a client whose transports leave the errors of the current request to the request.
-
-    Args:
-        client: that is about to capture an exception.
-    """
+def _holding(client: Any) -> Any:
+    """Return a view of a client whose transports leave the errors of the current request to the request."""
     view = sdk.with_options(client)
     for name in ("transport", "spotlight"):
         found = getattr(client, name, None)
         if found is not None:
             setattr(view, name, HoldingTransport(found))
+    return view
+
+
+def is_of_error(hint: Any) -> bool:
+    """Return whether an event is that of an exception.
+
+    Args:
+        hint: of the SDK.
+    """
+    return isinstance(hint, dict) and bool(hint.get("exc_info"))
+
+
+def capture_error(
+    client: Any, capture_event: Callable[..., str | None], *args: Any, **kwargs: Any
+) -> str | None:
+    """Capture the event of an exception, and leave it to the request.
+
+    Args:
+        client: that captures.
+        capture_event: the SDK's function, which takes the client and the other arguments.
+        args: event and hint.
+        kwargs: of the SDK.
+    """
+    return _captured(Capture(client), capture_event, _holding(client), *args, **kwargs)
+
+
+def _captured(
+    capture: Capture | None, capture_event: Callable[..., str | None], *args: Any, **kwargs: Any
+) -> str | None:
+    token = _capture.set(capture)
+    try:
+        return capture_event(*args, **kwargs)
+    finally:
+        _capture.reset(token)
+
+
+def holding(client: Any) -> Any:
+    """Return a view of a client that leaves the errors of the current request to the request.
+
+    Args:
+        client: of the app.
+    """
+    view = _holding(client)
+    capture_event = view.capture_event
+
+    def capture(event: Any, hint: Any = None, *args: Any, **kwargs: Any) -> str | None:
+        # An error's hook may capture a message.
+        found = Capture(view) if is_of_error(hint) else None
+        return _captured(found, capture_event, event, hint, *args, **kwargs)
+
+    view.capture_event = capture
     return view

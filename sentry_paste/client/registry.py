@@ -17,7 +17,7 @@ from sentry_sdk.transport import Transport
 
 from sentry_paste import sdk
 from sentry_paste.client.abandoned import finish_abandoned
-from sentry_paste.client.held import holding, send_held
+from sentry_paste.client.held import capture_error, is_of_error, send_held
 from sentry_paste.client.server_logs import drop_duplicates
 from sentry_paste.config.errors import ConfigError, Problem
 from sentry_paste.config.settings import Settings
@@ -141,8 +141,9 @@ class GuardedClient(sentry_sdk.Client):
             # The SDK adds it to its own event; what the caller has stays another one.
             event.setdefault("event_id", uuid4().hex)
             event = sdk.SelfSerialized(event, self.options)
-            client = holding(self) if isinstance(hint, dict) and hint.get("exc_info") else self
-            found: str | None = sentry_sdk.Client.capture_event(client, event, hint, *args, **kwargs)
+            if is_of_error(hint):
+                return capture_error(self, sentry_sdk.Client.capture_event, event, hint, *args, **kwargs)
+            found: str | None = super().capture_event(event, hint, *args, **kwargs)
             return found
         except Exception:
             log_failure("an event is lost")

@@ -8,7 +8,7 @@ from typing import Any
 import sentry_sdk
 
 from sentry_paste import sdk
-from sentry_paste.client.held import Held
+from sentry_paste.client.held import Capture, current_capture
 from sentry_paste.redaction import HasSecrets, Matcher, Secret, values
 from sentry_paste.redaction.names import RECORDED_USER
 from sentry_paste.request.filter_state import FilterState
@@ -41,6 +41,7 @@ class RequestData(HasSecrets):
         name: from a rule in the ini, None if no rule matches.
         filter_state: shared by all requests of the filter.
         name_from_framework: the framework's name of the request, None if there is none.
+        client: that captures in the request, unless the app chooses another one.
 
     Attributes:
         errors: that were captured so far.
@@ -60,6 +61,7 @@ class RequestData(HasSecrets):
         "_remote_user",
         "_secrets",
         "_users",
+        "client",
         "errors",
         "inner",
         "reported",
@@ -76,8 +78,10 @@ class RequestData(HasSecrets):
         name: str | None,
         filter_state: FilterState,
         name_from_framework: tuple[str, str] | None,
+        client: Any,
     ) -> None:
         self.strings = strings
+        self.client = client
         self._environ = environ
         #: The name from a rule in the ini, None if no rule matches.
         self.rule = name
@@ -189,19 +193,36 @@ class RequestData(HasSecrets):
         # A framework's integration may see first that the client has gone.
         if exc_info and client_went_away(exc_info[1], self.strings.get("SERVER_PORT", "")):
             return None
-        if exc_info and not self.errors.add(exc_info[1], event, self._environ):
+        if exc_info and self._is_repeated(exc_info[1], event):
             return None
         if exc_info and self.better_name() is None:
             style = sdk.pyramid_style(sentry_sdk.get_client())
             self._framework_name = name_in_traceback(exc_info[2], style)
-        if exc_info or event.get("level") in ("error", "fatal"):
-            self.reported = True
+        is_error = self.own_capture() is not None if exc_info else event.get("level") in ("error", "fatal")
+        self.reported = self.reported or is_error
         for add in (_drop_context_of_pyramid, self._add_name, self._add_request, self._add_user):
             try:
                 add(event)
             except Exception:  # the event keeps what the others have added: better than no event
                 log_failure("an event lacks some of its request")
         return event
+
+    def own_capture(self) -> Capture | None:
+        """Return the capture of an error that is under way, None if it is one for another project."""
+        capture = current_capture()
+        return capture if capture is not None and capture.client is self.client else None
+
+    def _is_repeated(self, error: BaseException, event: Any) -> bool:
+        """Record an error that is being captured; return whether it has been captured before."""
+        capture = self.own_capture()
+        if capture is None:
+            # The SDK's deduplication remembers it for the active client, also if another one captures.
+            sdk.forget_error(self.client)
+            return False
+        if self.errors.is_over:
+            return False
+        capture.record = self.errors.add(error, event, self._environ)
+        return capture.record is None
 
     def captured_again(self, error: BaseException, event: Any) -> bool:
         """Record that an error may have been captured before; return whether it was by another attempt.
@@ -211,27 +232,6 @@ class RequestData(HasSecrets):
             event: of the SDK.
         """
         return self.errors.captured_again(error, event, self._environ)
-
-    def forget_last_error(self) -> None:
-        """Forget the error that was captured last, as a hook has dropped its event."""
-        self.errors.forget_last()
-        sdk.forget_error(sentry_sdk.get_client())
-
-    def waits_for(self, identity: Any) -> bool:
-        """Return whether an event has to wait for the request's answer.
-
-        Args:
-            identity: event id.
-        """
-        return self.errors.waits_for(identity)
-
-    def hold(self, held: Held) -> None:
-        """Keep an envelope until the request's answer is known.
-
-        Args:
-            held: the envelope of an event that waits.
-        """
-        self.errors.hold(held)
 
     def _add_name(self, event: Any) -> None:
         found = self.better_name()
@@ -315,8 +315,12 @@ def record_repeat(event: Any, hint: Any) -> Any:
     exc_info = (hint or {}).get("exc_info")
     if exc_info:
         request = sdk.request_data()
-        if isinstance(request, RequestData) and request.captured_again(exc_info[1], event):
-            sdk.forget_error(sentry_sdk.get_client())
+        if (
+            isinstance(request, RequestData)
+            and request.own_capture() is not None
+            and request.captured_again(exc_info[1], event)
+        ):
+            sdk.forget_error(request.client)
     return event
 
 

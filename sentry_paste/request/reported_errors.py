@@ -16,8 +16,9 @@ Until then its envelope waits (``client.held``).
 from __future__ import annotations
 
 import sys
+import weakref
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from threading import RLock
 from types import SimpleNamespace
@@ -34,44 +35,60 @@ _CRASHED = 500
 # Types of mechanisms, https://develop.sentry.dev/sdk/data-model/event-payloads/exception/.
 _LOGGING = frozenset({"logging", "loguru"})
 
-# How many errors are remembered: a few, as a stream can raise and catch for hours.
-_MOST = 8
+# How many errors are remembered, as a stream can raise and catch for hours.
+_MOST = 100
+# How many of them are kept alive, with the objects in their frames: built-in exceptions, for example.
+_MOST_ALIVE = 8
 
 
-class _ReportedError:
+class ReportedError:
     """An error that was captured.
 
     Args:
+        errors: of the request, to which it belongs.
         error: the exception.
         event: of the SDK, before it is serialised.
         attempt: of pyramid_retry, in the form that it has in the environ; None if there is only one.
 
     Attributes:
+        error: returns the exception, None if it does not exist any more and cannot be raised.
+        keeps_alive: whether the exception is kept alive.
+        identity: event id.
+        is_answer: whether the exception is a response below 500.
         is_marked: whether its event says that nobody has handled it.
         is_given_up: whether a framework has said so, before or since.
         is_logged: whether it was captured because it was logged.
         is_of_thread: whether a thread of the request has captured it.
         is_raised: whether the app has raised it to the server.
+        is_settled: whether it does not wait for the answer any more.
         held: the envelope, one for each transport; none if it is not sent.
     """
 
     __slots__ = (
+        "_errors",
         "attempt",
         "error",
         "held",
         "identity",
+        "is_answer",
         "is_given_up",
         "is_logged",
         "is_marked",
         "is_of_thread",
         "is_raised",
         "is_settled",
+        "keeps_alive",
     )
 
-    def __init__(self, error: BaseException, event: Any, attempt: dict[str, Any] | None) -> None:
-        self.error = error
+    def __init__(
+        self, errors: ReportedErrors, error: BaseException, event: Any, attempt: dict[str, Any] | None
+    ) -> None:
+        self._errors = errors
+        # pyramid_retry is asked about the exception when the attempt is over.
+        self.error, self.keeps_alive = _referred_to(error, is_needed=attempt is not None)
         self.identity = event.get("event_id")
         self.attempt = attempt
+        self.is_answer = _is_answer(error)
         self.is_marked = self.is_given_up = is_unhandled(event)
         self.is_logged = any(mechanism.get("type") in _LOGGING for mechanism in _mechanisms(event))
         self.is_of_thread = sdk.in_thread_of_request()
@@ -80,60 +97,94 @@ class _ReportedError:
         self.is_settled = self.is_of_thread and self.is_marked
         self.held: list[Held] = []
 
+    def hold(self, held: Held) -> None:
+        """Keep an envelope until the answer is known.
+
+        Args:
+            held: the envelope.
+        """
+        self._errors.hold(self, held)
+
+    def forget(self) -> None:
+        """Forget the error: a hook has dropped its event, and may keep the next one."""
+        self._errors.forget(self)
+
+
+def _referred_to(error: BaseException, is_needed: bool) -> tuple[Callable[[], BaseException | None], bool]:
+    """Return a function that returns an exception, and whether it keeps the exception alive."""
+    if not is_needed:
+        try:
+            return weakref.ref(error), False
+        except TypeError:  # built-in exceptions support no references of this kind
+            pass
+    return lambda: error, True
+
 
 class ReportedErrors:
     """The errors of one request that were captured.
 
     Attributes:
+        is_over: whether the request is.
         dropped: how many were captured, but are none.
     """
 
-    __slots__ = ("_dropped_ids", "_errors", "_is_over", "_lock", "_was_changed", "_was_unhandled", "dropped")
+    __slots__ = ("_dropped_ids", "_errors", "_lock", "_was_changed", "_was_unhandled", "dropped", "is_over")
 
     def __init__(self) -> None:
         # Threads of the app capture, too.
         self._lock = RLock()
-        self._errors: deque[_ReportedError] = deque()
-        self._is_over = False
+        self._errors: deque[ReportedError] = deque()
         self._was_changed = False
         # Whether an error was unhandled in the end.
         self._was_unhandled = False
+        self.is_over = False
         self.dropped = 0
         self._dropped_ids: list[Any] = []
 
-    def add(self, error: BaseException, event: Any, environ: Mapping[str, Any] | None) -> bool:
-        """Record an error that is being captured; return False if it has been captured before.
+    def add(
+        self, error: BaseException, event: Any, environ: Mapping[str, Any] | None
+    ) -> ReportedError | None:
+        """Record an error that is being captured; return the record, None if it has been captured before.
 
         Args:
             error: the exception.
             event: of the SDK.
             environ: of the request; None if the request is over.
         """
-        if self._is_over:
-            return True
         attempt = attempt_of(environ) if environ is not None else None
         if attempt is not None and is_tried_again(error, attempt):
-            return False
-        found = _ReportedError(error, event, attempt)
+            return None
+        found = ReportedError(self, error, event, attempt)
         with self._lock:
             before = self.find(error)
             if before is not None and before.attempt == attempt:
-                return False
+                return None
             self._errors.append(found)
-            surplus = before or (self._errors[0] if len(self._errors) > _MOST else None)
+            surplus = before or self._surplus()
             if surplus is not None:
                 self._errors.remove(surplus)
         if surplus is not None:
             self._settle(surplus, None, is_surplus=True)
         if found.is_settled:
             self._was_unhandled = True
-        return True
+        return found
 
-    def forget_last(self) -> None:
-        """Forget the last error, whose event a hook has dropped; the hook may keep the next one."""
+    def _surplus(self) -> ReportedError | None:
+        """Return an error that has to be forgotten for the others."""
+        alive = [found for found in self._errors if found.keeps_alive]
+        if len(alive) > _MOST_ALIVE:
+            return alive[0]
+        return self._errors[0] if len(self._errors) > _MOST else None
+
+    def forget(self, found: ReportedError) -> None:
+        """Forget an error whose event a hook has dropped; the hook may keep the next one.
+
+        Args:
+            found: the error.
+        """
         with self._lock:
-            if self._errors and not (self._errors[-1].is_settled or self._errors[-1].held):
-                self._errors.pop()
+            if found in self._errors and not (found.is_settled or found.held):
+                self._errors.remove(found)
 
     def is_dropped(self, identity: Any) -> bool:
         """Return whether the answer has made an event none.
@@ -143,14 +194,14 @@ class ReportedErrors:
         """
         return identity in self._dropped_ids
 
-    def find(self, error: BaseException) -> _ReportedError | None:
+    def find(self, error: BaseException) -> ReportedError | None:
         """Return what is recorded of an error, None if it has not been captured.
 
         Args:
             error: the exception.
         """
         with self._lock:
-            return next((found for found in self._errors if found.error is error), None)
+            return next((found for found in self._errors if found.error() is error), None)
 
     def captured_again(self, error: BaseException, event: Any, environ: Mapping[str, Any] | None) -> bool:
         """Record that an error is captured by somebody else, who may know that nobody has handled it.
@@ -187,27 +238,15 @@ class ReportedErrors:
         else:
             self._settle(found, None)
 
-    def waits_for(self, identity: Any) -> bool:
-        """Return whether an event has to wait for the answer.
-
-        Args:
-            identity: event id.
-        """
-        if self._is_over:
-            return False
-        with self._lock:
-            return any(found.identity == identity and not found.is_settled for found in self._errors)
-
-    def hold(self, held: Held) -> None:
+    def hold(self, found: ReportedError, held: Held) -> None:
         """Keep an envelope until the answer is known.
 
         Args:
-            held: the envelope of an event that waits.
+            found: the error.
+            held: its envelope.
         """
-        identity = held.envelope.headers.get("event_id")
         with self._lock:
-            found = next((found for found in self._errors if found.identity == identity), None)
-            if found is not None and not found.is_settled:
+            if not found.is_settled:
                 found.held.append(held)
                 return
         held.send()
@@ -245,7 +284,7 @@ class ReportedErrors:
         Args:
             status: of the response, None if it is not known.
         """
-        self._is_over = True
+        self.is_over = True
         self.answered(status)
         self._errors.clear()
 
@@ -254,7 +293,7 @@ class ReportedErrors:
         """Whether the request's session has crashed; None if that is what the SDK has made of the events."""
         return self._was_unhandled if self._was_changed else None
 
-    def _settle(self, found: _ReportedError, status: int | None, is_surplus: bool = False) -> None:
+    def _settle(self, found: ReportedError, status: int | None, is_surplus: bool = False) -> None:
         with self._lock:
             if found.is_settled:
                 return
@@ -262,7 +301,7 @@ class ReportedErrors:
             held, found.held = found.held, []
         if not found.is_raised and _is_none(found, status):
             self._was_changed = True
-            self.dropped += bool(held)
+            self.dropped += 1  # also if it was not sampled: the SDK has counted it
             self._dropped_ids.append(found.identity)
             for each in held:
                 each.drop()
@@ -278,11 +317,12 @@ class ReportedErrors:
             each.send(partial(set_handled, is_handled=not is_final) if is_changed else None)
 
 
-def _is_none(found: _ReportedError, status: int | None) -> bool:
-    if found.attempt is not None and is_tried_again(found.error, found.attempt):
+def _is_none(found: ReportedError, status: int | None) -> bool:
+    error = found.error()
+    if error is not None and found.attempt is not None and is_tried_again(error, found.attempt):
         return True
     # flask-restful signals Werkzeug's exceptions like any other, so the SDK's integration captures them.
-    return found.is_given_up and status is not None and status < 500 and _is_answer(found.error)
+    return found.is_given_up and status is not None and status < 500 and found.is_answer
 
 
 # Modules with a class HTTPException whose instances are responses; their ``code`` is the status.

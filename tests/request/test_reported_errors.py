@@ -1,13 +1,16 @@
 """What a request turns out to be settles what its errors are, whoever captured them first."""
 
 import contextvars
+import gc
 import importlib
 import json
 import logging
 import signal
 import subprocess
 import sys
+import threading
 import time
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -16,7 +19,7 @@ from pyramid.config import Configurator
 from pyramid.response import Response
 from webtest import TestApp
 
-from sentry_paste import SentryMiddleware
+from sentry_paste import SentryMiddleware, sdk
 from sentry_paste.sdk.scopes import enter_forks
 from sentry_paste.spool.files import Spool
 from sentry_paste.testing import CapturedEnvelopes, MemoryTransport
@@ -682,3 +685,225 @@ captured.wait()
         contextvars.copy_context().run(serve)
         assert handled(captured) == [("ValueError", True)]
         assert sessions() == {"errored": 1}
+
+
+def another_client(found):
+    return sentry_sdk.Client(transport=MemoryTransport(found))
+
+
+def in_a_scope(client, error):
+    with sentry_sdk.new_scope() as scope:
+        scope.set_client(client)
+        scope.capture_exception(error)
+
+
+def in_an_isolation_scope(client, error):
+    with sentry_sdk.isolation_scope() as scope:
+        scope.set_client(client)
+        sentry_sdk.capture_exception(error)
+
+
+def with_the_scope_of_the_request(client, error):
+    event, hint = sentry_sdk.utils.event_from_exception(error)
+    client.capture_event(event, hint, scope=sentry_sdk.get_isolation_scope())
+
+
+class TestAnotherClient:
+    """What the app captures for another project is nothing that this project has."""
+
+    @pytest.fixture(params=[True, False], ids=["of the ini", "of the app"])
+    def project(self, request):
+        """Return the events of a project, whose client the ini or the app has made, and the middleware."""
+        if request.param:
+            return request.getfixturevalue("captured"), made
+        if sdk.MAJOR == 3:
+            pytest.skip("sentry-sdk 3 marks an exception that any client has captured, and drops it then")
+        found = CapturedEnvelopes()
+        sentry_sdk.init(transport=MemoryTransport(found), release="1")
+        return found, SentryMiddleware
+
+    @pytest.mark.parametrize(
+        "capture",
+        [in_a_scope, in_an_isolation_scope, with_the_scope_of_the_request],
+        ids=lambda f: f.__name__,
+    )
+    def test_error_that_is_captured_for_another_project_and_raised_is_in_both(self, project, capture):
+        here, middleware = project
+        there = CapturedEnvelopes()
+        client = another_client(there)
+
+        def app(environ, start_response):
+            try:
+                raise ValueError
+            except ValueError as error:
+                capture(client, error)
+                raise
+
+        call(middleware(app))
+        assert handled(here) == [("ValueError", False)]
+        assert handled(there) == [("ValueError", True)]
+
+    def test_another_project_learns_nothing_of_an_error_that_is_captured_here_first(self, project):
+        here, middleware = project
+        there = CapturedEnvelopes()
+        client = another_client(there)
+
+        def app(environ, start_response):
+            error = ValueError()
+            sentry_sdk.capture_exception(error)
+            in_a_scope(client, error)
+            start_response("200 OK", [])
+            return [b""]
+
+        call(middleware(app))
+        assert handled(here) == [("ValueError", True)]
+        assert handled(there) == [("ValueError", True)]
+
+    def test_another_projects_error_does_not_stand_for_a_failed_status(self, captured):
+        client = another_client(CapturedEnvelopes())
+
+        def app(environ, start_response):
+            in_a_scope(client, ValueError())
+            start_response("503 Busy", [])
+            return [b""]
+
+        call(made(app, failed_status_codes={503}))
+        assert [event["message"] for event in captured.errors] == ["HTTP status 503"]
+
+
+class AppError(Exception):
+    """One of the app's."""
+
+
+class TestWhatIsRemembered:
+    def test_error_of_very_many_that_is_raised_is_sent_once(self, captured, sessions):
+        errors = [AppError(number) for number in range(30)]
+
+        def app(environ, start_response):
+            for error in errors:
+                LOGGER.error("something is wrong", exc_info=error)
+            raise errors[0]
+
+        call(made(app))
+        sent = [event["exception"]["values"][-1]["value"] for event in captured.errors]
+        assert sorted(sent, key=int) == [str(number) for number in range(30)]
+        assert sessions() == {"crashed": 1}
+
+    def test_stream_keeps_no_error_that_it_has_caught(self, captured):
+        alive = []
+
+        def app(environ, start_response):
+            start_response("200 OK", [])
+            for number in range(3):
+                try:
+                    raise AppError(number)
+                except AppError as error:
+                    alive.append(weakref.ref(error))
+                    sentry_sdk.capture_exception(error)
+                yield b"x"
+            gc.collect()
+            # The SDK may remember the last one.
+            assert [ref() for ref in alive[:-1]] == [None, None]
+            yield b"y"
+
+        call(made(app))
+        assert handled(captured) == [("AppError", True)] * 3
+
+    def test_stream_keeps_no_envelope_that_was_sent(self, captured, monkeypatch):
+        sent, kept = [], []
+        monkeypatch.setattr(
+            MemoryTransport, "capture_envelope", lambda self, envelope: sent.append(weakref.ref(envelope))
+        )
+
+        def app(environ, start_response):
+            start_response("200 OK", [])
+            sentry_sdk.capture_exception(ValueError())
+            sentry_sdk.flush()
+            gc.collect()
+            kept.extend(reference() for reference in sent)
+            yield b"x"
+
+        call(made(app))
+        assert kept == [None]
+
+
+class TestEventId:
+    """A hook that changes the id of an event changes nothing else."""
+
+    @staticmethod
+    def before_send(event, hint):
+        event["event_id"] = "a" * 32
+        return event
+
+    def check(self, captured):
+        assert handled(captured) == [("ValueError", False)]
+        assert [event["event_id"] for event in captured.errors] == ["a" * 32]
+
+    def test_with_the_inis_client(self, captured):
+        call(made(logs_and_raises, before_send=self.before_send))
+        self.check(captured)
+
+    def test_with_the_apps_client(self):
+        found = CapturedEnvelopes()
+        sentry_sdk.init(transport=MemoryTransport(found), before_send=self.before_send)
+        call(SentryMiddleware(logs_and_raises))
+        self.check(found)
+
+
+class TestSampledErrors:
+    """Sampling decides what is sent; the session is the same."""
+
+    def test_crash_that_is_logged_first_is_one(self, captured, sessions):
+        call(made(logs_and_raises, sample_rate=0.0))
+        assert captured.errors == []
+        assert sessions() == {"crashed": 1}
+
+    def test_answer_that_is_no_error_is_none(self, captured, sessions):
+        flask = pytest.importorskip("flask")
+        exceptions = pytest.importorskip("werkzeug.exceptions")
+        app = flask.Flask(__name__)
+
+        @app.route("/")
+        def view():
+            flask.got_request_exception.send(app, exception=exceptions.NotFound())
+            return "answered", 404
+
+        call(made(app, sample_rate=0.0))
+        assert sessions() == {"exited": 1}
+
+    def test_attempts_that_are_tried_again_are_none(self, captured, sessions):
+        attempts = []
+
+        def view(request):
+            request.tm.get().join(Manager())
+            attempts.append(1)
+            if len(attempts) < 3:
+                raise ConflictError
+            return Response("done")
+
+        TestApp(made(pyramid_app(view), sample_rate=0.0)).get("/")
+        assert sessions() == {"exited": 1}
+
+
+def test_hook_that_drops_an_error_leaves_those_of_other_threads(captured):
+    in_hook, in_other_hook = threading.Event(), threading.Event()
+    thread = threading.Thread(target=lambda: sentry_sdk.capture_exception(ValueError("dropped")))
+
+    def before_send(event, hint):
+        if str(hint["exc_info"][1]) == "dropped":
+            in_hook.set()
+            in_other_hook.wait(20)
+            return None
+        in_other_hook.set()
+        thread.join(20)
+        return event
+
+    def app(environ, start_response):
+        error = ValueError("raised")
+        thread.start()
+        in_hook.wait(20)
+        sentry_sdk.capture_exception(error)
+        raise error
+
+    call(made(app, before_send=before_send))
+    assert handled(captured) == [("ValueError", False)]
