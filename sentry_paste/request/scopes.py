@@ -210,6 +210,7 @@ class RequestScopes:
         self.ids().begin()
         isolation.clear_breadcrumbs()
         isolation.add_event_processor(data.process)
+        sdk.leave_session(isolation)
         ignored = filter_state.is_ignored(path)
         if not ignored and not self._settled and sdk.tracks_sessions(isolation, client.options):
             sdk.start_session(isolation, self._begun)

@@ -38,6 +38,19 @@ def wall_clock(begun: int) -> float:
     return time.time() - (time.perf_counter_ns() - begun) / 1e9
 
 
+def leave_session(scope: Scope) -> None:
+    """Detach a scope from the session of the request of which it is a fork: that request ends it.
+
+    A request that a thread or greenlet of another serves has forks of its scopes, and ``_session`` is the
+    other's. Missing: nothing to detach.
+
+    Args:
+        scope: the isolation scope.
+    """
+    if getattr(scope, "_session", None) is not None:
+        scope._session = None
+
+
 def start_session(scope: Scope, begun: int) -> None:
     """Start the session of a request, backdated to the request's start.
 

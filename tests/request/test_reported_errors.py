@@ -907,3 +907,54 @@ def test_hook_that_drops_an_error_leaves_those_of_other_threads(captured):
 
     call(made(app, before_send=before_send))
     assert handled(captured) == [("ValueError", False)]
+
+
+class TestServedWithinARequest:
+    """A thread or greenlet of a request serves another, which is a session of its own."""
+
+    @staticmethod
+    def outer(serve, **options):
+        def app(environ, start_response):
+            sentry_sdk.set_tag("is", "outer")
+            serve()
+            start_response("200 OK", [])
+            return [b""]
+
+        return made(app, **options)
+
+    @pytest.mark.parametrize("is_used", [True, False], ids=["scopes used", "scopes unused"])
+    def test_by_a_thread(self, captured, sessions, is_used):
+        def inner(environ, start_response):
+            if is_used:
+                sentry_sdk.set_tag("is", "inner")
+            start_response("200 OK", [])
+            return [b""]
+
+        def serve():
+            thread = threading.Thread(target=call, args=(made(inner),))
+            thread.start()
+            thread.join()
+            sentry_sdk.capture_exception(ValueError())
+
+        call(self.outer(serve))
+        assert sessions() == {"exited": 1, "errored": 1}
+
+    @staticmethod
+    def serve_in_a_greenlet(app, environ):
+        def serve():
+            isolation, current = sentry_sdk.get_isolation_scope(), sentry_sdk.get_current_scope()
+            enter_forks(isolation.fork(), current.fork())
+            call(app, environ)
+
+        contextvars.copy_context().run(serve)
+
+    def test_by_a_greenlet(self, captured, sessions):
+        call(self.outer(lambda: self.serve_in_a_greenlet(made(logs_and_raises), environ_of())))
+        assert handled(captured) == [("ValueError", False)]
+        assert sessions() == {"exited": 1, "crashed": 1}
+
+    def test_path_that_is_not_measured(self, captured, sessions):
+        inner = made(logs_and_raises, ignore_paths="/ignored")
+        call(self.outer(lambda: self.serve_in_a_greenlet(inner, environ_of("/ignored"))))
+        assert handled(captured) == [("ValueError", False)]
+        assert sessions() == {"exited": 1}
