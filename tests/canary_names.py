@@ -7,7 +7,7 @@ import random
 import string
 from urllib.parse import quote, urlencode
 
-from canary_request import windows
+from canary_request import revealing
 
 from traced_apps import LIFECYCLES
 from wsgi_calls import environ_of
@@ -122,4 +122,4 @@ def leaked_by_name(shape, send, lifecycle=LIFECYCLES[0], seed=0, **options):
 def _pieces(value):
     """Return the parts of a value that must not be sent: each of its runs of letters and digits."""
     runs = "".join(letter if letter.isalnum() else " " for letter in value).split()
-    return {piece for run in runs for piece in windows(run)}
+    return {piece for run in runs for piece in revealing(run)}

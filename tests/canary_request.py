@@ -9,6 +9,7 @@ import html
 import io
 import json
 import random
+import re
 import reprlib
 import string
 import uuid
@@ -19,9 +20,12 @@ from xml.sax import saxutils
 
 from wsgi_calls import environ_of
 
-#: How many consecutive characters of a secret make a leak; in hexadecimal twice as many, because events are
-#: full of ids.
+#: How many consecutive characters of a secret make a leak.
 WINDOW = 8
+# How many hexadecimal digits do. Events are full of ids: one run of the tests in a few hundred sees an id with
+# eight digits of a hash. Twelve are as unlikely as eight letters and digits.
+_DIGITS = 12
+_ONLY_DIGITS = re.compile("[0-9a-fA-F-]+")
 #: An innocent text that is in every channel, and must arrive there.
 INNOCENT = "lamp-seventeen-is-blue_and.green"
 
@@ -145,7 +149,7 @@ class Planted:
         environ["repoze.who.identity"] = {"repoze.who.userid": self.secrets["REMOTE_USER"], "tokens": ()}
 
     def leaked(self, data, forms=tuple(FORMS)):
-        """Return which secrets were sent, whole or at least ``WINDOW`` consecutive characters of them.
+        """Return which secrets were sent, whole or as many consecutive characters of them as are nowhere by chance.
 
         Args:
             data: envelopes.
@@ -175,6 +179,12 @@ def windows(text, size=WINDOW):
     return {text[start : start + size] for start in range(max(len(text) - size, 0) + 1)}
 
 
+def revealing(text):
+    """Return the runs of characters that show that a text was sent, because they are nowhere by chance."""
+    runs = windows(text, _DIGITS if _ONLY_DIGITS.fullmatch(text) else WINDOW)
+    return {run for run in runs if len(run) >= _DIGITS or not _ONLY_DIGITS.fullmatch(run)}
+
+
 # How many characters of a run must differ from other requests: "@example" identifies nobody.
 _OWN = 4
 
@@ -201,7 +211,9 @@ def _pieces(name, text, others, form):
     """Return the runs of characters of a secret in a form that no other request has."""
     make = _VALUES_IN_FORMS.get(form, FORMS[form])
     shown = make(text)
-    size = 2 * WINDOW if "hex" in form else WINDOW
+    size = _DIGITS if _ONLY_DIGITS.fullmatch(text) else WINDOW
+    if "hex" in form:
+        size = 2 * WINDOW
     if name in _ADDRESSES:
         # Its end, without what follows.
         return set() if form.startswith("cut") else {shown.rstrip("'\"=")[-size:]}
@@ -218,7 +230,7 @@ def _pieces(name, text, others, form):
         # Encoded, one character may become three, and equal parts move.
         found = found.difference(*(windows(other, size) for other in others))
         found = {piece for piece in found if "%25" not in piece and piece.count("%") < 2}
-    return found
+    return {piece for piece in found if len(piece) >= _DIGITS or not _ONLY_DIGITS.fullmatch(piece)}
 
 
 def _texts_of(data):

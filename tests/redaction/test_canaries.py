@@ -145,6 +145,23 @@ def test_no_secret_leaves_whatever_it_is(seed, what):
     assert leaks(what, seed) - limits(Run(what)) == set()
 
 
+class TestDetector:
+    """Ids are random, and a run of all tests sees thousands of them."""
+
+    @pytest.mark.parametrize("name", ["XFCC, hash", "UUID", "Digest, response"])
+    def test_id_that_has_eight_digits_of_a_secret_by_chance_is_no_leak(self, name):
+        planted = Planted(1)
+        shared = planted.secrets[name][16:24]
+        sent = json.dumps({"trace_id": f"{'x' * 12}{shared}{'x' * 12}"}).encode()
+        assert planted.leaked(sent) == set()
+
+    @pytest.mark.parametrize("name", ["XFCC, hash", "UUID", "Digest, response"])
+    def test_twelve_digits_of_a_secret_are_a_leak(self, name):
+        planted = Planted(1)
+        sent = json.dumps({"message": f"no {planted.secrets[name][8:20]}!"}).encode()
+        assert planted.leaked(sent) >= {name}
+
+
 class TestNamesInText:
     """Values that are secret only by name, in text made by libraries."""
 
