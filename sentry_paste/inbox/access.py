@@ -51,6 +51,7 @@ _PROXY_HEADER = re.compile(
     r"|REMOTE_)"
 )
 _MAX_SHOWN = 60
+_WRONG_PORT = "the port in the address is not the one that the server listens on"
 
 _PORT = re.compile(r":(\d+)\Z", re.ASCII)
 _USUAL_PORTS = {"http": "80", "https": "443"}
@@ -75,34 +76,67 @@ def token_reason(environ: Mapping[str, Any], settings: InboxSettings) -> str:
         host = host[:_MAX_SHOWN] or "(none)"
         return f"the host {host} is not a name of this machine; see the option allow_hosts"
     if not _names_own_port(environ):
-        return "the port in the address is not the one that the server listens on"
-    name = next((key for key in environ if _PROXY_HEADER.match(key)), None)
-    if name is not None:
-        header = name[len("HTTP_") :].replace("_", "-").title()
-        return f"its header {header[:_MAX_SHOWN]} shows that a proxy forwarded it"
-    if _may_have_lost_headers(environ):
-        return (
-            "waitress removes the headers of proxies, so a proxy may have forwarded it; "
-            "set clear_untrusted_proxy_headers = false in [server:main] to keep them"
-        )
+        return _WRONG_PORT
+    reason = _reason_from_proxies(environ)
+    if reason:
+        return reason
     if not _is_connection_of_a_browser(environ):
         return "it lacks the Connection: keep-alive of a browser, so a program or a proxy may have sent it"
     return _reason_from_origin(environ, host)
 
 
-def may_see_counts(environ: Mapping[str, Any], settings: InboxSettings) -> bool:
-    """Return whether a request is plainly from this machine or an allowed address, and no proxy forwarded it.
+def counts_reason(environ: Mapping[str, Any], settings: InboxSettings) -> str:
+    """Return why a request may not see the counts of a spool, or an empty string if it may.
 
-    For what holds no personal data, which programs ask for.
+    They hold no personal data, and programs ask for them, such as load balancers. So a request need not look
+    like a browser's. But it must not be a stranger's, which a proxy on this machine forwards, or which a page
+    of another site makes a browser send.
 
     Args:
         environ: environ of the request.
         settings: options of the app.
     """
-    address = _address(_text(environ.get("REMOTE_ADDR")))
+    if settings.inbox_token:
+        has_token = _has_token(environ, settings.inbox_token)
+        return "" if has_token else "it lacks the token, inbox_token in the ini"
+    sender = _text(environ.get("REMOTE_ADDR"))
+    address = _address(sender)
     if address is None or not _is_allowed(address, settings):
-        return False
-    return not any(_PROXY_HEADER.match(key) for key in environ)
+        return "it is not from this machine; see the options allow and inbox_token"
+    reason = _reason_from_host(environ, address, settings)
+    if reason:
+        return reason
+    reason = _reason_from_proxies(environ)
+    if reason:
+        return f"{reason}; or set inbox_token"
+    protocol, connection = environ.get("SERVER_PROTOCOL"), _text(environ.get("HTTP_CONNECTION"))
+    if protocol == "HTTP/1.0" and connection.lower() == "close":
+        return "it is sent as nginx forwards requests, HTTP/1.0 with Connection: close; set inbox_token"
+    if environ.get("HTTP_SEC_FETCH_SITE", "none") not in ("none", "same-origin"):
+        return "a page of another site or port sends it"
+    return ""
+
+
+def _reason_from_host(environ: Mapping[str, Any], address: Address, settings: InboxSettings) -> str:
+    """Return why the Host header is not as a program on this machine or an allowed one sends it."""
+    host = _host(environ)
+    if not host or host in settings.allow_hosts:
+        return ""
+    if _is_loopback_name(host):
+        return _WRONG_PORT if address.is_loopback and not _names_own_port(environ) else ""
+    # Other machines may use any address of this one. Only a name can be made to resolve to another address.
+    if not address.is_loopback and _address(host) is not None:
+        return ""
+    return f"the host {host[:_MAX_SHOWN]} is not a name of this machine; see the option allow_hosts"
+
+
+def _has_token(environ: Mapping[str, Any], token: str) -> bool:
+    """Return whether a request has a token in its address or in a header, as programs send it."""
+    given = pop_token(_text(environ.get("QUERY_STRING")))[0]
+    scheme, _, credentials = _text(environ.get("HTTP_AUTHORIZATION")).partition(" ")
+    if given is None and scheme.lower() == "bearer":
+        given = credentials.strip()
+    return given is not None and _is_same(given, token)
 
 
 def is_of_another_site(environ: Mapping[str, Any]) -> bool:
@@ -130,6 +164,20 @@ def _reason_from_origin(environ: Mapping[str, Any], host: str) -> str:
     if environ.get("wsgi.url_scheme") == "http" and not _is_loopback_name(host):
         return ""
     return "it lacks the Sec-Fetch-Site header of a browser, so a program may have sent it"
+
+
+def _reason_from_proxies(environ: Mapping[str, Any]) -> str:
+    """Return why a proxy may have forwarded this, or an empty string."""
+    name = next((key for key in environ if _PROXY_HEADER.match(key)), None)
+    if name is not None:
+        header = name[len("HTTP_") :].replace("_", "-").title()
+        return f"its header {header[:_MAX_SHOWN]} shows that a proxy forwarded it"
+    if _may_have_lost_headers(environ):
+        return (
+            "waitress removes the headers of proxies, so a proxy may have forwarded it; "
+            "set clear_untrusted_proxy_headers = false in [server:main] to keep them"
+        )
+    return ""
 
 
 def _may_have_lost_headers(environ: Mapping[str, Any]) -> bool:

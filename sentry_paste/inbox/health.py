@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from sentry_paste.config.errors import ConfigError, Problem
 from sentry_paste.config.texts import duration
 from sentry_paste.config.values import expand
-from sentry_paste.inbox.access import may_see_counts
+from sentry_paste.inbox.access import counts_reason
 from sentry_paste.inbox.settings import read_settings
 from sentry_paste.spool.status import as_json, read_status
 
@@ -32,7 +32,7 @@ def main(global_conf: dict[str, str], **local_conf: str) -> WSGIApplication:
 
     Args:
         global_conf: the ini's ``[DEFAULT]``.
-        local_conf: the app's section: ``spool_dir``, ``allow`` and ``spool_stale_after``.
+        local_conf: the app's section: ``spool_stale_after``, and the options of the inbox.
 
     Raises:
         ConfigError: an option is missing, unknown or has a wrong value.
@@ -54,7 +54,7 @@ class Health:
     """The WSGI app.
 
     Args:
-        settings: the directory, and who may ask besides this machine.
+        settings: the directory, who may ask besides this machine, and the token if everybody needs it.
         stale_after: seconds that a file may wait.
     """
 
@@ -75,11 +75,9 @@ class Health:
         return [] if environ.get("REQUEST_METHOD") == "HEAD" else [body]
 
     def _answer(self, environ: WSGIEnvironment) -> tuple[str, dict[str, Any]]:
-        if not may_see_counts(environ, self._settings):
-            return "403 Forbidden", {
-                "status": "forbidden",
-                "reason": "not from this machine; see the option allow",
-            }
+        reason = counts_reason(environ, self._settings)
+        if reason:
+            return "403 Forbidden", {"status": "forbidden", "reason": reason}
         if environ.get("REQUEST_METHOD") not in ("GET", "HEAD"):
             return "405 Method Not Allowed", {"status": "not allowed"}
         try:
