@@ -29,6 +29,12 @@ from sentry_paste.sdk.forks import reset_when_forked
 LONGEST = 2.0
 _LOOK_AGAIN = 0.25
 
+
+def latest() -> float:
+    """Return until when an error that is captured now can wait, by ``time.monotonic``."""
+    return time.monotonic() + LONGEST
+
+
 # Reasons for which the SDK drops an event before it is sent, other than by chance.
 _HOOKS = frozenset({"before_send", "event_processor"})
 
@@ -39,13 +45,18 @@ class Held:
     Args:
         envelope: with an event.
         transport: that will send it. If it has a method ``hold``, it keeps the envelope safe until then.
+
+    Attributes:
+        until: when it is sent at the latest, by ``time.monotonic``.
+        when_late: is called if it is sent then, None if there is nothing to do.
     """
 
-    __slots__ = ("_envelope", "_file", "_transport", "until")
+    __slots__ = ("_envelope", "_file", "_transport", "until", "when_late")
 
     def __init__(self, envelope: Envelope, transport: Any) -> None:
         self._envelope: Envelope | None = envelope
-        self.until = time.monotonic() + LONGEST
+        self.until = latest()
+        self.when_late: Callable[[], None] | None = None
         self._transport = transport
         hold = getattr(transport, "hold", None)
         self._file = hold(envelope) if hold is not None else None
@@ -139,19 +150,22 @@ class _Waiting:
         with self._lock:
             return self._held.pop(held, held) is None
 
-    def send_all(self, until: float = float("inf")) -> None:
-        """Send what waits, as it is.
-
-        Args:
-            until: only what may not wait longer than this time, by ``time.monotonic``.
-        """
+    def send_all(self) -> None:
+        """Send what waits, as it is."""
         with self._lock:
-            found = [held for held in self._held if held.until <= until]
+            found = list(self._held)
         for held in found:
-            try:
-                held.send()
-            except Exception:
-                log_failure("an event is lost")
+            _send_anyway(held)
+
+    def send_late(self) -> None:
+        """Send what may not wait any longer, as it is."""
+        now = time.monotonic()
+        with self._lock:
+            found = [held for held in self._held if held.until <= now]
+        for held in found:
+            _send_anyway(held)
+            if held.when_late is not None:
+                held.when_late()
 
     def _watch(self) -> None:
         while True:
@@ -162,7 +176,14 @@ class _Waiting:
                     return
             # Usually nothing waits any more by then, and the thread ends.
             time.sleep(min(max(first - time.monotonic(), 0.01), _LOOK_AGAIN))
-            self.send_all(until=time.monotonic())
+            self.send_late()
+
+
+def _send_anyway(held: Held) -> None:
+    try:
+        held.send()
+    except Exception:
+        log_failure("an event is lost")
 
 
 _waiting = _Waiting()

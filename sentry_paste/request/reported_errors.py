@@ -16,6 +16,7 @@ Until then its envelope waits (``client.held``).
 from __future__ import annotations
 
 import sys
+import time
 import weakref
 from collections import deque
 from collections.abc import Callable, Mapping
@@ -25,7 +26,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from sentry_paste import sdk
-from sentry_paste.client.held import Held
+from sentry_paste.client.held import Held, latest
 from sentry_paste.sdk.failures import log_failure
 from sentry_paste.wsgi.real_types import is_real
 
@@ -62,6 +63,7 @@ class ReportedError:
         is_raised: whether the app has raised it to the server.
         is_settled: whether it does not wait for the answer any more.
         held: the envelope, one for each transport; none if it is not sent.
+        until: when it may be kept alive no longer, by ``time.monotonic``.
     """
 
     __slots__ = (
@@ -78,6 +80,7 @@ class ReportedError:
         "is_raised",
         "is_settled",
         "keeps_alive",
+        "until",
     )
 
     def __init__(
@@ -96,6 +99,7 @@ class ReportedError:
         # A thread crashes whatever the request answers.
         self.is_settled = self.is_of_thread and self.is_marked
         self.held: list[Held] = []
+        self.until = latest()
 
     def hold(self, held: Held) -> None:
         """Keep an envelope until the answer is known.
@@ -105,9 +109,17 @@ class ReportedError:
         """
         self._errors.hold(self, held)
 
+    def release(self) -> None:
+        """Keep the exception alive no longer."""
+        self.error, self.keeps_alive = _no_error, False
+
     def forget(self) -> None:
         """Forget the error: a hook has dropped its event, and may keep the next one."""
         self._errors.forget(self)
+
+
+def _no_error() -> None:
+    """Return nothing, in place of an exception that was released."""
 
 
 def _referred_to(error: BaseException, is_needed: bool) -> tuple[Callable[[], BaseException | None], bool]:
@@ -160,6 +172,7 @@ class ReportedErrors:
             if before is not None and before.attempt == attempt:
                 return None
             self._errors.append(found)
+            self.release_late()
             surplus = before or self._surplus()
             if surplus is not None:
                 self._errors.remove(surplus)
@@ -169,9 +182,23 @@ class ReportedErrors:
             self._was_unhandled = True
         return found
 
+    def release_late(self) -> None:
+        """Keep no exception alive, with the objects in its frames, for longer than its envelope may wait.
+
+        The last one is kept in any case by the SDK, which drops it if it is captured again.
+        """
+        now = time.monotonic()
+        released = []
+        with self._lock:
+            for found in list(self._errors)[:-1]:
+                if found.keeps_alive and found.attempt is None and found.until <= now:
+                    # Not within the lock, as an object in its frames may have a destructor.
+                    released.append(found.error)
+                    found.release()
+
     def _surplus(self) -> ReportedError | None:
         """Return an error that has to be forgotten for the others."""
-        alive = [found for found in self._errors if found.keeps_alive]
+        alive = [found for found in list(self._errors) if found.keeps_alive]
         if len(alive) > _MOST_ALIVE:
             return alive[0]
         return self._errors[0] if len(self._errors) > _MOST else None
@@ -201,7 +228,8 @@ class ReportedErrors:
             error: the exception.
         """
         with self._lock:
-            return next((found for found in self._errors if found.error() is error), None)
+            # A copy: the garbage collector may run meanwhile, and a destructor may log an error.
+            return next((found for found in list(self._errors) if found.error() is error), None)
 
     def captured_again(self, error: BaseException, event: Any, environ: Mapping[str, Any] | None) -> bool:
         """Record that an error is captured by somebody else, who may know that nobody has handled it.
@@ -246,6 +274,7 @@ class ReportedErrors:
             held: its envelope.
         """
         with self._lock:
+            held.when_late = self.release_late
             if not found.is_settled:
                 found.held.append(held)
                 return

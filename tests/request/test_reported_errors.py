@@ -809,6 +809,55 @@ class TestWhatIsRemembered:
         call(made(app))
         assert handled(captured) == [("AppError", True)] * 3
 
+    def test_stream_keeps_no_objects_of_built_in_errors_for_longer_than_they_wait(
+        self, captured, monkeypatch
+    ):
+        monkeypatch.setattr("sentry_paste.client.held.LONGEST", 0.05)
+        opened = []
+
+        class Connection:
+            pass
+
+        def connect():
+            connection = Connection()
+            opened.append(weakref.ref(connection))
+            raise ConnectionError
+
+        def app(environ, start_response):
+            start_response("200 OK", [])
+            for _ in range(4):
+                try:
+                    connect()
+                except ConnectionError as error:
+                    sentry_sdk.capture_exception(error)
+            until = time.monotonic() + 20
+            # The SDK remembers the last one, too.
+            while any(reference() for reference in opened[:-1]) and time.monotonic() < until:
+                time.sleep(0.01)
+            assert [reference() for reference in opened[:-1]] == [None] * 3
+            yield b"x"
+
+        call(made(app))
+        assert handled(captured) == [("ConnectionError", True)] * 4
+
+    def test_last_built_in_error_is_known_for_as_long_as_the_request_lasts(
+        self, captured, sessions, monkeypatch
+    ):
+        monkeypatch.setattr("sentry_paste.client.held.LONGEST", 0.05)
+
+        def app(environ, start_response):
+            error = ValueError()
+            sentry_sdk.capture_exception(error)
+            until = time.monotonic() + 20
+            while not captured.errors and time.monotonic() < until:
+                time.sleep(0.01)
+            time.sleep(0.1)
+            raise error
+
+        call(made(app))
+        assert len(captured.errors) == 1
+        assert sessions() == {"crashed": 1}
+
     def test_stream_keeps_no_envelope_that_was_sent(self, captured, monkeypatch):
         sent, kept = [], []
         monkeypatch.setattr(
