@@ -54,9 +54,38 @@ def _of_routes(environ: Mapping[str, Any]) -> tuple[str, str] | None:
     pattern = getattr(environ.get("routes.route"), "routepath", None)
     if not is_real(pattern, str) or not pattern:
         return None
-    script, pattern = environ.get("SCRIPT_NAME", ""), _without_expressions(pattern)
-    path = f"{native(script if is_real(script, str) else '')}/{pattern.lstrip('/')}"
-    return f"{environ.get('REQUEST_METHOD', '')} {path}".lstrip(), ROUTE
+    pattern = "/" + _without_expressions(pattern).lstrip("/")
+    mount = _mount_of_routes(environ)
+    rest = _PATH_INFO.search(pattern)
+    if rest is not None:
+        prefix = pattern[: rest.start()]
+        mount, pattern = _without_prefix(mount, prefix), f"{prefix}/{{path_info}}"
+    return f"{environ.get('REQUEST_METHOD', '')} {mount}{pattern}".lstrip(), ROUTE
+
+
+# The rest of the path, for another app: Routes moves what comes before it from PATH_INFO to SCRIPT_NAME.
+_PATH_INFO = re.compile(r"/?(?:\{path_info\}|\*\(path_info\)|\*path_info)$")
+
+
+def _mount_of_routes(environ: Mapping[str, Any]) -> str:
+    """Return the path below which a mapper's patterns are.
+
+    For a pattern without a slash, as ``/v3{path_info:.*}``, Routes moves the whole path.
+    """
+    script, path = (
+        native(found) if is_real(found, str) else ""
+        for found in (environ.get("SCRIPT_NAME"), environ.get("PATH_INFO"))
+    )
+    return (script[: -len(path)] if path and script.endswith(path) else script).rstrip("/")
+
+
+def _without_prefix(mount: str, prefix: str) -> str:
+    """Return a path without the last part of it that a pattern's prefix matches, and what follows it."""
+    parts, wanted = mount.split("/"), prefix.split("/")[1:]
+    for start in range(len(parts) - len(wanted), 0, -1):
+        if all("{" in name or name == part for name, part in zip(wanted, parts[start:])):
+            return "/".join(parts[:start])
+    return mount
 
 
 # Of Routes: {name:expression}, whose braces may be nested once, and the older :(name) and :name.

@@ -28,6 +28,45 @@ def test_pattern_of_routes_is_readable(pattern, readable):
     assert framework_name(environ) == (f"GET {readable}", ROUTE)
 
 
+@pytest.mark.parametrize(
+    ("pattern", "script", "path", "name"),
+    [
+        # As Routes 2.5.1 leaves them for /v3/users/7, at the root and below /api.
+        ("/v3/{path_info:.*}", "/v3", "/users/7", "/v3/{path_info}"),
+        ("/v3/{path_info:.*}", "/api/v3", "/users/7", "/api/v3/{path_info}"),
+        ("v3/*path_info", "/v3", "/users/7", "/v3/{path_info}"),
+        ("/{path_info:.*}", "/api", "/v3/users/7", "/api/{path_info}"),
+        # Without a slash in the pattern, Routes moves the whole path.
+        ("/v3{path_info:.*}", "/v3/users/7", "/users/7", "/v3/{path_info}"),
+        ("/v3{path_info:.*}", "/v3/", "/", "/v3/{path_info}"),
+        ("{path_info:.*}", "/api/v3/users/7", "/v3/users/7", "/api/{path_info}"),
+        ("/{tenant}/x{path_info:.*}", "/api/abc/x/users/7", "/users/7", "/api/{tenant}/x/{path_info}"),
+        # A mapper within it, and an app that moves a part of the path.
+        ("/users/{id}", "/v3/users/7", "/users/7", "/v3/users/{id}"),
+        ("/v3/{path_info:.*}", "/v3/users", "/7", "/v3/{path_info}"),
+        # RoutesMiddleware(path_info=False) moves nothing.
+        ("/v3/{path_info:.*}", "/api", "/v3/users/7", "/api/v3/{path_info}"),
+        ("/v3/{path_info:.*}/edit", "/api", "/v3/users/7/edit", "/api/v3/{path_info}/edit"),
+        ("/users/{id}", "/api/", "/users/7", "/api/users/{id}"),
+        ("/{path_info:.*}", "", "/", "/{path_info}"),
+    ],
+)
+def test_route_that_moves_a_part_of_the_path_has_each_part_once(pattern, script, path, name):
+    environ = {
+        "REQUEST_METHOD": "GET",
+        "SCRIPT_NAME": script,
+        "PATH_INFO": path,
+        "routes.route": Route(pattern),
+    }
+    assert framework_name(environ) == (f"GET {name}", ROUTE)
+
+
+@pytest.mark.parametrize("value", [None, 7, b"/x"])
+def test_environ_that_is_not_text_leaves_the_pattern(value):
+    environ = {"SCRIPT_NAME": value, "PATH_INFO": value, "routes.route": Route("/v3/{path_info:.*}")}
+    assert framework_name(environ) == ("/v3/{path_info}", ROUTE)
+
+
 @pytest.mark.parametrize("rule", [None, 7, "", b"/x"])
 def test_bottle_s_route_without_a_rule_is_no_name(rule):
     route = type("Route", (), {"rule": rule})()
