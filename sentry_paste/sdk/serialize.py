@@ -5,19 +5,22 @@ copied, with the SDK's limits and remarks. Single values of other types go to th
 does the event as a whole if it contains anything else that is not plain.
 
 The SDK's serialiser uses the result of ``__sentry_repr__`` as it is, so an event of a class with that method
-serialises itself; only a client that captures such events is affected. Missing: the SDK serialises the event
-like any other mapping. Checked with sentry-sdk 2.18.0, 2.75.0 and 3.0.0b2, whose limits differ
-(``strip_string``); ``tests/sdk/test_serialize.py`` compares the results.
+serialises itself; only a client that captures such events is affected. An event that is a part of other data,
+such as a variable of a frame, has no such method: the limits of that data apply to it. Missing: the SDK
+serialises the event like any other mapping. Checked with sentry-sdk 2.18.0, 2.75.0 and 3.0.0b2, whose
+limits differ (``strip_string``); ``tests/sdk/test_serialize.py`` compares the results.
 """
 
 from __future__ import annotations
 
 import math
+import sys
 from collections import OrderedDict, defaultdict
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timezone
 from enum import Enum
 from itertools import islice
+from types import FrameType
 from typing import Any, Union
 
 from sentry_sdk import serializer as sdk_serializer
@@ -53,7 +56,9 @@ _TEXTS_AND_SCALARS = _SCALARS | _ONLY_TEXTS
 _FEW = 6
 # Deeper data may be endless, which the SDK detects.
 _DEEP = 50
-_CYCLIC = "<cyclic>"
+# The serialiser, which calls two functions for all it is given, and these call each other for its parts.
+_SERIALIZE = getattr(serialize, "__code__", None)
+_CALLS_TO_ASK = 3
 # Parts of events that contain data of any shape; extra data is nothing else.
 _WITH_LIMITS = frozenset({"request", "breadcrumbs", "spans"})
 
@@ -65,6 +70,25 @@ class NotPlainError(Exception):
     """An event has parts that only the SDK's serialiser can serialise, together with what they are in."""
 
 
+class _OfWhole:
+    """A method that only what is serialised as a whole has; the SDK asks the class for it."""
+
+    __slots__ = ("_method",)
+
+    def __init__(self, method: Any) -> None:
+        self._method = method
+
+    def __get__(self, event: Any, owner: Any) -> Any:
+        asking: FrameType | None = sys._getframe()
+        for _ in range(_CALLS_TO_ASK):
+            asking = asking.f_back if asking else None
+        if asking is None or asking.f_code is not _SERIALIZE:
+            return None
+        caller = asking.f_back
+        # The method itself leaves to the SDK what is not plain.
+        return None if caller and caller.f_code is self._method.__code__ else self._method
+
+
 class SelfSerialized(dict[str, Any]):
     """An event that serialises itself.
 
@@ -73,28 +97,23 @@ class SelfSerialized(dict[str, Any]):
         options: of the client that captures it.
     """
 
-    __slots__ = ("_is_busy", "_options")
+    __slots__ = ("_options",)
 
     def __init__(self, event: Mapping[str, Any], options: Mapping[str, Any]) -> None:
         super().__init__(event)
         self._options = options
-        self._is_busy = False
 
     def __reduce__(self) -> Any:
         # Event processors may copy events, but not the client's options.
         return dict, (dict(self),)
 
+    @_OfWhole
     def __sentry_repr__(self) -> Any:
         """Return the event as the SDK's serialiser would."""
-        if self._is_busy:
-            return _CYCLIC
-        self._is_busy = True
         try:
             return serialized(self, self._options)
         except Exception:
-            return _encodable(serialize(dict(self), **_arguments(self._options)))
-        finally:
-            self._is_busy = False
+            return _encodable(serialize(self, **_arguments(self._options)))
 
 
 def serialized(event: Mapping[str, Any], options: Mapping[str, Any]) -> dict[str, Any]:

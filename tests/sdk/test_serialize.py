@@ -216,6 +216,59 @@ def test_event_within_itself_is_cyclic():
         assert serialize(event) == by_the_sdk(plain, {})
 
 
+LARGE = {"contexts": {"a": {"rows": [{f"key{number}": "x" * 30} for number in range(50)]}}, "user": {"id": 1}}
+
+
+@pytest.mark.parametrize("held", [lambda event: event, lambda event: [{"in": event}]], ids=["alone", "deep"])
+@pytest.mark.parametrize(
+    "place",
+    [
+        lambda held: {"extra": {"held": held}},
+        lambda held: {"breadcrumbs": {"values": [{"data": {"held": held}}]}},
+        lambda held: {"request": {"data": {"held": held}}},
+        lambda held: {"contexts": {"a": {"held": held}}},
+        lambda held: {"spans": [{"data": {"held": held}}]},
+    ],
+    ids=["extra", "breadcrumb", "body", "context", "span"],
+)
+def test_event_in_data_has_the_limits_of_its_place(place, held):
+    expected = by_the_sdk(place(held(LARGE)), {"max_value_length": 20})
+    event = place(held(SelfSerialized(LARGE, {})))
+    assert by_the_sdk(event, {"max_value_length": 20}) == expected
+    assert serialize(SelfSerialized(event, {"max_value_length": 20})) == expected
+
+
+def test_event_among_variables_is_shown_as_they_are():
+    expected = serialize({"event": LARGE}, is_vars=True)
+    assert serialize({"event": SelfSerialized(LARGE, {})}, is_vars=True) == expected
+
+
+def test_event_in_a_frame_of_another_has_limits(captured):
+    reported = []
+
+    def report_itself(event, hint):
+        if not reported:
+            reported.append(event)
+            try:
+                raise LookupError
+            except LookupError as error:
+                sentry_sdk.capture_exception(error)
+        return event
+
+    def app(environ, start_response):
+        scope = sentry_sdk.get_isolation_scope()
+        scope.add_event_processor(report_itself)
+        scope.set_context("rows", {f"key{number}": "x" * 30 for number in range(500)})
+        raise ValueError
+
+    call(SentryMiddleware(app), environ_of())
+    errors = [(event["exception"]["values"][-1], event) for event in captured.errors]
+    ((exception, error),) = [(found, event) for found, event in errors if found["type"] == "LookupError"]
+    (frame,) = exception["stacktrace"]["frames"]
+    assert len(error["contexts"]["rows"]) == 500
+    assert len(frame["vars"]["event"]) == len(frame["vars"]["event"]["contexts"]["rows"]) == 10
+
+
 def test_data_without_limits_may_be_deep():
     event = {"request": {"data": nested("x", 30)}}
     options = {"max_request_body_size": "always"}
