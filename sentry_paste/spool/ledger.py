@@ -107,6 +107,8 @@ class Ledger:
         self._page = bytearray(_PAGE)
         self._page[: len(_MAGIC)] = _MAGIC
         self._descriptor: int | None = None
+        # Device and inode of the file, None before there is one.
+        self._file: tuple[int, int] | None = None
         # Whether the file lacks counts.
         self._is_behind = False
         self._state: dict[str, Any] = {}
@@ -114,21 +116,29 @@ class Ledger:
     def ensure(self) -> None:
         """Create the file of this process, if the directory is there and has none."""
         with self._locked():
-            if self._descriptor is not None:
-                if os.path.lexists(self._path):
+            if self._file is not None:
+                if _file_at(self._path) == self._file:
+                    if self._descriptor is None:
+                        self._descriptor = _open_again(self._path, self._file)
                     if self._is_behind:
                         self._write()
                     return
                 # Its counts were added to the total, or went with the directory.
                 self.close()
+                self._file = None
                 self._page[_COUNTS_AT:_SLOTS_AT] = bytes(_SLOTS_AT - _COUNTS_AT)
-            # One for each client of this process.
+            # One for each client of this process. What has the name that was added last does not count.
+            added = _shown_total(self._directory).get("added")
             for number in range(_MOST_FILES):
                 self._path = self._directory / f"{_PREFIX}-{current()}.{number}"
+                if self._path.name == added:
+                    continue
                 try:
                     self._descriptor = _create(self._path)
                 except FileExistsError:
                     continue
+                if self._descriptor is not None:
+                    self._file = _file_of(self._descriptor)
                 break
             self._write()
             self.say()
@@ -141,18 +151,14 @@ class Ledger:
         """Close the file of this process."""
         # Without the lock, as a destructor calls it.
         descriptor, self._descriptor = self._descriptor, None
-        if descriptor is not None:
-            with suppress(OSError):
-                os.close(descriptor)
+        _close(descriptor, self._file)
 
     def reset_after_fork(self) -> None:
         """Begin again in a process that was forked: the counts are its parent's, as is who holds the lock."""
-        descriptor = self._descriptor
+        descriptor, file = self._descriptor, self._file
         self._lock = threading.RLock()
         self._begin()
-        if descriptor is not None:
-            with suppress(OSError):
-                os.close(descriptor)
+        _close(descriptor, file)
 
     def _locked(self) -> AbstractContextManager[Any]:
         if self._pid != os.getpid():  # forked in C without Python's fork hooks, as uWSGI does
@@ -163,6 +169,21 @@ class Ledger:
     def has_file(self) -> bool:
         """Whether this process has a file, which may be gone meanwhile."""
         return self._descriptor is not None and self._pid == os.getpid()
+
+    def _check(self) -> None:
+        """Make sure that the descriptor is that of the file, and the file still counts."""
+        if self._descriptor is None:
+            return
+        try:
+            found = os.fstat(self._descriptor)
+        except OSError:
+            found = None
+        if found is None or (found.st_dev, found.st_ino) != self._file:
+            # The app has closed it, as daemons close all descriptors, and another file may have the number.
+            self._descriptor, self._is_behind = None, True
+            self.ensure()
+        elif not found.st_nlink:
+            self.ensure()
 
     def _write(self) -> None:
         if self._descriptor is not None:
@@ -181,6 +202,7 @@ class Ledger:
             outcomes: what became of it.
         """
         with self._locked():
+            self._check()
             self._count(kind, outcomes)
             self._write()
 
@@ -242,6 +264,7 @@ class Ledger:
             state: what can be written as JSON; None takes a value back.
         """
         with self._locked():
+            self._check()
             said = {**self._state, **state}
             self._state = {name: value for name, value in said.items() if value is not None}
             data = json.dumps(self._state).encode()[: _PAGE - _LENGTH.size]
@@ -259,6 +282,7 @@ class Ledger:
             bytes.fromhex(file.checksum),
         )
         with self._locked():
+            self._check()
             for slot in range(_SLOTS):
                 place = _SLOTS_AT + slot * _SLOT.size
                 if self._page[place] == 0:
@@ -269,6 +293,7 @@ class Ledger:
 
     def _settle(self, slot: int, kind: str = "other", outcomes: Iterable[str] = ()) -> None:
         with self._locked():
+            self._check()
             self._count(kind, outcomes)
             if slot >= 0:
                 self._page[_SLOTS_AT + slot * _SLOT.size] = 0
@@ -299,6 +324,42 @@ def _create(path: Path) -> int | None:
     with suppress(OSError):
         os.pwrite(descriptor, bytes(_SIZE), 0)
     return descriptor
+
+
+def _open_again(path: Path, file: tuple[int, int]) -> int | None:
+    """Open a file of counts that this process has created; return None if that is not possible."""
+    flags = os.O_RDWR | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
+    try:
+        descriptor = os.open(path, flags)
+    except OSError:
+        return None
+    if _file_of(descriptor) == file:
+        return descriptor
+    os.close(descriptor)
+    return None
+
+
+def _close(descriptor: int | None, file: tuple[int, int] | None) -> None:
+    """Close a descriptor if it still is that of a file: the app may have closed it and opened another one."""
+    if descriptor is not None and file is not None and _file_of(descriptor) == file:
+        with suppress(OSError):
+            os.close(descriptor)
+
+
+def _file_of(descriptor: int) -> tuple[int, int] | None:
+    try:
+        found = os.fstat(descriptor)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def _file_at(path: Path) -> tuple[int, int] | None:
+    try:
+        found = os.lstat(path)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _keep_owner(path: Path, descriptor: int) -> None:
@@ -332,9 +393,10 @@ def read_totals(directory: Path) -> Totals:
 
 
 def _shown_total(directory: Path) -> dict[str, Any]:
+    """Return the total, empty if it cannot be read."""
     try:
         return _read_total(directory)
-    except PermissionError:  # another user's
+    except OSError:  # another user's
         return {}
 
 

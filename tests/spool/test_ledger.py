@@ -361,3 +361,34 @@ def test_counts_that_nobody_else_could_add_are_kept_in_memory(spool, monkeypatch
     spool.ledger.ensure()
     assert not spool.ledger.has_file
     assert list(spool.directory.glob(".counts*")) == []
+
+
+def test_descriptor_that_the_app_has_closed_and_opened_again_is_not_written_to(spool, tmp_path):
+    spool.write(envelope())
+    os.close(spool.ledger._descriptor)
+    with open(tmp_path / "app.dat", "w+b", buffering=0) as opened:
+        assert opened.fileno() == spool.ledger._descriptor
+        opened.write(b"precious")
+        spool.write(envelope())
+        spool.ledger.say(succeeded=1.0)
+        spool.ledger.close()
+        opened.seek(0)
+        assert opened.read() == b"precious"
+    assert counts(spool) == {"error": {"captured": 2, "waiting": 2}}
+    assert len(list(spool.directory.glob(".counts-*"))) == 1
+
+
+def test_descriptor_that_the_app_has_closed_is_opened_again(spool):
+    spool.write(envelope())
+    os.close(spool.ledger._descriptor)
+    spool.write(envelope())
+    assert counts(spool) == {"error": {"captured": 2, "waiting": 2}}
+
+
+def test_counts_go_on_where_others_have_added_them(spool):
+    """As another host does, if this process was silent."""
+    file = spool.write(envelope(), owner=current())
+    add_dead(spool.directory, {str(current()): False})
+    spool.remove(file)
+    spool.write(envelope())
+    assert counts(spool) == {"error": {"captured": 2, "delivered": 1, "waiting": 1}}
