@@ -1,28 +1,36 @@
 """Compare what the filter adds to a request with the SDK's middleware and others: ``python -m benchmarks``.
 
-Ratios compare overheads: what a middleware adds to the bare app, divided by what the SDK's adds, with the
-same options. All take turns in one run; the median of the pairs is reported. ``--quick`` takes under a
-minute, ``--json FILE`` saves the figures, ``--instructions`` counts instructions with callgrind, which is
-reproducible.
+What counts is CPU, that of background threads included, until everything is sent to a receiver in a process
+of its own. Ratios compare overheads: what the filter adds to the bare app, divided by what the SDK's
+middleware adds, with the same options. Each agent has a process for itself; they take turns, and the medians
+of the turns are reported. Agents that are not installed are left out. ``--quick`` takes a minute, ``--json
+FILE`` saves the figures, ``--instructions`` counts instructions with callgrind, which is reproducible.
 """
 
 from __future__ import annotations
 
 import argparse
 import gc
+import json
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
 import tracemalloc
-from collections.abc import Callable
+import urllib.request
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from benchmarks import counting, work
-from benchmarks.progress import keep, machine, progress
-from sentry_paste import filter_factory
+import sentry_sdk
+
+from benchmarks import counting, receiver, turns, work
+from benchmarks.agents import AGENTS, ERRORS, SAMPLED, STREAM, UNSAMPLED
+from benchmarks.progress import columns, keep, machine, progress
+from sentry_paste import filter_factory, sdk
+
+OURS = ("bare", "filter", "SDK")
+OTHERS = tuple(name for name in AGENTS if name not in OURS)
 
 
 class Row(NamedTuple):
@@ -31,58 +39,54 @@ class Row(NamedTuple):
     Attributes:
         name: in words.
         goal: the ratio to reach.
-        options: of the client.
-        measure: returns seconds for one piece, given a middleware's app.
-        app: the app to wrap.
+        kinds: what is recorded; of several the first that an agent can.
+        measure: a name in ``turns.MEASURES``.
+        queries: of each request.
+        options: further ones of the filter; then only it and the SDK are compared.
     """
 
     name: str
     goal: float
-    options: dict[str, Any]
-    measure: Callable[[work.App, int], float]
-    app: work.App
+    kinds: tuple[str, ...]
+    measure: str = "whole"
+    queries: int = 0
+    options: dict[str, Any] = {}  # noqa: RUF012
+
+    def works(self) -> list[turns.Work]:
+        """Return what each agent does that is installed and can do it."""
+        found = []
+        for name, agent in AGENTS.items():
+            kind = next((kind for kind in self.kinds if kind in agent.kinds), None)
+            if kind is not None and agent.is_installed() and (name in OURS or not self.options):
+                found.append(turns.Work(name, kind, self.measure, self.queries, self.options))
+        return found
+
+    def requests(self) -> int:
+        """Return how many requests a turn has.
+
+        What is queued meanwhile has to fit into each agent's queue. The little that is sent of other requests
+        is sent at the end of a turn, which therefore has more of them.
+        """
+        return 150 if SAMPLED in self.kinds or STREAM in self.kinds else 4000
 
 
-def whole(app: work.App, count: int) -> float:
-    """Return the seconds of a whole request."""
-    begun = time.perf_counter()
-    for _ in range(count):
-        work.request(app)
-    return (time.perf_counter() - begun) / count
+ROWS = [
+    Row("sampled, no spans", 0.50, (SAMPLED,)),
+    Row("sampled, ten database spans", 0.35, (SAMPLED,), queries=10),
+    Row("streamed, no spans", 0.60, (STREAM,)),
+    Row("streamed, ten database spans", 0.60, (STREAM,), queries=10),
+    Row("errors only, sessions on", 0.06, (ERRORS,)),
+    Row("tracing on, not sampled", 0.10, (UNSAMPLED,)),
+    Row("sampled: to the first byte", 0.05, (SAMPLED,), "first byte"),
+    Row("a chunk of a streamed body", 0.03, (ERRORS, UNSAMPLED), "chunk"),
+    Row("path in ignore_paths", 0.05, (UNSAMPLED,), options={"ignore_paths": ["/shop/*"]}),
+]
 
 
-def to_the_first_byte(app: work.App, count: int) -> float:
-    """Return the seconds up to the first byte; the rest of the request is not timed."""
-    taken = 0.0
-    for _ in range(count):
-        begun = time.perf_counter()
-        body = work.first_byte(app)
-        taken += time.perf_counter() - begun
-        close = getattr(body, "close", None)
-        if close is not None:
-            close()
-    return taken / count
-
-
-def per_chunk(app: work.App, count: int) -> float:
-    """Return the seconds of one chunk of a stream."""
-    return whole(app, max(count // 100, 3)) / work.CHUNKS
-
-
-ROWS = (
-    Row("errors only, sessions on", 0.06, {}, whole, work.answer),
-    Row("tracing on, not sampled", 0.30, {"traces_sample_rate": work.NEVER}, whole, work.answer),
-    Row("sampled: to the first byte", 0.12, {"traces_sample_rate": 1.0}, to_the_first_byte, work.answer),
-    Row("sampled: in all", 0.65, {"traces_sample_rate": 1.0}, whole, work.answer),
-    Row("a chunk of a streamed body", 0.04, {}, per_chunk, work.stream),
-    Row(
-        "path in ignore_paths",
-        0.05,
-        {"traces_sample_rate": work.NEVER, "ignore_paths": ["/shop/*"]},
-        whole,
-        work.answer,
-    ),
-)
+def rows() -> list[Row]:
+    """Return what can be measured: spans are streamed if one asks for it, or never, or always."""
+    can_choose = hasattr(sentry_sdk, "traces") and not sdk.streams_spans({})
+    return [row for row in ROWS if row.kinds != (STREAM,) or can_choose]
 
 
 class Figure(NamedTuple):
@@ -92,32 +96,77 @@ class Figure(NamedTuple):
         name: of the row.
         goal: of the row.
         ratio: the filter's overhead over the SDK's.
-        overheads: by middleware, microseconds.
+        overheads: by agent, microseconds.
+        sent: by agent, bytes of a request.
     """
 
     name: str
     goal: float
     ratio: float
     overheads: dict[str, float]
+    sent: dict[str, float] = {}  # noqa: RUF012
 
 
-def timed(row: Row, pairs: int, count: int) -> Figure:
-    """Measure a row, all middlewares taking turns."""
-    overheads: dict[str, list[float]] = {name: [] for name in work.MIDDLEWARES}
-    ratios = []
-    for _ in range(pairs):
-        taken: dict[str, float] = {}
-        for name, wrap in {"bare": work.bare, **work.MIDDLEWARES}.items():
-            app = wrap(row.app, **row.options)
-            row.measure(app, max(count // 10, 1))
-            gc.collect()
-            taken[name] = row.measure(app, count)
-        for name in work.MIDDLEWARES:
-            overheads[name].append((taken[name] - taken["bare"]) * 1e6)
-        ratios.append(overheads["filter"][-1] / overheads["SDK"][-1])
-        progress(".")
-    medians = {name: statistics.median(found) for name, found in overheads.items()}
-    return Figure(row.name, row.goal, statistics.median(ratios), medians)
+def timed(row: Row, address: str, rounds: int, share: float) -> Figure:
+    """Measure a row, all agents taking turns.
+
+    Args:
+        row: to measure.
+        address: of the receiver.
+        rounds: how many turns each agent has, after one that warms it up.
+        share: of the usual number of requests.
+    """
+    count = max(int(row.requests() * share), 10)
+    taken: dict[str, list[float]] = {found.agent: [] for found in row.works()}
+    before = _received(address)
+    with turns.running(row.works(), address) as agents:
+        for number in range(-1, rounds):
+            for agent in agents:
+                seconds = agent.take(count)
+                if number >= 0:
+                    taken[agent.work.agent].append(seconds * 1e6)
+            progress(".")
+    sent = _sent(row, before, _received(address), count * (rounds + 1))
+    pairs = {
+        name: [found - bare for found, bare in zip(times, taken["bare"])]
+        for name, times in taken.items()
+        if name != "bare"
+    }
+    ratio = statistics.median(ours / theirs for ours, theirs in zip(pairs["filter"], pairs["SDK"]))
+    medians = {name: statistics.median(found) for name, found in pairs.items()}
+    return Figure(row.name, row.goal, ratio, medians, sent)
+
+
+def _received(address: str) -> tuple[dict[str, int], dict[str, int]]:
+    """Return how many requests a receiver has had, and of how many bytes."""
+    found = []
+    for path in ("/", "/bytes"):
+        with urllib.request.urlopen(address + path) as answer:
+            found.append(json.load(answer))
+    return found[0], found[1]
+
+
+def _sent(row: Row, before: Any, after: Any, requests: int) -> dict[str, float]:
+    """Return the bytes that each agent has sent for a request.
+
+    Raises:
+        SystemExit: an agent has not sent what it was to send, so that its figures say nothing.
+    """
+    found = {}
+    for work_ in row.works():
+        agent = AGENTS[work_.agent]
+        count, size = (
+            sum(after[which].get(name, 0) - before[which].get(name, 0) for name in agent.sends_to)
+            for which in (0, 1)
+        )
+        if not agent.sends_to:
+            continue
+        # The others send many traces at once.
+        expected = requests if work_.agent in OURS else 1
+        if work_.kind in (SAMPLED, STREAM) and count < expected:
+            raise SystemExit(f"{row.name}: {work_.agent} has sent {count} of {expected}")
+        found[work_.agent] = size / requests
+    return found
 
 
 def rules(pairs: int, count: int) -> Figure:
@@ -127,8 +176,8 @@ def rules(pairs: int, count: int) -> Figure:
         for number, found in taken.items():
             globs = [f"/other{index}/*" for index in range(number)]
             app = work.filtered(work.answer, ignore_paths=globs)
-            whole(app, max(count // 10, 1))
-            found.append(whole(app, count) * 1e6)
+            turns.whole(app, max(count // 10, 1), lambda: None)
+            found.append(turns.whole(app, count, lambda: None) * 1e6)
         progress(".")
     medians = {f"{number} rules": statistics.median(found) for number, found in taken.items()}
     return Figure("1, 10 and 1000 path rules", 1.3, max(medians.values()) / min(medians.values()), medians)
@@ -195,45 +244,91 @@ def start(pairs: int) -> Figure:
     return Figure("import and load of an ini, ms", 1.15, medians["filter"] / medians["SDK"], medians)
 
 
-def instructions(count: int) -> list[Figure]:
-    """Count the instructions of a request with callgrind."""
+def instructions(address: str, count: int) -> list[Figure]:
+    """Count the instructions of a request with callgrind.
+
+    Args:
+        address: of the receiver.
+        count: of requests that cost little; of others a quarter as many.
+    """
     figures = []
-    for row in (ROWS[0], ROWS[1], ROWS[3]):
-        taken = {name: counting.counted(name, row.options, count) for name in ("bare", "filter", "SDK")}
+    for row in rows():
+        if row.measure != "whole" or row.options:
+            continue
+        number = count if ERRORS in row.kinds or UNSAMPLED in row.kinds else count // 4
+        taken = {
+            found.agent: counting.counted(found, address, number)
+            for found in row.works()
+            if found.agent in OURS
+        }
         overheads = {name: taken[name] - taken["bare"] for name in ("filter", "SDK")}
-        name, goal = f"{row.name}, instructions", row.goal
-        figures.append(Figure(name, goal, overheads["filter"] / overheads["SDK"], overheads))
+        name = f"{row.name}, instructions"
+        figures.append(Figure(name, row.goal, overheads["filter"] / overheads["SDK"], overheads))
         progress(".")
     return figures
 
 
 def table(figures: list[Figure]) -> str:
-    """Return figures as a table."""
-    lines = [f"{'work':44} {'ratio':>6}   figures"]
+    """Return figures as a table.
+
+    Args:
+        figures: to show.
+    """
+    lines = [f"{'work':44} {'ratio':>6} {'goal':>5}   figures"]
     for figure in figures:
-        overheads = ", ".join(f"{name} {value:,.2f}" for name, value in figure.overheads.items())
-        lines.append(f"{figure.name:44} {figure.ratio:6.3f}   {overheads}")
+        shown = {name: value for name, value in figure.overheads.items() if name not in OTHERS}
+        overheads = ", ".join(f"{name} {value:,.2f}" for name, value in shown.items())
+        lines.append(f"{figure.name:44} {figure.ratio:6.3f} {figure.goal:5.2f}   {overheads}")
     return "\n".join(lines)
+
+
+def beside_others(figures: list[Figure]) -> str:
+    """Return a table of all agents, and what each sends.
+
+    Args:
+        figures: of rows.
+    """
+    names = [name for name in AGENTS if any(name in figure.overheads for figure in figures)]
+    shown = [["work", *names]]
+    for figure in figures:
+        if set(figure.overheads).isdisjoint(OTHERS):
+            continue
+        shown.append([figure.name, *(_number(figure.overheads.get(name)) for name in names)])
+        if figure.name.endswith("spans"):
+            shown.append(["   bytes sent", *(_number(figure.sent.get(name), 0) for name in names)])
+    return columns(shown)
+
+
+def _number(found: float | None, places: int | None = None) -> str:
+    if found is None:
+        return "-"
+    return f"{found:,.{places if places is not None else 0 if found >= 100 else 1 if found >= 10 else 2}f}"
 
 
 def main() -> None:
     """Measure, print and save."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="fewer repeats, under a minute")
+    parser.add_argument("--quick", action="store_true", help="fewer turns, a minute")
     parser.add_argument("--instructions", action="store_true", help="count instructions, with valgrind")
     parser.add_argument("--json", metavar="FILE", help="write the figures there too")
     options = parser.parse_args()
-    if options.instructions:
-        figures = instructions(200)
-    else:
-        pairs, count = (5, 300) if options.quick else (15, 1000)
-        figures = [timed(row, pairs, count) for row in ROWS]
+    rounds, share = (3, 0.3) if options.quick else (15, 1.0)
+    with receiver.running() as address:
+        if options.instructions:
+            figures = instructions(address, 60 if options.quick else 400)
+        else:
+            figures = [timed(row, address, rounds, share) for row in rows()]
+    agents = "" if options.instructions else beside_others(figures)
+    if not options.instructions:
         work.forget_clients()
         assert filter_factory({})(work.answer) is work.answer
-        figures += [rules(pairs, count), memory(200), start(pairs)]
+        figures += [rules(rounds, int(2000 * share)), memory(200), start(rounds)]
     print(f"\n{machine()}\n\n{table(figures)}")
-    if not options.instructions:
-        print("no DSN: the app object itself")
+    if agents:
+        print(f"no DSN: the app object itself\n\n{agents}")
+        for name, agent in AGENTS.items():
+            if not agent.is_installed():
+                print(f"{name} is not installed")
     keep(options.json, [figure._asdict() for figure in figures])
 
 

@@ -1,71 +1,38 @@
 """Count the instructions of a request with callgrind, for ``python -m benchmarks --instructions``.
 
-The process under valgrind warms up uncounted, which is faster. Then this process switches counting on, and it
-makes its requests. What is counted in addition is a few thousand instructions, also for the bare app.
+The process under valgrind warms up uncounted, which is faster. Then counting is switched on, and it takes one
+turn: what it does in other threads until all is sent is counted as well.
 """
 
 from __future__ import annotations
 
-import json
-import os
 import re
 import subprocess
-import sys
-from typing import Any
 
-from benchmarks import work
+from benchmarks.turns import Turns, Work
 
 WARM_UP = 50
+_VALGRIND = ("valgrind", "--tool=callgrind", "--instr-atstart=no", "--callgrind-out-file=/dev/null")
 
 
-def counted(middleware: str, options: dict[str, Any], count: int) -> float:
+def counted(found: Work, receiver: str, count: int) -> float:
     """Return the instructions of one request.
 
     Args:
-        middleware: bare, or one of ``work.MIDDLEWARES``.
-        options: of the client.
+        found: what is done.
+        receiver: the address to send to.
         count: of requests that are counted.
     """
-    command = ["valgrind", "--tool=callgrind", "--instr-atstart=no", "--callgrind-out-file=/dev/null"]
-    command += [sys.executable, "-m", "benchmarks.counting", middleware, json.dumps(options), str(count)]
-    with subprocess.Popen(
-        command,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        encoding="utf-8",
-        env={**os.environ, "PYTHONHASHSEED": "0"},
-    ) as process:
-        assert process.stdout is not None
-        process.stdout.readline()
-        switch = ["callgrind_control", "--instr=on", str(process.pid)]
-        subprocess.run(switch, check=True, capture_output=True)
-        _, output = process.communicate("now\n")
-    found = re.search(r"Collected : (\d+)", output)
-    if found is None:
+    turns = Turns(found, receiver, _VALGRIND)
+    turns.take(WARM_UP)
+    turns.take(count, lambda: _switch_on(turns.process.pid))
+    output = turns.end()
+    collected = re.search(r"Collected : (\d+)", output)
+    if collected is None:
         raise SystemExit(f"callgrind counted nothing:\n{output}")
-    return int(found.group(1)) / count
+    return int(collected.group(1)) / count
 
 
-def main(middleware: str, options: dict[str, Any], count: int) -> None:
-    """Make requests, on command.
-
-    Args:
-        middleware: as of ``counted``.
-        options: as of ``counted``.
-        count: as of ``counted``.
-    """
-    app = {"bare": work.bare, **work.MIDDLEWARES}[middleware](work.answer, **options)
-    for _ in range(WARM_UP):
-        work.request(app)
-    print("ready", flush=True)
-    sys.stdin.readline()
-    for _ in range(count):
-        work.request(app)
-    sys.stdout.flush()
-    # Work at exit does not belong to any request.
-    os._exit(0)
-
-
-if __name__ == "__main__":
-    main(sys.argv[1], json.loads(sys.argv[2]), int(sys.argv[3]))
+def _switch_on(process: int) -> None:
+    switch = ["callgrind_control", "--instr=on", str(process)]
+    subprocess.run(switch, check=True, capture_output=True)

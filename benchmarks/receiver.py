@@ -1,56 +1,85 @@
-"""A receiver of envelopes that answers 200 at once and counts: ``python -m benchmarks.receiver PORT``.
+"""A receiver that answers 200 at once and counts: ``python -m benchmarks.receiver PORT``.
 
-Envelopes are counted by the project of the DSN they were sent to; ``GET /`` answers with the counts.
+Envelopes are counted by the project of the DSN they were sent to, what other agents send by its path. ``GET
+/`` answers with the counts, ``GET /bytes`` with the lengths of the bodies as they were sent.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import re
+import subprocess
 import sys
+import time
+import urllib.request
 from collections import Counter
+from collections.abc import Iterator
 
-LENGTH = re.compile(rb"(?i)content-length: *(\d+)")
+from benchmarks.inis import free_port
+
+LENGTH = re.compile(rb"(?i)\r\ncontent-length: *(\d+)")
+CHUNKED = re.compile(rb"(?i)\r\ntransfer-encoding: *chunked")
 PROJECT = re.compile(rb"POST /api/(\d+)/envelope/")
+PATH = re.compile(rb"(?:POST|PUT) (/[^ ?]*)")
 
 
 class Receiver:
-    """Counts envelopes.
+    """Counts what it receives.
 
     Attributes:
-        counts: of envelopes, by project.
+        counts: of requests, by project or path.
+        bytes: of their bodies.
     """
 
     def __init__(self) -> None:
         self.counts: Counter[str] = Counter()
+        self.bytes: Counter[str] = Counter()
 
     async def receive(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Answer the requests of one connection, whose bodies are not looked at."""
         try:
             while True:
                 head = await reader.readuntil(b"\r\n\r\n")
-                length = LENGTH.search(head)
-                await reader.readexactly(int(length.group(1)) if length else 0)
-                writer.write(self.answer(head))
+                writer.write(self.answer(head, await _skip_body(head, reader)))
                 await writer.drain()
         except (asyncio.IncompleteReadError, ConnectionError):
             writer.close()
 
-    def answer(self, head: bytes) -> bytes:
+    def answer(self, head: bytes, length: int) -> bytes:
         """Count a request, and return the response.
 
         Args:
             head: of the request.
+            length: of its body.
         """
-        project = PROJECT.match(head)
-        if project is not None:
-            self.counts[project.group(1).decode("ascii")] += 1
-        body = b"{}" if project is not None else json.dumps(self.counts).encode("ascii")
+        found = PROJECT.match(head) or PATH.match(head)
+        if found is None:
+            body = json.dumps(self.bytes if head.startswith(b"GET /bytes ") else self.counts).encode("ascii")
+        else:
+            name = found.group(1).decode("ascii")
+            self.counts[name] += 1
+            self.bytes[name] += length
+            body = b"{}"
         return b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s" % (
             len(body),
             body,
         )
+
+
+async def _skip_body(head: bytes, reader: asyncio.StreamReader) -> int:
+    """Read the body of a request; return its length."""
+    if CHUNKED.search(head) is None:
+        length = LENGTH.search(head)
+        return len(await reader.readexactly(int(length.group(1)) if length else 0))
+    total = 0
+    while True:
+        size = int((await reader.readuntil(b"\r\n")).split(b";")[0], 16)
+        await reader.readexactly(size + 2)
+        total += size
+        if not size:
+            return total
 
 
 async def serve(port: int) -> None:
@@ -59,9 +88,33 @@ async def serve(port: int) -> None:
     Args:
         port: on loopback.
     """
-    server = await asyncio.start_server(Receiver().receive, "127.0.0.1", port)
+    server = await asyncio.start_server(Receiver().receive, "127.0.0.1", port, limit=2**20)
     async with server:
         await server.serve_forever()
+
+
+@contextlib.contextmanager
+def running() -> Iterator[str]:
+    """Run a receiver in a process of its own; give its address, without a slash at the end."""
+    port = free_port()
+    address = f"http://127.0.0.1:{port}"
+    command = [sys.executable, "-m", "benchmarks.receiver", str(port)]
+    with subprocess.Popen(command) as process:
+        try:
+            deadline = time.monotonic() + 60
+            while not _answers(address):
+                if process.poll() is not None or time.monotonic() > deadline:
+                    raise SystemExit("the receiver does not start")
+                time.sleep(0.05)
+            yield address
+        finally:
+            process.terminate()
+
+
+def _answers(address: str) -> bool:
+    with contextlib.suppress(OSError), urllib.request.urlopen(address, timeout=1):
+        return True
+    return False
 
 
 if __name__ == "__main__":

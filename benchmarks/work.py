@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
 import io
-import logging
 import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -117,29 +114,7 @@ def by_the_sdk(app: App, **options: Any) -> App:
     return SentryWsgiMiddleware(app)
 
 
-def by_opentelemetry(app: App, **_options: Any) -> App:
-    """Return the app in OpenTelemetry's middleware, with a provider that exports nothing."""
-    wsgi = importlib.import_module("opentelemetry.instrumentation.wsgi")
-    provider = importlib.import_module("opentelemetry.sdk.trace").TracerProvider()
-    found: App = wsgi.OpenTelemetryMiddleware(app, tracer_provider=provider)
-    return found
-
-
-def by_raven(app: App, **_options: Any) -> App:
-    """Return the app in raven's middleware."""
-    # Its hooks into logging would slow down the others' turns, and do nothing in its own.
-    own = {"enable_breadcrumbs": False, "install_logging_hook": False, "hook_libraries": []}
-    client = importlib.import_module("raven").Client("http://a:b@127.0.0.1:9/1", **own)
-    logging.getLogger("raven").setLevel(logging.ERROR)
-    found: App = importlib.import_module("raven.middleware").Sentry(app, client)
-    return found
-
-
 MIDDLEWARES = {"filter": filtered, "SDK": by_the_sdk}
-if importlib.util.find_spec("opentelemetry") and importlib.util.find_spec("opentelemetry.instrumentation"):
-    MIDDLEWARES["OpenTelemetry"] = by_opentelemetry
-if importlib.util.find_spec("raven"):
-    MIDDLEWARES["raven"] = by_raven
 
 
 def factory(_global_conf: dict[str, str], **_local_conf: str) -> App:
