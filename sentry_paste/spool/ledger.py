@@ -62,6 +62,8 @@ _SLOTS = 64
 # On the next page, what the process says of itself.
 _LENGTH = struct.Struct("<I")
 _SIZE = 2 * _PAGE
+# Characters of a text there, such as the reason of a failure.
+_LONGEST_TEXT = 200
 # Bytes of the longest total that is read, which is many times what this writes, and what no count comes to.
 _LONGEST_TOTAL = 2**18
 _MOST = 2**62
@@ -267,8 +269,8 @@ class Ledger:
             self._check()
             said = {**self._state, **state}
             self._state = {name: value for name, value in said.items() if value is not None}
-            data = json.dumps(self._state).encode()[: _PAGE - _LENGTH.size]
-            if self._descriptor is not None:
+            data = json.dumps({name: _short(value) for name, value in self._state.items()}).encode()
+            if self._descriptor is not None and len(data) <= _PAGE - _LENGTH.size:
                 with suppress(OSError):
                     os.pwrite(self._descriptor, _LENGTH.pack(len(data)) + data, _PAGE)
 
@@ -298,6 +300,10 @@ class Ledger:
             if slot >= 0:
                 self._page[_SLOTS_AT + slot * _SLOT.size] = 0
             self._write()
+
+
+def _short(value: Any) -> Any:
+    return value[:_LONGEST_TEXT] if isinstance(value, str) else value
 
 
 def _create(path: Path) -> int | None:

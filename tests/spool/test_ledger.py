@@ -392,3 +392,13 @@ def test_counts_go_on_where_others_have_added_them(spool):
     spool.remove(file)
     spool.write(envelope())
     assert counts(spool) == {"error": {"captured": 2, "delivered": 1, "waiting": 1}}
+
+
+def test_long_reason_leaves_the_rest_of_what_is_said(spool):
+    spool.ledger.ensure()
+    spool.prepare()
+    spool.ledger.ensure()
+    spool.ledger.say(succeeded=5.0)
+    spool.ledger.say(failed=6.0, reason="a redirect to " + "é" * 4200)
+    status = read_status(spool.directory)
+    assert (status.succeeded, status.failed, len(status.reason)) == (5.0, 6.0, 200)
