@@ -72,6 +72,8 @@ _MOST_FILES = 1000
 # Intentions: a file that is complete under a partial name will be renamed, and a file will be removed after
 # it was delivered, or to drop it.
 _WRITE, _DELIVER, _DROP, _FREE = b"w", b"d", b"x", b"\0"
+# What adds counts now, by process and directory.
+_adding: dict[tuple[int, str], object] = {}
 
 
 @dataclass
@@ -549,6 +551,21 @@ def _finish(directory: Path, data: bytes) -> Counter[tuple[str, str]]:
 
 @contextmanager
 def _only_one(directory: Path) -> Iterator[bool]:
+    """Yield whether this client is the only one that adds counts, of all processes."""
+    # The lock is one of processes. The first client that enters its token is the one of this process.
+    token, place = object(), (os.getpid(), str(directory))
+    if _adding.setdefault(place, token) is not token:
+        yield False
+        return
+    try:
+        with _only_process(directory) as is_only:
+            yield is_only
+    finally:
+        del _adding[place]
+
+
+@contextmanager
+def _only_process(directory: Path) -> Iterator[bool]:
     """Yield whether this process is the only one that adds counts."""
     if fcntl is None:  # pragma: no cover
         yield True

@@ -402,3 +402,14 @@ def test_long_reason_leaves_the_rest_of_what_is_said(spool):
     spool.ledger.say(failed=6.0, reason="a redirect to " + "é" * 4200)
     status = read_status(spool.directory)
     assert (status.succeeded, status.failed, len(status.reason)) == (5.0, 6.0, 200)
+
+
+def test_one_client_of_a_process_adds_at_a_time(spool):
+    spool.write(envelope())
+    gone = dead(spool)
+    with ledger_module._only_one(spool.directory) as is_mine:
+        assert is_mine
+        add_dead(spool.directory, gone)
+    assert len(list(spool.directory.glob(".counts-*"))) == 1
+    add_dead(spool.directory, gone)
+    assert list(spool.directory.glob(".counts-*")) == []
