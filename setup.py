@@ -58,13 +58,12 @@ setup(
         ],
         "docs": ["Sphinx"],
         "benchmarks": [
-            # Its middleware for WSGI has this place since then.
             "ddtrace>=3.0",
             "elastic-apm>=6.0",
             "gunicorn",
             "line_profiler",
             "matplotlib",
-            "newrelic>=11.0",
+            "newrelic>=14.0; python_version >= '3.10'",
             "opentelemetry-exporter-otlp-proto-http",
             "opentelemetry-instrumentation-wsgi",
             "opentelemetry-sdk",
