@@ -447,13 +447,18 @@ def add_dead(directory: Path, is_alive: Mapping[str, bool]) -> None:
                 _add(directory, name)
 
 
-def owners(directory: Path) -> list[str]:
-    """Return the processes that have counted something, by their names.
+def owners(directory: Path) -> dict[str, float]:
+    """Return the processes that have counted something, by their names, and when each last did so.
 
     Args:
         directory: directory of the spool.
     """
-    return [_owner_of(name) for name in _names(directory)]
+    found: dict[str, float] = {}
+    for name in _names(directory):
+        with suppress(OSError):  # added meanwhile
+            owner, changed = _owner_of(name), os.lstat(directory / name).st_mtime
+            found[owner] = max(found.get(owner, 0.0), changed)
+    return found
 
 
 def _names(directory: Path) -> list[str]:

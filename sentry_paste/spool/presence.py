@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -88,6 +88,17 @@ class Presence:
         except OSError:  # the directory is gone or read-only
             return
 
+    @contextmanager
+    def shown(self) -> Iterator[None]:
+        """Show this process meanwhile, unless another client of it does anyway."""
+        is_shown = os.path.lexists(self._path(current()))
+        self.show()
+        try:
+            yield
+        finally:
+            if not is_shown:
+                self.leave()
+
     def alive(self, owners: Mapping[str, float]) -> dict[str, bool]:
         """Return which processes are alive, and remove the files of dead ones.
 
@@ -146,19 +157,20 @@ class Presence:
         else:
             self._has_warned = False
 
-    def may_go_on(self, names: Iterable[str]) -> dict[str, bool]:
+    def may_go_on(self, owners: Mapping[str, float]) -> dict[str, bool]:
         """Return which processes may still go on; one that is stopped may.
 
         Args:
-            names: names of processes on any host.
+            owners: names of processes on any host, and when each last counted something, by the clock of the
+                disk.
         """
         now = _touched(self._path(current()))
         found = {}
-        for name in names:
+        for name, counted in owners.items():
             owner = Owner.from_text(name)
             exists = owner.is_alive() if owner is not None else None
             if exists is None:
-                exists = now - _touched(self._path_of(name)) < _DEAD
+                exists = now - max(_touched(self._path_of(name)), counted) < _DEAD
             found[name] = exists
         return found
 

@@ -16,9 +16,12 @@ from sentry_paste.spool.bounds import Bounds
 from sentry_paste.spool.files import Spool
 from sentry_paste.spool.names import SpoolFile
 from sentry_paste.spool.owner import Owner, current
+from sentry_paste.spool.presence import Presence
 
 # Seconds between warnings about repeated events.
 _WARN_AGAIN = 60.0
+# Seconds between looks for what dead processes have left.
+_RECLAIM_AGAIN = 60.0
 
 
 class LogThrottle:
@@ -104,6 +107,8 @@ class SpoolTransport(Transport):
         self.spool = Spool(settings.directory, bool(settings.fsync), settings.min_free)
         self._log = LogThrottle(self.spool.directory)
         self._bounds = Bounds(self.spool, settings.max_size, settings.max_age, self._dropped)
+        self._presence = Presence(self.spool)
+        self._reclaimed_at = float("-inf")
 
     def capture_envelope(self, envelope: Envelope) -> None:
         """Write the envelope before returning.
@@ -155,7 +160,21 @@ class SpoolTransport(Transport):
             self._log.failed(error)
             return None
         self._log.succeeded()
+        self._reclaim_if_due()
         return file
+
+    def _reclaim_if_due(self) -> None:
+        """Take care of what dead processes have left, at least their counts: nobody else may do so."""
+        now = time.monotonic()
+        if now - self._reclaimed_at < _RECLAIM_AGAIN:
+            return
+        self._reclaimed_at = now
+        try:
+            with self._presence.shown():
+                for _ in range(self._presence.reclaim()):
+                    self._log.count("incomplete, set aside")
+        except Exception:  # it is still there the next time, and the app must continue
+            return
 
     def _dropped(self, file: SpoolFile, reason: str) -> None:
         self._log.count(f"{file.kind} dropped, {reason}")

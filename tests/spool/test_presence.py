@@ -95,3 +95,18 @@ def test_two_clients_of_a_process_may_show_themselves_at_the_same_moment(tmp_pat
     monkeypatch.setattr("os.utime", touched_too_early)
     one.show()
     assert len(os.listdir(spool.directory)) == 1
+
+
+@pytest.mark.parametrize(("age", "lives"), [(0, True), (200, False)])
+def test_process_of_another_host_that_has_just_counted_goes_on(spool, presence, age, lives):
+    assert presence.may_go_on({ELSEWHERE: time.time() - age}) == {ELSEWHERE: lives}
+
+
+def test_process_that_is_shown_for_a_moment_leaves_what_another_client_shows(spool):
+    presence = Presence(spool)
+    with presence.shown():
+        assert os.listdir(spool.directory) == [f".alive-{current()}"]
+        with presence.shown():
+            pass
+        assert os.listdir(spool.directory) == [f".alive-{current()}"]
+    assert os.listdir(spool.directory) == []

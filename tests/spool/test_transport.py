@@ -7,9 +7,12 @@ import pytest
 
 from sentry_paste import SentryMiddleware
 from sentry_paste.spool import Spool, read_contents
+from sentry_paste.spool.owner import current
+from sentry_paste.spool.status import read_status
+from sentry_paste.spool.transport import SpoolSettings, SpoolTransport
 
 import apps
-from spooled import TRACE_KIND, wait_for_files
+from spooled import TRACE_KIND, envelope, states, wait_for_files
 from wsgi_calls import call, environ_of
 
 
@@ -66,3 +69,40 @@ def test_spool_that_cannot_be_written_costs_one_warning_and_no_request(
     warnings = [record for record in caplog.records if record.name == "sentry_paste"]
     assert len(warnings) == 1
     assert "nothing is stored until this is fixed" in warnings[0].getMessage()
+
+
+def envelopes_of_another(spool, number, owner=None):
+    """Write an envelope as a process that has ended meanwhile; return the name of the process."""
+    ended = current()._replace(started=current().started + number)
+    other = Spool(spool.directory)
+    other.write(envelope(), owner=ended if owner else None)
+    for path in spool.directory.glob(f".counts-{current()}*"):
+        path.rename(path.with_name(path.name.replace(str(current()), str(ended))))
+    return ended
+
+
+def test_counts_of_ended_processes_are_added_without_a_dsn(tmp_path):
+    spool = Spool(tmp_path / "spool")
+    for number in range(1, 6):
+        envelopes_of_another(spool, number)
+    assert len(list(spool.directory.glob(".counts-*"))) == 5
+    SpoolTransport(SpoolSettings(str(spool.directory))).capture_envelope(envelope())
+    (own,) = spool.directory.glob(".counts-*")
+    assert str(current()) in own.name
+    assert read_status(spool.directory).total("captured") == 6
+    assert list(spool.directory.glob(".alive-*")) == []
+
+
+def test_what_ended_processes_had_claimed_waits_without_a_dsn(tmp_path):
+    spool = Spool(tmp_path / "spool")
+    envelopes_of_another(spool, 1, owner=True)
+    SpoolTransport(SpoolSettings(str(spool.directory))).capture_envelope(envelope())
+    assert states(spool) == [("error", "waiting")] * 2
+
+
+def test_reclaiming_that_fails_costs_nothing(tmp_path, monkeypatch, caplog):
+    spool = Spool(tmp_path / "spool")
+    monkeypatch.setattr(Spool, "owners", lambda self: 1 / 0)
+    SpoolTransport(SpoolSettings(str(spool.directory))).capture_envelope(envelope())
+    assert states(spool) == [("error", "waiting")]
+    assert caplog.records == []
