@@ -24,9 +24,9 @@ from sentry_paste.spool.names import SpoolFile
 from sentry_paste.spool.owner import Owner, current
 from sentry_paste.spool.presence import Presence, SenderLock, Silence, exclusive_sender
 from sentry_paste.spool.reading import UnreadableError, read_envelope
-from sentry_paste.spool.transport import LogThrottle
+from sentry_paste.spool.transport import LogThrottle, Unfinished
 from sentry_paste.spool.uploads import MOST_STUCK, STUCK, Uploads, Width
-from sentry_paste.spool.writer import Unfinished, is_there
+from sentry_paste.spool.writer import is_there
 
 # Seconds between looks at the directory, unless the thread is woken.
 _LOOK_AGAIN = 10.0

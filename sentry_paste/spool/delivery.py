@@ -37,9 +37,9 @@ from sentry_paste.spool.names import (
     hash_of,
     kind_of,
 )
-from sentry_paste.spool.transport import LogThrottle, SpoolSettings
+from sentry_paste.spool.transport import LogThrottle, SpoolSettings, Unfinished
 from sentry_paste.spool.uploads import MOST_STUCK, STUCK, Width
-from sentry_paste.spool.writer import EnvelopeWriter, Unfinished
+from sentry_paste.spool.writer import EnvelopeWriter
 
 # Seconds that the end of the process waits for the current upload.
 _SHUTDOWN_WAIT = 1.0

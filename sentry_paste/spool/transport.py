@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Callable, Collection
+from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from sentry_sdk.envelope import Envelope
 from sentry_sdk.transport import Transport
@@ -17,6 +18,8 @@ from sentry_paste.spool.files import Spool
 from sentry_paste.spool.names import SpoolFile
 from sentry_paste.spool.owner import Owner, current
 from sentry_paste.spool.presence import Presence
+
+_T = TypeVar("_T")
 
 # Seconds between warnings about repeated events.
 _WARN_AGAIN = 60.0
@@ -66,6 +69,62 @@ class LogThrottle:
             warn("spool_dir: %s: %s", self._directory, text)
 
 
+class Unfinished:
+    """What could not be done with files that this process has claimed, and is tried again.
+
+    Nobody else touches a file that a living process has claimed: what it cannot release would wait as long as
+    it lives, and what it has delivered but cannot remove would be sent again after its end.
+    """
+
+    def __init__(self) -> None:
+        self._actions: dict[Path, tuple[SpoolFile, Callable[[], object]]] = {}
+
+    def attempt(self, file: SpoolFile, action: Callable[[], _T]) -> _T:
+        """Do something with a file, and remember it if that fails.
+
+        Args:
+            file: file that this process has claimed.
+            action: renames or removes it.
+
+        Raises:
+            OSError: it will be tried again.
+        """
+        try:
+            return action()
+        except OSError:
+            self._actions[file.path] = (file, action)
+            raise
+
+    def put_back(self, spool: Spool, file: SpoolFile, envelope: Envelope) -> None:
+        """Make a file wait, and write it again if it was removed.
+
+        Args:
+            spool: the spool.
+            file: file that this process has claimed.
+            envelope: contents of the file.
+
+        Raises:
+            OSError: the directory is not writable; if the file is there, its release will be tried again.
+        """
+        if self.attempt(file, partial(spool.release, file)) is None:
+            spool.put_back(file, envelope)
+
+    def retry(self) -> None:
+        """Try again what has failed."""
+        for path, (file, action) in list(self._actions.items()):
+            try:
+                # A process that was forked leaves its parent's files alone, which the parent may send now.
+                if file.owner == current():
+                    action()
+            except OSError:
+                continue
+            self._actions.pop(path, None)
+
+    def forget(self) -> None:
+        """Forget what has failed, in a process that was forked."""
+        self._actions = {}
+
+
 class SpoolSettings(NamedTuple):
     """The options of a spool.
 
@@ -107,6 +166,7 @@ class SpoolTransport(Transport):
         self.spool = Spool(settings.directory, bool(settings.fsync), settings.min_free)
         self._log = LogThrottle(self.spool.directory)
         self._bounds = Bounds(self.spool, settings.max_size, settings.max_age, self._dropped)
+        self._unfinished = Unfinished()
         self._presence = Presence(self.spool)
         self._reclaimed_at = float("-inf")
 
@@ -135,7 +195,7 @@ class SpoolTransport(Transport):
         """
         try:
             if file is not None:
-                self.spool.put_back(file, envelope)
+                self._unfinished.put_back(self.spool, file, envelope)
         except OSError as error:
             self._log.failed(error)
 
@@ -147,11 +207,16 @@ class SpoolTransport(Transport):
         """
         try:
             if file is not None:
-                self.spool.remove(file, "withdrawn")
+                self._unfinished.attempt(file, partial(self.spool.remove, file, "withdrawn"))
         except OSError as error:
             self._log.failed(error)
 
+    def kill(self) -> None:
+        """Try again what has failed, before the process may end."""
+        self._unfinished.retry()
+
     def _write(self, envelope: Envelope, owner: Owner | None) -> SpoolFile | None:
+        self._unfinished.retry()
         try:
             file = self.spool.write(envelope, owner=owner)
             self._bounds.wrote(file)

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
 
 from sentry_sdk.envelope import Envelope
 
@@ -17,9 +15,7 @@ from sentry_paste.spool.files import FILE_MODE, Spool
 from sentry_paste.spool.ledger import DELIVERED
 from sentry_paste.spool.names import SpoolFile, hash_of
 from sentry_paste.spool.owner import current
-from sentry_paste.spool.transport import LogThrottle
-
-_T = TypeVar("_T")
+from sentry_paste.spool.transport import LogThrottle, Unfinished
 
 _PREFIX = ".destination-"
 # Bytes; a host name has at most 253.
@@ -76,62 +72,6 @@ def _read(path: Path) -> str:
         return os.read(descriptor, _LONGEST).decode("utf-8", "replace") if is_file else ""
     finally:
         os.close(descriptor)
-
-
-class Unfinished:
-    """What could not be done with files that this process has claimed, and is tried again.
-
-    Nobody else touches a file that a living process has claimed: what it cannot release would wait as long as
-    it lives, and what it has delivered but cannot remove would be sent again after its end.
-    """
-
-    def __init__(self) -> None:
-        self._actions: dict[Path, tuple[SpoolFile, Callable[[], object]]] = {}
-
-    def attempt(self, file: SpoolFile, action: Callable[[], _T]) -> _T:
-        """Do something with a file, and remember it if that fails.
-
-        Args:
-            file: file that this process has claimed.
-            action: renames or removes it.
-
-        Raises:
-            OSError: it will be tried again.
-        """
-        try:
-            return action()
-        except OSError:
-            self._actions[file.path] = (file, action)
-            raise
-
-    def put_back(self, spool: Spool, file: SpoolFile, envelope: Envelope) -> None:
-        """Make a file wait, and write it again if it was removed.
-
-        Args:
-            spool: the spool.
-            file: file that this process has claimed.
-            envelope: contents of the file.
-
-        Raises:
-            OSError: the directory is not writable; if the file is there, its release will be tried again.
-        """
-        if self.attempt(file, partial(spool.release, file)) is None:
-            spool.put_back(file, envelope)
-
-    def retry(self) -> None:
-        """Try again what has failed."""
-        for path, (file, action) in list(self._actions.items()):
-            try:
-                # A process that was forked leaves its parent's files alone, which the parent may send now.
-                if file.owner == current():
-                    action()
-            except OSError:
-                continue
-            self._actions.pop(path, None)
-
-    def forget(self) -> None:
-        """Forget what has failed, in a process that was forked."""
-        self._actions = {}
 
 
 def is_there(file: SpoolFile) -> bool:

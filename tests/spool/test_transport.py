@@ -106,3 +106,29 @@ def test_reclaiming_that_fails_costs_nothing(tmp_path, monkeypatch, caplog):
     SpoolTransport(SpoolSettings(str(spool.directory))).capture_envelope(envelope())
     assert states(spool) == [("error", "waiting")]
     assert caplog.records == []
+
+
+def fail(*args):
+    raise OSError("read-only")
+
+
+@pytest.mark.parametrize("end", ["next", "kill"])
+@pytest.mark.parametrize("is_wanted", [True, False])
+def test_held_file_that_cannot_be_renamed_or_removed_is_tried_again(tmp_path, monkeypatch, end, is_wanted):
+    spool = Spool(tmp_path / "spool")
+    transport = SpoolTransport(SpoolSettings(str(spool.directory)))
+    held = envelope()
+    file = transport.hold(held)
+    with monkeypatch.context() as patch:
+        patch.setattr("os.rename", fail)
+        patch.setattr("os.unlink", fail)
+        if is_wanted:
+            transport.send_held(held, file)
+        else:
+            transport.withdraw(file)
+    assert states(spool) == [("error", "claimed")]
+    if end == "kill":
+        transport.kill()
+    else:
+        transport.capture_envelope(envelope())
+    assert states(spool) == [("error", "waiting")] * (is_wanted + (end == "next"))

@@ -7,7 +7,7 @@ import pytest
 
 from sentry_paste.spool import Spool
 from sentry_paste.spool.owner import current
-from sentry_paste.spool.writer import Unfinished
+from sentry_paste.spool.transport import Unfinished
 
 from spooled import envelope, states
 
