@@ -9,10 +9,19 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from sentry_paste.redaction.names import Names
+from sentry_paste.redaction.names import FILTERED, Names
 from sentry_paste.redaction.texts import clean_text
 
 _OPTION = re.compile(r"--?[A-Za-z][\w.-]*")
+# What may be the value of the option before it: not --reload, nor -v.
+_VALUE = re.compile(r"(?!--|-.?$)", re.DOTALL)
+# An option, a setting or a header, up to its value; and one as the value of an option: --set=name=value.
+_ASSIGNED = re.compile(r"-{0,2}\w[\w.-]*\s*[=:]\s*(?=\S)")
+_MOST_ASSIGNED = 2
+# A value that no text around it could end.
+_WORD = re.compile(r"[\w.~/:@%+=!$*^?-]*")
+# A value that is secret behind any name that is.
+_EXAMPLE = "q8fh23fh28hf2"
 
 
 def clean_arguments(event: dict[str, Any], names: Names) -> None:
@@ -31,6 +40,21 @@ def clean_arguments(event: dict[str, Any], names: Names) -> None:
         if type(text) is not str:
             continue
         # A value after its option is judged as one that is joined to it: --token VALUE as --token=VALUE.
-        before = f"{option}=" if option and not text.startswith("-") else ""
-        arguments[index] = clean_text(before + text, names)[len(before) :]
+        before = f"{option}=" if option and _VALUE.match(text) else ""
+        arguments[index] = _cleaned(before + text, names)[len(before) :]
         option = text if _OPTION.fullmatch(text) else ""
+
+
+def _cleaned(text: str, names: Names) -> str:
+    """Return an argument without what is secret in it: where its name is, all of its value."""
+    start = 0
+    for _ in range(_MOST_ASSIGNED):
+        assigned = _ASSIGNED.match(text, start)
+        if assigned is None:
+            break
+        if not _WORD.fullmatch(text, assigned.end()):
+            shown = assigned[0] + _EXAMPLE
+            if clean_text(shown, names) != shown:
+                return text[: assigned.end()] + FILTERED
+        start = assigned.end()
+    return clean_text(text, names)

@@ -5,9 +5,17 @@ import sys
 import pytest
 
 from sentry_paste import SentryMiddleware
+from sentry_paste.redaction.arguments import clean_arguments
+from sentry_paste.redaction.names import Names
 from sentry_paste.testing import capture_envelopes
 
 from wsgi_calls import call
+
+
+def cleaned(*arguments):
+    event = {"extra": {"sys.argv": list(arguments)}}
+    clean_arguments(event, Names())
+    return event["extra"]["sys.argv"]
 
 
 def crash(environ, start_response):
@@ -38,6 +46,52 @@ def test_arguments_of_the_process(monkeypatch, arguments, expected, pii):
     (event,) = [item.payload.json for envelope in captured for item in envelope.items if item.type == "event"]
     assert event["extra"]["sys.argv"] == ["pserve", *expected]
     assert "PW" not in str(event["extra"])
+
+
+VALUES = """PW a PW|PW&PW|PW#PW|'PW PW|"PW" PW| PW PW|&PW|<PW>PW|(PW) PW|{PW},PW|null PW|PW;a=PW|-PW|PW\nPW"""
+
+
+@pytest.mark.parametrize("value", VALUES.split("|"))
+@pytest.mark.parametrize(
+    "option", ["--password", "--db-password", "--authorization", "--cookie", "--api-key", "-token"]
+)
+def test_whole_value_of_an_option_is_hidden(option, value):
+    hidden = " [Filtered]" if value[0] == " " else "[Filtered]"
+    assert cleaned(option, value, "x") == [option, hidden, "x"]
+    assert cleaned(f"{option}={value}", "x") == [f"{option}={hidden}", "x"]
+
+
+@pytest.mark.parametrize(
+    ("argument", "expected"),
+    [
+        ("password=PW a PW", "password=[Filtered]"),
+        ("app.secret = PW a PW", "app.secret = [Filtered]"),
+        ("X-Api-Key: PW PW", "X-Api-Key: [Filtered]"),
+        ("--header=Authorization: Bearer PW PW", "--header=Authorization: [Filtered]"),
+        ("--set=password=PW PW", "--set=password=[Filtered]"),
+    ],
+)
+@pytest.mark.parametrize("before", [[], ["--verbose"], ["-v"]])
+def test_whole_value_of_a_setting_is_hidden(argument, expected, before):
+    assert cleaned(*before, argument) == [*before, expected]
+
+
+def test_option_with_one_dash_may_follow_another():
+    assert cleaned("--verbose", "-token", "PW a PW") == ["--verbose", "-token", "[Filtered]"]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--name", "two words", "--colour=blue and green"],
+        ["app.ini", "sqlalchemy.url=postgresql://h/db?x=1&y=2", "title=The token of a king"],
+        ["-c", "print('hello', 1)", "-x=a:b=c d"],
+        ["--token", "--reload", "--token", "-v", "a b"],
+        ["=", "=a b", ": a", "", "-", "--", "a=", "password=", "--password=null"],
+    ],
+)
+def test_other_arguments_stay(arguments):
+    assert cleaned(*arguments) == arguments
 
 
 def test_arguments_are_not_changed_for_the_process(monkeypatch):
