@@ -123,32 +123,33 @@ class Bounds:
         """Drop files that are too old, and then others until the spool is small enough."""
         self._looked = time.monotonic()
         self._written = 0
-        held, oldest, processes = self._survey()
+        held, oldest, writers = self._survey()
         if held > self._size or (oldest is not None and time.time() - oldest > self._age):
             held = self._drop_some()
-        self._found(held, processes)
+        self._found(held, writers)
         with suppress(OSError):
-            write_small(self._marker, f"{int(held)} {processes}")
+            write_small(self._marker, f"{int(held)} {writers}")
 
-    def _found(self, held: float, processes: int) -> None:
+    def _found(self, held: float, writers: int) -> None:
         self._held = held
-        # Half of what is free, shared with the other processes, none of which knows what the others write.
-        self._budget = max((self._size - held) / (2 * processes), self._size * _LEAST_SHARE)
+        # Half of what is free, shared with the other clients, none of which knows what the others write.
+        self._budget = max((self._size - held) / (2 * writers), self._size * _LEAST_SHARE)
 
     def _survey(self) -> tuple[float, float | None, int]:
-        """Return the bytes of all files, the time of the oldest, and the number of processes.
+        """Return the bytes of all files, the time of the oldest, and the number of clients that write.
 
         Nothing is kept of the files, of which there may be a hundred thousand.
         """
-        held, oldest, processes = 0.0, None, 0
+        held, oldest, writers = 0.0, None, 0
         with suppress(FileNotFoundError), os.scandir(self._spool.directory) as found:
             for item in found:
-                processes += item.name.startswith(".alive-")
+                # Each client counts in a file of its own, with a DSN or without.
+                writers += item.name.startswith(".counts-")
                 status = _status(item) if SUFFIX in item.name else None
                 if status is not None:
                     held += status.st_size
                     oldest = status.st_mtime if oldest is None else min(oldest, status.st_mtime)
-        return held, oldest, max(processes, 1)
+        return held, oldest, max(writers, 1)
 
     def _drop_some(self) -> float:
         """Drop what has to be dropped; return the bytes of the rest."""

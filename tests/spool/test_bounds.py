@@ -12,6 +12,7 @@ from sentry_paste.spool import SpoolFile
 from sentry_paste.spool import bounds as bounds_module
 from sentry_paste.spool.bounds import Bounds
 from sentry_paste.spool.owner import current
+from sentry_paste.spool.transport import SpoolSettings, SpoolTransport
 
 
 def write(spool, kind="error", age=0.0, owner=None):
@@ -265,3 +266,16 @@ def test_many_files_are_chosen_from_quickly(spool, monkeypatch):
     victims = list(bounds_module._victims(entries))
     assert time.process_time() - begun < 10
     assert len(victims) == 30_000
+
+
+@pytest.mark.parametrize("size", [100_000, 1_000_000])
+def test_bounds_hold_for_many_clients_without_a_dsn(spool, size):
+    transports = [SpoolTransport(SpoolSettings(str(spool.directory), max_size=size)) for _ in range(10)]
+    most, part = 0, size // 125
+    for _ in range(30):
+        for transport in transports:
+            envelope = Envelope()
+            envelope.add_event({"message": "x" * part})
+            transport.capture_envelope(envelope)
+        most = max(most, sum(file.path.stat().st_size for file in spool.files()))
+    assert 0.8 * size < most < 1.25 * size
