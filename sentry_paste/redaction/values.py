@@ -193,9 +193,9 @@ def of_environ(environ: Mapping[str, Any], names: Names) -> tuple[str, ...]:
     if names.has_own_environ:
         found = tuple(
             text
-            for key in environ
-            if type(key) is str and names.is_own_environ(key)
-            for text in _texts_of(environ[key])
+            for key, value in environ.items()
+            if (name := _text_of(key)) is not None and names.is_own_environ(name)
+            for text in _texts_of(value)
         )
     if environ.keys().isdisjoint(USER_KEYS):
         return found
@@ -226,7 +226,7 @@ def cookies_of(headers: Any) -> Iterator[str]:
         return
     for entry in entries:
         if issubclass(type(entry), tuple) and tuple.__len__(entry) == 2:
-            name, value = (_text_of(each) for each in tuple.__iter__(entry))
+            name, value = (_text_of_header(each) for each in tuple.__iter__(entry))
             if name is not None and value is not None and name.lower() == "set-cookie":
                 yield value
 
@@ -247,6 +247,13 @@ def of_cookies(texts: Iterable[str]) -> Iterator[Secret]:
 def _text_of(value: Any) -> str | None:
     """Return the text of a str or of an instance of a subclass, whose own methods are not called."""
     return str.__str__(value) if issubclass(type(value), str) else None
+
+
+def _text_of_header(value: Any) -> str | None:
+    """Return the text of a part of a header, which some servers accept as bytes."""
+    if issubclass(type(value), bytes):
+        return bytes.decode(value, "latin-1")
+    return _text_of(value)
 
 
 def _texts_of(value: Any) -> Iterator[str]:

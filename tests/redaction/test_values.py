@@ -85,6 +85,28 @@ class TestEnviron:
         assert {secret.where for secret in of_users(["admin"])} == {Where.WHOLE}
 
 
+class OwnText(str):
+    """A text with methods of the app's."""
+
+    __slots__ = ()
+
+    def _fail(self, *args):
+        raise AssertionError("redaction calls no code of the app's")
+
+    __str__ = __repr__ = lower = startswith = rpartition = _fail
+
+
+def test_names_of_the_environ_may_be_subclasses_of_str():
+    names = Names(environ=["shop.tenant"])
+    assert of_environ({OwnText("shop.tenant"): "tenant-17"}, names) == ("tenant-17",)
+
+
+@pytest.mark.parametrize("name", ["Set-Cookie", b"Set-Cookie", OwnText("Set-Cookie")])
+@pytest.mark.parametrize("value", ["sid=abcdef123456", b"sid=abcdef123456", OwnText("sid=abcdef123456")])
+def test_headers_of_a_response_may_be_bytes(name, value):
+    assert list(cookies_of([(name, value), (b"\xff", b"\xff"), (1, None)])) == ["sid=abcdef123456"]
+
+
 def test_cookies_that_a_response_sets():
     headers = [("Set-Cookie", "sid=abcdef123456; Path=/; HttpOnly"), ("Content-Type", "text/html")]
     assert list(cookies_of(headers)) == ["sid=abcdef123456; Path=/; HttpOnly"]
