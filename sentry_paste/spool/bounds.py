@@ -84,6 +84,8 @@ class Bounds:
         self._written = 0
         self._budget = size * _LEAST_SHARE
         self._looked = float("-inf")
+        # Whether this client has looked itself, and so is known to the others that have looked since.
+        self._is_known = False
         # When files of other destinations were first found to be too old, by ``time.monotonic``.
         self._others: dict[str, float] = {}
 
@@ -126,12 +128,15 @@ class Bounds:
         held, oldest, writers = self._survey()
         if held > self._size or (oldest is not None and time.time() - oldest > self._age):
             held = self._drop_some()
+        self._is_known = True
         self._found(held, writers)
         with suppress(OSError):
             write_small(self._marker, f"{int(held)} {writers}")
 
     def _found(self, held: float, writers: int) -> None:
         self._held = held
+        if not self._is_known:  # nor are others that have begun since
+            return
         # Half of what is free, shared with the other clients, none of which knows what the others write.
         self._budget = max((self._size - held) / (2 * writers), self._size * _LEAST_SHARE)
 
@@ -140,16 +145,17 @@ class Bounds:
 
         Nothing is kept of the files, of which there may be a hundred thousand.
         """
-        held, oldest, writers = 0.0, None, 0
+        held, oldest, processes, clients = 0.0, None, 0, 0
         with suppress(FileNotFoundError), os.scandir(self._spool.directory) as found:
             for item in found:
-                # Each client counts in a file of its own, with a DSN or without.
-                writers += item.name.startswith(".counts-")
+                processes += item.name.startswith(".alive-")
+                # Each client counts in a file of its own, also without a DSN.
+                clients += item.name.startswith(".counts-")
                 status = _status(item) if SUFFIX in item.name else None
                 if status is not None:
                     held += status.st_size
                     oldest = status.st_mtime if oldest is None else min(oldest, status.st_mtime)
-        return held, oldest, max(writers, 1)
+        return held, oldest, max(processes, clients, 1)
 
     def _drop_some(self) -> float:
         """Drop what has to be dropped; return the bytes of the rest."""
