@@ -29,6 +29,8 @@ _LOOK_AGAIN = 60.0
 _SHRINK_TO = 0.9
 # A process that cannot wait for its thread reduces the spool itself at this share of the maximum size.
 _OVERFULL = 1.25
+# What neither the bytes of a spool nor the number of those who write to it come to.
+_MOST = 2**62
 # The least share of the size that a process writes between two looks.
 _LEAST_SHARE = 0.01
 # Sizes up to this many bytes count as equal, and above it those within a factor of four.
@@ -114,11 +116,13 @@ class Bounds:
             age = time.time() - os.lstat(self._marker).st_mtime
             if not 0 <= age < _LOOK_AGAIN:
                 return False
-            held, processes = map(int, read_small(self._marker).split())
+            held, writers = map(int, read_small(self._marker).split())
         except (OSError, ValueError):
             return False
+        if not (0 <= held < _MOST and 0 < writers < _MOST):  # somebody else has written it
+            return False
         self._looked = time.monotonic()
-        self._found(held, processes)
+        self._found(held, writers)
         return True
 
     def enforce(self) -> None:

@@ -230,7 +230,9 @@ def test_one_process_a_minute_looks_at_all_files(spool, monkeypatch):
     assert held(spool) <= 5000
 
 
-@pytest.mark.parametrize("text", ["", "x", "1", "1 2 3", "9" * 5000, "-"])
+@pytest.mark.parametrize(
+    "text", ["", "x", "1", "1 2 3", "9" * 5000, "-", "5 0", "5 -1", "-5 1", "9" * 99 + " 1", "1 " + "9" * 99]
+)
 def test_what_another_process_has_found_may_be_anything(spool, text):
     spool.write(error())
     (spool.directory / ".bounds").write_text(text)
