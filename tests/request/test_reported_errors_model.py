@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sentry_paste import SentryMiddleware
-from sentry_paste.testing import capture_envelopes
+from sentry_paste.testing import CapturedEnvelopes, MemoryTransport, capture_envelopes
 
 from wsgi_calls import call
 
@@ -15,13 +15,16 @@ STATUSES = {200: "200 OK", 404: "404 Not Found", 500: "500 Oops", 503: "503 Busy
 ERRORS = st.integers(0, 3)
 ACTIONS = st.lists(
     st.one_of(
-        st.tuples(st.sampled_from(["log", "capture", "give up"]), ERRORS),
+        st.tuples(st.sampled_from(["log", "capture", "give up", "for another project"]), ERRORS),
         st.tuples(st.just("answer"), st.sampled_from(list(STATUSES))),
         st.tuples(st.just("flush"), st.none()),
     ),
     max_size=8,
 )
 ENDS = st.one_of(st.none(), ERRORS)
+
+
+ANOTHER = sentry_sdk.Client(transport=MemoryTransport(CapturedEnvelopes()), default_integrations=False)
 
 
 class AppError(Exception):
@@ -38,6 +41,8 @@ class Expected:
         self.status = None
 
     def captured(self, how, error):
+        if how == "for another project":
+            return
         if error not in self.handled and error not in self.waiting:
             self.waiting[error] = how
         if how == "give up":
@@ -65,6 +70,10 @@ def do(action, value, errors, start_response):
             raise errors[value]
         except AppError:
             logging.getLogger("app").exception("logged")
+    elif action == "for another project":
+        with sentry_sdk.new_scope() as scope:
+            scope.set_client(ANOTHER)
+            scope.capture_exception(errors[value])
     elif action == "capture":
         sentry_sdk.capture_exception(errors[value])
     else:
