@@ -70,13 +70,28 @@ def to_the_first_byte(app: work.App, count: int, flush: Callable[[], None]) -> f
     return taken / count
 
 
+def own_thread(app: work.App, count: int, flush: Callable[[], None]) -> float:
+    """Return the seconds of CPU for a request in the thread that makes it, until the body is closed."""
+    begun = time.thread_time()
+    for _ in range(count):
+        work.request(app)
+    taken = time.thread_time() - begun
+    flush()
+    return taken / count
+
+
 def per_chunk(app: work.App, count: int, flush: Callable[[], None]) -> float:
     """Return the seconds of CPU for one chunk of a stream."""
     return whole(app, max(count // 40, 3), flush) / work.CHUNKS
 
 
 #: Each returns seconds for one piece of work, given the app, how many, and what sends the rest.
-MEASURES = {"whole": whole, "first byte": to_the_first_byte, "chunk": per_chunk}
+MEASURES = {
+    "whole": whole,
+    "own thread": own_thread,
+    "first byte": to_the_first_byte,
+    "chunk": per_chunk,
+}
 
 
 def app_of(found: Work, started: Started) -> work.App:

@@ -1,10 +1,11 @@
 """Show where the time of a request goes: ``python -m benchmarks.where``.
 
-For a request with errors only, one that is not sampled and one that is, it lists the functions that take most
-time themselves, by ``cProfile``. Profiling slows calls down more than lines, so times are shares of the
-profile, multiplied by the time of the request without a profile. ``--lines`` lists the lines of the filter's
-own modules that take most time, including what they call, by line_profiler, if it is installed; its overhead
-for a line exceeds the time of most lines, so only their order is meaningful.
+First, how much of a request's CPU is taken in its own thread, and how much in others until all is sent. Then,
+for a request with errors only, one that is not sampled and one that is, the functions that take most time
+themselves, by ``cProfile``, with nothing sent. Profiling slows calls down more than lines, so times are
+shares of the profile, multiplied by the time of the request without a profile. ``--lines`` lists the lines of
+the filter's own modules that take most time, including what they call, by line_profiler, if it is installed;
+its overhead for a line exceeds the time of most lines, so only their order is meaningful.
 """
 
 from __future__ import annotations
@@ -16,8 +17,11 @@ import pstats
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from benchmarks import work
-from benchmarks.progress import columns, keep, machine
+from benchmarks import receiver, turns, work
+from benchmarks.__main__ import rows
+from benchmarks.agents import SAMPLED as ALL_SAMPLED
+from benchmarks.agents import STREAM
+from benchmarks.progress import columns, keep, machine, median
 from benchmarks.scaling import ERRORS, SAMPLED, UNSAMPLED, microseconds
 
 KINDS = {"errors only": ERRORS, "tracing on, not sampled": UNSAMPLED, "sampled": SAMPLED}
@@ -125,6 +129,34 @@ def by_module(functions: list[Function]) -> dict[str, float]:
     return dict(sorted(found.items(), key=lambda item: -item[1]))
 
 
+def by_thread(rounds: int) -> dict[str, dict[str, float]]:
+    """Return the CPU of sampled requests in their own thread and in others, in microseconds.
+
+    Args:
+        rounds: of turns.
+    """
+    found = {}
+    for row in rows():
+        if row.kinds[0] not in (ALL_SAMPLED, STREAM) or row.measure != "whole":
+            continue
+        works = [
+            work_._replace(measure=measure)
+            for work_ in row.works()
+            if work_.agent in ("filter", "SDK")
+            for measure in ("own thread", "whole")
+        ]
+        with receiver.running() as address, turns.running(works, address) as agents:
+            taken = [[agent.take(row.requests()) * 1e6 for agent in agents] for _ in range(rounds + 1)][1:]
+        own, whole, sdk_own, sdk_whole = (median(column) for column in zip(*taken))
+        found[row.name] = {
+            "filter": own,
+            "filter, others": whole - own,
+            "SDK": sdk_own,
+            "SDK, others": sdk_whole - sdk_own,
+        }
+    return found
+
+
 def main() -> None:
     """Profile, print and save."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.where", description=__doc__)
@@ -132,8 +164,12 @@ def main() -> None:
     parser.add_argument("--lines", action="store_true", help="list lines, with line_profiler")
     parser.add_argument("--json", metavar="FILE", help="write the figures there too")
     options = parser.parse_args()
-    print(machine())
-    figures = {}
+    print(f"{machine()}\n")
+    threads = by_thread(9)
+    heads = list(next(iter(threads.values())))
+    shown = [[name, *(f"{row[head]:,.0f}" for head in heads)] for name, row in threads.items()]
+    print(columns([["µs in its own thread", *heads], *shown]))
+    figures: dict[str, Any] = {"threads": threads}
     for kind, settings in KINDS.items():
         app = work.filtered(work.answer, **settings)
         work.request(app)
