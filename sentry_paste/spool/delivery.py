@@ -446,6 +446,10 @@ class DeliveringTransport(Transport):
             backlog.stop(_SHUTDOWN_WAIT)
         self._inner.flush(max(until - time.monotonic(), _SHUTDOWN_WAIT / 10))
         self._store_in_flight()
+        try:
+            self._spool.flush()
+        except OSError as error:
+            self._log.failed(error)
         self._inner.kill()
 
     def _store_in_flight(self) -> None:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import stat
 import time
-from collections import deque
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
@@ -67,7 +66,8 @@ class Spool:
         self._min_free = min_free
         # Until when there is enough room for sure, by ``time.monotonic``.
         self._free_until = 0.0
-        self._unflushed: deque[SpoolFile] = deque()
+        # By name without the state.
+        self._unflushed: dict[str, SpoolFile] = {}
         self._flushed_at = 0.0
         #: The counts of this process.
         self.ledger = Ledger(self.directory)
@@ -115,7 +115,7 @@ class Spool:
                 os.unlink(partial)
             raise
         if self.flush_after is not None:
-            self._unflushed.append(file)
+            self._unflushed[file.name] = file
         return file
 
     def _rename_counted(self, partial: Path, file: SpoolFile) -> None:
@@ -157,10 +157,22 @@ class Spool:
         if self.flush_after is None or not self._unflushed or now - self._flushed_at < self.flush_after:
             return
         self._flushed_at = now
+        self.flush()
+
+    def flush(self) -> None:
+        """Flush the files that ``flush_if_due`` would flush some time.
+
+        Raises:
+            OSError: the disk fails.
+        """
         is_any = False
-        for _ in range(len(self._unflushed)):
-            file = self._unflushed.popleft()
-            # Claimed when it was written, it may wait now.
+        while self._unflushed:
+            try:
+                file = self._unflushed.popitem()[1]
+            except KeyError:  # another thread flushes them as well
+                break
+            # Claimed when it was written, it may wait now. If another process has claimed it meanwhile, that
+            # one flushes it if it waits again.
             is_any = any(_flush(path) for path in {file.path, file.waiting().path}) or is_any
         if is_any:
             self._sync_directory()
@@ -441,6 +453,8 @@ class Spool:
             os.rename(file.path, renamed.path)
         except FileNotFoundError:
             return None
+        if self.flush_after is not None and (file.name in self._unflushed or renamed.state == WAITING):
+            self._unflushed[file.name] = renamed
         return renamed
 
     def _scan(self) -> Iterator[SpoolFile]:

@@ -1,5 +1,7 @@
 """An app whose ini has a spool, and a receiver that can fail."""
 
+import os
+
 import pytest
 from webtest import TestApp
 
@@ -85,3 +87,15 @@ def impatient(monkeypatch):
     monkeypatch.setattr("sentry_paste.spool.backoff.FIRST", 0.05)
     monkeypatch.setattr("sentry_paste.spool.backoff._SLOW", 50.0)
     monkeypatch.setattr("sentry_paste.spool.backoff._SLOWEST", 50.0)
+
+
+@pytest.fixture
+def synced(monkeypatch):
+    """What is flushed to the disk: names of files, and of the directory."""
+    found = []
+
+    def fsync(descriptor):
+        found.append(os.path.basename(os.readlink(f"/proc/self/fd/{descriptor}")))
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    return found

@@ -252,3 +252,16 @@ def test_files_are_flushed_by_the_thread(site, sentry, spool, monkeypatch):
     site(spool_fsync="50 ms").crash()
     sentry.wait_for(lambda: len(synced) == 2, seconds=5)
     sentry.answer = Answer()
+
+
+def test_last_files_are_flushed_when_the_client_is_closed(site, sentry, spool, synced):
+    sentry.answer = Answer(503)
+    made = site(spool_fsync="1 hour")
+    made.crash()
+    sentry.wait_for(lambda: synced)
+    before = spool.files()
+    synced.clear()
+    made.crash(2)
+    close_clients()
+    last = {file.name for file in spool.files()} - {file.name for file in before}
+    assert last <= {*synced} - {"spool"}

@@ -311,18 +311,6 @@ def test_five_percent_of_a_small_disk_stay_free(spool, monkeypatch):
         spool.write(error())
 
 
-@pytest.fixture
-def synced(monkeypatch):
-    """What is flushed to the disk: names of files, and of the directory."""
-    found = []
-
-    def fsync(descriptor):
-        found.append(os.path.basename(os.readlink(f"/proc/self/fd/{descriptor}")))
-
-    monkeypatch.setattr(os, "fsync", fsync)
-    return found
-
-
 def test_file_is_flushed_before_write_returns(tmp_path, synced):
     file = Spool(tmp_path / "spool", fsync=True).write(error())
     assert synced == [f".{file.name}.{current()}.partial", "spool"]
@@ -348,6 +336,26 @@ def test_files_are_flushed_together_some_time_later(tmp_path, synced, monkeypatc
     assert synced[3:] == [last.path.name, "spool"]
     spool.flush_if_due()
     assert len(synced) == 5
+
+
+def test_file_that_another_process_had_claimed_is_flushed_when_it_waits_again(tmp_path, synced, monkeypatch):
+    spool, sender = (Spool(tmp_path / "spool", fsync=0.5) for _ in range(2))
+    elsewhere = current()._replace(pid=1)
+    claimed = sender.claim(spool.write(error()), elsewhere)
+    spool.flush_if_due()
+    sender.flush()
+    assert synced == []
+    waiting = sender.release(claimed)
+    sender.flush()
+    assert synced == [waiting.path.name, "spool"]
+
+
+def test_file_is_flushed_under_any_name_that_its_process_gives_it(tmp_path, synced):
+    spool = Spool(tmp_path / "spool", fsync=0.5)
+    claimed = spool.claim(spool.write(error()), current())
+    aside = spool.set_aside(spool.write(error(f"{1:032x}")), "http 413")
+    spool.flush()
+    assert sorted(synced) == sorted([claimed.path.name, aside.path.name, "spool"])
 
 
 def names_of(files):
