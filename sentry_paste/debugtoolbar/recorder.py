@@ -276,6 +276,8 @@ def record_request() -> Recording:
         ("before_send_span", recording.record_span),
     ):
         hook = options.get(name) or experiments.get(name)
+        if hook is None and name == "before_send_span" and isinstance(client, GuardedClient):
+            hook = client.redaction.clean_item  # the client itself does that later
         # Some SDKs have the hook only as an experiment.
         (options if name in options else experiments)[name] = _with_recording(hook, record)
     view = sdk.with_options(client, **{**options, "_experiments": experiments})

@@ -10,7 +10,7 @@ from itertools import accumulate, chain
 from sentry_paste.redaction.bounds import Allowance, TooMuchError
 from sentry_paste.redaction.extents import Heads, Span
 from sentry_paste.redaction.finder import Finder
-from sentry_paste.redaction.names import FILTERED
+from sentry_paste.redaction.names import FILTERED, Names
 from sentry_paste.redaction.needles import (
     ADDRESS,
     ANYWHERE,
@@ -24,6 +24,7 @@ from sentry_paste.redaction.needles import (
     seed_of,
     weight_of,
 )
+from sentry_paste.redaction.unchanged import Unchanged
 from sentry_paste.redaction.values import MOST
 from sentry_paste.redaction.views import View, decoded, has_escapes
 
@@ -74,9 +75,21 @@ class Matcher:
         self._is_ready = False
         self._looked_through = 0
         self._markers: list[str] | None = None
+        self._unchanged: Unchanged | None = None
 
     def __bool__(self) -> bool:
         return bool(self._secrets)
+
+    def unchanged(self, names: Names) -> Unchanged:
+        """Return what is known to have none of the secrets.
+
+        Args:
+            names: which names are secret.
+        """
+        found = self._unchanged
+        if found is None or found.names is not names:
+            found = self._unchanged = Unchanged(names)
+        return found
 
     def _may_be_in(self, text: str) -> bool:
         """Return whether a short text may have a secret, without building the index."""

@@ -137,8 +137,9 @@ _ATTRIBUTES = frozenset(
 _ATTRIBUTES_IN_LOWER_CASE = {
     key.lower(): key for key in (*_ATTRIBUTES, *_SECRET_ENVIRON) if key.upper() != key
 }
-_ENVIRON_KEYS = ("REQUEST_METHOD", "SERVER_PROTOCOL", "SERVER_NAME", "SCRIPT_NAME", "PATH_INFO",
-                  "wsgi.version", "wsgi.url_scheme", "wsgi.input")  # fmt: skip
+#: Keys of which a mapping has at least one if it is a WSGI environ, or the serialised remains of one.
+ENVIRON_KEYS = ("REQUEST_METHOD", "SERVER_PROTOCOL", "SERVER_NAME", "SCRIPT_NAME", "PATH_INFO",
+                "wsgi.version", "wsgi.url_scheme", "wsgi.input")  # fmt: skip
 # The last part of keys such as beaker.session and zope.user.
 _SECRET_LAST_PARTS = frozenset(
     {"session", "user", "cookies", "identity", "userid", "username", "login", "credentials", "userdata"}
@@ -458,7 +459,7 @@ def is_environ(mapping: Collection[Any]) -> bool:
     Args:
         mapping: any.
     """
-    return any(key in mapping for key in _ENVIRON_KEYS)
+    return any(key in mapping for key in ENVIRON_KEYS)
 
 
 def original_key(key: str) -> str:

@@ -146,6 +146,44 @@ def clean_item(item: dict[str, Any], matcher: Matcher, names: Names) -> None:
         matcher: the secret values of the request.
         names: which names are secret.
     """
+    # A log item's attributes may belong to its text.
+    if not matcher or "body" in item or not _clean_rest(item, matcher, names):
+        _clean_whole(item, matcher, names)
+
+
+def _clean_rest(item: dict[str, Any], matcher: Matcher, names: Names) -> bool:
+    """Clean the members of an item that none of the request had before; return whether that is possible."""
+    unchanged, attributes = matcher.unchanged(names), item.get("attributes")
+    rest = unchanged.without(attributes) if type(attributes) is dict else None
+    if rest is None or attributes is None:
+        return False
+    kind, name = item.get("is_segment"), item.get("name")
+    others = {key: value for key, value in item.items() if key not in _NOT_OF_REQUESTS_ITEM}
+    del others["attributes"]
+    if unchanged.has(kind, name):
+        del others["name"]
+    if not rest and not others:
+        return True
+    part: dict[str, Any] = {**others, "attributes": dict(rest)}
+    if kind is not None:
+        part["is_segment"] = kind
+    _clean_whole(part, matcher, names)
+    found = part["attributes"]
+    if found.keys() != rest.keys():
+        return False  # a key has a secret; its new name must be none that the item has
+    stay: dict[Any, Any] = {key: value for key, value in rest.items() if found[key] is value}
+    if len(stay) < len(rest):
+        item["attributes"] = {**attributes, **found}
+    if part.get("name") is name:
+        stay[kind] = name
+    for key, value in others.items():
+        if part[key] is not value:
+            item[key] = part[key]
+    unchanged.add(stay)
+    return True
+
+
+def _clean_whole(item: dict[str, Any], matcher: Matcher, names: Names) -> None:
     walk = Walk(None, names)
     apart: dict[str, str] = {}
     listed: list[str] = []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from operator import is_
 from typing import Any
 
 import sentry_sdk
@@ -10,7 +11,7 @@ import sentry_sdk
 from sentry_paste import sdk
 from sentry_paste.client.held import Capture, current_capture
 from sentry_paste.redaction import HasSecrets, Matcher, Secret, values
-from sentry_paste.redaction.names import RECORDED_USER
+from sentry_paste.redaction.names import RECORDED_USER, USER_KEYS
 from sentry_paste.request.filter_state import FilterState
 from sentry_paste.request.reported_errors import ReportedErrors
 from sentry_paste.sdk.failures import log_failure
@@ -58,6 +59,7 @@ class RequestData(HasSecrets):
         "_inherited",
         "_matcher",
         "_matcher_key",
+        "_objects",
         "_remote_user",
         "_secrets",
         "_users",
@@ -83,6 +85,7 @@ class RequestData(HasSecrets):
         self.strings = strings
         self.client = client
         self._environ = environ
+        self._objects: list[Any] = []
         #: The name from a rule in the ini, None if no rule matches.
         self.rule = name
         self._filter_state = filter_state
@@ -109,6 +112,7 @@ class RequestData(HasSecrets):
             inherited: what threads that go on have of the request.
         """
         environ, self._environ, self._inherited = self._environ, None, inherited
+        self._objects = []
         if environ is not None:
             self._remote_user = _user_name(environ)
             with suppress(Exception):  # a mapping of the app's
@@ -129,8 +133,9 @@ class RequestData(HasSecrets):
         """Return a matcher for the request's secrets, its user's names and its response's cookies."""
         names, environ = self._filter_state.secret_names, self._environ
         users, added = self._users, self._added
-        if environ is not None:
+        if environ is not None and not self._is_as_before(environ):
             users, added = values.of_environ(environ, names), self._added_to(environ)
+            self._users, self._added = users, added
         key = (users, tuple(values.cookies_of(self.response_headers)), added, len(self.inner))
         if self._matcher is None:
             self._secrets = values.of_request(self.strings, names)
@@ -141,6 +146,18 @@ class RequestData(HasSecrets):
                 found |= values.of_request(strings, names)
             self._matcher = Matcher(found)
         return self._matcher
+
+    def _is_as_before(self, environ: dict[str, Any]) -> bool:
+        """Return whether the environ has the same objects as when it was last read."""
+        if self._filter_state.secret_names.has_own_environ:
+            return False
+        # Other users than texts may change, and stay the same objects.
+        if any(type(environ[key]) is not str for key in environ.keys() & USER_KEYS):
+            return False
+        # They are kept, so that no other object can have the identity of one. To compare the objects would
+        # run the app's code.
+        before, self._objects = self._objects, [*environ, *environ.values()]
+        return len(before) == len(self._objects) and all(map(is_, before, self._objects))
 
     def _added_to(self, environ: dict[str, Any]) -> dict[str, str]:
         """Return the headers that were added to the environ since, as by keystone's middleware."""

@@ -80,6 +80,9 @@ class Inherited(NamedTuple):
     user: dict[str, Any]
 
 
+_NOTHING = Inherited(0.0, {}, {}, {}, {})
+
+
 class RequestScope(Scope):
     """A scope that knows its request, as its forks do, in any thread."""
 
@@ -93,7 +96,10 @@ class RequestScope(Scope):
     def __copy__(self) -> Any:
         forked: Any = super().__copy__()
         # A thread's own fork has the share of the thread.
-        forked._inherited = getattr(self, "_inherited", None) or _inherited_from(self)
+        forked._inherited = getattr(self, "_inherited", None) or (
+            # Most have nothing, such as the fork that each span makes.
+            _inherited_from(self) if self._tags or self._contexts or self._extras or self._user else _NOTHING
+        )
         forked._request, forked._parent, forked._is_isolation = self._request, None, self._is_isolation
         return forked
 
