@@ -103,7 +103,7 @@ class RequestScopes:
         strings: the texts of the environ; until the request is opened, all values of the environ.
         data: the request's event processor, None until the request is opened.
         deferred: calls on the scopes that are made once they are used.
-        defers_views: whether what ``PyramidIntegration`` does for each view is one of these calls.
+        has_deferred_span: whether those may be calls on a streamed span that does not exist yet.
         status: of the response, None until it is known.
     """
 
@@ -125,7 +125,7 @@ class RequestScopes:
         "client",
         "data",
         "deferred",
-        "defers_views",
+        "has_deferred_span",
         "lock",
         "opens_at_once",
         "status",
@@ -160,7 +160,7 @@ class RequestScopes:
         self.strings: dict[str, Any] = environ.copy()
         self.data: RequestData | None = None
         self.deferred: list[Any] = []
-        self.defers_views = facts.defers_views
+        self.has_deferred_span = facts.streams
         self.status: Any = None
         self._unused = sdk.enter_scopes(self)
         if self._unused is None:
@@ -241,11 +241,6 @@ class RequestScopes:
             return SpanTrace(begin, address_of(begin.strings, data.forwarded()))
         return TransactionTrace(begin)
 
-    @property
-    def has_deferred_span(self) -> bool:
-        """Whether deferred calls may be those of a streamed span that does not exist yet."""
-        return self._facts.streams
-
     def enters_view(self, request: Any) -> bool:
         """Record that Pyramid calls a view; return whether it is one of this request, not of a subrequest.
 
@@ -253,14 +248,12 @@ class RequestScopes:
             request: Pyramid's.
         """
         try:
-            attributes = vars(request)
-            environ = attributes["environ"]
+            environ = request.environ
             if self._outer is None and (environ is self._environ or TRACE_META_KEY in environ):
                 self._outer = environ
             if environ is not self._outer:
                 return False
-            if attributes.get("matched_route") is None or self._traversed is not None:
-                self._set_traversed(traversed_by(attributes))
+            self._set_traversed(traversed_by(vars(request)))
         except Exception:
             log_failure("a view of Pyramid is not known")
         return True
