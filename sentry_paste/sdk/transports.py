@@ -286,6 +286,10 @@ class _ReportingTransport:
         for request in self._waiting_for(seconds):
             request.abort()
 
+    def is_sending(self) -> bool:
+        """Return whether a request is being sent or waits for its answer."""
+        return bool(self._waiting)
+
     def count_stuck(self, seconds: float) -> int:
         """Return how many requests wait for their answers.
 

@@ -41,8 +41,8 @@ _BATCH = 2000
 # Seconds between signs of life, and between looks for processes that give none.
 _SHOW_AGAIN = 10.0
 _RECLAIM_AGAIN = 60.0
-# Seconds after which an answer has not come, however slowly it arrives.
-_LONGEST_ANSWER = 60.0
+#: Seconds after which an answer has not come, however slowly it arrives.
+LONGEST_ANSWER = 60.0
 # A link, another user's file or a directory: trying again later would not help.
 _PERMANENT_ERRORS = (errno.ELOOP, errno.EACCES, errno.EPERM, errno.EISDIR)
 # Seconds between checks whether live envelopes are still waiting.
@@ -269,7 +269,7 @@ class Backlog:
 
     def _tidy(self) -> None:
         """Do what has to be done now and then, whether or not this process may send."""
-        self._sender.abort_overdue(_LONGEST_ANSWER)
+        self._sender.abort_overdue(LONGEST_ANSWER)
         self._spool.flush_if_due()
         if os.path.lexists(self._spool.directory):
             self._spool.ledger.ensure()

@@ -11,6 +11,7 @@ import os
 import threading
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from contextvars import Context
 from functools import partial
 from itertools import count
@@ -22,7 +23,7 @@ from sentry_sdk.transport import Transport
 from sentry_paste.sdk.failures import warn
 from sentry_paste.sdk.forks import reset_when_forked
 from sentry_paste.sdk.transports import Attempt, host_and_project, transport_class
-from sentry_paste.spool.backlog import Backlog, Result
+from sentry_paste.spool.backlog import LONGEST_ANSWER, Backlog, Result
 from sentry_paste.spool.backoff import LONGEST_LIVE, Backoff
 from sentry_paste.spool.bounds import Bounds
 from sentry_paste.spool.files import Spool
@@ -43,6 +44,8 @@ from sentry_paste.spool.writer import EnvelopeWriter
 
 # Seconds that the end of the process waits for the current upload.
 _SHUTDOWN_WAIT = 1.0
+# Seconds between looks at the requests that are left then.
+_END_AGAIN = 1.0
 # Seconds between times at which Sentry is said to have accepted something.
 _SAY_AGAIN = 1.0
 
@@ -446,11 +449,27 @@ class DeliveringTransport(Transport):
             backlog.stop(_SHUTDOWN_WAIT)
         self._inner.flush(max(until - time.monotonic(), _SHUTDOWN_WAIT / 10))
         self._store_in_flight()
+        self._finish_files()
+        if self._inner.is_sending():
+            thread = threading.Thread(target=self._end_requests, name="sentry-paste.end", daemon=True)
+            with suppress(RuntimeError):  # the interpreter is shutting down, which ends them
+                Context().run(thread.start)
+        self._inner.kill()
+
+    def _end_requests(self) -> None:
+        """End the requests whose answers take too long, in a process that goes on: each holds a file."""
+        while self._inner.is_sending():
+            self._inner.abort_overdue(LONGEST_ANSWER)
+            time.sleep(_END_AGAIN)
+        self._finish_files()
+
+    def _finish_files(self) -> None:
+        """Do what is left to do with files, after which no thread looks at them."""
+        self._unfinished.retry()
         try:
             self._spool.flush()
         except OSError as error:
             self._log.failed(error)
-        self._inner.kill()
 
     def _store_in_flight(self) -> None:
         """Store the envelopes that are being sent, because nobody will know whether they arrive."""

@@ -187,7 +187,7 @@ def test_slow_answer_holds_up_nothing_else_that_is_captured(site, sentry, spool,
 
 
 def test_answer_has_a_limit_in_all(site, sentry, spool, impatient, monkeypatch):
-    monkeypatch.setattr("sentry_paste.spool.backlog._LONGEST_ANSWER", 0.5)
+    monkeypatch.setattr("sentry_paste.spool.backlog.LONGEST_ANSWER", 0.5)
     sentry.answer = Answer(between=0.2)
     made = site()
     made.crash()
@@ -252,3 +252,14 @@ def test_closed_client_leaves_no_transport(sentry, spool, monkeypatch):
 
     sentry.wait_for(is_collected, seconds=5)
     client.close()
+
+
+def test_answer_has_a_limit_after_the_client_is_closed(sentry, spool, monkeypatch):
+    monkeypatch.setattr("sentry_paste.spool.delivery.LONGEST_ANSWER", 2.0, raising=False)
+    sentry.answer = Answer(between=0.5, body=b" " * 1000)
+    client = new_client(sentry, spool)
+    client.capture_event({"message": "x", "level": "error"})
+    sentry.wait(arrivals=1)
+    client.close(timeout=0.5)
+    assert states(spool) == [("error", "claimed")]
+    sentry.wait_for(lambda: states(spool) == [("error", "waiting")], seconds=10)
