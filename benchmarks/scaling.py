@@ -1,7 +1,7 @@
 """Measure how the cost of a request grows: ``python -m benchmarks.scaling``.
 
 It grows with headers, spans, chunks of the response, threads and filters in the process. Overheads are those
-over the bare app, in microseconds, all taking turns; medians are reported. ``--quick`` takes a minute,
+over the bare app, in microseconds of CPU, all taking turns; medians are reported. ``--quick`` takes a minute,
 ``--plots FOLDER`` draws plots.
 """
 
@@ -134,7 +134,7 @@ def once(app: work.App, environ: dict[str, Any]) -> None:
 
 
 def microseconds(apps: Sequence[work.App], environ: Callable[[], dict[str, Any]], length: float) -> float:
-    """Return what a request takes, the apps taking turns.
+    """Return the CPU that a request takes in its own thread, the apps taking turns.
 
     Args:
         apps: asked.
@@ -145,8 +145,8 @@ def microseconds(apps: Sequence[work.App], environ: Callable[[], dict[str, Any]]
     for _ in apps:
         once(next(turns), environ())
     gc.collect()
-    count, begun = 0, time.perf_counter()
-    while (taken := time.perf_counter() - begun) < length or not count:
+    count, begun = 0, time.thread_time()
+    while (taken := time.thread_time() - begun) < length or not count:
         # Not every request reads the clock.
         for _ in range(max(1, count)):
             once(next(turns), environ())

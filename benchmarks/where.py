@@ -14,21 +14,36 @@ import argparse
 import cProfile
 import importlib
 import pstats
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from benchmarks import receiver, turns, work
 from benchmarks.__main__ import rows
 from benchmarks.agents import SAMPLED as ALL_SAMPLED
-from benchmarks.agents import STREAM
+from benchmarks.agents import STREAM, Started
+from benchmarks.agents.sentry import query_of
 from benchmarks.progress import columns, keep, machine, median
 from benchmarks.scaling import ERRORS, SAMPLED, UNSAMPLED, microseconds
+from sentry_paste import sdk
 
-KINDS = {"errors only": ERRORS, "tracing on, not sampled": UNSAMPLED, "sampled": SAMPLED}
+# Options, and how many queries the app makes.
+KINDS: dict[str, tuple[dict[str, Any], int]] = {
+    "errors only": (ERRORS, 0),
+    "tracing on, not sampled": (UNSAMPLED, 0),
+    "sampled": (SAMPLED, 0),
+    "sampled, ten database spans": (SAMPLED, 10),
+    "streamed, ten database spans": ({**SAMPLED, "trace_lifecycle": "stream"}, 10),
+}
 MODULES = ("middleware", "request.lifecycle", "request.scopes", "sdk", "request.body", "request.filter_state")
 TOP = 15
 # The benchmark's own work, which is also part of the bare app's.
 NOT_THEIRS = ("benchmarks", "<frozen", "cProfile")
+BENCHMARK = "the benchmark"
+PYTHON = "Python itself, and other modules"
+
+# File, line and name of a function, in a profile.
+_Key = tuple[str, int, str]
 
 
 class Function(NamedTuple):
@@ -62,8 +77,8 @@ def name_of(file: str, line: int, function: str) -> str:
     return ".".join([*(parts[packages[-1] :] if packages else parts[-1:]), function])
 
 
-def profiled(app: work.App, count: int) -> list[Function]:
-    """Return the cost of functions, the most expensive first.
+def profiled(app: work.App, count: int) -> tuple[list[Function], dict[str, float]]:
+    """Return the cost of functions and that of packages, in microseconds; the most expensive first.
 
     Args:
         app: asked.
@@ -76,16 +91,38 @@ def profiled(app: work.App, count: int) -> list[Function]:
         work.request(app)
     profile.disable()
     # Documented for its file format, but missing from typeshed.
-    stats: dict[tuple[str, int, str], tuple[int, int, float, float, Any]] = vars(pstats.Stats(profile))[
-        "stats"
-    ]
-    total = sum(own for _, _, own, _, _ in stats.values())
+    stats: dict[_Key, tuple[int, int, float, float, dict[_Key, tuple[int, int, float, float]]]] = vars(
+        pstats.Stats(profile)
+    )["stats"]
+    share = whole / sum(own for _, _, own, _, _ in stats.values())
     found = [
-        Function(name_of(*key), calls / count, own / total * whole)
+        Function(name_of(*key), calls / count, own * share)
         for key, (_, calls, own, _, _) in stats.items()
         if not any(part in key[0] for part in NOT_THEIRS)
     ]
-    return sorted(found, key=lambda function: -function.microseconds)
+    packages: dict[str, float] = {}
+    for key, (_, _, own, _, callers) in stats.items():
+        # What is Python's own is done for those who call it.
+        users = {user: taken[2] for user, taken in callers.items()} if package_of(key) == PYTHON else {}
+        for user, taken in (users or {key: own}).items():
+            packages[package_of(user)] = packages.get(package_of(user), 0.0) + taken * share
+    packages.pop(BENCHMARK, None)
+    return (
+        sorted(found, key=lambda function: -function.microseconds),
+        dict(sorted(packages.items(), key=lambda item: -item[1])),
+    )
+
+
+def package_of(key: _Key) -> str:
+    """Return what a function is listed under: the filter's package, the SDK's module, or Python.
+
+    Args:
+        key: of the function in a profile.
+    """
+    if any(part in key[0] for part in NOT_THEIRS):
+        return BENCHMARK
+    parts = name_of(*key).split(".")
+    return ".".join(parts[:2]) if parts[0] in ("sentry_paste", "sentry_sdk") else PYTHON
 
 
 def lines_of(app: work.App, count: int) -> str:
@@ -113,20 +150,6 @@ def lines_of(app: work.App, count: int) -> str:
         text = Path(file).read_text(encoding="utf-8").splitlines()[line - 1].strip()
         shown.append([f"{Path(file).name}:{line}", f"{hits:.1f}", f"{taken:.2f}", text])
     return columns([[*row[:3], row[3][:80].ljust(80)] for row in shown])
-
-
-def by_module(functions: list[Function]) -> dict[str, float]:
-    """Return microseconds by module, the most expensive first.
-
-    Args:
-        functions: of a request.
-    """
-    found: dict[str, float] = {}
-    for function in functions:
-        module, _, name = function.name.rpartition(".")
-        known = module if module.startswith("sentry_") and name else "Python itself, and other modules"
-        found[known] = found.get(known, 0.0) + function.microseconds
-    return dict(sorted(found.items(), key=lambda item: -item[1]))
 
 
 def by_thread(rounds: int) -> dict[str, dict[str, float]]:
@@ -170,15 +193,21 @@ def main() -> None:
     shown = [[name, *(f"{row[head]:,.0f}" for head in heads)] for name, row in threads.items()]
     print(columns([["µs in its own thread", *heads], *shown]))
     figures: dict[str, Any] = {"threads": threads}
-    for kind, settings in KINDS.items():
-        app = work.filtered(work.answer, **settings)
+    for kind, (settings, queries) in KINDS.items():
+        if sdk.streams_spans({}) and kind.startswith("streamed"):
+            continue
+        done = turns.Work(
+            "filter", STREAM if kind.startswith("streamed") else ALL_SAMPLED, "whole", queries, {}
+        )
+        query = query_of(done.kind)
+        app = turns.app_of(done, Started(partial(work.filtered, **settings), query, lambda: None))
         work.request(app)
-        functions = profiled(app, options.requests)
-        figures[kind] = [function._asdict() for function in functions[:TOP]]
+        functions, packages = profiled(app, options.requests)
+        figures[kind] = {"functions": [found._asdict() for found in functions[:TOP]], "packages": packages}
         rows = [["function", "calls", "µs"]]
         rows += [[name, f"{calls:.1f}", f"{taken:.2f}"] for name, calls, taken in functions[:TOP]]
-        modules = [[name, f"{taken:.2f}"] for name, taken in list(by_module(functions).items())[:TOP]]
-        print(f"\n{kind}\n\n{columns(rows)}\n\n{columns([['module', 'µs'], *modules])}")
+        modules = [[name, f"{taken:.2f}"] for name, taken in list(packages.items())[:TOP]]
+        print(f"\n{kind}\n\n{columns(rows)}\n\n{columns([['package', 'µs'], *modules])}")
         if options.lines:
             print(f"\n{lines_of(app, options.requests)}")
     keep(options.json, figures)
