@@ -15,6 +15,11 @@ from sentry_paste.spool.ledger import CAPTURED, DELIVERED, DROPPED, Totals, read
 from sentry_paste.spool.names import ASIDE, SpoolFile
 from sentry_paste.spool.owner import Owner
 
+# Characters of the longest reason.
+_LONGEST = 200
+# The year 9999, in seconds since 1970: a later time cannot be shown.
+_LATEST = 253_370_764_800
+
 
 @dataclass
 class Status:
@@ -112,22 +117,26 @@ def _add_files(status: Status, directory: Path) -> None:
 def _add_states(status: Status, totals: Totals) -> None:
     now = time.time()
     for name, state in totals.states.items():
-        succeeded, failed = _number(state.get("succeeded")), _number(state.get("failed"))
+        succeeded, failed = _time(state.get("succeeded")), _time(state.get("failed"))
         if succeeded is not None:
             status.succeeded = max(status.succeeded or 0.0, succeeded)
         if failed is not None and failed >= (status.failed or 0.0):
-            status.failed, status.reason = failed, str(state.get("reason", ""))
+            reason = state.get("reason")
+            status.failed, status.reason = failed, reason[:_LONGEST] if isinstance(reason, str) else ""
         limits = state.get("limits")
-        for kind, until in limits.items() if isinstance(limits, dict) else ():
-            if (_number(until) or 0.0) > now:
+        for kind, text in limits.items() if isinstance(limits, dict) else ():
+            until = _time(text)
+            if until is not None and until > now:
                 status.limits[kind] = max(status.limits.get(kind, 0.0), until)
         if state.get("sends"):
             owner = Owner.from_text(name.partition(".")[0])
             status.senders[name.partition(".")[0]] = owner.is_alive() if owner is not None else None
 
 
-def _number(value: Any) -> float | None:
-    return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else None
+def _time(value: Any) -> float | None:
+    """Return a time that a process has said; None if it is none, as anybody may have written it."""
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return float(value) if is_number and 0 <= value < _LATEST else None
 
 
 def as_json(status: Status) -> dict[str, Any]:

@@ -1,12 +1,16 @@
 """What ``sentry-paste spool status`` shows, as text, JSON and for Prometheus."""
 
 import json
+import os
 import re
+import struct
 
 import pytest
 
 from sentry_paste.cli.main import main
+from sentry_paste.spool import Spool
 from sentry_paste.spool.owner import current
+from sentry_paste.spool.presence import Presence
 
 from spooled import envelope
 
@@ -103,3 +107,79 @@ def test_control_characters_of_a_reason_are_not_printed(used, capsys):
 def test_directory_that_is_not_there_is_an_error(tmp_path, capsys):
     assert main(["spool", "status", str(tmp_path / "none")]) == 2
     assert "is not a directory" in capsys.readouterr().err
+
+
+STATES = [
+    '{"succeeded": 1e999, "failed": -1e999}',
+    '{"succeeded": 1e300, "failed": -1, "reason": [1]}',
+    '{"succeeded": NaN, "failed": NaN}',
+    '{"succeeded": 1' + "0" * 400 + ', "failed": true}',
+    '{"limits": {"error": 1e999, "span": NaN, "log": "x", "other": 1' + "0" * 400 + "}}",
+    '{"limits": [1], "sends": {"a": 1}, "reason": {"a": 1}}',
+    "[" * 4000,
+    "\x00" * 4000,
+]
+
+
+@pytest.mark.parametrize("state", STATES)
+@pytest.mark.parametrize("place", ["total", "process"])
+@pytest.mark.parametrize("option", ["--json", "--prometheus", ""])
+def test_processes_may_say_anything(spool, capsys, state, place, option):
+    spool.write(envelope())
+    if place == "total":
+        (spool.directory / ".counts").write_text(f'{{"state": {state}}}')
+    else:
+        (path,) = spool.directory.glob(".counts-*")
+        path.with_name(".counts-x\n\x1b[2J\x1b.0").write_bytes(page_of(path, state))
+    shown = run(spool, capsys, *filter(None, [option]))
+    assert "\x1b" not in shown
+    if option == "--json":
+        found = json.loads(shown)
+        assert (found["last_success"], found["last_failure"], found["rate_limits"]) == (None, None, {})
+        assert found["counts"]["error"]["waiting"] == 1
+    elif option == "--prometheus":
+        assert all(LINE.fullmatch(line) for line in shown.splitlines() if not line.startswith("# "))
+
+
+def page_of(path, state):
+    data = state.encode()[:4092]
+    return path.read_bytes()[:4096] + struct.pack("<I", len(data)) + data.ljust(4092, b"\0")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="a pipe is of Unix")
+@pytest.mark.parametrize("name", [".counts", ".counts-x.0", ".counts.lock", ".counts.new"])
+@pytest.mark.parametrize("make", ["pipe", "directory", "link", "loop", "huge", "binary"])
+def test_what_is_no_file_of_counts_is_neither_read_nor_waited_for(spool, tmp_path, capsys, name, make):
+    spool.write(envelope())
+    path = spool.directory / name
+    if make == "pipe":
+        os.mkfifo(path)
+    elif make == "directory":
+        path.mkdir()
+    elif make == "link":
+        (tmp_path / "target").write_text('{"counts": {"error": {"captured": 5}}}')
+        path.symlink_to(tmp_path / "target")
+    elif make == "loop":
+        path.symlink_to(path)
+    elif make == "huge":
+        with open(path, "wb") as opened:
+            opened.truncate(10**11)
+    else:
+        path.write_bytes(bytes(range(256)) * 100)
+    found = json.loads(run(spool, capsys, "--json"))
+    assert found["counts"] == {"error": {"captured": 1, "waiting": 1}}
+    # Whatever it is, what waits is reclaimed.
+    other = Spool(spool.directory)
+    other.write(envelope(), owner=current()._replace(started=1))
+    Presence(other).reclaim()
+    assert [file.state for file in spool.files()] == ["waiting", "waiting"]
+
+
+def test_name_that_is_no_text_is_shown(spool, capsys):
+    spool.write(envelope())
+    spool.ledger.say(sends=True)
+    (path,) = spool.directory.glob(".counts-*")
+    os.rename(path, os.fsencode(spool.directory) + b"/.counts-\xff\xfe.0")
+    assert "of another host" in run(spool, capsys)
+    assert run(spool, capsys, "--json")
+    assert run(spool, capsys, "--prometheus")
