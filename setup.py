@@ -46,6 +46,7 @@ setup(
             "hypothesis",
             "jsonschema",
             "Mako",
+            "orjson",
             "Paste",
             "pyramid_debugtoolbar",
             "pyramid_retry",
@@ -57,6 +58,7 @@ setup(
             "webtest",
         ],
         "docs": ["Sphinx"],
+        "fast": ["orjson"],
         "benchmarks": [
             "ddtrace>=3.0",
             "elastic-apm>=6.0",

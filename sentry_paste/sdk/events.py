@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import weakref
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from importlib import import_module
 from types import TracebackType
 from typing import Any
@@ -14,6 +15,11 @@ from sentry_sdk.envelope import PayloadRef
 from sentry_sdk.utils import iter_event_frames
 
 from sentry_paste.sdk.major import adapter
+
+try:
+    import orjson
+except ImportError:
+    orjson = None  # type: ignore[assignment,unused-ignore]
 
 ignore_logger, last_seen = adapter.ignore_logger, adapter.last_seen
 
@@ -55,6 +61,24 @@ def ignore_own_logger(name: str) -> None:
     """
     adapter.ignore_logger(name)
     adapter.ignore_logger_for_logs(name)
+
+
+def encode(envelope: Any) -> None:
+    """Encode an envelope's payloads with orjson, if it is installed (the extra ``fast``).
+
+    What it does not encode, such as text that is not valid Unicode, is left to the SDK.
+
+    Args:
+        envelope: about to be sent or stored.
+    """
+    if orjson is None:
+        return
+    for item in envelope.items:
+        payload = item.payload
+        if payload.bytes is None and payload.path is None and payload.json is not None:
+            # Of numbers that JSON does not have, the SDK makes an error, which would lose the envelope.
+            with suppress(Exception):
+                payload.bytes = orjson.dumps(payload.json)
 
 
 def encode_again(envelope: Any) -> None:

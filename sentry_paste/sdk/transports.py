@@ -31,6 +31,7 @@ from sentry_sdk.utils import Dsn
 from sentry_sdk.worker import BackgroundWorker
 from urllib3 import PoolManager
 
+from sentry_paste.sdk.events import encode
 from sentry_paste.sdk.options import with_options
 from sentry_paste.sdk.scopes import bind_client
 
@@ -544,6 +545,7 @@ def upload_uninstrumented(client: Any, transport: Any) -> None:
 
     def upload(envelope: Envelope) -> None:
         bind_client(Scope.get_current_scope(), uninstrumented)
+        encode(envelope)
         send(envelope)
 
     transport._send_envelope = lambda envelope: Context().run(upload, envelope)

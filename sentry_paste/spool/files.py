@@ -19,6 +19,7 @@ from pathlib import Path
 
 from sentry_sdk.envelope import Envelope
 
+from sentry_paste.sdk.events import encode
 from sentry_paste.spool.ledger import CAPTURED, DELIVERED, Ledger
 from sentry_paste.spool.names import ANY_DESTINATION, CLAIMED, SUFFIX, WAITING, SpoolFile, format_time
 from sentry_paste.spool.owner import Owner, current
@@ -86,6 +87,7 @@ class Spool:
             SpoolError: the directory belongs to another user, or is not a directory.
             OSError: the disk is full, read-only or gone.
         """
+        encode(envelope)
         data = envelope.serialize()
         file = SpoolFile.new(self.directory, envelope, destination, data)
         file = file if owner is None else file.claimed(owner)
@@ -295,6 +297,7 @@ class Spool:
         released = self.release(file)
         if released is not None or any(name.startswith(file.stem) for name in self._names()):
             return released
+        encode(envelope)
         data = envelope.serialize()
         # It was counted when it was captured.
         return self._put(data, file.with_contents(data), None, is_new=False)
