@@ -72,10 +72,8 @@ def _mount_of_routes(environ: Mapping[str, Any]) -> str:
 
     For a pattern without a slash, as ``/v3{path_info:.*}``, Routes moves the whole path.
     """
-    script, path = (
-        native(found) if is_real(found, str) else ""
-        for found in (environ.get("SCRIPT_NAME"), environ.get("PATH_INFO"))
-    )
+    given: tuple[Any, Any] = environ.get("SCRIPT_NAME"), environ.get("PATH_INFO")
+    script, path = (native(found) if is_real(found, str) else "" for found in given)
     return (script[: -len(path)] if path and script.endswith(path) else script).rstrip("/")
 
 

@@ -759,6 +759,18 @@ class TestAnotherClient:
         assert handled(here) == [("ValueError", True)]
         assert handled(there) == [("ValueError", True)]
 
+    def test_error_that_is_captured_for_another_section_of_the_ini_and_raised_is_in_both(self, captured):
+        client = made(None, environment="another").filter_state.client
+
+        def app(environ, start_response):
+            error = ValueError()
+            in_a_scope(client, error)
+            raise error
+
+        call(made(app, environment="here"))
+        assert handled(captured) == [("ValueError", True), ("ValueError", False)]
+        assert [event["environment"] for event in captured.errors] == ["another", "here"]
+
     def test_another_projects_error_does_not_stand_for_a_failed_status(self, captured):
         client = another_client(CapturedEnvelopes())
 
