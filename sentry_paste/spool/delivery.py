@@ -209,8 +209,10 @@ class DeliveringTransport(Transport):
             return  # stored at the end of the process, or queued by the parent process
         envelope, file = found
         kind = kind_of(envelope)
-        if self._live.remaining() and self._store(envelope, kind, file):
-            return
+        if self._live.remaining():
+            file = self._written(envelope, kind, file)
+            if self._let_wait(envelope, file):
+                return
         begun = time.monotonic()
         attempt = self._attempt(key, envelope, file is None)
         with self._lock:
@@ -349,14 +351,17 @@ class DeliveringTransport(Transport):
         self, envelope: Envelope, kind: str, file: SpoolFile | None, reason: str, wakes: bool = True
     ) -> None:
         """Store an envelope in the spool, or record it as lost for a reason."""
-        if not self._store(envelope, kind, file, wakes) and kind != "report":
+        file = self._written(envelope, kind, file)
+        if not self._let_wait(envelope, file, wakes) and kind != "report":
             self.record_lost(envelope, reason)
             self._spool.ledger.count(kind, *([CAPTURED] if file is None else []), reason)
 
-    def _store(self, envelope: Envelope, kind: str, file: SpoolFile | None, wakes: bool = True) -> bool:
-        """Store an envelope in the spool; return whether that succeeded."""
-        if file is None and kind != "report":
-            file = self._writer.write(envelope)
+    def _written(self, envelope: Envelope, kind: str, file: SpoolFile | None) -> SpoolFile | None:
+        """Return the file of an envelope, which is written if there is none; None if it cannot be."""
+        return self._writer.write(envelope) if file is None and kind != "report" else file
+
+    def _let_wait(self, envelope: Envelope, file: SpoolFile | None, wakes: bool = True) -> bool:
+        """Let the file of an envelope wait; return whether that succeeded."""
         if file is None or not self._writer.put_back(file, envelope):
             return False
         backlog = self._backlog

@@ -372,8 +372,10 @@ class Spool:
             return False
         if self._rename(replace(file, path=path), file.aside("partial")) is None:
             return False
-        # Its process had not counted it, because it did not complete it.
-        self.ledger.count(file.kind, CAPTURED)
+        # Its process had not counted it, because it did not complete it. Files of version 1.0, which did not
+        # count at all, are counted when they go.
+        if file.checksum:
+            self.ledger.count(file.kind, CAPTURED)
         return True
 
     def owners(self) -> dict[str, float]:

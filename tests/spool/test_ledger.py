@@ -8,6 +8,7 @@ import sys
 import pytest
 
 from sentry_paste.cli.main import main
+from sentry_paste.client.registry import registry
 from sentry_paste.spool import Spool
 from sentry_paste.spool import ledger as ledger_module
 from sentry_paste.spool.ledger import add_dead, read_totals
@@ -156,6 +157,7 @@ def test_kill_after_the_total_was_written_adds_nothing_twice(spool, monkeypatch)
 DYING = """
 import os, signal, sys
 from sentry_paste.cli.main import main
+from sentry_paste.client.registry import registry
 from sentry_paste.spool import Spool
 from sentry_paste.spool.owner import current
 from spooled import envelope
@@ -413,3 +415,39 @@ def test_one_client_of_a_process_adds_at_a_time(spool):
     assert len(list(spool.directory.glob(".counts-*"))) == 1
     add_dead(spool.directory, gone)
     assert list(spool.directory.glob(".counts-*")) == []
+
+
+def test_incomplete_file_of_version_1_0_is_counted_when_it_goes(spool):
+    file = as_in_1_0(spool.write(envelope()))
+    for path in spool.directory.glob(".counts*"):
+        path.unlink()
+    ended = current()._replace(started=1)
+    file.path.rename(spool.directory / f".{file.path.name}.{ended}.partial")
+    other = Spool(spool.directory)
+    other.ledger.ensure()
+    Presence(other).reclaim()
+    assert counts(spool) == {"error": {"captured": 1, "aside": 1}}
+
+
+@pytest.mark.parametrize("is_backing_off", [False, True])
+def test_envelope_whose_file_is_lost_is_captured_once(site, sentry, spool, monkeypatch, is_backing_off):
+    sentry.answer = Answer(503)
+    spool.prepare()
+    site().ok()
+    (client,) = registry.clients()
+    rename = os.rename
+
+    def remove_and_fail(source, target):
+        if ".claimed-" in str(source):
+            os.unlink(source)
+            raise OSError("no space left on device")
+        return rename(source, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("os.rename", remove_and_fail)
+        if is_backing_off:
+            patch.setattr(client.transport._live, "remaining", lambda: 1.0)
+        client.transport.capture_envelope(envelope("transaction"))
+        sentry.wait_for(lambda: read_status(spool.directory).failed)
+        close_clients()
+    assert read_status(spool.directory).total("captured") == 1
