@@ -706,6 +706,17 @@ def test_purge_leaves_what_is_being_sent_and_what_is_not_ours(spool, capsys):
     assert "Left: 2 files claimed by another process" in capsys.readouterr().out
 
 
+def test_purge_goes_on_after_what_cannot_be_removed(spool, capsys):
+    files = [put(spool) for _ in range(3)]
+    files[1].path.unlink()
+    files[1].path.mkdir()
+    assert command(spool, "purge", "--yes") == 0
+    assert spool.files() == [files[1]]
+    out = capsys.readouterr().out
+    assert "Left: 1 file that cannot be removed (Is a directory)" in out
+    assert "Removed 2 files" in out
+
+
 @pytest.mark.parametrize(
     "arguments",
     [

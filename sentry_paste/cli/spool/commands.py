@@ -211,7 +211,9 @@ def purge(options: argparse.Namespace) -> int:
     if not options.yes and not _is_confirmed(chosen):
         print("Nothing was removed")
         return 1
-    removed = requeue_purge.remove(spool, chosen)
+    removed, left = requeue_purge.remove(spool, chosen)
+    for reason, count in left.items():
+        print(f"Left: {number(count)} that cannot be removed ({reason})")
     print(f"Removed {kinds_text(removed)}" if removed else "Nothing was removed")
     return 0 if removed else 1
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta, timezone
 
@@ -64,12 +65,21 @@ def choose_removable(entries: Iterable[Entry], days: float, aside_only: bool) ->
     ]
 
 
-def remove(spool: Spool, entries: Iterable[Entry]) -> list[Entry]:
+def remove(spool: Spool, entries: Iterable[Entry]) -> tuple[list[Entry], Counter[str]]:
     """Remove files; return those that were still there, as another process may have claimed some.
+
+    Also return how many cannot be removed, by reason.
 
     Args:
         spool: spool of the files.
         entries: entries of an inventory.
     """
     spool.ledger.ensure()
-    return [entry for entry in entries if spool.drop(entry.file, "purged")]
+    removed, left = [], Counter[str]()
+    for entry in entries:
+        try:
+            if spool.drop(entry.file, "purged"):
+                removed.append(entry)
+        except OSError as error:  # somebody's directory with such a name, or a disk that fails
+            left[error.strerror or str(error)] += 1
+    return removed, left
