@@ -1,6 +1,6 @@
 """ddtrace's WSGI middleware and its writer, which sends to the receiver in place of an agent on the host.
 
-Three spans for each request and those of the app are recorded, encoded as msgpack and sent. Off are remote
+Four spans for each request and those of the app are recorded, encoded as msgpack and sent. Off are remote
 configuration and telemetry about ddtrace itself. An agent would aggregate and forward the traces, at a cost
 outside this process. Requests that are not sampled are sent too: ddtrace leaves it to the agent to drop them.
 """
