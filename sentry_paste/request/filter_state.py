@@ -26,6 +26,7 @@ class ClientFacts(NamedTuple):
         begins_at_once: whether a trace has to begin at once, because it cannot be backdated later.
         tracks_sessions: whether requests are sessions.
         last_seen: the last error that its deduplication remembers, None without deduplication.
+        defers_views: whether what its ``PyramidIntegration`` does for each view can wait.
     """
 
     client: Any
@@ -34,6 +35,7 @@ class ClientFacts(NamedTuple):
     begins_at_once: bool
     tracks_sessions: bool
     last_seen: Any
+    defers_views: bool
 
 
 class Sampling(NamedTuple):
@@ -96,7 +98,7 @@ class FilterState:
         self._healthy: tuple[Any, float, float, Any] = (None, 0.0, 0.0, None)
         # The keys of the environ whose values are not text, from the first request.
         self._objects: tuple[str, ...] | None = None
-        self.last_facts = ClientFacts(None, False, False, False, False, None)
+        self.last_facts = ClientFacts(None, False, False, False, False, None, False)
         self.secret_names = (
             client.redaction.names if isinstance(client, GuardedClient) else secret_names(settings)
         )
@@ -133,7 +135,6 @@ class FilterState:
         if isinstance(client, GuardedClient):
             client.start_delivery()
             client.warn_of_another()
-        sdk.watch_pyramid_views()
         options = client.options
         traces = sdk.traces(options)
         self.last_facts = ClientFacts(
@@ -143,6 +144,7 @@ class FilterState:
             traces and not sdk.can_begin_late(options),
             bool(options.get("release") and options.get("auto_session_tracking")),
             sdk.last_seen(client),
+            sdk.watch_pyramid_views(self.with_redaction(client)),
         )
         return self.last_facts
 

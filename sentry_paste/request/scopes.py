@@ -8,11 +8,12 @@ settled after its last byte: usually that only counts one more healthy session.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from threading import RLock
 from typing import Any
 from uuid import uuid4
+from weakref import ref
 
 import sentry_sdk
 
@@ -103,7 +104,7 @@ class RequestScopes:
         strings: the texts of the environ; until the request is opened, all values of the environ.
         data: the request's event processor, None until the request is opened.
         deferred: calls on the scopes that are made once they are used.
-        has_deferred_span: whether those may be calls on a streamed span that does not exist yet.
+        defers_views: whether what ``PyramidIntegration`` does for each view is one of these calls.
         status: of the response, None until it is known.
     """
 
@@ -125,7 +126,7 @@ class RequestScopes:
         "client",
         "data",
         "deferred",
-        "has_deferred_span",
+        "defers_views",
         "lock",
         "opens_at_once",
         "status",
@@ -160,7 +161,7 @@ class RequestScopes:
         self.strings: dict[str, Any] = environ.copy()
         self.data: RequestData | None = None
         self.deferred: list[Any] = []
-        self.has_deferred_span = facts.streams
+        self.defers_views = facts.defers_views
         self.status: Any = None
         self._unused = sdk.enter_scopes(self)
         if self._unused is None:
@@ -241,19 +242,31 @@ class RequestScopes:
             return SpanTrace(begin, address_of(begin.strings, data.forwarded()))
         return TransactionTrace(begin)
 
-    def enters_view(self, request: Any) -> bool:
+    @property
+    def has_deferred_span(self) -> bool:
+        """Whether deferred calls may be those of a streamed span that does not exist yet."""
+        return self._facts.streams
+
+    def enters_view(self, request: Any, work: Callable[..., None] | None = None) -> bool:
         """Record that Pyramid calls a view; return whether it is one of this request, not of a subrequest.
 
         Args:
             request: Pyramid's.
+            work: to be done when the scopes are used; it takes the route and a weak reference to Pyramid's
+                request.
         """
         try:
-            environ = request.environ
+            attributes = request.__dict__
+            environ = attributes.get("environ") or request.environ
             if self._outer is None and (environ is self._environ or TRACE_META_KEY in environ):
                 self._outer = environ
             if environ is not self._outer:
                 return False
-            self._set_traversed(traversed_by(vars(request)))
+            route = attributes.get("matched_route")
+            if work is not None:
+                self.deferred.append((None, work, (route, ref(request))))
+            if route is None or self._traversed is not None:
+                self._set_traversed(traversed_by(attributes))
         except Exception:
             log_failure("a view of Pyramid is not known")
         return True

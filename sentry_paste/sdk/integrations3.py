@@ -89,6 +89,7 @@ def _pyramid_integration(cls: type[Any]) -> type[Any]:
 
             @functools.wraps(call_view)
             def named_call_view(registry: Any, request: Any, *args: Any, **kwargs: Any) -> Any:
+                __tracebackhide__ = True
                 found = sentry_sdk.get_client().get_integration("pyramid")
                 if getattr(found, "transaction_style", "") == "route_name":
                     with suppress(Exception):  # a request without a route

@@ -13,6 +13,7 @@ from operator import attrgetter
 from typing import Any, NamedTuple
 
 import sentry_sdk
+from sentry_sdk.client import NonRecordingClient
 from sentry_sdk.scope import Scope, ScopeType
 
 try:
@@ -167,11 +168,56 @@ def _defer_or_do(scope: Any, method: str, *args: Any) -> None:
     _call(scope, method, args)
 
 
-def _do_deferred(request: Any, made: Any, is_isolation: bool) -> None:
-    """Make the deferred calls of an unused scope on the fork that replaces it."""
+# Of a current scope: then the client is the isolation scope's.
+_NO_CLIENTS = (type(None), NonRecordingClient)
+
+# Bound once, as each view of Pyramid's asks.
+_isolation_of_context = _isolation_scope.get if _isolation_scope is not None else lambda: None
+_current_of_context = _current_scope.get if _current_scope is not None else lambda: None
+
+
+def unused_request() -> Any:
+    """Return the current request if its scopes are unused and its client is the current one, else None."""
+    isolation, current = _isolation_of_context(), _current_of_context()
+    if (
+        type(isolation) is UnusedScope
+        and type(current) is UnusedScope
+        and type(current.client) in _NO_CLIENTS
+    ):
+        return isolation._request
+    return None
+
+
+def _do_deferred(request: Any, isolation: Any, current: Any) -> None:
+    """Make the deferred calls of unused scopes on the forks that replace them.
+
+    Args:
+        request: of the scopes.
+        isolation: the fork, None if only the other scope is replaced.
+        current: the fork, None if only the other scope is replaced.
+    """
     for of_isolation, method, args in request.deferred:
-        if of_isolation == is_isolation:
+        if of_isolation is None:
+            _call_within(isolation or _empty(request), current or _pristine(False).fork(), method, args)
+        elif (made := isolation if of_isolation else current) is not None:
             _call(made, method, args)
+
+
+def _empty(request: Any) -> Scope:
+    isolation = _pristine(True).fork()
+    isolation.client = request.client
+    return isolation
+
+
+def _call_within(isolation: Scope, current: Scope, function: Callable[..., None], args: Any) -> None:
+    """Call a function in a context of its own, with other scopes."""
+
+    def inside() -> None:
+        Scope.set_isolation_scope(isolation)
+        Scope.set_current_scope(current)
+        function(*args)
+
+    copy_context().run(inside)
 
 
 def _call(scope: Any, method: str, args: tuple[Any, ...]) -> None:
@@ -198,7 +244,7 @@ def _fill(scope: Any) -> None:
                 made = _fork(scope)
                 if scope._is_isolation:
                     request.add_to(made)
-                _do_deferred(request, made, scope._is_isolation)
+                _do_deferred(request, *((made, None) if scope._is_isolation else (None, made)))
                 _take_over(scope, made)
 
 
@@ -243,8 +289,7 @@ def open_scopes(isolation: Any, current: Any, function: Callable[[], Any]) -> No
         try:
             function()
         finally:
-            for made, is_isolation in zip(forks, (True, False)):
-                _do_deferred(request, made, is_isolation)
+            _do_deferred(request, *forks)
 
     request = isolation._request
     try:
@@ -477,5 +522,5 @@ def settle_trace_of_request() -> None:
 
 def current_request() -> Any:
     """Return the request whose scopes are the current ones, None outside of requests."""
-    scope = _isolation_scope.get() if _isolation_scope is not None else None
+    scope: Any = _isolation_of_context()
     return scope._request if isinstance(scope, RequestScope) else None
