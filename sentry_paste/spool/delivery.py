@@ -221,6 +221,8 @@ class DeliveringTransport(Transport):
         result, reason, seconds = self._result(attempt, envelope)
         self._say(result, reason, seconds, kind)
         if result is Result.DELIVERED:
+            # Items whose category is under a rate limit were left out.
+            self._inner.count_lost(attempt)
             self._live.succeeded(begun)
             self._live_width.answered(begun, time.monotonic() - begun)
             self._writer.remove(file)
@@ -318,7 +320,8 @@ class DeliveringTransport(Transport):
         self._say(result, reason, seconds, kind)
         if result is Result.DELIVERED:
             self._live.succeeded(begun)
-        elif result is Result.REFUSED:
+        if result in (Result.DELIVERED, Result.REFUSED):
+            # If it was delivered: items whose category is under a rate limit, which were left out.
             self._inner.count_lost(attempt)
         return result, reason, seconds
 

@@ -2,8 +2,10 @@
 
 import threading
 import time
+from datetime import datetime, timedelta, timezone
 
 import pytest
+from sentry_sdk.envelope import Envelope, Item
 
 from sentry_paste.client.registry import registry
 from sentry_paste.spool import backlog as backlog_module
@@ -260,3 +262,22 @@ def test_rate_limit_of_sentry_is_obeyed_however_long(site, sentry, spool):
     (client,) = registry.clients()
     sentry.wait_for(lambda: client.transport.inner.limited_for("error"))
     assert client.transport.inner.limited_for("error") > 86000
+
+
+@pytest.mark.parametrize("is_live", [True, False])
+def test_attachment_left_out_because_of_a_rate_limit_is_a_loss(site, sentry, spool, impatient, is_live):
+    sentry.answer = Answer() if is_live else Answer(503)
+    site().ok()
+    (client,) = registry.clients()
+    inner = client.transport.inner
+    until = datetime.now(timezone.utc) + timedelta(seconds=60)
+    inner._disabled_until["attachment"] = until
+    captured = Envelope(headers={"event_id": "1" * 32})
+    captured.add_event({"event_id": "1" * 32, "message": "x"})
+    captured.add_item(Item(payload=b"12345", type="attachment", filename="a.txt"))
+    client.transport.capture_envelope(captured)
+    sentry.wait(arrivals=1)
+    sentry.answer = Answer()
+    sentry.wait(errors=1)
+    close_clients()
+    assert sentry.lost()["attachment", "ratelimit_backoff"] == 5
