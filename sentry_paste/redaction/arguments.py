@@ -7,6 +7,7 @@ personal data, so it is removed whether those may be sent or not.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from sentry_paste.redaction.names import FILTERED, Names
@@ -35,13 +36,20 @@ def clean_arguments(event: dict[str, Any], names: Names) -> None:
     arguments = extra.get("sys.argv") if isinstance(extra, dict) else None
     if type(arguments) is not list:
         return
+    texts = tuple([text if type(text) is str else "" for text in arguments])
+    cleaned = names.arguments.get(texts)
+    if cleaned is None:
+        names.arguments.clear()  # an app may change them
+        cleaned = names.arguments[texts] = list(_all_cleaned(texts, names))
+    arguments[:] = [new if type(text) is str else text for text, new in zip(arguments, cleaned)]
+
+
+def _all_cleaned(texts: Iterable[str], names: Names) -> Iterator[str]:
     option = ""
-    for index, text in enumerate(arguments):
-        if type(text) is not str:
-            continue
+    for text in texts:
         # A value after its option is judged as one that is joined to it: --token VALUE as --token=VALUE.
         before = f"{option}=" if option and _VALUE.match(text) else ""
-        arguments[index] = _cleaned(before + text, names)[len(before) :]
+        yield _cleaned(before + text, names)[len(before) :]
         option = text if _OPTION.fullmatch(text) else ""
 
 

@@ -250,6 +250,8 @@ class Names:
         self.plain_variables: set[Any] = set()
         #: Hashes of texts known to name nothing that is secret.
         self.plain_texts: set[int] = set()
+        #: The arguments of the process, which are in every event, without their secrets, by what they are.
+        self.arguments: dict[tuple[str, ...], list[str]] = {}
         self._of_keys: dict[tuple[Any, ...], list[str]] = {}
         # Names whose rules are known, secret or not.
         self._examined: set[str] = set()
@@ -264,6 +266,7 @@ class Names:
         self._build_caches()
         self.plain_keys.clear()
         self.plain_texts.clear()
+        self.arguments.clear()
         self._of_keys.clear()
         self._examined.clear()
 

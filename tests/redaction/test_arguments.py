@@ -5,16 +5,16 @@ import sys
 import pytest
 
 from sentry_paste import SentryMiddleware
-from sentry_paste.redaction.arguments import clean_arguments
+from sentry_paste.redaction import arguments
 from sentry_paste.redaction.names import Names
 from sentry_paste.testing import capture_envelopes
 
 from wsgi_calls import call
 
 
-def cleaned(*arguments):
-    event = {"extra": {"sys.argv": list(arguments)}}
-    clean_arguments(event, Names())
+def cleaned(*texts):
+    event = {"extra": {"sys.argv": list(texts)}}
+    arguments.clean_arguments(event, Names())
     return event["extra"]["sys.argv"]
 
 
@@ -24,7 +24,7 @@ def crash(environ, start_response):
 
 @pytest.mark.parametrize("pii", [True, False])
 @pytest.mark.parametrize(
-    ("arguments", "expected"),
+    ("texts", "expected"),
     [
         (["sqlalchemy.url=postgresql://joe:PW@h/db"], ["sqlalchemy.url=postgresql://[Filtered]@h/db"]),
         (["db=mysql://h/db?password=PW"], ["db=mysql://h/db?password=[Filtered]"]),
@@ -38,8 +38,8 @@ def crash(environ, start_response):
         (["--name", "shop", "--password=PW"], ["--name", "shop", "--password=[Filtered]"]),
     ],
 )
-def test_arguments_of_the_process(monkeypatch, arguments, expected, pii):
-    monkeypatch.setattr(sys, "argv", ["pserve", *arguments])
+def test_arguments_of_the_process(monkeypatch, texts, expected, pii):
+    monkeypatch.setattr(sys, "argv", ["pserve", *texts])
     with capture_envelopes() as captured:
         options = {"dsn": "http://key@127.0.0.1:9/1", "send_default_pii": pii}
         call(SentryMiddleware(crash, **options))
@@ -81,7 +81,7 @@ def test_option_with_one_dash_may_follow_another():
 
 
 @pytest.mark.parametrize(
-    "arguments",
+    "texts",
     [
         ["--name", "two words", "--colour=blue and green"],
         ["app.ini", "sqlalchemy.url=postgresql://h/db?x=1&y=2", "title=The token of a king"],
@@ -90,8 +90,22 @@ def test_option_with_one_dash_may_follow_another():
         ["=", "=a b", ": a", "", "-", "--", "a=", "password=", "--password=null"],
     ],
 )
-def test_other_arguments_stay(arguments):
-    assert cleaned(*arguments) == arguments
+def test_other_arguments_stay(texts):
+    assert cleaned(*texts) == texts
+
+
+def test_arguments_are_cleaned_once_until_they_or_the_names_change(monkeypatch):
+    names, seen = Names(), []
+    monkeypatch.setattr(arguments, "_cleaned", lambda text, names: seen.append(text) or text)
+    for text in ("a", "a", "b", "b", "a"):
+        arguments.clean_arguments({"extra": {"sys.argv": [text, 1, [2]]}}, names)
+    names.deny(["colour"])
+    arguments.clean_arguments({"extra": {"sys.argv": ["a"]}}, names)
+    assert [text for text in seen if text] == ["a", "b", "a", "a"]
+
+
+def test_what_is_no_text_among_arguments_stays():
+    assert cleaned("--password=PW", 1, None, ["PW"], "b") == ["--password=[Filtered]", 1, None, ["PW"], "b"]
 
 
 def test_arguments_are_not_changed_for_the_process(monkeypatch):
