@@ -331,9 +331,13 @@ def _with_names(listed: list[str]) -> tuple[set[str], bool]:
     # Up to there, texts with hidden fields have no escapes.
     plain_to = 0
     for hit in search:
+        is_hidden = lower.startswith(_HIDDEN, hit.end()) and _is_field(lower, hit)
+        if is_hidden and hit.start() < plain_to:
+            search.position = hit.end() + len(_HIDDEN)
+            continue
         ends = ends or list(accumulate(len(text) + 1 for text in listed))
         index = bisect_right(ends, hit.start())
-        if _is_hidden(lower, hit) and (hit.start() < plain_to or not has_escapes(listed[index])):
+        if is_hidden and not has_escapes(listed[index]):
             plain_to, search.position = ends[index], hit.end() + len(_HIDDEN)
             continue
         found.add(listed[index])
@@ -349,10 +353,8 @@ def _with_names(listed: list[str]) -> tuple[set[str], bool]:
     return {text for text in found if not _ONLY_A_NAME.fullmatch(text)}, is_exact
 
 
-def _is_hidden(lower: str, hit: re.Match[str]) -> bool:
-    """Return whether what a hit names is a field of a query or a form that is hidden already."""
-    if not lower.startswith(_HIDDEN, hit.end()):
-        return False
+def _is_field(lower: str, hit: re.Match[str]) -> bool:
+    """Return whether what is hidden already behind a hit is a field of a query or a form."""
     end = hit.end() + len(_HIDDEN)
     return (
         lower[end : end + 1] in _AFTER_HIDDEN
