@@ -184,7 +184,7 @@ def _measure(scenario: Scenario, port: int, pipe: Connection, directory: str) ->
         options["transport_queue_size"] = scenario.queue
         client = sentry_sdk.Client(**options)
     else:
-        client = _with_spool(options, directory, scenario)
+        client = with_spool(options, directory, scenario)
     begun = time.monotonic()
     captured: dict[str, float] = {}
     transport: Any = client.transport
@@ -209,9 +209,17 @@ def _measure(scenario: Scenario, port: int, pipe: Connection, directory: str) ->
     return Measured(len(arrivals), max(arrivals.values()) - last, delays, most)
 
 
-def _with_spool(options: dict[str, Any], directory: str, scenario: Scenario) -> sentry_sdk.Client:
-    """Return a client that sends through a spool, and has started to."""
-    settings = SpoolSettings(directory, connections=scenario.connections, rate=scenario.spool_rate)
+def with_spool(options: dict[str, Any], directory: str, scenario: Scenario) -> sentry_sdk.Client:
+    """Return a client that sends through a spool, and has started to.
+
+    Args:
+        options: of the client.
+        directory: of the spool.
+        scenario: with the settings of the spool.
+    """
+    settings = SpoolSettings(
+        directory, max_size=10**10, connections=scenario.connections, rate=scenario.spool_rate
+    )
     transport = delivering_class(sentry_sdk.Client(**options).options, settings)
     client = sentry_sdk.Client(**options, transport=transport)
     delivering: Any = client.transport

@@ -128,3 +128,16 @@ print(connection.getresponse().read().decode())
 """
     ended = subprocess.run([sys.executable, "-c", script], capture_output=True, encoding="utf-8", check=True)
     assert json.loads(ended.stdout)["/of/this/test"] == 20
+
+
+def test_spool_of_many_files_is_measured_beside_an_empty_one():
+    command = [sys.executable, "-W", "ignore", "-m", "benchmarks.many", "--files", "40", "--rounds", "1"]
+    command += ["--seconds", "0.5"]
+    output = subprocess.run(command, check=True, capture_output=True, encoding="utf-8", timeout=300).stdout
+    lines = [line for line in output.splitlines() if line.strip()]
+    assert [line.rsplit(None, 3)[0] for line in lines[1:4]] == [
+        "capture, median ms",
+        "capture, 95 % ms",
+        "memory, MB",
+    ]
+    assert float(lines[4].split()[4]) > 0
