@@ -100,6 +100,8 @@ def _header(data: bytes, place: int) -> tuple[dict[str, Any], int]:
     end = len(data) if end < 0 else end
     try:
         header = json.loads(data[place:end])
+        # The SDK could not send what is no JSON, such as an infinite number, which Python reads all the same.
+        json.dumps(header, allow_nan=False)
     except (ValueError, RecursionError) as error:
         raise UnreadableError("partial" if end == len(data) else "no envelope") from error
     if not isinstance(header, dict):

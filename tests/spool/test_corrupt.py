@@ -8,7 +8,7 @@ import time
 from datetime import datetime, timezone
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from sentry_sdk.envelope import Envelope, Item
 
@@ -96,6 +96,8 @@ HEADER = st.dictionaries(
 
 
 @given(HEADER, st.lists(st.tuples(HEADER, st.binary(max_size=20)), max_size=3))
+@example({"type": [float("inf")]}, [({"type": ""}, b"")])
+@example({}, [({"type": "", "trace": {"x": float("nan")}}, b"")])
 def test_any_headers_are_no_envelope_or_one_that_can_be_sent(spool, header, items):
     lines = [json.dumps(header).encode()]
     for item, payload in items:
