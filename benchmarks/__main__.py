@@ -283,11 +283,13 @@ def table(figures: list[Figure]) -> str:
 
 
 def beside_others(figures: list[Figure]) -> str:
-    """Return a table of all agents, and what each sends.
+    """Return a table of all agents, and what each sends; nothing if there are no others.
 
     Args:
         figures: of rows.
     """
+    if not any(name in figure.overheads for figure in figures for name in OTHERS):
+        return ""
     names = [name for name in AGENTS if any(name in figure.overheads for figure in figures)]
     shown = [["work", *names]]
     for figure in figures:
@@ -318,17 +320,16 @@ def main() -> None:
             figures = instructions(address, 60 if options.quick else 400)
         else:
             figures = [timed(row, address, rounds, share) for row in rows()]
-    agents = "" if options.instructions else beside_others(figures)
+    agents = beside_others(figures)
     if not options.instructions:
         work.forget_clients()
         assert filter_factory({})(work.answer) is work.answer
         figures += [rules(rounds, int(2000 * share)), memory(200), start(rounds)]
     print(f"\n{machine()}\n\n{table(figures)}")
-    if agents:
-        print(f"no DSN: the app object itself\n\n{agents}")
-        for name, agent in AGENTS.items():
-            if not agent.is_installed():
-                print(f"{name} is not installed")
+    if not options.instructions:
+        missing = [name for name, agent in AGENTS.items() if not agent.is_installed()]
+        print("no DSN: the app object itself")
+        print(f"\n{agents}" if agents else "", f"\nnot installed: {', '.join(missing)}" if missing else "")
     keep(options.json, [figure._asdict() for figure in figures])
 
 

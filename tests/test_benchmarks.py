@@ -116,6 +116,12 @@ def test_tables_have_all_that_was_measured():
     ]
 
 
+def test_table_of_other_agents_needs_one():
+    from benchmarks.__main__ import Figure, beside_others
+
+    assert not beside_others([Figure("sampled, no spans", 0.5, 0.25, {"filter": 1.0, "SDK": 4.0})])
+
+
 def test_receiver_counts_requests_and_bytes_of_either_encoding(address):
     script = f"""
 import http.client
