@@ -175,7 +175,7 @@ class Spool:
                 break
             # Claimed when it was written, it may wait now. If another process has claimed it meanwhile, that
             # one flushes it if it waits again.
-            is_any = any(_flush(path) for path in {file.path, file.waiting().path}) or is_any
+            is_any = any(_flush(path) for path in dict.fromkeys((file.path, file.waiting().path))) or is_any
         if is_any:
             self._sync_directory()
 

@@ -121,7 +121,7 @@ class Ledger:
         """Create the file of this process, if the directory is there and has none."""
         with self._locked():
             if self._file is not None:
-                if _file_at(self._path) == self._file:
+                if not _is_gone(self._path, self._file):
                     if self._descriptor is None:
                         self._descriptor = _open_again(self._path, self._file)
                     if self._is_behind:
@@ -362,12 +362,15 @@ def _file_of(descriptor: int) -> tuple[int, int] | None:
     return found.st_dev, found.st_ino
 
 
-def _file_at(path: Path) -> tuple[int, int] | None:
+def _is_gone(path: Path, file: tuple[int, int]) -> bool:
+    """Return whether a file has gone, or another one has its name; False if that cannot be known now."""
     try:
         found = os.lstat(path)
-    except OSError:
-        return None
-    return found.st_dev, found.st_ino
+    except FileNotFoundError:
+        return True
+    except OSError:  # beginning again in another file would count what is about to be done in both
+        return False
+    return (found.st_dev, found.st_ino) != file
 
 
 def _keep_owner(path: Path, descriptor: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import time
 from collections.abc import Iterator, Mapping
@@ -115,7 +116,7 @@ class Presence:
         }
         now = _touched(self._path(current()))
         found = {}
-        for name in {*owners, *signs}:
+        for name in sorted({*owners, *signs}):
             touched, claimed = _touched(signs.get(name)), owners.get(name, 0.0)
             owner = Owner.from_text(name)
             exists = owner.is_alive() if owner is not None else None
@@ -255,9 +256,11 @@ def _lock(path: Path, destination: str, silence: Silence) -> tuple[bool, int | N
         try:
             # POSIX record locks belong to the process: a forked child neither has this lock nor prolongs it.
             fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+        except OSError as error:
             status = os.fstat(descriptor)
             os.close(descriptor)
+            if error.errno not in (errno.EACCES, errno.EAGAIN):  # a disk without locks, as some of networks
+                return True, None
             if silence.of(destination, (status.st_ino, status.st_mtime)) < _DEAD:
                 return False, None
             # The silent process keeps its lock on a file that no longer has a name, and finds out.
