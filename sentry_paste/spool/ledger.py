@@ -115,6 +115,8 @@ class Ledger:
         self._file: tuple[int, int] | None = None
         # Whether the file lacks counts.
         self._is_behind = False
+        # Whether this process has as many files as it may have: it takes long to find out.
+        self._has_no_place = False
         self._state: dict[str, Any] = {}
 
     def ensure(self) -> None:
@@ -131,6 +133,8 @@ class Ledger:
                 self.close()
                 self._file = None
                 self._page[_COUNTS_AT:_SLOTS_AT] = bytes(_SLOTS_AT - _COUNTS_AT)
+            if self._has_no_place:
+                return
             # One for each client of this process. What has the name that was added last does not count.
             added = _shown_total(self._directory).get("added")
             for number in range(_MOST_FILES):
@@ -144,6 +148,8 @@ class Ledger:
                 if self._descriptor is not None:
                     self._file = _file_of(self._descriptor)
                 break
+            else:
+                self._has_no_place = True
             self._write()
             self.say()
 

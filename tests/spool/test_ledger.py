@@ -451,3 +451,14 @@ def test_envelope_whose_file_is_lost_is_captured_once(site, sentry, spool, monke
         sentry.wait_for(lambda: read_status(spool.directory).failed)
         close_clients()
     assert read_status(spool.directory).total("captured") == 1
+
+
+def test_client_that_finds_no_place_for_its_counts_does_not_look_again(spool, monkeypatch):
+    monkeypatch.setattr(ledger_module, "_MOST_FILES", 2)
+    others = [Spool(spool.directory) for _ in range(2)]
+    for other in others:
+        other.write(envelope())
+    spool.write(envelope())
+    monkeypatch.setattr(ledger_module, "_create", lambda path: pytest.fail("looked again"))
+    spool.write(envelope())
+    assert len(spool.files()) == 4
