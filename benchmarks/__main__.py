@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import gc
+import importlib.util
 import json
 import statistics
 import subprocess
@@ -38,19 +39,21 @@ class Row(NamedTuple):
 
     Attributes:
         name: in words.
-        goal: the ratio to reach.
+        goal: the ratio to reach, if there is one.
         kinds: what is recorded; of several the first that an agent can.
         measure: a name in ``turns.MEASURES``.
         queries: of each request.
         options: further ones of the filter; then only it and the SDK are compared.
+        app: a name in ``turns.APPS``.
     """
 
     name: str
-    goal: float
+    goal: float | None
     kinds: tuple[str, ...]
     measure: str = "whole"
     queries: int = 0
     options: dict[str, Any] = {}  # noqa: RUF012
+    app: str = "a line"
 
     def works(self) -> list[turns.Work]:
         """Return what each agent does that is installed and can do it."""
@@ -58,7 +61,7 @@ class Row(NamedTuple):
         for name, agent in AGENTS.items():
             kind = next((kind for kind in self.kinds if kind in agent.kinds), None)
             if kind is not None and agent.is_installed() and (name in OURS or not self.options):
-                found.append(turns.Work(name, kind, self.measure, self.queries, self.options))
+                found.append(turns.Work(name, kind, self.measure, self.queries, self.options, self.app))
         return found
 
     def requests(self) -> int:
@@ -78,15 +81,21 @@ ROWS = [
     Row("errors only, sessions on", 0.06, (ERRORS,)),
     Row("tracing on, not sampled", 0.10, (UNSAMPLED,)),
     Row("sampled: to the first byte", 0.05, (SAMPLED,), "first byte"),
-    Row("a chunk of a streamed body", 0.03, (ERRORS, UNSAMPLED), "chunk"),
+    Row("a chunk of a streamed body", 0.03, (ERRORS, UNSAMPLED), "chunk", app="chunks"),
     Row("path in ignore_paths", 0.05, (UNSAMPLED,), options={"ignore_paths": ["/shop/*"]}),
+    Row("errors only, a Pyramid app", None, (ERRORS,), app="Pyramid"),
+    Row("errors only, the app sets a tag", None, (ERRORS,), app="tags"),
 ]
 
 
 def rows() -> list[Row]:
-    """Return what can be measured: spans are streamed if one asks for it, or never, or always."""
-    can_choose = hasattr(sentry_sdk, "traces") and not sdk.streams_spans({})
-    return [row for row in ROWS if row.kinds != (STREAM,) or can_choose]
+    """Return what can be measured: there are SDKs that never stream spans, and those that always do."""
+    left_out = set()
+    if not hasattr(sentry_sdk, "traces") or sdk.streams_spans({}):
+        left_out = {row.name for row in ROWS if row.kinds == (STREAM,)}
+    if importlib.util.find_spec("pyramid") is None:
+        left_out |= {row.name for row in ROWS if row.app == "Pyramid"}
+    return [row for row in ROWS if row.name not in left_out]
 
 
 class Figure(NamedTuple):
@@ -101,7 +110,7 @@ class Figure(NamedTuple):
     """
 
     name: str
-    goal: float
+    goal: float | None
     ratio: float
     overheads: dict[str, float]
     sent: dict[str, float] = {}  # noqa: RUF012
@@ -253,7 +262,7 @@ def instructions(address: str, count: int) -> list[Figure]:
     """
     figures = []
     for row in rows():
-        if row.measure != "whole" or row.options:
+        if row.measure != "whole" or row.options or row.app == "tags":
             continue
         number = count if ERRORS in row.kinds or UNSAMPLED in row.kinds else count // 4
         taken = {
@@ -278,7 +287,8 @@ def table(figures: list[Figure]) -> str:
     for figure in figures:
         shown = {name: value for name, value in figure.overheads.items() if name not in OTHERS}
         overheads = ", ".join(f"{name} {value:,.2f}" for name, value in shown.items())
-        lines.append(f"{figure.name:44} {figure.ratio:6.3f} {figure.goal:5.2f}   {overheads}")
+        goal = "" if figure.goal is None else f"{figure.goal:.2f}"
+        lines.append(f"{figure.name:44} {figure.ratio:6.3f} {goal:>5}   {overheads}")
     return "\n".join(lines)
 
 

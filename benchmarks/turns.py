@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import importlib
 import json
 import os
 import subprocess
@@ -16,6 +17,8 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
+
+import sentry_sdk
 
 from benchmarks import work
 from benchmarks.agents import AGENTS, Started
@@ -38,6 +41,7 @@ class Work(NamedTuple):
         measure: a name in ``MEASURES``.
         queries: of each request.
         options: further ones of the filter.
+        app: a name in ``APPS``.
     """
 
     agent: str
@@ -45,6 +49,7 @@ class Work(NamedTuple):
     measure: str
     queries: int
     options: dict[str, Any]
+    app: str = "a line"
 
 
 def whole(app: work.App, count: int, flush: Callable[[], None]) -> float:
@@ -94,6 +99,32 @@ MEASURES = {
 }
 
 
+def tagging(environ: dict[str, Any], start_response: Callable[..., Any]) -> list[bytes]:
+    """Answer in a line, and set a tag."""
+    sentry_sdk.set_tag("shop", "a")
+    return work.answer(environ, start_response)
+
+
+def pyramid() -> work.App:
+    """Return an app of one route and one view."""
+    app: work.App = importlib.import_module("benchmarks.site").plain({})
+
+    def basket(environ: dict[str, Any], start_response: Callable[..., Any]) -> Any:
+        environ["PATH_INFO"] = "/shop/basket/1"
+        return app(environ, start_response)
+
+    return basket
+
+
+#: Each returns an app.
+APPS: dict[str, Callable[[], work.App]] = {
+    "a line": lambda: work.answer,
+    "chunks": lambda: work.stream,
+    "tags": lambda: tagging,
+    "Pyramid": pyramid,
+}
+
+
 def app_of(found: Work, started: Started) -> work.App:
     """Return the app that is asked, in the agent's middleware.
 
@@ -101,14 +132,14 @@ def app_of(found: Work, started: Started) -> work.App:
         found: what it does.
         started: the agent.
     """
-    texts = QUERIES[: found.queries]
+    texts, app = QUERIES[: found.queries], APPS[found.app]()
 
-    def querying(environ: dict[str, Any], start_response: Callable[..., Any]) -> list[bytes]:
+    def querying(environ: dict[str, Any], start_response: Callable[..., Any]) -> Any:
         for text in texts:
             started.query(text)
-        return work.answer(environ, start_response)
+        return app(environ, start_response)
 
-    return started.wrap(work.stream if found.measure == "chunk" else querying if texts else work.answer)
+    return started.wrap(querying if texts else app)
 
 
 class Turns:

@@ -40,6 +40,8 @@ NAMES = [
     "sampled: to the first byte",
     "a chunk of a streamed body",
     "path in ignore_paths",
+    "errors only, a Pyramid app",
+    "errors only, the app sets a tag",
 ]
 
 
