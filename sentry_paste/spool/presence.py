@@ -23,6 +23,8 @@ _PREFIX = ".alive-"
 # Seconds without a sign of life after which a process on another host counts as dead, and one on this host as
 # stopped. Living ones give one about twelve times as often.
 _DEAD = 120.0
+# How many seconds between two looks at other processes count: as many as there are between them usually.
+_LONGEST_LOOK = 60.0
 # Seconds between signs of life of the process that has the lock.
 _SHOW_AGAIN = 10.0
 
@@ -35,7 +37,8 @@ class Silence:
     """
 
     def __init__(self) -> None:
-        self._seen: dict[str, tuple[object, float]] = {}
+        # How each looks, for how long it has, and when it was last looked at.
+        self._seen: dict[str, tuple[object, float, float]] = {}
 
     def of(self, name: str, stamp: object) -> float:
         """Return for how many seconds something has looked the same.
@@ -46,10 +49,12 @@ class Silence:
         """
         now = time.monotonic()
         before = self._seen.get(name)
-        if before is None or before[0] != stamp:
-            self._seen[name] = (stamp, now)
-            return 0.0
-        return now - before[1]
+        silent = 0.0
+        if before is not None and before[0] == stamp:
+            # All were stopped together if a container was, and the others need a moment to go on.
+            silent = before[1] + min(now - before[2], _LONGEST_LOOK)
+        self._seen[name] = (stamp, silent, now)
+        return silent
 
 
 class Presence:

@@ -117,10 +117,10 @@ def test_disk_without_room_for_a_sign_of_life_is_emptied(site, sentry, spool, di
 
 
 def test_silence_is_what_this_process_has_observed(monkeypatch):
-    times = iter((0.0, 100.0, 200.0, 300.0))
+    times = iter((0.0, 50.0, 100.0, 150.0))
     monkeypatch.setattr("sentry_paste.spool.presence.time.monotonic", lambda: next(times))
     silence = Silence()
-    assert [silence.of("a", stamp) for stamp in (1, 1, 2, 2)] == [0.0, 100.0, 0.0, 100.0]
+    assert [silence.of("a", stamp) for stamp in (1, 1, 2, 2)] == [0.0, 50.0, 0.0, 50.0]
 
 
 HOLDING = """

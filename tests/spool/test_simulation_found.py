@@ -45,3 +45,14 @@ def test_counts_go_on_in_their_file_if_it_cannot_be_looked_up_for_a_moment(spool
     spool.ledger.ensure()
     assert len(list(spool.directory.glob(".counts-*"))) == 1
     assert read_totals(spool.directory).counts["error", "captured"] == 2
+
+
+def test_processes_that_were_stopped_together_take_each_other_for_alive(monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr("time.monotonic", lambda: now[0])
+    silence = Silence()
+    looks = []
+    for now[0] in (0.0, 50.0, 86400.0, 86460.0, 86520.0):
+        looks.append(silence.of("other", "as before"))
+    assert looks == [0.0, 50.0, 110.0, 170.0, 230.0]
+    assert silence.of("other", "alive") == 0.0
