@@ -20,7 +20,7 @@ from pathlib import Path
 from sentry_sdk.envelope import Envelope
 
 from sentry_paste.sdk.events import encode
-from sentry_paste.spool.ledger import CAPTURED, DELIVERED, Ledger
+from sentry_paste.spool.ledger import DELIVERED, Ledger
 from sentry_paste.spool.names import ANY_DESTINATION, CLAIMED, SUFFIX, WAITING, SpoolFile, format_time
 from sentry_paste.spool.owner import Owner, current
 
@@ -370,13 +370,16 @@ class Spool:
         file = SpoolFile.from_path(self.directory / base)
         if file is None or is_alive.get(owner, True):
             return False
-        if self._rename(replace(file, path=path), file.aside("partial")) is None:
-            return False
         # Its process had not counted it, because it did not complete it. Files of version 1.0, which did not
         # count at all, are counted when they go.
-        if file.checksum:
-            self.ledger.count(file.kind, CAPTURED)
-        return True
+        intention = self.ledger.will_set_aside(file) if file.checksum else None
+        is_there = False
+        try:
+            is_there = self._rename(replace(file, path=path), file.aside("partial")) is not None
+        finally:
+            if intention is not None:
+                self.ledger.wrote(intention, file, is_there)
+        return is_there
 
     def owners(self) -> dict[str, float]:
         """Return the processes that have claimed or are writing files, and when each last did so.

@@ -69,9 +69,11 @@ _LONGEST_TOTAL = 2**18
 _MOST = 2**62
 # How many files a process has at most, one for each client that it has had.
 _MOST_FILES = 1000
-# Intentions: a file that is complete under a partial name will be renamed, and a file will be removed after
-# it was delivered, or to drop it.
-_WRITE, _DELIVER, _DROP, _FREE = b"w", b"d", b"x", b"\0"
+# Intentions: a file that is complete under a partial name will be renamed, one that a dead process has left
+# under such a name will be set aside, and a file will be removed after it was delivered, or to drop it.
+_WRITE, _SET_ASIDE, _DELIVER, _DROP, _FREE = b"w", b"a", b"d", b"x", b"\0"
+# What such names end with before and after a file was set aside.
+_PARTIAL, _PARTIAL_ASIDE = ".partial", ".aside-partial"
 # What adds counts now, by process and directory.
 _adding: dict[tuple[int, str], object] = {}
 
@@ -142,11 +144,11 @@ class Ledger:
                 if self._path.name == added:
                     continue
                 try:
-                    self._descriptor = _create(self._path)
+                    created = _create(self._path)
                 except FileExistsError:
                     continue
-                if self._descriptor is not None:
-                    self._file = _file_of(self._descriptor)
+                if created is not None:
+                    self._descriptor, self._file = created
                 break
             else:
                 self._has_no_place = True
@@ -232,11 +234,22 @@ class Ledger:
         """
         return self._intend(_WRITE, file, CAPTURED)
 
+    def will_set_aside(self, file: SpoolFile) -> int:
+        """Write down that a partial file of a dead process is about to be set aside.
+
+        Args:
+            file: the file.
+
+        Returns:
+            A number for ``wrote``.
+        """
+        return self._intend(_SET_ASIDE, file, CAPTURED)
+
     def wrote(self, intention: int, file: SpoolFile, is_written: bool) -> None:
         """Count an envelope as captured, if its file was renamed.
 
         Args:
-            intention: by ``will_write``.
+            intention: by ``will_write`` or ``will_set_aside``.
             file: the file.
             is_written: whether it was renamed.
         """
@@ -314,8 +327,8 @@ def _short(value: Any) -> Any:
     return value[:_LONGEST_TEXT] if isinstance(value, str) else value
 
 
-def _create(path: Path) -> int | None:
-    """Create a file of counts; return None if that is not possible.
+def _create(path: Path) -> tuple[int, tuple[int, int]] | None:
+    """Create a file of counts; return its descriptor, device and inode, None if that is not possible.
 
     Raises:
         FileExistsError: it is another client's.
@@ -330,14 +343,16 @@ def _create(path: Path) -> int | None:
         return None
     try:
         _keep_owner(path, descriptor)
-    except OSError:  # nobody else could add the counts
-        os.close(descriptor)
+        found = os.fstat(descriptor)
+    except OSError:  # nobody else could add the counts, or this process would begin another file
+        with suppress(OSError):
+            os.close(descriptor)
         with suppress(OSError):
             os.unlink(path)
         return None
     with suppress(OSError):
         os.pwrite(descriptor, bytes(_SIZE), 0)
-    return descriptor
+    return descriptor, (found.st_dev, found.st_ino)
 
 
 def _open_again(path: Path, file: tuple[int, int]) -> int | None:
@@ -349,7 +364,8 @@ def _open_again(path: Path, file: tuple[int, int]) -> int | None:
         return None
     if _file_of(descriptor) == file:
         return descriptor
-    os.close(descriptor)
+    with suppress(OSError):
+        os.close(descriptor)
     return None
 
 
@@ -508,15 +524,16 @@ def _remove_delivered(directory: Path, name: str) -> None:
     names = os.listdir(directory) if delivered else []
     for intention in delivered:
         for found in intention.files(names):
-            with suppress(FileNotFoundError):
-                os.unlink(directory / found)
+            if not found.endswith(_PARTIAL):
+                with suppress(FileNotFoundError):
+                    os.unlink(directory / found)
 
 
 class _Intention(NamedTuple):
     """What a process had begun when it ended.
 
     Attributes:
-        action: ``_WRITE``, ``_DELIVER`` or ``_DROP``.
+        action: ``_WRITE``, ``_SET_ASIDE``, ``_DELIVER`` or ``_DROP``.
         kind: of the file.
         outcome: that it comes to.
         middle: part of the file's name.
@@ -530,18 +547,25 @@ class _Intention(NamedTuple):
     end: str
 
     def files(self, names: Iterable[str]) -> list[str]:
-        """Return the names under which the file is still there: as partial, if it was to be written.
+        """Return the names under which the file is there.
 
         Args:
             names: of all files.
         """
-        return [
-            name
-            for name in names
-            if self.middle in name
-            and self.end in name
-            and name.endswith(".partial") is (self.action == _WRITE)
-        ]
+        return [name for name in names if self.middle in name and self.end in name]
+
+    def was_done(self, names: Iterable[str]) -> bool:
+        """Return whether it was done before the process ended.
+
+        Args:
+            names: of all files.
+        """
+        found = self.files(names)
+        if self.action == _WRITE:  # another process may have set it aside meanwhile, and counted it
+            return not any(name.endswith((_PARTIAL, _PARTIAL_ASIDE)) for name in found)
+        if self.action == _SET_ASIDE:
+            return any(name.endswith(_PARTIAL_ASIDE) for name in found)
+        return self.action == _DELIVER or all(name.endswith(_PARTIAL) for name in found)
 
 
 def _intentions(data: bytes) -> Iterator[_Intention]:
@@ -557,8 +581,7 @@ def _finish(directory: Path, data: bytes) -> Counter[tuple[str, str]]:
     found: Counter[tuple[str, str]] = Counter()
     names = os.listdir(directory)
     for intention in _intentions(data):
-        # A partial file that is still there was not renamed, and one to be dropped was not dropped.
-        if intention.action == _DELIVER or not intention.files(names):
+        if intention.was_done(names):
             found[intention.kind, intention.outcome] += 1
     return found
 

@@ -256,6 +256,7 @@ class World:
         dropped: ids of what the bounds were about to drop, and why.
         lost: ids of what could neither be sent nor stored, and why.
         excused: ids that Sentry has accepted, but its answer was lost.
+        rewritten: how many files were written again because they had gone.
     """
 
     def __init__(self, chance, mode):
@@ -275,6 +276,7 @@ class World:
         self.processes = []
         self.errors = []
         self.is_over = False
+        self.rewritten = 0
         self.frozen_again = 0.0
         self.settings = SpoolSettings(
             DIRECTORY,
@@ -408,9 +410,8 @@ class World:
         assert not missing, f"lost: {missing}"
         # What a process had begun when it ended is only added with a lock.
         if self.mode != BOTH and self.disk.has_locks:
-            # What a process has sent that was taken for dead, another may have sent and counted.
-            twice = sum(len(found) > 1 for found in self.sentry.accepted.values())
-            least = -twice if self.mode == STOPS else 0
+            # A process that was stopped writes once more what another has sent or dropped meanwhile.
+            least = -self.rewritten if self.mode == STOPS else 0
             rest = sum(status.unaccounted.values())
             assert least <= rest <= 0, f"unaccounted: {status.unaccounted}"
         # What a process was writing when it was stopped may have been set aside, and is captured once more.
@@ -466,7 +467,14 @@ class World:
             self.check_drop(file, reason)
             return drop(spool, file, reason)
 
+        put = Spool._put
+
+        def counted_put(spool, data, file, owner, *, is_new):
+            self.rewritten += not is_new
+            return put(spool, data, file, owner, is_new=is_new)
+
         replace(Spool, "drop", checked_drop)
+        replace(Spool, "_put", counted_put)
         replace(LogThrottle, "failed", lambda log, error: self.failed(error))
         replace(Owner, "is_alive", self.is_alive())
         replace(CheckedTransport, "world", self)

@@ -7,8 +7,10 @@ import os
 import pytest
 
 from sentry_paste.spool.files import Spool
-from sentry_paste.spool.ledger import read_totals
+from sentry_paste.spool.ledger import add_dead, read_totals
+from sentry_paste.spool.owner import current
 from sentry_paste.spool.presence import Silence, exclusive_sender
+from sentry_paste.spool.status import read_status
 
 from spooled import envelope
 
@@ -56,3 +58,56 @@ def test_processes_that_were_stopped_together_take_each_other_for_alive(monkeypa
         looks.append(silence.of("other", "as before"))
     assert looks == [0.0, 50.0, 110.0, 170.0, 230.0]
     assert silence.of("other", "alive") == 0.0
+
+
+def test_counts_are_not_begun_twice_if_their_file_cannot_be_examined_for_a_moment(spool, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fstat", failing(errno.EIO))
+        spool.ledger.count("error", "captured")
+        spool.ledger.ensure()
+    spool.ledger.ensure()
+    assert len(list(spool.directory.glob(".counts-*"))) == 1
+    assert read_totals(spool.directory).counts["error", "captured"] == 1
+
+
+def test_counting_raises_nothing_if_a_file_cannot_be_closed(spool, monkeypatch):
+    spool.ledger.ensure()
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fstat", failing(errno.EIO))
+        patch.setattr(os, "close", failing(errno.EIO))
+        spool.ledger.count("error", "captured")
+    spool.ledger.ensure()
+    assert read_totals(spool.directory).counts["error", "captured"] == 1
+
+
+class Killed(BaseException):
+    pass
+
+
+@pytest.mark.parametrize("is_before", [True, False])
+def test_incomplete_file_counts_once_whenever_the_process_is_killed_that_sets_it_aside(
+    spool, monkeypatch, is_before
+):
+    dead = current()._replace(started=current().started + 1)
+    file = spool.write(envelope())
+    file.path.rename(spool.directory / f".{file.name}.{dead}.partial")
+    rename = os.rename
+
+    def killed(*paths):
+        if not is_before:
+            rename(*paths)
+        raise Killed
+
+    other, third = Spool(spool.directory), Spool(spool.directory)
+    other.ledger.ensure()
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "rename", killed)
+        patch.setattr(other.ledger, "wrote", lambda *args: None)
+        with pytest.raises(Killed):
+            other.reclaim({str(dead): False})
+    add_dead(spool.directory, {str(current()): False})
+    third.ledger.ensure()
+    third.reclaim({str(dead): False})
+    status = read_status(spool.directory)
+    # The first writer had counted it.
+    assert (status.counts["error"]["captured"], status.aside["partial"]) == (2, 1)
