@@ -309,6 +309,30 @@ class TestReports:
         assert ours == reported(ask, around)
         assert ours["event"][0]["exception"]["values"][0]["mechanism"]["type"] == "pyramid"
 
+    @pytest.mark.parametrize("succeeds_in", [2, 3, 9])
+    def test_attempts_are_those_of_the_integration(self, succeeds_in, as_the_integration_does):
+        retry = pytest.importorskip("pyramid_retry")
+
+        def view(request):
+            if request.environ["retry.attempt"] + 1 < succeeds_in:
+                raise retry.RetryableException("not now")
+            return say(request)
+
+        def retrying(_):
+            with Configurator(settings={"retry.attempts": 3}) as config:
+                config.include("pyramid_retry")
+                config.add_route("retried", "/retried")
+                config.add_view(view, route_name="retried")
+            return config.make_wsgi_app()
+
+        def ask(app):
+            call(app, environ_of("/retried"))
+
+        ours = reported(ask, retrying, traces_sample_rate=1.0)
+        as_the_integration_does()
+        assert ours == reported(ask, retrying, traces_sample_rate=1.0)
+        assert [event["transaction"] for event in ours["event"]] == ["retried"]
+
     def test_request_whose_failed_status_is_an_event_has_its_route(self, as_the_integration_does):
         def ask(app):
             call(app, environ_of("/missing"))
