@@ -227,7 +227,9 @@ class RequestData(HasSecrets):
     def own_capture(self) -> Capture | None:
         """Return the capture of an error that is under way, None if it is one for another project."""
         capture = current_capture()
-        return capture if capture is not None and capture.client is self.client else None
+        # The panel of the debug toolbar has a view of the client.
+        is_own = capture is not None and sdk.origin(capture.client) is sdk.origin(self.client)
+        return capture if is_own else None
 
     def _is_repeated(self, error: BaseException, event: Any) -> bool:
         """Record an error that is being captured; return whether it has been captured before."""

@@ -260,4 +260,17 @@ def with_options(client: Any, **options: Any) -> Any:
     view = object.__new__(type(client))
     view.__dict__.update(client.__dict__)
     view.options = {**client.options, **options}
+    view.__dict__.setdefault(_ORIGIN, client)
     return view
+
+
+def origin(client: Any) -> Any:
+    """Return the client that a view was made of, or the client itself.
+
+    Args:
+        client: any.
+    """
+    return vars(client).get(_ORIGIN, client)
+
+
+_ORIGIN = "_sentry_paste_origin"
