@@ -110,12 +110,13 @@ class Spool:
                 self._rename_counted(partial, file)
             else:
                 os.rename(partial, file.path)
-            if self._fsync:
-                self._sync_directory()
         except BaseException:
             with suppress(FileNotFoundError):
                 os.unlink(partial)
             raise
+        if self._fsync:
+            with suppress(OSError):  # the file is there, and would be sent twice if this were a failure
+                self._sync_directory()
         if self.flush_after is not None:
             self._unflushed[file.name] = file
         return file

@@ -80,7 +80,17 @@ def is_there(file: SpoolFile) -> bool:
     Args:
         file: the file.
     """
-    return os.path.lexists(file.path) or os.path.lexists(file.waiting().path)
+    return _may_exist(file.path) or _may_exist(file.waiting().path)
+
+
+def _may_exist(path: Path) -> bool:
+    try:
+        os.lstat(path)
+    except FileNotFoundError:
+        return False
+    except OSError:  # it cannot be looked up now: what is not lost must not be counted as lost
+        return True
+    return True
 
 
 class EnvelopeWriter:

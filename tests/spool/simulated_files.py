@@ -73,6 +73,7 @@ class Disk:
         has_locks: whether it knows record locks, as not all network disks do.
         is_large: whether reading the directory takes more than one call, so that a file that is renamed
             meanwhile may be missed, or found twice.
+        renamed: called after each ``rename``.
         fault: called with the process and the name of each call; returns what happens: an errno, ``before``,
             ``middle`` or ``after``; None for nothing.
     """
@@ -86,7 +87,7 @@ class Disk:
         self.has_locks = True
         self.is_large = False
         self.fault = lambda process, name: None
-        self.changed = lambda: None
+        self.renamed = lambda: None
         self._inodes = 0
         self._descriptors = {}
         self._next = _FIRST_DESCRIPTOR
@@ -220,7 +221,6 @@ class Disk:
     def _put(self, inode, data, place):
         inode.data[place : place + len(data)] = data
         inode.modified = inode.changed = self.now()
-        self.changed()
 
     def write(self, descriptor, data):
         data = bytes(data)
@@ -274,7 +274,7 @@ class Disk:
                 del self.names[old]
                 self.names[new] = inode
             inode.changed = self.now()
-            self.changed()
+            self.renamed()
 
         self.call("rename", action, path)
 

@@ -48,10 +48,12 @@ KILLS, ERRNOS, BOTH, STOPS = "kills", "errnos", "kills and errnos", "stops"
 TROUBLES = ("hangs", "refused", 500, 429, 413, "lost", "killed")
 # Seconds without a sign of life after which a process may count as stopped.
 _SILENT = 100.0
+# Bytes of the largest envelope.
+_LARGEST = 5300
 # Seconds in which everything is sent that waits.
 _LONG = 4000.0
 # In this time the counts of processes that have ended are added to the total.
-_SETTLED = 200.0
+_SETTLED = 300.0
 _YEAR = 365 * 86400.0
 
 
@@ -91,6 +93,8 @@ class Sentry:
             raise Ended
         elif isinstance(trouble, int):
             attempt.status, attempt.retry_after = trouble, world.chance.choice((0.0, 5.0, 60.0))
+            if trouble in (413, 429):
+                world.refused.add(identity)
         else:
             self.accept(identity, envelope, process)
             if trouble == "lost":
@@ -150,6 +154,7 @@ class Connection:
     def attempt(self, envelope):
         attempt, request = Attempt(), [self.computer.monotonic(), False]
         if self.limited_for(kind_of(envelope)):
+            self.world.refused.add(envelope.headers["event_id"])
             return attempt
         self.requests[id(request)] = request
         try:
@@ -191,7 +196,8 @@ class SpooledProcess(Process):
     """A process with a transport, which captures."""
 
     def __init__(self, world, number, is_last=False):
-        super().__init__(Owner("0" * 8, "0" * 6, 100 + number, 1, "0" * 6))
+        host = world.chance.choice(world.hosts)
+        super().__init__(Owner(host, "0" * 6, 100 + number, 1, "0" * 6))
         self.world = world
         self.is_last = is_last
         self.on_end.append(lambda: world.disk.release(self))
@@ -216,6 +222,10 @@ class SpooledProcess(Process):
             # What could not be counted is counted when the disk is well again, if the process lives so long.
             world.disk_is_well_for(self)
             computer.sleep(30.0)
+            # Nobody else touches what this process has claimed.
+            computer.wait(lambda: not transport.inner.is_sending() and not transport.inner.is_busy(), 300.0)
+            computer.sleep(30.0)
+            world.check_claims(self, transport)
         transport.kill()
         computer.wait(lambda: not transport.inner.is_sending(), 100.0)
         self.end()
@@ -256,6 +266,7 @@ class World:
         dropped: ids of what the bounds were about to drop, and why.
         lost: ids of what could neither be sent nor stored, and why.
         excused: ids that Sentry has accepted, but its answer was lost.
+        refused: ids that Sentry has refused, also for a rate limit: what has no file is dropped then.
         rewritten: how many files were written again because they had gone.
     """
 
@@ -269,18 +280,21 @@ class World:
         self.disk.fault = self.fault
         self.disk.is_large = chance.random() < 0.3
         self.disk.has_locks = chance.random() > 0.1
+        # Processes on other hosts, whose disk is in a third place, and has a clock that is right.
+        self.hosts = chance.choice((["0" * 8], ["0" * 8], ["0" * 8, "1" * 8]))
         self.sentry = Sentry(self)
         self.begun, self.written, self.contents = [], [], {}
-        self.dropped, self.lost, self.excused = {}, {}, set()
+        self.dropped, self.lost, self.excused, self.refused = {}, {}, set(), set()
         self.kept, self.kept_ledgers = [], []
         self.processes = []
         self.errors = []
         self.is_over = False
         self.rewritten = 0
+        self.disk.renamed = self.check_size
         self.frozen_again = 0.0
         self.settings = SpoolSettings(
             DIRECTORY,
-            max_size=chance.choice((10**9, 10**9, 20_000)),
+            max_size=chance.choice((10**9, 10**9, 40_000, 20_000)),
             max_age=chance.choice((30 * 86400.0, 3600.0)),
             rate=chance.choice((100.0, 1000.0)),
             fsync=chance.choice((False, False, True, 0.5)),
@@ -318,7 +332,7 @@ class World:
         chance = self.chance
         seconds = chance.choice((1.0, 30.0, 3600.0, 86400.0, _YEAR, 30 * _YEAR))
         signed = chance.choice((-1, 1)) * seconds
-        which = chance.choice(("wall", "disk", "monotonic", "all"))
+        which = chance.choice(("wall", "disk", "monotonic", "all") if len(self.hosts) == 1 else ("wall",))
         if which == "wall":
             chance.choice(self.processes).wall += signed
         elif which == "disk":
@@ -393,6 +407,23 @@ class World:
             was_tried = file.id in self.sentry.tried or file.state == "aside"
             assert was_tried, f"{file.id} was dropped as too old before it was tried"
 
+    def check_claims(self, process, transport):
+        """Check that a process that has nothing to do has no claims left."""
+        left = [name for name in self.disk.names if name.endswith(f".claimed-{process.owner}")]
+        assert transport.inner.is_sending() or not left, f"still claimed: {left}"
+
+    def check_size(self):
+        """Check that the spool exceeds its size by a quarter at most, and a file of each process."""
+        sizes = [
+            len(inode.data)
+            for name, inode in self.disk.names.items()
+            if name.endswith(".envelope") or ".aside-" in name
+        ]
+        most = self.settings.max_size * 1.25 + _LARGEST * sum(
+            not process.has_ended for process in self.processes
+        )
+        assert self.has_errnos or sum(sizes) <= most, f"{sum(sizes)} bytes are more than {most}"
+
     def failed(self, error):
         """Check what the spool logs as a failure: only what the file system has raised."""
         assert isinstance(error, OSError), repr(error)
@@ -408,8 +439,13 @@ class World:
         known = {*self.sentry.accepted, *aside, *self.dropped, *self.lost}
         missing = [identity for identity in self.written if identity not in known]
         assert not missing, f"lost: {missing}"
-        # What a process had begun when it ended is only added with a lock.
-        if self.mode != BOTH and self.disk.has_locks:
+        if not self.has_kills:
+            missing = [identity for identity in self.begun if identity not in known | self.refused]
+            assert not missing, f"lost at the end of a process: {missing}"
+        # What a process had begun when it ended is only added with a lock. What one on another host had begun
+        # when it was stopped for minutes is taken for all that it will have done.
+        has_forgotten = self.mode == STOPS and len(self.hosts) > 1
+        if self.mode != BOTH and self.disk.has_locks and not has_forgotten:
             # A process that was stopped writes once more what another has sent or dropped meanwhile.
             least = -self.rewritten if self.mode == STOPS else 0
             rest = sum(status.unaccounted.values())
@@ -485,10 +521,12 @@ class World:
         return Backoff(*args, clock=self.computer.monotonic, chance=self.chance.random)
 
     def is_alive(self):
-        return lambda owner: not self._of(owner).has_ended
+        def is_alive(owner):
+            if owner.host != self.computer.process.owner.host:
+                return None
+            return not any(process.owner == owner and process.has_ended for process in self.processes)
 
-    def _of(self, owner):
-        return next(process for process in self.processes if process.owner == owner)
+        return is_alive
 
 
 def simulate(seed, mode=None):

@@ -3,6 +3,7 @@
 import errno
 import fcntl
 import os
+import stat
 
 import pytest
 
@@ -11,6 +12,7 @@ from sentry_paste.spool.ledger import add_dead, read_totals
 from sentry_paste.spool.owner import current
 from sentry_paste.spool.presence import Silence, exclusive_sender
 from sentry_paste.spool.status import read_status
+from sentry_paste.spool.writer import is_there
 
 from spooled import envelope
 
@@ -111,3 +113,23 @@ def test_incomplete_file_counts_once_whenever_the_process_is_killed_that_sets_it
     status = read_status(spool.directory)
     # The first writer had counted it.
     assert (status.counts["error"]["captured"], status.aside["partial"]) == (2, 1)
+
+
+def test_file_is_written_if_its_directory_cannot_be_flushed(tmp_path, monkeypatch):
+    spool = Spool(tmp_path / "spool", fsync=True)
+    fsync = os.fsync
+
+    def only_files(descriptor):
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EIO, "it cannot be flushed")
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", only_files)
+    assert spool.write(envelope()).path.exists()
+    assert read_status(spool.directory).unaccounted == {}
+
+
+def test_file_that_cannot_be_looked_up_for_a_moment_is_not_lost(spool, monkeypatch):
+    file = spool.write(envelope(), owner=current())
+    monkeypatch.setattr(os, "lstat", failing(errno.EIO))
+    assert is_there(file)
