@@ -144,7 +144,12 @@ class Presence:
         Raises:
             OSError: the directory is not writable.
         """
-        is_alive = self.alive(self._spool.owners())
+        owners = self._spool.owners()
+        # A process that has just counted something is not dead: what it had delivered would be sent again.
+        with suppress(OSError):
+            for name, counted in ledger.owners(self._spool.directory).items():
+                owners[name] = max(owners.get(name, 0.0), counted)
+        is_alive = self.alive(owners)
         # Before their claims are taken back: it shows what they had already delivered.
         self._add_counts()
         return self._spool.reclaim(is_alive)[1]

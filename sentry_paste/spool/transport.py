@@ -165,7 +165,10 @@ class SpoolTransport(Transport):
         # There is no thread that could flush them later.
         self.spool = Spool(settings.directory, bool(settings.fsync), settings.min_free)
         self._log = LogThrottle(self.spool.directory)
-        self._bounds = Bounds(self.spool, settings.max_size, settings.max_age, self._dropped)
+        # It sends nothing, so nothing is tried, and the clock may be wrong.
+        self._bounds = Bounds(
+            self.spool, settings.max_size, settings.max_age, self._dropped, was_tried=lambda _: None
+        )
         self._unfinished = Unfinished()
         self._presence = Presence(self.spool)
         self._reclaimed_at = float("-inf")

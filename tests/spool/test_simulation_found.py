@@ -4,14 +4,16 @@ import errno
 import fcntl
 import os
 import stat
+import time
 
 import pytest
 
 from sentry_paste.spool.files import Spool
 from sentry_paste.spool.ledger import add_dead, read_totals
 from sentry_paste.spool.owner import current
-from sentry_paste.spool.presence import Silence, exclusive_sender
+from sentry_paste.spool.presence import Presence, Silence, exclusive_sender
 from sentry_paste.spool.status import read_status
+from sentry_paste.spool.transport import SpoolSettings, SpoolTransport
 from sentry_paste.spool.writer import is_there
 
 from spooled import envelope
@@ -133,3 +135,29 @@ def test_file_that_cannot_be_looked_up_for_a_moment_is_not_lost(spool, monkeypat
     file = spool.write(envelope(), owner=current())
     monkeypatch.setattr(os, "lstat", failing(errno.EIO))
     assert is_there(file)
+
+
+def test_claims_of_another_host_stay_as_long_as_its_counts_may_change(spool, monkeypatch):
+    elsewhere = current()._replace(host="00000000")
+    file = spool.write(envelope(), owner=elsewhere)
+    (spool.directory / f".counts-{elsewhere}.0").touch()
+    monkeypatch.setattr(spool, "owners", lambda: {str(elsewhere): time.time() - 200})
+    presence = Presence(spool)
+    presence.show()
+    presence.reclaim()
+    assert file.path.exists()
+
+
+def test_wrong_clock_empties_no_spool_without_a_dsn(spool, monkeypatch):
+    transport = SpoolTransport(SpoolSettings(str(spool.directory)))
+    file = transport.hold(envelope())
+    transport.send_held(envelope(), file)
+    year = 365 * 86400
+    for waiting in spool.files():
+        os.utime(waiting.path, (time.time() - year,) * 2)
+    transport._bounds.enforce()
+    assert [found.state for found in spool.files()] == ["waiting"]
+    now = time.monotonic()
+    monkeypatch.setattr(time, "monotonic", lambda: now + 2 * 86400)
+    transport._bounds.enforce()
+    assert spool.files() == []
