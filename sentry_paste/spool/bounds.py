@@ -105,6 +105,7 @@ class Bounds:
 
     def enforce_if_due(self) -> None:
         """Enforce the bounds, once a minute and when this process has written its part."""
+        self._spool.give_back()
         if self._written > self._budget or (
             time.monotonic() - self._looked >= _LOOK_AGAIN and not self._was_done_by_another()
         ):

@@ -70,6 +70,8 @@ class Spool:
         # By name without the state.
         self._unflushed: dict[str, SpoolFile] = {}
         self._flushed_at = 0.0
+        # What could neither be dropped nor given back: the claimed file, and what it was before.
+        self._undropped: list[tuple[SpoolFile, SpoolFile]] = []
         #: The counts of this process.
         self.ledger = Ledger(self.directory)
 
@@ -344,8 +346,20 @@ class Spool:
         try:
             return self.remove(claimed, reason)
         except OSError:
-            self._rename(claimed, file)
+            self._undropped.append((claimed, file))
+            self.give_back()
             raise
+
+    def give_back(self) -> None:
+        """Let go of the files that could not be dropped, as far as that is possible now."""
+        for claimed, file in list(self._undropped):
+            # A process that was forked leaves its parent's files alone.
+            if claimed.owner == current():
+                try:
+                    self._rename(claimed, file)
+                except OSError:  # nobody else can do it, so it is tried again
+                    continue
+            self._undropped.remove((claimed, file))
 
     def reclaim(self, is_alive: Mapping[str, bool]) -> tuple[int, int]:
         """Make files of dead processes wait again; return their number and the number of incomplete files.

@@ -8,6 +8,7 @@ import time
 
 import pytest
 
+from sentry_paste.spool.bounds import Bounds
 from sentry_paste.spool.files import Spool
 from sentry_paste.spool.ledger import add_dead, read_totals
 from sentry_paste.spool.owner import current
@@ -161,3 +162,21 @@ def test_wrong_clock_empties_no_spool_without_a_dsn(spool, monkeypatch):
     monkeypatch.setattr(time, "monotonic", lambda: now + 2 * 86400)
     transport._bounds.enforce()
     assert spool.files() == []
+
+
+def test_file_that_can_neither_be_dropped_nor_given_back_is_given_back_later(spool, monkeypatch):
+    file = spool.write(envelope())
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "unlink", failing(errno.EROFS))
+        rename = os.rename
+
+        def only_claims(path, renamed):
+            return rename(path, renamed) if ".claimed" in renamed.name else os.unlink(path)
+
+        patch.setattr(os, "rename", only_claims)
+        with pytest.raises(OSError, match="Read-only"):
+            spool.drop(file, "too many")
+    assert [found.state for found in spool.files()] == ["claimed"]
+    Bounds(spool, 10**9, 10**9, lambda *args: None).enforce_if_due()
+    assert [found.path for found in spool.files()] == [file.path]
+    assert read_status(spool.directory).unaccounted == {}
