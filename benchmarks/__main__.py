@@ -43,7 +43,7 @@ class Row(NamedTuple):
         kinds: what is recorded; of several the first that an agent can.
         measure: a name in ``turns.MEASURES``.
         queries: of each request.
-        options: further ones of the filter; then only it and the SDK are compared.
+        options: further ones of the filter.
         app: a name in ``turns.APPS``.
     """
 
@@ -60,9 +60,13 @@ class Row(NamedTuple):
         found = []
         for name, agent in AGENTS.items():
             kind = next((kind for kind in self.kinds if kind in agent.kinds), None)
-            if kind is not None and agent.is_installed() and (name in OURS or not self.options):
+            if kind is not None and agent.is_installed() and (name in OURS or not self.is_ours()):
                 found.append(turns.Work(name, kind, self.measure, self.queries, self.options, self.app))
         return found
+
+    def is_ours(self) -> bool:
+        """Return whether it says nothing of others: it has options of the filter, or calls of the SDK."""
+        return bool(self.options) or self.app == "tags"
 
     def requests(self) -> int:
         """Return how many requests a turn has.
@@ -267,7 +271,7 @@ def instructions(address: str, count: int) -> list[Figure]:
     """
     figures = []
     for row in rows():
-        if row.measure != "whole" or row.options or row.app == "tags":
+        if row.measure != "whole" or row.is_ours():
             continue
         number = count if ERRORS in row.kinds or UNSAMPLED in row.kinds else count // 4
         taken = {
