@@ -125,6 +125,8 @@ class Connection:
         self.computer = world.computer
         self.queue = []
         self.requests = {}
+        # Functions that were queued and have not returned.
+        self.unfinished = 0
         self.limits = {}
         self.has_thread = self.is_killed = False
         self.size = world.chance.choice((1, 5, 100))
@@ -133,6 +135,7 @@ class Connection:
         if self.is_killed or len(self.queue) >= self.size:
             return False
         self.queue.append(function)
+        self.unfinished += 1
         if not self.has_thread:
             self.has_thread = True
             self.computer.spawn(self.process, self._work, "sdk")
@@ -142,11 +145,17 @@ class Connection:
         while not self.is_killed:
             self.computer.wait(lambda: bool(self.queue) or self.is_killed)
             if self.queue:
-                self.queue.pop(0)()
+                self._call()
+
+    def _call(self):
+        try:
+            self.queue.pop(0)()
+        finally:
+            self.unfinished -= 1
 
     def work(self, is_needed):
         while self.queue and is_needed():
-            self.queue.pop(0)()
+            self._call()
 
     def is_busy(self):
         return bool(self.queue)
@@ -180,7 +189,7 @@ class Connection:
         return bool(self.requests)
 
     def flush(self, timeout, callback=None):
-        self.computer.wait(lambda: not self.queue and not self.requests, timeout)
+        self.computer.wait(lambda: not self.unfinished, timeout)
 
     def kill(self):
         self.is_killed = True
@@ -231,7 +240,7 @@ class SpooledProcess(Process):
                 computer.wait(lambda: not world.claimed_by(self), 300.0)
             assert not world.claimed_by(self), f"still claimed: {world.claimed_by(self)}"
         transport.kill()
-        computer.wait(lambda: not transport.inner.is_sending(), 100.0)
+        computer.wait(lambda: not transport.inner.is_sending() and not transport.inner.unfinished, 100.0)
         self.end()
 
     def store(self):
@@ -564,6 +573,7 @@ def simulate(seed, mode=None):
     except BaseException as error:
         raise AssertionError(
             f"with the seed {seed} ({world.mode}{'' if world.disk.has_locks else ', no locks'}), at step "
-            f"{world.computer.steps}: {type(error).__name__}: {error}"
+            f"{world.computer.steps}: {type(error).__name__}: {error}; repeat it with "
+            f"SENTRY_PASTE_SEED={seed} pytest tests/spool/test_simulation.py"
         ) from error
     return world

@@ -28,3 +28,9 @@ def test_nothing_is_lost_or_miscounted_whatever_a_seed_chooses():
     while steps < STEPS:
         seed += 1
         steps += simulate(seed).computer.steps
+
+
+def test_a_seed_repeats_a_run():
+    runs = [simulate(seed) for seed in (7, 7, 8)]
+    found = [(run.computer.steps, run.computer.now, sorted(run.sentry.accepted)) for run in runs]
+    assert found[0] == found[1] != found[2]
