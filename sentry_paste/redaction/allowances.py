@@ -10,12 +10,14 @@ from __future__ import annotations
 import threading
 import time
 
-from sentry_paste.redaction.bounds import Bounds
+from sentry_paste.redaction.bounds import Allowance, Bounds
 
 # Places that texts name as secret, and how much is searched for the ends of values. About 10 µs each.
 _PLACES, _SEARCHED = 1000, 1_000_000
 # Parameters of queries and URLs, how much of these is read, and what new names of attributes may cost.
 _PARAMETERS, _READ, _NEW_NAMES = 4000, 600_000, 8000
+# Places that may be secret values of the request. About 2 µs each.
+_VALUES = 20_000
 # The weight of lines of access logs: a few hundred ordinary ones.
 _LINES = 98_304
 _SECONDS = 1.0
@@ -29,10 +31,11 @@ class Allowances:
         readings: the same, in these texts without their escapes.
         queries: parameters, and texts that may have some.
         names: of attributes and of members of mappings.
+        values: places in all texts that are searched for secret values.
         lines: of access logs, by weight.
     """
 
-    __slots__ = ("_until", "lines", "names", "places", "queries", "readings")
+    __slots__ = ("_until", "lines", "names", "places", "queries", "readings", "values")
 
     def __init__(self) -> None:
         self._until = 0.0
@@ -45,7 +48,7 @@ class Allowances:
             self._until = now + _SECONDS
             self.places, self.readings = Bounds(_PLACES, _SEARCHED), Bounds(_PLACES, _SEARCHED)
             self.queries, self.names = Bounds(_PARAMETERS, _READ), Bounds(_NEW_NAMES, 0)
-            self.lines = _LINES
+            self.lines, self.values = _LINES, Allowance(_VALUES)
 
 
 class _ThreadAllowance(threading.local):

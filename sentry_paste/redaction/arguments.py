@@ -21,6 +21,13 @@ _ASSIGNED = re.compile(r"-{0,2}\w[\w.-]*\s*[=:]\s*(?=\S)")
 _MOST_ASSIGNED = 2
 # A value that no text around it could end.
 _WORD = re.compile(r"[\w.~/:@%+=!$*^?-]*")
+# The user info of a URL that is an argument: a password may contain any sign, as SQLAlchemy reads
+# it up to the last @. After a port, an @ belongs to the path.
+_USER_INFO = re.compile(r"(?<=://)[^\s/?#:@]*:(?!\d{1,5}[/?#]).+@", re.DOTALL)
+# Options that say where a secret is, what it is called or how long it lasts, or that switch it off.
+_NO_SECRET = re.compile(
+    r"--?no-.*|.*[-_.](?:file|path|dir|directory|name|backend|type|age|ttl|timeout)", re.IGNORECASE
+)
 # A value that is secret behind any name that is.
 _EXAMPLE = "q8fh23fh28hf2"
 
@@ -48,7 +55,8 @@ def _all_cleaned(texts: Iterable[str], names: Names) -> Iterator[str]:
     option = ""
     for text in texts:
         # A value after its option is judged as one that is joined to it: --token VALUE as --token=VALUE.
-        before = f"{option}=" if option and _VALUE.match(text) else ""
+        is_value = option and _VALUE.match(text) and not _NO_SECRET.fullmatch(option)
+        before = f"{option}=" if is_value else ""
         yield _cleaned(before + text, names)[len(before) :]
         option = text if _OPTION.fullmatch(text) else ""
 
@@ -65,4 +73,4 @@ def _cleaned(text: str, names: Names) -> str:
             if clean_text(shown, names) != shown:
                 return text[: assigned.end()] + FILTERED
         start = assigned.end()
-    return clean_text(text, names)
+    return _USER_INFO.sub(f"{FILTERED}@", clean_text(text, names))

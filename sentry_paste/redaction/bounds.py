@@ -19,15 +19,26 @@ class Allowance:
 
     Args:
         places: how many places in it may be examined.
+        shared: by several texts, of which this is a part; None if it is by itself.
 
     Attributes:
         left: how many places are left.
     """
 
-    __slots__ = ("left",)
+    __slots__ = ("_shared", "left")
 
-    def __init__(self, places: int) -> None:
-        self.left = places
+    def __init__(self, places: int, shared: Allowance | None = None) -> None:
+        self.left: int = places if shared is None else min(places, max(shared.left, 0))
+        self._shared = shared
+
+    def charge(self, places: int) -> None:
+        """Take places only off what several texts share.
+
+        Args:
+            places: how many.
+        """
+        if self._shared is not None:
+            self._shared.left -= places
 
     def spend(self, places: int) -> None:
         """Take places off the allowance.
@@ -39,6 +50,7 @@ class Allowance:
             TooMuchError: fewer are left.
         """
         self.left -= places
+        self.charge(places)
         if self.left < 0:
             raise TooMuchError
 

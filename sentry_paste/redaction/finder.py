@@ -173,8 +173,8 @@ class _Index:
                             if text[start : start + length] in keys:
                                 found.add(start)
                                 break
-            if len(found) > most or tries > most * 2:
-                raise TooMuchError
+                if len(found) > most or tries > most * 2:
+                    raise TooMuchError
         return found
 
     def _by_words(self, text: str, most: int) -> set[int]:

@@ -7,6 +7,7 @@ from bisect import bisect_right
 from collections.abc import Collection, Iterable, Iterator
 from itertools import accumulate, chain
 
+from sentry_paste.redaction import allowances
 from sentry_paste.redaction.bounds import Allowance, TooMuchError
 from sentry_paste.redaction.extents import Heads, Span
 from sentry_paste.redaction.finder import Finder
@@ -31,6 +32,8 @@ from sentry_paste.redaction.views import View, decoded, has_escapes
 # How many places in a text are examined: this many, and one more for each so many characters. Ordinary text
 # has far fewer; text made of the beginnings of secrets is hidden as a whole.
 _PLACES, _CHARACTERS = 1000, 96
+# Finding so many places costs as much as examining one.
+_FOUND = 4
 # If the texts of a payload have more, those longer than this are hidden.
 _LONG = 1000
 
@@ -188,8 +191,8 @@ class Matcher:
             return self._search(narrow, is_url) + self._search(
                 [text for text in texts if not text.isascii()], is_url
             )
-        allowance = Allowance(_PLACES + len(joined.text) // _CHARACTERS)
-        places = self._finder.starts(joined.text, allowance.left)
+        allowance = _allowance(joined.text)
+        places = _starts(self._finder, joined.text, allowance)
         if places:
             joined.add(self._heads.spans(joined.text, places, is_url, allowance))
         if _has_ellipsis(joined.text):
@@ -208,8 +211,8 @@ class Matcher:
         if not self._is_weak:
             if not self._seeds:
                 return []
-            allowance = Allowance(_PLACES + len(joined.text) // _CHARACTERS)
-            indexes = joined.indexes_of(self._seeds.starts(joined.text, allowance.left))
+            allowance = _allowance(joined.text)
+            indexes = joined.indexes_of(_starts(self._seeds, joined.text, allowance))
         candidates = [index for index in indexes if has_escapes(joined.texts[index])]
         if not candidates:
             return []
@@ -227,7 +230,7 @@ class Matcher:
 
     def _add_decoded(self, joined: _Joined, candidates: list[int], is_url: bool) -> None:
         inner = _Joined([joined.texts[index] for index in candidates])
-        allowance = Allowance(_PLACES + len(inner.text) // _CHARACTERS)
+        allowance = _allowance(inner.text)
         views: list[View] = []
         text = inner.text
         for _ in range(_LEVELS):
@@ -236,13 +239,32 @@ class Matcher:
                 break
             text = view.text
             views.insert(0, view._replace(text=""))  # only its offsets are needed from here on
-            places = self._finder.starts(text, allowance.left)
+            places = _starts(self._finder, text, allowance)
             inner.add(
                 (_start(views, start), _end(views, end))
                 for start, end in self._heads.spans(text, places, is_url, allowance)
             )
         for index, spans in inner.spans.items():
             joined.add_to(candidates[index], spans)
+
+
+def _allowance(text: str) -> Allowance:
+    """Return how many places in a text may be examined, of those that all items of its request may have."""
+    shared = allowances.current()
+    own = _PLACES + len(text) // _CHARACTERS
+    return Allowance(own, None if shared is None else shared.values)
+
+
+def _starts(finder: Finder, text: str, allowance: Allowance) -> list[int]:
+    """Return where values may begin in a text; to find them is charged to what the request's items share."""
+    most = allowance.left
+    try:
+        places = finder.starts(text, most)
+    except TooMuchError:
+        allowance.charge(most // _FOUND)
+        raise
+    allowance.charge(len(places) // _FOUND)
+    return places
 
 
 def _has_ellipsis(text: str) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import marshal
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple, Union
 
 #: How many bytes of JSON an event, a log item or a span may have. Relay refuses more than 1 MiB (its option
@@ -75,7 +75,7 @@ def keep_event_small(event: dict[str, Any]) -> bool:
     Returns:
         Whether it is so small that no redaction makes it too big.
     """
-    size = _estimate(event)
+    size = _estimate(event, make_plain)
     if size > _SURELY_SMALL:
         _keep_small(event)
     return size <= _CANNOT_GROW
@@ -113,7 +113,7 @@ def keep_item_small(item: dict[str, Any]) -> bool:
     Returns:
         Whether it is so small that no redaction makes it too big.
     """
-    size = _estimate(item)
+    size = _estimate(item, _make_item_plain)
     if size > _SURELY_SMALL:
         attributes = item.get("attributes")
         if isinstance(attributes, dict):
@@ -133,6 +133,8 @@ def as_attribute(value: Any) -> Any:
     Args:
         value: as the app gave it.
     """
+    if issubclass(type(value), str):
+        return str.__str__(value)
     if isinstance(value, (str, bool, int, float)) or value is None:
         return value
     if isinstance(value, (list, tuple)):
@@ -140,16 +142,67 @@ def as_attribute(value: Any) -> Any:
     return repr(value)
 
 
-def _estimate(payload: dict[str, Any]) -> int:
-    """Return the approximate number of characters in a payload, quickly."""
+def _estimate(payload: dict[str, Any], plain: Callable[[dict[str, Any]], None]) -> int:
+    """Return the approximate number of characters in a payload, quickly.
+
+    Args:
+        payload: an event or an item.
+        plain: makes it plain, if it is not.
+    """
     try:
         return len(marshal.dumps(payload, 2))
-    except ValueError:  # something that marshal does not support, such as a profile
-        pass
+    except ValueError:  # something that marshal does not support, such as a profile or a str subclass
+        plain(payload)
     try:
         return sum(len(marshal.dumps(part, 2)) for part in _parts(payload))
     except ValueError:
         return _size_of(payload)
+
+
+def make_plain(payload: Any) -> None:
+    """Replace instances of str subclasses, such as Markup, by their texts, which is what is sent.
+
+    All of redaction knows texts by their exact type, as a subclass could run the app's code.
+
+    Args:
+        payload: mappings and lists that the SDK has made; they are changed.
+    """
+    stack, seen = [payload], {id(payload)}
+    while stack:
+        node = stack.pop()
+        if type(node) is dict:
+            if any(type(key) is not str for key in node):
+                members = [(_exact(key), value) for key, value in node.items()]
+                node.clear()
+                node.update(members)
+            entries: Any = list(node.items())
+        elif type(node) is list:
+            entries = list(enumerate(node))
+        else:
+            entries = ()
+        for key, value in entries:
+            if type(value) is tuple:
+                value = node[key] = [*value]
+            if type(value) in (dict, list):
+                if id(value) not in seen:
+                    seen.add(id(value))
+                    stack.append(value)
+            elif type(value) is not str:
+                node[key] = _exact(value)
+
+
+def _make_item_plain(item: dict[str, Any]) -> None:
+    """Do the same in an item, whose attributes may have mappings and lists of the app's."""
+    for key, value in item.items():
+        item[key] = _exact(value)
+    attributes = item.get("attributes")
+    if type(attributes) is dict:
+        item["attributes"] = {_exact(key): as_attribute(value) for key, value in attributes.items()}
+    make_plain(item.get("links"))
+
+
+def _exact(value: Any) -> Any:
+    return str.__str__(value) if issubclass(type(value), str) else value
 
 
 def _size_of(payload: dict[str, Any]) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import islice
 from typing import Any
 
 from sentry_paste.redaction.names import ENVIRON_KEYS, Names
@@ -66,11 +67,10 @@ class Unchanged:
         Args:
             members: by their names, or kinds.
         """
-        if len(self._members) < _MOST:
-            for name, value in members.items():
-                kind = type(value)
-                if kind is str:
-                    if len(value) <= _LONGEST:
-                        self._members.add((name, value))
-                elif kind in _NUMBERS:
-                    self._members.add((name, kind))
+        for name, value in islice(members.items(), max(_MOST - len(self._members), 0)):
+            kind = type(value)
+            if kind is str:
+                if len(value) <= _LONGEST:
+                    self._members.add((name, value))
+            elif kind in _NUMBERS:
+                self._members.add((name, kind))

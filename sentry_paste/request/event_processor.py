@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from operator import is_
 from typing import Any
 
 import sentry_sdk
@@ -57,9 +56,8 @@ class RequestData(HasSecrets):
         "_filter_state",
         "_framework_name",
         "_inherited",
-        "_matcher",
-        "_matcher_key",
-        "_objects",
+        "_made",
+        "_read",
         "_remote_user",
         "_secrets",
         "_users",
@@ -85,7 +83,6 @@ class RequestData(HasSecrets):
         self.strings = strings
         self.client = client
         self._environ = environ
-        self._objects: list[Any] = []
         #: The name from a rule in the ini, None if no rule matches.
         self.rule = name
         self._filter_state = filter_state
@@ -100,10 +97,11 @@ class RequestData(HasSecrets):
         self.inner: list[dict[str, str]] = []
         self.traversed: tuple[type, str] | None = None
         self._added: dict[str, str] = {}
-        # Created for the first event.
-        self._matcher: Matcher | None = None
-        self._secrets: set[Secret] = set()
-        self._matcher_key: Any = None
+        # Each is replaced as a whole, because several threads may work for the request: what was read from
+        # the environ, and the matcher that was made of it, for the first event.
+        self._read: tuple[list[int], tuple[str, ...], dict[str, str], list[Any]] = ([], (), {}, [])
+        self._made: tuple[Any, Matcher] | None = None
+        self._secrets: set[Secret] | None = None
 
     def close(self, inherited: sdk.Inherited) -> None:
         """Keep the names that the app has left in the environ; release the environ and all errors.
@@ -112,7 +110,7 @@ class RequestData(HasSecrets):
             inherited: what threads that go on have of the request.
         """
         environ, self._environ, self._inherited = self._environ, None, inherited
-        self._objects = []
+        self._read = ([], (), {}, [])
         if environ is not None:
             self._remote_user = _user_name(environ)
             with suppress(Exception):  # a mapping of the app's
@@ -131,33 +129,43 @@ class RequestData(HasSecrets):
 
     def matcher(self) -> Matcher:
         """Return a matcher for the request's secrets, its user's names and its response's cookies."""
-        names, environ = self._filter_state.secret_names, self._environ
-        users, added = self._users, self._added
-        if environ is not None and not self._is_as_before(environ):
-            users, added = values.of_environ(environ, names), self._added_to(environ)
-            self._users, self._added = users, added
+        made, environ = self._made, self._environ
+        if made is not None and made[1].is_exceeded:
+            return made[1]  # nothing that is added makes it fewer
+        users, added = (self._users, self._added) if environ is None else self._read_from(environ)
         key = (users, tuple(values.cookies_of(self.response_headers)), added, len(self.inner))
-        if self._matcher is None:
-            self._secrets = values.of_request(self.strings, names)
-        if self._matcher is None or key != self._matcher_key:
-            self._matcher_key = key
-            found = self._secrets.union(values.of_users(users), values.of_cookies(key[1]))
-            for strings in filter(None, (added, *self.inner)):
-                found |= values.of_request(strings, names)
-            self._matcher = Matcher(found)
-        return self._matcher
+        if made is None or made[0] != key:
+            made = self._made = key, Matcher(self._all_secrets(*key[:3]))
+        return made[1]
 
-    def _is_as_before(self, environ: dict[str, Any]) -> bool:
-        """Return whether the environ has the same objects as when it was last read."""
-        if self._filter_state.secret_names.has_own_environ:
-            return False
+    def _all_secrets(
+        self, users: tuple[str, ...], cookies: tuple[str, ...], added: dict[str, str]
+    ) -> set[Secret]:
+        names = self._filter_state.secret_names
+        if self._secrets is None:
+            self._secrets = values.of_request(self.strings, names)
+        found = self._secrets.union(values.of_users(users), values.of_cookies(cookies))
+        for strings in filter(None, (added, *self.inner)):
+            found |= values.of_request(strings, names)
+        return found
+
+    def _read_from(self, environ: dict[str, Any]) -> tuple[tuple[str, ...], dict[str, str]]:
+        """Return the users and the headers in the environ that the app has put there."""
+        names = self._filter_state.secret_names
+        # To compare the objects would run the app's code. Before they are read: what is added meanwhile
+        # differs the next time.
+        identities = [*map(id, environ), *map(id, environ.values())]
+        before, users, added, _ = self._read
         # Other users than texts may change, and stay the same objects.
-        if any(type(environ[key]) is not str for key in environ.keys() & USER_KEYS):
-            return False
-        # They are kept, so that no other object can have the identity of one. To compare the objects would
-        # run the app's code.
-        before, self._objects = self._objects, [*environ, *environ.values()]
-        return len(before) == len(self._objects) and all(map(is_, before, self._objects))
+        is_plain = not names.has_own_environ and all(
+            type(environ[key]) is str for key in environ.keys() & USER_KEYS
+        )
+        if not is_plain or identities != before:
+            users, added = values.of_environ(environ, names), self._added_to(environ)
+            # They are kept so that no other header has the identity of one; the first are in ``strings``.
+            headers = [environ.get(key) for key in added]
+            self._read = identities if is_plain else [], users, added, headers
+        return users, added
 
     def _added_to(self, environ: dict[str, Any]) -> dict[str, str]:
         """Return the headers that were added to the environ since, as by keystone's middleware."""
