@@ -465,10 +465,11 @@ def add_dead(directory: Path, is_alive: Mapping[str, bool]) -> None:
             _remove_delivered(directory, name)
     with _only_one(directory) as is_mine:
         if is_mine:
-            # First the one that was added last: if its file is still there, it has to go before another name
-            # takes the place of its own.
+            # First the one that was added last, also of another host: if its file is still there, it has to
+            # go before another name takes the place of its own.
             added = _read_total(directory).get("added")
-            for name in sorted(dead, key=lambda name: name != added):
+            left = [name for name in _names(directory) if name == added]
+            for name in (*left, *(name for name in dead if name != added)):
                 _add(directory, name)
 
 

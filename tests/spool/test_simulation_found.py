@@ -10,7 +10,7 @@ import pytest
 
 from sentry_paste.spool.bounds import Bounds
 from sentry_paste.spool.files import Spool
-from sentry_paste.spool.ledger import add_dead, read_totals
+from sentry_paste.spool.ledger import Ledger, add_dead, read_totals
 from sentry_paste.spool.owner import current
 from sentry_paste.spool.presence import Presence, Silence, exclusive_sender
 from sentry_paste.spool.status import read_status
@@ -180,3 +180,24 @@ def test_file_that_can_neither_be_dropped_nor_given_back_is_given_back_later(spo
     Bounds(spool, 10**9, 10**9, lambda *args: None).enforce_if_due()
     assert [found.path for found in spool.files()] == [file.path]
     assert read_status(spool.directory).unaccounted == {}
+
+
+def test_counts_are_added_once_if_the_next_host_does_not_know_that_their_process_is_dead(spool, monkeypatch):
+    first, second = (str(current()._replace(host=host)) for host in ("00000000", "11111111"))
+    for owner in (first, second):
+        monkeypatch.setattr("sentry_paste.spool.ledger.current", lambda owner=owner: owner)
+        ledger = Ledger(spool.directory)
+        ledger.ensure()
+        ledger.count("error", "captured", "delivered")
+
+    def killed(path):
+        if ".new" not in str(path):
+            raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "unlink", killed)
+        with pytest.raises(Killed):
+            add_dead(spool.directory, {first: False})
+    add_dead(spool.directory, {first: True, second: False})
+    add_dead(spool.directory, {first: False})
+    assert read_totals(spool.directory).counts["error", "captured"] == 2
