@@ -388,7 +388,7 @@ def _is_gone(path: Path, file: tuple[int, int]) -> bool:
     """Return whether a file has gone, or another one has its name; False if that cannot be known now."""
     try:
         found = os.lstat(path)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return True
     except OSError:  # beginning again in another file would count what is about to be done in both
         return False

@@ -86,7 +86,7 @@ def is_there(file: SpoolFile) -> bool:
 def _may_exist(path: Path) -> bool:
     try:
         os.lstat(path)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return False
     except OSError:  # it cannot be looked up now: what is not lost must not be counted as lost
         return True
