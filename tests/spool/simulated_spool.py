@@ -529,6 +529,8 @@ class World:
         def replace(where, name, found):
             stack.enter_context(mock.patch.object(where, name, found, create=name == "open"))
 
+        # First, and so the last to end: those of earlier tests may be collected at any moment.
+        replace(Ledger, "__del__", lambda ledger: None)
         for module in map(importlib.import_module, _MODULES):
             for name, found in everywhere.items():
                 if hasattr(module, name):
@@ -553,8 +555,6 @@ class World:
         replace(LogThrottle, "failed", lambda log, error: self.failed(error))
         replace(Owner, "is_alive", self.is_alive())
         replace(CheckedTransport, "world", self)
-        # Those of an earlier run, which may be collected at any moment, are not of this one.
-        replace(Ledger, "__del__", lambda ledger: None)
 
     def backoff(self, *args):
         return Backoff(*args, clock=self.computer.monotonic, chance=self.chance.random)
