@@ -276,6 +276,10 @@ class _ReportingTransport:
         super().kill()  # type: ignore[misc]
         pool = getattr(self, "_pool", None)
         if isinstance(pool, PoolManager):
+            for key in pool.pools.keys():  # noqa: SIM118 - it is no mapping that can be iterated over
+                found = pool.pools.get(key)
+                if found is not None:
+                    found.close()
             pool.clear()
 
     def abort_overdue(self, seconds: float) -> None:
