@@ -149,3 +149,14 @@ def test_spool_of_many_files_is_measured_beside_an_empty_one():
         "memory, MB",
     ]
     assert float(lines[4].split()[4]) > 0
+
+
+def test_slow_server_is_hardly_pressed_harder_by_several_connections_than_by_one(monkeypatch):
+    from benchmarks import slow
+
+    monkeypatch.setattr(slow, "PHASE", 20.0)
+    policies = (lambda: slow.Fixed(1), lambda: slow.Width(8), lambda: slow.Fixed(8))
+    one, several, always = (slow.simulate(120, policy) for policy in policies)
+    assert several[0].accepted > 3 * one[0].accepted
+    assert one[1].median < several[1].median < 1.5 * one[1].median
+    assert always[1].median > 5 * several[1].median
