@@ -166,6 +166,7 @@ def held(kind, folder):
         filtered_answers = {name: filtered.ask(REQUESTS[name]) for name in names}
         if kind.done:
             assert until(lambda: filtered.output().count(kind.done) == len(names), seconds=30)
+            time.sleep(1)  # a worker of uWSGI is busy until a moment after its line in the log
         pair = end()
     return Conversation(pair, bare_answers, filtered_answers, names[-1])
 
@@ -426,6 +427,7 @@ def side_by_side(kind, folder):
                 assert b"200 OK" in answer.result(timeout=30)
         if kind.done:
             assert until(lambda: filtered.output().count(kind.done) == len(STREAMS), seconds=30)
+            time.sleep(1)
         return end()
 
 
