@@ -18,9 +18,9 @@ MOST_STUCK = 2
 # and a busy processor take time as well.
 _IN_TIME = 3.0
 _IN_TIME_SECONDS = 0.1
-# The share by which the fastest answer is forgotten with each other one, as routes change: half of it in 350
-# answers. A server that is slow for minutes must not be taken for one that is far away.
-_FORGET = 1.002
+# The share by which the fastest answer is forgotten with each other one, as routes change: half of it in 140
+# answers. A server that is slow for a minute must not be taken for one that is far away.
+_FORGET = 1.005
 
 
 class Width:

@@ -41,8 +41,11 @@ def test_server_that_stays_slow_has_one_upload():
 def test_route_that_has_become_longer_is_known_after_a_while():
     width = Width(8)
     width.answered(0.0, 0.01)
-    for number in range(200):
+    for number in range(150):
         width.answered(1.0 + number, 0.3)
+    assert width.current == 1  # a server that is slow for the moment
+    for number in range(300):
+        width.answered(200.0 + number, 0.3)
     assert width.current == 8
 
 
