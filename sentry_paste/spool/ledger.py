@@ -487,8 +487,23 @@ def owners(directory: Path) -> dict[str, float]:
     return found
 
 
+def names_with(directory: Path, beginning: str) -> list[str]:
+    """Return the names in a directory that begin with a text.
+
+    Args:
+        directory: of the spool.
+        beginning: of the names.
+
+    Raises:
+        OSError: the directory cannot be read.
+    """
+    # One by one: the entries of 100,000 files that wait take 40 MB.
+    with os.scandir(directory) as found:
+        return [item.name for item in found if item.name.startswith(beginning)]
+
+
 def _names(directory: Path) -> list[str]:
-    return [name for name in os.listdir(directory) if name.startswith(f"{_PREFIX}-")]
+    return names_with(directory, f"{_PREFIX}-")
 
 
 def _owner_of(name: str) -> str:

@@ -114,10 +114,14 @@ class Presence:
         Args:
             owners: names of processes on any host, and when each was last active, by the clock of the disk.
         """
+        directory = self._spool.directory
+        names: list[str] = []
+        with suppress(OSError):
+            names = [name[len(_PREFIX) :] for name in ledger.names_with(directory, _PREFIX)]
         signs = {
-            path.name[len(_PREFIX) :]: path
-            for path in self._spool.directory.glob(f"{_PREFIX}*")
-            if path.name[len(_PREFIX) :] in owners or Owner.from_text(path.name[len(_PREFIX) :]) is not None
+            name: directory / f"{_PREFIX}{name}"
+            for name in names
+            if name in owners or Owner.from_text(name) is not None
         }
         now = _touched(self._path(current()))
         found = {}
