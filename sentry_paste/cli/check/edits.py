@@ -118,6 +118,14 @@ class _Lines:
         return None
 
     def apply(self, edit: Edit) -> None:
+        """Change the lines as an edit says.
+
+        Args:
+            edit: for this file.
+
+        Raises:
+            EditError: the section or an option to remove is missing, or a new title is taken.
+        """
         title = edit.place.section
         if edit.added:
             if any(_title(line) == title for line in self.lines):

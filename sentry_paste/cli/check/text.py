@@ -74,6 +74,11 @@ class _Text:
         return self._paint(text, "bold")
 
     def report(self, report: Report) -> Iterator[str]:
+        """Yield the lines of a report.
+
+        Args:
+            report: on one app of a file.
+        """
         yield self._title(f"{clean(report.path)}, {report.name}")
         yield ""
         yield from self._problems(report)
