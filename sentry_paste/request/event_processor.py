@@ -156,11 +156,11 @@ class RequestData(HasSecrets):
         # differs the next time.
         identities = [*map(id, environ), *map(id, environ.values())]
         before, users, added, _ = self._read
-        # Other users than texts may change, and stay the same objects.
-        is_plain = not names.has_own_environ and all(
-            type(environ[key]) is str for key in environ.keys() & USER_KEYS
-        )
-        if not is_plain or identities != before:
+        if identities != before:
+            # Other users than texts may change, and stay the same objects: they are read each time.
+            is_plain = not names.has_own_environ and all(
+                type(environ[key]) is str for key in environ.keys() & USER_KEYS
+            )
             users, added = values.of_environ(environ, names), self._added_to(environ)
             # They are kept so that no other header has the identity of one; the first are in ``strings``.
             headers = [environ.get(key) for key in added]

@@ -59,6 +59,21 @@ def test_items_in_turn_become_what_each_becomes_by_itself(items):
         assert item == alone
 
 
+@pytest.mark.parametrize(
+    "attributes",
+    [{"name": "password", "value": "hunter2pw"}, {"REQUEST_METHOD": "GET", "HTTP_COOKIE": "kept=db"}],
+    ids=["name and value", "environ"],
+)
+def test_members_that_belong_together_are_examined_together(attributes):
+    shared, together = matcher(), {"name": "x", "attributes": dict(attributes)}
+    for name, value in attributes.items():
+        clean_item({"name": "x", "attributes": {name: value}}, shared, NAMES)
+    clean_item(together, shared, NAMES)
+    alone = {"name": "x", "attributes": dict(attributes)}
+    clean_item(alone, matcher(), NAMES)
+    assert together == alone != {"name": "x", "attributes": attributes}
+
+
 def test_number_of_members_that_are_remembered_is_bounded():
     shared = matcher()
     for number in range(3000):
