@@ -2,6 +2,7 @@
 
 import copy
 import json
+import re
 import time
 import warnings
 
@@ -471,8 +472,8 @@ class TestFromTheIni:
         sent = _bytes_sent(captured)
         assert b"crash" in sent
         assert IBAN.encode() in sent  # that was not asked for
-        for secret in (b"alice", b"4111"):
-            assert secret not in sent
+        # Four digits may be in a random id.
+        assert re.search(rb"alice|1111\W?1111", sent) is None
         assert captured.transactions
         assert captured.errors[0]["request"]["query_string"].startswith("who=[Filtered]&card=[Filtered]")
 
