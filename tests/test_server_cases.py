@@ -310,6 +310,7 @@ class TestModWsgi:
             while True:
                 found = answer_of(server, "/answer")
                 if b"hello" in found or time.monotonic() > deadline:
+                    time.sleep(2)  # Apache may miss a signal right after it has restarted
                     return found
                 time.sleep(0.1)
 
