@@ -140,7 +140,9 @@ class Heads:
             if near is not None:
                 needle, size = near
                 allowance.spend(size // _COMPARED)
-                if not (needle.where is WORD and is_url) and _fits(needle, text, start, start + size, True):
+                # Of a pair with a long name, only the name may be there, or a part of it.
+                is_shown = size > needle.kept and not (needle.where is WORD and is_url)
+                if is_shown and _fits(needle, text, start, start + size, True):
                     is_open = needle.is_cut and size == len(needle.text)
                     return start + needle.kept, -1 if is_open else start + size, start + size - HEAD
         end = start + len(head)

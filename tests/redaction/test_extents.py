@@ -7,7 +7,7 @@ from sentry_paste.redaction.bounds import Allowance, TooMuchError
 from sentry_paste.redaction.extents import Heads
 from sentry_paste.redaction.matcher import Matcher
 from sentry_paste.redaction.names import FILTERED
-from sentry_paste.redaction.needles import ANYWHERE, WORD, Needle
+from sentry_paste.redaction.needles import ANYWHERE, PAIR, WORD, Needle
 
 LONG = "/" + "a1b2c3d4" * 20_000
 
@@ -24,6 +24,13 @@ def test_value_that_begins_within_another_is_hidden_to_its_own_end():
 def test_long_value_goes_as_far_as_it_is_there():
     text = f"see {LONG[:5000]}!"
     assert spans([Needle(LONG, ANYWHERE)], text, [4]) == [(4, 5004)]
+
+
+@pytest.mark.parametrize("texts", [["nnn " + "n" * 70], ["n" * 70, "another", "more"], ["n" * 70 + "=", "x"]])
+def test_long_name_of_a_pair_without_its_value_is_no_secret(texts):
+    matcher = Matcher([Secret("n" * 70 + "=" + "v4lu3" * 20, PAIR, 71), Secret("t0k3n-t0k3n-t0k3n", ANYWHERE)])
+    assert matcher.clean_all(texts) == {}
+    assert matcher.clean("n" * 70 + "=v4lu3!") == "n" * 70 + f"={FILTERED}!"
 
 
 def test_nothing_is_compared_that_a_letter_before_it_rules_out(monkeypatch):
