@@ -3,7 +3,8 @@
 Requests are made of pieces that parsers and searches have trouble with, and mutated: those that cost most for
 each byte are mutated further. Each is sent to an app that crashes with all of it in its variables, in several
 encodings. The worst ones are measured again, compared with the SDK's middleware, and reported with the
-difference. ``--bound FACTOR`` fails if that is more than so many times the goal.
+difference. ``--bound FACTOR`` fails if that is more than so many times the goal. Every request at which
+something in the filter itself failed is reported too, and the search fails then.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import argparse
 import base64
 import html
 import json
+import logging
 import random
 import sys
 import time
@@ -21,6 +23,7 @@ from urllib.parse import quote
 
 from benchmarks import hostile
 from benchmarks.hostile import Case, Cost
+from sentry_paste.sdk.failures import LOGGER
 
 # The pieces: beginnings, separators, escapes, keys, brackets, runs.
 # fmt: off
@@ -115,6 +118,18 @@ class Request(NamedTuple):
 APPS = {"crashing": hostile.crashing, "parsing": hostile.parsing, "showing": hostile.showing}
 
 
+class Failures(logging.Handler):
+    """What the filter logs of its own failures: a request never shows them otherwise."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self.texts: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keep a record, with its traceback."""
+        self.texts.append(self.format(record))
+
+
 class Hunt:
     """The search, with the requests that were found so far, the most expensive for each byte first.
 
@@ -126,6 +141,7 @@ class Hunt:
         self.dice = random.Random(seed)
         self.found: list[tuple[float, float, Request]] = []
         self.tried = 0
+        self.failed: list[tuple[Request, str]] = []
 
     def gene(self) -> Gene:
         """Make up a header, or a body."""
@@ -180,6 +196,8 @@ class Hunt:
     def run(self, seconds: float) -> None:
         """Try requests for a number of seconds."""
         until = time.monotonic() + seconds
+        failures = Failures()
+        logging.getLogger(LOGGER).addHandler(failures)
         apps = {}
         for name, app in APPS.items():
             apps[name] = hostile.by_the_filter(app)
@@ -192,6 +210,8 @@ class Hunt:
             hostile.request(apps[request.app], hostile.environ_of(case))
             taken = (time.process_time() - begun) * 1000
             self.tried += 1
+            self.failed += [(request, text) for text in failures.texts]
+            failures.texts.clear()
             size = case.size() * (20 if request.app == "parsing" else 1)
             # By byte, without favouring small requests for the cost that each one has.
             self.found.append((taken / (size + 20_000), taken, request))
@@ -229,6 +249,10 @@ def main() -> int:
             f"{found.more_ms:7.1f} ms of {found.bound_ms:.0f} ({share:.2f}), {found.more_mb:5.1f} MB more "
             f"than the SDK's {found.ms[0]:.1f} ms; {case.size()} bytes: {request}"
         )
+    for request, text in hunt.failed[:5]:
+        print(f"the filter failed: {request}\n{text}")
+    if hunt.failed:
+        return 1
     if options.bound is not None and worst and worst[0][0] > options.bound:
         print(f"beyond {options.bound} times the goal")
         return 1
