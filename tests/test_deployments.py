@@ -31,6 +31,7 @@ from installed import WEB_USER, is_root
 
 # A trace that the caller has sampled: the inis of the pages sample a part of them.
 SAMPLED = {"sentry-trace": "0123456789abcdef0123456789abcdef-0123456789abcdef-1"}
+UNSAMPLED = {"sentry-trace": "0123456789abcdef0123456789abcdef-0123456789abcdef-0"}
 
 
 @dataclass(frozen=True)
@@ -438,7 +439,7 @@ def test_service_that_holds_secrets_sends_no_local_variables(importable, capture
     app = TestApp(loadapp(f"config:{ini}"))
     app.get("/v1/secrets/0a1b2c3d-0000-1111-2222-333344445555", headers=SAMPLED)
     with pytest.raises(ZeroDivisionError):
-        app.get("/crash")
+        app.get("/crash", headers=UNSAMPLED)
     (event,) = captured.errors
     frames = event["exception"]["values"][-1]["stacktrace"]["frames"]
     assert [frame for frame in frames if "vars" in frame] == []
