@@ -130,11 +130,10 @@ def _sessions(spool: Path, minute: int, chance: random.Random) -> None:
     counts = {"exited": chance.randint(20, 60), "errored": chance.choice((0, 0, 1, 2, 5))}
     counts["crashed"] = chance.choice((0, 0, 0, 1, 3))
     payload = {"aggregates": [{"started": f"{begun:%Y-%m-%dT%H:%M:%SZ}", **counts}]}
-    file = SpoolFile.new(spool, Envelope(items=[Item(PayloadRef(json=payload), type="sessions")]), "any")
-    name = (
-        f"{begun + timedelta(seconds=59):%Y%m%dT%H%M%S.%fZ}{file.path.name[len('20261122T071300.123456Z') :]}"
-    )
-    (spool / name).write_bytes(Envelope(items=[Item(PayloadRef(json=payload), type="sessions")]).serialize())
+    envelope = Envelope(items=[Item(PayloadRef(json=payload), type="sessions")])
+    data = envelope.serialize()
+    name = SpoolFile.new(spool, envelope, "any", data).path.name[len("20261122T071300.123456Z") :]
+    (spool / f"{begun + timedelta(seconds=59):%Y%m%dT%H%M%S.%fZ}{name}").write_bytes(data)
 
 
 class Camera:
