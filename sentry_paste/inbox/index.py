@@ -1,9 +1,9 @@
 """An index of the files of a spool, kept in memory between requests.
 
-Every request lists the directory. A file is read once, and again only if its size or
-modification time changes. One request reads for a fraction of a second only, newest
-files first, and leaves the rest to the next requests, so that no page has to wait for a
-large spool to be read.
+The directory is listed again when it has changed. A file is read once, and again only if
+its size or modification time changes: each look checks some of them, in turn. One request
+reads for a fraction of a second only, newest files first, and leaves the rest to the next
+requests, so that no page has to wait for a large spool to be read.
 """
 
 from __future__ import annotations
@@ -12,18 +12,28 @@ import os
 import threading
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, field, replace
+from typing import Any
 from zlib import crc32
 
 from sentry_paste.inbox.summary import MAX_BYTES, Summary, summarise
 from sentry_paste.spool import Contents, Spool, SpoolFile, read_contents
 
-#: How many files are shown at most, the newest ones. The index of 10,000 files takes about 12 MB.
-MAX_FILES = 20_000
+#: How many files are shown at most, the newest ones.
+MAX_FILES = 50_000
+
+#: How many log lines are kept for the list at most, the newest ones.
+MAX_LINES = 50_000
 
 #: How long one request may read files, in seconds.
 READ_SECONDS = 0.1
+
+# A directory that has not changed for so long was listed after its last change, in nanoseconds: there are
+# file systems that keep times to the second or two.
+_SETTLED = 2_500_000_000
+
+# How many files one look checks for changes in place. Nothing of ours changes a file without renaming it.
+_CHECKED = 2000
 
 
 @dataclass(frozen=True)
@@ -63,6 +73,7 @@ class Snapshot:
         version: changes whenever anything else here changes.
         problem: why the directory cannot be read, or empty.
         is_there: whether the directory exists.
+        derived: what has been worked out from the files, by name, for as long as they stay the same.
     """
 
     entries: tuple[Entry, ...] = ()
@@ -72,6 +83,7 @@ class Snapshot:
     version: str = ""
     problem: str = ""
     is_there: bool = True
+    derived: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
     def find(self, identity: str) -> Entry | None:
         """Return the newest file with an id, or None.
@@ -114,26 +126,35 @@ class Index:
         self._reading = reading
         # By name without the state: claiming a file renames it, but does not change its contents.
         self._known: dict[str, Entry] = {}
+        self._snapshot: Snapshot | None = None
+        self._listed = _Listed()
+        self._checked = 0
         self._lock = threading.Lock()
 
     def look(self) -> Snapshot:
-        """Return the current state of the spool."""
+        """Return the current state of the spool: the same object for as long as it stays the same."""
         with self._lock:
             found: list[Entry] = []
             older = foreign = 0
             problem, is_there = "", True
+            last = self._snapshot
             try:
-                found, older, foreign = self._scan()
+                if last is not None and self._is_same(last):
+                    found, older, foreign = list(last.entries), last.older, last.foreign
+                else:
+                    found, older, foreign = self._scan()
             except FileNotFoundError:
                 is_there = False
+                self._listed = _Listed()
             except OSError as error:
                 problem = f"{self.spool.directory}: {error.strerror or error}"
+                self._listed = _Listed()
             unread = self._read(found)
-            self._known = {_base(entry.file): entry for entry in found}
-        changed = max((entry.changed for entry in found), default=0)
-        names = crc32("".join(entry.file.path.name for entry in found).encode("utf-8", "replace"))
-        version = f"{len(found)}-{unread}-{older}-{foreign}-{changed:x}-{names:x}-{is_there:d}"
-        return Snapshot(tuple(found), unread, older, foreign, version, problem, is_there)
+            snapshot = Snapshot(tuple(found), unread, older, foreign, "", problem, is_there)
+            if last is None or replace(last, version="") != snapshot:
+                self._known = {_base(entry.file): entry for entry in found}
+                self._snapshot = last = replace(snapshot, version=_version(snapshot))
+            return last
 
     def read_all(self) -> Snapshot:
         """Return the current state of the spool, with every file read."""
@@ -142,35 +163,57 @@ class Index:
             if not snapshot.unread:
                 return snapshot
 
+    def _is_same(self, last: Snapshot) -> bool:
+        """Return whether the directory has not changed, nor those of its files that are checked this time."""
+        status = os.stat(self.spool.directory)
+        if self._listed != _Listed(status.st_ino, status.st_mtime_ns, is_settled=True):
+            return False
+        entries = last.entries
+        begin = self._checked if self._checked < len(entries) else 0
+        self._checked = begin + _CHECKED
+        changed = [entry for entry in entries[begin : self._checked] if not _is_unchanged(entry)]
+        for entry in changed:
+            self._known.pop(_base(entry.file), None)
+        return not changed
+
     def _scan(self) -> tuple[list[Entry], int, int]:
-        names, foreign = [], 0
-        with os.scandir(self.spool.directory) as entries:
-            for entry in entries:
-                if ".envelope" in entry.name and not entry.name.startswith("."):
-                    names.append(entry.name)
+        foreign = 0
+        status = os.stat(self.spool.directory)
+        is_settled = time.time_ns() - status.st_mtime_ns > _SETTLED
+        names = [
+            name
+            for name in os.listdir(self.spool.directory)
+            if ".envelope" in name and not name.startswith(".")
+        ]
         names.sort(reverse=True)
         found: list[Entry] = []
         older = 0
-        for name in names:
+        for place, name in enumerate(names):
             if len(found) >= MAX_FILES:
-                older += 1
-                continue
+                older = len(names) - place
+                break
             known = self._known.get(name.partition(".envelope")[0])
-            path = self.spool.directory / name if known is None or known.file.path.name != name else None
-            file = known.file if known and path is None else SpoolFile.from_path(path or Path(name))
+            is_here = known is not None and known.file.path.name == name
+            if known is not None and is_here and not self._checked <= len(found) < self._checked + _CHECKED:
+                found.append(known)
+                continue
+            file = known.file if known and is_here else SpoolFile.from_path(self.spool.directory / name)
             if file is None:
                 foreign += name.endswith(".envelope")
                 continue
             try:
-                status = os.stat(file.path, follow_symlinks=False)
+                status_of_file = os.stat(file.path, follow_symlinks=False)
             except OSError:  # gone meanwhile: sent, claimed or removed
                 continue
-            is_same = known and (known.changed, known.size) == (status.st_mtime_ns, status.st_size)
-            if known and path is None and is_same:
+            changed, size = status_of_file.st_mtime_ns, status_of_file.st_size
+            is_same = known is not None and (known.changed, known.size) == (changed, size)
+            if known is not None and is_here and is_same:
                 found.append(known)
             else:
-                summary = known.read_summary if known and is_same else None
-                found.append(Entry(file, status.st_mtime_ns, status.st_size, summary))
+                summary = known.read_summary if known is not None and is_same else None
+                found.append(Entry(file, changed, size, summary))
+        self._checked = self._checked + _CHECKED if self._checked + _CHECKED < len(found) else 0
+        self._listed = _Listed(status.st_ino, status.st_mtime_ns, is_settled)
         return found, older, foreign
 
     def _read(self, entries: list[Entry]) -> int:
@@ -193,6 +236,32 @@ class Index:
         if gone:
             entries[:] = _without(entries, gone)
         return left
+
+
+@dataclass(frozen=True)
+class _Listed:
+    """The directory when it was listed."""
+
+    inode: int = 0
+    changed: int = 0
+    is_settled: bool = False
+
+
+def _is_unchanged(entry: Entry) -> bool:
+    try:
+        status = os.stat(entry.file.path, follow_symlinks=False)
+    except OSError:
+        return False
+    return (entry.changed, entry.size) == (status.st_mtime_ns, status.st_size)
+
+
+def _version(snapshot: Snapshot) -> str:
+    """Return the version of a snapshot, the same in each process that shows the spool."""
+    entries = snapshot.entries
+    changed = max((entry.changed for entry in entries), default=0)
+    names = crc32("".join([entry.file.path.name for entry in entries]).encode("utf-8", "replace"))
+    state = f"{snapshot.unread}-{snapshot.older}-{snapshot.foreign}-{snapshot.is_there:d}"
+    return f"{len(entries)}-{state}-{changed:x}-{names:x}"
 
 
 def _without(entries: Iterable[Entry], gone: set[int]) -> list[Entry]:
