@@ -32,6 +32,7 @@ class Frame:
         in_app: whether it is the app's own code.
         context: pairs of line number and source line, including the current line.
         variables: the local variables, as text.
+        path: absolute path of the file, or empty.
     """
 
     function: str
@@ -40,6 +41,7 @@ class Frame:
     in_app: bool
     context: tuple[tuple[int, str], ...]
     variables: tuple[tuple[str, str], ...]
+    path: str = ""
 
 
 @dataclass(frozen=True)
@@ -401,7 +403,8 @@ def _frame(frame: dict[str, Any]) -> Frame:
         # The SDK sets False for libraries, True for files below project_root, and nothing for others.
         in_app=frame.get("in_app") is not False,
         context=tuple(context),
-        variables=tuple(fields.pairs(frame.get("vars"))),
+        variables=tuple(fields.variables(frame.get("vars"))),
+        path=fields.text(frame.get("abs_path")),
     )
 
 

@@ -78,3 +78,43 @@ def text(value: Any) -> str:
     if value is None:
         return ""
     return value if isinstance(value, str) else json.dumps(value, default=str, ensure_ascii=False)
+
+
+def variables(value: Any) -> Iterator[tuple[str, str]]:
+    """Yield names and values of the local variables of a frame, as they would stand in Python source.
+
+    The SDK writes containers as JSON, but each value in them as its ``repr()``. JSON of that would quote
+    texts twice, and numbers too.
+
+    Args:
+        value: value of the field ``vars``.
+    """
+    yield from ((text(name), _source(item)) for name, item in mapping(value).items())
+
+
+# Containers nested deeper are not shown. The SDK cuts them off long before.
+_DEEPEST = 20
+
+
+def _source(value: Any, depth: int = 0) -> str:
+    if isinstance(value, str):
+        return _in_double_quotes(value)
+    if isinstance(value, (dict, list)) and depth == _DEEPEST:
+        return "…"
+    if isinstance(value, dict):
+        inner = (f"{_key(name)}: {_source(item, depth + 1)}" for name, item in value.items())
+        return f"{{{', '.join(inner)}}}"
+    if isinstance(value, list):
+        return f"[{', '.join(_source(item, depth + 1) for item in value)}]"
+    return str(value)
+
+
+def _key(name: Any) -> str:
+    return json.dumps(text(name), ensure_ascii=False)
+
+
+def _in_double_quotes(shown: str) -> str:
+    """Return the ``repr()`` of a plain text in double quotes, like keys; anything else as it is."""
+    inner = shown[1:-1]
+    is_plain = len(shown) > 1 and shown[0] == shown[-1] == "'" and not {"'", '"', "\\"} & set(inner)
+    return f'"{inner}"' if is_plain else shown

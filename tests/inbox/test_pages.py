@@ -81,7 +81,7 @@ def test_the_line_that_failed_is_marked(error_page):
 def test_local_variables_are_folded(error_page, words):
     variables = error_page.select_one(".variables")
     assert not variables.has_attr("open")
-    assert words(variables) == "2 local variables guests 0 total '2790'"
+    assert words(variables) == '2 local variables guests 0 total "2790"'
 
 
 @pytest.mark.parametrize(

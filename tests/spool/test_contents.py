@@ -269,3 +269,46 @@ def test_user_extra_and_contexts(read):
     expected = {"user": (("id", "7"),), "extra": (("sizes", "[1, 2]"),), "os": (("name", "y"),)}
     assert dict(found.details) == expected
     assert "Extra\n  sizes: [1, 2]" in contents_text(found, {})
+
+
+@pytest.mark.parametrize(
+    ("captured", "shown"),
+    [
+        ({"soup": "2", "risotto": "'1'"}, '{"soup": 2, "risotto": "1"}'),
+        ({"nested": {"ok": "True"}, "none": "None"}, '{"nested": {"ok": True}, "none": None}'),
+        (["1", "'two'", ["b'three'"]], "[1, \"two\", [b'three']]"),
+        ("'2790'", '"2790"'),
+        ("2790", "2790"),
+        ("<Order at 0x7f>", "<Order at 0x7f>"),
+        ('"it\'s"', '"it\'s"'),
+        ("'say \"x\"'", "'say \"x\"'"),
+        (r"'a\nb'", r"'a\nb'"),
+        ({"password": "[Filtered]"}, '{"password": [Filtered]}'),
+        ({"a": 1, "b": True, "c": None, "d": 1.5}, '{"a": 1, "b": True, "c": None, "d": 1.5}'),
+        ("'", "'"),
+        ("", ""),
+        ({}, "{}"),
+    ],
+)
+def test_local_variables_are_shown_as_in_source(captured, shown):
+    """The SDK has the repr() of each value, also within containers."""
+    assert list(fields.variables({"cart": captured})) == [("cart", shown)]
+
+
+@pytest.mark.parametrize("junk", [None, 7, "text", [], [["a", "b"]]])
+def test_local_variables_of_the_wrong_type_are_none(junk):
+    assert list(fields.variables(junk)) == []
+
+
+def test_local_variables_nested_without_end_are_cut():
+    value = "1"
+    for _ in range(500):
+        value = [value]
+    ((_, shown),) = fields.variables({"deep": value})
+    assert shown == f"{'[' * 20}…{']' * 20}"
+
+
+def test_absolute_path_of_a_frame_is_kept_where_it_is_a_text(read):
+    values = [{"stacktrace": {"frames": [{"abs_path": "/srv/shop.py"}, {"abs_path": None}, {}]}}]
+    (error,) = read({"exception": {"values": values}}).errors
+    assert [frame.path for frame in error.frames] == ["/srv/shop.py", "", ""]
