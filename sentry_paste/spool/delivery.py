@@ -26,8 +26,8 @@ from sentry_paste.sdk.transports import Attempt, host_and_project, transport_cla
 from sentry_paste.spool.backlog import LONGEST_ANSWER, Backlog, Result
 from sentry_paste.spool.backoff import LONGEST_LIVE, Backoff
 from sentry_paste.spool.bounds import Bounds
+from sentry_paste.spool.counts import CAPTURED, DELIVERED
 from sentry_paste.spool.files import Spool
-from sentry_paste.spool.ledger import CAPTURED, DELIVERED
 from sentry_paste.spool.names import (
     ANY_DESTINATION,
     SpoolFile,

@@ -20,7 +20,8 @@ from pathlib import Path
 from sentry_sdk.envelope import Envelope
 
 from sentry_paste.sdk.events import encode
-from sentry_paste.spool.ledger import DELIVERED, Ledger
+from sentry_paste.spool.counts import DELIVERED
+from sentry_paste.spool.ledger import Ledger
 from sentry_paste.spool.names import ANY_DESTINATION, CLAIMED, SUFFIX, WAITING, SpoolFile, format_time
 from sentry_paste.spool.owner import Owner, current
 
@@ -319,7 +320,7 @@ class Spool:
 
         Args:
             file: file that this process has claimed, or that it drops.
-            outcome: ``delivered``, or why it is dropped: one of ``ledger.DROPPED``.
+            outcome: ``delivered``, or why it is dropped: one of ``counts.DROPPED``.
         """
         with self.ledger.removing(file, outcome) as removed:
             try:
@@ -334,7 +335,7 @@ class Spool:
 
         Args:
             file: file that waits or was set aside.
-            reason: one of ``ledger.DROPPED``.
+            reason: one of ``counts.DROPPED``.
 
         Raises:
             OSError: it cannot be dropped, or is a directory.

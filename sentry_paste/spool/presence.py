@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from sentry_paste.sdk.failures import warn
-from sentry_paste.spool import ledger
+from sentry_paste.spool import totals
 from sentry_paste.spool.files import FILE_MODE, Spool
 from sentry_paste.spool.owner import Owner, current
 
@@ -117,7 +117,7 @@ class Presence:
         directory = self._spool.directory
         names: list[str] = []
         with suppress(OSError):
-            names = [name[len(_PREFIX) :] for name in ledger.names_with(directory, _PREFIX)]
+            names = [name[len(_PREFIX) :] for name in totals.names_with(directory, _PREFIX)]
         signs = {
             name: directory / f"{_PREFIX}{name}"
             for name in names
@@ -151,7 +151,7 @@ class Presence:
         owners = self._spool.owners()
         # A process that has just counted something is not dead: what it had delivered would be sent again.
         with suppress(OSError):
-            for name, counted in ledger.owners(self._spool.directory).items():
+            for name, counted in totals.owners(self._spool.directory).items():
                 owners[name] = max(owners.get(name, 0.0), counted)
         is_alive = self.alive(owners)
         # Before their claims are taken back: it shows what they had already delivered.
@@ -162,7 +162,7 @@ class Presence:
         """Add the counts of dead processes to the total, and warn once if that fails."""
         directory = self._spool.directory
         try:
-            ledger.add_dead(directory, self.may_go_on(ledger.owners(directory)))
+            totals.add_dead(directory, self.may_go_on(totals.owners(directory)))
         except FileNotFoundError:  # the directory is gone, or another client adds them at the same time
             return
         except Exception as error:  # whatever becomes of the counts, what waits has to be sent

@@ -11,9 +11,10 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from sentry_paste.spool.ledger import CAPTURED, DELIVERED, DROPPED, Totals, read_totals
+from sentry_paste.spool.counts import CAPTURED, DELIVERED, DROPPED
 from sentry_paste.spool.names import ASIDE, SpoolFile
 from sentry_paste.spool.owner import Owner
+from sentry_paste.spool.totals import Totals, read_totals
 
 # Characters of the longest reason.
 _LONGEST = 200

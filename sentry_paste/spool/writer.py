@@ -11,8 +11,8 @@ from pathlib import Path
 from sentry_sdk.envelope import Envelope
 
 from sentry_paste.spool.bounds import Bounds
+from sentry_paste.spool.counts import DELIVERED
 from sentry_paste.spool.files import FILE_MODE, Spool
-from sentry_paste.spool.ledger import DELIVERED
 from sentry_paste.spool.names import SpoolFile, hash_of
 from sentry_paste.spool.owner import current
 from sentry_paste.spool.transport import LogThrottle, Unfinished
@@ -157,7 +157,7 @@ class EnvelopeWriter:
 
         Args:
             file: the file, None if there is none.
-            outcome: what became of it, one of ``ledger``.
+            outcome: what became of it, one of ``counts``.
         """
         if file is not None:
             try:

@@ -30,6 +30,7 @@ _MODULES = [
     for name in (
         "files",
         "ledger",
+        "totals",
         "presence",
         "bounds",
         "backlog",

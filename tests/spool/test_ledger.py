@@ -11,10 +11,11 @@ from sentry_paste.cli.main import main
 from sentry_paste.client.registry import registry
 from sentry_paste.spool import Spool
 from sentry_paste.spool import ledger as ledger_module
-from sentry_paste.spool.ledger import add_dead, read_totals
+from sentry_paste.spool import totals as totals_module
 from sentry_paste.spool.owner import current
 from sentry_paste.spool.presence import Presence
 from sentry_paste.spool.status import read_status
+from sentry_paste.spool.totals import add_dead, read_totals
 
 import servers
 from faulty import Answer
@@ -272,7 +273,7 @@ def test_counts_that_cannot_be_added_keep_no_file_back(spool, monkeypatch, caplo
     claimed_by_dead(spool)
     presence = Presence(Spool(spool.directory))
     with monkeypatch.context() as patch:
-        patch.setattr(ledger_module, what, no_lock if what == "_only_one" else fail)
+        patch.setattr(totals_module, what, no_lock if what == "_only_one" else fail)
         presence.reclaim()
         presence.reclaim()
     assert states(spool) == [("error", "waiting")]
@@ -290,7 +291,7 @@ def test_delivered_file_is_not_sent_again_where_its_counts_cannot_be_added(spool
     spool.ledger._intend(b"d", file, "delivered")
     dead(spool)
     with monkeypatch.context() as patch:
-        patch.setattr(ledger_module, what, no_lock if what == "_only_one" else fail)
+        patch.setattr(totals_module, what, no_lock if what == "_only_one" else fail)
         Presence(Spool(spool.directory)).reclaim()
         assert states(spool) == []
     Presence(Spool(spool.directory)).reclaim()
@@ -409,7 +410,7 @@ def test_long_reason_leaves_the_rest_of_what_is_said(spool):
 def test_one_client_of_a_process_adds_at_a_time(spool):
     spool.write(envelope())
     gone = dead(spool)
-    with ledger_module._only_one(spool.directory) as is_mine:
+    with totals_module._only_one(spool.directory) as is_mine:
         assert is_mine
         add_dead(spool.directory, gone)
     assert len(list(spool.directory.glob(".counts-*"))) == 1

@@ -10,10 +10,11 @@ import pytest
 
 from sentry_paste.spool.bounds import Bounds
 from sentry_paste.spool.files import Spool
-from sentry_paste.spool.ledger import Ledger, add_dead, read_totals
+from sentry_paste.spool.ledger import Ledger
 from sentry_paste.spool.owner import current
 from sentry_paste.spool.presence import Presence, Silence, exclusive_sender
 from sentry_paste.spool.status import read_status
+from sentry_paste.spool.totals import add_dead, read_totals
 from sentry_paste.spool.transport import SpoolSettings, SpoolTransport
 from sentry_paste.spool.writer import is_there
 
