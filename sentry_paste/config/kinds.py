@@ -7,16 +7,19 @@ a value or raises ``ValueError``.
 from __future__ import annotations
 
 import logging
+import os
 import re
 import socket
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from difflib import get_close_matches
+from importlib.util import find_spec
 from typing import Any
 
 from paste.deploy.converters import asbool
 
 from sentry_paste import sdk
+from sentry_paste.config.errors import NotInstalledError
 from sentry_paste.config.texts import duration as parse_duration
 from sentry_paste.config.texts import number, size, split_lines, split_names, split_words
 
@@ -137,6 +140,29 @@ def _bool_or(parse: Callable[[str], Any], text: str) -> Any:
         return bool(asbool(text))
     except ValueError:
         return parse(text)
+
+
+# One letter before a colon is a drive of Windows', and a slash behind it a URL's.
+_IN_PACKAGE = re.compile(r"(?P<package>[A-Za-z_]\w+(?:\.[A-Za-z_]\w*)*):(?P<path>[^\\/].*)", re.DOTALL)
+
+
+def _file(text: str) -> str:
+    """Return the path of a file, which may be in a package, as in Pyramid: ``PACKAGE:PATH``.
+
+    The package is not imported: what it needs may not be configured yet.
+    """
+    match = _IN_PACKAGE.fullmatch(text)
+    if match is None:
+        return text
+    top, *parts = match["package"].split(".")
+    try:
+        spec = find_spec(top)
+    except (ImportError, ValueError):
+        spec = None
+    if spec is None or not spec.submodule_search_locations:
+        raise NotInstalledError(f"the package {top} is not installed", top)
+    places = [os.path.join(place, *parts, match["path"]) for place in spec.submodule_search_locations]
+    return next(filter(os.path.exists, places), places[0])
 
 
 def _url(text: str) -> str:
@@ -314,7 +340,10 @@ TAGS = Kind("mapping", "one name: value on each line", _tags)
 STATUS_CODES = Kind("status codes", "HTTP status codes or ranges, such as 404, 500-599", _status_codes)
 PATH = Kind("path", "a path", lambda text: text, is_path=True)
 BOOLEAN_OR_PATH = Kind(
-    "boolean or path", "true, false or a path", lambda text: _bool_or(str, text), is_path=True
+    "boolean or path",
+    "true, false, a path, or PACKAGE:PATH",
+    lambda text: _bool_or(_file, text),
+    is_path=True,
 )
 DSN = Kind("DSN", "a DSN, https://KEY@HOST/PROJECT", _dsn)
 BOOLEAN_OR_URL = Kind("boolean or URL", "true, false or a URL", lambda text: _bool_or(_url, text))

@@ -254,8 +254,8 @@ OWN_OPTIONS = (
         "error_page",
         kinds.BOOLEAN_OR_PATH,
         default=False,
-        help="Whether to answer a crash with a page, or the path of a template for it. Otherwise the server "
-        "answers.",
+        help="Whether to answer a crash with a page, or the template for it: a path, or PACKAGE:PATH. Otherwise "
+        "the server answers.",
     ),
     Option(
         "user_feedback",

@@ -109,6 +109,7 @@ class _Reader:
         self.absent: dict[str, tuple[str, ...]] = {}
         self.source = raw.source
         self.base = raw.base
+        self.ini = raw.ini
         self.hidden = raw.hidden
         self.problems = list(raw.problems)
         self.unreplaced: dict[str, str] = {}
@@ -243,6 +244,8 @@ class _Reader:
         text = item.value
         try:
             value = option.kind.parse(text)
+        except NotInstalledError:
+            raise
         except ValueError as error:
             raise ValueError(explain(option, text, str(error))) from None
         self._warn_of_comment(item, text)
@@ -343,6 +346,7 @@ class _Reader:
             ),
             hidden=tuple(self.hidden),
             source=self.source,
+            ini=self.ini,
             absent=MappingProxyType(self.absent),
             client_key=tuple(sorted((name, _hashable(self.texts[name])) for name in shared)),
             **{**own, "tags": MappingProxyType(own["tags"] or {})},

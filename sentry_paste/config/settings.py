@@ -31,6 +31,7 @@ class Settings:
         origins: where each option that is set comes from, by its current name.
         hidden: options of the section that PasteDeploy hides, by their names in the ini.
         source: the file and section, or another source of the options.
+        ini: path of the file that was loaded, empty if the options come from no file.
         absent: packages that are not installed, by the option that names them; only if that is allowed.
         client_key: equal only for settings that can share a client.
         tags: for all events.
@@ -66,6 +67,7 @@ class Settings:
     origins: Mapping[str, Origin]
     hidden: Sequence[str]
     source: str
+    ini: str
     absent: Mapping[str, tuple[str, ...]]
     client_key: Hashable
     tags: Mapping[str, str]

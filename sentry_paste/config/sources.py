@@ -65,6 +65,7 @@ class RawOptions:
     Attributes:
         source: the file and the section, if they are known.
         base: the directory to which paths are relative.
+        ini: path of the file that was loaded, empty if there is none.
         given: the options by name.
         problems: mistakes that were found while collecting.
         hidden: names of options that PasteDeploy hid, as they were written in the section.
@@ -75,6 +76,7 @@ class RawOptions:
     given: dict[str, RawOption]
     problems: list[Problem]
     hidden: list[str]
+    ini: str = ""
 
 
 def option_name(key: str) -> str:
@@ -112,6 +114,7 @@ def collect(
         given=_from_defaults(global_conf, file),
         problems=[],
         hidden=[],
+        ini=path,
     )
     own: dict[str, RawOption] = {}
     for key in sorted(local):

@@ -11,6 +11,7 @@ from sentry_paste.client.registry import GuardedClient, secret_names
 from sentry_paste.config import Settings
 from sentry_paste.redaction import Patterns, Redaction
 from sentry_paste.request.error_page import ErrorPage
+from sentry_paste.request.inbox_links import InboxLinks
 from sentry_paste.wsgi.environ import path_of
 from sentry_paste.wsgi.path_rules import PathRules
 from sentry_paste.wsgi.real_types import is_real
@@ -56,6 +57,11 @@ _NO_TRACE = Sampling(False, False, None)
 _CALLER_DECIDES = Sampling(True, False, None)
 
 
+def _is_production(environment: Any) -> bool:
+    """Return whether an environment is production, which is what Sentry takes a missing one for."""
+    return not environment or str(environment).lower().startswith("prod")
+
+
 class FilterState:
     """The settings of a filter, in the form in which a request reads them.
 
@@ -65,6 +71,7 @@ class FilterState:
 
     Attributes:
         last_facts: about the client of the last request.
+        inbox: links to what the inbox shows, for development.
     """
 
     __slots__ = (
@@ -77,6 +84,7 @@ class FilterState:
         "dropped_statuses",
         "error_page",
         "ignored",
+        "inbox",
         "last_facts",
         "names",
         "patterns",
@@ -88,7 +96,10 @@ class FilterState:
         self.settings = settings
         self.client = client
         dsn = client.options.get("dsn") if client is not None else None
-        self.error_page = ErrorPage(settings, dsn) if settings.error_page else None
+        self.inbox = InboxLinks(settings)
+        is_development = client is not None and not _is_production(client.options.get("environment"))
+        page_inbox = self.inbox if is_development else None
+        self.error_page = ErrorPage(settings, dsn, page_inbox) if settings.error_page else None
         self.ignored = PathRules([(glob, True) for glob in settings.ignore_paths])
         self.names: PathRules[str] = PathRules(settings.transaction_names)
         self._rates: PathRules[float] = PathRules(settings.traces_sample_rates)

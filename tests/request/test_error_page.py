@@ -4,6 +4,7 @@ import json
 import logging
 import re
 import sys
+import textwrap
 from wsgiref.validate import validator
 
 import pytest
@@ -15,7 +16,9 @@ from webtest import TestApp
 from sentry_paste import ConfigError, SentryMiddleware
 from sentry_paste.client.registry import registry
 from sentry_paste.config import read_ini
+from sentry_paste.request import error_page
 from sentry_paste.request.error_page import ErrorPage
+from sentry_paste.request.error_texts import TEXTS
 from sentry_paste.testing import capture_envelopes
 
 import apps
@@ -167,6 +170,89 @@ class TestPage:
     def test_page_runs_and_fetches_nothing(self, captured):
         assert get(crash).headers["Content-Security-Policy"].startswith("default-src 'none';")
 
+    @pytest.mark.parametrize("accept", ["text/html", "application/json"])
+    def test_head_has_the_headers_of_get(self, accept, captured):
+        app, headers = around(crash), {"Accept": accept, "Accept-Language": "ja"}
+        head, get = (
+            dict(method("/", headers=headers, expect_errors=True).headers) for method in (app.head, app.get)
+        )
+        assert head == get
+
+
+def links(answer):
+    return [(link["class"][0], link["href"]) for link in answer.html.select("a")]
+
+
+class TestLinks:
+    def test_page_leads_home_and_tries_again(self, captured):
+        assert links(get(crash)) == [("retry", ""), ("home", "/")]
+
+    def test_home_is_that_of_the_app(self, captured):
+        answer = around(crash).get("/shop", extra_environ={"SCRIPT_NAME": "/demo"}, expect_errors=True)
+        assert links(answer)[-1] == ("home", "/demo/")
+
+    @pytest.mark.parametrize(
+        ("script", "home"),
+        [
+            ("//evil.example", "/evil.example/"),
+            ('/"><script>', "/%22%3E%3Cscript%3E/"),
+            ("/caf\u00c3\u00a9", "/caf%C3%A9/"),
+        ],
+    )
+    def test_home_is_a_path_of_this_host(self, script, home, captured):
+        (body,) = list(
+            SentryMiddleware(crash, error_page=True)(environ_of("/shop", SCRIPT_NAME=script), lambda *_: None)
+        )
+        assert f'href="{home}"'.encode() in body
+
+    def test_home_page_only_tries_again(self, captured):
+        assert links(around(crash).get("/", expect_errors=True)) == [("retry", "")]
+
+    def test_form_cannot_be_sent_again_by_a_link(self, captured):
+        assert links(around(crash).post("/", {"a": "b"}, expect_errors=True)) == [("home", "/")]
+
+
+class TestLanguage:
+    @pytest.mark.parametrize("language", TEXTS)
+    def test_page_is_in_the_language_of_the_visitor(self, language, captured):
+        header = {"Accept-Language": f"tlh, {language};q=0.5, *;q=0.1"}
+        answer = around(crash).get("/shop", headers=header, expect_errors=True)
+        assert answer.headers["Content-Language"] == answer.html.html["lang"] == language
+        assert answer.html.h1.text == answer.html.title.text == TEXTS[language]["title"]
+        assert TEXTS[language]["reported"] in answer.html.main.text
+        assert [link.text for link in answer.html.select("a")] == [
+            TEXTS[language]["retry"],
+            TEXTS[language]["home"],
+        ]
+        assert answer.headers["Content-Length"] == str(len(answer.body))
+        assert "$" not in answer.text
+
+    def test_page_is_in_english_without_the_header(self, captured):
+        assert get(crash).headers["Content-Language"] == "en"
+
+    def test_caches_learn_what_the_answer_depends_on(self, captured):
+        assert get(crash).headers["Vary"] == "Accept, Accept-Language"
+        answer = get(crash, "application/json")
+        assert answer.headers["Vary"] == "Accept"
+        assert "Content-Language" not in answer.headers
+
+    def test_every_language_has_every_text(self):
+        assert len(TEXTS) == 6
+        assert {frozenset(texts) for texts in TEXTS.values()} == {frozenset(TEXTS["en"])}
+        assert all(text.strip() == text != "" for texts in TEXTS.values() for text in texts.values())
+
+    @given(header=st.text())
+    def test_any_header_is_answered(self, header):
+        with capture_envelopes():
+            page = SentryMiddleware(crash, error_page=True).filter_state.error_page
+        headers, (body,) = page.answer({"HTTP_ACCEPT_LANGUAGE": header}, "a" * 32)
+        assert dict(headers)["Content-Language"] in TEXTS
+        assert dict(headers)["Content-Length"] == str(len(body))
+
+    def test_healthy_request_does_not_look_at_the_languages(self, captured, monkeypatch):
+        monkeypatch.setattr(error_page, "best_language", None)
+        assert around(apps.answer_list).get("/").status_int == 200
+
 
 class TestJson:
     @pytest.mark.parametrize(
@@ -205,6 +291,90 @@ class TestTemplate:
         answer = get(crash, error_page=str(tmp_path / "page.html"))
         assert answer.text == f"<p>{captured.errors[0]['event_id']}</p> costs 5 $ $unknown "
         assert "Content-Security-Policy" not in answer.headers
+        assert answer.headers["Vary"] == "Accept"
+        assert "Content-Language" not in answer.headers
+
+    def answer(self, path, text, language="", **options):
+        path.write_text(text, encoding="utf-8")
+        header = {"Accept": "text/html", "Accept-Language": language}
+        app = around(crash, error_page=str(path), **options)
+        return app.get("/shop", headers=header, expect_errors=True)
+
+    def test_own_template_has_the_texts_and_links(self, captured, tmp_path):
+        text = '<html lang="$lang" dir="$dir"><p>$title <a href="${home_url}x">$home</a> $report $retry_link'
+        answer = self.answer(tmp_path / "page.html", text, "de")
+        assert answer.text == (
+            '<html lang="de" dir="ltr"><p>Etwas ist schiefgegangen <a href="/x">Zur Startseite</a> '
+            f"{TEXTS['de']['reported']}\n<code>{captured.errors[0]['event_id']}</code> "
+            '<a class="retry" href="">Noch einmal versuchen</a>'
+        )
+        assert answer.headers["Content-Language"] == "de"
+
+    TABLE = textwrap.dedent(
+        """
+        <!-- error_page
+        [en]
+        call = Call 555
+        [nl]
+        title = Er ging iets mis
+        call = Bel 555 <nu>
+        [he]
+        title = \u05e9\u05d2\u05d9\u05d0\u05d4
+        call = 555
+        -->
+        """
+    ).lstrip()
+
+    @pytest.mark.parametrize(
+        ("language", "expected"),
+        [
+            ("nl", "nl ltr Er ging iets mis Bel 555 &lt;nu&gt;"),
+            ("he", "he rtl \u05e9\u05d2\u05d9\u05d0\u05d4 555"),
+            ("en", "en ltr Something went wrong Call 555"),
+            ("de", "en ltr Something went wrong Call 555"),
+        ],
+    )
+    def test_own_template_adds_languages_and_texts_to_the_table(self, language, expected, captured, tmp_path):
+        answer = self.answer(tmp_path / "page.html", f"{self.TABLE}$lang $dir $title $call", language)
+        assert answer.text == expected
+
+    def test_language_that_is_added_stands_beside_the_others(self, captured, tmp_path):
+        for language, title in (("nl", "Er ging iets mis"), ("de", "Etwas ist schiefgegangen")):
+            assert self.answer(tmp_path / "page.html", f"{self.TABLE}$title", language).text == title
+
+    def test_template_in_one_language_is_in_that(self, captured, tmp_path):
+        table = "<!-- error_page\n[nl]\ncall = Bel 555\n-->"
+        answer = self.answer(tmp_path / "page.html", f"{table}$call", "de")
+        assert (answer.text, answer.headers["Content-Language"]) == ("Bel 555", "nl")
+        assert answer.headers["Vary"] == "Accept"
+
+    @pytest.mark.parametrize(
+        ("table", "reason"),
+        [
+            ("[nl]\ntitle = x", r"its texts in \[nl\] lack home, message"),
+            ("[dutch language]\ntitle = x", r"\[dutch language\] are in no language"),
+            ("[en]\nlang = x", r"lang in \[en\] cannot be the name of a text"),
+            ("title = x", "its texts cannot be read: File contains no section headers"),
+        ],
+    )
+    def test_mistake_in_the_texts_is_one_of_the_ini(self, table, reason, tmp_path):
+        (tmp_path / "page.html").write_text(f"<!-- error_page\n{table}\n-->$title $message $home_link")
+        with pytest.raises(ConfigError, match=reason):
+            get(crash, error_page=str(tmp_path / "page.html"), spool_dir=str(tmp_path / "spool"))
+
+    def test_template_may_be_in_a_package(self, captured, tmp_path, monkeypatch):
+        (tmp_path / "webshop" / "pages").mkdir(parents=True)
+        (tmp_path / "webshop" / "__init__.py").write_text("raise AssertionError('imported')")
+        (tmp_path / "webshop" / "pages" / "crash.html").write_text("of a package")
+        monkeypatch.syspath_prepend(tmp_path)
+        for path in ("webshop:pages/crash.html", "webshop.pages:crash.html"):
+            assert get(crash, error_page=path).text == "of a package"
+
+    def test_package_of_a_template_that_is_not_installed_is_a_mistake_of_the_ini(self, tmp_path):
+        with pytest.raises(ConfigError, match=r"error_page = nowhere:crash\.html: the package nowhere"):
+            read_ini({"here": str(tmp_path)}, {"error_page": "nowhere:crash.html"})
+        settings = read_ini({"here": str(tmp_path)}, {"error_page": "nowhere:crash.html"}, allow_missing=True)
+        assert settings.absent == {"error_page": ("nowhere",)}
 
     def test_template_that_is_not_there_is_a_mistake_of_the_ini(self, load):
         ini = """
