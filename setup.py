@@ -5,6 +5,7 @@ from pathlib import Path
 from setuptools import find_packages, setup
 
 INBOX = ["Jinja2>=3.0"]
+DOCS = ["furo", "Sphinx>=7.4", "sphinx-copybutton"]
 EXAMPLE = [*INBOX, "Paste>=3.10", "pyramid>=2.0", "pyramid_jinja2>=2.10", "waitress>=2.1"]
 
 setup(
@@ -32,6 +33,7 @@ setup(
         "example": EXAMPLE,
         "inbox": INBOX,
         "tests": [
+            *DOCS,
             *EXAMPLE,
             # The rules of accessibility that a browser can check; there is none for Python 3.9.
             "axe-core-python; python_version >= '3.10'",
@@ -53,11 +55,10 @@ setup(
             "pyramid_tm",
             "pytest",
             "sentry-relay",
-            "Sphinx",
             "TurboGears2; python_version >= '3.10'",
             "webtest",
         ],
-        "docs": ["Sphinx"],
+        "docs": DOCS,
         "fast": ["orjson"],
         "benchmarks": [
             "ddtrace>=3.0",

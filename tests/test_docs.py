@@ -10,8 +10,11 @@ import pytest
 from paste.deploy import loadapp
 from test_architecture import LAYERS
 
+from sentry_paste import sdk
+from sentry_paste.cli import main as commands
 from sentry_paste.config.aliases import ALIASES
-from sentry_paste.config.options import default_words, options
+from sentry_paste.config.examples import EXAMPLES, example
+from sentry_paste.config.options import default_words, options, options_by_topic
 from sentry_paste.config.sources import VARIABLES
 
 ROOT = Path(__file__).parent.parent
@@ -28,28 +31,128 @@ INIS = [
 @pytest.fixture(scope="module")
 def built(tmp_path_factory):
     folder = tmp_path_factory.mktemp("docs")
-    source = folder / "source"
+    source = folder / "docs"
     shutil.copytree(DOCS, source, ignore=shutil.ignore_patterns("_build"))
-    command = [sys.executable, "-X", "dev", "-W", "ignore", "-m", "sphinx", "-W", "-q", "-b", "html"]
+    for name in ("README.rst", "CHANGES.rst"):  # pages, too
+        shutil.copy(ROOT / name, folder)
+    command = [sys.executable, "-X", "dev", "-W", "ignore", "-m", "sphinx", "-W", "--keep-going", "-q"]
     ended = subprocess.run(
-        [*command, str(source), str(folder / "html")], capture_output=True, encoding="utf-8", timeout=120
+        [*command, "-b", "html", str(source), str(folder / "html")],
+        capture_output=True,
+        encoding="utf-8",
+        timeout=120,
     )
     assert ended.returncode == 0, ended.stderr
     return folder / "html"
 
 
-def test_reference_is_the_table(built):
+def soup(path):
     from bs4 import BeautifulSoup
 
-    page = BeautifulSoup((built / "options.html").read_text(encoding="utf-8"), "html.parser")
-    entries = {
-        term.get_text().strip().rstrip("¶"): term.find_next("dd").get_text() for term in page.select("dt")
-    }
+    return BeautifulSoup(path.read_text(encoding="utf-8"), "html.parser")
+
+
+def words(element):
+    return " ".join(element.get_text().split())
+
+
+@pytest.fixture(scope="module")
+def entries(built):
+    """The entries of the options, by name: the text of each, and its facts."""
+    found = {}
+    for entry in soup(built / "options.html").select("dl.confval"):
+        facts = {
+            words(name).rstrip(":"): value
+            for name, value in zip(entry.select("dl.field-list > dt"), entry.select("dl.field-list > dd"))
+        }
+        found[words(entry.select_one("dt .descname"))] = (words(entry.select_one("dd > p")), facts)
+    return found
+
+
+def test_reference_is_the_table(entries):
+    assert set(entries) == set(options())
     for option in options().values():
-        entry = " ".join(entries[option.name].split())
-        assert option.kind.expected in entry
-        assert " ".join(option.help.split()) in entry
-        assert " ".join(default_words(option).replace("``", "").split()) in entry
+        text, facts = entries[option.name]
+        assert text == " ".join(option.help.split())
+        assert words(facts["Type"]) == option.kind.expected
+        assert words(facts["Default"]) == " ".join(default_words(option).replace("``", "").split())
+        assert words(facts["Example"]) == " ".join(example(option.name).split())
+        assert re.match(r"sentry-sdk 2\.\d+|sentry_paste", words(facts["New in"]))
+
+
+def test_each_option_of_the_sdk_leads_to_its_entry_at_sentry(entries):
+    for option in options().values():
+        if option.is_sdk and option.name.isidentifier() and not option.name.startswith("_"):
+            links = [link["href"] for link in entries[option.name][1]["More"].select("a.external")]
+            assert links == [f"https://docs.sentry.io/platforms/python/configuration/options/#{option.name}"]
+
+
+def test_each_own_option_leads_to_a_page_that_names_it(built, entries):
+    for option in options().values():
+        if not option.is_sdk:
+            (link,) = entries[option.name][1]["More"].select("a")
+            page = (built / link["href"].partition("#")[0]).read_text(encoding="utf-8")
+            assert option.name.partition(".")[0] in page
+
+
+def test_options_are_grouped_by_topic(built):
+    page = soup(built / "options.html")
+    shown = [words(section.find("h2")).rstrip("¶") for section in page.select("section section")]
+    assert shown == [title for title, _ in options_by_topic()]
+
+
+def test_every_option_has_an_example_of_its_kind():
+    assert set(options()) - set(EXAMPLES) == set()
+    for name, value in EXAMPLES.items():
+        option = options().get(name)
+        is_dotted = value.startswith("myapp.") or name in ("functions_to_trace", "in_app_exclude")
+        if option and " = " not in value and not is_dotted:
+            parsed = option.kind.parse(value.replace("${SENTRY_DSN}", "https://key@sentry.example/1"))
+            assert parsed != option.default, name
+
+
+def test_new_in_is_said_for_each_option_that_the_oldest_sdk_does_not_have(entries):
+    for name, minor in sdk.NEW_IN.items():
+        if name in options():
+            assert words(entries[name][1]["New in"]) == f"sentry-sdk 2.{minor}"
+
+
+def every_command(parser):
+    for group in parser._actions:
+        for name, command in (getattr(group, "choices", None) or {}).items() if group.nargs == "A..." else ():
+            if command.prog == f"{parser.prog} {name}":
+                yield command
+                yield from every_command(command)
+
+
+def test_page_of_the_command_line_has_every_command_with_every_argument(built):
+    page = soup(built / "commands.html")
+    titles = [words(heading).rstrip("¶") for heading in page.select("h2, h3")]
+    found = list(every_command(commands.make_parser()))
+    assert titles == [command.prog for command in found]
+    text = words(page)
+    for command in found:
+        assert command.description in text
+        for action in command._actions:
+            for name in action.option_strings:
+                assert name in ("-h", "--help") or name in text
+
+
+def test_deployments_highlight_the_lines_to_add_and_fold_the_whole_file(built):
+    page = soup(built / "deployments" / "pyramid.html")
+    folded = page.select_one("details.folded")
+    added = [line.get_text().strip() for line in folded.select(".hll")]
+    assert added[:2] == ["[filter:sentry]", "use = egg:sentry_paste"]
+    assert added[-1] == "filter-with = sentry"
+    assert "use = egg:myapp" not in added
+    assert "[app:main]" not in added
+
+
+def test_entry_page_is_readme_with_the_version(built):
+    page = soup(built / "index.html")
+    assert words(page.find("h1")).rstrip("¶") == "sentry_paste"
+    assert re.search(r"sentry_paste \d+\.\d+", words(page.find("title")))
+    assert not [link["href"] for link in page.select("a[href*='.rst']")]
 
 
 @pytest.mark.parametrize(("page", "text"), INIS, ids=[f"{page}-{n}" for n, (page, _) in enumerate(INIS)])

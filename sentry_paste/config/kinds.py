@@ -53,6 +53,7 @@ class Option:
         default_text: the default in words, if its value is not clear by itself.
         is_sdk: whether it is an option of ``sentry_sdk.init``.
         topic: what it is about: the name of a topic of ``topics``.
+        since: the version of this package that has brought it, for an option of the filter's own.
     """
 
     name: str
@@ -62,6 +63,7 @@ class Option:
     default_text: str = ""
     is_sdk: bool = False
     topic: str = ""
+    since: str = "1.0"
 
 
 # Names of tags that Sentry's ingestion accepts: https://develop.sentry.dev/sdk/data-model/event-payloads/

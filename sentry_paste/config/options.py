@@ -1,6 +1,6 @@
-"""The table of options: name, kind, default, help, topic.
+"""The table of options: name, kind, default, help, topic, example.
 
-Parsing, checks, the commented sample and the reference are all generated from it.
+Parsing, checks, the commented sample and the reference (``docs/_ext``) are all generated from it.
 The SDK's options come from the signature of the installed SDK, so that options of
 a newer SDK work without a new release of this package.
 """
@@ -17,9 +17,10 @@ from typing import Any
 
 from sentry_paste import sdk
 from sentry_paste.config import kinds, references
+from sentry_paste.config.examples import example
 from sentry_paste.config.kinds import Kind, Option
 from sentry_paste.config.own_options import OWN_OPTIONS
-from sentry_paste.config.sdk_options import SDK_HELP, SDK_KINDS
+from sentry_paste.config.sdk_options import SDK_DEFAULTS, SDK_HELP, SDK_KINDS
 from sentry_paste.config.topics import TOPIC_OF, TOPICS
 
 
@@ -30,7 +31,8 @@ def options() -> Mapping[str, Option]:
     for name, annotation, default in sdk.client_options():
         kind = SDK_KINDS.get(name) or derive_kind(name, annotation, default)
         help_ = SDK_HELP.get(name, "An option of a newer sentry-sdk: see its documentation.")
-        table[name] = Option(name, kind, default, help_, is_sdk=True)
+        words = SDK_DEFAULTS.get(name, "") if default is None else ""
+        table[name] = Option(name, kind, default, help_, words, is_sdk=True)
     last = TOPICS[-1].name
     return MappingProxyType(
         {name: replace(option, topic=TOPIC_OF.get(name, last)) for name, option in sorted(table.items())}
@@ -114,13 +116,6 @@ def _without_optional(node: ast.expr) -> ast.expr:
 
 _WIDTH = 100
 
-# Examples for options with a name that the user chooses.
-_EXAMPLES = {
-    "contexts.NAME.KEY": ("contexts.deployment.rack", "12"),
-    "integration.NAME.ARGUMENT": ("integration.logging.event_level", "ERROR"),
-    "tags.NAME": ("tags.region", "eu"),
-}
-
 
 def sample() -> str:
     """Return a complete ``[filter:sentry]`` section with every option commented out.
@@ -142,8 +137,9 @@ def _sample() -> Iterator[str]:
         for option in found:
             yield ""
             yield from textwrap.wrap(_help_of(option), _WIDTH, initial_indent="# ", subsequent_indent="# ")
-            name, value = _EXAMPLES.get(option.name, (option.name, default_text(option)))
-            yield f"#{name} = {value}".rstrip()
+            is_whole = option.name.isidentifier()  # else the user chooses a part of it
+            line = f"{option.name} = {default_text(option)}" if is_whole else example(option.name)
+            yield f"#{line}".rstrip()
 
 
 def minimal_sample() -> str:
@@ -182,19 +178,15 @@ def default_text(option: Option) -> str:
 
 
 def default_words(option: Option) -> str:
-    """Return an option's default as a sentence in reStructuredText.
+    """Return what holds where an option is not set, in reStructuredText: a value of an ini, or words.
 
     Args:
         option: of the table.
     """
     text = default_text(option)
     if text:
-        return f"Default: ``{text}``."
-    return (
-        f"Default: {option.default_text}."
-        if option.default is None and option.default_text
-        else "No default."
-    )
+        return f"``{text}``"
+    return option.default_text or "none"
 
 
 def _text(value: Any) -> str:
@@ -209,46 +201,3 @@ def _text(value: Any) -> str:
     if isinstance(value, dict):
         return ""
     return str(value)
-
-
-def reference() -> str:
-    """Return the reference of all options, in reStructuredText."""
-    return "\n".join(_reference()) + "\n"
-
-
-def _reference() -> Iterator[str]:
-    yield f"Options without a mark are those of sentry-sdk {sdk.VERSION}; the installed SDK determines them."
-    for title, found in options_by_topic():
-        yield ""
-        yield title
-        yield "=" * len(title)
-        yield ""
-        for option in found:
-            # Hyphens for dots and underscores, none at the ends: _experiments is option-experiments.
-            yield f".. _option-{option.name.lower().replace('.', '-').replace('_', '-').strip('-')}:"
-            yield ""
-            yield f"``{option.name}``"
-            yield from _described(option)
-            yield ""
-
-
-def _described(option: Option) -> Iterator[str]:
-    escaped = option.help.replace("*", r"\*").replace("_", r"\_")
-    yield f"    {escaped}"
-    yield ""
-    mark = "" if option.is_sdk else " Of the filter."
-    yield f"    Expects {option.kind.expected}. {default_words(option)}{mark}"
-    versions = _versions(option.name)
-    if versions:
-        yield ""
-        yield f"    {versions}"
-
-
-def _versions(name: str) -> str:
-    """Return with which versions of the SDK an option has its meaning, empty if with all."""
-    found = [f"New in sentry-sdk 2.{sdk.NEW_IN[name]}."] if name in sdk.NEW_IN else []
-    gone = sdk.GONE_IN_3.get(name)
-    if gone is not None:
-        kept = "with sentry-sdk 3 it means the same here"
-        found.append(f"Gone in sentry-sdk 3: {f'it {gone.note}' if gone.note else kept}.")
-    return " ".join(found)

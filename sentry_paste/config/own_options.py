@@ -7,6 +7,9 @@ from paste.deploy.converters import asbool
 from sentry_paste.config import kinds, references, texts
 from sentry_paste.config.kinds import Option, duration
 
+#: The version after the last one that is released.
+UNRELEASED = "the version after 1.0"
+
 _KINDS = ("error", "feedback", "checkin", "session", "transaction", "profile", "span", "log", "metric")
 
 
@@ -132,12 +135,14 @@ OWN_OPTIONS = (
         default=8,
         help="How many envelopes a process sends at the same time, at most, from the spool and of those just captured. "
         "It starts with one, and adds others only while they wait and Sentry answers in time.",
+        since=UNRELEASED,
     ),
     Option(
         "spool_min_free",
         kinds.SIZE,
         default_text="5 % of the disk or 500 MB, the smaller",
         help="How much of the disk stays free: the spool writes nothing while there is less, as on a full disk.",
+        since=UNRELEASED,
     ),
     Option(
         "spool_fsync",
@@ -243,6 +248,7 @@ OWN_OPTIONS = (
         default_text="none",
         help="What is replaced by its shape in everything that is sent, also with send_default_pii: "
         f"{', '.join(PATTERNS)}.",
+        since=UNRELEASED,
     ),
     Option(
         "event_id_header",

@@ -147,6 +147,38 @@ SDK_HELP: dict[str, str] = {
     "transport_queue_size": "How many envelopes can wait to be sent.",
 }
 
+#: What the SDK does where an option has no value of its own, for the reference.
+SDK_DEFAULTS: dict[str, str] = {
+    "before_breadcrumb": "none: all breadcrumbs are kept",
+    "before_send": "none: all errors are sent as they are",
+    "ca_certs": "``SSL_CERT_FILE`` or ``REQUESTS_CA_BUNDLE`` of the environment, else those of certifi",
+    "data_collection": "none: ``send_default_pii`` decides",
+    "debug": "``SENTRY_DEBUG`` of the environment, else ``false``",
+    "dsn": "``SENTRY_DSN`` of the environment",
+    "enable_tracing": "``false``",
+    "environment": "``SENTRY_ENVIRONMENT`` of the environment, else ``production``",
+    "error_sampler": "none: ``sample_rate`` holds",
+    "event_scrubber": "the SDK's own, with its list of names",
+    "http_proxy": "``HTTP_PROXY`` of the environment, unless ``NO_PROXY`` excepts the host",
+    "https_proxy": "``HTTPS_PROXY`` of the environment, unless ``NO_PROXY`` excepts the host; else ``http_proxy``",
+    "keep_alive": "``SENTRY_KEEP_ALIVE`` of the environment, else ``false``",
+    "max_value_length": "as much as Sentry accepts",
+    "org_id": "the organisation in the DSN",
+    "profiler_mode": "``thread``, with gevent ``gevent``",
+    "profile_session_sample_rate": "none: continuous profiling is off",
+    "profiles_sample_rate": "none: no profiles",
+    "project_root": "the current directory",
+    "release": "``SENTRY_RELEASE`` of the environment, else the commit of the current directory's repository, else "
+    "a variable of some hosts (``HEROKU_BUILD_COMMIT``, ``K_REVISION`` and so on)",
+    "send_default_pii": "``false``",
+    "server_name": "the host's name",
+    "spotlight": "``SENTRY_SPOTLIGHT`` of the environment, else ``false``",
+    "trace_lifecycle": "``static``; with sentry-sdk 3 ``stream``",
+    "traces_sample_rate": "none: no transactions, also where a caller has sampled the trace",
+    "traces_sampler": "none: ``traces_sample_rate`` holds",
+    "transport": "the SDK's own, over HTTP",
+}
+
 #: Options whose meaning another one has as well. If both are set, the SDK uses the newer one.
 REPLACED_BY = {
     "include_local_variables": "data_collection.stack_frame_variables",
