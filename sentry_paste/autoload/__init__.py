@@ -26,6 +26,7 @@ def patch(loadwsgi: Any) -> None:
         return
 
     def create_in_sentry(context: Any) -> Any:
+        """Create an app with Sentry around it, or a part of one as PasteDeploy does."""
         outer = _loading.get(None)
         if outer is not None:
             outer.look_at(context)
@@ -35,8 +36,8 @@ def patch(loadwsgi: Any) -> None:
         return _load(context, lambda: create(context))
 
     def loadcontext_for_swift(*args: Any, **kwargs: Any) -> Any:
+        """Load a context, with our filter among the parts if Swift is going to create these itself."""
         context = loadcontext(*args, **kwargs)
-        # Swift creates the parts of a pipeline itself.
         if type(context.loader).__module__ == _SWIFT and context.object_type is loadwsgi.PIPELINE:
             from sentry_paste.autoload.loading import insert
 

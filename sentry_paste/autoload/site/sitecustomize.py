@@ -21,6 +21,7 @@ class _Finder:
     is_searching = False
 
     def find_spec(self, name: str, path: "Any" = None, target: "Any" = None) -> "Any":
+        """Find PasteDeploy's module, whose loader will patch it; None for any other."""
         if name != _AWAITED or self.is_searching:
             return None
         self.is_searching = True
@@ -38,6 +39,7 @@ def _call_after(loader: "Any") -> None:
     execute = loader.exec_module
 
     def exec_module(module: "Any") -> None:
+        """Execute a module, and patch it if it is PasteDeploy's."""
         execute(module)
         # A loader of a zip file has other modules as well.
         if module.__name__ == _AWAITED:

@@ -273,6 +273,7 @@ class StaticLoader(ConfigLoader):  # type: ignore[misc]  # PasteDeploy has no ty
         wanted = name or "main"
 
         def sections(prefix: str) -> list[str]:
+            """Return the sections of that prefix and the name; ``[app]`` alone if no name was given."""
             bare = [prefix] if name is None and self.parser.has_section(prefix) else []
             return [*bare, *self._titles.get((prefix, wanted), [])]
 

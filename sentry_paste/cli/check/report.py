@@ -15,21 +15,23 @@ from sentry_paste import sdk
 from sentry_paste.cli.check.advice import (
     SEVERITIES,
     Finding,
-    Remedy,
     Subject,
     check_connection,
-    check_ignored,
-    check_inheritance,
     check_options,
     check_settings,
-    check_structure,
     check_version,
-    find_first_start,
-    find_remedy,
     has_destination,
 )
 from sentry_paste.cli.check.effective import OptionValue, effective_options, without_secrets
 from sentry_paste.cli.check.logging_sections import HANDLED_LEVELS, FilterLogging, check_logging
+from sentry_paste.cli.check.placement import (
+    Remedy,
+    check_ignored,
+    check_inheritance,
+    check_structure,
+    find_first_start,
+    find_remedy,
+)
 from sentry_paste.cli.check.source import LoadProblem
 from sentry_paste.cli.check.static import read_filter, read_structure
 from sentry_paste.cli.check.structure import RUN, IniError, Layer, Structure
@@ -394,7 +396,10 @@ def _collected_logs() -> Iterator[list[tuple[str, str]]]:
     messages: list[tuple[str, str]] = []
 
     class Collector(logging.Handler):
+        """Adds each record to the messages."""
+
         def emit(self, record: logging.LogRecord) -> None:
+            """Add code and text of a record, without secrets."""
             cause = record.exc_info[1] if record.exc_info else None
             because = f": {without_secrets(str(cause))}" if cause else ""
             text = without_credentials(record.getMessage() + because)

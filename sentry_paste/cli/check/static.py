@@ -19,9 +19,9 @@ from sentry_paste.cli.check.loader import (
     message_of,
     missing_distribution,
 )
-from sentry_paste.cli.check.run_file import read_run_file
-from sentry_paste.cli.check.structure import INCLUDES, SCRIPT, IniError, Layer, Structure
+from sentry_paste.cli.check.structure import INCLUDES, RUN, SCRIPT, IniError, Layer, Structure
 from sentry_paste.config.sources import PREFIX
+from sentry_paste.config.variables import SECTIONS
 
 # Keys of a composite whose value is certainly the name of an app: mount points of Paste's urlmap.
 _MOUNT_POINT = re.compile(r"/|https?://|domain\s")
@@ -50,7 +50,7 @@ def read_structure(path: str, name: str = "main", variables: Mapping[str, str] |
     try:
         loader = StaticLoader(path, variables, reading)
         _refuse_file_of_uwsgi(loader)
-        run_file = read_run_file(loader) if name == "main" else None
+        run_file = _read_run_file(loader) if name == "main" else None
         if run_file is not None:
             return run_file
         section = loader.section_of(name)
@@ -87,6 +87,41 @@ def read_filter(path: str, name: str, variables: Mapping[str, str]) -> Layer | N
     except (OSError, LookupError, ValueError, RecursionError, configparser.Error):
         return None
     return layer if layer.is_sentry else None
+
+
+def _read_run_file(loader: StaticLoader) -> Structure | None:
+    """Return Sentry around the apps that a command loads; None if this is no file of ``sentry-paste run``.
+
+    That has options and no app.
+    """
+    parser, reading = loader.parser, loader.reading
+    kinds = {section.partition(":")[0] for section in parser.sections()}
+    section = next((section for section in SECTIONS if parser.has_section(section)), "")
+    if (
+        not section
+        or os.path.isdir(loader.filename)
+        or kinds & {kind for group in APP.config_prefixes for kind in group}
+    ):
+        return None
+    reading.options_section = section
+    parser.items(section)  # finds what cannot be interpolated
+    if section.startswith("filter:") and parser.has_option(section, "use"):
+        loader.get_context(FILTER, section.partition(":")[2])  # finds what cannot be inherited
+    apps = Layer("the apps that the command loads", "app", "", "", loader.filename)
+    options = Layer(
+        section.rpartition(":")[2],
+        "sentry",
+        section,
+        "sentry-paste run",
+        loader.filename,
+        inner=(("", apps),),
+        placed=RUN,
+        placed_in=section,
+    )
+    sources = tuple(reading.sources.values())
+    return Structure(
+        options, loader.filename, section, section, problems=reading.all_problems(), sources=sources
+    )
 
 
 def _refuse_file_of_uwsgi(loader: StaticLoader) -> None:

@@ -191,6 +191,7 @@ class _Loader(ConfigLoader):  # type: ignore[misc]  # PasteDeploy has no types
         self._loaded = loaded
 
     def get_context(self, object_type: Any, name: str | None = None, global_conf: Any = None) -> Any:
+        """Return the context of a name, with the section that it comes from; of an egg, one without code."""
         if not self.absolute_name(name):
             context = super().get_context(object_type, name, global_conf)
             if not hasattr(context, "place"):
@@ -211,15 +212,7 @@ class _Loader(ConfigLoader):  # type: ignore[misc]  # PasteDeploy has no types
         return context
 
     def find_config_section(self, object_type: Any, name: str | None = None) -> str:
-        """Return the section of a name as PasteDeploy does, which looks at every section for each name.
-
-        Args:
-            object_type: object type of PasteDeploy.
-            name: name of a section.
-
-        Raises:
-            LookupError: there is no such section, or more than one.
-        """
+        """Return the section of a name, from an index: PasteDeploy looks at every section for each name."""
         possible = possible_sections(
             object_type, lambda kind: self._files.sections(self.filename, kind, str(name))
         )
@@ -416,11 +409,13 @@ class _Stubs:
 
     def _app_factory(self, context: Any) -> Callable[..., Any]:
         def app_factory(global_conf: Any, /, **local_conf: Any) -> Any:
+            """Record the options of an app, and return one that records each request."""
             part = self._record("app", context, global_conf, local_conf)
             includes = local_conf.get(_INCLUDES, global_conf.get(_INCLUDES, "")).split()
             has_own = not _INCLUDED.isdisjoint(includes)
 
             def app(environ: Any, start_response: Any) -> list[bytes]:
+                """Record whether Sentry is around this app, and answer with nothing."""
                 self._loaded.called.append((part, has_own or _MARK in environ))
                 start_response("200 OK", [])
                 return [b""]
@@ -431,6 +426,7 @@ class _Stubs:
 
     def _filter_factory(self, context: Any) -> Callable[..., Any]:
         def filter_factory(global_conf: Any, /, **local_conf: Any) -> Any:
+            """Record the options of a filter, and return what puts it around an app."""
             kind = "sentry" if is_ours(context.spec) else "filter"
             part = self._record(kind, context, global_conf, local_conf)
             return lambda app: self._around(app, part)
@@ -439,6 +435,7 @@ class _Stubs:
 
     def _composite_factory(self, context: Any) -> Callable[..., Any]:
         def composite_factory(loader: Any, global_conf: Any, /, **local_conf: Any) -> Any:
+            """Record the options of a composite, and create all apps that these seem to name."""
             kind = "sentry" if is_ours(context.spec) else "composite"
             part = self._record(kind, context, global_conf, local_conf)
             if kind == "sentry":
@@ -459,6 +456,7 @@ class _Stubs:
 
     def _around(self, app: Any, part: Part) -> Any:
         def called(environ: Any, start_response: Any) -> Any:
+            """Record the request, and call the app, inside Sentry if the part is ours."""
             self._loaded.called.append((part, _MARK in environ))
             return app({**environ, _MARK: True} if part.kind == "sentry" else environ, start_response)
 
@@ -469,6 +467,7 @@ def _all_of(apps: list[Any]) -> Any:
     """Return an app that calls each of the apps, so that one request reaches all of a composite."""
 
     def composite(environ: Any, start_response: Any) -> Any:
+        """Call each of the apps, and answer with nothing."""
         for app in apps:
             app(dict(environ), start_response)
         return [b""]

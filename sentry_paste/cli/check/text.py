@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 
-from sentry_paste.cli.check.advice import Finding, find_intended_sentry
+from sentry_paste.cli.check.advice import Finding
 from sentry_paste.cli.check.effective import OptionValue, without_secrets
+from sentry_paste.cli.check.placement import find_intended_sentry
 from sentry_paste.cli.check.report import Filter, Report
 from sentry_paste.cli.check.source import LoadProblem
 from sentry_paste.cli.check.structure import INCLUDES, RUN, SCRIPT, Layer, Structure

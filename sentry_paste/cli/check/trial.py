@@ -15,8 +15,7 @@ from dataclasses import dataclass
 from paste.deploy.loadwsgi import APP
 
 from sentry_paste.cli.check.edits import Edit, apply
-from sentry_paste.cli.check.files import UNREADABLE, Files, Place
-from sentry_paste.cli.check.references import is_any_used, reached_by
+from sentry_paste.cli.check.files import UNREADABLE, Files, Place, is_any_used, reached_by
 from sentry_paste.cli.check.structure import Layer
 from sentry_paste.cli.check.stubs import Loaded, Loss, Part, Use, load
 
