@@ -3,14 +3,65 @@
 from __future__ import annotations
 
 import argparse
+import textwrap
+from collections.abc import Sequence
 from typing import Any
 
 from sentry_paste.cli.uris import parse_uri
 
+#: What a completion offers for an argument, by its metavar, where that is not the names of files.
+COMPLETE_DIRECTORIES = ("DIR",)
+COMPLETE_FILES = ("INI", "INI[#NAME]")
+COMPLETE_COMMANDS = ("COMMAND",)
+
+
+class HelpFormatter(argparse.HelpFormatter):
+    """Wraps each paragraph of the help by itself, and leaves indented lines, which are examples."""
+
+    def add_argument(self, action: argparse.Action) -> None:
+        """Add an argument, and leave room for the names of commands, which are indented once more.
+
+        Args:
+            action: the argument.
+        """
+        super().add_argument(action)
+        if isinstance(action, argparse._SubParsersAction):
+            self._action_max_length += self._indent_increment
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        return "\n\n".join(
+            textwrap.indent(part, indent)
+            if "\n  " in part
+            else super(HelpFormatter, self)._fill_text(part, width, indent)
+            for part in text.split("\n\n")
+        )
+
+
+class CommandParser(argparse.ArgumentParser):
+    """The parser of a command.
+
+    Attributes:
+        summary: what the command does, as the list of commands shows it.
+        examples: command lines.
+        status: what its exit status means, and other notes.
+    """
+
+    summary = ""
+    examples: tuple[str, ...] = ()
+    status = ""
+
+    def __init__(self, **options: Any) -> None:
+        options.setdefault("formatter_class", HelpFormatter)
+        super().__init__(**options)
+
 
 def add_command(
-    subparsers: Any, name: str, summary: str, epilog: str | None = None
-) -> argparse.ArgumentParser:
+    subparsers: Any,
+    name: str,
+    summary: str,
+    epilog: str = "",
+    examples: Sequence[str] = (),
+) -> CommandParser:
     """Add a command; its own help begins with the summary that the list of commands shows.
 
     Args:
@@ -18,12 +69,24 @@ def add_command(
         name: name of the command.
         summary: what it does, in lower case and without a full stop.
         epilog: end of its help.
+        examples: command lines, which its help shows.
     """
     description = f"{summary[0].upper()}{summary[1:]}."
-    parser: argparse.ArgumentParser = subparsers.add_parser(
-        name, help=summary, description=description, epilog=epilog
+    shown = "\n".join(["examples:", *(f"  {example}" for example in examples)]) if examples else ""
+    parser: CommandParser = subparsers.add_parser(
+        name, help=summary, description=description, epilog="\n\n".join(filter(None, (shown, epilog))) or None
     )
+    parser.summary, parser.examples, parser.status = summary, tuple(examples), epilog
     return parser
+
+
+def add_json(parser: argparse.ArgumentParser) -> None:
+    """Add the option that prints a report for machines.
+
+    Args:
+        parser: of a command.
+    """
+    parser.add_argument("--json", action="store_true", help="as JSON")
 
 
 def add_ini(parser: argparse.ArgumentParser) -> None:

@@ -10,7 +10,18 @@ from collections.abc import Sequence
 from typing import Any
 
 from sentry_paste.cli import run
-from sentry_paste.cli.arguments import add_command, add_ini, seconds, target, version
+from sentry_paste.cli.arguments import (
+    CommandParser,
+    add_command,
+    add_ini,
+    add_json,
+    seconds,
+    target,
+    version,
+)
+
+#: The exit status of a command that was interrupted, as shells have it: 128 and the signal's number.
+INTERRUPTED = 130
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -20,7 +31,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: arguments of the command line; None means those of the process.
     """
     words = sys.argv[1:] if arguments is None else list(arguments)
-    options = _parser(words[:1] == ["run"]).parse_args(words)
+    try:
+        return _run(words)
+    except KeyboardInterrupt:
+        # The terminal shows ^C, and the shell's prompt would follow it.
+        print(file=sys.stderr)
+        return INTERRUPTED
+
+
+def _run(words: Sequence[str]) -> int:
+    options = make_parser(only_run=words[:1] == ["run"]).parse_args(words)
     # Show the escape of a character that the terminal cannot encode: messages of crashes may have any.
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
@@ -41,10 +61,34 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return status
 
 
-def _parser(only_run: bool) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+class _Version(argparse.Action):
+    """Prints the versions when it is asked to: looking them up takes longer than all that run does."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> None:
+        print(version_text())
+        parser.exit()
+
+
+def version_text() -> str:
+    """Return the versions of the package, of the SDK and of Python, as a bug report needs them."""
+    from importlib.metadata import version as version_of
+
+    python = ".".join(map(str, sys.version_info[:3]))
+    return (
+        f"sentry-paste {version_of('sentry-paste')}, sentry-sdk {version_of('sentry-sdk')}, Python {python}"
+    )
+
+
+def make_parser(*, only_run: bool = False) -> CommandParser:
+    """Return the parser of the command line, of which completions are made too.
+
+    Args:
+        only_run: whether only ``run`` is needed; the other commands import the SDK.
+    """
+    parser = CommandParser(
         prog="sentry-paste", description="Sentry for the WSGI applications of an ini file."
     )
+    parser.add_argument("--version", action=_Version, nargs=0, help="print the versions and exit")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     # The others import the SDK, which takes longer than all that run does.
     if not only_run:
@@ -55,59 +99,113 @@ def _parser(only_run: bool) -> argparse.ArgumentParser:
             "run",
             "start a command with Sentry around each app that PasteDeploy loads in it",
             "Exit status: that of the command, or 2 if the command or the ini file is not there.",
+            [
+                "sentry-paste run --config sentry.ini pserve app.ini",
+                "sentry-paste run --config sentry.ini gunicorn --paste app.ini --workers 2",
+            ],
         )
     )
     return parser
 
 
 def _add_others(commands: Any) -> None:
-    from sentry_paste.cli.send_test import ANSWER_SECONDS
     from sentry_paste.cli.spool.commands import add_spool
 
-    check_parser = add_command(
+    _add_check(commands)
+    _add_send_test(commands)
+    sample_parser = add_command(
+        commands,
+        "sample",
+        "print a section with every option, commented out",
+        examples=["sentry-paste sample --minimal >> app.ini"],
+    )
+    sample_parser.add_argument("--minimal", action="store_true", help="only what most people need")
+    sample_parser.set_defaults(run=_sample)
+    schema_parser = add_command(
+        commands,
+        "schema",
+        "print a JSON Schema of the options",
+        examples=["sentry-paste schema > sentry-paste.schema.json"],
+    )
+    schema_parser.set_defaults(run=_schema)
+    add_spool(
+        add_command(
+            commands,
+            "spool",
+            "list, show, send and remove the files of a spool directory",
+            examples=["sentry-paste spool list var/sentry", "sentry-paste spool show var/sentry 3f2a"],
+        )
+    )
+    _add_completion(commands)
+
+
+def _add_check(commands: Any) -> None:
+    parser = add_command(
         commands,
         "check",
         "check the Sentry set-up of an ini file without starting its app",
         "Exit status: 0 if all is well; 1 if nothing is reported, if the host of a DSN cannot be reached "
         "(--connect) or if there are warnings (--strict); 2 if there are mistakes, which keep the app from "
         "starting or from running as its ini says, or if the ini cannot be read.",
+        [
+            "sentry-paste check production.ini",
+            "sentry-paste check --connect --strict production.ini#admin zone=eu",
+            "sentry-paste check --sdk 3 production.ini",
+        ],
     )
-    add_ini(check_parser)
-    check_parser.add_argument(
-        "--connect", action="store_true", help="connect to the DSN's host; nothing is sent"
-    )
-    check_parser.add_argument(
+    add_ini(parser)
+    parser.add_argument("--connect", action="store_true", help="connect to the DSN's host; nothing is sent")
+    parser.add_argument(
         "--sdk",
         type=version,
         metavar="VERSION",
         help="also report what would change with another version of sentry-sdk: 3, 2 or 2.40",
     )
-    check_parser.add_argument(
+    parser.add_argument(
         "--json", action="store_true", help="print structure, options, mistakes and warnings as JSON"
     )
-    check_parser.add_argument("--strict", action="store_true", help="exit with 1 if there are warnings")
-    check_parser.set_defaults(run=_check)
-    test_parser = add_command(
+    parser.add_argument("--strict", action="store_true", help="exit with 1 if there are warnings")
+    parser.set_defaults(run=_check)
+
+
+def _add_send_test(commands: Any) -> None:
+    from sentry_paste.cli.send_test import ANSWER_SECONDS
+
+    parser = add_command(
         commands,
         "send-test",
         "send one error and one transaction, and show what the server answers",
-        "Exit status: 0 if both were accepted, 1 if not, 2 if the ini has mistakes or nowhere to send to.",
+        "Exit status: 0 if both were accepted, or the error by a server that takes no transactions; 1 if "
+        "not; 2 if the ini has mistakes or nowhere to send to.",
+        ["sentry-paste send-test production.ini", "sentry-paste send-test --timeout 60 production.ini"],
     )
-    add_ini(test_parser)
-    test_parser.add_argument(
+    add_ini(parser)
+    parser.add_argument(
         "--timeout",
         type=seconds,
         default=ANSWER_SECONDS,
         metavar="SECONDS",
         help="how long to wait for each answer (default: %(default)g)",
     )
-    test_parser.set_defaults(run=_send_test)
-    sample_parser = add_command(commands, "sample", "print a section with every option, commented out")
-    sample_parser.add_argument("--minimal", action="store_true", help="only what most people need")
-    sample_parser.set_defaults(run=_sample)
-    schema_parser = add_command(commands, "schema", "print a JSON Schema of the options")
-    schema_parser.set_defaults(run=_schema)
-    add_spool(add_command(commands, "spool", "list, show, send and remove the files of a spool directory"))
+    add_json(parser)
+    parser.set_defaults(run=_send_test)
+
+
+def _add_completion(commands: Any) -> None:
+    from sentry_paste.cli.completion import SHELLS
+
+    parser = add_command(
+        commands,
+        "completion",
+        "print the completion of commands and options for a shell",
+        examples=[
+            "sentry-paste completion bash > ~/.local/share/bash-completion/completions/sentry-paste",
+            "sentry-paste completion zsh > ~/.zfunc/_sentry-paste",
+            "sentry-paste completion fish > ~/.config/fish/completions/sentry-paste.fish",
+        ],
+    )
+    parser.add_argument("shell", metavar="SHELL", choices=SHELLS, help=f"one of {', '.join(SHELLS)}")
+    parser.set_defaults(run=_completion)
 
 
 def _check(options: argparse.Namespace) -> int:
@@ -132,11 +230,11 @@ def _check(options: argparse.Namespace) -> int:
 
 
 def _send_test(options: argparse.Namespace) -> int:
-    from sentry_paste.cli.send_test import result_text, send_test
+    from sentry_paste.cli.send_test import result_json, result_text, send_test
 
     result = send_test(*target(options), seconds=options.timeout)
-    print(result_text(result))
-    return 0 if all(outcome.accepted for outcome in result.outcomes) else 1
+    print(result_json(result) if options.json else result_text(result))
+    return 0 if result.is_fine else 1
 
 
 def _sample(options: argparse.Namespace) -> int:
@@ -152,4 +250,11 @@ def _schema(_options: argparse.Namespace) -> int:
     from sentry_paste.config.schema import schema
 
     print(json.dumps(schema(), indent=2))
+    return 0
+
+
+def _completion(options: argparse.Namespace) -> int:
+    from sentry_paste.cli.completion import script
+
+    print(script(options.shell, make_parser()), end="")
     return 0

@@ -107,12 +107,31 @@ def _message(error: BaseException) -> str:
     return without_credentials(" ".join(str(text).split()))
 
 
-def answer_text(answer: Any, host: str) -> tuple[bool, str]:
+def rate_limits(answer: Any) -> dict[str, float]:
+    """Return for how many seconds a server wants nothing of some categories, from ``X-Sentry-Rate-Limits``.
+
+    A limit without categories is left out: it is for all.
+
+    Args:
+        answer: response of urllib3 or httpcore, or the exception in its place.
+    """
+    if isinstance(answer, BaseException):
+        return {}
+    found: dict[str, float] = {}
+    for limit in str(answer.headers.get("X-Sentry-Rate-Limits") or "").split(","):
+        seconds, _, rest = limit.strip().partition(":")
+        categories = rest.partition(":")[0]
+        if seconds.replace(".", "", 1).isdecimal():
+            found.update(dict.fromkeys(filter(None, categories.split(";")), float(seconds)))
+    return found
+
+
+def answer_text(answer: Any, host: str = "") -> tuple[bool, str]:
     """Return whether the server has accepted an envelope, and its answer in words.
 
     Args:
         answer: response of urllib3 or httpcore, or the exception in its place.
-        host: host that was asked, for the text.
+        host: host that was asked, for the text; default none.
     """
     if isinstance(answer, BaseException):
         return False, f"not sent: {explain(answer, host)}"

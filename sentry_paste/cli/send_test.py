@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -44,6 +45,12 @@ _TEST_OPTIONS: Mapping[str, Any] = {
     "traces_sampler": None,
 }
 
+# The category of each item in rate limits, https://develop.sentry.dev/sdk/expected-features/rate-limiting/.
+_CATEGORIES = {"error": "error", "transaction": "transaction", "span": "span"}
+# A server whose quota is used up takes more after a minute or an hour. One that stores no transactions says
+# with each answer that it wants none for a day.
+_NEVER_SECONDS = 6 * 3600.0
+
 # The SDK's reasons for discarding an event, https://develop.sentry.dev/sdk/telemetry/client-reports/.
 _DISCARDED = {
     "backpressure": "the SDK holds back, because it cannot keep up",
@@ -69,12 +76,14 @@ class Outcome:
         id: id of the event, or of the span's trace; empty if there is none.
         accepted: whether it arrived.
         text: what happened, and what that means.
+        unwanted: whether the server takes no items of this kind, which is no fault of the set-up.
     """
 
     item: str
     id: str
     accepted: bool
     text: str
+    unwanted: bool = False
 
 
 @dataclass(frozen=True)
@@ -88,6 +97,13 @@ class SendTestResult:
 
     destination: str
     outcomes: tuple[Outcome, ...]
+
+    @property
+    def is_fine(self) -> bool:
+        """Whether the server has accepted all that it takes: the error at least."""
+        return any(outcome.accepted for outcome in self.outcomes) and all(
+            outcome.accepted or outcome.unwanted for outcome in self.outcomes
+        )
 
 
 def send_test(
@@ -164,6 +180,7 @@ class _Sender:
         self._settings = settings
         self._seconds = seconds
         self._answers: list[Any] = []
+        self._limits: dict[str, float] = {}
         self._discarded: list[str] = []
         self._is_watched = sdk.watch_transport(client.transport, self._answers.append, self._discarded.append)
 
@@ -183,8 +200,26 @@ class _Sender:
             scope.set_tag(TEST_TAG, "true")
             identity = capture() or ""
             self._client.flush(timeout=self._seconds)
+        for answer in self._answers:
+            self._limits.update(network.rate_limits(answer))
+        if self._is_unwanted(item):
+            return Outcome(item, identity, False, self._unwanted_text(item), unwanted=True)
         accepted, text = self._judge(item, identity)
         return Outcome(item, identity, accepted, text)
+
+    def _is_unwanted(self, item: str) -> bool:
+        """Return whether the server has said for long that it takes none, but takes errors."""
+        refused = not self._answers or not network.answer_text(self._answers[0])[0]
+        others = item != "error" and self._limits.get("error", 0.0) < _NEVER_SECONDS
+        return refused and others and self._limits.get(_CATEGORIES[item], 0.0) >= _NEVER_SECONDS
+
+    def _unwanted_text(self, item: str) -> str:
+        hours = self._limits[_CATEGORIES[item]] / 3600
+        text = f"the server takes errors, and no {item}s: it has asked to be sent none for {hours:g} hours"
+        rates = (self._settings.sdk.get("traces_sample_rate"), self._settings.sdk.get("traces_sampler"))
+        if any(rates) or self._settings.traces_sample_rates:
+            return f"{text}; with traces_sample_rate = 0 none are made in vain"
+        return text
 
     def _judge(self, item: str, identity: str) -> tuple[bool, str]:
         if self._answers:
@@ -251,12 +286,28 @@ def result_text(result: SendTestResult) -> str:
     return "\n".join(_lines(result))
 
 
+def result_json(result: SendTestResult) -> str:
+    """Return the result of a test as JSON.
+
+    Args:
+        result: the result.
+    """
+    found = {"ok": result.is_fine, **dataclasses.asdict(result)}
+    return json.dumps(found, indent=2)
+
+
 def _lines(result: SendTestResult) -> Iterator[str]:
     yield f"To {clean(result.destination)}"
     for outcome in result.outcomes:
         yield ""
         yield f"  {outcome.item} {outcome.id}".rstrip()
         yield from wrapped(clean(outcome.text), "    ")
-    if all(outcome.accepted for outcome in result.outcomes):
+    if result.is_fine:
+        names = {"error": f"the error {SentryPasteTest.__name__}"}
+        found = [
+            names.get(outcome.item, f"the {outcome.item} {NAME}")
+            for outcome in result.outcomes
+            if outcome.accepted
+        ]
         yield ""
-        yield f"Look for the error {SentryPasteTest.__name__} and the {result.outcomes[-1].item} {NAME}."
+        yield f"Look for {' and '.join(found)}."

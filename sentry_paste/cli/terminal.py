@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 import textwrap
 import time
 from collections.abc import Callable
@@ -15,7 +16,25 @@ from typing import TextIO
 
 from sentry_paste.cli.spool.sending import Progress
 
+# The width of what is not written to a terminal, and the most on one: longer lines are hard to read.
 _WIDTH = 100
+_LEAST_WIDTH = 40
+
+
+def terminal_width(stream: TextIO | None = None) -> int | None:
+    """Return the width of the terminal, None if a stream is written to a file or a pipe.
+
+    Args:
+        stream: the stream, default standard output.
+    """
+    if not (stream or sys.stdout).isatty():
+        return None
+    return max(_LEAST_WIDTH, shutil.get_terminal_size((_WIDTH, 24)).columns)
+
+
+def text_width() -> int:
+    """Return the width of text on standard output: up to 100 characters."""
+    return min(terminal_width() or _WIDTH, _WIDTH)
 
 
 def wants_colour(stream: TextIO) -> bool:
@@ -28,7 +47,7 @@ def wants_colour(stream: TextIO) -> bool:
 
 
 def wrapped(text: str, indent: str = "  ") -> list[str]:
-    """Wrap text into lines of up to 100 characters, without breaking words.
+    """Wrap text into lines that fit the terminal, of up to 100 characters, without breaking words.
 
     Args:
         text: text on one line.
@@ -36,7 +55,7 @@ def wrapped(text: str, indent: str = "  ") -> list[str]:
     """
     return textwrap.wrap(
         text,
-        _WIDTH,
+        text_width(),
         initial_indent=indent,
         subsequent_indent=indent,
         break_long_words=False,

@@ -8,16 +8,19 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from sentry_paste.cli import network
-from sentry_paste.cli.arguments import add_command
+from sentry_paste.cli.arguments import CommandParser, add_command, add_json
 from sentry_paste.cli.spool import requeue_purge
+from sentry_paste.cli.spool.as_json import dumped, files_json, list_json, send_json, show_json
 from sentry_paste.cli.spool.inventory import Entry, SendPlan, plan_sending, take_inventory
+from sentry_paste.cli.spool.lookup import AmbiguousError, look_up, short_ids
 from sentry_paste.cli.spool.sending import EnvelopeSender, SpoolSender
+from sentry_paste.cli.spool.table import terminal_table
 from sentry_paste.cli.spool.text import (
     contents_text,
     kinds_text,
@@ -30,13 +33,16 @@ from sentry_paste.cli.spool.text import (
     them,
     unnamed_text,
 )
-from sentry_paste.cli.terminal import ProgressMeter, clean
+from sentry_paste.cli.terminal import ProgressMeter, clean, terminal_width
 from sentry_paste.spool import Spool, read_contents
-from sentry_paste.spool.contents import with_other_spans
+from sentry_paste.spool.contents import Contents, with_other_spans
 from sentry_paste.spool.names import ANY_DESTINATION, ASIDE, CLAIMED, KINDS, WAITING
 from sentry_paste.spool.status import as_json, as_prometheus, read_status
 from sentry_paste.spool.transport import SpoolSettings
 from sentry_paste.spool.writer import destination_names
+
+# How many of the ids that begin with the same digits are listed.
+_MAX_CANDIDATES = 20
 
 
 def _spool(options: argparse.Namespace) -> Spool:
@@ -57,6 +63,10 @@ def list_files(options: argparse.Namespace) -> int:
     """
     directory = _spool(options).directory
     inventory = take_inventory(directory).of(options.kind, options.state)
+    names = destination_names(directory)
+    if options.json:
+        print(dumped(list_json(inventory, inventory.entries[: options.limit], names)))
+        return 0 if inventory.entries else 1
     if not inventory.entries and (options.kind or options.state):
         print(f"{clean(str(directory))} holds no envelopes of that kind or state")
         return 1
@@ -65,8 +75,13 @@ def list_files(options: argparse.Namespace) -> int:
         print(f"{clean(str(directory))} holds no envelopes{rest}")
         return 1
     listed = inventory.entries[: options.limit]
-    names = destination_names(directory)
-    print(table_text([entry.file for entry in listed], names))
+    width = terminal_width()
+    files = [entry.file for entry in listed]
+    if width is None:
+        print(table_text(files, names))
+    else:
+        short = short_ids(entry.file.id for entry in inventory.entries)
+        print(terminal_table(files, names, short, width))
     unnamed = unnamed_text(listed, names)
     if unnamed:
         print(unnamed)
@@ -75,7 +90,7 @@ def list_files(options: argparse.Namespace) -> int:
 
 
 def show_file(options: argparse.Namespace) -> int:
-    """Print the contents of one file; return the exit status.
+    """Print the contents of one file, or of all files of a trace; return the exit status.
 
     Args:
         options: options of the command line.
@@ -84,19 +99,32 @@ def show_file(options: argparse.Namespace) -> int:
         ValueError: the path is not a directory, or the file not an envelope.
     """
     spool = _spool(options)
-    found = spool.find(options.id)
-    if found is None:
+    try:
+        found = look_up(spool.files(), options.id)
+    except AmbiguousError as error:
+        print(f"sentry-paste: {clean(str(error))}:", file=sys.stderr)
+        for identity, file in list(error.ids.items())[:_MAX_CANDIDATES]:
+            print(f"  {identity}  {file.kind}  {file.time:%Y-%m-%d %H:%M:%S}", file=sys.stderr)
+        return 1
+    if not found:
         print(
-            f"sentry-paste: no envelope in {options.directory} has the id {clean(options.id)}",
+            f"sentry-paste: no envelope and no trace in {options.directory} has the id {clean(options.id)}",
             file=sys.stderr,
         )
         return 1
     names = destination_names(spool.directory)
-    contents = read_contents(found)
-    if found.kind == "span":
-        contents = with_other_spans(contents, spool.files("span"))
-    print(contents_text(contents, names, all_frames=options.all_frames))
+    shown = [_with_spans(spool, read_contents(file)) for file in found]
+    if options.json:
+        print(dumped(show_json(shown, names)))
+        return 0
+    width = terminal_width()
+    texts = [contents_text(contents, names, all_frames=options.all_frames, width=width) for contents in shown]
+    print(f"\n\n{'=' * (width or 79)}\n\n".join(texts))
     return 0
+
+
+def _with_spans(spool: Spool, contents: Contents) -> Contents:
+    return with_other_spans(contents, spool.files("span")) if contents.file.kind == "span" else contents
 
 
 def send(options: argparse.Namespace) -> int:
@@ -122,13 +150,20 @@ def send(options: argparse.Namespace) -> int:
             spool_sender.take_back()
         plan = _plan(spool.directory, sender, options)
         where = f"{sender.host} ({sender.scheme}), project {sender.project}"
-        names = destination_names(spool.directory)
-        print(plan_text(plan, where, options.rate, options.dry_run, names), flush=True)
-        if options.dry_run:
-            return 0 if plan.entries else 1
-        if not plan.entries:
-            return 0
-        return _send(spool_sender, plan, meter)
+        if not options.json:
+            names = destination_names(spool.directory)
+            print(plan_text(plan, where, options.rate, options.dry_run, names), flush=True)
+        if options.dry_run or not plan.entries:
+            if options.json:
+                print(dumped(send_json(plan, where, options.dry_run, None, 0.0)))
+            return 1 if options.dry_run and not plan.entries else 0
+        seconds = _send(spool_sender, plan, meter)
+    progress = spool_sender.progress
+    if options.json:
+        print(dumped(send_json(plan, where, options.dry_run, progress, seconds)))
+    else:
+        print(sent_text(progress, seconds))
+    return 1 if progress.left or progress.aside else 0
 
 
 def _plan(directory: Path, sender: EnvelopeSender, options: argparse.Namespace) -> SendPlan:
@@ -136,7 +171,8 @@ def _plan(directory: Path, sender: EnvelopeSender, options: argparse.Namespace) 
     return plan_sending(take_inventory(directory), destinations, options.aside)
 
 
-def _send(spool_sender: SpoolSender, plan: SendPlan, meter: ProgressMeter) -> int:
+def _send(spool_sender: SpoolSender, plan: SendPlan, meter: ProgressMeter) -> float:
+    """Send the files, and return how many seconds it took."""
     try:
         with network.quiet():
             spool_sender.send(plan.entries)
@@ -144,8 +180,7 @@ def _send(spool_sender: SpoolSender, plan: SendPlan, meter: ProgressMeter) -> in
         spool_sender.progress.stop_reason = "interrupted"
     finally:
         seconds = meter.end()
-    print(sent_text(spool_sender.progress, seconds))
-    return 1 if spool_sender.progress.left or spool_sender.progress.aside else 0
+    return seconds
 
 
 @contextmanager
@@ -186,7 +221,10 @@ def requeue(options: argparse.Namespace) -> int:
     count = requeue_purge.requeue(spool, files)
     for identity in missing:
         print(f"sentry-paste: no file that was set aside has the id {clean(identity)}", file=sys.stderr)
-    print(f"Requeued {number(count)}")
+    if options.json:
+        print(dumped({"requeued": count, "missing": missing}))
+    else:
+        print(f"Requeued {number(count)}")
     return 1 if missing or not count else 0
 
 
@@ -203,12 +241,14 @@ def purge(options: argparse.Namespace) -> int:
     inventory = take_inventory(spool.directory).of(options.kind)
     chosen = requeue_purge.choose_removable(inventory.entries, options.older_than, options.aside)
     in_use = sum(entry.is_in_use for entry in inventory.entries)
+    if options.json:
+        return _purge_json(spool, chosen, in_use, options.yes)
     if in_use:
         print(f"Left: {number(in_use)} claimed by another process")
     if not chosen:
         print("Nothing to remove")
         return 1
-    if not options.yes and not _is_confirmed(chosen):
+    if not options.yes and not _is_confirmed(chosen, sys.stdout):
         print("Nothing was removed")
         return 1
     removed, left = requeue_purge.remove(spool, chosen)
@@ -218,12 +258,18 @@ def purge(options: argparse.Namespace) -> int:
     return 0 if removed else 1
 
 
-def _is_confirmed(chosen: list[Entry]) -> bool:
+def _purge_json(spool: Spool, chosen: list[Entry], in_use: int, is_confirmed: bool) -> int:
+    is_confirmed = bool(chosen) and (is_confirmed or _is_confirmed(chosen, sys.stderr))
+    removed, left = requeue_purge.remove(spool, chosen if is_confirmed else [])
+    print(dumped({"removed": files_json(removed), "in_use": in_use, "failed": dict(left)}))
+    return 0 if removed else 1
+
+
+def _is_confirmed(chosen: list[Entry], stream: TextIO) -> bool:
     if not sys.stdin.isatty():
         raise ValueError(f"{number(len(chosen))} would be removed; without a terminal to ask on, use --yes")
-    print(
-        f"Remove {kinds_text(chosen)}? Sentry does not have {them(len(chosen))}. [y/N] ", end="", flush=True
-    )
+    question = f"Remove {kinds_text(chosen)}? Sentry does not have {them(len(chosen))}. [y/N] "
+    print(question, end="", flush=True, file=stream)
     return sys.stdin.readline().strip().lower() in ("y", "yes")
 
 
@@ -260,24 +306,22 @@ def add_spool(parser: argparse.ArgumentParser) -> None:
         parser: parser of ``spool``.
     """
     subparsers = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    _add_list(_command(subparsers, "list", list_files, "list the files of a spool, newest first"))
-    status_parser = _command(
-        subparsers,
-        "status",
-        show_status,
-        "show what was captured, delivered, dropped and is left",
-        "Captured is the sum of what was delivered, waits, was set aside and was dropped, for all processes "
-        "that have used the spool. With --prometheus, write the output to a file for the textfile collector "
-        "of the node exporter.",
+    _add_list(
+        _command(
+            subparsers,
+            "list",
+            list_files,
+            "list the files of a spool, newest first",
+            "On a terminal ids are short, as show takes them, and columns are left out where it is narrow; "
+            "in a file or a pipe everything is there. Exit status: 1 if there are none.",
+            [
+                "sentry-paste spool list var/sentry",
+                "sentry-paste spool list var/sentry --kind error --limit 20",
+            ],
+        )
     )
-    form = status_parser.add_mutually_exclusive_group()
-    form.add_argument("--json", action="store_true", help="as JSON")
-    form.add_argument("--prometheus", action="store_true", help="in Prometheus' text format")
-    show_parser = _command(subparsers, "show", show_file, "show the contents of one file")
-    show_parser.add_argument("id", metavar="ID", type=_identity, help="event id, or its first digits")
-    show_parser.add_argument(
-        "--all-frames", action="store_true", help="show source lines for frames of libraries too"
-    )
+    _add_status(subparsers)
+    _add_show(subparsers)
     _add_send(
         _command(
             subparsers,
@@ -287,22 +331,13 @@ def add_spool(parser: argparse.ArgumentParser) -> None:
             "It can run next to processes that use the spool, and can be interrupted and restarted at any "
             "time. Exit status: 0 if nothing is left that waited for the DSN, 1 if something is left or was "
             "set aside, 2 on an error. With --dry-run: 0 if something would be sent, 1 if not.",
+            [
+                "sentry-paste spool send var/sentry --dsn https://key@sentry.example/1 --dry-run",
+                "sentry-paste spool send var/sentry --rate 5",
+            ],
         )
     )
-    requeue_parser = _command(
-        subparsers,
-        "requeue",
-        requeue,
-        "let files that were set aside wait to be sent again",
-        "Without an ID: all files that were set aside. Exit status: 0 if files were requeued, 1 if none were "
-        "or an ID is not found.",
-    )
-    requeue_parser.add_argument(
-        "ids", metavar="ID", nargs="*", type=_identity, help="event id, or its first digits"
-    )
-    requeue_parser.add_argument(
-        "--reason", help="only files set aside for this reason, as list shows it: http_413, for example"
-    )
+    _add_requeue(subparsers)
     _add_purge(
         _command(
             subparsers,
@@ -310,6 +345,10 @@ def add_spool(parser: argparse.ArgumentParser) -> None:
             purge,
             "remove files that were not sent",
             "Files that a running process has claimed are left. Exit status: 1 if nothing was removed.",
+            [
+                "sentry-paste spool purge var/sentry --older-than 30",
+                "sentry-paste spool purge var/sentry --kind session --yes",
+            ],
         )
     )
 
@@ -319,18 +358,77 @@ def _command(
     name: str,
     run: Callable[[argparse.Namespace], int],
     summary: str,
-    epilog: str | None = None,
-) -> argparse.ArgumentParser:
-    parser = add_command(subparsers, name, summary, epilog)
+    epilog: str,
+    examples: Sequence[str],
+) -> CommandParser:
+    parser = add_command(subparsers, name, summary, epilog, examples)
     parser.add_argument("directory", metavar="DIR", help="the spool directory")
     parser.set_defaults(run=run)
     return parser
 
 
+def _add_status(subparsers: Any) -> None:
+    parser = _command(
+        subparsers,
+        "status",
+        show_status,
+        "show what was captured, delivered, dropped and is left",
+        "Captured is the sum of what was delivered, waits, was set aside and was dropped, for all processes "
+        "that have used the spool. With --prometheus, write the output to a file for the textfile collector "
+        "of the node exporter.",
+        ["sentry-paste spool status var/sentry", "sentry-paste spool status var/sentry --json"],
+    )
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="as JSON")
+    form.add_argument("--prometheus", action="store_true", help="in Prometheus' text format")
+
+
+def _add_show(subparsers: Any) -> None:
+    parser = _command(
+        subparsers,
+        "show",
+        show_file,
+        "show the contents of one file, or of all files of a trace",
+        "Exit status: 1 if nothing has the id, or if the digits are the beginning of more than one.",
+        [
+            "sentry-paste spool show var/sentry 3f2a9c01",
+            "sentry-paste spool show var/sentry 3f2a --all-frames",
+        ],
+    )
+    parser.add_argument(
+        "id", metavar="ID", type=_identity, help="id of an event or of a trace, or its first digits"
+    )
+    parser.add_argument(
+        "--all-frames", action="store_true", help="show source lines for frames of libraries too"
+    )
+    add_json(parser)
+
+
+def _add_requeue(subparsers: Any) -> None:
+    parser = _command(
+        subparsers,
+        "requeue",
+        requeue,
+        "let files that were set aside wait to be sent again",
+        "Without an ID: all files that were set aside. Exit status: 0 if files were requeued, 1 if none were "
+        "or an ID is not found.",
+        ["sentry-paste spool requeue var/sentry --reason http_413"],
+    )
+    parser.add_argument("ids", metavar="ID", nargs="*", type=_identity, help="event id, or its first digits")
+    parser.add_argument(
+        "--reason", help="only files set aside for this reason, as list shows it: http_413, for example"
+    )
+    add_json(parser)
+
+
 def _add_list(parser: argparse.ArgumentParser) -> None:
     _add_kind(parser)
-    parser.add_argument("--state", choices=(WAITING, CLAIMED, ASIDE), help="only files in this state")
+    states = (WAITING, CLAIMED, ASIDE)
+    parser.add_argument(
+        "--state", metavar="STATE", choices=states, help=f"only files in this state: {', '.join(states)}"
+    )
     parser.add_argument("--limit", type=_positive, metavar="N", help="only the newest N files")
+    add_json(parser)
 
 
 def _add_kind(parser: argparse.ArgumentParser) -> None:
@@ -356,6 +454,7 @@ def _add_send(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--dry-run", action="store_true", help="show what would be sent, and change nothing")
     parser.add_argument("--all-destinations", action="store_true", help="also send files for other DSNs")
     parser.add_argument("--aside", action="store_true", help="also send files that were set aside")
+    add_json(parser)
 
 
 def _add_purge(parser: argparse.ArgumentParser) -> None:
@@ -369,6 +468,7 @@ def _add_purge(parser: argparse.ArgumentParser) -> None:
     _add_kind(parser)
     parser.add_argument("--aside", action="store_true", help="only files that were set aside")
     parser.add_argument("--yes", action="store_true", help="do not ask")
+    add_json(parser)
 
 
 def _identity(text: str) -> str:

@@ -21,6 +21,11 @@ _TITLE_WIDTH = 60
 _TRANSACTION_WIDTH = 32
 _BAR_WIDTH = 40
 _NAME_WIDTH = 46
+# Characters of a line with a span besides its name and its bar.
+_SPAN_WIDTH = 32
+# The width at which values and spans are shown as above.
+_FULL_WIDTH = _NAME_WIDTH + _BAR_WIDTH + _SPAN_WIDTH
+_VALUE_WIDTH = 100
 
 _HEADINGS = (
     "TIME (UTC)",
@@ -34,7 +39,8 @@ _HEADINGS = (
     "DESTINATION",
     "ID",
 )
-_RIGHT_ALIGNED = ("SIZE", "AGE")
+#: Columns of numbers.
+RIGHT_ALIGNED = ("SIZE", "AGE")
 
 
 def table_text(files: Sequence[SpoolFile], names: Mapping[str, str]) -> str:
@@ -44,23 +50,30 @@ def table_text(files: Sequence[SpoolFile], names: Mapping[str, str]) -> str:
         files: files in the order of the table.
         names: known names of destinations, by hash.
     """
-    rows = [_HEADINGS, *(_row(file, names) for file in files)]
+    rows = [_HEADINGS, *(tuple(table_row(file, names).values()) for file in files)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(_HEADINGS) - 1)]
     return "\n".join(
         "  ".join(
-            cell.rjust(width) if heading in _RIGHT_ALIGNED else cell.ljust(width)
+            cell.rjust(width) if heading in RIGHT_ALIGNED else cell.ljust(width)
             for heading, cell, width in zip(_HEADINGS, row, [*widths, 0])
         ).rstrip()
         for row in rows
     )
 
 
-def _row(file: SpoolFile, names: Mapping[str, str]) -> tuple[str, ...]:
+def table_row(file: SpoolFile, names: Mapping[str, str]) -> dict[str, str]:
+    """Return the cells of a file, by heading.
+
+    Args:
+        file: the file.
+        names: known names of destinations, by hash.
+    """
     now = datetime.now(timezone.utc)
     time = file.time.strftime("%Y-%m-%d %H:%M:%S")
     age = age_text((now - file.time).total_seconds())
     destination = clean(names.get(file.destination, file.destination))
-    return (time, file.kind, *_described(file), age, state_text(file), destination, file.id)
+    cells = (time, file.kind, *_described(file), age, state_text(file), destination, file.id)
+    return dict(zip(_HEADINGS, cells))
 
 
 def _described(file: SpoolFile) -> tuple[str, str, str, str]:
@@ -68,13 +81,13 @@ def _described(file: SpoolFile) -> tuple[str, str, str, str]:
     try:
         contents = read_contents(file)
     except (OSError, ValueError) as error:
-        return "", f"(unreadable: {_line(str(error), _TITLE_WIDTH - 14)})", "", ""
+        return "", f"(unreadable: {shortened(str(error), _TITLE_WIDTH - 14)})", "", ""
     # The title of a transaction is its name, which is in the next column anyway.
     title = _taken(contents) if contents.duration is not None else contents.title
     return (
-        _line(contents.level, 10),
-        _line(title, _TITLE_WIDTH),
-        _line(contents.transaction, _TRANSACTION_WIDTH),
+        shortened(contents.level, 10),
+        shortened(title, _TITLE_WIDTH),
+        shortened(contents.transaction, _TRANSACTION_WIDTH),
         size_text(contents.size),
     )
 
@@ -118,18 +131,21 @@ def age_text(seconds: float) -> str:
     return f"{max(int(seconds), 0)} s"
 
 
-def contents_text(contents: Contents, names: Mapping[str, str], *, all_frames: bool = False) -> str:
+def contents_text(
+    contents: Contents, names: Mapping[str, str], *, all_frames: bool = False, width: int | None = None
+) -> str:
     """Return the contents of an envelope as text.
 
     Args:
         contents: contents of the envelope.
         names: known names of destinations, by hash.
         all_frames: whether to show source lines for frames of libraries too.
+        width: width of the terminal; None if there is none.
     """
-    return "\n".join(_contents(contents, names, all_frames)).rstrip()
+    return "\n".join(_contents(contents, names, all_frames, width or _FULL_WIDTH)).rstrip()
 
 
-def _contents(contents: Contents, names: Mapping[str, str], all_frames: bool) -> Iterator[str]:
+def _contents(contents: Contents, names: Mapping[str, str], all_frames: bool, width: int) -> Iterator[str]:
     yield clean(contents.title)
     yield ""
     destination = contents.file.destination
@@ -150,17 +166,17 @@ def _contents(contents: Contents, names: Mapping[str, str], all_frames: bool) ->
     yield from (f"{fact + ':':<13}{clean(value)}" for fact, value in facts.items() if value)
     for error in reversed(contents.errors):
         yield ""
-        yield from _error(error, all_frames)
+        yield from _error(error, all_frames, width)
     if contents.stack:
         yield ""
         yield "Stack"
         for frame in contents.stack:
-            yield from _frame(frame, all_frames)
+            yield from _frame(frame, all_frames, width)
     if contents.spans:
         yield ""
         yield "Spans"
         for tree in _trees(contents.spans):
-            yield from _waterfall(tree)
+            yield from _waterfall(tree, width)
         if contents.duration is None:
             yield "  The request's own span is not in the spool: it has not ended, or was sent or lost"
     if contents.request:
@@ -174,7 +190,7 @@ def _contents(contents: Contents, names: Mapping[str, str], all_frames: bool) ->
     for title, pairs in contents.details:
         yield ""
         yield clean(title.capitalize())
-        yield from (f"  {clean(name)}: {_line(value, 100)}" for name, value in pairs)
+        yield from (_pair(f"  {clean(name)}: ", value, width) for name, value in pairs)
     if contents.breadcrumbs:
         yield ""
         yield "Breadcrumbs"
@@ -187,21 +203,26 @@ def _contents(contents: Contents, names: Mapping[str, str], all_frames: bool) ->
                 yield json.dumps(payload, indent=2)
 
 
-def _error(error: Error, all_frames: bool) -> Iterator[str]:
+def _pair(start: str, value: str, width: int) -> str:
+    """Return a line with a value, of which a hundred characters are shown, or as many as the terminal has."""
+    return start + shortened(value, max(20, min(_VALUE_WIDTH, width - len(start))))
+
+
+def _error(error: Error, all_frames: bool, width: int) -> Iterator[str]:
     handled = {True: ", handled", False: ", not handled", None: ""}[error.handled]
     mechanism = f" ({error.mechanism}{handled})" if error.mechanism else ""
     yield clean(f"{error.type}: {error.value}{mechanism}")
     for frame in error.frames:
-        yield from _frame(frame, all_frames)
+        yield from _frame(frame, all_frames, width)
 
 
-def _frame(frame: Frame, all_frames: bool) -> Iterator[str]:
+def _frame(frame: Frame, all_frames: bool, width: int) -> Iterator[str]:
     yield clean(f"  File {frame.filename}, line {frame.line}, in {frame.function}")
     for number, line in frame.context:
         if number == frame.line or frame.in_app or all_frames:
             yield f"  {'>' if number == frame.line else ' '} {number:>5}  {clean(line)}"
     if frame.in_app or all_frames:
-        yield from (f"           {clean(name)} = {_line(value, 100)}" for name, value in frame.variables)
+        yield from (_pair(f"           {clean(name)} = ", value, width) for name, value in frame.variables)
 
 
 def _request(contents: Contents) -> Iterator[str]:
@@ -230,14 +251,17 @@ def _trees(spans: Iterable[Span]) -> list[list[Span]]:
     return trees
 
 
-def _waterfall(spans: Sequence[Span]) -> Iterator[str]:
+def _waterfall(spans: Sequence[Span], width: int) -> Iterator[str]:
+    room = max(40, width - _SPAN_WIDTH)
+    name_width = min(_NAME_WIDTH, room * _NAME_WIDTH // (_NAME_WIDTH + _BAR_WIDTH))
+    bar_width = min(_BAR_WIDTH, room - name_width)
     whole = max((span.offset + span.duration for span in spans), default=0.0) or 1.0
     for span in spans:
-        name = _line("  " * min(span.depth, 15) + f"{span.op} {span.description}".strip(), _NAME_WIDTH)
-        begin = min(int(_BAR_WIDTH * max(span.offset, 0.0) / whole), _BAR_WIDTH - 1)
-        length = max(1, min(round(_BAR_WIDTH * span.duration / whole), _BAR_WIDTH - begin))
-        bar = (" " * begin + "#" * length).ljust(_BAR_WIDTH)
-        line = f"  {name:<{_NAME_WIDTH}} |{bar}| {_milliseconds(span.duration):>11} {clean(span.status)}"
+        name = shortened("  " * min(span.depth, 15) + f"{span.op} {span.description}".strip(), name_width)
+        begin = min(int(bar_width * max(span.offset, 0.0) / whole), bar_width - 1)
+        length = max(1, min(round(bar_width * span.duration / whole), bar_width - begin))
+        bar = (" " * begin + "#" * length).ljust(bar_width)
+        line = f"  {name:<{name_width}} |{bar}| {_milliseconds(span.duration):>11} {clean(span.status)}"
         yield line.rstrip()
 
 
@@ -256,8 +280,13 @@ def size_text(size: int) -> str:
     )
 
 
-def _line(text: str, width: int) -> str:
-    """Return text on one line, shortened to a width; leading blanks are kept."""
+def shortened(text: str, width: int) -> str:
+    """Return text on one line, shortened to a width; leading blanks are kept.
+
+    Args:
+        text: any text.
+        width: at least 4 characters.
+    """
     line = clean(" ".join(text.splitlines()))
     return line if len(line) <= width else line[: width - 3] + "..."
 
