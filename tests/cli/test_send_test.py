@@ -1,6 +1,7 @@
 """What sentry-paste send-test sends, and how it explains the answers."""
 
 import importlib
+import json
 import logging
 import socket
 import ssl
@@ -14,7 +15,7 @@ import sentry_sdk
 from sentry_paste import sdk
 from sentry_paste.cli.check.structure import IniError
 from sentry_paste.cli.main import main
-from sentry_paste.cli.network import explain, status_meaning, status_text
+from sentry_paste.cli.network import explain, rate_limits, status_meaning, status_text
 from sentry_paste.cli.send_test import result_text, send_test
 from sentry_paste.config.options import options
 from sentry_paste.spool import Spool
@@ -356,3 +357,87 @@ def test_what_keeps_the_ini_from_loading_is_shown_without_values(write_ini, caps
     assert "line 3: dsn in [filter:sentry] needs %(HOST)s" in shown
     assert "line 4: is neither a section nor an option" in shown
     assert "k3y" not in shown
+
+
+@pytest.fixture
+def limiting():
+    """A server that accepts what it gets, and names rate limits as Bugsink does; with what it got."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self):
+            received.append(self.rfile.read(int(self.headers["Content-Length"])))
+            self.send_response(server.status)
+            self.send_header("Content-Length", "2")
+            self.send_header("X-Sentry-Rate-Limits", server.limits)
+            self.end_headers()
+            self.wfile.write(b"{}")
+
+        def log_message(self, *args):
+            pass
+
+    received = []
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.dsn, server.received = f"http://key@127.0.0.1:{server.server_address[1]}/1", received
+    server.status, server.limits = 200, "86400:transaction;span;profile:project"
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+    thread.start()
+    yield server
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def test_server_that_takes_no_transactions_is_no_failure(ini, limiting, capsys, lifecycle):
+    assert main(["send-test", str(ini(limiting.dsn, lifecycle))]) == 0
+    out = " ".join(capsys.readouterr().out.split())
+    what = "span" if lifecycle else "transaction"
+    assert f"the server takes errors, and no {what}s: it has asked to be sent none for 24 hours" in out
+    assert out.endswith("Look for the error SentryPasteTest.")
+    assert len(limiting.received) == 1
+
+
+def test_tracing_for_a_server_that_takes_no_transactions_is_in_vain(ini, limiting):
+    result = send_test(str(ini(limiting.dsn, "traces_sample_rate = 0.1")))
+    assert result.outcomes[1].text.endswith("; with traces_sample_rate = 0 none are made in vain")
+
+
+@pytest.mark.parametrize(
+    "limits", ["60:transaction;span:project", "86400::project", "86400:error;transaction;span:key"]
+)
+def test_limit_that_will_pass_or_is_for_errors_too_is_a_failure(ini, limiting, limits):
+    limiting.limits = limits
+    result = send_test(str(ini(limiting.dsn)))
+    assert not result.is_fine
+    assert not result.outcomes[1].unwanted
+
+
+def test_error_that_is_refused_is_a_failure_whatever_the_limits(ini, limiting):
+    limiting.status = 403
+    result = send_test(str(ini(limiting.dsn)))
+    assert not result.is_fine
+
+
+def test_outcome_as_json(ini, receiver, capsys, lifecycle):
+    assert main(["send-test", "--json", str(ini(receiver.dsn, lifecycle))]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["ok"] is True
+    assert [outcome["accepted"] for outcome in found["outcomes"]] == [True, True]
+    assert found["outcomes"][0]["id"] == receiver.errors[0]["event_id"]
+
+
+@pytest.mark.parametrize(
+    ("header", "expected"),
+    [
+        ("", {}),
+        ("60:error;transaction:key, 2700::organization", {"error": 60, "transaction": 60}),
+        ("nonsense, x:error, 5", {}),
+        ("1.5:span", {"span": 1.5}),
+    ],
+)
+def test_rate_limits_are_read_as_sentry_writes_them(header, expected):
+    class Answer:
+        status = 200
+        headers = {"X-Sentry-Rate-Limits": header}
+
+    assert rate_limits(Answer()) == expected
+    assert rate_limits(OSError()) == {}
