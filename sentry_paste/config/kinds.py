@@ -52,7 +52,7 @@ class Option:
         help: what it does, in a sentence or two.
         default_text: the default in words, if its value is not clear by itself.
         is_sdk: whether it is an option of ``sentry_sdk.init``.
-        topic: what it is about: the name of a topic of ``topics``.
+        topic: what it is about: the name of one of ``options.TOPICS``.
         since: the version of this package that has brought it, for an option of the filter's own.
     """
 

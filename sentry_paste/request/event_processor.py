@@ -14,9 +14,16 @@ from sentry_paste.redaction.names import RECORDED_USER, USER_KEYS
 from sentry_paste.request.filter_state import FilterState
 from sentry_paste.request.reported_errors import ReportedErrors
 from sentry_paste.sdk.failures import log_failure
-from sentry_paste.wsgi.environ import METHOD, address_of, headers_of, native, path_of, url_of
+from sentry_paste.wsgi.environ import (
+    METHOD,
+    Forwarded,
+    address_of,
+    headers_of,
+    native,
+    path_of,
+    url_of,
+)
 from sentry_paste.wsgi.errors import client_went_away
-from sentry_paste.wsgi.forwarded import Forwarded
 from sentry_paste.wsgi.naming import (
     CUSTOM,
     URL,

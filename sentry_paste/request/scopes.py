@@ -31,8 +31,7 @@ from sentry_paste.request.tracing import (
     continue_without_transaction,
 )
 from sentry_paste.sdk.failures import log_failure
-from sentry_paste.wsgi.environ import address_of, host_of, native, path_of, snapshot
-from sentry_paste.wsgi.forwarded import Forwarded
+from sentry_paste.wsgi.environ import Forwarded, address_of, host_of, native, path_of, snapshot
 from sentry_paste.wsgi.naming import CUSTOM, FRAMEWORK_KEYS, URL, default_name, framework_name, traversed_by
 from sentry_paste.wsgi.real_types import traceback_of
 
@@ -166,6 +165,10 @@ class RequestScopes:
         self._unused = sdk.enter_scopes(self)
         if self._unused is None:
             self.open()
+
+    def environ(self) -> dict[str, Any]:
+        """Return the environ as the server made it; objects in it are missing once the request is over."""
+        return {**(self._environ or {}), **self.strings}
 
     def open(self) -> None:
         """Open what is not open yet; the request's scopes call this when they are used."""

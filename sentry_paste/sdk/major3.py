@@ -26,11 +26,10 @@ from sentry_sdk.tracing_utils import Baggage
 from sentry_sdk.transport import Transport
 
 from sentry_paste.sdk.changes import GONE_ARGUMENTS_IN_3, GONE_IN_3
-from sentry_paste.sdk.integrations3 import class_of_sdk, integrations
-from sentry_paste.sdk.integrations3 import integration_class as integration_class
-from sentry_paste.sdk.scrubber import DEFAULT_DENYLIST as DEFAULT_DENYLIST
-from sentry_paste.sdk.scrubber import DEFAULT_PII_DENYLIST as DEFAULT_PII_DENYLIST
-from sentry_paste.sdk.scrubber import FILTERED, EventScrubber
+from sentry_paste.sdk.compat3 import DEFAULT_DENYLIST as DEFAULT_DENYLIST
+from sentry_paste.sdk.compat3 import DEFAULT_PII_DENYLIST as DEFAULT_PII_DENYLIST
+from sentry_paste.sdk.compat3 import FILTERED, EventScrubber, class_of_sdk, integrations
+from sentry_paste.sdk.compat3 import integration_class as integration_class
 from sentry_paste.sdk.sessions import wall_clock
 
 #: Whether a streamed span can begin late, with a random number for sampling that was chosen before.

@@ -5,8 +5,7 @@ import warnings
 
 import pytest
 
-from sentry_paste.config.options import default_text, minimal_sample, options, sample
-from sentry_paste.config.topics import TOPIC_OF, TOPICS
+from sentry_paste.config.options import TOPIC_OF, TOPICS, default_text, minimal_sample, options, sample
 
 OPTION_LINES = [line[1:] for line in sample().splitlines() if re.match(r"#\S", line)]
 APP = "\n[pipeline:main]\npipeline = sentry app\n[app:app]\npaste.app_factory = apps:make_app"

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from sentry_paste import SentryMiddleware
 from sentry_paste.client.registry import registry
+from sentry_paste.wsgi.environ import Forwarded
 from sentry_paste.wsgi.errors import client_went_away, is_error
-from sentry_paste.wsgi.forwarded import Forwarded
 
 import apps
 from traced_apps import answer, traced

@@ -19,7 +19,7 @@ from webtest import TestApp
 from sentry_paste import SentryMiddleware, sdk
 from sentry_paste.client.registry import registry
 from sentry_paste.request.scopes import RequestScopes
-from sentry_paste.sdk import pyramid_views, pyramid_work
+from sentry_paste.sdk import pyramid_views
 from sentry_paste.testing import CapturedEnvelopes, MemoryTransport, capture_envelopes
 
 from traced_apps import needs_streamed_spans
@@ -451,18 +451,18 @@ class TestChangedIntegration:
         SentryMiddleware(make_app())
         for owner, name in ((router, "_call_view"), (router.Router, "__call__")):
             function = getattr(owner, name)
-            while pyramid_work.place_of(function) == pyramid_views.__name__:
+            while pyramid_views._place_of(function) == pyramid_views.__name__:
                 function = function.__wrapped__
             monkeypatch.setattr(owner, name, function)
 
     def test_view_is_called_by_a_function_that_is_not_known(self, unwatched, captured, monkeypatch):
-        monkeypatch.setattr(pyramid_work, "_BEFORE_VIEWS", frozenset())
+        monkeypatch.setattr(pyramid_views, "_BEFORE_VIEWS", frozenset())
         app = SentryMiddleware(make_app())
         assert "sentry_patched_call_view" in functions_called(app, "/say")
         assert [event["transaction"] for event in captured.payloads("event")] == ["say"]
 
     def test_app_is_called_by_a_function_that_is_not_known(self, unwatched, captured, monkeypatch):
-        monkeypatch.setattr(pyramid_work, "_AROUND_APPS", frozenset())
+        monkeypatch.setattr(pyramid_views, "_AROUND_APPS", frozenset())
         app = SentryMiddleware(make_app())
         assert "sentry_patched_inner_wsgi_call" in functions_called(app, "/crash")
         assert [event["transaction"] for event in captured.errors] == ["crash"]
