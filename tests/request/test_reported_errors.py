@@ -214,6 +214,20 @@ class ConflictError(Exception):
     pass
 
 
+def conflicting(failures):
+    """Return a view whose first attempts fail by a conflict."""
+    attempts = []
+
+    def view(request):
+        request.tm.get().join(Manager())
+        attempts.append(1)
+        if len(attempts) <= failures:
+            raise ConflictError
+        return Response("done")
+
+    return view
+
+
 @pytest.mark.parametrize("same_object", [False, True])
 @pytest.mark.parametrize("is_logged", [False, True])
 @pytest.mark.parametrize("failures", [1, 2, 3])
@@ -421,16 +435,7 @@ class TestWaiting:
                 (reason, data_category)
             ),
         )
-        attempts = []
-
-        def view(request):
-            request.tm.get().join(Manager())
-            attempts.append(1)
-            if len(attempts) < 2:
-                raise ConflictError
-            return Response("done")
-
-        TestApp(made(pyramid_app(view))).get("/")
+        TestApp(made(pyramid_app(conflicting(1)))).get("/")
         assert lost == [("event_processor", "error")]
 
 
@@ -466,16 +471,7 @@ class TestWithASpool:
         assert event["exception"]["values"][-1]["mechanism"]["handled"] is False
 
     def test_attempt_that_is_tried_again_leaves_no_file(self, tmp_path):
-        attempts = []
-
-        def view(request):
-            request.tm.get().join(Manager())
-            attempts.append(1)
-            if len(attempts) < 3:
-                raise ConflictError
-            return Response("done")
-
-        TestApp(made(pyramid_app(view), spool_dir=str(tmp_path / "spool"))).get("/")
+        TestApp(made(pyramid_app(conflicting(2)), spool_dir=str(tmp_path / "spool"))).get("/")
         assert Spool(tmp_path / "spool").files("error") == []
 
     def test_process_that_is_killed_in_the_request_loses_nothing(self, tmp_path, receiver):
@@ -933,16 +929,7 @@ class TestSampledErrors:
         assert sessions() == {"exited": 1}
 
     def test_attempts_that_are_tried_again_are_none(self, captured, sessions):
-        attempts = []
-
-        def view(request):
-            request.tm.get().join(Manager())
-            attempts.append(1)
-            if len(attempts) < 3:
-                raise ConflictError
-            return Response("done")
-
-        TestApp(made(pyramid_app(view), sample_rate=0.0)).get("/")
+        TestApp(made(pyramid_app(conflicting(2)), sample_rate=0.0)).get("/")
         assert sessions() == {"exited": 1}
 
 
