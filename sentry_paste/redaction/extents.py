@@ -7,7 +7,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator
 from operator import attrgetter
 
-from sentry_paste.redaction.bounds import Allowance
+from sentry_paste.redaction.bounds import Allowance, Search
 from sentry_paste.redaction.needles import ADDRESS, ANYWHERE, HEAD, WORD, Needle
 from sentry_paste.redaction.views import View, decoded, has_escapes
 
@@ -172,10 +172,8 @@ class Heads:
         is_short = len(text) <= _SHORT and len(self._together) > _MUCH and not has_escapes(text)
         if is_short and self._beginnings.isdisjoint(_pieces(text)):
             return
-        done = 0
-        for found in _ELLIPSIS.finditer(text):
-            if found.start() < done:
-                continue
+        search = Search(_ELLIPSIS, text)
+        for found in search:
             allowance.spend(1)
             first = max(found.start() - _WINDOW, 0)
             window = text[first : found.start()].rstrip(_CLOSERS)
@@ -188,6 +186,7 @@ class Heads:
                 if not is_end and left is not None and left.end() - left.start() < _MOST_LEFT:
                     done = left.end()
                 yield first + start, done
+                search.position = done
 
     def _cut_start(self, window: str, allowance: Allowance) -> int | None:
         """Return where the beginning of a secret begins at the end of a text, None if there is none."""

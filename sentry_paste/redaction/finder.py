@@ -10,11 +10,10 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from itertools import compress
-from typing import Any
 
-from sentry_paste.redaction.bounds import TooMuchError
+from sentry_paste.redaction.bounds import Allowance, TooMuchError
 
 #: How many characters of a key are used for searching.
 KEY = 16
@@ -36,16 +35,24 @@ _SHIFTS = [tuple(shift for shift in range(_BLOCK) if bits >> shift & 1) for bits
 _PIECE = 256
 
 # Letters and digits, without the end of an escape right before them.
-_WORDS = re.compile(
-    r"\\(?:x[0-9A-Fa-f]{2}|u[0-9A-Fa-f]{4}|[0-3][0-7]{2}|[nrtabfv0])|%[0-9A-Fa-f]{2}|([^\W_]+)"
-)
+_ESCAPE = r"\\(?:x[0-9A-Fa-f]{2}|u[0-9A-Fa-f]{4}|[0-3][0-7]{2}|[nrtabfv0])|%[0-9A-Fa-f]{2}"
+_ESCAPES = re.compile(_ESCAPE)
+_WORDS = re.compile(rf"{_ESCAPE}|([^\W_]+)")
 _WORD = re.compile(r"[^\W_]+")
 # Where a text can be split: escapes begin with such a character and contain none.
 _GAP = re.compile(r"[\W_]")
+# Text with blanks for all that is neither a letter nor a digit; so are letters beyond Latin-1.
+_ENCODING = ("latin-1", "replace")
+_BLANKED = bytes(code if chr(code).isalnum() else 0x20 for code in range(256))
 # Up to this many words, and keys that contain them, are searched for one by one; for more, the text is
 # scanned, if it is no longer than this for each place that it may have.
 _FEW_WORDS, _FEW_KEYS = 16, 32
 _LENGTH_OF_MANY_WORDS = 48
+# What takes as long as examining one place: to try so many keys, to find so many places, to split text with so
+# many escapes into words, or to scan so many characters for them.
+_TRIED, _FOUND, _SPLIT = 4, 4, 32
+# A text may have as many tries where nothing is left of what it shares with others.
+_FREE_TRIES = 16
 # Short keys without a letter or a digit; no ordinary request has more.
 _MOST_OTHERS = 64
 
@@ -69,24 +76,34 @@ class Finder:
     def __bool__(self) -> bool:
         return bool(self._keys)
 
-    def starts(self, text: str, most: int) -> list[int]:
+    def starts(self, text: str, allowance: Allowance) -> list[int]:
         """Return where keys begin in a text, in order.
 
         Args:
             text: any.
-            most: how many places there may be.
+            allowance: how many places there may be; what it takes to find them is charged to what it is
+                shared with.
 
         Raises:
             TooMuchError: there are more.
         """
-        if self._is_direct(text):
-            return sorted(_search_each(self._keys, text, most))
-        if self._index is None:
-            self._index = _Index(self._keys, self._is_anywhere)
-        found = self._index.places(text, most)
+        most = allowance.left
+        try:
+            found = self._places(text, allowance)
+        except TooMuchError:
+            allowance.charge(2 * most // _TRIED)
+            raise
+        allowance.charge(len(found) // _FOUND)
         if len(found) > most:
             raise TooMuchError
         return sorted(found)
+
+    def _places(self, text: str, allowance: Allowance) -> set[int]:
+        if self._is_direct(text):
+            return _search_each(self._keys, text, allowance.left)
+        if self._index is None:
+            self._index = _Index(self._keys, self._is_anywhere)
+        return self._index.places(text, allowance)
 
     def _is_direct(self, text: str) -> bool:
         if len(self._keys) < 4:
@@ -120,6 +137,11 @@ class _Index:
                 self._others.append(key)
             else:
                 self._add_short(key)
+        # Words by what is left of them where a text is blanked: nothing, if they have other letters only.
+        self._raw_words: dict[bytes, list[str]] = {}
+        for word in self._words:
+            raw = max(word.encode(*_ENCODING).translate(_BLANKED).split(), key=len, default=b"")
+            self._raw_words.setdefault(raw, []).append(word)
 
     def _add(self, key: str) -> None:
         anchor = key[:_ANCHOR]
@@ -139,27 +161,28 @@ class _Index:
         else:
             self._others.append(key)
 
-    def places(self, text: str, most: int) -> set[int]:
+    def places(self, text: str, allowance: Allowance) -> set[int]:
         """Return where keys begin in a text.
 
         Args:
             text: any.
-            most: how many places there may be.
+            allowance: how many places there may be.
 
         Raises:
             TooMuchError: there are more, or many keys that cannot be searched for at once.
         """
         if len(self._others) > _MOST_OTHERS:
             raise TooMuchError
-        found = self._by_blocks(text, most)
+        found = self._by_blocks(text, allowance)
         if self._others:
-            found |= _search_each(self._others, text, most)
-        return found | self._by_words(text, most) if self._words else found
+            found |= _search_each(self._others, text, allowance.left)
+        return found | self._by_words(text, allowance) if self._words else found
 
-    def _by_blocks(self, text: str, most: int) -> set[int]:
+    def _by_blocks(self, text: str, allowance: Allowance) -> set[int]:
         found: set[int] = set()
         numbers = _as_numbers(text)
         blocks, anchors, keys, tries = self._blocks, self._anchors, self._keys, 0
+        most = allowance.left
         for first in range(0, len(numbers), _PIECE):
             piece = numbers[first : first + _PIECE]
             if blocks.keys().isdisjoint(piece):
@@ -173,17 +196,19 @@ class _Index:
                             if text[start : start + length] in keys:
                                 found.add(start)
                                 break
-                if len(found) > most or tries > most * 2:
+                if len(found) > most or tries > most * 2 + _FREE_TRIES:
                     raise TooMuchError
+        allowance.charge(tries // _TRIED)
         return found
 
-    def _by_words(self, text: str, most: int) -> set[int]:
-        words, shapes, keys = self._words, self._shapes, self._keys
-        present = set(words) if len(words) <= _FEW_WORDS else _present(words, text)
+    def _by_words(self, text: str, allowance: Allowance) -> set[int]:
+        words, shapes, keys, most = self._words, self._shapes, self._keys, allowance.left
+        present = words.keys() if len(words) <= _FEW_WORDS else self._present(text, allowance)
         if sum(len(words[word]) for word in present) <= _FEW_KEYS:
             return _search_each((key for word in present for key in words[word]), text, most)
         if len(text) > most * _LENGTH_OF_MANY_WORDS:
             raise TooMuchError
+        allowance.charge(len(text) // _SPLIT)
         found: set[int] = set()
         for match in _WORDS.finditer(text):
             for offset, length in shapes.get(match[1], ()):
@@ -192,10 +217,25 @@ class _Index:
                     found.add(start)
         return found
 
+    def _present(self, text: str, allowance: Allowance) -> set[str]:
+        """Return which words a text contains; it is read in pieces to save memory."""
+        allowance.charge((text.count("\\") + text.count("%")) // _SPLIT)
+        raw_words, found = self._raw_words.keys(), {b""} & self._raw_words.keys()
+        start = 0
+        while start < len(text):
+            gap = _GAP.search(text, start + _PIECE * _BLOCK)
+            end = gap.start() if gap else len(text)
+            piece = text[start:end]
+            if "\\" in piece or "%" in piece:
+                piece = _ESCAPES.sub(" ", piece)
+            found |= raw_words & piece.encode(*_ENCODING).translate(_BLANKED).split()
+            start = end
+        return {word for raw in found for word in self._raw_words[raw]}
+
 
 def _as_numbers(text: str) -> memoryview:
     """Return a text as a list of 32-bit numbers; all characters beyond Latin-1 become the same one."""
-    raw = text.encode("latin-1", "replace")
+    raw = text.encode(*_ENCODING)
     # Padded, for a key that ends with the text.
     return memoryview(raw + b"\0" * (_BLOCK * 2 - len(raw) % _BLOCK)).cast("I")
 
@@ -209,17 +249,4 @@ def _search_each(keys: Iterable[str], text: str, most: int) -> set[int]:
             if len(found) > most:
                 raise TooMuchError
             start = text.find(key, start + 1)
-    return found
-
-
-def _present(words: Mapping[str, Any], text: str) -> set[str]:
-    """Return which of some words a text contains; it is read in pieces to save memory."""
-    pattern = _WORDS if "\\" in text or "%" in text else _WORD
-    found: set[str] = set()
-    start = 0
-    while start < len(text):
-        gap = _GAP.search(text, start + _PIECE * _BLOCK)
-        end = gap.start() if gap else len(text)
-        found |= words.keys() & pattern.findall(text, start, end)
-        start = end
     return found

@@ -32,8 +32,6 @@ from sentry_paste.redaction.views import View, decoded, has_escapes
 # How many places in a text are examined: this many, and one more for each so many characters. Ordinary text
 # has far fewer; text made of the beginnings of secrets is hidden as a whole.
 _PLACES, _CHARACTERS = 1000, 96
-# Finding so many places costs as much as examining one.
-_FOUND = 4
 # If the texts of a payload have more, those longer than this are hidden.
 _LONG = 1000
 
@@ -192,12 +190,12 @@ class Matcher:
                 [text for text in texts if not text.isascii()], is_url
             )
         allowance = _allowance(joined.text)
-        places = _starts(self._finder, joined.text, allowance)
+        places = self._finder.starts(joined.text, allowance)
         if places:
             joined.add(self._heads.spans(joined.text, places, is_url, allowance))
         if _has_ellipsis(joined.text):
             for index, text in enumerate(texts):
-                if any(ellipsis in text for ellipsis in _ELLIPSES):
+                if _has_ellipsis(text):
                     joined.add_to(index, self._heads.cut_spans(text, allowance))
         found: list[tuple[str, list[Span] | None]] = []
         if has_escapes(joined.text):
@@ -212,7 +210,7 @@ class Matcher:
             if not self._seeds:
                 return []
             allowance = _allowance(joined.text)
-            indexes = joined.indexes_of(_starts(self._seeds, joined.text, allowance))
+            indexes = joined.indexes_of(self._seeds.starts(joined.text, allowance))
         candidates = [index for index in indexes if has_escapes(joined.texts[index])]
         if not candidates:
             return []
@@ -239,7 +237,7 @@ class Matcher:
                 break
             text = view.text
             views.insert(0, view._replace(text=""))  # only its offsets are needed from here on
-            places = _starts(self._finder, text, allowance)
+            places = self._finder.starts(text, allowance)
             inner.add(
                 (_start(views, start), _end(views, end))
                 for start, end in self._heads.spans(text, places, is_url, allowance)
@@ -255,23 +253,12 @@ def _allowance(text: str) -> Allowance:
     return Allowance(own, None if shared is None else shared.values)
 
 
-def _starts(finder: Finder, text: str, allowance: Allowance) -> list[int]:
-    """Return where values may begin in a text; to find them is charged to what the request's items share."""
-    most = allowance.left
-    try:
-        places = finder.starts(text, most)
-    except TooMuchError:
-        allowance.charge(most // _FOUND)
-        raise
-    allowance.charge(len(places) // _FOUND)
-    return places
-
-
 def _has_ellipsis(text: str) -> bool:
     """Return whether a text may have been cut somewhere."""
-    if any(map(text.__contains__, _PLAIN_ELLIPSES)):
+    dots, one = _PLAIN_ELLIPSES
+    if dots in text or one in text:
         return True
-    return any(
+    return has_escapes(text) and any(
         begin in text and any(map(text.__contains__, ends)) for begin, ends in _ESCAPED_ELLIPSES.items()
     )
 

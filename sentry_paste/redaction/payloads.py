@@ -146,8 +146,11 @@ def clean_item(item: dict[str, Any], matcher: Matcher, names: Names) -> None:
         matcher: the secret values of the request.
         names: which names are secret.
     """
-    # A log item's attributes may belong to its text.
-    if not matcher or "body" in item or not _clean_rest(item, matcher, names):
+    if "body" in item and "attributes" in item:
+        # First: these attributes may belong to its text.
+        item["attributes"] = _plain(item["attributes"])
+        clean_log_item(item, names)
+    if not matcher or not _clean_rest(item, matcher, names):
         _clean_whole(item, matcher, names)
 
 
@@ -188,12 +191,7 @@ def _clean_whole(item: dict[str, Any], matcher: Matcher, names: Names) -> None:
     apart: dict[str, str] = {}
     listed: list[str] = []
     if "attributes" in item:
-        item["attributes"] = {
-            name: member if type(member) in _PLAIN else as_attribute(member)
-            for name, member in items_of(item["attributes"])
-        }
-        if "body" in item:
-            clean_log_item(item, names)
+        item["attributes"] = _plain(item["attributes"])
         listed = _unlisted_headers(item["attributes"])
         apart = _add_attributes(walk, item["attributes"], names)
     for key, value in list(item.items()):
@@ -209,6 +207,14 @@ def _clean_whole(item: dict[str, Any], matcher: Matcher, names: Names) -> None:
     for name in listed:
         if name in item["attributes"]:
             item["attributes"][name] = [item["attributes"][name]]
+
+
+def _plain(attributes: Any) -> dict[str, Any]:
+    """Return attributes as they are sent."""
+    return {
+        name: member if type(member) in _PLAIN else as_attribute(member)
+        for name, member in items_of(attributes)
+    }
 
 
 def _unlisted_headers(attributes: dict[str, Any]) -> list[str]:

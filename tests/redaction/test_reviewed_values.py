@@ -97,8 +97,8 @@ class TestShortTexts:
         )
         many = Finder(f"key-{number:05}" for number in range(3000))
         for number in range(1000):
-            assert many.starts(f"item {number}", 100) == []
-            assert many.starts(f"item key-{number:05}", 100) == [5]
+            assert many.starts(f"item {number}", Allowance(100)) == []
+            assert many.starts(f"item key-{number:05}", Allowance(100)) == [5]
         assert len(searched) < 10
 
     def test_texts_are_looked_through_for_many_values_a_few_times_only(self, monkeypatch):
@@ -124,9 +124,9 @@ class TestShortTexts:
         signs = "+-=/!$"
         keys = [f"{a}1a{b}{c}" for a in signs for b in signs for c in signs]
         many = Finder([*keys, *(f"key-{number:05}" for number in range(3000))])
-        many.starts("x" * 1000, 100)
+        many.starts("x" * 1000, Allowance(100))
         monkeypatch.setattr(finder, "_search_each", count)
-        assert many.starts("see =1a/! there", 100) == [4]
+        assert many.starts("see =1a/! there", Allowance(100)) == [4]
         assert len(searched) < 50
 
     def test_too_many_keys_of_signs_hide_the_text(self):
