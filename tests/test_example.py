@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import sentry_sdk
+from bs4 import BeautifulSoup
 from paste.deploy import loadapp
 from webtest import TestApp
 
@@ -66,8 +67,8 @@ def test_no_page_loads_anything_from_elsewhere(app):
         assert not html.select("script, img, iframe, [style]")
 
 
-def test_every_answer_forbids_scripts(app):
-    for path, status in (("/", 200), ("/hello", 200), ("/nowhere", 404), ("/static/style.css", 200)):
+def test_every_page_forbids_scripts(app):
+    for path, status in (("/", 200), ("/hello", 200), ("/nowhere", 404)):
         policy = app.get(path, status=status).headers["Content-Security-Policy"]
         assert policy.startswith("default-src 'none'; style-src 'self';")
 
@@ -166,6 +167,17 @@ def test_slow_spends_its_time_in_six_nested_spans(app, spool, client):
 # Where it is shown
 
 
+@pytest.mark.parametrize(
+    ("path", "status"), [("/", 200), ("/hello", 200), ("/handled", 200), ("/nowhere", 404)]
+)
+def test_header_of_every_page_leads_to_the_inbox(app, path, status):
+    links = app.get(path, status=status).html.select("header a")
+    assert [(words(link), link["href"]) for link in links] == [
+        ("sentry_paste example", "/"),
+        ("Inbox", "/inbox/"),
+    ]
+
+
 def test_index_links_to_the_inbox(app):
     (link,) = app.get("/").html.select(".hero a")
     assert (words(link), link["href"]) == ("Open the inbox", "/inbox/")
@@ -174,7 +186,7 @@ def test_index_links_to_the_inbox(app):
 def test_index_without_an_inbox_says_how_to_mount_one():
     html = TestApp(main({})).get("/").html
     assert "inbox = /inbox" in words(html.main)
-    assert not html.select(".hero a")
+    assert not html.select(".hero a, header a:nth-of-type(2)")
 
 
 def test_index_names_the_server_that_everything_is_sent_to(app):
@@ -188,16 +200,80 @@ def test_an_unknown_page_is_404(app, path):
     assert words(app.get(path, status=404).html.h1) == "Not found"
 
 
-def test_example_ini_shows_in_its_inbox_what_its_pages_did(tmp_path):
-    ini = tmp_path / "example.ini"
-    ini.write_text((Path(__file__).parent.parent / "example.ini").read_text(encoding="utf-8"))
-    app = TestApp(loadapp(f"config:{ini}"), extra_environ=LOOPBACK)
+EXAMPLE = (Path(__file__).parent.parent / "example.ini").read_text(encoding="utf-8")
+TOOLBAR = ("pyramid.includes = pyramid_debugtoolbar", "debugtoolbar.includes = sentry_paste.debugtoolbar")
+
+
+@pytest.fixture
+def serve(tmp_path):
+    """Load example.ini as it is, or with other lines."""
+
+    def serve(text=EXAMPLE):
+        ini = tmp_path / "example.ini"
+        ini.write_text(text, encoding="utf-8")
+        return TestApp(loadapp(f"config:{ini}"), extra_environ=LOOPBACK)
+
+    return serve
+
+
+def test_example_ini_shows_in_its_inbox_what_its_pages_did(serve):
+    app = serve()
     assert "Nothing yet: the spool directory does not exist." in words(app.get("/inbox/").html.main)
     app.get("/handled")
-    with pytest.raises(shop.BillError):
-        app.get("/crash")
+    app.get("/crash", status=500)
     titles = [words(title) for title in app.get("/inbox/").html.select(".row-title")]
     assert titles == ["BillError", "SoldOutError"]
     page = app.get("/inbox/").click("BillError")
     assert words(page.html.select_one(".summary .value")) == "cannot share 2790 cents between 0 guests"
     assert "the guests of table 7 left before the bill came" in words(page.html.select_one(".log"))
+
+
+def test_crash_ends_on_a_page_that_leads_to_its_error(serve):
+    app = serve()
+    answer = app.get("/crash", status=500)
+    assert words(answer.html.h1) == "This page crashed"
+    assert answer.html.select_one("link[rel=stylesheet]")["href"] == "/static/style.css"
+    assert "$" not in answer.text
+    assert [words(link) for link in answer.html.select("#main a")] == [
+        "See the error",
+        "Try again",
+        "More to try",
+    ]
+    assert [link["href"] for link in answer.html.select("header a")] == ["/", "/inbox/"]
+    error = answer.click("See the error")
+    assert "BillError" in words(error.html.h1)
+    assert answer.html.code.text in error.request.path
+
+
+def test_crash_page_has_no_link_to_an_inbox_that_would_not_open(serve):
+    app = serve()
+    answer = app.get("/crash", extra_environ={"REMOTE_ADDR": "192.0.2.1"}, status=500)
+    assert [words(link) for link in answer.html.select("#main a")] == ["Try again", "More to try"]
+    assert answer.html.select("header a")[1]["href"] == ""  # the style sheet hides it
+
+
+def test_crash_page_looks_like_the_other_pages(app):
+    template = Path(shop.__file__).parent / "templates" / "crash.html"
+    crash, other = BeautifulSoup(template.read_text(encoding="utf-8"), "html.parser"), app.get("/hello").html
+    names = [
+        [(tag.name, tag.get("class"), tag.get("id")) for tag in page.select("body > *, header *")]
+        for page in (crash, other)
+    ]
+    assert names[0] == names[1]
+
+
+def test_uncommenting_two_lines_adds_the_debug_toolbar(serve, captured):
+    text = EXAMPLE
+    for line in TOOLBAR:
+        assert f"\n#{line}\n" in text
+        text = text.replace(f"#{line}", line)
+    app = serve(text)
+    page = app.get("/hello")
+    (button,) = page.html.select("#pShowToolBarButton")
+    assert page.headers["Content-Security-Policy"]
+    toolbar = app.get(button["href"])
+    assert "Content-Security-Policy" not in toolbar.headers  # it has scripts and styles
+    assert toolbar.html.select("#pDebugPanel-sentry-content")
+    crash = app.get("/crash", status=500)
+    assert "Content-Security-Policy" not in crash.headers
+    assert "BillError" in crash.html.title.text

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from pyramid.config import Configurator
-from pyramid.events import NewResponse
+from pyramid.response import Response
 
 from sentry_paste.example import pages, views
 
@@ -44,7 +44,7 @@ def main(global_conf: dict[str, str], **settings: str) -> WSGIApplication:  # no
     config = Configurator(settings={**TEMPLATE_SETTINGS, **settings}, package=__name__)
     config.include("pyramid_jinja2")
     config.add_static_view("static", "static", cache_max_age=60)
-    config.add_subscriber(_harden, NewResponse)
+    config.set_response_factory(_new_response)
     _add_pages(config)
     _add_demos(config)
     app: WSGIApplication = config.make_wsgi_app()
@@ -64,5 +64,12 @@ def _add_demos(config: Any) -> None:
         config.add_view(demo.view, route_name=demo.route, renderer="templates/answer.jinja2", http_cache=0)
 
 
-def _harden(event: Any) -> None:
-    event.response.headers.update(SECURITY_HEADERS)
+def _new_response(_request: Any) -> Response:
+    """Return the response that a page of the example fills in.
+
+    The headers are on no other response: the pages of what the ini adds, such as the debug toolbar, have
+    scripts and styles of their own.
+    """
+    response = Response()
+    response.headers.update(SECURITY_HEADERS)
+    return response

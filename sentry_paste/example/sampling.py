@@ -6,11 +6,12 @@ from typing import Any
 
 
 def sample_rate(context: dict[str, Any]) -> float:
-    """Return 0 for the index page and static files, else 1.
+    """Return 0 for the index page, static files and the debug toolbar, else 1.
 
     Args:
         context: sampling context of the SDK, with the request's environ as ``wsgi_environ``
             (https://docs.sentry.io/platforms/python/configuration/sampling/).
     """
     path = context["wsgi_environ"].get("PATH_INFO", "")
-    return 0.0 if path in ("", "/", "/favicon.ico") or path.startswith("/static") else 1.0
+    is_aside = path in ("", "/", "/favicon.ico") or path.startswith(("/static/", "/_debug_toolbar/"))
+    return 0.0 if is_aside else 1.0

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import sentry_sdk
-from pyramid.response import Response
 
 from sentry_paste.example import shop
 
@@ -75,9 +74,16 @@ def crash(_request: Any) -> dict[str, Any]:
     return {"heading": "Paid", "text": ", ".join(receipts), "event_id": None}
 
 
-def stream_crash(_request: Any) -> Response:
-    """Respond with a body that fails after its first lines."""
-    return Response(app_iter=shop.courses(), content_type="text/plain", charset="utf-8")
+def stream_crash(request: Any) -> Any:
+    """Respond with a body that fails after its first lines.
+
+    Args:
+        request: the request.
+    """
+    response = request.response
+    response.content_type, response.charset = "text/plain", "utf-8"
+    response.app_iter = shop.courses()
+    return response
 
 
 def handled(_request: Any) -> dict[str, Any]:
@@ -150,7 +156,7 @@ DEMOS = (
         "/crash",
         crash,
         "Crash",
-        "An unhandled BillError and its cause, with traceback, variables and request. You see an error page.",
+        "An unhandled BillError and its cause, with traceback, variables and request. You see a crash page.",
         "error",
     ),
     Demo(

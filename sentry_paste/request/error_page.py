@@ -6,6 +6,7 @@ import html
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 from sentry_paste.config.errors import ConfigError, Problem
@@ -96,12 +97,12 @@ class ErrorPage:
         self._inbox = inbox
 
     def answer(
-        self, environ: Mapping[str, str], event_id: str | None
+        self, environ: Mapping[str, Any], event_id: str | None
     ) -> tuple[list[tuple[str, str]], list[bytes]]:
         """Return the headers and the body of a response.
 
         Args:
-            environ: the strings of the request's environ.
+            environ: of the request.
             event_id: of the error, None if it was not captured.
         """
         negotiated: list[tuple[str, str]] = []
@@ -129,7 +130,7 @@ class ErrorPage:
         ]
         return headers, [] if environ.get("REQUEST_METHOD") == "HEAD" else [body]
 
-    def _page(self, environ: Mapping[str, str], event_id: str | None, language: str | None) -> str:
+    def _page(self, environ: Mapping[str, Any], event_id: str | None, language: str | None) -> str:
         identity = html.escape(event_id or "")
         texts = self._template.texts[language] if language else {}
         values = {"event_id": identity, "feedback": "", "report": ""}
@@ -142,7 +143,7 @@ class ErrorPage:
         return self._template.fill({**values, **self._links(environ, event_id, texts)}, language)
 
     def _links(
-        self, environ: Mapping[str, str], event_id: str | None, texts: Mapping[str, str]
+        self, environ: Mapping[str, Any], event_id: str | None, texts: Mapping[str, str]
     ) -> dict[str, str]:
         """Return the values of the links: nothing in them comes from the client."""
         home, inbox = _root(environ.get("SCRIPT_NAME", "")), ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from urllib.parse import quote
 
 from paste.deploy.loadwsgi import appconfig
@@ -55,11 +55,11 @@ class InboxLinks:
                 self._found = False
         return self._found if isinstance(self._found, _Mount) else None
 
-    def opens_for(self, environ: Mapping[str, str]) -> bool:
+    def opens_for(self, environ: Mapping[str, Any]) -> bool:
         """Return whether there is an inbox that asks a client for no token.
 
         Args:
-            environ: the strings of the environ of the client's request.
+            environ: of the client's request.
         """
         mount = self._mount()
         return mount is not None and not token_reason(environ, mount.settings)

@@ -281,7 +281,7 @@ class Lifecycle:
         if page is None or self._wrote or not is_real(error, Exception) or error is self._disconnect:
             return None
         try:
-            environ = self._scopes.strings
+            environ = self._scopes.environ()
             identity = self.run_anyway(lambda: self._scopes.event_id(500))
             headers, body = page.answer(environ, identity)
             header = self._filter_state.settings.event_id_header

@@ -167,8 +167,9 @@ class RequestScopes:
             self.open()
 
     def environ(self) -> dict[str, Any]:
-        """Return the environ as the server made it; objects in it are missing once the request is over."""
-        return {**(self._environ or {}), **self.strings}
+        """Return the texts of the environ, and the server's objects in it unless the request is over."""
+        objects = {key: value for key, value in (self._environ or {}).items() if "." in key}
+        return {**objects, **self.strings}
 
     def open(self) -> None:
         """Open what is not open yet; the request's scopes call this when they are used."""

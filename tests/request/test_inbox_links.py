@@ -126,3 +126,15 @@ def test_inbox_that_would_not_load_costs_the_link_alone(page, write_ini):
     answer = app.get("/crash_in_call", expect_errors=True)
     assert answer.status_int == 500
     assert inbox_links(answer) == []
+
+
+def test_headers_that_waitress_keeps_are_enough_for_a_link(page):
+    class Connection:
+        server = type("Server", (), {"adj": type("Adj", (), {"clear_untrusted_proxy_headers": False})})
+
+        def check(self):
+            return False
+
+    assert inbox_links(page(SERVER_SOFTWARE="waitress")) == []
+    served = {"SERVER_SOFTWARE": "waitress", "waitress.client_disconnected": Connection().check}
+    assert inbox_links(page(**served)) != []
