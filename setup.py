@@ -6,7 +6,14 @@ from setuptools import find_packages, setup
 
 INBOX = ["Jinja2>=3.0"]
 DOCS = ["furo", "Sphinx>=7.4", "sphinx-copybutton"]
-EXAMPLE = [*INBOX, "Paste>=3.10", "pyramid>=2.0", "pyramid_jinja2>=2.10", "waitress>=2.1"]
+EXAMPLE = [
+    *INBOX,
+    "Paste>=3.10",
+    "pyramid>=2.0",
+    "pyramid_debugtoolbar>=4.9",
+    "pyramid_jinja2>=2.10",
+    "waitress>=2.1",
+]
 
 setup(
     name="sentry-paste",
@@ -21,7 +28,7 @@ setup(
     package_data={
         "sentry_paste": ["py.typed"],
         "sentry_paste.debugtoolbar": ["*.dbtmako"],
-        "sentry_paste.example": ["templates/*.jinja2", "static/*"],
+        "sentry_paste.example": ["templates/*.html", "templates/*.jinja2", "static/*"],
         "sentry_paste.inbox": ["templates/*.jinja2", "static/*"],
     },
     zip_safe=False,
@@ -50,7 +57,6 @@ setup(
             "Mako",
             "orjson",
             "Paste",
-            "pyramid_debugtoolbar",
             "pyramid_retry",
             "pyramid_tm",
             "pytest",
