@@ -312,6 +312,18 @@ class Tokens:
             for wanted_name, proof in wanted
         )
 
+    def check(self) -> str:
+        """Return the proof that a form is the inbox's own; it does not reveal the token."""
+        return _digest(self.current(), "form")
+
+    def is_check(self, text: str) -> bool:
+        """Return whether a form has the proof.
+
+        Args:
+            text: what it has.
+        """
+        return any(_is_same(text, _digest(token, "form")) for token in self._accepted())
+
     def _accepted(self) -> Iterable[str]:
         # Read the file each time: another worker may have written it, or somebody replaced the directory.
         found = "" if self._given else _read(self._spool.directory / _FILE)

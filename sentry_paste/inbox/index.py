@@ -13,9 +13,11 @@ import threading
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Any
 from zlib import crc32
 
+from sentry_paste.inbox.cleared import Cleared
 from sentry_paste.inbox.summary import MAX_BYTES, Summary, summarise
 from sentry_paste.spool import Contents, Spool, SpoolFile, read_contents
 
@@ -74,6 +76,7 @@ class Snapshot:
         problem: why the directory cannot be read, or empty.
         is_there: whether the directory exists.
         derived: what has been worked out from the files, by name, for as long as they stay the same.
+        hidden: number of files that are hidden because they were cleared.
     """
 
     entries: tuple[Entry, ...] = ()
@@ -84,6 +87,7 @@ class Snapshot:
     problem: str = ""
     is_there: bool = True
     derived: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
+    hidden: int = 0
 
     def find(self, identity: str) -> Entry | None:
         """Return the newest file with an id, or None.
@@ -113,6 +117,14 @@ class Snapshot:
         return [entry for entry in self.entries if trace_id in entry.summary.trace_ids]
 
 
+def _later(snapshot: Snapshot, until: datetime) -> Snapshot:
+    """Return a snapshot without the files that were captured up to a time."""
+    entries = tuple(entry for entry in snapshot.entries if entry.file.time > until)
+    hidden = len(snapshot.entries) - len(entries)
+    version = f"{snapshot.version}-{until.timestamp():.6f}"
+    return replace(snapshot, entries=entries, hidden=hidden, version=version, derived={})
+
+
 class Index:
     """An index of the files of a spool.
 
@@ -123,16 +135,30 @@ class Index:
 
     def __init__(self, spool: Spool, reading: float = READ_SECONDS) -> None:
         self.spool = spool
+        self.cleared = Cleared(spool)
         self._reading = reading
         # By name without the state: claiming a file renames it, but does not change its contents.
         self._known: dict[str, Entry] = {}
         self._snapshot: Snapshot | None = None
         self._listed = _Listed()
         self._checked = 0
+        # What is left of a snapshot after clearing, with the version and the time that it was made of.
+        self._shown: tuple[tuple[str, datetime | None], Snapshot] = (("", None), Snapshot())
         self._lock = threading.Lock()
 
     def look(self) -> Snapshot:
         """Return the current state of the spool: the same object for as long as it stays the same."""
+        whole, until = self._look(), self.cleared.until()
+        if until is None:
+            return whole
+        with self._lock:
+            of, shown = self._shown
+            if of != (whole.version, until):
+                shown = _later(whole, until)
+                self._shown = (whole.version, until), shown
+            return shown
+
+    def _look(self) -> Snapshot:
         with self._lock:
             found: list[Entry] = []
             older = foreign = 0

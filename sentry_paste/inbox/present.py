@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from itertools import groupby
@@ -12,7 +12,7 @@ from typing import Any
 
 from markupsafe import Markup, escape
 
-from sentry_paste.spool.contents import Frame
+from sentry_paste.spool.contents import Error, Frame
 
 
 def ago(time: datetime, now: datetime | None = None) -> str:
@@ -120,8 +120,35 @@ def frame_groups(stack: Sequence[Frame]) -> list[FrameGroup]:
     Args:
         stack: the frames, innermost last.
     """
-    groups = groupby(reversed(stack), key=lambda frame: frame.in_app)
+    groups = groupby(reversed(stack), key=_is_own)
     return [FrameGroup(in_app, tuple(frames)) for in_app, frames in groups]
+
+
+def _is_own(frame: Frame) -> bool:
+    """Return whether a frame is of a file of the app's, and not of generated code (``<string>``)."""
+    return frame.in_app and not frame.filename.startswith("<")
+
+
+def is_open(frame: Frame) -> bool:
+    """Return whether a frame is worth showing at once: one of a function of the app's.
+
+    Args:
+        frame: the frame.
+    """
+    return _is_own(frame) and not frame.function.startswith("<")
+
+
+def raising_frame(error: Error) -> Frame | None:
+    """Return the frame to look at first: the innermost one of the app, if possible with its source.
+
+    Args:
+        error: the error.
+    """
+    innermost = error.frames[::-1]
+    own = [frame for frame in innermost if _is_own(frame)]
+    with_source = [frame for frame in innermost if frame.context]
+    found = [frame for frame in own if frame.context] or own or with_source or innermost
+    return found[0] if found else None
 
 
 def rows(value: Any) -> list[tuple[str, str]]:
@@ -224,6 +251,29 @@ def plural(count: int, what: str) -> str:
     return f"{number(count)} {what}{'' if count == 1 else 's'}"
 
 
+def pairs_with(names: Iterable[str], prefix: str) -> list[tuple[str, str]]:
+    """Return each name with the address of that name.
+
+    Args:
+        names: last parts of addresses.
+        prefix: what comes before them.
+    """
+    return [(name, f"{prefix}{name}") for name in names]
+
+
+_SITE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{0,20}://[^/?#]{0,500}")
+
+
+def path(url: str) -> str:
+    """Return the path and the query of a URL; anything else as it is.
+
+    Args:
+        url: the URL.
+    """
+    site = _SITE.match(url)
+    return url[site.end() :] or "/" if site else url
+
+
 #: The filters of the templates, by name.
 FILTERS: dict[str, Callable[..., Any]] = {
     "ago": ago,
@@ -232,8 +282,11 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "duration": duration,
     "frame_groups": frame_groups,
     "instant": instant,
+    "is_open": is_open,
     "moment": moment,
     "number": number,
+    "path": path,
+    "pairs_with": pairs_with,
     "plural": plural,
     "pretty": pretty,
     "rows": rows,

@@ -5,19 +5,22 @@ from __future__ import annotations
 import difflib
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Union
 
+from paste.deploy.converters import asbool
+
 from sentry_paste.config.errors import ConfigError, Problem
 from sentry_paste.config.inifile import IniFile, Section
 from sentry_paste.config.values import expand
+from sentry_paste.inbox.editor import Editor
 
 Network = Union[IPv4Network, IPv6Network]
 
-OPTIONS = ("spool_dir", "allow", "allow_hosts", "inbox_token")
+OPTIONS = ("spool_dir", "allow", "allow_hosts", "inbox_token", "editor", "app_url", "allow_clear")
 
 # Options that the filter has too, with the names that both read from [DEFAULT].
 _SHARED = {"spool_dir": "sentry.spool_dir"}
@@ -37,6 +40,8 @@ _HOST = re.compile(r"[a-z0-9_]([a-z0-9_.-]*[a-z0-9_])?", re.ASCII)
 #: A token has only characters that need no quoting in a URL or a cookie.
 TOKEN = re.compile(r"[A-Za-z0-9._~-]{16,200}", re.ASCII)
 
+_APP_URL = re.compile(r"/(?!/)[!-~]{0,200}|/|https?://[!-~]{1,200}", re.ASCII)
+
 _INBOX_LOADER = re.compile(r"(#|[.:])\s*inbox(:main)?\s*", re.IGNORECASE)
 
 
@@ -51,6 +56,9 @@ class InboxSettings:
         inbox_token: the token that every request needs. If empty, the inbox makes one, which only requests
             need that are not plainly from a browser on this machine.
         address: address of the inbox, as far as the ini shows it: a URL or a path, with a slash at the end.
+        editor: makes links that open a source line.
+        app_url: address of the app, for a link back to it; None for the folder above the inbox.
+        allow_clear: whether the pages have a button that hides and removes files.
     """
 
     spool_dir: Path
@@ -58,6 +66,9 @@ class InboxSettings:
     allow_hosts: frozenset[str] = frozenset()
     inbox_token: str = field(default="", repr=False)
     address: str = ""
+    editor: Editor = field(default_factory=lambda: Editor(""))
+    app_url: str | None = None
+    allow_clear: bool = True
 
 
 def read_settings(global_conf: Mapping[str, str], local_conf: Mapping[str, str]) -> InboxSettings:
@@ -106,13 +117,40 @@ def read_settings(global_conf: Mapping[str, str], local_conf: Mapping[str, str])
         if not _HOST.fullmatch(item.lower()):
             problem("allow_hosts", item, "expected a host name without a port")
         allow_hosts.append(item.lower())
+    editor, app_url, allow_clear = _page_options(values, problem)
     if problems:
         place = f" [{section.name}]" if section.name else ""
         raise ConfigError(f"{path or 'ini'}{place}", problems)
     directory = Path(global_conf.get("here", ""), os.path.expanduser(spool_dir))
     return InboxSettings(
-        directory, tuple(allow), frozenset(allow_hosts), token or "", _address(file, section)
+        directory,
+        tuple(allow),
+        frozenset(allow_hosts),
+        token or "",
+        _address(file, section),
+        editor,
+        app_url,
+        allow_clear,
     )
+
+
+def _page_options(
+    values: Mapping[str, str], problem: Callable[[str, str | None, str], None]
+) -> tuple[Editor, str | None, bool]:
+    """Return the values of ``editor``, ``app_url`` and ``allow_clear``."""
+    editor, allow_clear = Editor(""), True
+    try:
+        editor = Editor(values.get("editor", ""))
+    except ValueError as error:
+        problem("editor", values["editor"], str(error))
+    app_url = values.get("app_url") or None
+    if app_url and not _APP_URL.fullmatch(app_url):
+        problem("app_url", app_url, "expected a path or a URL, such as / or http://localhost:6543/")
+    try:
+        allow_clear = bool(asbool(values.get("allow_clear") or "true"))
+    except ValueError:
+        problem("allow_clear", values["allow_clear"], "expected true or false")
+    return editor, app_url, allow_clear
 
 
 def _section(file: IniFile | None, local: Mapping[str, str]) -> Section:
