@@ -12,7 +12,7 @@ import re
 import string
 from urllib.parse import quote, quote_plus
 
-from sentry_paste.redaction.shapes import _BRANDS, _IBAN_LENGTHS
+from sentry_paste.redaction.numbers import _BRANDS, _IBAN_LENGTHS
 
 WORDS = """
 the a request user basket order failed retry cache miss hit connection pool timeout error warning started finished

@@ -2,14 +2,30 @@
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_right
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from itertools import accumulate
 from typing import Any
 
 from sentry_paste.redaction.bounds import TooMuchError
 from sentry_paste.redaction.names import FILTERED
-from sentry_paste.redaction.shapes import MAY_HAVE, NAMES, Searched, spans_in
+from sentry_paste.redaction.numbers import cards, ibans, phones
+from sentry_paste.redaction.shapes import CANDIDATES, Candidate, Searched, emails, jwts
+
+_SEARCHES: Mapping[str, Callable[[Searched], Iterator[Candidate]]] = {
+    "email": emails,
+    "credit_card": cards,
+    "iban": ibans,
+    "jwt": jwts,
+    "phone": phones,
+}
+# Every text that may match any of them contains at least this.
+_MAY_HAVE = re.compile("[@0-9]|ey[JA]|ew[ok]")
+#: The names that ``redact_patterns`` takes.
+NAMES = tuple(_SEARCHES)
+# How many characters of a payload allow for one candidate more than ``CANDIDATES``.
+_CHARACTERS = 400
 
 # Defined by the protocol for events, spans, traces and items; ids among them may consist of digits.
 # https://develop.sentry.dev/sdk/data-model/event-payloads/
@@ -81,9 +97,9 @@ class Patterns:
         listed = list(dict.fromkeys(texts))
         searched = Searched("\n" + "\n".join(listed))
         try:
-            spans = sorted(spans_in(self._names, searched))
+            spans = sorted(_spans_in(self._names, searched))
         except TooMuchError:
-            return {text: FILTERED for text in listed if MAY_HAVE.search(text)}
+            return {text: FILTERED for text in listed if _MAY_HAVE.search(text)}
         if not spans:
             return {}
         starts = list(accumulate((len(text) + 1 for text in listed), initial=1))
@@ -176,6 +192,22 @@ class Patterns:
 
 #: For an ini without any.
 NO_PATTERNS = Patterns()
+
+
+def _spans_in(names: Collection[str], searched: Searched) -> Iterator[tuple[int, int]]:
+    """Yield the places of values of some shapes in a text.
+
+    Raises:
+        TooMuchError: there are more candidates than are validated.
+    """
+    left = CANDIDATES + len(searched.text) // _CHARACTERS
+    for name in names:
+        for start, end, is_valid in _SEARCHES[name](searched):
+            left -= 1
+            if left < 0:
+                raise TooMuchError
+            if is_valid:
+                yield start, end
 
 
 def _without(text: str, offset: int, spans: Iterable[tuple[int, int]]) -> str:

@@ -10,9 +10,9 @@ from sentry_paste.redaction.bounds import Bounds
 from sentry_paste.redaction.headers import clean_baggage, clean_header
 from sentry_paste.redaction.names import FILTERED
 from sentry_paste.redaction.parameters import clean_parameters, clean_query, secret_parameters
+from sentry_paste.redaction.patterns import NAMES as SHAPES
 from sentry_paste.redaction.patterns import Patterns
 from sentry_paste.redaction.payloads import clean_event, clean_item
-from sentry_paste.redaction.shapes import NAMES as SHAPES
 
 NAMES = Names()
 OWN = Names(parameters=["colour"])
