@@ -80,7 +80,30 @@ def test_error_is_as_shown(tmp_path):
 
 
 def test_example_ini_is_what_the_first_command_serves():
-    (example, tests) = map(str.rstrip, blocks("console"))
+    (install, example, tests) = map(str.rstrip, blocks("console"))
+    assert install == "$ pip install path/to/sentry_paste"
     assert example.endswith("pserve example.ini")
     assert tests.endswith("bin/pytest")
     assert (ROOT / "example.ini").exists()
+
+
+def rows(text):
+    """The rows of tables that compare: the filter's and the SDK's entry, by what they are about."""
+    return {what: figures for what, *figures in re.findall(r"   \* - (.+)\n     - (.+)\n     - (.+)\n", text)}
+
+
+def test_figures_are_those_of_the_comparison():
+    compared = rows((ROOT / "docs/comparison.rst").read_text(encoding="utf-8"))
+    shown = rows(README)
+    assert len(shown) == 7
+    del shown["What"]
+    assert {what: compared[what] for what in shown} == shown
+    assert compared["Added to a request, sampled, sending included"] == ["1,034 µs", "813 µs"]
+    assert "1,034 µs to 813" in README
+
+
+def test_links_lead_to_files():
+    found = re.findall(r"`[^`<]+ <((?!http)[^>]+)>`__", README.replace("\n  ", " "))
+    assert len(found) > 20
+    assert [path for path in found if not (ROOT / path).exists()] == []
+    assert [path for path in re.findall(r"image:: (.*)", README) if not (ROOT / path).exists()] == []
