@@ -1,302 +1,215 @@
-"""The list: find the files of a query, group errors of the same kind, and split the rows into pages."""
+"""The list: what matches a query, grouped, sorted and split into pages."""
 
 from __future__ import annotations
 
-import re
+import time
 from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
-from datetime import datetime
-from fnmatch import translate
-from urllib.parse import parse_qsl, urlencode
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple, TypeVar
 
+from sentry_paste.inbox.activity import Activity, Item, LogItem, SessionItem, activity
+from sentry_paste.inbox.groups import RequestGroup, Row, error_groups, name_id, request_groups, row
 from sentry_paste.inbox.index import Entry, Snapshot
+from sentry_paste.inbox.query import ALL, Query
+from sentry_paste.inbox.search import Check, Problem
 from sentry_paste.spool.names import KINDS
-from sentry_paste.spool.segments import Request
 
-#: The ``kind`` that stands for files of every kind.
-ALL = "all"
+#: Rows per page, and log lines.
+PAGE, LINES = 50, 100
 
-#: The ``kind`` that the list shows by default.
-DEFAULT_KIND = "error"
+# How many listings of one state of the spool are kept.
+_KEPT = 8
 
-_MAX_CHARACTERS = 200
-_MAX_FIELDS = 20
+# Kinds that are always shown, and first; the others only if there is something of them.
+_ALWAYS = ("error", "transaction", "session", "log")
 
-_ID = re.compile("[0-9a-f-]{6,36}")
+# How many values of a field have a chip.
+_MAX_CHIPS = 4
 
 
-@dataclass(frozen=True)
-class Query:
-    """What the list is asked to show.
+class Chip(NamedTuple):
+    """A term that is offered for the search.
 
     Attributes:
-        kind: kind of file, or ``all``.
-        text: words that must all be found, in any order and case; a word may be the beginning of an id.
-        transaction: part of the transaction's name, or a pattern with ``*``.
-        group: id of a group of errors, which are then listed one by one.
-        page: number of the page, from 1.
+        field: name of the field.
+        value: its value.
+        found: how much of the kind it finds, without the rest of the search.
     """
 
-    kind: str = DEFAULT_KIND
-    text: str = ""
-    transaction: str = ""
-    group: str = ""
-    page: int = 1
-
-    @classmethod
-    def read(cls, text: str) -> Query:
-        """Parse the query string of a URL; unknown values are ignored.
-
-        Args:
-            text: the query string.
-        """
-        values = parameters(text)
-        kind = values.get("kind", "")
-        page = values.get("page", "")
-        return cls(
-            kind=kind if kind in (*KINDS, ALL) else DEFAULT_KIND,
-            text=values.get("q", "").strip(),
-            transaction=values.get("transaction", "").strip(),
-            group=values.get("group", "").strip(),
-            page=max(1, int(page)) if re.fullmatch(r"[0-9]{1,6}", page) else 1,
-        )
-
-    def address(self, **changes: object) -> str:
-        """Return the query string for this query with some changes; default values are left out.
-
-        Args:
-            changes: attributes and their new values.
-        """
-        other = replace(self, **changes)  # type: ignore[arg-type]  # replace() takes any
-        default = Query()
-        named = (
-            ("kind", other.kind, default.kind),
-            ("q", other.text, default.text),
-            ("transaction", other.transaction, default.transaction),
-            ("group", other.group, default.group),
-            ("page", other.page, default.page),
-        )
-        return urlencode([(name, value) for name, value, usual in named if value != usual], errors="replace")
-
-    @property
-    def is_search(self) -> bool:
-        """Whether it filters by more than the kind."""
-        return bool(self.text or self.transaction or self.group)
-
-    def matcher(self) -> Callable[[Entry], bool]:
-        """Return a function that checks whether a file matches, whatever its kind."""
-        words = self.text.lower().split()
-        is_named = self.name_matcher()
-
-        def matches(entry: Entry) -> bool:
-            summary = entry.summary
-            if self.group and summary.group != self.group:
-                return False
-            names = (summary.transaction, *(request.name for request in summary.requests))
-            if not any(map(is_named, names)):
-                return False
-            return all(word in summary.words or _is_id(word, entry) for word in words)
-
-        return matches
-
-    def name_matcher(self) -> Callable[[str], bool]:
-        """Return a function that checks whether the name of a transaction matches."""
-        transaction = self.transaction.lower()
-        if "*" not in transaction:
-            return lambda name: transaction in name.lower()
-        pattern = re.compile(translate(transaction))
-        return lambda name: pattern.match(name.lower()) is not None
-
-
-def _is_id(word: str, entry: Entry) -> bool:
-    """Return whether an id of a file begins with a word. Fewer than six digits would match too many ids."""
-    if _ID.fullmatch(word) is None:
-        return False
-    digits = word.replace("-", "")
-    return any(
-        identity.startswith(digits)
-        for identity in (entry.file.id, *entry.summary.trace_ids, *entry.summary.error_ids)
-    )
-
-
-def parameters(text: str) -> dict[str, str]:
-    """Return the parameters of a query string: the first of each name, cut to a maximum length.
-
-    Args:
-        text: the query string.
-    """
-    found: dict[str, str] = {}
-    try:
-        pairs = parse_qsl(text, errors="replace", max_num_fields=_MAX_FIELDS)
-    except ValueError:  # too many parameters
-        return found
-    for name, value in pairs:
-        found.setdefault(name, value[:_MAX_CHARACTERS])
-    return found
-
-
-# The rows that match a query.
-
-#: Rows per page.
-PAGE = 50
-
-# How many names of transactions the search form suggests.
-_SUGGESTED = 50
-
-# Kinds that are always shown, and first; the others only if there are files of them.
-_ALWAYS = ("error", "transaction", "session", "log")
+    field: str
+    value: str
+    found: int
 
 
 @dataclass
-class Row:
-    """A row of the list: a file, all errors of a group, or a request.
-
-    Attributes:
-        entry: the newest file.
-        count: number of files.
-        first: capture time of the oldest file.
-        times: capture times of all files, in seconds since 1970, newest first.
-        request: the request, if the row is one that has been read.
-        number: its number among the requests in the file.
-    """
-
-    entry: Entry
-    count: int
-    first: datetime
-    times: list[float]
-    request: Request | None = None
-    number: int = 0
-
-    @property
-    def key(self) -> str:
-        """A key that identifies the row when the list is loaded again."""
-        if self.number:
-            return f"{self.entry.file.id}-{self.number}"
-        return self.entry.summary.group if self.count > 1 else self.entry.file.id
-
-    @property
-    def duration(self) -> float | None:
-        """Duration in seconds, None if it is unknown or has no meaning."""
-        return self.entry.summary.duration if self.request is None else self.request.duration
-
-
-@dataclass(frozen=True)
 class Listing:
     """A page of the list.
 
     Attributes:
         query: the query, with the page that is shown.
-        rows: rows of this page, newest first.
-        found: number of matching files of the kind, or of requests.
-        total: number of rows on all pages.
-        pages: number of pages, at least one.
-        counts: number of matching files by kind; of transactions, also those that are streamed as spans.
-        transactions: names of transactions, the most frequent first.
         snapshot: the state of the spool.
+        counts: what matches, by kind: errors, requests, sessions, log lines and so on.
+        total: number of rows on all pages.
+        found: what matches of the kind; the sum of what is in the rows.
+        pages: number of pages, at least one.
+        rows: rows of this page, except for the following.
+        groups: the groups of requests on this page.
+        group: the group of requests that is shown one by one.
+        lines: the log lines on this page.
+        sessions: the sessions that match.
+        transactions: names of transactions, the most frequent first.
+        chips: terms for the search.
+        problems: terms that are not understood.
+        lines_left_out: number of log lines that are not in memory.
     """
 
     query: Query
-    rows: list[Row]
-    found: int
-    total: int
-    pages: int
-    counts: dict[str, int]
-    transactions: list[str]
     snapshot: Snapshot
+    counts: dict[str, int]
+    total: int = 0
+    found: int = 0
+    pages: int = 1
+    rows: list[Row] = field(default_factory=list)
+    groups: list[RequestGroup] = field(default_factory=list)
+    group: RequestGroup | None = None
+    lines: list[LogItem] = field(default_factory=list)
+    sessions: list[SessionItem] = field(default_factory=list)
+    transactions: list[str] = field(default_factory=list)
+    chips: list[Chip] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+    lines_left_out: int = 0
 
 
-def listing(snapshot: Snapshot, query: Query) -> Listing:
+def listing(snapshot: Snapshot, query: Query, now: float | None = None) -> Listing:
     """Return the page of the list that a query asks for, or the last page if there are fewer.
+
+    It is kept with the snapshot; a time range that moves with the clock is to the minute.
 
     Args:
         snapshot: the state of the spool.
         query: the query.
+        now: the present time in seconds since 1970, default the clock's.
     """
-    matches = query.matcher() if query.is_search else None
-    entries = [entry for entry in snapshot.entries if matches is None or matches(entry)]
-    counts = Counter(entry.file.kind for entry in entries)
-    requests = _requests(entries, query.name_matcher(), _ended(snapshot))
-    counts["transaction"] = len(requests)
-    wanted = entries if query.kind == ALL else [entry for entry in entries if entry.file.kind == query.kind]
-    if query.kind == "transaction":
-        rows = [_row(*found) for found in requests]
-    elif query.kind == "error" and not query.group:
-        rows = grouped(wanted)
+    minute = int((time.time() if now is None else now) // 60)
+    kept = snapshot.derived.setdefault("listings", {})
+    found = kept.get((query, minute))
+    if found is None:
+        found = _listing(snapshot, query, minute * 60.0 + 60)
+        while len(kept) >= _KEPT:
+            kept.pop(next(iter(kept)), None)
+        kept[query, minute] = found
+    return found  # type: ignore[no-any-return]  # what is derived is of any type
+
+
+def _listing(snapshot: Snapshot, query: Query, now: float) -> Listing:
+    happened = activity(snapshot)
+    check, problems = query.check(now)
+    errors = _matching(happened.errors, check)
+    requests = _matching(happened.requests, check)
+    sessions = _matching(happened.sessions, check)
+    others = _others(snapshot, check)
+    found = Listing(query, snapshot, {}, transactions=happened.names, problems=problems)
+    if query.kind == "error":
+        _show_errors(found, errors)
+    elif query.kind == "transaction":
+        _show_requests(found, requests)
+    elif query.kind == "log":
+        found.lines_left_out = happened.lines_left_out
+        _show_page(found, _matching(happened.lines, check), LINES, "lines")
+    elif query.kind == "session":
+        found.sessions = sessions
+        entries = [entry for entry in snapshot.entries if entry.file.kind == "session"]
+        matching = [Item(entry, entry.summary.facts) for entry in entries]
+        _show_page(found, _matching(matching, check), PAGE, "rows", row)
+    elif query.kind == ALL:
+        _show_all(found, happened, check)
     else:
-        rows = [_row(entry) for entry in wanted]
-    pages = max(1, -(-len(rows) // PAGE))
-    page = min(query.page, pages)
-    return Listing(
-        query=Query(query.kind, query.text, query.transaction, query.group, page),
-        rows=rows[(page - 1) * PAGE : page * PAGE],
-        found=len(requests) if query.kind == "transaction" else len(wanted),
-        total=len(rows),
-        pages=pages,
-        counts={**_counts(counts, query.kind), ALL: len(entries)},
-        transactions=_transactions(snapshot),
-        snapshot=snapshot,
-    )
-
-
-def grouped(entries: Iterable[Entry]) -> list[Row]:
-    """Return one row for each group of errors, the most recently seen group first.
-
-    Args:
-        entries: errors, newest first.
-    """
-    rows: dict[str, Row] = {}
-    for entry in entries:
-        key = entry.summary.group or entry.file.id
-        row = rows.get(key)
-        if row is None:
-            rows[key] = _row(entry)
-        else:
-            row.count += 1
-            row.first = entry.file.time
-            row.times.append(entry.file.time.timestamp())
-    return list(rows.values())
-
-
-def _ended(snapshot: Snapshot) -> set[str]:
-    """Return the ids of all segments that have ended."""
-    return {
-        request.id
-        for entry in snapshot.entries
-        if entry.file.kind == "span"
-        for request in entry.summary.requests
-        if request.duration is not None
-    }
-
-
-def _requests(
-    entries: Iterable[Entry], is_named: Callable[[str], bool], ended: set[str]
-) -> list[tuple[Entry, Request | None, int]]:
-    """Return each request with its file and its number in it: its transaction, its segment, or other spans.
-
-    Args:
-        entries: files, newest first.
-        is_named: whether the name of a request matches.
-        ended: ids of the segments that have ended, of which other spans are no request of their own.
-    """
-    found: list[tuple[Entry, Request | None, int]] = []
-    running: set[str] = set()
-    for entry in entries:
-        requests = entry.summary.requests
-        if entry.file.kind == "transaction":
-            found.append((entry, requests[0] if requests else None, 0))
-        elif entry.file.kind == "span":
-            for number in reversed(range(len(requests))):  # they are in the order in which they have ended
-                request = requests[number]
-                is_repeated = request.duration is None and (request.id in ended or request.id in running)
-                if not is_repeated and is_named(request.name):
-                    running.add(request.id)
-                    found.append((entry, request, number))
+        rows = [row(Item(entry, entry.summary.facts)) for entry in others if entry.file.kind == query.kind]
+        _show_page(found, rows, PAGE, "rows")
+    counts = Counter[str]()
+    for entry in others:
+        counts[entry.file.kind] += entry.summary.amount
+    counts["error"] = len(errors)
+    counts["transaction"] = len(requests)
+    counts["session"] = sum(item.numbers.total for item in sessions)
+    counts["log"] = _count_of_lines(happened, check)
+    apart = sum(counts[kind] for kind in ("span", "session", "log"))
+    found.counts = {**_counts(counts, query.kind), ALL: sum(counts.values()) - apart}
+    found.found = found.found if query.group else found.counts.get(query.kind, 0)
+    found.chips = _chips(snapshot, happened, query)
     return found
 
 
-def _row(entry: Entry, request: Request | None = None, number: int = 0) -> Row:
-    return Row(entry, 1, entry.file.time, [entry.file.time.timestamp()], request, number)
+_Item = TypeVar("_Item", Item, LogItem, SessionItem)
+
+
+def _matching(items: list[_Item], check: Check | None) -> list[_Item]:
+    return items if check is None else [item for item in items if check(item.facts)]
+
+
+def _others(snapshot: Snapshot, check: Check | None) -> list[Entry]:
+    shown = ("error", "transaction", "session", "log")
+    return [
+        entry
+        for entry in snapshot.entries
+        if entry.file.kind not in shown and (check is None or check(entry.summary.facts))
+    ]
+
+
+def _count_of_lines(happened: Activity, check: Check | None) -> int:
+    if check is None:
+        return len(happened.lines) + happened.lines_left_out
+    return len(_matching(happened.lines, check))
+
+
+def _show_errors(found: Listing, errors: list[Item]) -> None:
+    query = found.query
+    if query.group:
+        rows = [row(item) for item in errors if item.entry.summary.group == query.group]
+        found.found = len(rows)
+    else:
+        rows = error_groups(errors, query.sorted_by)
+    _show_page(found, rows, PAGE, "rows")
+
+
+def _show_requests(found: Listing, requests: list[Item]) -> None:
+    query = found.query
+    if not query.group:
+        _show_page(found, request_groups(requests, query.sorted_by), PAGE, "groups")
+        return
+    own = [item for item in requests if item.request and name_id(item.request.name) == query.group]
+    found.group, found.found = next(iter(request_groups(own)), None), len(own)
+    if query.sorted_by == "slowest":
+        own = sorted(own, key=lambda item: item.facts.duration or 0.0, reverse=True)
+    errors_of = activity(found.snapshot)
+    _show_page(found, own, PAGE, "rows", lambda item: row(item, errors_of.of_request(item)))
+
+
+def _show_all(found: Listing, happened: Activity, check: Check | None) -> None:
+    pairs = [
+        (item, errors)
+        for item, errors in happened.everything()
+        if check is None or check(item.facts) or any(check(error.facts) for error in errors)
+    ]
+    _show_page(found, pairs, PAGE, "rows", lambda pair: row(*pair))
+
+
+_Found = TypeVar("_Found")
+
+
+def _show_page(
+    found: Listing,
+    items: list[_Found],
+    size: int,
+    name: str,
+    make: Callable[[_Found], object] = lambda item: item,
+) -> None:
+    found.total = len(items)
+    found.pages = max(1, -(-len(items) // size))
+    page = min(found.query.page, found.pages)
+    found.query = replace(found.query, page=page)
+    setattr(found, name, [make(item) for item in items[(page - 1) * size : page * size]])
 
 
 def _counts(counts: Counter[str], kind: str) -> dict[str, int]:
@@ -306,10 +219,58 @@ def _counts(counts: Counter[str], kind: str) -> dict[str, int]:
     return {name: counts[name] for name in shown}
 
 
-def _transactions(snapshot: Snapshot) -> list[str]:
-    names: Counter[str] = Counter()
-    for entry in snapshot.entries:
-        requests = entry.summary.requests if entry.file.kind == "span" else ()
-        names.update([request.name for request in requests] or [entry.summary.transaction])
-    del names[""]
-    return [name for name, _ in names.most_common(_SUGGESTED)]
+# Chips.
+
+
+def _chips(snapshot: Snapshot, happened: Activity, query: Query) -> list[Chip]:
+    """Return the terms that tell things of a kind apart, by how much they find."""
+    kept = snapshot.derived.setdefault("chips", {})
+    if query.kind not in kept:
+        kept[query.kind] = list(_offered(happened, query.kind))
+    return kept[query.kind]  # type: ignore[no-any-return]  # what is derived is of any type
+
+
+def _offered(happened: Activity, kind: str) -> Iterable[Chip]:
+    if kind == "log":
+        lines = happened.lines
+        yield from _values("level", Counter(item.line.level for item in lines))
+        yield from _values("logger", Counter(item.line.logger for item in lines))
+        return
+    if kind == "session":
+        sessions = [item.numbers for item in happened.sessions]
+        yield from _values("release", Counter(numbers.release for numbers in sessions))
+        yield from _values("environment", Counter(numbers.environment for numbers in sessions))
+        return
+    items = {"error": happened.errors, "transaction": happened.requests}.get(kind)
+    if items is None:
+        items = [*happened.errors, *happened.requests] if kind == ALL else []
+    facts = [item.facts for item in items]
+    unhandled = sum(one.handled is False for one in facts)
+    if 0 < unhandled < len(facts):
+        yield Chip("handled", "no", unhandled)
+    codes = Counter(one.code // 100 for one in facts if one.code)
+    failed = sum(item.request is not None and item.request.is_failed for item in items)
+    if kind != "error" and 0 < failed < len(facts):
+        yield Chip("status", "failed", failed)
+    if len(codes) > 1:
+        yield from (Chip("status", f"{code}xx", codes[code]) for code in sorted(codes) if code >= 3)
+    if kind == "error":
+        yield from _values("level", Counter(one.level for one in facts))
+    yield from _values("method", Counter(item.request.method for item in items if item.request))
+    yield from _values("environment", Counter(map(_environment, items)))
+    yield from _values("release", Counter(map(_release, items)))
+
+
+def _environment(item: Item) -> str:
+    return item.entry.summary.environment
+
+
+def _release(item: Item) -> str:
+    return item.entry.summary.release
+
+
+def _values(name: str, values: Counter[str]) -> list[Chip]:
+    del values[""]
+    if len(values) < 2:
+        return []
+    return [Chip(name, value, count) for value, count in values.most_common(_MAX_CHIPS)]

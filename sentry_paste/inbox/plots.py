@@ -1,4 +1,4 @@
-"""Small plots: request sessions over time, and sparklines of when an error was seen."""
+"""Small plots: sessions over time, how long requests took, and sparklines of when an error was seen."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 
-from sentry_paste.inbox.index import Entry
+from sentry_paste.inbox.summary import SessionCount
 
 # Possible widths of a bar in the session plot, in minutes: round units of clock and calendar.
 _STEPS = (1, 2, 5, 10, 15, 30, 60, 120, 360, 720, 1440, 10080)
@@ -78,25 +78,33 @@ class SessionPlot:
     @property
     def crash_free(self) -> float:
         """Percentage of requests that did not crash, rounded down so that 100 means all of them."""
-        whole = sum(self.totals.values())
-        return math.floor(1000 * (whole - self.totals["crashed"]) / whole) / 10 if whole else 100.0
+        return share_without(self.totals["crashed"], sum(self.totals.values()))
+
+
+def share_without(part: int, whole: int) -> float:
+    """Return the percentage of a whole without a part, rounded down so that 100 means all of it.
+
+    Args:
+        part: number that is left out.
+        whole: number of all.
+    """
+    return math.floor(1000 * (whole - part) / whole) / 10 if whole else 100.0
 
 
 _KINDS = ("crashed", "errored", "healthy")
 
 
-def session_plot(entries: Iterable[Entry]) -> SessionPlot | None:
-    """Return the plot of the sessions in some files, or None if there are no sessions.
+def session_plot(counts: Iterable[SessionCount]) -> SessionPlot | None:
+    """Return the plot of sessions, or None if there are none.
 
     Args:
-        entries: the files.
+        counts: how they ended, by minute.
     """
     minutes: dict[int, list[int]] = {}
-    for entry in entries:
-        for count in entry.summary.sessions:
-            sums = minutes.setdefault(int(count.time.timestamp() // 60), [0, 0, 0])
-            for place, number in enumerate((count.crashed, count.errored, count.healthy)):
-                sums[place] += number
+    for count in counts:
+        sums = minutes.setdefault(int(count.time.timestamp() // 60), [0, 0, 0])
+        for place, number in enumerate((count.crashed, count.errored, count.healthy)):
+            sums[place] += number
     if not minutes:
         return None
     last = max(minutes)
@@ -169,4 +177,109 @@ def spark(times: Sequence[float], start: float, end: float) -> str:
     heights = [max(2, round(_SPARK_HEIGHT * bar / highest)) if bar else 0 for bar in bars]
     return "".join(
         f"M{place}.1 {_SPARK_HEIGHT}v-{height}h.8v{height}z" for place, height in enumerate(heights) if height
+    )
+
+
+# How long requests took.
+
+# Bars of the distribution, and the height of its plot in its own units.
+_BINS = 40
+_BIN_HEIGHT = 60.0
+
+
+@dataclass(frozen=True)
+class Bin:
+    """A bar of a distribution: requests that took about as long.
+
+    Attributes:
+        begin: shortest duration, in seconds.
+        end: longest duration, in seconds.
+        count: number of requests.
+        failed: how many of them have failed.
+        left: its left edge, in percent of the width.
+        width: its width, in percent of the width.
+        y: its upper edge.
+        height: its height.
+        failed_height: height of the part for those that have failed.
+    """
+
+    begin: float
+    end: float
+    count: int
+    failed: int
+    left: float
+    width: float
+    y: float
+    height: float
+    failed_height: float
+
+
+@dataclass(frozen=True)
+class Distribution:
+    """How long requests took, on a logarithmic scale.
+
+    Attributes:
+        bins: the bars that have requests, from left to right.
+        begin: duration at the left edge, in seconds.
+        end: duration at the right edge, in seconds.
+        marks: where some durations are, in percent of the width.
+        height: height of the plot.
+    """
+
+    bins: list[Bin]
+    begin: float
+    end: float
+    marks: list[float]
+    height: float = _BIN_HEIGHT
+
+
+def distribution(
+    durations: Sequence[tuple[float, bool]], marks: Sequence[float | None]
+) -> Distribution | None:
+    """Return the plot of how long requests took; None if there are fewer than two.
+
+    Args:
+        durations: duration of each in seconds, and whether it has failed.
+        marks: durations to mark.
+    """
+    # A tenth of a millisecond: less is not measured, and has no logarithm at 0.
+    logs = [(math.log10(max(duration, 1e-4)), is_failed) for duration, is_failed in durations]
+    if len(logs) < 2:
+        return None
+    low, high = min(logs)[0], max(logs)[0]
+    if high - low < 0.3:  # a factor of two, so that equal durations are not spread over the whole width
+        middle = (low + high) / 2
+        low, high = middle - 0.15, middle + 0.15
+    sums: dict[int, list[int]] = {}
+    for place, is_failed in logs:
+        bar = sums.setdefault(min(int((place - low) / (high - low) * _BINS), _BINS - 1), [0, 0])
+        bar[0] += 1
+        bar[1] += is_failed
+    highest = max(count for count, _ in sums.values())
+    width, step = 100 / _BINS, (high - low) / _BINS
+    bins = []
+    for number, (count, failed) in sorted(sums.items()):
+        height = max(1.5, _BIN_HEIGHT * count / highest)
+        bins.append(
+            Bin(
+                begin=10 ** (low + number * step),
+                end=10 ** (low + (number + 1) * step),
+                count=count,
+                failed=failed,
+                left=round(number * width + width * 0.1, 2),
+                width=round(width * 0.8, 2),
+                y=round(_BIN_HEIGHT - height, 2),
+                height=round(height, 2),
+                failed_height=round(max(1.5, height * failed / count) if failed else 0.0, 2),
+            )
+        )
+    return Distribution(
+        bins,
+        10**low,
+        10**high,
+        [
+            round(min(100.0, max(0.0, (math.log10(max(mark, 1e-4)) - low) / (high - low) * 100)), 2)
+            for mark in marks
+            if mark is not None
+        ],
     )

@@ -104,6 +104,16 @@ def count_of_lines(payloads: Payloads) -> int:
     return len(_all_items(payloads, "log"))
 
 
+def count(payloads: Payloads, type_: str) -> int:
+    """Return how many records of a type an envelope has.
+
+    Args:
+        payloads: payloads of the envelope.
+        type_: type of the items, such as ``span``.
+    """
+    return len(_all_items(payloads, type_))
+
+
 def spans(payloads: Payloads) -> list[SpanRecord]:
     """Return the spans of an envelope: those of its transactions, and streamed spans.
 

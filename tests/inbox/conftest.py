@@ -55,3 +55,9 @@ def rows():
 def titles():
     """The titles of a list's rows."""
     return lambda response: [words_of(row) for row in response.html.select(".rows .row-title")]
+
+
+@pytest.fixture
+def names():
+    """The names in a list of transactions."""
+    return lambda response: [words_of(name) for name in response.html.select(".requests .row-title")]
