@@ -57,7 +57,7 @@ def _clean_slate(monkeypatch, tmp_path):
 @pytest.fixture
 def captured():
     """What is captured while the test runs; all of it must be valid for Sentry."""
-    with capture_envelopes() as envelopes:
+    with capture_envelopes(warn=False) as envelopes:
         yield envelopes
     assert_valid_for_sentry(envelopes)
 
@@ -65,7 +65,7 @@ def captured():
 @pytest.fixture
 def captured_unchecked():
     """What is captured where the test itself has put nonsense into it."""
-    with capture_envelopes() as envelopes:
+    with capture_envelopes(warn=False) as envelopes:
         yield envelopes
 
 

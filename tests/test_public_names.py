@@ -14,7 +14,16 @@ NAMES = {
         "ConfigError",
         "includeme",
     },
-    "sentry_paste.testing": {"capture_envelopes"},
+    "sentry_paste.testing": {
+        "CapturedEnvelopes",
+        "CapturedException",
+        "CapturedLog",
+        "CapturedSpan",
+        "CapturedTransaction",
+        "NoFilterWarning",
+        "capture_envelopes",
+    },
+    "sentry_paste.pytest_plugin": {"sentry_captured"},
     "sentry_paste.inbox": {"main"},
     "sentry_paste.inbox.health": {"main"},
     "sentry_paste.example": {"main"},
@@ -30,6 +39,7 @@ ENTRY_POINTS = {
     ("paste.app_factory", "health"),
     ("paste.app_factory", "inbox"),
     ("console_scripts", "sentry-paste"),
+    ("pytest11", "sentry_paste"),
 }
 
 
@@ -48,4 +58,4 @@ def test_package_exports_the_names_and_nothing_else():
 def test_entry_points_are_there_and_load():
     points = distribution("sentry-paste").entry_points
     assert {(point.group, point.name) for point in points} == ENTRY_POINTS
-    assert all(callable(point.load()) for point in points)
+    assert all(callable(point.load()) for point in points if point.group != "pytest11")
