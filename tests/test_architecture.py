@@ -16,9 +16,9 @@ MODULES = {
 
 # From the top. A package imports only packages on layers below its own.
 LAYERS = (
-    {"factories", "pyramid", "autoload", "debugtoolbar", "__main__", "sentry_paste"},
+    {"factories", "pyramid", "autoload", "debugtoolbar", "__main__", "pytest_plugin", "sentry_paste"},
     {"cli", "middleware"},
-    {"request", "testing"},
+    {"request", "testing", "mcp"},
     {"inbox", "client"},
     {"spool", "config", "redaction", "wsgi"},
     {"sdk"},

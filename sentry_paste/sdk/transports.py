@@ -573,6 +573,17 @@ def clean_span_headers(client: Any, clean: Callable[[dict[str, Any], set[Any]], 
     sentry-sdk 2.75.0. ``span_batcher._capture_func`` is called with each envelope. Missing: no spans are
     streamed.
 
+def flush_logs(client: Any) -> None:
+    """Send the log items that a client holds back.
+
+    Args:
+        client: that may have a ``log_batcher``. Missing: it sends no logs.
+    """
+    batcher = getattr(client, "log_batcher", None)
+    if batcher is not None:
+        batcher.flush()
+
+
     Args:
         client: that streams spans, or not.
         clean: takes the header and the names of the spans, and returns the header to send.

@@ -372,7 +372,7 @@ def _broken_inbox(layer: Layer, structure: Structure) -> Iterator[Filter]:
 def _client_of(settings: Settings) -> tuple[Mapping[str, Any], list[str]]:
     """Make the client that settings describe, but send nothing; return its options and integrations."""
     quiet = dataclasses.replace(settings, sdk={**settings.sdk, "debug": False})
-    with capture_envelopes(), _silent(logging.getLogger("spotlight")):
+    with capture_envelopes(warn=False), _silent(logging.getLogger("spotlight")):
         client = registry.client_for(quiet)
         if client is None:  # the reason was logged, and so becomes a warning
             return settings.sdk, []
