@@ -12,8 +12,8 @@ from functools import lru_cache
 from itertools import islice
 from typing import Any
 
-from sentry_paste.redaction import allowances
 from sentry_paste.redaction.appearance import without_addresses, without_secret_parts
+from sentry_paste.redaction.bounds import Allowances, current_allowances
 from sentry_paste.redaction.enclosed import closed_value
 from sentry_paste.redaction.headers import without_user_info
 from sentry_paste.redaction.members import cleaned_member
@@ -87,9 +87,7 @@ class Lines:
         most: the size of that one, by the weight of lines.
     """
 
-    def __init__(
-        self, names: Names, shared: allowances.Allowances | None = None, most: int = _MOST_WEIGHT
-    ) -> None:
+    def __init__(self, names: Names, shared: Allowances | None = None, most: int = _MOST_WEIGHT) -> None:
         self._names = names
         self._shared = shared
         self._left = most
@@ -165,7 +163,7 @@ def _lines_of_item(logger: Any, names: Names) -> Lines:
     """
     if is_access_logger(logger):
         return Lines(names, most=_MOST_OF_SERVER)
-    return Lines(names, allowances.current(), _MOST_OF_SERVER)
+    return Lines(names, current_allowances(), _MOST_OF_SERVER)
 
 
 def clean_logentry(event: dict[str, Any], names: Names) -> None:

@@ -10,9 +10,9 @@ from typing import Any
 
 from sentry_paste import sdk
 from sentry_paste.redaction.accesslogs import is_access_logger
-from sentry_paste.redaction.allowances import Allowances, Sharing
 from sentry_paste.redaction.arguments import clean_arguments
 from sentry_paste.redaction.attachments import clean_attachments
+from sentry_paste.redaction.bounds import Allowances, Sharing
 from sentry_paste.redaction.environs import environs_in, environs_near, frames_from, frames_of
 from sentry_paste.redaction.matcher import NO_SECRETS, Matcher
 from sentry_paste.redaction.names import Names

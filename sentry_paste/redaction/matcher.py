@@ -7,8 +7,7 @@ from bisect import bisect_right
 from collections.abc import Collection, Iterable, Iterator
 from itertools import accumulate, chain
 
-from sentry_paste.redaction import allowances
-from sentry_paste.redaction.bounds import Allowance, TooMuchError
+from sentry_paste.redaction.bounds import Allowance, TooMuchError, current_allowances
 from sentry_paste.redaction.extents import Heads, Span
 from sentry_paste.redaction.finder import Finder
 from sentry_paste.redaction.names import FILTERED, Names
@@ -248,7 +247,7 @@ class Matcher:
 
 def _allowance(text: str) -> Allowance:
     """Return how many places in a text may be examined, of those that all items of its request may have."""
-    shared = allowances.current()
+    shared = current_allowances()
     own = _PLACES + len(text) // _CHARACTERS
     return Allowance(own, None if shared is None else shared.values)
 

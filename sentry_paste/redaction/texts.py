@@ -17,8 +17,7 @@ from bisect import bisect_right
 from collections.abc import Iterable
 from itertools import accumulate
 
-from sentry_paste.redaction import allowances
-from sentry_paste.redaction.bounds import Bounds, Search, TooMuchError
+from sentry_paste.redaction.bounds import Bounds, Search, TooMuchError, current_allowances
 from sentry_paste.redaction.escaped import READERS, has_escapes, may_have_escapes
 from sentry_paste.redaction.headers import without_passwords
 from sentry_paste.redaction.long_names import (
@@ -312,7 +311,7 @@ def clean_texts(texts: Iterable[str], names: Names) -> dict[str, str]:
         known.update([hash(text) for text in listed if len(text) <= _LONGEST_KNOWN and text not in found])
     if not found:
         return {}
-    shared = allowances.current()
+    shared = current_allowances()
     if shared is not None:
         bounds, reading_bounds = shared.places, shared.readings
     else:

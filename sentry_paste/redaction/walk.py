@@ -6,8 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, Union
 
-from sentry_paste.redaction import allowances
-from sentry_paste.redaction.bounds import Bounds
+from sentry_paste.redaction.bounds import Bounds, current_allowances
 from sentry_paste.redaction.headers import clean_header
 from sentry_paste.redaction.matcher import Matcher
 from sentry_paste.redaction.members import cleaned_member, is_trivial
@@ -66,7 +65,7 @@ class Walk:
         # Keys of mappings, which are texts as well.
         self._keys: set[Any] = set()
         self._are_plain_variables = names.plain_variables.issuperset
-        shared = allowances.current()
+        shared = current_allowances()
         #: How much of all queries and URLs may be looked at.
         self.bounds = Bounds(_MOST_PARAMETERS, _MOST_TEXT) if shared is None else shared.queries
         self._new_names = Bounds(_NEW_NAMES, 0) if shared is None else shared.names

@@ -5,8 +5,7 @@ import copy
 import pytest
 
 from sentry_paste.redaction import Names, extents, values
-from sentry_paste.redaction.allowances import Allowances, Sharing
-from sentry_paste.redaction.bounds import Allowance
+from sentry_paste.redaction.bounds import Allowance, Allowances, Sharing
 from sentry_paste.redaction.finder import Finder
 from sentry_paste.redaction.matcher import Matcher
 from sentry_paste.redaction.payloads import clean_item

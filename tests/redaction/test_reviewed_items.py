@@ -10,7 +10,7 @@ import sentry_sdk
 from sentry_sdk.attachments import Attachment
 
 from sentry_paste import SentryMiddleware
-from sentry_paste.redaction import Names, Redaction, accesslogs, allowances, nearby, texts, values
+from sentry_paste.redaction import Names, Redaction, accesslogs, bounds, nearby, texts, values
 from sentry_paste.redaction.names import FILTERED
 from sentry_paste.redaction.nearby import Nearby
 from sentry_paste.redaction.texts import clean_text, clean_texts
@@ -55,7 +55,7 @@ def count(monkeypatch):
 def clock(monkeypatch):
     """A clock that advances only when it is set."""
     now = [1000.0]
-    monkeypatch.setattr(allowances.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(bounds.time, "monotonic", lambda: now[0])
     return now
 
 
@@ -175,7 +175,7 @@ class TestAllowance:
 
     @pytest.fixture(autouse=True)
     def _fresh(self, clock, monkeypatch):
-        monkeypatch.setattr(allowances, "_of_thread", allowances._ThreadAllowance())
+        monkeypatch.setattr(bounds, "_of_thread", bounds._ThreadAllowance())
 
     def test_places_of_all_items_are_bounded(self, count):
         looked_at = count(texts, "_span_of")

@@ -9,8 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sentry_paste.redaction import fields, nearby
-from sentry_paste.redaction.allowances import Allowances, Sharing
-from sentry_paste.redaction.bounds import Bounds
+from sentry_paste.redaction.bounds import Allowances, Bounds, Sharing
 from sentry_paste.redaction.matcher import Matcher
 from sentry_paste.redaction.names import FILTERED, Names
 from sentry_paste.redaction.nearby import Nearby

@@ -12,7 +12,7 @@ import sentry_sdk
 from sentry_paste import SentryMiddleware
 from sentry_paste.client.registry import registry
 from sentry_paste.redaction import Matcher, values
-from sentry_paste.redaction.allowances import Allowances, Sharing
+from sentry_paste.redaction.bounds import Allowances, Sharing
 from sentry_paste.redaction.names import Names
 from sentry_paste.redaction.sizes import keep_event_small, keep_item_small
 
