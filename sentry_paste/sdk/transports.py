@@ -32,6 +32,7 @@ from sentry_sdk.worker import BackgroundWorker
 from urllib3 import PoolManager
 
 from sentry_paste.sdk.events import encode
+from sentry_paste.sdk.http import compress_at_once, request_directly
 from sentry_paste.sdk.options import with_options
 from sentry_paste.sdk.scopes import bind_client
 
@@ -260,6 +261,7 @@ class _ReportingTransport:
             # Whoever answers instead of Sentry is not to receive the envelope, or have it taken for delivered
             # because a GET has succeeded elsewhere. httpcore's pools do not follow redirects.
             pool.request = partial(pool.request, redirect=False)  # type: ignore[method-assign]
+            request_directly(pool, follows_redirects=False)
             # One more, because the SDK's own thread sends next to at least one of the spool. urllib3 logs a
             # warning for each connection that its pool cannot keep.
             pool.connection_pool_kw.setdefault("maxsize", self.connections + 1)
@@ -427,6 +429,8 @@ def reset_transport_after_fork(transport: Any) -> None:
     # may have held. This runs in the fork itself, which would then never return to the app.
     _parents.append(found._pool)
     found._pool = found._make_pool()
+    if not isinstance(transport, _ReportingTransport):
+        request_directly(found._pool)
 
 
 def _is_sentrys(response: Any) -> bool:
@@ -546,6 +550,9 @@ def upload_uninstrumented(client: Any, transport: Any) -> None:
         return
     uninstrumented = with_options(client)
     uninstrumented.integrations = {}
+    compress_at_once(transport)
+    if not isinstance(transport, _ReportingTransport):
+        request_directly(getattr(transport, "_pool", None))
 
     def upload(envelope: Envelope) -> None:
         bind_client(Scope.get_current_scope(), uninstrumented)

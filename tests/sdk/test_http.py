@@ -1,0 +1,140 @@
+"""Envelopes are sent with fewer steps, and arrive as the SDK sends them."""
+
+import gzip
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+import sentry_sdk
+from sentry_sdk.envelope import Envelope, Item, PayloadRef
+from sentry_sdk.transport import HttpTransport
+from urllib3 import PoolManager, ProxyManager
+
+from sentry_paste.sdk.http import compress_at_once, request_directly
+
+
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        self.server.requests.append((self.command, self.path, dict(self.headers), body))
+        if "/old/" in self.path:
+            self.send_response(307)
+            self.send_header("Location", self.path.replace("/old/", "/api/"))
+        else:
+            self.send_response(200)
+            self.send_header("X-Sentry-Rate-Limits", "60:replay:organization")
+        self.send_header("Content-Length", "2")
+        self.end_headers()
+        self.wfile.write(b"{}")
+
+    def log_message(self, *args):
+        pass
+
+
+@pytest.fixture
+def server():
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as found:
+        found.requests, found.daemon_threads = [], True
+        thread = threading.Thread(target=found.serve_forever, args=(0.01,))
+        thread.start()
+        yield found
+        found.shutdown()
+        thread.join()
+
+
+@pytest.fixture
+def transport(server):
+    client = sentry_sdk.Client(
+        dsn=f"http://key@127.0.0.1:{server.server_port}/7", default_integrations=False, release="1"
+    )
+    found = client.transport
+    yield found
+    client.close()
+    found._pool.clear()
+
+
+def envelope():
+    found = Envelope(headers={"event_id": "0" * 32})
+    found.add_item(Item(payload=PayloadRef(json={"message": "é" * 2000, "level": "error"}), type="event"))
+    found.add_item(Item(payload=PayloadRef(bytes=b"\0\1" * 999), type="attachment", filename="a.bin"))
+    return found
+
+
+def test_request_is_the_one_that_the_sdk_makes(transport, server):
+    transport._send_envelope(envelope())
+    compress_at_once(transport)
+    request_directly(transport._pool)
+    transport._send_envelope(envelope())
+    before, now = server.requests
+    assert gzip.decompress(before[3]) == gzip.decompress(now[3]) == envelope().serialize()
+    assert now[:2] == before[:2] == ("POST", "/api/7/envelope/")
+    sizes = [headers.pop("Content-Length") for headers in (before[2], now[2])]
+    assert now[2] == before[2]
+    assert now[2]["Content-Encoding"] == "gzip"
+    assert abs(int(sizes[0]) - int(sizes[1])) < 64
+    assert transport._check_disabled("replay")
+
+
+def test_connection_is_used_again(transport, server):
+    compress_at_once(transport)
+    request_directly(transport._pool)
+    for _ in range(3):
+        transport._send_envelope(envelope())
+    (connections,) = [transport._pool.pools[key] for key in list(transport._pool.pools.keys())]
+    assert (connections.num_connections, connections.num_requests) == (1, 3)
+
+
+@pytest.mark.parametrize("follows", [True, False])
+def test_redirect_is_followed_if_the_pool_does(server, follows):
+    with PoolManager() as pool:
+        request_directly(pool, follows_redirects=follows)
+        url = f"http://127.0.0.1:{server.server_port}/old/7/envelope/"
+        response = pool.request("POST", url, body=b"x", headers={"Content-Type": "text/plain"})
+    paths = [path for _, path, _, _ in server.requests]
+    if follows:
+        assert (response.status, paths[-1]) == (200, "/api/7/envelope/")
+        assert server.requests[-1][3] == b"x"
+    else:
+        assert (response.status, paths) == (307, ["/old/7/envelope/"])
+
+
+def test_arguments_that_are_not_known_are_passed_on(server):
+    with PoolManager() as pool:
+        request_directly(pool)
+        url = f"http://127.0.0.1:{server.server_port}/a"
+        assert pool.request("POST", url, body=b"x", headers={}, timeout=5).status == 200
+
+
+@pytest.mark.parametrize("level", [0, 1, 9])
+def test_level_of_compression_is_the_one_of_the_options(server, level):
+    client = sentry_sdk.Client(
+        dsn=f"http://key@127.0.0.1:{server.server_port}/7",
+        default_integrations=False,
+        _experiments={"transport_compression_level": level},
+    )
+    compress_at_once(client.transport)
+    encoding, body = client.transport._serialize_envelope(envelope())
+    data = body.getvalue()
+    assert encoding == ("gzip" if level else None)
+    assert (gzip.decompress(data) if level else data) == envelope().serialize()
+    client.close()
+
+
+def test_pools_of_proxies_stay_as_they_are():
+    with ProxyManager("http://127.0.0.1:3128") as pool:
+        before = pool.request
+        request_directly(pool)
+        assert pool.request == before
+
+
+def test_transport_without_the_sdks_methods_stays_as_it_is():
+    class Own(HttpTransport):
+        def __init__(self):
+            self._compression_algo = "br"
+
+    transport = Own()
+    compress_at_once(transport)
+    compress_at_once(object())
+    assert "_serialize_envelope" not in vars(transport)
