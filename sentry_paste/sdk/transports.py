@@ -573,13 +573,6 @@ def flush_spans(client: Any) -> None:
         batcher.flush()
 
 
-def clean_span_headers(client: Any, clean: Callable[[dict[str, Any], set[Any]], dict[str, Any]]) -> None:
-    """Clean the header ``trace`` of a client's envelopes of streamed spans with a function.
-
-    The header comes from the segment or from the request's baggage, and no hook sees it. Checked with
-    sentry-sdk 2.75.0. ``span_batcher._capture_func`` is called with each envelope. Missing: no spans are
-    streamed.
-
 def flush_logs(client: Any) -> None:
     """Send the log items that a client holds back.
 
@@ -590,6 +583,13 @@ def flush_logs(client: Any) -> None:
     if batcher is not None:
         batcher.flush()
 
+
+def clean_span_headers(client: Any, clean: Callable[[dict[str, Any], set[Any]], dict[str, Any]]) -> None:
+    """Clean the header ``trace`` of a client's envelopes of streamed spans with a function.
+
+    The header comes from the segment or from the request's baggage, and no hook sees it. Checked with
+    sentry-sdk 2.75.0. ``span_batcher._capture_func`` is called with each envelope. Missing: no spans are
+    streamed.
 
     Args:
         client: that streams spans, or not.
