@@ -314,7 +314,8 @@ class Tokens:
 
     def check(self) -> str:
         """Return the proof that a form is the inbox's own; it does not reveal the token."""
-        return _digest(self.current(), "form")
+        # Not by current(), which may write the token's file: to look at a page changes nothing.
+        return _digest(self._given or _read(self._spool.directory / _FILE) or self._own, "form")
 
     def is_check(self, text: str) -> bool:
         """Return whether a form has the proof.

@@ -39,7 +39,8 @@ def as_text(contents: Contents, head: Head, lines: list[LogLine]) -> str:
         lines: log lines before it.
     """
     parts = [_title(contents), "\n".join(f"{name}: {value}" for name, value in _facts(contents, head))]
-    parts += [f"{heading}:\n\n{_indented(text)}" for heading, text, _ in _blocks(contents, lines)]
+    for heading, name, text in _blocks(contents, lines):
+        parts.append(f"{' '.join(filter(None, (heading, name)))}:\n\n{_indented(text)}")
     return _clean("\n\n".join(parts) + "\n")
 
 
@@ -51,17 +52,15 @@ def as_markdown(contents: Contents, head: Head, lines: list[LogLine]) -> str:
         head: its request.
         lines: log lines before it.
     """
-    kind, _, message = (
-        _title(contents).partition(": ") if contents.errors else ("Message", "", _title(contents))
-    )
+    error = contents.errors[-1] if contents.errors else None
+    kind, message = (error.type, error.value[:_MAX_VALUE]) if error else ("Message", _title(contents))
     parts = [
         f"## {_code(kind)}",
-        _fenced(message, "text") if message else "",
+        _fenced(message) if message else "",
         "\n".join(f"- {name}: {_code(value)}" for name, value in _facts(contents, head)),
     ]
-    parts += [
-        f"### {heading}\n\n{_fenced(text, language)}" for heading, text, language in _blocks(contents, lines)
-    ]
+    for heading, name, text in _blocks(contents, lines):
+        parts.append(f"### {heading}{f' {_code(name)}' if name else ''}\n\n{_fenced(text)}")
     parts.append(_NOTICE)
     return _clean("\n\n".join(filter(None, parts)) + "\n")
 
@@ -87,19 +86,19 @@ def _facts(contents: Contents, head: Head) -> Iterator[tuple[str, str]]:
 
 
 def _blocks(contents: Contents, lines: list[LogLine]) -> Iterator[tuple[str, str, str]]:
-    """Yield heading, text and language of each block."""
+    """Yield heading, what it names, and text of each block."""
     error = contents.errors[-1] if contents.errors else None
     if error is not None:
-        yield "Traceback", "\n\nand then, raised after it:\n\n".join(map(_traceback, contents.errors)), "text"
+        yield "Traceback", "", "\n\nand then, raised after it:\n\n".join(map(_traceback, contents.errors))
     elif contents.stack:
-        yield "Stack trace", "\n".join(_stack(contents.stack)), "text"
+        yield "Stack trace", "", "\n".join(_stack(contents.stack))
     frame = raising_frame(error) if error else None
     if frame is not None and frame.context:
-        yield f"Source of {_place(frame)}", "\n".join(_source(frame)), "text"
+        yield "Source of", f"{frame.filename}:{frame.line}"[:_MAX_VARIABLE], "\n".join(_source(frame))
     if frame is not None and frame.variables:
-        yield f"Local variables of {_name(frame.function)}", "\n".join(_variables(frame)), "text"
+        yield "Local variables of", frame.function[:_MAX_VARIABLE], "\n".join(_variables(frame))
     if lines:
-        yield "Log before it", "\n".join(map(_line, lines[-_MAX_LINES:])), "text"
+        yield "Log before it", "", "\n".join(map(_line, lines[-_MAX_LINES:]))
 
 
 def _traceback(error: Error) -> str:
@@ -130,18 +129,6 @@ def _line(line: LogLine) -> str:
     return f"{time}{line.level or 'info'} {line.logger}: {line.message[:_MAX_VARIABLE]}"
 
 
-def _place(frame: Frame) -> str:
-    return _name(f"{frame.filename}:{frame.line}")
-
-
-# A heading is not code, so it has only what names of functions and files are made of.
-_NOT_IN_NAMES = re.compile(r"[^\w./: -]")
-
-
-def _name(text: str) -> str:
-    return _NOT_IN_NAMES.sub("", text)[:200]
-
-
 def _indented(text: str) -> str:
     return "\n".join(f"    {line}".rstrip() for line in text.split("\n"))
 
@@ -154,9 +141,9 @@ def _code(text: str) -> str:
     return f"{ticks}{space}{line}{space}{ticks}"
 
 
-def _fenced(text: str, language: str) -> str:
+def _fenced(text: str) -> str:
     fence = "`" * max(3, _longest(text) + 1)
-    return f"{fence}{language}\n{text}\n{fence}"
+    return f"{fence}text\n{text}\n{fence}"
 
 
 def _longest(text: str) -> int:
@@ -192,7 +179,7 @@ def trace_markdown(trace: Trace, title: str, head: Head) -> str:
         head: that request.
     """
     facts = "\n".join(f"- {name}: {_code(value)}" for name, value in _facts_of_trace(trace, head))
-    tree = _fenced(_tree(trace), "text")
+    tree = _fenced(_tree(trace))
     return _clean(f"## {_code(title)}\n\n{facts}\n\n{tree}\n\n{_NOTICE}\n")
 
 

@@ -141,16 +141,21 @@ def _status(code: Any, word: str) -> tuple[str, str]:
     if isinstance(code, str) and re.fullmatch(r"[1-5][0-9]{2}", code, re.ASCII):
         code = int(code)
     if type(code) is int and 100 <= code < 600:
-        tone = (
-            "failed" if code >= 500 or word == "deadline_exceeded" else "refused" if code >= 400 else "fine"
-        )
+        # A response that broke off has a status that says nothing of that.
+        has_broken = code < 400 and word not in (*_FINE, *_REFUSED)
+        tone = "failed" if code >= 500 or has_broken else "refused" if code >= 400 else "fine"
+        more = f", {_words(word)}" if has_broken else ""
         try:
-            return f"{code} {HTTPStatus(code).phrase}", tone
+            return f"{code} {HTTPStatus(code).phrase}{more}", tone
         except ValueError:
-            return str(code), tone
+            return f"{code}{more}", tone
     if word in _FINE:
         return word, "fine" if word == "ok" else ""
-    return word.replace("_", " ")[:60], "refused" if word in _REFUSED else "failed"
+    return _words(word), "refused" if word in _REFUSED else "failed"
+
+
+def _words(word: str) -> str:
+    return word.replace("_", " ")[:60]
 
 
 def _with_status(head: Head, status: str, tone: str) -> Head:

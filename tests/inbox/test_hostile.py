@@ -253,32 +253,32 @@ def test_files_of_others_are_counted_and_left_alone(app, spool, titles, words):
 
 
 def test_file_that_disappears_during_the_request_is_not_found(app, spool, words, monkeypatch):
-    from sentry_paste.inbox import pages
+    from sentry_paste.inbox import details
 
     file = write_event(spool, error_event())
-    load = pages.load
+    load = details.load
 
     def gone(entry):
         file.path.unlink(missing_ok=True)
         return load(entry)
 
-    monkeypatch.setattr(pages, "load", gone)
+    monkeypatch.setattr(details, "load", gone)
     response = app.get(f"/envelope/{ERROR_ID}", status=404)
     assert "It may have been sent since" in words(response.html.main)
 
 
 def test_file_that_is_renamed_during_the_request_is_found(app, spool, words, monkeypatch):
-    from sentry_paste.inbox import pages
+    from sentry_paste.inbox import details
 
     file = write_event(spool, error_event())
-    load = pages.load
+    load = details.load
 
     def claimed(entry):
         if entry.file.state == "waiting":
             spool.set_aside(file, "http 413")
         return load(entry)
 
-    monkeypatch.setattr(pages, "load", claimed)
+    monkeypatch.setattr(details, "load", claimed)
     assert words(app.get(f"/envelope/{ERROR_ID}").html.h1) == "OrderError"
 
 
