@@ -177,6 +177,22 @@ def test_every_alias_and_variable_is_documented():
         assert f"``{variable}``" in text
 
 
+LONG = [
+    page.relative_to(DOCS).as_posix()
+    for page in sorted(DOCS.rglob("*.rst"))
+    if page.read_text(encoding="utf-8").count("\n") > 150 and page.stem not in ("architecture", "tutorial")
+]
+
+
+@pytest.mark.parametrize("name", [name for name in LONG if not name.startswith("moving/")])
+def test_long_page_begins_with_a_summary_and_what_to_set(name):
+    start = (DOCS / name).read_text(encoding="utf-8").partition("\n.. admonition:: What to set\n")[0]
+    title, summary = start.split("\n\n", 1)
+    assert title.count("\n") == 2
+    assert 2 <= summary.count("\n") <= 12
+    assert "\n===" not in summary
+
+
 def row(what):
     """The filter's and the SDK's entry of the page that compares them."""
     text = (DOCS / "comparison.rst").read_text(encoding="utf-8")
