@@ -4,7 +4,8 @@ from pathlib import Path
 
 from setuptools import find_packages, setup
 
-INBOX = ["Jinja2>=3.0"]
+# The inbox works without Pygments, which highlights its source lines.
+INBOX = ["Jinja2>=3.0", "Pygments>=2.12"]
 DOCS = ["furo", "Sphinx>=7.4", "sphinx-copybutton"]
 EXAMPLE = [
     *INBOX,
