@@ -3,6 +3,7 @@
 import contextvars
 import logging
 import re
+import shutil
 import subprocess
 import sys
 import textwrap
@@ -22,8 +23,10 @@ from pyramid.response import Response
 from webtest import TestApp
 
 from sentry_paste import sdk
+from sentry_paste.client.registry import registry
 from sentry_paste.debugtoolbar import recorder
 
+from spooled import LOOPBACK
 from traced_apps import needs_streamed_spans, only_transactions
 
 HOSTILE = "</td><script>alert(1)</script> ${1/0}"
@@ -104,6 +107,20 @@ def streamed(request):
     return Response(app_iter=body())
 
 
+def repeats(request):
+    for number in range(3):
+        with sdk.start_child_span("db", "SELECT dish FROM menu WHERE id = %s"):
+            pass
+        with sdk.start_child_span("db.query", f"SELECT {number}"):
+            pass
+        with sdk.start_child_span("template", "render"):
+            pass
+    for _ in range(2):
+        with sdk.start_child_span("db", "SELECT 1"):
+            pass
+    return hello(request)
+
+
 def many(request):
     for number in range(recorder.MAX_RECORDED + 5):
         sentry_sdk.capture_message(f"number {number}")
@@ -162,6 +179,7 @@ VIEWS = (
     message,
     half,
     logged,
+    repeats,
     spans,
     streamed,
     many,
@@ -297,16 +315,18 @@ class TestEvents:
 
     def test_message_has_its_level_and_id(self, site, captured):
         panel = site().shown("/message")
-        assert panel.rows("Messages") == [["warning", "a message", captured.errors[0]["event_id"]]]
+        assert panel.rows("Messages") == [["warning", "a message sent", captured.errors[0]["event_id"]]]
         assert panel.text_under("Errors") == "None."
         assert "progress-bar-info" in panel.badge["class"]
 
     def test_logged_error_has_its_logger(self, site):
         ((level, what, _),) = site().shown("/logged", text="here").rows("Messages")
-        assert (level, what) == ("error", "logged here by test_debugtoolbar")
+        assert (level, what) == ("error", "logged here sent by test_debugtoolbar")
 
     def test_status_that_is_an_event_is_there_though_it_comes_after_the_response(self, site):
-        assert site("failed_status_codes = 200").shown("/hello").rows("Messages")[0][1] == "HTTP status 200"
+        assert (
+            site("failed_status_codes = 200").shown("/hello").rows("Messages")[0][1] == "HTTP status 200 sent"
+        )
 
     def test_what_a_thread_captures_is_there(self, site):
         assert site().shown("/thread").rows("Messages")[0][1].startswith("of a thread")
@@ -323,7 +343,7 @@ class TestEvents:
         ((_, what, _),) = (
             site("before_send = test_debugtoolbar:drop").shown("/crash", text="secret").rows("Errors")
         )
-        assert what == "ValueError dropped by before_send"
+        assert what == "ValueError dropped by before_send"  # and not sent
         assert captured.errors == []
 
     def test_what_is_sampled_out_is_not_sent(self, site, captured):
@@ -420,6 +440,19 @@ class TestTrace:
         text = site(line, lifecycle).shown("/hello").text_under("Trace")
         assert re.search(r"Trace id [0-9a-f]{32} No transaction", text)
 
+    def test_equal_queries_are_marked_and_counted(self, site, lifecycle):
+        panel = site("traces_sample_rate = 1", lifecycle).shown("/repeats")
+        rows = [row[1] for row in panel.rows("Trace") if row[0].startswith("db")]
+        menu = "SELECT dish FROM menu WHERE id = %s repeated 3 times"
+        once = [text for number in range(3) for text in (menu, f"SELECT {number}")]
+        assert rows == [
+            *(text.replace("SELECT 1", "SELECT 1 repeated 3 times") for text in once),
+            *["SELECT 1 repeated 3 times"] * 2,
+        ]
+        listed = [item.get_text() for item in panel.part("Trace").select("li")]
+        assert [text.partition(",")[0] for text in listed] == ["3 times", "3 times"]
+        assert all(" ms in total: SELECT" in text for text in listed)
+
     def test_error_has_the_trace_of_the_panel(self, site, captured, lifecycle):
         text = site(lifecycle).shown("/handled").text_under("Trace")
         assert captured.errors[0]["contexts"]["trace"]["trace_id"] in text
@@ -427,6 +460,109 @@ class TestTrace:
     def test_rule_of_the_ini_names_what_is_not_sampled(self, site, lifecycle):
         found = site("traces_sample_rate = 0", "transaction_names = /sp* a name", lifecycle)
         assert "a name custom" in found.shown("/spans").text_under("Trace")
+
+
+SPOOLED = """
+    [composite:main]
+    use = egg:Paste#urlmap
+    / = site
+    /inbox = inbox
+
+    [pipeline:site]
+    pipeline = sentry app
+
+    [filter:sentry]
+    use = egg:sentry_paste
+    spool_dir = %(here)s/spool
+    traces_sample_rate = 1
+    ignore_paths = /_debug_toolbar/*
+    {filter}
+
+    [app:app]
+    paste.app_factory = test_debugtoolbar:make
+    pyramid.includes = pyramid_debugtoolbar
+    debugtoolbar.includes = sentry_paste.debugtoolbar
+
+    [app:inbox]
+    use = egg:sentry_paste#inbox
+    spool_dir = %(here)s/{shown}
+"""
+
+
+class TestWhereabouts:
+    """Where it is now: in the spool, which the inbox shows, or with Sentry."""
+
+    @pytest.fixture
+    def spooling(self, load):
+        def spooling(*lines, shown="spool"):
+            return Site(load(SPOOLED.format(filter="\n    ".join(lines), shown=shown)))
+
+        return spooling
+
+    def links(self, panel):
+        return [link["href"] for link in panel.content.select("a[href]")]
+
+    @pytest.mark.parametrize("lifecycle", LIFECYCLES)
+    def test_what_is_spooled_leads_to_the_inbox(self, spooling, lifecycle):
+        found = spooling(lifecycle)
+        page = found.get("/handled")
+        sdk.flush_spans(registry.clients()[0])
+        panel = found.panel_of(page)
+        ((_, what, identity),) = panel.rows("Errors")
+        assert what.startswith("KeyError : 'handled' spooled")
+        assert "sampled spooled" in panel.text_under("Trace")
+        trace = panel.part("Trace").code.text
+        assert self.links(panel) == [f"/inbox/envelope/{identity}", f"/inbox/trace/{trace}"]
+        for link in self.links(panel):
+            found.app.get(link, extra_environ=LOOPBACK, status=200)
+
+    def test_links_stay_below_the_prefix_of_the_app(self, spooling):
+        found = spooling()
+        found.app.extra_environ["SCRIPT_NAME"] = "/demo"
+        panel = found.panel_of(found.get("/handled"))
+        assert all(link.startswith("/demo/inbox/") for link in self.links(panel))
+
+    def test_nothing_leads_to_an_inbox_of_another_spool(self, spooling):
+        panel = spooling(shown="other").shown("/handled")
+        assert "spooled" in panel.rows("Errors")[0][1]
+        assert self.links(panel) == []
+
+    def test_what_was_removed_is_not_in_the_spool(self, spooling, tmp_path):
+        found = spooling()
+        page = found.get("/handled")
+        for file in (tmp_path / "spool").glob("*.envelope"):
+            file.unlink()
+        panel = found.panel_of(page)
+        assert "not in the spool" in panel.rows("Errors")[0][1]
+        assert self.links(panel) == []
+
+    def test_what_sentry_has_is_sent(self, spooling, receiver):
+        found = spooling(f"dsn = {receiver.dsn}")
+        page = found.get("/handled")
+        registry.clients()[0].flush(10)
+        panel = found.panel_of(page)
+        assert panel.rows("Errors")[0][1].startswith("KeyError : 'handled' sent")
+        assert "sampled sent" in panel.text_under("Trace")
+        assert self.links(panel) == []
+
+    def test_what_waits_for_sentry_is_to_be_sent(self, spooling):
+        panel = spooling("dsn = http://key@127.0.0.1:9/1").shown("/handled")
+        ((_, what, identity),) = panel.rows("Errors")
+        assert what.startswith("KeyError : 'handled' spooled, to be sent")
+        assert f"/inbox/envelope/{identity}" in self.links(panel)
+
+    def test_what_sentry_refused_is_set_aside(self, spooling, tmp_path):
+        found = spooling()
+        page = found.get("/handled")
+        for file in (tmp_path / "spool").glob("*-error-*.envelope"):
+            file.rename(f"{file}.aside-http_400")
+        assert "set aside: http_400" in found.panel_of(page).rows("Errors")[0][1]
+
+    def test_spool_that_cannot_be_read_costs_no_page(self, spooling, tmp_path):
+        found = spooling()
+        page = found.get("/handled")
+        shutil.rmtree(tmp_path / "spool")
+        assert "not in the spool" in found.panel_of(page).rows("Errors")[0][1]
 
 
 @only_transactions
@@ -511,14 +647,14 @@ def test_requests_at_one_time_are_not_mixed_up(site):
         pages = dict(zip(names, pool.map(lambda name: Site(found.app.app).get("/meets", text=name), names)))
     for name, page in pages.items():
         rows = found.panel_of(page).rows("Messages")
-        assert [row[1] for row in rows] == [f"{name} begins", f"{name} goes on", f"{name} ends"]
+        assert [row[1] for row in rows] == [f"{name} {word} sent" for word in ("begins", "goes on", "ends")]
 
 
 def test_request_within_a_request_is_part_of_it(site):
     found = site()
     served.whole[:] = [found.app]
     rows = found.shown("/within").rows("Messages")
-    assert [row[1] for row in rows] == ["a message", "inner"]
+    assert [row[1] for row in rows] == ["a message sent", "inner sent"]
 
 
 def test_ini_of_the_page_of_the_docs_shows_the_panel(load, captured):

@@ -17,8 +17,9 @@ import sentry_sdk
 
 from sentry_paste import sdk
 from sentry_paste.cli.check.effective import OptionValue, effective_options
-from sentry_paste.debugtoolbar.payload import Event
+from sentry_paste.debugtoolbar.payload import SENT, Event
 from sentry_paste.debugtoolbar.recorder import Recording, record_request, record_trace, request_data
+from sentry_paste.debugtoolbar.whereabouts import SPOOLED, WAITING, Whereabouts
 from sentry_paste.sdk.failures import log_failure
 
 try:
@@ -49,6 +50,8 @@ class SentryPanel(DebugPanel):  # type: ignore[misc]  # it has no types
         self._is_seen = False
         self._name: tuple[str, str | None] | None = None
         self._settings: tuple[str, tuple[OptionValue, ...]] = "", ()
+        self._whereabouts = Whereabouts()
+        self._inbox = ""
         try:
             self._begin()
         except Exception:
@@ -60,6 +63,8 @@ class SentryPanel(DebugPanel):  # type: ignore[misc]  # it has no types
             return
         settings, options = data.filter_state.settings, sentry_sdk.get_client().options
         self._settings = settings.source, effective_options(settings, options, "the section")
+        self._whereabouts = Whereabouts(settings.spool_dir or "", not options.get("dsn"))
+        self._inbox = data.filter_state.inbox.root(data.strings.get("SCRIPT_NAME", ""))
         self._recording = record_request()
         self._is_seen = True
         record_trace(self._recording, data)
@@ -123,18 +128,23 @@ class SentryPanel(DebugPanel):  # type: ignore[misc]  # it has no types
         """
         source, options = self._settings
         recording = self._recording
+        events, traces = self._whereabouts.find(list(recording.events), recording.traces, recording.trace_id)
         return {
             "is_seen": self._is_seen,
             "has_client": sdk.active_client() is not None,
-            "errors": [event for event in recording.events if event.type],
-            "messages": [event for event in recording.events if not event.type],
+            "errors": [event for event in events if event.type],
+            "messages": [event for event in events if not event.type],
             "items": list(recording.items),
             "left_out": recording.left_out,
-            "traces": recording.traces,
+            "traces": traces,
             "trace_id": recording.trace_id,
+            "inbox": self._inbox,
+            "is_spooled": any(event.is_spooled for event in events)
+            or any(trace.is_spooled for trace in traces),
             "source": source,
             "options": options,
             "label_of": _label,
+            "outcome_label_of": _outcome_label,
             "milliseconds": _milliseconds,
         }
 
@@ -144,6 +154,11 @@ def _label(event: Event) -> str:
     return {"fatal": "danger", "error": "danger", "warning": "warning", "info": "info"}.get(
         event.level, "default"
     )
+
+
+def _outcome_label(outcome: str) -> str:
+    """Return the Bootstrap class for what became of captured data."""
+    return {SENT: "success", SPOOLED: "info", WAITING: "info"}.get(outcome, "default")
 
 
 def _milliseconds(seconds: float) -> str:

@@ -31,7 +31,8 @@ class Event:
         where: innermost frame of the app.
         mechanism: what captured the exception.
         handled: whether the app handled it; None if unknown.
-        outcome: ``sent``, or why it was not.
+        outcome: ``sent``, or why it was not, or where it is now.
+        is_spooled: whether the spool has it.
     """
 
     id: str
@@ -44,6 +45,7 @@ class Event:
     mechanism: str = ""
     handled: bool | None = None
     outcome: str = SENT
+    is_spooled: bool = False
 
 
 @dataclass(frozen=True)
@@ -81,6 +83,26 @@ class Span:
     begun: float
     duration: float | None
 
+    @property
+    def is_query(self) -> bool:
+        """Whether it is a query of a database, with its text."""
+        return bool(self.description) and (self.op == "db" or self.op.startswith("db."))
+
+
+@dataclass(frozen=True)
+class Repeated:
+    """A query that was made more than once.
+
+    Attributes:
+        text: the query.
+        count: how often it was made.
+        duration: how long that took together, in seconds.
+    """
+
+    text: str
+    count: int
+    duration: float
+
 
 @dataclass(frozen=True)
 class Trace:
@@ -95,7 +117,9 @@ class Trace:
         ended: whether it has ended.
         spans: its spans, in chronological order.
         left_out: number of spans that were not recorded.
-        outcome: ``sent``, or why it was not.
+        id: event id of a transaction, empty for a segment.
+        outcome: ``sent``, or why it was not, or where it is now.
+        is_spooled: whether the spool has it.
     """
 
     name: str
@@ -106,7 +130,19 @@ class Trace:
     ended: bool
     spans: tuple[Span, ...]
     left_out: int
+    id: str = ""
     outcome: str = SENT
+    is_spooled: bool = False
+
+    @property
+    def repeated(self) -> list[Repeated]:
+        """The queries that were made more than once, the most frequent first: often a loop makes them."""
+        found: dict[str, list[float]] = {}
+        for span in self.spans:
+            if span.is_query:
+                found.setdefault(span.description, []).append(span.duration or 0.0)
+        repeated = [Repeated(text, len(took), sum(took)) for text, took in found.items() if len(took) > 1]
+        return sorted(repeated, key=lambda query: -query.count)
 
 
 def event_of(found: Mapping[str, Any]) -> Event:

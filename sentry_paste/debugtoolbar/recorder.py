@@ -175,6 +175,7 @@ class Recording:
             ended=True,
             spans=spans if after is not None else (),
             left_out=left_out if after is not None else 0,
+            id=text(found.get("event_id")).replace("-", ""),
             outcome=SENT if after is not None else DROPPED.format("before_send_transaction"),
         )
 
