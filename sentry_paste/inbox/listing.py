@@ -12,7 +12,7 @@ from sentry_paste.inbox.activity import Activity, Item, LogItem, SessionItem, ac
 from sentry_paste.inbox.groups import RequestGroup, Row, error_groups, name_id, request_groups, row
 from sentry_paste.inbox.index import Entry, Snapshot
 from sentry_paste.inbox.query import ALL, Query
-from sentry_paste.inbox.search import Check, Problem
+from sentry_paste.inbox.search import Check, Problem, normal_level
 from sentry_paste.spool.names import KINDS
 
 #: Rows per page, and log lines.
@@ -233,7 +233,7 @@ def _chips(snapshot: Snapshot, happened: Activity, query: Query) -> list[Chip]:
 def _offered(happened: Activity, kind: str) -> Iterable[Chip]:
     if kind == "log":
         lines = happened.lines
-        yield from _values("level", Counter(item.line.level for item in lines))
+        yield from _values("level", Counter(normal_level(item.line.level) for item in lines))
         yield from _values("logger", Counter(item.line.logger for item in lines))
         return
     if kind == "session":
@@ -243,9 +243,9 @@ def _offered(happened: Activity, kind: str) -> Iterable[Chip]:
         return
     items = {"error": happened.errors, "transaction": happened.requests}.get(kind)
     if items is None:
-        items = [*happened.errors, *happened.requests] if kind == ALL else []
+        items = [item for item, _ in happened.everything()] if kind == ALL else []
     facts = [item.facts for item in items]
-    unhandled = sum(one.handled is False for one in facts)
+    unhandled = sum(one.handled is False for one in facts) if kind == "error" else 0
     if 0 < unhandled < len(facts):
         yield Chip("handled", "no", unhandled)
     codes = Counter(one.code // 100 for one in facts if one.code)
