@@ -47,7 +47,8 @@ def _run(words: Sequence[str]) -> int:
             stream.reconfigure(errors="backslashreplace")
     try:
         status: int = options.run(options)
-        sys.stdout.flush()
+        if not sys.stdout.closed:  # version 1 of the package mcp closes it
+            sys.stdout.flush()
     except BrokenPipeError:
         # The reader (head, less) has gone. What is left in the buffer goes to /dev/null, or Python would
         # complain when it flushes at exit (https://docs.python.org/3/library/signal.html#note-on-sigpipe).
@@ -136,6 +137,8 @@ def _add_others(commands: Any) -> None:
             examples=["sentry-paste spool list var/sentry", "sentry-paste spool show var/sentry 3f2a"],
         )
     )
+    _add_inbox(commands)
+    _add_mcp(commands)
     _add_completion(commands)
 
 
@@ -189,6 +192,58 @@ def _add_send_test(commands: Any) -> None:
     )
     add_json(parser)
     parser.set_defaults(run=_send_test)
+
+
+def _add_inbox(commands: Any) -> None:
+    parser = add_command(
+        commands,
+        "inbox",
+        "show a spool in the browser, without an ini",
+        "It needs the extra inbox: pip install 'sentry-paste[inbox]'. It answers only browsers on this machine, "
+        "until Ctrl-C ends it. Exit status: 0, or 2 if DIR is a file or the port is taken.",
+        [
+            "sentry-paste inbox /srv/app/var/sentry --open",
+            "sentry-paste inbox var/sentry --port 8000 --editor vscode",
+        ],
+    )
+    parser.add_argument("directory", metavar="DIR", help="the spool directory; it need not be there yet")
+    parser.add_argument("--open", action="store_true", help="open a browser")
+    parser.add_argument(
+        "--port", type=_port, metavar="PORT", help="the port (default: 6544, or any other if that is taken)"
+    )
+    parser.add_argument(
+        "--editor",
+        default="",
+        metavar="EDITOR",
+        help="the editor that source lines link to: vscode, pycharm and others, or an address with {path} and "
+        "{line}",
+    )
+    parser.set_defaults(run=_inbox)
+
+
+def _port(text: str) -> int:
+    if not text.isdecimal() or int(text) > 65535:
+        raise argparse.ArgumentTypeError(f"expected a port from 0 to 65535, not {text!r}")
+    return int(text)
+
+
+def _inbox(options: argparse.Namespace) -> int:
+    from sentry_paste.cli.inbox import serve
+
+    return serve(options.directory, options.port, options.editor, options.open)
+
+
+def _add_mcp(commands: Any) -> None:
+    parser = add_command(
+        commands,
+        "mcp",
+        "let an assistant read a spool: a server of the Model Context Protocol on standard input and output",
+        "It needs the extra mcp, and Python 3.10 or newer: pip install 'sentry-paste[mcp]'. Its tools only "
+        "read. A client starts it with this command.",
+        ["sentry-paste mcp /srv/app/var/sentry"],
+    )
+    parser.add_argument("directory", metavar="DIR", help="the spool directory; it need not be there yet")
+    parser.set_defaults(run=_mcp)
 
 
 def _add_completion(commands: Any) -> None:
@@ -250,6 +305,13 @@ def _schema(_options: argparse.Namespace) -> int:
     from sentry_paste.config.schema import schema
 
     print(json.dumps(schema(), indent=2))
+    return 0
+
+
+def _mcp(options: argparse.Namespace) -> int:
+    from sentry_paste.mcp import serve
+
+    serve(options.directory)
     return 0
 
 
