@@ -40,6 +40,7 @@ setup(
     extras_require={
         "example": EXAMPLE,
         "inbox": INBOX,
+        "mcp": ["mcp>=1.10; python_version >= '3.10'"],
         "tests": [
         "mcp": ["mcp>=1.20; python_version >= '3.10'"],
             *DOCS,
