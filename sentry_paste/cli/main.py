@@ -199,8 +199,8 @@ def _add_inbox(commands: Any) -> None:
         commands,
         "inbox",
         "show a spool in the browser, without an ini",
-        "It needs the extra inbox: pip install 'sentry-paste[inbox]'. It answers only browsers on this machine, "
-        "until Ctrl-C ends it. Exit status: 0, or 2 if DIR is a file or the port is taken.",
+        "It needs the extra inbox: pip install 'sentry-paste[inbox]'. It answers only browsers on this "
+        "machine, until Ctrl-C ends it. Exit status: 0, or 2 if DIR is a file or the port is taken.",
         [
             "sentry-paste inbox /srv/app/var/sentry --open",
             "sentry-paste inbox var/sentry --port 8000 --editor vscode",
@@ -215,8 +215,8 @@ def _add_inbox(commands: Any) -> None:
         "--editor",
         default="",
         metavar="EDITOR",
-        help="the editor that source lines link to: vscode, pycharm and others, or an address with {path} and "
-        "{line}",
+        help="the editor that source lines link to: vscode, pycharm and others, or an address with {path} "
+        "and {line}",
     )
     parser.set_defaults(run=_inbox)
 
