@@ -42,7 +42,6 @@ setup(
         "inbox": INBOX,
         "mcp": ["mcp>=1.10; python_version >= '3.10'"],
         "tests": [
-        "mcp": ["mcp>=1.20; python_version >= '3.10'"],
             *DOCS,
             *EXAMPLE,
             # The rules of accessibility that a browser can check; there is none for Python 3.9.
@@ -104,10 +103,10 @@ setup(
         "console_scripts": [
             "sentry-paste = sentry_paste.cli.main:main",
         ],
-    },
         "pytest11": [
             "sentry_paste = sentry_paste.pytest_plugin",
         ],
+    },
     keywords="sentry wsgi pastedeploy pyramid pylons turbogears zope openstack errors tracing",
     classifiers=[
         "Development Status :: 5 - Production/Stable",
