@@ -39,7 +39,19 @@ _BASE64 = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/-_="
 _BASE64_RUN = re.compile("[A-Za-z0-9+/_=-]*")
 # Lines of base64 are 76 characters long (RFC 2045 section 6.8), of PEM 64 (RFC 7468 section 2).
 _LINE = 64
-_NEXT_LINE = re.compile(r"(?:\\r)?\\n(?=[A-Za-z0-9+/_=-])")
+_NEXT_LINE = re.compile(
+    r"(?:\r?\n|\\{1,8}(?:r\\{1,8})?n|%(?:25){0,5}(?:0[dD]%(?:25){0,5})?0[aA]|&#(?:13;&#)?10;)(?=[A-Za-z0-9+/_=-])"
+)
+# Signs of base64, escaped.
+_SIGN = re.compile(
+    r"%(?:25){0,5}(?:2[bBfF]|3[dD])|\\{1,8}(?:/|(?:u00|x)(?:2[bBfF]|3[dD]))"
+    r"|&(?:amp;){0,5}#(?:4[37]|61|x2[bBfF]|x3[dD]);"
+)
+_LONGEST_SIGN = 40
+# A piece that was found has no more of them before it, within the value.
+_MOST_SIGNS = 8
+# To pass over as many of them takes as long as to examine a place.
+_SIGNS = 4
 
 # An escape that a letter or digit right before a word may belong to.
 _ESCAPE_BEFORE = re.compile(
@@ -148,7 +160,7 @@ class Heads:
         end = start + len(head)
         for needle in self._short.get(head, ()):
             if needle.is_run:
-                first, last = _run_around(text, start)
+                first, last = _run_around(text, start, allowance)
                 return first, last, last
             if not (needle.where is WORD and is_url) and _fits(needle, text, start, end, False):
                 return start + needle.kept, -1 if needle.is_cut else end, end - HEAD
@@ -272,8 +284,26 @@ def _shared(needle: str, text: str, start: int, most: int) -> int:
     return low
 
 
-def _run_around(text: str, place: int) -> Span:
+def _run_around(text: str, place: int, allowance: Allowance) -> Span:
     """Return the whole run of base64 or hex around a place."""
+    start = _run_start(text, place)
+    for _ in range(_MOST_SIGNS):
+        sign = _sign_before(text, start, place)
+        if sign is None:
+            break
+        start = _run_start(text, sign)
+    end = _run_end(text, place, allowance)
+    line = start
+    while end - line >= _LINE:
+        found = _NEXT_LINE.match(text, end)
+        if found is None:
+            break
+        line = found.end()
+        end = _run_end(text, line, allowance)
+    return start, end
+
+
+def _run_start(text: str, place: int) -> int:
     start = place
     reach = 64
     while True:
@@ -281,22 +311,38 @@ def _run_around(text: str, place: int) -> Span:
         inner = before.rstrip(_BASE64)
         start -= len(before) - len(inner)
         if inner or not before:
-            break
+            return start
         reach *= 2
-    end = _run_end(text, place)
-    line = start
-    while end - line >= _LINE:
-        found = _NEXT_LINE.match(text, end)
-        if found is None:
-            break
-        line = found.end()
-        end = _run_end(text, line)
-    return start, end
 
 
-def _run_end(text: str, place: int) -> int:
-    found = _BASE64_RUN.match(text, place)
-    return found.end() if found else place
+def _sign_before(text: str, start: int, place: int) -> int | None:
+    """Return where an escaped sign of base64 begins right before a run, None if there is none.
+
+    Args:
+        text: any.
+        start: of the run, which may begin with the end of the sign.
+        place: in the run.
+    """
+    begin = start - 1
+    if text[begin:start] == ";":
+        begin = text.rfind("&", max(start - _LONGEST_SIGN, 0), start)
+    while begin > 0 and text[begin] == text[begin - 1] == "\\" and start - begin < _LONGEST_SIGN:
+        begin -= 1
+    found = _SIGN.match(text, begin) if begin >= 0 else None
+    return begin if found is not None and start <= found.end() <= place else None
+
+
+def _run_end(text: str, place: int, allowance: Allowance) -> int:
+    end, signs = place, 0
+    while True:
+        found = _BASE64_RUN.match(text, end)
+        end = found.end() if found else end
+        sign = _SIGN.match(text, end)
+        if sign is None:
+            return end
+        end, signs = sign.end(), signs + 1
+        if signs % _SIGNS == 0:
+            allowance.spend(1)
 
 
 def _fits(needle: Needle, text: str, start: int, end: int, is_part: bool) -> bool:

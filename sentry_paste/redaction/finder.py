@@ -48,8 +48,8 @@ _BLANKED = bytes(code if chr(code).isalnum() else 0x20 for code in range(256))
 # scanned, if it is no longer than this for each place that it may have.
 _FEW_WORDS, _FEW_KEYS = 16, 32
 _LENGTH_OF_MANY_WORDS = 48
-# What takes as long as examining one place: to try so many keys, to find so many places, to split text with so
-# many escapes into words, or to scan so many characters for them.
+# What takes as long as examining one place: to try so many keys, to find so many places, to split text with
+# so many escapes into words, or to scan so many characters for them.
 _TRIED, _FOUND, _SPLIT = 4, 4, 32
 # A text may have as many tries where nothing is left of what it shares with others.
 _FREE_TRIES = 16

@@ -18,7 +18,7 @@ from sentry_paste.redaction.needles import (
     WHOLE,
     Needle,
     Secret,
-    is_unreserved,
+    is_found_escaped,
     markers_of,
     needles_of,
     seed_of,
@@ -26,7 +26,7 @@ from sentry_paste.redaction.needles import (
 )
 from sentry_paste.redaction.unchanged import Unchanged
 from sentry_paste.redaction.values import MOST
-from sentry_paste.redaction.views import View, decoded, has_escapes
+from sentry_paste.redaction.views import View, decoded, has_escapes, may_have_lines, unfolded
 
 # How many places in a text are examined: this many, and one more for each so many characters. Ordinary text
 # has far fewer; text made of the beginnings of secrets is hidden as a whole.
@@ -119,7 +119,7 @@ class Matcher:
                 needles += needles_of(secret, not _has_another(secret.text, texts))
         self._heads = Heads(needles)
         self._finder = Finder(self._heads.texts)
-        escapable = {found.text for found in needles if not (found.is_run or is_unreserved(found.text))}
+        escapable = {found.text for found in needles if not is_found_escaped(found)}
         seeds = set(map(seed_of, escapable))
         shortest = _SHORT_SEED if len(self._heads.texts) <= _MANY else _SHORT_SEED_OF_MANY
         # Whether the forms of some value have no piece in common.
@@ -155,7 +155,7 @@ class Matcher:
             together = "\n".join(listed)
             self._looked_through += len(together) + _CALL
             is_short = len(together) < _SHORT and self._looked_through < _SHORT_IN_ALL
-            if is_short and not self._may_be_in(together):
+            if is_short and not self._may_be_in(together) and not may_have_lines(together):
                 return {}
             self._make_ready()
         changed = {} if is_url else dict.fromkeys(self._whole.intersection(listed), FILTERED)
@@ -196,11 +196,22 @@ class Matcher:
             for index, text in enumerate(texts):
                 if _has_ellipsis(text):
                     joined.add_to(index, self._heads.cut_spans(text, allowance))
+        if may_have_lines(joined.text):
+            self._add_unfolded(joined, is_url, allowance)
         found: list[tuple[str, list[Span] | None]] = []
         if has_escapes(joined.text):
             found += self._search_decoded(joined, is_url)
         found += joined.found()
         return found
+
+    def _add_unfolded(self, joined: _Joined, is_url: bool, allowance: Allowance) -> None:
+        """Add what is found in base64 once its lines are joined."""
+        for index, text in enumerate(joined.texts):
+            view = unfolded(text, allowance)
+            if view is not None:
+                places = self._finder.starts(view.text, allowance)
+                spans = self._heads.spans(view.text, places, is_url, allowance)
+                joined.add_to(index, [_of_view(view, span) for span in spans])
 
     def _search_decoded(self, joined: _Joined, is_url: bool) -> list[tuple[str, None]]:
         """Add what is found once escapes are undone; return the texts that have too many escapes."""
@@ -317,6 +328,11 @@ class _Joined:
         """Yield the texts in which something was found, and where."""
         for index, spans in self.spans.items():
             yield self.texts[index], spans
+
+
+def _of_view(view: View, span: Span) -> Span:
+    start, end = span
+    return view.start(start), view.end(end) if end >= 0 else view.origins[-1]
 
 
 def _start(views: list[View], place: int) -> int:

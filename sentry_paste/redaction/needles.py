@@ -169,7 +169,11 @@ def markers_of(secrets: Iterable[Secret]) -> list[str]:
         if text.isascii() and (is_plain or "%" not in text):
             beginnings.add(text[:_ENCODED].encode())
         else:
-            found += _encoded(text[: LONGEST // 4])
+            cores = _encoded(text[: LONGEST // 4])
+            found += cores
+            for core in cores:
+                if "+" in core or "/" in core:
+                    found += _markers_with_other_signs(core)
     return found + _encoded_at_once(beginnings)
 
 
@@ -203,11 +207,27 @@ def _encoded_at_once(beginnings: Collection[bytes]) -> list[str]:
             found.append(encoded[start + first : start + (len(raw) + offset) * 4 // 3])
             start += _SIZE_ENCODED
     for core in [core for core in found if "+" in core or "/" in core]:
-        found += _with_other_signs(core)
+        found += _markers_with_other_signs(core)
     for raw in beginnings:
         as_hex = raw[:_SHORTEST_ENCODED].hex()
         found += (as_hex, as_hex.upper())
     return found
+
+
+def is_found_escaped(needle: Needle) -> bool:
+    """Return whether a needle, or a piece that is searched for as well, is in a text however it is escaped.
+
+    Args:
+        needle: of ``needles_of``.
+    """
+    if needle.is_run and _SIGNS.search(needle.text):
+        return len(_longest_piece(needle.text)) >= _SHORTEST_CORE
+    return needle.is_run or is_unreserved(needle.text)
+
+
+def _longest_piece(core: str) -> str:
+    """Return the longest piece of base64 without the signs that are escaped in URLs."""
+    return max(_SIGNS.split(core), key=len)
 
 
 def is_unreserved(text: str) -> bool:
@@ -283,9 +303,17 @@ def _with_other_signs(core: str) -> Iterator[str]:
     """Yield other forms of base64 that has signs, which URLs may percent-encode."""
     # The URL alphabet (RFC 4648 section 5).
     yield core.replace("+", "-").replace("/", "_")
-    piece = max(_SIGNS.split(core), key=len)
+    piece = _longest_piece(core)
     if len(piece) >= _SHORTEST_CORE:
         yield piece
+
+
+def _markers_with_other_signs(core: str) -> Iterator[str]:
+    """Yield texts of which other forms of base64 with signs contain at least one."""
+    yield from _with_other_signs(core)
+    piece = _longest_piece(core)
+    if len(piece) < _SHORTEST_CORE:
+        yield piece if len(piece) >= _SHORTEST_MARKER else ""
 
 
 def _beginnings(text: str) -> Collection[bytes]:

@@ -23,6 +23,21 @@ _ESCAPE = re.compile(
     r"|x[0-9A-Fa-f]{2}|U[0-9A-Fa-f]{8}|[0-3][0-7]{2}|[^\n])"
     r"|&(?=[#A-Za-z])(?:#[0-9]{1,7}|#[xX][0-9A-Fa-f]{1,6}|[A-Za-z]{2,8});)"
 )
+# The end of a line of base64 before the next one, raw or escaped. Lines are 76 characters long (RFC 2045
+# section 6.8), of PEM 64 (RFC 7468 section 2).
+_BASE64 = "[A-Za-z0-9+/_-]"
+_FULL = f"(?<={_BASE64}{{60}}"
+_END_OF_LINE = re.compile(
+    rf"((?:\n{_FULL}\n)|\r{_FULL}\r)\n|\\{_FULL}\\)\\?(?:r\\{{1,2}})?n"
+    rf"|%{_FULL}%)(?:25)?(?:0[dD]%(?:25)?)?0[aA]|&{_FULL}&)#(?:13;&#)?10;)(?={_BASE64}))"
+)
+# What may be such a place, where letters, digits and signs of base64 are one letter, and all beginnings of an
+# end one character: the interpreter's own search is several times faster.
+_LETTERS_OF_BASE64 = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/-_"
+_OUTLINE = bytes(
+    0x61 if code in _LETTERS_OF_BASE64 else 0x0A if code in b"\n\r\\%&" else 0x20 for code in range(256)
+)
+_OUTLINE_OF_END = b"a" * 60 + b"\n"
 # Undoing this many escapes takes about as long as examining one place.
 _ESCAPES = 6
 # So does passing over this many characters that begin none.
@@ -117,6 +132,38 @@ def decoded(text: str, allowance: Allowance) -> View | None:
         return None
     allowance.spend(-(-count // _ESCAPES))
     return View("".join(parts), starts, origins)
+
+
+def may_have_lines(text: str) -> bool:
+    """Return whether a text may have base64 that was broken into lines.
+
+    Args:
+        text: any.
+    """
+    return _OUTLINE_OF_END in text.encode("latin-1", "replace").translate(_OUTLINE)
+
+
+def unfolded(text: str, allowance: Allowance) -> View | None:
+    """Return a text with its lines of base64 joined, None where there are none.
+
+    Args:
+        text: any.
+        allowance: what may be spent.
+
+    Raises:
+        TooMuchError: there are more.
+    """
+    if not may_have_lines(text):
+        return None
+    pieces = _END_OF_LINE.split(text)
+    if len(pieces) == 1:
+        return None
+    allowance.spend(len(pieces) // 2)
+    starts, origins = array("I", [0]), array("I", [0])
+    _add_places(origins, pieces)
+    pieces[1::2] = [""] * (len(pieces) // 2)
+    _add_places(starts, pieces)
+    return View("".join(pieces), starts, origins)
 
 
 def _count_beginnings(text: str) -> int:

@@ -28,7 +28,9 @@ def test_long_value_goes_as_far_as_it_is_there():
 
 @pytest.mark.parametrize("texts", [["nnn " + "n" * 70], ["n" * 70, "another", "more"], ["n" * 70 + "=", "x"]])
 def test_long_name_of_a_pair_without_its_value_is_no_secret(texts):
-    matcher = Matcher([Secret("n" * 70 + "=" + "v4lu3" * 20, PAIR, 71), Secret("t0k3n-t0k3n-t0k3n", ANYWHERE)])
+    matcher = Matcher(
+        [Secret("n" * 70 + "=" + "v4lu3" * 20, PAIR, 71), Secret("t0k3n-t0k3n-t0k3n", ANYWHERE)]
+    )
     assert matcher.clean_all(texts) == {}
     assert matcher.clean("n" * 70 + "=v4lu3!") == "n" * 70 + f"={FILTERED}!"
 
