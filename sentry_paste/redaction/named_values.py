@@ -1,4 +1,4 @@
-"""Locate the value of a secret name in text: after a sign, in an element, in a row, as an argument."""
+"""Locate the value of a secret name in text: behind a sign, in a header, as an argument."""
 
 from __future__ import annotations
 
@@ -7,26 +7,24 @@ from typing import NamedTuple, Optional
 
 from sentry_paste.redaction.appearance import looks_random
 from sentry_paste.redaction.bounds import Bounds
-from sentry_paste.redaction.enclosed import after_space, closed_value, values_of_row
+from sentry_paste.redaction.enclosed import after_space, closed_value
 from sentry_paste.redaction.names import Names, Rule
 from sentry_paste.redaction.parameters import (
     end_of_value,
     json_value,
 )
 
-# How far ahead the end of an element is searched for, and how much of a value is read to judge whether it is
-# secret.
-_NEAR = 16_384
+#: How far ahead an end is searched for, and how much of a value is read to judge whether it is secret.
+NEAR = 16_384
 SEEN = 256
-_FAR = 4096
 # Under these names plain words and short numbers are secret too; under other names they could be anything.
 _STRONG = re.compile("passw|passphrase|passcode|secret|pwd|(?:^|_)(?:pin|otp|cvv|cvc|pass)(?:$|_)|^x-")
 _COUNTS = re.compile(r"(?:tokens|count|size|limit|length|timeout|age|ttl|total|s)\Z", re.IGNORECASE)
 _SCALAR = re.compile(rf"[^\s,;)\]}}&'\"<>\\]{{1,{SEEN}}}")
 _REST_OF_SCALAR = re.compile(r"[^\s,;)\]}&'\"<>\\]*")
-_TOKEN = re.compile(rf"[^\s'\"<>]{{1,{SEEN}}}")
-_UP_TO_A_SPACE = re.compile(r"[^\s<>\\]+")
-_END_OF_LINE = {
+TOKEN = re.compile(rf"[^\s'\"<>]{{1,{SEEN}}}")
+UP_TO_A_SPACE = re.compile(r"[^\s<>\\]+")
+END_OF_LINE = {
     "": re.compile(r"[\r\n<>]|\\[rn]"),
     "'": re.compile(r"[\r\n<>']|\\[rn]"),
     '"': re.compile(r'[\r\n<>"]|\\[rn]'),
@@ -35,7 +33,7 @@ _NOT_PLAIN = re.compile(
     r"(?:ur[li]|path|file|field|label|policy|required|enabled|expir\w{1,5}|changed|_at|hint|name|type)\Z",
     re.IGNORECASE,
 )
-_NUMBER = re.compile(r"-?[0-9][0-9_.]{0,40}")
+NUMBER = re.compile(r"-?[0-9][0-9_.]{0,40}")
 _NO_VALUE = frozenset(
     {"null", "none", "true", "false", "undefined", "nil", "", "..."}
     | {"expired", "invalid", "missing", "required", "wrong", "incorrect", "empty", "unset"}
@@ -58,6 +56,9 @@ _USAGE = re.compile(r"[\[({|].*|\$[A-Za-z_]\w{0,60}|\.{3}|\u2026")
 _METAVARS = frozenset(
     {"VALUE", "STRING", "STR", "TEXT", "FILE", "PATH", "NAME", "PASS", "PW", "PWD", "X", "XXX"}
 )
+# Before the name of a parameter.
+_SEPARATORS = ("?", "&", "#")
+_ESCAPED_AMPERSANDS, _LONGEST_ESCAPE = ("amp;", "#38;", "#038;", "#x26;"), 5
 # A placeholder in a template, a query or a shell script.
 _PLACEHOLDER = re.compile(r"%s|%\(\w{1,60}\)s|\{\w{0,60}\}?|\$\{\w{1,60}\}?|\$\d{1,2}|\?")
 _CODE = re.compile(r"[A-Za-z_][A-Za-z_.]{0,60}[\[(]")
@@ -67,47 +68,7 @@ _SCHEME = re.compile(
     r"|googlelogin|mac|jwt|key|session)[\s=]",
     re.IGNORECASE,
 )
-_BOUNDARY = re.compile(r"(?:\n|(?<=\\)n)--")
-_NEW_LINE = r"(?:\r?\n|\\{1,64}r\\{1,64}n|\\{1,64}n)"
-_HEAD_OF_PART = re.compile(rf"(?:[^\r\n\\]{{0,1000}}{_NEW_LINE}){{1,5}}?{_NEW_LINE}")
-# The most that the pattern reads, and what follows the name: a parameter of the header, or the line's end.
-_LONGEST_HEAD, _AFTER_NAME_OF_PART = 5000, ";\r\n\\"
-_TAG = re.compile(r"[^<>]{0,500}?(/?)>")
-_ELLIPSIS = re.compile("(?:\\.\\.\\.|\u2026)\\\\?['\")\\]}>]{0,8}\\Z")
-_LONGEST_ELLIPSIS = 16
-# The SDK (``max_value_length``) has not cut a text that is shorter and has no ellipsis.
-SHORTEST_CUT = 1000
-# The columns and the values of an SQL statement, and the values that are literals, not placeholders or names.
-_INTO = re.compile(r"\binto\s", re.IGNORECASE)
-_LONGEST_TABLE = 200
-_NO_TABLE = re.compile(r"[()=;]")
-_VALUES = re.compile(
-    r"(?:\s|\\{1,8}[nrt]){0,50}(?:(?:overriding|output)\s[\w.,\s]{1,100}?)?(?:values(?:\s|\\{1,8}[nrt]){0,50}\(|(select)\s)",
-    re.IGNORECASE,
-)
-_AROUND_COLUMNS = " \t\r\n`\"'[]\\"
-_MAY_BE_LITERAL = re.compile("[\"']|(?<![\\w$@:?])[0-9]")
-_LITERAL_SELECTED = re.compile(r"\w{0,40}\(?\\{0,63}'|[0-9]")
-_NEXT_ROW = re.compile(r"\)\s{0,50},\s{0,50}\(")
-# What makes a pair of two members, or of two attributes: {"name": "password", "value": "..."}.
-_NAMING = re.compile(
-    r"(?:name|key|field|param|parameter|header)\\{0,63}[\"']\s{0,4}:\s{0,4}b?\\{0,63}[\"']\Z", re.IGNORECASE
-)
-_VALUE = re.compile(r"[^{}]{0,1000}?[\"']value\\*[\"']\s{0,4}:", re.IGNORECASE)
-_VALUE_ATTRIBUTE = re.compile(r"[^<>]{0,1000}?\svalue=(?=\\*[\"'])", re.IGNORECASE)
-_VALUE_OF_NAME = re.compile(r"(?:\bvalue=|[\"']value\\*[\"']\s{0,4}:\s{0,4})(?=\\*[\"'])", re.IGNORECASE)
 _BEGINS_LINE = re.compile(r"(?:(?:\A|[\r\n]|\\[rn]|\Ab)[ \t{'\"-]*|-H\s?['\"]|-header[\s=]['\"])\Z")
-# https://docs.python.org/3/library/http.cookiejar.html#cookie-objects
-_COOKIE = re.compile(r"<cookie [^\s=<>]{1,1000}=", re.IGNORECASE)
-_COOKIE_OF = re.compile(r" for [^\s<>/]{0,300}/[^\s<>]{0,2000}>")
-_COOKIE_IN_REPR = re.compile(r"version=[\w'\"\\]{1,20}, name=", re.IGNORECASE)
-_VALUE_IN_REPR = re.compile(r"\\{0,64}['\"], value=")
-_INPUT = re.compile(r"['\"]input['\"]:\s?")
-# How many members called value, and brackets in values, are looked at before a name.
-_MOST_VALUES = 5
-_BRACKET = re.compile("[<>{}]")
-_OTHER_QUOTE = {"'": '"', '"': "'"}
-_QUOTED = re.compile("\"[^\"]*\"|'[^']*'")
 # A quote that is itself escaped: it is found in the text without escapes.
 _ESCAPED_QUOTE = re.compile(
     r"\\{0,64}(?:&(?:amp;){0,5}(?:quot|apos|#(?:[xX]2[27]|3[49]));"
@@ -117,15 +78,6 @@ _P = "%(?:25){0,5}"
 _QUOTE_IN_URL = re.compile(rf"(?:{_P}5[cC]){{0,16}}{_P}2[27]")
 _PREFIX_IN_URL = re.compile(rf"(?:[ +]|{_P}20){{0,9}}[bBuUrRfF]{{1,2}}(?={_P}2[27])")
 SECRET_RULES = (Rule.LIKELY, Rule.SECRET, Rule.IF_SCALAR)
-
-
-# How much more it takes to split columns, to search what is before a name, or to find the end of quoted text,
-# than to read a text once.
-_COLUMN_WEIGHT, _WINDOW_WEIGHT, _QUOTES_WEIGHT = 16, 8, 16
-# How far a name and its value may be apart.
-_AHEAD = 1000
-# How far before the name of an element its bracket is searched for.
-_LONGEST_PREFIX = 60
 
 
 class Place(NamedTuple):
@@ -149,11 +101,6 @@ class Place(NamedTuple):
 Span = Optional[tuple[int, int]]
 
 
-def was_cut(text: str) -> bool:
-    """Return whether a text ends with an ellipsis, not counting closing quotes and brackets."""
-    return bool(_ELLIPSIS.search(text[-_LONGEST_ELLIPSIS:]))
-
-
 def value_of_field(text: str, place: Place, names: Names, bounds: Bounds) -> Span:
     """Locate the value of name=value: in a URL, a form, a configuration, a call, an attribute."""
     start, name = place.end, place.name
@@ -167,7 +114,7 @@ def value_of_field(text: str, place: Place, names: Names, bounds: Bounds) -> Spa
             return None  # it is found where the text is read without escapes
         end = end_of_value(text, start, 0, min(start + SEEN, len(text)), is_prose=True)
         if end > start and (
-            text[place.begin - 1 : place.begin] in ("?", "&", "#") or text[end : end + 1] == "&"
+            _is_parameter_at(text, place.begin) or text[end : end + 1] == "&"
         ):
             return (start, end_of_value(text, start, 0, len(text), is_prose=True))
     if not is_key:
@@ -179,10 +126,18 @@ def value_of_field(text: str, place: Place, names: Names, bounds: Bounds) -> Spa
         return _plain(text, place)
     token = text[start:end].rstrip(",;)]}")
     is_argument = name.startswith("-") and not _is_usage(name, token)
-    if _is_placeholder(token) or not (_is_strong(name) or _looks_secret(token) or is_argument):
+    if _is_placeholder(token) or not (_is_strong(name) or is_no_word(token) or is_argument):
         return None
     return start, start + len(token) if len(token) < SEEN - 8 else end_of_value(
         text, start, 0, len(text), True
+    )
+
+
+def _is_parameter_at(text: str, begin: int) -> bool:
+    """Return whether a name is right behind what separates parameters."""
+    mark = text[begin - 1 : begin]
+    return mark in _SEPARATORS or (
+        mark == ";" and text[max(begin - _LONGEST_ESCAPE, 0) : begin].lower().endswith(_ESCAPED_AMPERSANDS)
     )
 
 
@@ -211,10 +166,10 @@ def value_of_member(text: str, place: Place) -> Span:
     closed = closed_value(text, begin if place.quote else start)
     if closed is not None:
         return closed
-    return _scalar(text, begin, place) if place.quote else _plain(text, place)
+    return scalar_of_member(text, begin, place) if place.quote else _plain(text, place)
 
 
-def _scalar(text: str, begin: int, place: Place) -> Span:
+def scalar_of_member(text: str, begin: int, place: Place) -> Span:
     """Locate a number or a word in a mapping; only its beginning is read to judge whether it is secret."""
     found = _SCALAR.match(text, begin)
     if found is None or _is_placeholder(found[0]) or not _is_secret_scalar(place.name, found[0]):
@@ -227,22 +182,22 @@ def _is_secret_scalar(name: str, value: str) -> bool:
     """Return whether a number, or a plain word in a mapping, is secret under a name."""
     if _is_strong(name):
         return True
-    if _NUMBER.fullmatch(value):
+    if NUMBER.fullmatch(value):
         return len(value) > 5 and not _COUNTS.search(name)
-    return _looks_secret(value)
+    return is_no_word(value)
 
 
 def _plain(text: str, place: Place) -> Span:
     """Locate a value without delimiters: it must fill its line, or look like nothing but a secret."""
     begin = after_space(text, place.end)
-    found = _TOKEN.match(text, begin)
+    found = TOKEN.match(text, begin)
     if found is None or "\n" in text[place.end : begin] or _ESCAPED_QUOTE.match(text, begin):
         return None
     token = found[0].split("\\n", 1)[0].split("\\r", 1)[0].rstrip("\\").rstrip(",;)]}")
     if not token or _is_placeholder(token.rstrip(".")) or _NOT_PLAIN.search(place.name):
         return None
     end = begin + len(token)
-    if _looks_secret(token):
+    if is_no_word(token):
         is_secret = _is_strong(place.name) or not _COUNTS.search(place.name)
     else:
         # A plain word counts if it is the only one, in a line that begins with the name.
@@ -251,7 +206,7 @@ def _plain(text: str, place: Place) -> Span:
     if not is_secret:
         return None
     if text[end : end + 1] in ("'", '"') and text[end + 1 : end + 2].isalnum():
-        rest = _UP_TO_A_SPACE.match(text, end)  # the quote is of the value
+        rest = UP_TO_A_SPACE.match(text, end)  # the quote is of the value
         return begin, rest.end() if rest else end
     return begin, end if end - begin < SEEN - 8 else end_of_value(text, begin, 0, len(text), is_prose=True)
 
@@ -270,15 +225,15 @@ def _credential(text: str, place: Place) -> Span:
     if closed is not None:
         return closed
     begin = after_space(text, place.end)
-    token = _TOKEN.match(text, begin)
-    if token and (_SCHEME.match(text, begin) or (_ends_line(text, token.end()) and _looks_secret(token[0]))):
+    token = TOKEN.match(text, begin)
+    if token and (_SCHEME.match(text, begin) or (_ends_line(text, token.end()) and is_no_word(token[0]))):
         return begin, _end_of_line(text, place, begin, len(text))
     return None
 
 
 def _cookies(text: str, place: Place) -> Span:
     """Locate the value of Cookie or Set-Cookie, without the attributes."""
-    limit = _end_of_cookie(text, place)
+    limit = end_of_cookie(text, place)
     closed = closed_value(text, place.end, limit)
     if closed is not None:
         return closed
@@ -288,34 +243,7 @@ def _cookies(text: str, place: Place) -> Span:
     return begin, _end_of_line(text, place, begin, len(text) if limit is None else limit)
 
 
-def value_of_shown_cookie(text: str, begin: int, bounds: Bounds) -> Span:
-    """Locate the value of a cookie as ``str`` of http.cookiejar shows it: <Cookie sid=... for h.example/>."""
-    found = _COOKIE.match(text, begin)
-    if found is None:
-        return None
-    start = found.end()
-    closing = _COOKIE_OF.search(text, start, start + _NEAR)
-    if not bounds.may_read((closing.start() if closing else min(start + _NEAR, len(text))) - start):
-        return start, len(text)
-    if closing is not None:
-        return start, closing.start()
-    # Without a closing bracket it was cut; with one it is an XML element.
-    return (start, len(text)) if text.find(">", start) < 0 else None
-
-
-def value_of_cookie_repr(text: str, begin: int, bounds: Bounds) -> Span:
-    """Locate the value of a cookie as ``repr`` shows it: Cookie(version=0, name='sid', value='...', ...)."""
-    found = _COOKIE_IN_REPR.match(text, begin)
-    name = closed_value(text, found.end(), found.end() + _FAR) if found else None
-    if name is None:
-        return None
-    if not bounds.may_read(_QUOTES_WEIGHT * (name[1] - name[0])):
-        return name[0], len(text)
-    value = _VALUE_IN_REPR.match(text, name[1])
-    return closed_value(text, value.end()) if value else None
-
-
-def _end_of_cookie(text: str, place: Place) -> int | None:
+def end_of_cookie(text: str, place: Place) -> int | None:
     """Return where the attributes of Set-Cookie begin, if there are any.
 
     Text after a found value is left to the next place, so that it is not scanned twice.
@@ -323,7 +251,7 @@ def _end_of_cookie(text: str, place: Place) -> int | None:
     if not _is_set_cookie(place):
         return None
     begin = after_space(text, place.end)
-    semicolon = text.find(";", begin, begin + _NEAR)
+    semicolon = text.find(";", begin, begin + NEAR)
     return semicolon if semicolon >= 0 else None
 
 
@@ -334,159 +262,8 @@ def _is_set_cookie(place: Place) -> bool:
 def _end_of_line(text: str, place: Place, begin: int, limit: int) -> int:
     """Return where a header ends: at the end of its line, or at the quote that encloses name and value."""
     before = text[place.begin - 1 : place.begin]
-    found = _END_OF_LINE[before if before in ("'", '"') else ""].search(text, begin, limit)
+    found = END_OF_LINE[before if before in ("'", '"') else ""].search(text, begin, limit)
     return found.start() if found else limit
-
-
-def value_in_pair(text: str, place: Place, bounds: Bounds) -> Span:
-    """Locate the second of two items, as headers and multidicts are shown: ('password', '...')."""
-    opening = place.begin - len(place.quote) - 1
-    before = text[max(opening - 1, 0) : opening + 1]
-    if place.sign == "," and place.quote and place.name.startswith("--"):
-        return closed_value(text, place.end)  # ['--password', '...']
-    if place.sign != "," or not place.quote or not before.rstrip("b").endswith(("(", "[")):
-        return None
-    start = after_space(text, place.end)
-    found = _NUMBER.match(text, start)
-    span = found.span() if found else closed_value(text, start, _end_of_cookie(text, place))
-    if span is None or text[span[0] : span[0] + 1] in ("[", "(", "{"):
-        return span
-    if "ookie" in place.name:
-        return span
-    # Three or more items are a list of names. A very long item is a value.
-    behind = text[span[1] : span[1] + 20].lstrip("\\'\"")
-    is_value = span[1] - span[0] > SEEN or behind[:1] in (")", "]", "") or behind.startswith((",)", ", )"))
-    # It may consist of quotes, each of which was examined.
-    if not is_value and not bounds.may_read(_QUOTES_WEIGHT * (span[1] - span[0])):
-        return span[0], len(text)
-    return span if is_value else None
-
-
-def values_of_columns(text: str, place: Place, names: Names, bounds: Bounds) -> Span:
-    """Locate the values of secret columns in SQL: INSERT INTO users (name, password) VALUES (...)."""
-    low = max(place.begin - _FAR, 0)
-    opening = text.rfind("(", low, place.begin)
-    if opening < 0 or not _is_after_into(text, opening):
-        return None
-    closing = text.find(")", place.begin, place.begin + _FAR)
-    values = _VALUES.match(text, closing + 1) if closing >= 0 else None
-    if values is None:
-        return None
-    # Each secret column leads here, and all of them are split each time.
-    if not bounds.may_read(_COLUMN_WEIGHT * (closing - opening)):
-        return values.end(), len(text)
-    columns = [column.strip(_AROUND_COLUMNS) for column in text[opening + 1 : closing].split(",")]
-    secret = [at for at, column in enumerate(columns) if names.key_rule(column) in SECRET_RULES]
-    begin = values.end()
-    if not secret:
-        return None
-    if not bounds.may_read(_WINDOW_WEIGHT * min(len(text) - begin, _NEAR)):
-        return begin, len(text)
-    if not (len(text) > begin + _NEAR or _MAY_BE_LITERAL.search(text, begin)):
-        return None
-    found = values_of_row(text, begin, secret[-1] + 1)
-    if found is None or not bounds.may_read(_COLUMN_WEIGHT * (found[-1][1] - opening)):
-        return begin, len(text)
-    literal = _LITERAL_SELECTED.match if values[1] else _MAY_BE_LITERAL.search
-    shown = [found[at] for at in secret if literal(text, *found[at])]
-    if not shown:
-        return None
-    is_last = values[1] or not _NEXT_ROW.search(text, found[-1][1], found[-1][1] + _FAR)
-    return shown[0][0], shown[-1][1] if is_last else len(text)
-
-
-def _is_after_into(text: str, end: int) -> bool:
-    """Return whether the name of a table may end at a place: INSERT INTO users."""
-    before = text[max(end - len("into ") - _LONGEST_TABLE, 0) : end]
-    if "into" not in before.lower():
-        return False
-    return bool(_INTO.search(_NO_TABLE.split(before)[-1][:-1]))
-
-
-def input_of_location(text: str, place: Place) -> Span:
-    """Locate the input of a field in Pydantic's errors(): 'loc': ('password',), 'input': '...'."""
-    if "loc" not in text[max(place.begin - 80, 0) : place.begin] or not place.quote:
-        return None
-    found = _INPUT.search(text, place.end, place.end + 600)
-    return closed_value(text, found.end()) if found else None
-
-
-def value_in_mapping(text: str, place: Place, bounds: Bounds) -> Span:
-    """Locate the value in a mapping with a name and a value: {"name": "password", "value": "..."}."""
-    if not place.quote or not _NAMING.search(text[max(place.begin - 60, 0) : place.begin]):
-        return None
-    if not bounds.may_read(_WINDOW_WEIGHT * min(len(text) - place.end, _AHEAD)):
-        return place.end, len(text)
-    found = _VALUE.match(text, place.end) if place.sign == "," else None
-    if found is None:
-        return _value_before(text, place, "{", bounds)
-    begin = after_space(text, found.end())
-    return closed_value(text, begin) or _scalar(text, begin, place)
-
-
-def value_of_attribute(text: str, place: Place, bounds: Bounds) -> Span:
-    """Locate the value of an HTML field: <input name="password" value="...">."""
-    before = text[max(place.begin - len(place.quote) - 5, 0) : place.begin - len(place.quote)]
-    if not place.quote or before.lower() != "name=":
-        return None
-    if not bounds.may_read(_WINDOW_WEIGHT * min(len(text) - place.end, _AHEAD)):
-        return place.end, len(text)
-    found = _VALUE_ATTRIBUTE.match(text, place.end - 1) if place.sign.isspace() else None
-    return closed_value(text, found.end()) if found else _value_before(text, place, "<", bounds)
-
-
-def _value_before(text: str, place: Place, opening: str, bounds: Bounds) -> Span:
-    """Locate the value of such a pair where it comes before the name, after the opening bracket."""
-    for size in (SEEN, _FAR):
-        if not bounds.may_read(_WINDOW_WEIGHT * min(size, place.begin)):
-            return max(place.begin - size, 0), len(text)
-        start = max(place.begin - size, 0)
-        window = text[start : place.begin]
-        found = _value_in_pair_before(window)
-        if found is not None:
-            return start + found[0], start + found[1]
-        if not start or _has_opening(window, opening, place.quote):
-            return None
-    # The opening bracket is too far away: it is a mapping with a long value, or not a tag.
-    return (place.begin - _FAR, place.begin) if opening == "{" else None
-
-
-def _value_in_pair_before(window: str) -> Span:
-    """Locate a member or an attribute called value at the end of a text, before a name with its quote."""
-    values = list(_VALUE_OF_NAME.finditer(window)) if "value" in window.lower() else []
-    for found in values[-_MOST_VALUES:]:
-        span = closed_value(window, found.end())
-        if span is not None and span[1] < len(window):
-            between = window[span[1] :].lstrip("\\")[1:]
-            # A bracket in quotes is of another member's value.
-            if not _BRACKET.search(_QUOTED.sub("", between)):
-                return span
-    return None
-
-
-def _has_opening(window: str, opening: str, quote: str) -> bool:
-    """Return whether one of the last opening brackets before a name is outside quotes.
-
-    Args:
-        window: what is before the name, with its quote.
-        opening: the bracket.
-        quote: of the name, with the backslashes before it.
-    """
-    end, at = len(window) - len(quote), len(window)
-    # Attributes may be in either quotes; an apostrophe in a mapping is not one.
-    quotes = [quote, *_OTHER_QUOTE.get(quote, "")] if opening == "<" else [quote]
-    for _ in range(_MOST_VALUES):
-        at = window.rfind(opening, 0, at)
-        if at < 0:
-            return False
-        if not any(_count_quotes(window, one, at, end) % 2 for one in quotes):
-            return True
-    return False
-
-
-def _count_quotes(text: str, quote: str, start: int, end: int) -> int:
-    """Return the number of quotes in a part of a text that are not within others."""
-    return text.count(quote, start, end) - text.count("\\" * len(quote) + quote, start, end)
 
 
 def value_of_argument(text: str, place: Place) -> Span:
@@ -495,12 +272,12 @@ def value_of_argument(text: str, place: Place) -> Span:
     closed = closed_value(text, begin) if text[begin : begin + 1] in ("'", '"') else None
     if closed is not None:
         return closed
-    found = _TOKEN.match(text, begin)
+    found = TOKEN.match(text, begin)
     if found is None or found[0].startswith("-"):
         return None
     token = found[0].rstrip(",;)]}")
     end = begin + len(token)
-    if _is_placeholder(token) or not (_looks_secret(token) or not _is_usage(place.name, token)):
+    if _is_placeholder(token) or not (is_no_word(token) or not _is_usage(place.name, token)):
         return None
     return begin, end if len(token) < SEEN - 8 else end_of_value(text, begin, 0, len(text), is_prose=True)
 
@@ -515,81 +292,6 @@ def _is_usage(name: str, word: str) -> bool:
     return word in _METAVARS or plain in name.lower() or name.lower().lstrip("-") in plain
 
 
-def value_of_input(text: str, begin: int, start: int, names: Names) -> Span:
-    """Locate the input of a field in a message of Pydantic's; the line before has the field's name."""
-    # A line's end may be escaped, also several times.
-    lines = text[max(begin - 600, 0) : begin].replace("\\n", "\n").rsplit("\n", 2)
-    if len(lines) < 2:
-        return None
-    name = lines[-2].rstrip("\\").strip().rpartition(".")[2]
-    if not name or names.key_rule(name[:100]) not in SECRET_RULES:
-        return None
-    end = text.find(", input_type=", start, start + 4000)
-    if end < 0:
-        line = _END_OF_LINE[""].search(text, start)
-        end = max(line.start() if line else len(text), (closed_value(text, start) or (0, 0))[1])
-    return start, end
-
-
-def content_of_element(text: str, place: Place, bounds: Bounds) -> Span:
-    """Locate the content of an XML element; a placeholder such as <password> has none."""
-    start = place.end
-    if place.sign != ">":
-        tag = _TAG.match(text, start)
-        if tag is None or tag[1]:
-            return None
-        start = tag.end()
-    low = max(place.begin - _LONGEST_PREFIX, 0)
-    qualified = text[max(text.rfind("<", low, place.begin) + 1, low) : place.begin + len(place.name)]
-    if qualified[0] == "/":
-        return None  # a closing tag
-    end = text.find(f"</{qualified}", start, start + _NEAR)
-    if not bounds.may_read((end if end >= 0 else min(start + _NEAR, len(text))) - start):
-        return start, len(text)
-    if end >= 0:
-        return start, end
-    if text.startswith("<![CDATA[", start):
-        end = text.find("]]>", start, start + _NEAR)
-        return start, end if end >= 0 else len(text)
-    following = text.find("<", start, start + _NEAR)
-    if following >= 0 and text.startswith("</", following):
-        return start, following  # cut within its closing tag, or followed by another's
-    left = len(text) - following
-    is_near = left <= (_LONGEST_ELLIPSIS if len(text) < SHORTEST_CUT else _NEAR)
-    if (following < 0 or is_near) and was_cut(text):
-        return start, len(text)
-    found = _TOKEN.match(text, start)
-    if found is None or not _looks_secret(found[0]):
-        return None
-    rest = _UP_TO_A_SPACE.match(text, start)
-    return start, rest.end() if rest else found.end()
-
-
-def value_of_part(text: str, place: Place, bounds: Bounds) -> Span:
-    """Locate the value of a field in multipart/form-data (RFC 7578)."""
-    before = text[max(place.begin - len(place.quote) - 5, 0) : place.begin - len(place.quote)]
-    if not place.quote or before.lower() != "name=" or place.sign[0] not in _AFTER_NAME_OF_PART:
-        return None
-    start = place.end - (len(place.sign) if place.sign != ";" else 0)
-    head = _HEAD_OF_PART.match(text, start)
-    begin = head.end() if head else min(start + _LONGEST_HEAD, len(text))
-    if not bounds.may_read(begin - start):
-        return place.end, len(text)
-    if head is None:
-        return None
-    found = _BOUNDARY.search(text, begin, begin + _NEAR)
-    if found is None or not bounds.may_read(found.end() - begin):
-        return begin, len(text)
-    # Drop the line end before the boundary, raw or escaped as Python and JSON show it.
-    value = text[begin : found.start()]
-    if found[0][0] == "\n":
-        value = value[:-1] if value.endswith("\r") else value
-    else:
-        value = value.rstrip("\\")
-        value = value[:-1].rstrip("\\") if value.endswith("\\r") else value
-    return (begin, begin + len(value)) if value else None
-
-
 def _is_strong(name: str) -> bool:
     return bool(_STRONG.search(name.lower()))
 
@@ -598,7 +300,7 @@ def _is_placeholder(value: str) -> bool:
     return bool(_PLACEHOLDER.fullmatch(value)) or value.rstrip(",;)]}").lower() in _NO_VALUE
 
 
-def _looks_secret(value: str) -> bool:
+def is_no_word(value: str) -> bool:
     """Return whether a value is neither a word of a sentence nor a short number."""
     if len(value) < 6 or value.startswith(("(", "[", "{", "<", "%s", "%(", "$")) or _CODE.match(value):
         return False

@@ -5,8 +5,8 @@ XML elements and cookies that a response will set. Unlike the values of the requ
 advance; only their names are.
 
 One pattern finds the words that secret names contain, where something follows that assigns a value. What
-follows decides how far the value extends (``named_values``). A text with more such places than anybody writes
-is hidden from there on.
+follows decides how far the value extends (``named_values``, ``structures``). A text with more such places
+than anybody writes is hidden from there on.
 """
 
 from __future__ import annotations
@@ -30,23 +30,11 @@ from sentry_paste.redaction.long_names import (
 from sentry_paste.redaction.named_values import (
     SECRET_RULES,
     SEEN,
-    SHORTEST_CUT,
     Place,
     Span,
-    content_of_element,
-    input_of_location,
-    value_in_mapping,
-    value_in_pair,
     value_of_argument,
-    value_of_attribute,
-    value_of_cookie_repr,
     value_of_field,
-    value_of_input,
     value_of_member,
-    value_of_part,
-    value_of_shown_cookie,
-    values_of_columns,
-    was_cut,
 )
 from sentry_paste.redaction.names import FILTERED, Names
 from sentry_paste.redaction.parameters import (
@@ -55,6 +43,20 @@ from sentry_paste.redaction.parameters import (
     is_cut,
     lower_case,
     name_at,
+)
+from sentry_paste.redaction.structures import (
+    SHORTEST_CUT,
+    content_of_element,
+    input_of_location,
+    value_in_mapping,
+    value_in_pair,
+    value_of_attribute,
+    value_of_cookie_repr,
+    value_of_input,
+    value_of_part,
+    value_of_shown_cookie,
+    values_of_columns,
+    was_cut,
 )
 
 # How many places are examined in one text, in all texts together, and in all texts without their escapes.
@@ -77,9 +79,14 @@ _WORDS = (
     "|c(?:redential|v[vc](?![a-z]))|jwt|z(?<=authoriz)"
 )
 _OF_URLS = "(?:key|sid|sig|auth|oauth|session|sso|hmac|pass|pw|code|ticket|assertion|dpop|nonce)"
-_IN_URL = "|".join(rf"{mark}(?=[acdhknopst]){_OF_URLS}" for mark in (r"\?", "&", "#", "%(?:3f|26)"))
+_ESCAPED_AMPERSAND = ";(?:(?<=amp;)|(?<=#38;)|(?<=#038;)|(?<=#x26;))"
+_IN_URL = "|".join(
+    rf"{mark}(?=[acdhknopst]){_OF_URLS}" for mark in (r"\?", "&", "#", f"{_P}(?:3f|26)", _ESCAPED_AMPERSAND)
+)
 # What is before the name in it, by its length.
-_MARKS = {"?": 1, "&": 1, "#": 1, "%": 3}
+_MARKS = {"?": 1, "&": 1, "#": 1, "%": 3, ";": 1}
+# The same in strings of JSON and JavaScript, which are read without escapes.
+_IN_URL_OF_STRING = re.compile(rf"(?:u0026|x26){_OF_URLS}", re.IGNORECASE)
 # In Pydantic's messages, objects of http.cookies and http.cookiejar, and curl's arguments.
 _OTHERS = (
     r"v(?:alue(?<=input_value)|ersion(?<=cookie\(version))"
@@ -343,6 +350,8 @@ def _with_names(listed: list[str]) -> tuple[set[str], bool]:
         search.position = max(ends[index], hit.end())
         if hit.end() > ends[index]:  # it extends into the next one
             found.update(listed[index + 1 : index + 2])
+    if "\\" in together and ("u0026" in together or "x26" in together):
+        found.update(text for text in listed if "\\" in text and _IN_URL_OF_STRING.search(text))
     if "@" in together and "://" in together:
         found.update(text for text in listed if "@" in text and "://" in text)
     if _may_have_escaped_slashes(together) and _HAS_ESCAPED_SLASHES.search(lower):

@@ -1,0 +1,331 @@
+"""Locate the value of a secret name in a pair, a mapping, an element, a row of SQL, a part of a form."""
+
+from __future__ import annotations
+
+import re
+
+from sentry_paste.redaction.bounds import Bounds
+from sentry_paste.redaction.enclosed import after_space, closed_value, values_of_row
+from sentry_paste.redaction.named_values import (
+    END_OF_LINE,
+    NEAR,
+    NUMBER,
+    SECRET_RULES,
+    SEEN,
+    TOKEN,
+    UP_TO_A_SPACE,
+    Place,
+    Span,
+    end_of_cookie,
+    is_no_word,
+    scalar_of_member,
+)
+from sentry_paste.redaction.names import Names
+
+# How far a bracket or a quote that belongs to a name may be from it.
+_FAR = 4096
+_BOUNDARY = re.compile(r"(?:\n|(?<=\\)n)--")
+_NEW_LINE = r"(?:\r?\n|\\{1,64}r\\{1,64}n|\\{1,64}n)"
+_HEAD_OF_PART = re.compile(rf"(?:[^\r\n\\]{{0,1000}}{_NEW_LINE}){{1,5}}?{_NEW_LINE}")
+# The most that the pattern reads, and what follows the name: a parameter of the header, or the line's end.
+_LONGEST_HEAD, _AFTER_NAME_OF_PART = 5000, ";\r\n\\"
+_TAG = re.compile(r"[^<>]{0,500}?(/?)>")
+_ELLIPSIS = re.compile("(?:\\.\\.\\.|\u2026)\\\\?['\")\\]}>]{0,8}\\Z")
+_LONGEST_ELLIPSIS = 16
+# The SDK (``max_value_length``) has not cut a text that is shorter and has no ellipsis.
+SHORTEST_CUT = 1000
+# The columns and the values of an SQL statement, and the values that are literals, not placeholders or names.
+_INTO = re.compile(r"\binto\s", re.IGNORECASE)
+_LONGEST_TABLE = 200
+_NO_TABLE = re.compile(r"[()=;]")
+_VALUES = re.compile(
+    r"(?:\s|\\{1,8}[nrt]){0,50}(?:(?:overriding|output)\s[\w.,\s]{1,100}?)?(?:values(?:\s|\\{1,8}[nrt]){0,50}\(|(select)\s)",
+    re.IGNORECASE,
+)
+_AROUND_COLUMNS = " \t\r\n`\"'[]\\"
+_MAY_BE_LITERAL = re.compile("[\"']|(?<![\\w$@:?])[0-9]")
+_LITERAL_SELECTED = re.compile(r"\w{0,40}\(?\\{0,63}'|[0-9]")
+_NEXT_ROW = re.compile(r"\)\s{0,50},\s{0,50}\(")
+# What makes a pair of two members, or of two attributes: {"name": "password", "value": "..."}.
+_NAMING = re.compile(
+    r"(?:name|key|field|param|parameter|header)\\{0,63}[\"']\s{0,4}:\s{0,4}b?\\{0,63}[\"']\Z", re.IGNORECASE
+)
+_VALUE = re.compile(r"[^{}]{0,1000}?[\"']value\\*[\"']\s{0,4}:", re.IGNORECASE)
+_VALUE_ATTRIBUTE = re.compile(r"[^<>]{0,1000}?\svalue=(?=\\*[\"'])", re.IGNORECASE)
+_VALUE_OF_NAME = re.compile(r"(?:\bvalue=|[\"']value\\*[\"']\s{0,4}:\s{0,4})(?=\\*[\"'])", re.IGNORECASE)
+# https://docs.python.org/3/library/http.cookiejar.html#cookie-objects
+_COOKIE = re.compile(r"<cookie [^\s=<>]{1,1000}=", re.IGNORECASE)
+_COOKIE_OF = re.compile(r" for [^\s<>/]{0,300}/[^\s<>]{0,2000}>")
+_COOKIE_IN_REPR = re.compile(r"version=[\w'\"\\]{1,20}, name=", re.IGNORECASE)
+_VALUE_IN_REPR = re.compile(r"\\{0,64}['\"], value=")
+_INPUT = re.compile(r"['\"]input['\"]:\s?")
+# How many members called value, and brackets in values, are looked at before a name.
+_MOST_VALUES = 5
+_BRACKET = re.compile("[<>{}]")
+_OTHER_QUOTE = {"'": '"', '"': "'"}
+_QUOTED = re.compile("\"[^\"]*\"|'[^']*'")
+# How much more it takes to split columns, to search what is before a name, or to find the end of quoted text,
+# than to read a text once.
+_COLUMN_WEIGHT, _WINDOW_WEIGHT, _QUOTES_WEIGHT = 16, 8, 16
+# How far a name and its value may be apart.
+_AHEAD = 1000
+# How far before the name of an element its bracket is searched for.
+_LONGEST_PREFIX = 60
+
+
+def was_cut(text: str) -> bool:
+    """Return whether a text ends with an ellipsis, not counting closing quotes and brackets."""
+    return bool(_ELLIPSIS.search(text[-_LONGEST_ELLIPSIS:]))
+
+
+def value_of_shown_cookie(text: str, begin: int, bounds: Bounds) -> Span:
+    """Locate the value of a cookie as ``str`` of http.cookiejar shows it: <Cookie sid=... for h.example/>."""
+    found = _COOKIE.match(text, begin)
+    if found is None:
+        return None
+    start = found.end()
+    closing = _COOKIE_OF.search(text, start, start + NEAR)
+    if not bounds.may_read((closing.start() if closing else min(start + NEAR, len(text))) - start):
+        return start, len(text)
+    if closing is not None:
+        return start, closing.start()
+    # Without a closing bracket it was cut; with one it is an XML element.
+    return (start, len(text)) if text.find(">", start) < 0 else None
+
+
+def value_of_cookie_repr(text: str, begin: int, bounds: Bounds) -> Span:
+    """Locate the value of a cookie as ``repr`` shows it: Cookie(version=0, name='sid', value='...', ...)."""
+    found = _COOKIE_IN_REPR.match(text, begin)
+    name = closed_value(text, found.end(), found.end() + _FAR) if found else None
+    if name is None:
+        return None
+    if not bounds.may_read(_QUOTES_WEIGHT * (name[1] - name[0])):
+        return name[0], len(text)
+    value = _VALUE_IN_REPR.match(text, name[1])
+    return closed_value(text, value.end()) if value else None
+
+
+def value_in_pair(text: str, place: Place, bounds: Bounds) -> Span:
+    """Locate the second of two items, as headers and multidicts are shown: ('password', '...')."""
+    opening = place.begin - len(place.quote) - 1
+    before = text[max(opening - 1, 0) : opening + 1]
+    if place.sign == "," and place.quote and place.name.startswith("--"):
+        return closed_value(text, place.end)  # ['--password', '...']
+    if place.sign != "," or not place.quote or not before.rstrip("b").endswith(("(", "[")):
+        return None
+    start = after_space(text, place.end)
+    found = NUMBER.match(text, start)
+    span = found.span() if found else closed_value(text, start, end_of_cookie(text, place))
+    if span is None or text[span[0] : span[0] + 1] in ("[", "(", "{"):
+        return span
+    if "ookie" in place.name:
+        return span
+    # Three or more items are a list of names. A very long item is a value.
+    behind = text[span[1] : span[1] + 20].lstrip("\\'\"")
+    is_value = span[1] - span[0] > SEEN or behind[:1] in (")", "]", "") or behind.startswith((",)", ", )"))
+    # It may consist of quotes, each of which was examined.
+    if not is_value and not bounds.may_read(_QUOTES_WEIGHT * (span[1] - span[0])):
+        return span[0], len(text)
+    return span if is_value else None
+
+
+def values_of_columns(text: str, place: Place, names: Names, bounds: Bounds) -> Span:
+    """Locate the values of secret columns in SQL: INSERT INTO users (name, password) VALUES (...)."""
+    low = max(place.begin - _FAR, 0)
+    opening = text.rfind("(", low, place.begin)
+    if opening < 0 or not _is_after_into(text, opening):
+        return None
+    closing = text.find(")", place.begin, place.begin + _FAR)
+    values = _VALUES.match(text, closing + 1) if closing >= 0 else None
+    if values is None:
+        return None
+    # Each secret column leads here, and all of them are split each time.
+    if not bounds.may_read(_COLUMN_WEIGHT * (closing - opening)):
+        return values.end(), len(text)
+    columns = [column.strip(_AROUND_COLUMNS) for column in text[opening + 1 : closing].split(",")]
+    secret = [at for at, column in enumerate(columns) if names.key_rule(column) in SECRET_RULES]
+    begin = values.end()
+    if not secret:
+        return None
+    if not bounds.may_read(_WINDOW_WEIGHT * min(len(text) - begin, NEAR)):
+        return begin, len(text)
+    if not (len(text) > begin + NEAR or _MAY_BE_LITERAL.search(text, begin)):
+        return None
+    found = values_of_row(text, begin, secret[-1] + 1)
+    if found is None or not bounds.may_read(_COLUMN_WEIGHT * (found[-1][1] - opening)):
+        return begin, len(text)
+    literal = _LITERAL_SELECTED.match if values[1] else _MAY_BE_LITERAL.search
+    shown = [found[at] for at in secret if literal(text, *found[at])]
+    if not shown:
+        return None
+    is_last = values[1] or not _NEXT_ROW.search(text, found[-1][1], found[-1][1] + _FAR)
+    return shown[0][0], shown[-1][1] if is_last else len(text)
+
+
+def _is_after_into(text: str, end: int) -> bool:
+    """Return whether the name of a table may end at a place: INSERT INTO users."""
+    before = text[max(end - len("into ") - _LONGEST_TABLE, 0) : end]
+    if "into" not in before.lower():
+        return False
+    return bool(_INTO.search(_NO_TABLE.split(before)[-1][:-1]))
+
+
+def input_of_location(text: str, place: Place) -> Span:
+    """Locate the input of a field in Pydantic's errors(): 'loc': ('password',), 'input': '...'."""
+    if "loc" not in text[max(place.begin - 80, 0) : place.begin] or not place.quote:
+        return None
+    found = _INPUT.search(text, place.end, place.end + 600)
+    return closed_value(text, found.end()) if found else None
+
+
+def value_in_mapping(text: str, place: Place, bounds: Bounds) -> Span:
+    """Locate the value in a mapping with a name and a value: {"name": "password", "value": "..."}."""
+    if not place.quote or not _NAMING.search(text[max(place.begin - 60, 0) : place.begin]):
+        return None
+    if not bounds.may_read(_WINDOW_WEIGHT * min(len(text) - place.end, _AHEAD)):
+        return place.end, len(text)
+    found = _VALUE.match(text, place.end) if place.sign == "," else None
+    if found is None:
+        return _value_before(text, place, "{", bounds)
+    begin = after_space(text, found.end())
+    return closed_value(text, begin) or scalar_of_member(text, begin, place)
+
+
+def value_of_attribute(text: str, place: Place, bounds: Bounds) -> Span:
+    """Locate the value of an HTML field: <input name="password" value="...">."""
+    before = text[max(place.begin - len(place.quote) - 5, 0) : place.begin - len(place.quote)]
+    if not place.quote or before.lower() != "name=":
+        return None
+    if not bounds.may_read(_WINDOW_WEIGHT * min(len(text) - place.end, _AHEAD)):
+        return place.end, len(text)
+    found = _VALUE_ATTRIBUTE.match(text, place.end - 1) if place.sign.isspace() else None
+    return closed_value(text, found.end()) if found else _value_before(text, place, "<", bounds)
+
+
+def _value_before(text: str, place: Place, opening: str, bounds: Bounds) -> Span:
+    """Locate the value of such a pair where it comes before the name, after the opening bracket."""
+    for size in (SEEN, _FAR):
+        if not bounds.may_read(_WINDOW_WEIGHT * min(size, place.begin)):
+            return max(place.begin - size, 0), len(text)
+        start = max(place.begin - size, 0)
+        window = text[start : place.begin]
+        found = _value_in_pair_before(window)
+        if found is not None:
+            return start + found[0], start + found[1]
+        if not start or _has_opening(window, opening, place.quote):
+            return None
+    # The opening bracket is too far away: it is a mapping with a long value, or not a tag.
+    return (place.begin - _FAR, place.begin) if opening == "{" else None
+
+
+def _value_in_pair_before(window: str) -> Span:
+    """Locate a member or an attribute called value at the end of a text, before a name with its quote."""
+    values = list(_VALUE_OF_NAME.finditer(window)) if "value" in window.lower() else []
+    for found in values[-_MOST_VALUES:]:
+        span = closed_value(window, found.end())
+        if span is not None and span[1] < len(window):
+            between = window[span[1] :].lstrip("\\")[1:]
+            # A bracket in quotes is of another member's value.
+            if not _BRACKET.search(_QUOTED.sub("", between)):
+                return span
+    return None
+
+
+def _has_opening(window: str, opening: str, quote: str) -> bool:
+    """Return whether one of the last opening brackets before a name is outside quotes.
+
+    Args:
+        window: what is before the name, with its quote.
+        opening: the bracket.
+        quote: of the name, with the backslashes before it.
+    """
+    end, at = len(window) - len(quote), len(window)
+    # Attributes may be in either quotes; an apostrophe in a mapping is not one.
+    quotes = [quote, *_OTHER_QUOTE.get(quote, "")] if opening == "<" else [quote]
+    for _ in range(_MOST_VALUES):
+        at = window.rfind(opening, 0, at)
+        if at < 0:
+            return False
+        if not any(_count_quotes(window, one, at, end) % 2 for one in quotes):
+            return True
+    return False
+
+
+def _count_quotes(text: str, quote: str, start: int, end: int) -> int:
+    """Return the number of quotes in a part of a text that are not within others."""
+    return text.count(quote, start, end) - text.count("\\" * len(quote) + quote, start, end)
+
+
+def value_of_input(text: str, begin: int, start: int, names: Names) -> Span:
+    """Locate the input of a field in a message of Pydantic's; the line before has the field's name."""
+    # A line's end may be escaped, also several times.
+    lines = text[max(begin - 600, 0) : begin].replace("\\n", "\n").rsplit("\n", 2)
+    if len(lines) < 2:
+        return None
+    name = lines[-2].rstrip("\\").strip().rpartition(".")[2]
+    if not name or names.key_rule(name[:100]) not in SECRET_RULES:
+        return None
+    end = text.find(", input_type=", start, start + 4000)
+    if end < 0:
+        line = END_OF_LINE[""].search(text, start)
+        end = max(line.start() if line else len(text), (closed_value(text, start) or (0, 0))[1])
+    return start, end
+
+
+def content_of_element(text: str, place: Place, bounds: Bounds) -> Span:
+    """Locate the content of an XML element; a placeholder such as <password> has none."""
+    start = place.end
+    if place.sign != ">":
+        tag = _TAG.match(text, start)
+        if tag is None or tag[1]:
+            return None
+        start = tag.end()
+    low = max(place.begin - _LONGEST_PREFIX, 0)
+    qualified = text[max(text.rfind("<", low, place.begin) + 1, low) : place.begin + len(place.name)]
+    if qualified[0] == "/":
+        return None  # a closing tag
+    end = text.find(f"</{qualified}", start, start + NEAR)
+    if not bounds.may_read((end if end >= 0 else min(start + NEAR, len(text))) - start):
+        return start, len(text)
+    if end >= 0:
+        return start, end
+    if text.startswith("<![CDATA[", start):
+        end = text.find("]]>", start, start + NEAR)
+        return start, end if end >= 0 else len(text)
+    following = text.find("<", start, start + NEAR)
+    if following >= 0 and text.startswith("</", following):
+        return start, following  # cut within its closing tag, or followed by another's
+    left = len(text) - following
+    is_near = left <= (_LONGEST_ELLIPSIS if len(text) < SHORTEST_CUT else NEAR)
+    if (following < 0 or is_near) and was_cut(text):
+        return start, len(text)
+    found = TOKEN.match(text, start)
+    if found is None or not is_no_word(found[0]):
+        return None
+    rest = UP_TO_A_SPACE.match(text, start)
+    return start, rest.end() if rest else found.end()
+
+
+def value_of_part(text: str, place: Place, bounds: Bounds) -> Span:
+    """Locate the value of a field in multipart/form-data (RFC 7578)."""
+    before = text[max(place.begin - len(place.quote) - 5, 0) : place.begin - len(place.quote)]
+    if not place.quote or before.lower() != "name=" or place.sign[0] not in _AFTER_NAME_OF_PART:
+        return None
+    start = place.end - (len(place.sign) if place.sign != ";" else 0)
+    head = _HEAD_OF_PART.match(text, start)
+    begin = head.end() if head else min(start + _LONGEST_HEAD, len(text))
+    if not bounds.may_read(begin - start):
+        return place.end, len(text)
+    if head is None:
+        return None
+    found = _BOUNDARY.search(text, begin, begin + NEAR)
+    if found is None or not bounds.may_read(found.end() - begin):
+        return begin, len(text)
+    # Drop the line end before the boundary, raw or escaped as Python and JSON show it.
+    value = text[begin : found.start()]
+    if found[0][0] == "\n":
+        value = value[:-1] if value.endswith("\r") else value
+    else:
+        value = value.rstrip("\\")
+        value = value[:-1].rstrip("\\") if value.endswith("\\r") else value
+    return (begin, begin + len(value)) if value else None
