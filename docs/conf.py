@@ -33,6 +33,7 @@ html_theme_options = {
 }
 html_static_path = ["static"]
 html_css_files = ["site.css"]
+html_js_files = ["site.js"]
 html_copy_source = html_show_sourcelink = False
 # A block that does not say its language is what a command has printed.
 highlight_language = "none"
