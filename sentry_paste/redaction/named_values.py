@@ -113,9 +113,7 @@ def value_of_field(text: str, place: Place, names: Names, bounds: Bounds) -> Spa
         if is_key and _ESCAPED_QUOTE.match(text, start):
             return None  # it is found where the text is read without escapes
         end = end_of_value(text, start, 0, min(start + SEEN, len(text)), is_prose=True)
-        if end > start and (
-            _is_parameter_at(text, place.begin) or text[end : end + 1] == "&"
-        ):
+        if end > start and (_is_parameter_at(text, place.begin) or text[end : end + 1] == "&"):
             return (start, end_of_value(text, start, 0, len(text), is_prose=True))
     if not is_key:
         return None
