@@ -99,7 +99,15 @@ def _level(text: str) -> int:
     return custom if isinstance(custom, int) else _count(text)
 
 
-def _status_codes(text: str) -> frozenset[int]:
+def status_codes(text: str) -> frozenset[int]:
+    """Parse HTTP status codes and ranges.
+
+    Args:
+        text: ``404, 500-599``.
+
+    Raises:
+        ValueError: it is something else.
+    """
     codes: set[int] = set()
     for word in split_words(text):
         match = re.fullmatch(r"([1-5]\d\d)(?:\s*-\s*([1-5]\d\d))?", word, re.ASCII)
@@ -207,7 +215,15 @@ def _span_names(text: str) -> list[str | re.Pattern[str]]:
     ]
 
 
-def _glob(text: str) -> str:
+def glob(text: str) -> str:
+    """Check a glob for paths, and return it.
+
+    Args:
+        text: of the glob.
+
+    Raises:
+        ValueError: it can match no path, and says why.
+    """
     # A glob is matched against the whole path: one with another beginning would never match.
     if not text.startswith(("/", "*", "?", "[")):
         raise ValueError(f"expected a glob for a path, beginning with / or *, not {text!r}")
@@ -217,16 +233,16 @@ def _glob(text: str) -> str:
 
 
 def _globs(text: str) -> tuple[str, ...]:
-    return tuple(map(_glob, split_words(text)))
+    return tuple(map(glob, split_words(text)))
 
 
 def _glob_table(value: Callable[[str], Any], text: str) -> tuple[tuple[str, Any], ...]:
     rows = []
     for line in split_lines(text):
-        glob, *rest = line.split(maxsplit=1)
+        pattern, *rest = line.split(maxsplit=1)
         if not rest or rest[0].startswith(("=", ":")):
             raise ValueError
-        rows.append((_glob(glob), value(rest[0])))
+        rows.append((glob(pattern), value(rest[0])))
     return tuple(rows)
 
 
@@ -339,7 +355,7 @@ GLOB_RATES = Kind(
 GLOB_NAMES = Kind("globs with names", "a glob and a name on each line", lambda text: _glob_table(str, text))
 MAPPING = Kind("mapping", "one name: value on each line", _mapping)
 TAGS = Kind("mapping", "one name: value on each line", _tags)
-STATUS_CODES = Kind("status codes", "HTTP status codes or ranges, such as 404, 500-599", _status_codes)
+STATUS_CODES = Kind("status codes", "HTTP status codes or ranges, such as 404, 500-599", status_codes)
 PATH = Kind("path", "a path", lambda text: text, is_path=True)
 BOOLEAN_OR_PATH = Kind(
     "boolean or path",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from paste.deploy.converters import asbool
 
 from sentry_paste.config import kinds, references, texts
+from sentry_paste.config.keep_rules import KEEP_RULES
 from sentry_paste.config.kinds import Option, duration
 
 #: The version after the last one that is released.
@@ -174,6 +175,31 @@ OWN_OPTIONS = (
         default_text="none",
         help="Sample rates by path: a glob and a rate on each line. The first match applies; other paths have "
         "traces_sample_rate.",
+    ),
+    Option(
+        "traces_keep",
+        KEEP_RULES,
+        default=(),
+        default_text="none",
+        help="Requests whose traces are sent although the sampling has not chosen them, decided when they end: a "
+        "rule on each line. Rules are slower than 2 s, status 500-599 and errors; a path may precede them, and a "
+        "rate may follow: /api/* status 404 at 0.1.",
+        since=UNRELEASED,
+    ),
+    Option(
+        "traces_keep_spans",
+        kinds.BOOLEAN,
+        default=False,
+        help="Whether the spans of all requests are recorded, so that those that traces_keep keeps have them. It "
+        "costs what a sampled request costs until its end. Not for streamed spans.",
+        since=UNRELEASED,
+    ),
+    Option(
+        "traces_keep_over_caller",
+        kinds.BOOLEAN,
+        default=False,
+        help="Whether traces_keep also keeps requests that a calling service has decided not to sample.",
+        since=UNRELEASED,
     ),
     Option(
         "transaction_names",

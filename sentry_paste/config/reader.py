@@ -313,10 +313,10 @@ class _Reader:
         self.problems.append(Problem(written, value, reason, item.line, item.source))
 
     def _apply_implied(self) -> None:
-        """Turn tracing on if there are rates for some paths: for all others the rate is 0."""
-        if "traces_sample_rates" in self.values and not {"traces_sample_rate", "traces_sampler"} & set(
-            self.values
-        ):
+        """Turn tracing on if some requests are traced: for all others the rate is 0."""
+        given = set(self.values)
+        traces_some = {"traces_sample_rates", "traces_keep"} & given
+        if traces_some and not {"traces_sample_rate", "traces_sampler"} & given:
             self.values["traces_sample_rate"] = self.texts["traces_sample_rate"] = 0.0
 
     def _warn_of_gone_options(self) -> None:

@@ -14,6 +14,7 @@ from sentry_paste import sdk
 from sentry_paste.config import kinds, own_options, references
 from sentry_paste.config.aliases import ALIASES, OBSOLETE
 from sentry_paste.config.families import DATA_COLLECTION, EVENT_SCRUBBER
+from sentry_paste.config.keep_rules import KEEP_RULES
 from sentry_paste.config.kinds import Kind, Option
 from sentry_paste.config.options import default_text, options, options_by_topic
 
@@ -55,6 +56,12 @@ def _list(entry: str, separator: str) -> str:
 
 
 _BOOLEAN = _words(_BOOLEANS)
+_STATUS = r"[1-5][0-9]{2}(?:\s*-\s*[1-5][0-9]{2})?"
+_KEEP = (
+    rf"(?:{_GLOB}[ \t]+)?(?:{_word('slower')}[ \t]+{_word('than')}[ \t]+{_AMOUNT}\s*{_words(_UNITS)}?"
+    rf"|{_word('status')}[ \t]+{_STATUS}(?:[\s,]+{_STATUS})*|{_word('errors')})"
+    rf"(?:[ \t]+{_word('at')}[ \t]+{_RATE})?"
+)
 _HTTP = r"https?://[^/\s]\S*"
 _PATTERNS: Mapping[Kind, str] = {
     kinds.BOOLEAN: _BOOLEAN,
@@ -73,7 +80,8 @@ _PATTERNS: Mapping[Kind, str] = {
     kinds.GLOB_NAMES: rf"{_GLOB}[ \t]+[^\s=:]{_LINE}(?:\n\s*{_GLOB}[ \t]+[^\s=:]{_LINE})*",
     kinds.MAPPING: rf"[^:=\n]*[^:=\s]\s*[:=]{_LINE}(?:\n\s*[^:=\n]*[^:=\s]\s*[:=]{_LINE})*",
     kinds.TAGS: rf"[\w.-]{{1,200}}\s*[:=]{_LINE}(?:\n\s*[\w.-]{{1,200}}\s*[:=]{_LINE})*",
-    kinds.STATUS_CODES: _list(r"[1-5][0-9]{2}(?:\s*-\s*[1-5][0-9]{2})?", _COMMAS),
+    KEEP_RULES: rf"{_KEEP}(?:{_LINES}{_KEEP})*",
+    kinds.STATUS_CODES: _list(_STATUS, _COMMAS),
     kinds.DSN: rf"(?:[a-z_]+\+)*{_word('http')}[sS]?://[^@/\s]+@[^/\s?]+(?:/[^\s?]*)?/[0-9]+(?:\?[^@\s]*)?",
     kinds.BOOLEAN_OR_URL: rf"(?:{_BOOLEAN}|{_HTTP})",
     kinds.PROXY: r"(?:https?|socks[45][ah]?)://[^/\s]\S*",

@@ -6,6 +6,8 @@ from collections.abc import Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from sentry_paste.config.keep_rules import KeepRule
+
 
 @dataclass(frozen=True)
 class Origin:
@@ -48,6 +50,9 @@ class Settings:
         http_methods_to_capture: methods, in upper case, whose requests become transactions.
         ignore_paths: globs of paths that are not measured.
         traces_sample_rates: pairs of glob and rate; the first match applies.
+        traces_keep: rules for requests that are sent though sampling has not chosen them.
+        traces_keep_spans: whether the spans of all requests are recorded for that.
+        traces_keep_over_caller: whether the rules also apply where the caller has decided otherwise.
         transaction_names: pairs of glob and name; the first match applies.
         trusted_proxy_count: how many proxies are the user's own.
         failed_status_codes: statuses that are reported as events.
@@ -84,6 +89,9 @@ class Settings:
     http_methods_to_capture: frozenset[str]
     ignore_paths: Sequence[str]
     traces_sample_rates: Sequence[tuple[str, float]]
+    traces_keep: Sequence[KeepRule]
+    traces_keep_spans: bool
+    traces_keep_over_caller: bool
     transaction_names: Sequence[tuple[str, str]]
     trusted_proxy_count: int
     failed_status_codes: frozenset[int]

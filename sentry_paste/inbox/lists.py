@@ -77,7 +77,7 @@ _HELP = (
     ("duration:>500ms", "requests that took longer"),
     ("after:2h  before:2026-11-22T07:13", "by time, UTC; or choose a range in the form"),
     ("4c79f60c", "the first digits of an id or a trace, six or more"),
-    ("!level:info  transaction:\"GET /soup\"  release:2.*", "not; with spaces; any text in place of *"),
+    ('!level:info  transaction:"GET /soup"  release:2.*', "not; with spaces; any text in place of *"),
 )
 
 _TITLES = {

@@ -12,6 +12,7 @@ from sentry_paste.config import Settings
 from sentry_paste.redaction import Patterns, Redaction
 from sentry_paste.request.error_page import ErrorPage
 from sentry_paste.request.inbox_links import InboxLinks
+from sentry_paste.request.keep import KeepRules
 from sentry_paste.wsgi.environ import path_of
 from sentry_paste.wsgi.path_rules import PathRules
 from sentry_paste.wsgi.real_types import is_real
@@ -72,6 +73,7 @@ class FilterState:
     Attributes:
         last_facts: about the client of the last request.
         inbox: links to what the inbox shows, for development.
+        keep: which requests are sent though sampling has not chosen them, None for none.
     """
 
     __slots__ = (
@@ -85,6 +87,7 @@ class FilterState:
         "error_page",
         "ignored",
         "inbox",
+        "keep",
         "last_facts",
         "names",
         "patterns",
@@ -102,6 +105,7 @@ class FilterState:
         self.error_page = ErrorPage(settings, dsn, page_inbox) if settings.error_page else None
         self.ignored = PathRules([(glob, True) for glob in settings.ignore_paths])
         self.names: PathRules[str] = PathRules(settings.transaction_names)
+        self.keep = KeepRules(settings.traces_keep) if settings.traces_keep else None
         self._rates: PathRules[float] = PathRules(settings.traces_sample_rates)
         self._views_by_rate: dict[tuple[Any, float], Any] = {}
         self._hooked: tuple[Any, Any, Any] = (None, None, None)
@@ -248,6 +252,15 @@ class FilterState:
         rate = self._rates.find(path) if self._rates else None
         if rate is None or callable(client.options.get("traces_sampler")):
             return None
+        return self.sampling_at(client, rate)
+
+    def sampling_at(self, client: Any, rate: float) -> Any:
+        """Return a view of a client that samples at another rate.
+
+        Args:
+            client: that captures.
+            rate: from 0 to 1.
+        """
         found = self._views_by_rate.get((client, rate))
         if found is None:
             found = self._views_by_rate[client, rate] = sdk.with_options(client, traces_sample_rate=rate)

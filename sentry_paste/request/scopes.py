@@ -18,6 +18,7 @@ from weakref import ref
 import sentry_sdk
 
 from sentry_paste import sdk
+from sentry_paste.config.keep_rules import KeepRule
 from sentry_paste.redaction.names import RECORDED_USER
 from sentry_paste.request.event_processor import FAILED_STATUS, RequestData
 from sentry_paste.request.filter_state import ClientFacts, FilterState, Sampling
@@ -85,6 +86,8 @@ class EventIds:
         return identity
 
 
+# What marks a trace that is sent because of a rule, with the kind of rule.
+_KEPT = "sentry_paste.kept"
 _LOCAL_HOSTS = frozenset({"localhost", "127.0.0.1", "::1", "[::1]"})
 
 
@@ -116,6 +119,7 @@ class RequestScopes:
         "_headers",
         "_ids",
         "_inner",
+        "_kept",
         "_outer",
         "_sampling",
         "_settled",
@@ -147,6 +151,8 @@ class RequestScopes:
         # None until it is needed.
         self._sampling: Sampling | None = None
         self._settled = False
+        # The rule because of which a trace is sent that sampling has not chosen.
+        self._kept: KeepRule | None = None
         # Created when an id is needed: most requests have no events.
         self._ids: EventIds | None = None
         # The isolation and the current scope until they are used; they have a reference to this.
@@ -226,7 +232,7 @@ class RequestScopes:
             self._environ or {},
             rule or default_name(strings, path),
             URL if rule is None else CUSTOM,
-            filter_state.client_for(self._facts.client, path),
+            self._sampled_by(path),
             self._begun,
             self._sampling.sample_rand if self._sampling is not None else None,
         )
@@ -241,10 +247,52 @@ class RequestScopes:
             log_failure("a request has no transaction")
             isolation.set_transaction_name(begin.name, source=begin.source)
 
+    def _sampled_by(self, path: str) -> Any:
+        """Return the client whose options decide on sampling, None for the one that captures."""
+        if self._kept is not None:
+            return self._filter_state.sampling_at(self._facts.client, self._kept.rate)
+        return self._filter_state.client_for(self._facts.client, path)
+
     def _begin_trace(self, begin: TraceStart, data: RequestData) -> Trace:
         if sdk.streams_spans(self.client.options):
             return SpanTrace(begin, address_of(begin.strings, data.forwarded()))
-        return TransactionTrace(begin)
+        keeps_spans = self._filter_state.keep is not None and self._filter_state.settings.traces_keep_spans
+        return TransactionTrace(begin, keeps_spans)
+
+    def _rule_to_keep(self, error: BaseException | None) -> KeepRule | None:
+        """Return the rule of the ini by which the trace of a request that ends is sent, None for none."""
+        rules = self._filter_state.keep
+        if rules is None:
+            return None
+        seconds = (time.perf_counter_ns() - self._begun) / 1e9
+        has_error = error is not None or (self.data is not None and self.data.reported)
+        if not rules.may_apply(seconds, self.status, has_error):
+            return None
+        return rules.find(path_of(self.strings), seconds, self.status, has_error)
+
+    def _keep_unopened(self, sampling: Sampling) -> bool:
+        """Return whether a request that is not open is sent although sampling has not chosen it."""
+        rule, sample_rand = self._rule_to_keep(None), sampling.sample_rand
+        if rule is None or sample_rand is None:
+            return False
+        if not sdk.is_sampled_at(self._facts.client, rule.rate, sample_rand):
+            return False
+        self._kept, self._sampling = rule, Sampling(True, False, sample_rand)
+        return True
+
+    def _keep(self, trace: Trace, error: BaseException | None) -> None:
+        """Have a trace sent that sampling has not chosen, if a rule of the ini says so."""
+        if self._kept is None:
+            rule = self._rule_to_keep(error)
+            if rule is None:
+                return
+            client = self._filter_state.sampling_at(self.client, rule.rate)
+            if not trace.keep(client, rule.rate, self._filter_state.settings.traces_keep_over_caller):
+                return
+            self._kept = rule
+            if self.status is not None:
+                trace.record_status(self.status)
+        trace.mark(_KEPT, self._kept.label)
 
     @property
     def has_deferred_span(self) -> bool:
@@ -374,6 +422,7 @@ class RequestScopes:
         self.open()
         trace, self._trace = self._trace, None
         if trace is not None:
+            self._keep(trace, None)
             self._rename(trace)
             trace.cut()
             trace.leave()
@@ -419,7 +468,7 @@ class RequestScopes:
             is_discarded = False
             if self._facts.traces:
                 sampling = self._decide()
-                if sampling.may_be_sent:
+                if sampling.may_be_sent or (sampling.is_discarded and self._keep_unopened(sampling)):
                     return False
                 is_discarded = sampling.is_discarded
             self._settled, self._environ, self._outer, self._unused = True, None, None, None
@@ -437,6 +486,7 @@ class RequestScopes:
                 self._capture_status(self.status)
         with _logged("a transaction is not reported"):
             if self._trace is not None:
+                self._keep(self._trace, error)
                 self._rename(self._trace)
                 self._record_user(self._trace)
                 if self.status in self._filter_state.dropped_statuses:

@@ -73,6 +73,23 @@ class Trace(Protocol):
             name: of the user.
         """
 
+    def keep(self, client: Any, rate: float, over_caller: bool) -> bool:
+        """Have the trace sent at a rate; return whether it would not have been sent otherwise.
+
+        Args:
+            client: that sends it, with this rate.
+            rate: from 0 to 1.
+            over_caller: whether to send it also if the caller has decided otherwise.
+        """
+
+    def mark(self, name: str, value: str) -> None:
+        """Add something to what is known of the request.
+
+        Args:
+            name: of an attribute.
+            value: of the attribute.
+        """
+
     def cut(self) -> None:
         """End the trace before the response has ended, and mark it."""
 
@@ -121,11 +138,12 @@ class TransactionTrace:
 
     Args:
         begin: the data with which the trace begins.
+        keeps_spans: whether its spans are recorded even if it is not sampled.
     """
 
     __slots__ = ("_name", "_transaction")
 
-    def __init__(self, begin: TraceStart) -> None:
+    def __init__(self, begin: TraceStart, keeps_spans: bool = False) -> None:
         self._name = begin.name
         scope = sentry_sdk.get_isolation_scope()
         sdk.begin_trace(scope, {})
@@ -141,6 +159,8 @@ class TransactionTrace:
             self._transaction = sentry_sdk.start_transaction(
                 transaction, custom_sampling_context={"wsgi_environ": begin.environ}
             )
+        if keeps_spans:
+            sdk.record_spans(self._transaction, sentry_sdk.get_client())
         self._transaction.__enter__()
 
     def record_status(self, status: int) -> None:
@@ -167,6 +187,25 @@ class TransactionTrace:
     def record_user(self, name: str) -> None:
         """Do nothing: the event processor adds the user to transactions."""
 
+    def keep(self, client: Any, rate: float, over_caller: bool) -> bool:
+        """Have the transaction sent at a rate; return whether it would not have been sent otherwise.
+
+        Args:
+            client: that sends it.
+            rate: from 0 to 1.
+            over_caller: whether to send it also if the caller has decided otherwise.
+        """
+        return sdk.keep_transaction(self._transaction, client, rate, over_caller)
+
+    def mark(self, name: str, value: str) -> None:
+        """Add something to what is known of the request.
+
+        Args:
+            name: of an attribute.
+            value: of the attribute.
+        """
+        self._transaction.set_data(name, value)
+
     def cut(self) -> None:
         """End the transaction before the response has ended, and mark it."""
         self._transaction.set_data("sentry_paste.cut", True)
@@ -179,6 +218,7 @@ class TransactionTrace:
         Args:
             error: that the app has raised, None if it has not.
         """
+        sdk.forget_spans(self._transaction)
         self._transaction.__exit__(None if error is None else type(error), error, None)
 
     def drop(self) -> None:
@@ -189,6 +229,10 @@ class TransactionTrace:
         sdk.leave_span(self._transaction)
 
 
+def _attributes(begin: TraceStart) -> dict[str, Any]:
+    return {_SOURCE: begin.source, "sentry.origin": ORIGIN, "sentry.op": OPERATION}
+
+
 class SpanTrace:
     """A streamed span, ``trace_lifecycle = stream``.
 
@@ -197,21 +241,28 @@ class SpanTrace:
         address: of the client, None if it is not known.
     """
 
-    __slots__ = ("_name", "_span")
+    __slots__ = ("_begin", "_name", "_span")
 
     def __init__(self, begin: TraceStart, address: str | None) -> None:
         self._name = begin.name
-        attributes = {_SOURCE: begin.source, "sentry.origin": ORIGIN, "sentry.op": OPERATION}
+        # To begin again, if the span is not sampled and a rule has it sent.
+        self._begin: tuple[TraceStart, str | None] | None = None
+        attributes = _attributes(begin)
         with _sampled_by(begin.sampled_by):
             self._span = sdk.start_request_span(
                 begin.name, attributes, begin.strings, begin.environ, begin.begun, begin.sample_rand
             )
         sdk.mark_server_span(sentry_sdk.get_current_scope(), self._span)
         if self._span.sampled:
-            try:
-                self._add_attributes(begin, address)
-            except Exception:  # text that no server should pass on; the span is sent without attributes
-                log_failure("a span lacks some of its attributes")
+            self._describe(begin, address)
+        else:
+            self._begin = begin._replace(environ={}), address
+
+    def _describe(self, begin: TraceStart, address: str | None) -> None:
+        try:
+            self._add_attributes(begin, address)
+        except Exception:  # text that no server should pass on; the span is sent without attributes
+            log_failure("a span lacks some of its attributes")
 
     def _add_attributes(self, begin: TraceStart, address: str | None) -> None:
         attributes = sdk.request_attributes(begin.strings)
@@ -249,6 +300,33 @@ class SpanTrace:
             name: of the user.
         """
         self._span.set_attribute("user.name", name)
+
+    def keep(self, client: Any, rate: float, over_caller: bool) -> bool:
+        """Have the span sent at a rate; return whether it would not have been sent otherwise.
+
+        Args:
+            client: that sends it, with this rate.
+            rate: from 0 to 1.
+            over_caller: whether to send it also if the caller has decided otherwise.
+        """
+        attributes = {} if self._begin is None else _attributes(self._begin[0])
+        begun = 0 if self._begin is None else self._begin[0].begun
+        found = sdk.keep_segment(self._span, client, rate, over_caller, attributes, begun)
+        if found is None or self._begin is None:
+            return False
+        self._span = found
+        sdk.mark_server_span(sentry_sdk.get_current_scope(), found)
+        self._describe(*self._begin)
+        return True
+
+    def mark(self, name: str, value: str) -> None:
+        """Add something to what is known of the request.
+
+        Args:
+            name: of an attribute.
+            value: of the attribute.
+        """
+        self._span.set_attribute(name, value)
 
     def cut(self) -> None:
         """End the span before the response has ended, and mark it."""

@@ -29,6 +29,7 @@ from sentry_paste.sdk.greenthreads import (
     sleep_blocks_process,
     sleeping_options,
 )
+from sentry_paste.sdk.kept import forget_spans, is_sampled_at, keep_segment, keep_transaction, record_spans
 from sentry_paste.sdk.major import MAJOR, adapter
 from sentry_paste.sdk.options import (
     active_client,
@@ -171,6 +172,7 @@ __all__ = [
     "flush_spotlight",
     "for_client",
     "forget_error",
+    "forget_spans",
     "frames",
     "hanging_options",
     "has_attributes",
@@ -183,8 +185,11 @@ __all__ = [
     "integration_class",
     "integration_modules",
     "integration_of_module",
+    "is_sampled_at",
     "is_transport",
     "is_untracked",
+    "keep_segment",
+    "keep_transaction",
     "last_seen",
     "leave_session",
     "leave_span",
@@ -201,6 +206,7 @@ __all__ = [
     "process_every_event",
     "pyramid_style",
     "record_inner_request",
+    "record_spans",
     "record_user",
     "remember_error",
     "request_attributes",

@@ -56,7 +56,7 @@ def discards(client: Any, options: Mapping[str, Any], sample_rand: float) -> boo
         sample_rand: from 0 to 1.
     """
     rate = options.get("traces_sample_rate")
-    return isinstance(rate, (int, float)) and sample_rand >= float(rate) / 2 ** _downsample_factor(client)
+    return isinstance(rate, (int, float)) and sample_rand >= float(rate) / 2 ** downsample_factor(client)
 
 
 def count_discarded(client: Any) -> None:
@@ -66,12 +66,17 @@ def count_discarded(client: Any) -> None:
         client: that would have sent it.
     """
     if client.transport is not None:
-        reason = "backpressure" if _downsample_factor(client) > 0 else "sample_rate"
+        reason = "backpressure" if downsample_factor(client) > 0 else "sample_rate"
         for category in adapter.LOST_WITH_A_TRACE:
             client.transport.record_lost_event(reason, data_category=category)
 
 
-def _downsample_factor(client: Any) -> int:
+def downsample_factor(client: Any) -> int:
+    """Return how often sample rates are halved, because a client has more to send than it can.
+
+    Args:
+        client: that sends.
+    """
     monitor = getattr(client, "monitor", None)
     return int(monitor.downsample_factor) if monitor is not None else 0
 
