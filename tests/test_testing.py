@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import textwrap
+from importlib.machinery import SourceFileLoader
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ import sentry_sdk
 from webtest import TestApp
 
 from sentry_paste import SentryMiddleware, filter_factory, sdk, testing
+from sentry_paste.client import registry as registry_module
 from sentry_paste.client.registry import registry
 from sentry_paste.config.options import options
 from sentry_paste.testing import NoFilterWarning, capture_envelopes
@@ -284,3 +286,8 @@ def test_plugin_imports_nothing_unless_a_test_asks_for_it(tmp_path):
         *PLUGIN,
     )
     assert (status, "1 passed" in output) == (0, True), output
+
+
+def test_pytest_imports_the_package_as_python_does():
+    """Otherwise Pyramid finds no static files and templates in it."""
+    assert type(registry_module.__spec__.loader) is SourceFileLoader
