@@ -36,6 +36,8 @@ from sentry_paste.sdk.options import (
     active_integrations,
     client_options,
     current_module,
+    dialog_address,
+    dsn_address,
     dsn_fault,
     filter_headers,
     filter_query,
@@ -88,11 +90,17 @@ from sentry_paste.sdk.spotlight import (
     flush_spotlight,
     upload_in_background,
 )
-from sentry_paste.sdk.threads import start_monitor, start_threads_outside_of_requests
+from sentry_paste.sdk.threads import (
+    flush_logs,
+    flush_spans,
+    start_monitor,
+    start_threads_outside_of_requests,
+)
 from sentry_paste.sdk.tracing import (
     backdate,
     begin_trace,
     can_begin_late,
+    clean_span_headers,
     clean_spans_before_queue,
     count_discarded,
     discards,
@@ -107,15 +115,7 @@ from sentry_paste.sdk.tracing import (
     trace_headers,
     trace_so_far,
 )
-from sentry_paste.sdk.transports import (
-    clean_span_headers,
-    dialog_address,
-    dsn_address,
-    flush_logs,
-    flush_spans,
-    upload_uninstrumented,
-    watch_transport,
-)
+from sentry_paste.sdk.transports import upload_uninstrumented, watch_transport
 
 DEFAULT_DENYLIST, DEFAULT_PII_DENYLIST = adapter.DEFAULT_DENYLIST, adapter.DEFAULT_PII_DENYLIST
 EventScrubber, for_client, set_up = adapter.EventScrubber, adapter.for_client, adapter.set_up

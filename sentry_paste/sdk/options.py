@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import sentry_sdk
 from sentry_sdk.consts import VERSION
@@ -131,6 +131,29 @@ def _fault_of_part(text: str) -> str:
     except ValueError:
         return "Invalid port"
     return "Invalid project" if parts.username else "Missing public key"
+
+
+def dialog_address(text: str) -> str:
+    """Return the URL of the script of Sentry's crash-report dialog, to which the event's id has to be added.
+
+    The browser SDK's ``showReportDialog`` uses the same one. It contains the DSN without a secret.
+
+    Args:
+        text: a valid DSN.
+    """
+    dsn = Dsn(text)
+    public = f"{dsn.scheme}://{dsn.public_key}@{dsn.netloc}{dsn.path}{dsn.project_id}"
+    return f"{dsn.scheme}://{dsn.netloc}{dsn.path}api/embed/error-page/?dsn={quote(public, safe='')}"
+
+
+def dsn_address(text: str) -> tuple[str, str, int]:
+    """Return scheme, host and port of a DSN.
+
+    Args:
+        text: a valid DSN.
+    """
+    dsn = Dsn(text)
+    return dsn.scheme, dsn.host, dsn.port
 
 
 def is_transport(found: Any) -> bool:

@@ -1,4 +1,4 @@
-"""Threads of the SDK, which belong to no request.
+"""Threads of the SDK, which belong to no request, and what they hold back.
 
 The SDK starts them when they are first needed, which is usually in a request. ``ThreadingIntegration`` gives
 them forks of the current scopes: whatever they log would be part of that request for ever. Here they start in
@@ -49,6 +49,28 @@ def start_monitor(client: Any) -> None:
     # object with a method of its own takes longer to answer.
     if monitor is not None and getattr(monitor, "_thread_for_pid", None) != os.getpid():
         Context().run(lambda: monitor.downsample_factor)
+
+
+def flush_spans(client: Any) -> None:
+    """Send the streamed spans that a client holds back.
+
+    Args:
+        client: that may have a ``span_batcher``. Missing: it streams no spans.
+    """
+    batcher = getattr(client, "span_batcher", None)
+    if batcher is not None:
+        batcher.flush()
+
+
+def flush_logs(client: Any) -> None:
+    """Send the log items that a client holds back.
+
+    Args:
+        client: that may have a ``log_batcher``. Missing: it sends no logs.
+    """
+    batcher = getattr(client, "log_batcher", None)
+    if batcher is not None:
+        batcher.flush()
 
 
 def _start_outside(part: Any, method: str, process: str | None) -> None:

@@ -7,8 +7,6 @@ Checked with sentry-sdk 2.18.0 and 2.75.0. If ``_send_envelope``, ``_request`` o
 from __future__ import annotations
 
 import inspect
-import json
-import math
 import socket
 import threading
 import time
@@ -16,12 +14,10 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from contextvars import Context
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
-from email.utils import parsedate_to_datetime
 from functools import partial
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import urlsplit
 
 from sentry_sdk import transport as sdk_transport
 from sentry_sdk.envelope import Envelope
@@ -31,87 +27,20 @@ from sentry_sdk.utils import Dsn
 from sentry_sdk.worker import BackgroundWorker
 from urllib3 import PoolManager
 
+from sentry_paste.sdk.answers import Attempt, is_sentrys, retry_after
 from sentry_paste.sdk.events import encode
 from sentry_paste.sdk.http import compress_at_once, request_directly
 from sentry_paste.sdk.options import with_options
 from sentry_paste.sdk.scopes import bind_client
 
 _NEEDED = ("_send_envelope", "_request", "_check_disabled", "record_lost_event", "_make_pool")
-# The longest time that a server may ask to wait, in seconds.
-_LONGEST_WAIT = 86400.0
-# The same for an answer of 429 that is not Sentry's own rate limit: a proxy's, or a mistake, must not silence
-# a process for a day. Sentry's ``X-Sentry-Rate-Limits`` is obeyed however long.
+# The longest time that an answer of 429 may ask to wait, in seconds, if it is not Sentry's own rate limit: a
+# proxy's, or a mistake, must not silence a process for a day. Sentry's ``X-Sentry-Rate-Limits`` is obeyed
+# however long.
 _LONGEST_LIMIT = 600.0
-# Request Timeout, Too Many Requests, and what proxies answer: authentication, a connection for another host,
-# early data.
-_MAY_BE_REPEATED = (407, 408, 421, 425, 429)
-# Bytes of the longest answer that is looked at. Sentry's are shorter than a hundred.
-_LONGEST_ANSWER = 10_000
 _BASE: Any = getattr(sdk_transport, "BaseHttpTransport", None)
 # The connection pools of the processes from which this one was forked.
 _parents: list[Any] = []
-
-
-@dataclass
-class Attempt:
-    """The outcome of sending an envelope.
-
-    Attributes:
-        status: of the server's response, 0 if there was none.
-        retry_after: seconds that the server asks to wait, 0 if it does not.
-        error: that was raised instead of a response.
-        is_sentrys: whether a response of 2xx is what Sentry answers.
-        redirect: scheme and host to which the response redirects, empty if it does not.
-        lost: what the SDK has recorded as lost meanwhile; it only counts after ``count_lost``.
-        reported: counts of earlier losses that the envelope contained.
-    """
-
-    status: int = 0
-    retry_after: float = 0.0
-    error: Exception | None = None
-    is_sentrys: bool = True
-    redirect: str = ""
-    lost: list[tuple[tuple[Any, ...], dict[str, Any]]] = field(default_factory=list)
-    reported: Mapping[Any, int] = field(default_factory=dict)
-
-    @property
-    def delivered(self) -> bool:
-        """Whether Sentry has accepted it."""
-        return 200 <= self.status < 300 and self.is_sentrys
-
-    @property
-    def is_foreign(self) -> bool:
-        """Whether something between here and Sentry has answered, such as a portal or a proxy."""
-        return 200 <= self.status < 400 and not self.delivered
-
-    @property
-    def may_be_repeated(self) -> bool:
-        """Whether it may be accepted later.
-
-        That is without a response, after one that is not Sentry's, and after errors of servers and proxies,
-        of which 501 and 505 are final.
-        """
-        if self.status == 0:
-            return self.error is not None
-        if self.is_foreign or self.status in _MAY_BE_REPEATED:
-            return True
-        return self.status >= 500 and self.status not in (501, 505)
-
-    @property
-    def reason(self) -> str:
-        """Why it was not accepted, in a few words."""
-        if self.redirect:
-            return f"http {self.status}, a redirect to {self.redirect}"
-        if self.is_foreign:
-            return f"http {self.status}, but not an answer of Sentry"
-        if self.status == 0:
-            return type(self.error).__name__ if self.error is not None else "rate limit"
-        return f"http {self.status}"
-
-    @property
-    def withheld(self) -> bool:
-        """Whether it was not sent because of a rate limit."""
-        return self.status == 0 and self.error is None
 
 
 def transport_class(options: Mapping[str, Any], connections: int = 1) -> Any:
@@ -250,7 +179,7 @@ class _ReportingTransport:
             attempt.status = int(response.status)
             attempt.retry_after = self._seconds(response)
             if 200 <= attempt.status < 300:
-                attempt.is_sentrys = _is_sentrys(response)
+                attempt.is_sentrys = is_sentrys(response)
             elif 300 <= attempt.status < 400:
                 attempt.redirect = self._redirect(response)
         return response
@@ -332,7 +261,7 @@ class _ReportingTransport:
     def _seconds(self, response: Any) -> float:
         try:
             text = self._get_header_value(response, "Retry-After")  # type: ignore[attr-defined]
-            return _retry_after(text)
+            return retry_after(text)
         except Exception:  # a server may send anything
             return 0.0
 
@@ -433,36 +362,6 @@ def reset_transport_after_fork(transport: Any) -> None:
         request_directly(found._pool)
 
 
-def _is_sentrys(response: Any) -> bool:
-    """Return whether a response has the body that Sentry and its like answer.
-
-    Relay and GlitchTip answer with a JSON object, which has the id of the event if there is one; Bugsink and
-    Spotlight with nothing.
-    """
-    try:
-        body = response.data if hasattr(response, "data") else response.content
-        if len(body) > _LONGEST_ANSWER:
-            return False
-        if not body.strip():
-            return True
-        found = json.loads(body)
-    except Exception:  # anybody may have answered
-        return False
-    return found is None or (isinstance(found, dict) and (not found or "id" in found))
-
-
-def _retry_after(text: str | None) -> float:
-    """Return the seconds of a ``Retry-After`` header (RFC 9110, section 10.2.3), a number or a date."""
-    if not text:
-        return 0.0
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = (parsedate_to_datetime(text) - datetime.now(timezone.utc)).total_seconds()
-    # float() also accepts "nan" and "inf", and threads cannot wait for any length of time.
-    return min(max(seconds, 0.0), _LONGEST_WAIT) if not math.isnan(seconds) else 0.0
-
-
 def host_and_project(transport: Transport) -> tuple[str, str]:
     """Return host and path, and the project, to which a transport sends.
 
@@ -472,29 +371,6 @@ def host_and_project(transport: Transport) -> tuple[str, str]:
     dsn = transport.parsed_dsn
     assert dsn is not None  # noqa: S101
     return f"{dsn.netloc}{dsn.path}", str(dsn.project_id)
-
-
-def dialog_address(text: str) -> str:
-    """Return the URL of the script of Sentry's crash-report dialog, to which the event's id has to be added.
-
-    The browser SDK's ``showReportDialog`` uses the same one. It contains the DSN without a secret.
-
-    Args:
-        text: a valid DSN.
-    """
-    dsn = Dsn(text)
-    public = f"{dsn.scheme}://{dsn.public_key}@{dsn.netloc}{dsn.path}{dsn.project_id}"
-    return f"{dsn.scheme}://{dsn.netloc}{dsn.path}api/embed/error-page/?dsn={quote(public, safe='')}"
-
-
-def dsn_address(text: str) -> tuple[str, str, int]:
-    """Return scheme, host and port of a DSN.
-
-    Args:
-        text: a valid DSN.
-    """
-    dsn = Dsn(text)
-    return dsn.scheme, dsn.host, dsn.port
 
 
 def watch_transport(transport: Any, answered: Callable[[Any], None], lost: Callable[[str], None]) -> bool:
@@ -560,62 +436,3 @@ def upload_uninstrumented(client: Any, transport: Any) -> None:
         send(envelope)
 
     transport._send_envelope = lambda envelope: Context().run(upload, envelope)
-
-
-def flush_spans(client: Any) -> None:
-    """Send the streamed spans that a client holds back.
-
-    Args:
-        client: that may have a ``span_batcher``. Missing: it streams no spans.
-    """
-    batcher = getattr(client, "span_batcher", None)
-    if batcher is not None:
-        batcher.flush()
-
-
-def flush_logs(client: Any) -> None:
-    """Send the log items that a client holds back.
-
-    Args:
-        client: that may have a ``log_batcher``. Missing: it sends no logs.
-    """
-    batcher = getattr(client, "log_batcher", None)
-    if batcher is not None:
-        batcher.flush()
-
-
-def clean_span_headers(client: Any, clean: Callable[[dict[str, Any], set[Any]], dict[str, Any]]) -> None:
-    """Clean the header ``trace`` of a client's envelopes of streamed spans with a function.
-
-    The header comes from the segment or from the request's baggage, and no hook sees it. Checked with
-    sentry-sdk 2.75.0. ``span_batcher._capture_func`` is called with each envelope. Missing: no spans are
-    streamed.
-
-    Args:
-        client: that streams spans, or not.
-        clean: takes the header and the names of the spans, and returns the header to send.
-    """
-    batcher = getattr(client, "span_batcher", None)
-    capture = getattr(batcher, "_capture_func", None)
-    if batcher is None or capture is None:
-        return
-
-    def capture_cleaned(envelope: Any) -> Any:
-        trace = envelope.headers.get("trace")
-        if trace is not None:
-            try:
-                envelope.headers["trace"] = clean(trace, _names_of_spans(envelope))
-            except Exception:  # of an unknown shape: the spans are sent without it
-                del envelope.headers["trace"]
-        return capture(envelope)
-
-    batcher._capture_func = capture_cleaned
-
-
-def _names_of_spans(envelope: Any) -> set[Any]:
-    """Return the names of the spans in an envelope, which redaction has cleaned."""
-    names = set()
-    for item in envelope.items:
-        for span in (getattr(item.payload, "json", None) or {}).get("items") or ():
-            names.add(span.get("name"))
-    return names

@@ -20,9 +20,10 @@ from typing import Any
 from sentry_sdk.envelope import Envelope
 from sentry_sdk.transport import Transport
 
+from sentry_paste.sdk.answers import Attempt
 from sentry_paste.sdk.failures import warn
 from sentry_paste.sdk.forks import reset_when_forked
-from sentry_paste.sdk.transports import Attempt, host_and_project, transport_class
+from sentry_paste.sdk.transports import host_and_project, transport_class
 from sentry_paste.spool.backlog import LONGEST_ANSWER, Backlog, Result
 from sentry_paste.spool.backoff import LONGEST_LIVE, Backoff
 from sentry_paste.spool.bounds import Bounds

@@ -12,7 +12,7 @@ from unittest import mock
 
 from sentry_sdk.envelope import Envelope, Item, PayloadRef
 
-from sentry_paste.sdk.transports import Attempt
+from sentry_paste.sdk.answers import Attempt
 from sentry_paste.spool import Spool, backlog, delivery, reading
 from sentry_paste.spool.backoff import Backoff
 from sentry_paste.spool.delivery import DeliveringTransport
