@@ -10,10 +10,20 @@ import pytest
 from paste.deploy import loadapp
 
 from sentry_paste.inbox import main
+from sentry_paste.request.error_texts import TEXTS
 from sentry_paste.spool import Spool
 
 from browser import CHROMIUM, Browser, Served
-from spooled import ERROR_ID, PAGES, TRACE, error_event, fill_spool, write_event
+from spooled import (
+    ERROR_ID,
+    LOOPBACK,
+    PAGES,
+    TRACE,
+    error_event,
+    fill_spool,
+    transaction_event,
+    write_event,
+)
 
 pytestmark = [
     pytest.mark.slow,
@@ -93,15 +103,21 @@ def test_inbox_violates_no_rule(browser, axe, address, spool, tmp_path, width, d
             assert violations(browser, axe) == [], directory
 
 
+def beside(app):
+    """Make requests look as those of a browser beside the server do: this server speaks HTTP/1.0."""
+    return lambda environ, start_response: app({**environ, **LOOPBACK}, start_response)
+
+
 @pytest.mark.parametrize(("width", "dark"), LOOKS)
 def test_example_violates_no_rule(browser, axe, monkeypatch, tmp_path, width, dark):
     ini = tmp_path / "example.ini"
     ini.write_text(EXAMPLE.read_text(encoding="utf-8"), encoding="utf-8")
     browser.look(width=width, dark=dark)
-    with Served(loadapp(f"config:{ini}")) as site:
-        for path in ("/", "/hello", "/handled", "/nowhere"):
+    with Served(beside(loadapp(f"config:{ini}"))) as site:
+        for path in ("/", "/hello", "/handled", "/crash", "/nowhere"):
             browser.open(site + path)
             assert violations(browser, axe) == [], path
+            assert browser.run("document.documentElement.scrollWidth") <= width, path
 
 
 @pytest.mark.parametrize(("width", "dark"), LOOKS)
@@ -131,6 +147,73 @@ def test_crash_page_violates_no_rule(browser, axe, write_ini, width, dark, more)
         assert browser.run("document.querySelector('code').clientHeight") < 45  # the number is on one line
 
 
+@pytest.mark.parametrize(("width", "dark"), LOOKS)
+def test_crash_page_violates_no_rule_in_any_language(browser, axe, write_ini, width, dark):
+    ini = write_ini(
+        """
+        [composite:main]
+        use = egg:Paste#urlmap
+        / = site
+        /inbox = inbox
+
+        [pipeline:site]
+        pipeline = sentry app
+
+        [filter:sentry]
+        use = egg:sentry_paste
+        spool_dir = %(here)s/spool
+        environment = development
+        error_page = true
+
+        [app:app]
+        paste.app_factory = apps:make_app
+
+        [app:inbox]
+        use = egg:sentry_paste#inbox
+        spool_dir = %(here)s/spool
+        """
+    )
+    browser.look(width=width, dark=dark)
+    try:
+        with Served(beside(loadapp(f"config:{ini}"))) as site:
+            for language, texts in TEXTS.items():
+                browser.send("Network.setExtraHTTPHeaders", headers={"Accept-Language": language})
+                browser.open(site + "/crash_in_call")
+                links = browser.run("[...document.querySelectorAll('nav a')].map((link) => link.textContent)")
+                assert links == [texts["retry"], texts["home"], texts["inbox"]]
+                assert violations(browser, axe) == [], language
+                assert browser.run("document.documentElement.scrollWidth") <= width, language
+                assert browser.run(SMALL.replace("LEAST", "24")) == [], language
+    finally:
+        browser.send("Network.setExtraHTTPHeaders", headers={})
+
+
+def test_crash_page_leads_to_another_try_and_home(browser, write_ini):
+    ini = write_ini(
+        """
+        [filter:sentry]
+        use = egg:sentry_paste
+        spool_dir = %(here)s/spool
+        error_page = true
+
+        [app:app]
+        paste.app_factory = apps:make_app
+
+        [pipeline:main]
+        pipeline = sentry app
+        """
+    )
+    browser.look()
+    with Served(loadapp(f"config:{ini}")) as site:
+        browser.open(site + "/crash_in_call?a=b#c")
+        number = browser.run("document.querySelector('code').textContent")
+        browser.click("a.retry")
+        browser.until(f"document.querySelector('code').textContent !== '{number}'")
+        assert browser.run("location.href") == site + "/crash_in_call?a=b"
+        browser.click("a.home")
+        browser.until("location.pathname === '/'")
+
+
 @pytest.mark.parametrize("width", [360, 1280])  # the toolbar has no dark scheme
 def test_panel_of_the_toolbar_violates_no_rule(browser, axe, write_ini, width):
     ini = write_ini(
@@ -152,7 +235,7 @@ def test_panel_of_the_toolbar_violates_no_rule(browser, axe, write_ini, width):
     )
     browser.look(width=width)
     with Served(loadapp(f"config:{ini}")) as site:
-        for path in ("/crash", "/message", "/spans"):
+        for path in ("/crash", "/message", "/spans", "/repeats"):
             browser.open(f"{site}{path}?text={'x' * 300}")
             browser.open(browser.run("document.getElementById('pShowToolBarButton').href"))
             browser.click("#pDebugPanel-sentry a")
@@ -227,15 +310,17 @@ class TestReader:
         assert {level for _, level in headings} == {1, 2}
 
     def test_spans_are_a_list_of_links_with_times_and_levels(self, browser, address, spool):
-        fill_spool(spool, long="long")
+        write_event(spool, transaction_event(transaction="long"))
+        at = {"trace": {"trace_id": TRACE, "span_id": "2" * 16}}
+        write_event(spool, error_event(contexts=at, timestamp="2026-11-22T07:13:01Z"))
         browser.look()
         browser.open(f"{address}/trace/{TRACE}?span={'2' * 16}")
         nodes = tree(browser)
         spans = [name for name in named(nodes, "link") if "level" in name]
         assert spans == [
             "http.server long took 2.00 s at 0.0 ms on level 1",
-            "db SELECT long took 1.00 s at 500 ms on level 2",
-            "error OrderError: long at 1.00 s on level 3",
+            "db SELECT price FROM menu took 1.00 s at 500 ms on level 2",
+            "error OrderError: table 7 at 1.00 s on level 3",
         ]
         assert "3 spans in 2.00 s, as a tree" in named(nodes, "list")
         assert "Selected span" in named(nodes, "region")
@@ -281,11 +366,13 @@ class TestKeyboard:
         browser.press("Enter", 13, "\r")
         browser.until("document.activeElement.id === 'main'")
 
-    def test_enter_unfolds_variables(self, browser, address, spool):
+    def test_enter_folds_and_unfolds_variables(self, browser, address, spool):
         write_event(spool, error_event())
         browser.look()
         browser.open(f"{address}/envelope/{ERROR_ID}")
         browser.run("document.querySelector('.variables > summary').focus()")
+        browser.press("Enter", 13, "\r")
+        browser.until("!document.querySelector('.variables').open")
         browser.press("Enter", 13, "\r")
         browser.until("document.querySelector('.variables').open")
 

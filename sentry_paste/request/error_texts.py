@@ -19,7 +19,7 @@ TEXTS: Mapping[str, Mapping[str, str]] = {
         "recorded": "The problem has been recorded. If you contact us about it, please mention this number:",
         "retry": "Try again",
         "home": "Go to the home page",
-        "inbox": "See this error in the inbox",
+        "inbox": "See it in the inbox",
     },
     "de": {
         "title": "Etwas ist schiefgegangen",
@@ -31,7 +31,7 @@ TEXTS: Mapping[str, Mapping[str, str]] = {
         "diese Nummer:",
         "retry": "Noch einmal versuchen",
         "home": "Zur Startseite",
-        "inbox": "Diesen Fehler in der Inbox ansehen",
+        "inbox": "In der Inbox ansehen",
     },
     "fr": {
         "title": "Une erreur s’est produite",
@@ -43,7 +43,7 @@ TEXTS: Mapping[str, Mapping[str, str]] = {
         "numéro\N{NO-BREAK SPACE}:",
         "retry": "Réessayer",
         "home": "Aller à la page d’accueil",
-        "inbox": "Voir cette erreur dans l’inbox",
+        "inbox": "Voir dans l’inbox",
     },
     "es": {
         "title": "Algo ha salido mal",
@@ -53,7 +53,7 @@ TEXTS: Mapping[str, Mapping[str, str]] = {
         "recorded": "Se ha registrado el problema. Si se pone en contacto con nosotros, indique este número:",
         "retry": "Intentarlo de nuevo",
         "home": "Ir a la página de inicio",
-        "inbox": "Ver este error en el inbox",
+        "inbox": "Verlo en el inbox",
     },
     "pt": {
         "title": "Algo deu errado",
@@ -63,7 +63,7 @@ TEXTS: Mapping[str, Mapping[str, str]] = {
         "recorded": "O problema foi registrado. Se nos escrever sobre isso, indique este número:",
         "retry": "Tentar novamente",
         "home": "Ir para a página inicial",
-        "inbox": "Ver este erro no inbox",
+        "inbox": "Ver no inbox",
     },
     "ja": {
         "title": "問題が発生しました",
@@ -73,6 +73,6 @@ TEXTS: Mapping[str, Mapping[str, str]] = {
         "recorded": "この問題は記録されました。お問い合わせの際は、次の番号をお知らせください。",
         "retry": "もう一度試す",
         "home": "トップページへ",
-        "inbox": "このエラーを受信箱で見る",
+        "inbox": "受信箱で見る",
     },
 }

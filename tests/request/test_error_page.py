@@ -6,6 +6,7 @@ import re
 import sys
 import textwrap
 from functools import lru_cache
+from pathlib import Path
 from wsgiref.validate import validator
 
 import pytest
@@ -362,6 +363,15 @@ class TestTemplate:
         (tmp_path / "page.html").write_text(f"<!-- error_page\n{table}\n-->$title $message $home_link")
         with pytest.raises(ConfigError, match=reason):
             get(crash, error_page=str(tmp_path / "page.html"), spool_dir=str(tmp_path / "spool"))
+
+    def test_template_of_the_docs_speaks_english_and_dutch(self, captured, tmp_path):
+        page = (Path(__file__).parents[2] / "docs" / "errorpage.rst").read_text(encoding="utf-8")
+        block = textwrap.dedent(re.search(r"code-block:: html\n\n((?:   .*\n|\n)+)", page)[1]).strip()
+        for language, title in (("nl", "Er ging iets mis"), ("de", "Something went wrong")):
+            answer = self.answer(tmp_path / "page.html", block, language)
+            assert answer.html.h1.text == title
+            assert "$" not in answer.text
+            assert "<!--" not in answer.text
 
     def test_template_may_be_in_a_package(self, captured, tmp_path, monkeypatch):
         (tmp_path / "webshop" / "pages").mkdir(parents=True)

@@ -60,7 +60,7 @@ def test_developer_is_led_to_the_error(page):
     answer = page()
     (link,) = inbox_links(answer)
     assert link == f"/inbox/envelope/{answer.html.code.text}"
-    assert answer.click("See this error in the inbox").status_int == 200
+    assert answer.click("See it in the inbox").status_int == 200
 
 
 @pytest.mark.parametrize(
