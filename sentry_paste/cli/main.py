@@ -152,6 +152,7 @@ def _add_check(commands: Any) -> None:
         "starting or from running as its ini says, or if the ini cannot be read.",
         [
             "sentry-paste check production.ini",
+            "sentry-paste check --explain production.ini",
             "sentry-paste check --connect --strict production.ini#admin zone=eu",
             "sentry-paste check --sdk 3 production.ini",
         ],
@@ -168,6 +169,9 @@ def _add_check(commands: Any) -> None:
         "--json", action="store_true", help="print structure, options, mistakes and warnings as JSON"
     )
     parser.add_argument("--strict", action="store_true", help="exit with 1 if there are warnings")
+    parser.add_argument(
+        "--explain", action="store_true", help="show advice in full, with what to write, not in one line each"
+    )
     parser.set_defaults(run=_check)
 
 
@@ -280,7 +284,7 @@ def _check(options: argparse.Namespace) -> int:
     if options.json:
         print(report_json(report, strict=options.strict))
     else:
-        print(report_text(report, colour=wants_colour(sys.stdout)))
+        print(report_text(report, colour=wants_colour(sys.stdout), explain=options.explain))
     return report.status(options.strict)
 
 

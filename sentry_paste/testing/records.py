@@ -35,6 +35,7 @@ class Records(list[Record], Generic[Record]):
         Raises:
             AssertionError: there is none, or more than one; the message lists all records.
         """
+        __tracebackhide__ = True  # pytest shows the line of the test
         found = self.matching(**attributes)
         if len(found) == 1:
             return found[0]

@@ -11,13 +11,17 @@ from sentry_paste.cli.check.placement import find_intended_sentry
 from sentry_paste.cli.check.report import Filter, Report
 from sentry_paste.cli.check.source import LoadProblem
 from sentry_paste.cli.check.structure import INCLUDES, RUN, SCRIPT, Layer, Structure
-from sentry_paste.cli.terminal import clean, wrapped
+from sentry_paste.cli.terminal import clean, terminal_width, text_width, wrapped
 from sentry_paste.config.errors import without_credentials
 
-# Width of the column of values; a longer value pushes its origin to the right.
+# Width of the column of values; a longer value pushes its origin to the right. It is less on a narrow
+# terminal, where an origin for which there is no room is below its value.
 _VALUE_WIDTH = 44
 # Least and greatest width of the column of names.
 _NAME_WIDTHS = 22, 40
+
+# Columns in front of the text of a warning.
+_ADVICE_INDENT = 10
 
 _COLOURS = {"bold": "1", "red": "31", "green": "32", "yellow": "33", "faint": "2"}
 _SEVERITY_COLOURS = {"high": "red", "medium": "yellow", "low": "bold"}
@@ -53,20 +57,22 @@ _NO_FILTER = (
 )
 
 
-def report_text(report: Report, *, colour: bool = False) -> str:
+def report_text(report: Report, *, colour: bool = False, explain: bool = True) -> str:
     """Return a report as text.
 
     Args:
         report: report on an ini.
         colour: whether to use ANSI colours.
+        explain: whether advice is shown in full, with what to write, or in one line each.
     """
     # Whoever has written a text, and whatever an ini has in place of a name.
-    return "\n".join(map(without_credentials, _Text(colour).report(report))).rstrip()
+    return "\n".join(map(without_credentials, _Text(colour, explain).report(report))).rstrip()
 
 
 class _Text:
-    def __init__(self, colour: bool) -> None:
+    def __init__(self, colour: bool, explain: bool) -> None:
         self._colour = colour
+        self._explain = explain
 
     def _paint(self, text: str, colour: str) -> str:
         return f"\x1b[{_COLOURS[colour]}m{text}\x1b[0m" if self._colour else text
@@ -188,13 +194,33 @@ class _Text:
             return
         count = len(report.warnings)
         yield self._title("1 warning" if count == 1 else f"{count} warnings")
+        is_short = False
         for warning in report.warnings:
             label = self._paint(f"{warning.severity:<6}", _SEVERITY_COLOURS[warning.severity])
-            first, *more = wrapped(clean(_place(warning, report.structure.path) + warning.text), " " * 10)
+            text = clean(_place(warning, report.structure.path) + warning.text)
+            # What is reported wrongly or not at all is no advice, and is shown in full.
+            if not self._explain and warning.severity != "high":
+                line = _one_line(text)
+                is_short = is_short or line != text or bool(warning.lines)
+                yield f"  {label}  {line}"
+                continue
+            first, *more = wrapped(text, " " * _ADVICE_INDENT)
             yield f"  {label}  {first.strip()}"
             yield from more
             if warning.lines:
                 yield from ("", *(f"{'':12}{clean(line)}".rstrip() for line in warning.lines), "")
+        if is_short:
+            yield ""
+            yield from wrapped("With --explain each warning is shown in full, with what to write.", "")
+
+
+def _one_line(text: str) -> str:
+    """Return a text that is cut where the terminal's line ends, at the end of a clause if there is one."""
+    room = text_width() - _ADVICE_INDENT
+    if terminal_width() is None or len(text) <= room:
+        return text
+    clause = text[: room + 2].rpartition("; ")[0]
+    return clause if len(clause) >= room // 2 else text[: room - 1].rpartition(" ")[0] + "…"
 
 
 class _Rows:
@@ -267,8 +293,19 @@ def _state(layer: Layer, covered: bool) -> str:
 def _table(values: Sequence[OptionValue]) -> Iterator[str]:
     least, most = _NAME_WIDTHS
     width = max([least, *(len(value.name) for value in values if len(value.name) <= most)])
+    line_width = terminal_width()
+    value_width = _VALUE_WIDTH
+    if line_width is not None:
+        room = line_width - width - 6
+        fitting = [len(value.text) for value in values if len(value.text) + len(value.origin) <= room]
+        value_width = min(value_width, max(fitting, default=0))
     for value in values:
-        yield f"  {clean(value.name):<{width}}  {clean(value.text):<{_VALUE_WIDTH}}  {value.origin}"
+        start = f"  {clean(value.name):<{width}}  {clean(value.text):<{value_width}}"
+        if line_width is None or len(start) + 2 + len(value.origin) <= line_width:
+            yield f"{start}  {value.origin}"
+        else:
+            yield start.rstrip()
+            yield f"{'':{width + 4}}{value.origin}"
 
 
 def _integrations(found: Filter) -> str:

@@ -21,6 +21,8 @@ _COLUMNS = (
 )
 # The columns that are left out where there is no room for them, in this order.
 _DISPENSABLE = ("TIME (UTC)", "DESTINATION", "SIZE", "LEVEL", "STATE", "TRANSACTION", "KIND", "AGE")
+# The columns that go first if they have the same value in each row.
+_TOTALLED = ("DESTINATION", "STATE", "LEVEL")
 # The columns that are shortened, and how many characters of each have to stay.
 _LEAST = {"TITLE": 24, "TRANSACTION": 14}
 _GAP = 2
@@ -42,7 +44,11 @@ def terminal_table(
         {**row, "ID": short.get(row["ID"], row["ID"])} for row in (table_row(one, names) for one in files)
     ]
     natural = {column: max(len(row[column]) for row in rows) for column in _COLUMNS}
-    widths = _fitted(natural, width)
+    same = [column for column in _TOTALLED if len({row[column] for row in rows[1:]}) == 1]
+    widths = _fitted(natural, (*same, *_DISPENSABLE), width)
+    if "TRANSACTION" not in widths:
+        rows[1:] = [{**row, "TITLE": _with_name(row)} for row in rows[1:]]
+        widths = _fitted({**natural, "TITLE": width}, (*same, *_DISPENSABLE), width)
     return "\n".join(
         (" " * _GAP)
         .join(
@@ -59,10 +65,16 @@ def _cell(text: str, width: int, column: str) -> str:
     return text.rjust(width) if column in RIGHT_ALIGNED else text.ljust(width)
 
 
-def _fitted(natural: Mapping[str, int], width: int) -> dict[str, int]:
+def _with_name(row: Mapping[str, str]) -> str:
+    """Return a title that names the transaction if it is about one."""
+    is_named = row["KIND"] in ("transaction", "span") and row["TRANSACTION"] not in row["TITLE"]
+    return f"{row['TRANSACTION']}: {row['TITLE']}" if is_named else row["TITLE"]
+
+
+def _fitted(natural: Mapping[str, int], dispensable: Sequence[str], width: int) -> dict[str, int]:
     """Return the widths of the columns that there is room for."""
     columns = [column for column in _COLUMNS if natural[column]]
-    for column in (None, *_DISPENSABLE):
+    for column in (None, *dispensable):
         columns = [name for name in columns if name != column]
         least = {name: min(natural[name], _LEAST.get(name, natural[name])) for name in columns}
         if sum(least.values()) + _GAP * (len(columns) - 1) <= width:
