@@ -26,8 +26,22 @@ _WORD = re.compile(r"[\w.~/:@%+=!$*^?-]*")
 _USER_INFO = re.compile(r"(?<=://)[^\s/?#:@]*:(?!\d{1,5}[/?#]).+@", re.DOTALL)
 # Options that say where a secret is, what it is called or how long it lasts, or that switch it off.
 _NO_SECRET = re.compile(
-    r"--?no-.*|.*[-_.](?:file|path|dir|directory|name|backend|type|age|ttl|timeout)", re.IGNORECASE
+    r"--?no-.*|.*[-_.](?:file|path|dir|directory|name|backend|type|age|ttl|timeout|stdin)", re.IGNORECASE
 )
+# What a shell takes for one word although there are blanks or quotes in it: abc\\ def, 'abc'"'"'def', abc"d e".
+# A word that is one string in quotes is none of these, nor is JSON.
+_PART = r"\\.|'[^']*'|\"(?:[^\"\\]|\\.)*\""
+_PLAIN = r"[^\s'\"\\=:,;<>|&(){}\[\]]"
+_ONE_WORD = re.compile(
+    rf"(?P<continued>\\\r?\n)|(?<![^\s=:])(?:{_PLAIN}|(?:{_PART})(?={_PLAIN}|['\"\\]))(?:{_PLAIN}|{_PART})*(?!\S)"
+    r"|\\[ \t]",
+    re.DOTALL,
+)
+# They are read with other characters in the place of these.
+_SIGNS = "'\"\\ \t\r\n"
+_IN_WORDS = {ord(sign): chr(0xF0000 + place) for place, sign in enumerate(_SIGNS)}
+_BETWEEN_WORDS = {ord(sign): blank for sign, blank in zip("\\\r\n", "\x1c\x1d\x1e")}
+_BACK = {ord(to): chr(sign) for table in (_IN_WORDS, _BETWEEN_WORDS) for sign, to in table.items()}
 # A value that is secret behind any name that is.
 _EXAMPLE = "q8fh23fh28hf2"
 
@@ -73,4 +87,10 @@ def _cleaned(text: str, names: Names) -> str:
             if clean_text(shown, names) != shown:
                 return text[: assigned.end()] + FILTERED
         start = assigned.end()
-    return _USER_INFO.sub(f"{FILTERED}@", clean_text(text, names))
+    read = _ONE_WORD.sub(_word, text)
+    cleaned = clean_text(read, names)
+    return _USER_INFO.sub(f"{FILTERED}@", cleaned.translate(_BACK) if read != text else cleaned)
+
+
+def _word(found: re.Match[str]) -> str:
+    return found[0].translate(_BETWEEN_WORDS if found["continued"] else _IN_WORDS)

@@ -113,3 +113,36 @@ def test_arguments_are_not_changed_for_the_process(monkeypatch):
     with capture_envelopes():
         call(SentryMiddleware(crash, dsn="http://key@127.0.0.1:9/1"))
     assert sys.argv == ["pserve", "password=PW"]
+
+
+# What a shell, or libpq, takes for one value.
+WORDS = [
+    "abc\\ PW", "abc\\\tPW", "a\\ b\\ PW\\'PW", "'abc'\\''PW'", "'abc'\"'\"'PW PW'", 'abc"PW PW"PW', "$'abc PW'",
+    "'abc PW'PW", '"abc"PW',
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("word", WORDS)
+@pytest.mark.parametrize("before", ["run --password ", "run --password=", "host=h password=", "PGPASSWORD="])
+def test_value_in_a_command_is_hidden_as_a_shell_reads_it(before, word):
+    (text,) = cleaned(f"x {before}{word} --port=80")
+    assert text == f"x {before}[Filtered] --port=80"
+
+
+def test_value_after_a_continued_line():
+    assert cleaned("run --password \\\n  q8fh23fh --x") == ["run --password \\\n  [Filtered] --x"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "C:\\Program\\ Files\\x --name=a\\ b", "x --a 'b c' \"d'e\" f\\ g", "echo 'it'\\''s' \\\n now",
+        "x '{\"name\": \"a b\"}' y", "a\u2000b\\ c", "--password-stdin", "a 'b", 'x "y\\" z',
+    ],
+)  # fmt: skip
+def test_other_commands_stay(text):
+    assert cleaned(text) == [text]
+
+
+def test_json_in_a_command_stays_json():
+    assert cleaned('x --set {"password":"q8fh23 fh"} y') == ['x --set {"password":"[Filtered]"} y']
