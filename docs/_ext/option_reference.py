@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -116,7 +117,8 @@ def _of_sentry(option: Option) -> str:
 
 
 def _escaped(text: str) -> str:
-    return text.replace("*", r"\*").replace("_", r"\_")
+    # A URL here is a pattern of one, and leads nowhere.
+    return re.sub(r"(\w+://[\w@:/]+)", r"``\1``", text.replace("*", r"\*").replace("_", r"\_"))
 
 
 def _put_in(_app: Any, docname: str, source: list[str]) -> None:
