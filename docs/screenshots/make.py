@@ -2,7 +2,8 @@
 
 Chromium looks at the inbox, the page of a crash and the panel of the toolbar, on a wide window and on a
 phone, light and dark. What they show was captured of the example, and moved to the hour before now. Where
-Pillow is installed, the pictures have a palette, and half of the size.
+Pillow is installed, the pictures have a palette, and half of the size. ``make.py inbox`` or ``make.py pages``
+makes some of them.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import logging
 import random
 import sys
 import tempfile
+import time
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -28,6 +30,7 @@ ROOT = HERE.parent.parent
 sys.path[:0] = [str(HERE), str(ROOT), str(ROOT / "tests")]
 
 from benchmarks import inbox as copying  # noqa: E402 - from the clone
+from sentry_paste import sdk  # noqa: E402
 from sentry_paste.example import shop  # noqa: E402
 from sentry_paste.inbox import main as inbox  # noqa: E402
 from sentry_paste.spool import read_contents  # noqa: E402
@@ -52,6 +55,11 @@ use = egg:sentry_paste#example
 pipeline = sentry app
 """
 _TOOLBAR = """
+[composite:main]
+use = egg:Paste#urlmap
+/ = site
+/inbox = inbox
+
 [filter:sentry]
 use = egg:sentry_paste
 spool_dir = %(here)s/var/sentry
@@ -66,7 +74,11 @@ paste.app_factory = make:restaurant
 pyramid.includes = pyramid_debugtoolbar
 debugtoolbar.includes = sentry_paste.debugtoolbar
 
-[pipeline:main]
+[app:inbox]
+use = egg:sentry_paste#inbox
+spool_dir = %(here)s/var/sentry
+
+[pipeline:site]
 pipeline = sentry app
 """
 
@@ -76,6 +88,9 @@ log = logging.getLogger("restaurant")
 def evening(_request: Any) -> Response:
     """Do what makes spans, catch an error and log another one."""
     shop.plan_evening()
+    for _ in range(3):
+        with sdk.start_child_span("db", "SELECT table FROM guests WHERE name = %s"):
+            time.sleep(0.01)
     try:
         shop.serve("tiramisù")
     except shop.SoldOutError as error:
@@ -181,44 +196,65 @@ def with_palette(path: Path) -> None:
     Image.open(path).convert("RGB").quantize(256, dither=Image.Dither.NONE).save(path, optimize=True)
 
 
+def pictures_of_the_inbox(camera: Camera, folder: Path, browser: Any) -> None:
+    """Take the pictures of the inbox.
+
+    Args:
+        camera: that takes them.
+        folder: to work in.
+        browser: the camera's.
+    """
+    spool = spool_of_an_hour(folder)
+    files = [file for path in sorted(spool.iterdir(), reverse=True) if (file := SpoolFile.from_path(path))]
+    error = next(file for file in files if file.kind == "error")
+    slow = next(
+        contents
+        for file in files
+        if file.kind == "transaction" and (contents := read_contents(file)).transaction == "slow"
+    )
+    span = next(event for type_, event in slow.payloads if type_ == "transaction")["spans"][2]["span_id"]
+    with Served(inbox({}, spool_dir=str(spool))) as address:
+        for _ in range(10):  # until all files are read
+            browser.open(address + "/")
+        camera.take("inbox-list", address + "/")
+        camera.take("inbox-error", f"{address}/envelope/{error.id}")
+        chosen = "document.querySelector('.bar[aria-current]').scrollIntoView({block: 'center'})"
+        below = f"if (innerWidth < 600) {chosen}"
+        camera.take("inbox-trace", f"{address}/trace/{slow.trace_id}?span={span}", below)
+        camera.take("inbox-sessions", address + "/?kind=session")
+
+
+def pictures_of_pages(camera: Camera, folder: Path, browser: Any) -> None:
+    """Take the pictures of the page of a crash and of the panel.
+
+    Args:
+        camera: that takes them.
+        folder: to work in.
+        browser: the camera's.
+    """
+    for ini in (_CRASH, _TOOLBAR):
+        (folder / "shop.ini").write_text(ini, encoding="utf-8")
+        with Served(loadapp(f"config:{folder / 'shop.ini'}")) as address:
+            if ini is _CRASH:
+                camera.take("errorpage", address + "/crash")
+                continue
+            browser.open(address + "/evening")
+            browser.open(address + "/evening")  # the first one of a process has spans of its own
+            shown = "document.querySelector('#pDebugPanel-sentry a').click()"
+            panel = browser.run("document.getElementById('pShowToolBarButton').href")
+            camera.take("toolbar", panel, shown, is_tall=True)
+
+
+_GROUPS = {"inbox": pictures_of_the_inbox, "pages": pictures_of_pages}
+
+
 def main() -> None:
-    """Take all pictures."""
+    """Take all pictures, or those of the groups that the command line names."""
     logging.basicConfig(handlers=[logging.NullHandler()])
     with tempfile.TemporaryDirectory() as name, Browser() as browser:
-        folder = Path(name)
-        camera = Camera(browser, folder)
-        browser.send("Page.setBypassCSP", enabled=True)  # the example's forbids what the toolbar does
-        spool = spool_of_an_hour(folder)
-        files = [
-            file for path in sorted(spool.iterdir(), reverse=True) if (file := SpoolFile.from_path(path))
-        ]
-        error = next(file for file in files if file.kind == "error")
-        slow = next(
-            contents
-            for file in files
-            if file.kind == "transaction" and (contents := read_contents(file)).transaction == "slow"
-        )
-        span = next(event for type_, event in slow.payloads if type_ == "transaction")["spans"][2]["span_id"]
-        with Served(inbox({}, spool_dir=str(spool))) as address:
-            for _ in range(10):  # until all files are read
-                browser.open(address + "/")
-            camera.take("inbox-list", address + "/")
-            camera.take("inbox-error", f"{address}/envelope/{error.id}")
-            chosen = "document.querySelector('.bar[aria-current]').scrollIntoView({block: 'center'})"
-            below = f"if (innerWidth < 600) {chosen}"
-            camera.take("inbox-trace", f"{address}/trace/{slow.trace_id}?span={span}", below)
-            camera.take("inbox-sessions", address + "/?kind=session")
-        for ini in (_CRASH, _TOOLBAR):
-            (folder / "shop.ini").write_text(ini, encoding="utf-8")
-            with Served(loadapp(f"config:{folder / 'shop.ini'}")) as address:
-                if ini is _CRASH:
-                    camera.take("errorpage", address + "/crash")
-                    continue
-                browser.open(address + "/evening")
-                browser.open(address + "/evening")  # the first one of a process has spans of its own
-                shown = "document.querySelector('#pDebugPanel-sentry a').click()"
-                panel = browser.run("document.getElementById('pShowToolBarButton').href")
-                camera.take("toolbar", panel, shown, is_tall=True)
+        camera = Camera(browser, Path(name))
+        for group in sys.argv[1:] or _GROUPS:
+            _GROUPS[group](camera, Path(name), browser)
 
 
 if __name__ == "__main__":
