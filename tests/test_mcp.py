@@ -219,6 +219,12 @@ def test_long_text_is_cut_and_the_rest_counted():
     }
 
 
+def test_answer_is_bounded_whatever_was_recorded():
+    hostile = {f"name {number}": ["x" * 10_000] * 1000 for number in range(1000)}
+    assert len(as_data(hostile)) < 200_000
+    assert "left out: the answer is too long" in as_data(hostile)
+
+
 def test_nothing_recorded_is_in_the_message_of_a_failure(spool):
     hostile = error_event(event_id="e" * 32)
     hostile["exception"]["values"][-1]["value"] = INJECTION

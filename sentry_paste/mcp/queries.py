@@ -27,6 +27,7 @@ _ID = re.compile("[0-9a-f]{4,32}")
 _MAX_ROWS = 100
 _MAX_TRACE_FILES = 100
 _MAX_BARS = 300
+_MAX_ERRORS = 5
 _MAX_FRAMES = 60
 _MAX_OWN_FRAMES = 8
 _MAX_VARIABLES = 25
@@ -370,9 +371,11 @@ def _request(item: Item, happened: Activity) -> dict[str, Any]:
             duration_ms=_milliseconds(request.duration),
         )
     found["release"] = summary.release
+    errors = happened.of_request(item)
     found["errors"] = [
-        {"id": error.entry.file.id, "type": error.entry.summary.title} for error in happened.of_request(item)
+        {"id": error.entry.file.id, "type": error.entry.summary.title} for error in errors[:_MAX_ERRORS]
     ]
+    found["errors_left_out"] = max(0, len(errors) - _MAX_ERRORS) or None
     return found
 
 
