@@ -9,15 +9,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from typing import NamedTuple
-from urllib.parse import unquote
 
 from sentry_paste.redaction.bounds import Bounds
+from sentry_paste.redaction.encoded import NO_NAME, PERCENT, decoded
 from sentry_paste.redaction.names import Names
 
-#: How many levels of nested URLs are followed: %3D is one level, %253D two.
-DEPTH = 6
-#: A percent sign at any of the levels.
-PERCENT = rf"%(?:25){{0,{DEPTH - 1}}}"
 # What may be between the words of a name, encoded or not.
 _GAP = rf"(?:[^a-z0-9%&=]|{PERCENT}[0-7][0-9a-f]){{0,3}}"
 #: Every name for which is_parameter is true contains one of these, or is in the ini. The search leaps to the
@@ -30,9 +26,6 @@ HINT = (
     "|c(?:redential|ode|v[vc]|(?<=oidc)|(?<=hmac)|e(?<=nonce))"
     f"|jwt|bearer|uth(?<=auth)|fa(?<=mfa)|forwarded{_GAP}for|mote(?<=remote){_GAP}addr"
 )
-#: What is neither part of a name of one word, nor an encoded character of one.
-NO_NAME = re.compile(rf"[^\w.~\[\]%-]|%(?!(?:25){{0,{DEPTH - 1}}}(?:5b|5d|2d|2e|5f|[89a-f][0-9a-f]))")
-
 # How much of a name is read.
 _LONGEST = 400
 _MOST_WORDS = 20
@@ -143,20 +136,6 @@ def _begin_of_name(text: str, at: int, start: int, sign: int, is_prose: bool) ->
         (begin == start or mark == "#") and 0 <= question < sign - 1 and text.find("/", begin, question) >= 0
     )
     return question + 1 if is_url else begin
-
-
-def decoded(name: str) -> str:
-    """Return a name without percent-encoding, however often it is encoded.
-
-    Args:
-        name: as written.
-    """
-    for _ in range(DEPTH):
-        before = name
-        name = unquote(name) if "%" in name else name
-        if name == before:
-            break
-    return name
 
 
 def _secret_name(text: str, begin: int, end: int, names: Names, is_slow: bool) -> str | None:

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import re
 
-from sentry_paste.redaction.fields import decoded
+from sentry_paste.redaction.encoded import decoded, end_of_value, name_at
 from sentry_paste.redaction.names import Names
-from sentry_paste.redaction.parameters import end_of_value, name_at
 
 _P = "%(?:25){0,5}"
 #: Matches behind a word in a name that may go on, to its sign or its closing quote. What is right behind it

@@ -8,11 +8,8 @@ from typing import NamedTuple, Optional
 from sentry_paste.redaction.appearance import looks_random
 from sentry_paste.redaction.bounds import Bounds
 from sentry_paste.redaction.enclosed import after_space, closed_value
+from sentry_paste.redaction.encoded import end_of_value, json_value
 from sentry_paste.redaction.names import Names, Rule
-from sentry_paste.redaction.parameters import (
-    end_of_value,
-    json_value,
-)
 
 #: How far ahead an end is searched for, and how much of a value is read to judge whether it is secret.
 NEAR = 16_384

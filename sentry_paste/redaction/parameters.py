@@ -15,33 +15,44 @@ from typing import NamedTuple
 from urllib.parse import unquote_plus
 
 from sentry_paste.redaction.bounds import Bounds, Search
-from sentry_paste.redaction.fields import DEPTH, HINT, NO_NAME, PERCENT, decoded, secret_fields
+from sentry_paste.redaction.encoded import (
+    ANY_QUOTE,
+    BACKSLASHES,
+    BLANK,
+    BLANKS,
+    DEPTH,
+    LONGEST_NAME,
+    LONGEST_ROW,
+    LONGEST_SEEN,
+    PERCENT,
+    RUN,
+    TOO_DEEP,
+    decoded,
+    end_of_run,
+    end_of_value,
+    is_cut,
+    json_value,
+    lower_case,
+    name_at,
+)
+from sentry_paste.redaction.fields import HINT, secret_fields
 from sentry_paste.redaction.names import FILTERED, Names, normal
 from sentry_paste.sdk import DEFAULT_DENYLIST, DEFAULT_PII_DENYLIST
 
-_TOO_DEEP = "%" + "25" * DEPTH
 # How many names are checked in one text. No form has more; the rest is hidden as a whole.
 _MOST = 500
-_LONGEST_NAME = 80
-# How much of a longer name is read: more than the longest name that is not secret anyway.
-_LONGEST_SEEN = 400
-
 _USUAL = frozenset(normal(name) for name in (*DEFAULT_DENYLIST, *DEFAULT_PII_DENYLIST))
 # A percent-encoded letter, digit or dash, which no browser produces: such a name takes the slow path.
 _DISGUISED = re.compile(rf"{PERCENT}(?:[46][1-9a-f]|[57][0-9a]|3[0-9]|2d|2e|5f)")
-_RUN = r"[\w.~\[\]-]"
 # The search leaps to these words, and to what can follow a name, so it is fast where there is nothing.
 # A group matched in a lookahead is not given back piece by piece (it acts as an atomic group); a long name
 # that nothing follows is skipped.
 _HINTED = re.compile(HINT)
 _MORE_THAN_WORDS = re.compile(r"[^\w.~\[\]&=#-]")
 _FOLLOWS = rf"(?=[=:\\\"']|\s+[=:]|{PERCENT}(?:3[da]|5[bcdf]|2[27de]|20|[89a-f]))(?P<may>)"
-_HINTED_NAME = re.compile(rf"(?:{HINT})(?=({_RUN}{{0,{_LONGEST_NAME}}}))\1(?:{_FOLLOWS}|(?<={_RUN}{{20}}))")
-_QUOTE = rf"(?:[\"']|{PERCENT}2[27])"
-# Whitespace, as in JSON and forms.
-_BLANK = rf"(?:[\s+]|{PERCENT}(?:20|0[9ad]))"
+_HINTED_NAME = re.compile(rf"(?:{HINT})(?=({RUN}{{0,{LONGEST_NAME}}}))\1(?:{_FOLLOWS}|(?<={RUN}{{20}}))")
 # Any word may be followed by whitespace: continue only if a sign follows, or a lot of it.
-_BEFORE_SIGN = rf"(?:{_BLANK}{{0,30}}(?:[=:]|{PERCENT}3[da])|{_BLANK}{{31}})"
+_BEFORE_SIGN = rf"(?:{BLANK}{{0,30}}(?:[=:]|{PERCENT}3[da])|{BLANK}{{31}})"
 _FOLLOWS_ANY = _FOLLOWS.replace(r"\s+[=:]", r"[\s+]" + _BEFORE_SIGN).replace(
     "|20|", rf"|(?:20|0[9ad]){_BEFORE_SIGN}|"
 )
@@ -49,9 +60,9 @@ _FOLLOWS_ANY = _FOLLOWS.replace(r"\s+[=:]", r"[\s+]" + _BEFORE_SIGN).replace(
 _NO_LETTER = r"(?:25)*(?:2[0-46-9a-cf]|3[a-f]|5[ce]|60|7[b-d]|[01][0-9a-f])"
 # A name begins where a run does, after encoded characters: the name in %26token begins with its t.
 _ANY_NAME = re.compile(
-    rf"(?<!{_RUN})(?={_RUN})(?:(?<!%)|(?<=%){_NO_LETTER}|(?<=%)(?!{_NO_LETTER}))"
-    rf"(?=({_RUN}{{1,{_LONGEST_NAME}}}))\1"
-    rf"(?:{_FOLLOWS_ANY}|(?<={_RUN}{{{_LONGEST_NAME}}}))"
+    rf"(?<!{RUN})(?={RUN})(?:(?<!%)|(?<=%){_NO_LETTER}|(?<=%)(?!{_NO_LETTER}))"
+    rf"(?=({RUN}{{1,{LONGEST_NAME}}}))\1"
+    rf"(?:{_FOLLOWS_ANY}|(?<={RUN}{{{LONGEST_NAME}}}))"
 )
 # A nested name and one in JSON end only at their sign, whatever they consist of: password:utf8:ustring%3D,
 # "new password":. These characters end it without one.
@@ -64,14 +75,14 @@ _EQUALS = rf"=|{PERCENT}3d"
 _REST_OF_NAME = re.compile(rf"{_REST}(?P<sign>{_EQUALS})?")
 # The hit consumes all it has read, even if no sign follows.
 _HINTED_NAME_IN_QUERY = re.compile(
-    rf"(?:{HINT})(?=({_RUN}{{0,{_LONGEST_NAME}}}))\1"
-    rf"(?:{_FOLLOWS}|(?!{_RUN})(?=({_REST}))(?P<goes_on>)(?=[^{_RAW_REST}]|{_NO_REST})\3|(?<={_RUN}{{20}}))"
+    rf"(?:{HINT})(?=({RUN}{{0,{LONGEST_NAME}}}))\1"
+    rf"(?:{_FOLLOWS}|(?!{RUN})(?=({_REST}))(?P<goes_on>)(?=[^{_RAW_REST}]|{_NO_REST})\3|(?<={RUN}{{20}}))"
 )
 # Here it consumes all but the last word, which may be a name on its own.
 _ANY_NAME_IN_QUERY = re.compile(
     _ANY_NAME.pattern[:-1]
-    + rf"|(?!{_RUN})(?=((?:{_RUN}*(?:[^\w.~\[\]{_RAW_REST}-]|{_NO_REST})){{1,{_MOST_ENCODED}}}))\3"
-    rf"(?:(?={_RUN}*(?:{_EQUALS}|\\{{0,64}}{_QUOTE}{_BLANK}{{0,4}}(?::|{PERCENT}3a)))(?P<goes_on>))?)"
+    + rf"|(?!{RUN})(?=((?:{RUN}*(?:[^\w.~\[\]{_RAW_REST}-]|{_NO_REST})){{1,{_MOST_ENCODED}}}))\3"
+    rf"(?:(?={RUN}*(?:{_EQUALS}|\\{{0,64}}{ANY_QUOTE}{BLANK}{{0,4}}(?::|{PERCENT}3a)))(?P<goes_on>))?)"
 )
 # A separator, encoded or not, before a name in a query string.
 _SEPARATOR = re.compile(
@@ -81,33 +92,13 @@ _SEPARATOR = re.compile(
 _BETWEEN_FIELDS = ("&", ";", "?", "#", "26", "3b", "3f", "23")
 # What a form that is itself a parameter has in names less often than texts have it between words.
 _BETWEEN_WORDS = re.compile(rf"[\s+,]|{PERCENT}(?:20|2b|2c|0[9ad])", re.IGNORECASE)
-# How many backslashes or blanks in a row are looked at: JSON in JSON has 1,023 at its tenth level. If a
-# secret parameter has more, the rest of it is hidden as a whole.
-_LONGEST_ROW = 1024
-#: A quote after a name. re remembers a position for each repetition of a group.
-QUOTE = rf"(?P<quote>\\*(?:{PERCENT}5c){{0,{_LONGEST_ROW}}}{_QUOTE})"
-_BACKSLASHES = rf"(\\{{0,{_LONGEST_ROW}}}(?:{PERCENT}5c){{0,{_LONGEST_ROW}}})"
-_BLANKS = rf"{_BLANK}{{0,{_LONGEST_ROW}}}"
 # Always matches, so that the search can continue after everything that was read.
-_BEHIND_NAME = re.compile(rf"{_BACKSLASHES}(?P<quote>{_QUOTE})?{_BLANKS}(?P<sign>=|:|{PERCENT}3[da])?")
-# What can precede a name without being part of it: a separator, a quote, a bracket, encoded or not.
-_EDGE = re.compile(rf"[^\w.~\[\]%-]|{PERCENT}(?:2[0-46-9a-cf]|3[a-f]|5c|7[b-d]|60|0[ad])", re.IGNORECASE)
-_WORD = re.compile(rf"{_RUN}+")
-_BACKWARDS = re.compile(rf"{_RUN}*")
+_BEHIND_NAME = re.compile(rf"{BACKSLASHES}(?P<quote>{ANY_QUOTE})?{BLANKS}(?P<sign>=|:|{PERCENT}3[da])?")
+_WORD = re.compile(rf"{RUN}+")
 _BACKWARDS_ENCODED = re.compile(r"[\w.~\[\]%-]*")
-_SPACES = re.compile(_BLANKS, re.IGNORECASE)
-_VALUE_QUOTE = re.compile(rf"{_BACKSLASHES}({_QUOTE})?", re.IGNORECASE)
-_BRACKET = re.compile(rf"[\[{{]|{PERCENT}[57]b", re.IGNORECASE)
-# Reversed, so that matching starts at the end of the run and reads nothing before it.
-_BACKSLASHES_BEFORE = re.compile(rf"(?:\\|c5(?:52){{0,{DEPTH - 1}}}%)*", re.IGNORECASE)
-# How many quotes in a JSON value are examined, and how far before each; beyond that, it is hidden as a whole.
-_MOST_QUOTES = 100
-_MOST_BACKSLASHES = 256
-_NOTHING = frozenset({"null", "true", "false", "none"})
 _OF_PATH = re.compile("[/?&;#]")
 # A URL or a path, raw or as Python shows it.
 _URL = re.compile(r"b?['\"]?(?:/|[a-z][a-z0-9+.-]*://)", re.IGNORECASE)
-
 # What nearly every query and URL consists of: fields of words with one equals sign, and a path before these.
 _ORDINARY_FIELD = r"[\w.~-]{0,80}(?:=(?:[\w.~-]*|(?:\[|%5B)Filtered(?:\]|%5D)))?"
 _ORDINARY = re.compile(
@@ -117,7 +108,6 @@ _ORDINARY = re.compile(
 # re remembers a position for each repetition of a group, so longer queries are no ordinary ones.
 _MOST_ORDINARY = 200
 _HAS_QUOTE = re.compile(r"[\"'\\]")
-
 # User and password in scheme://user:password@host (RFC 3986 section 3.2.1), percent-encoded.
 _USER_INFO = re.compile(
     rf"({PERCENT}3a(?:{PERCENT}2f){{2}})[\w.~!+-]{{0,100}}{PERCENT}3a"
@@ -189,7 +179,7 @@ def secret_parameters(text: str, names: Names, bounds: Bounds | None = None) -> 
         bounds: how much may be looked at; marked as exceeded if there is more, or if it is nested too deep.
     """
     bounds = bounds or Bounds(_MOST, len(text))
-    bounds.are_exceeded |= _TOO_DEEP in text
+    bounds.are_exceeded |= TOO_DEEP in text
     found: dict[tuple[str, str], None] = {}
     for name, start, end, level in _find(text, names, False, bounds):
         value = text[start:end]
@@ -205,8 +195,8 @@ def secret_parameters(text: str, names: Names, bounds: Bounds | None = None) -> 
         if text[end : end + 1] == "#" and level == 0:
             # The client did not encode the number sign; compare enough of what follows to recognise the
             # value.
-            longer = text.find("&", start, end + _LONGEST_NAME)
-            found[name, text[start : longer if longer >= 0 else end + _LONGEST_NAME]] = None
+            longer = text.find("&", start, end + LONGEST_NAME)
+            found[name, text[start : longer if longer >= 0 else end + LONGEST_NAME]] = None
     return [(name, value) for name, value in found if value]
 
 
@@ -310,11 +300,11 @@ def _find_words(
         found = _BEHIND_NAME.match(lower, end_of_name)
         assert found is not None  # noqa: S101
         # So is what follows it, except for the last escape, which may precede another name.
-        last = lower.rfind("%", max(end_of_name, found.end() - len(_TOO_DEEP)), found.end())
+        last = lower.rfind("%", max(end_of_name, found.end() - len(TOO_DEEP)), found.end())
         search.position = last if last >= 0 else found.end()
         sign = found["sign"]
         if sign is None or (found[1] and not found["quote"]):
-            if found.end() - end_of_name >= _LONGEST_ROW and names.is_parameter(
+            if found.end() - end_of_name >= LONGEST_ROW and names.is_parameter(
                 name_at(text, hit.start(), end_of_name)
             ):
                 search.position = end_of_value(text, end_of_name, 0, limit, is_prose=False)
@@ -369,14 +359,14 @@ _PATTERNS = {True: (_HINTED_NAME, _ANY_NAME), False: (_HINTED_NAME_IN_QUERY, _AN
 
 def _begin_of_run(text: str, start: int, end: int) -> int:
     """Return where the last word before a place begins; it may be a name in quotes: ``"new|password":``."""
-    window = text[max(start, end - _LONGEST_NAME) : end]
+    window = text[max(start, end - LONGEST_NAME) : end]
     found = _BACKWARDS_ENCODED.match(window[::-1])
     return end - (found.end() if found else 0)
 
 
 def _secret_word(text: str, end: int, names: Names) -> str | None:
     """Return the word before a sign, parts of which may be percent-encoded, None if it is not secret."""
-    words = _WORD.findall(decoded(text[max(end - _LONGEST_SEEN, 0) : end]))
+    words = _WORD.findall(decoded(text[max(end - LONGEST_SEEN, 0) : end]))
     return words[-1] if words and names.is_parameter(words[-1]) else None
 
 
@@ -389,10 +379,10 @@ def _begins_field(text: str, begin: int, end: int, sign: str) -> bool:
         end: where the last one ends.
         sign: what follows.
     """
-    start = max(begin - _LONGEST_SEEN, 0)
+    start = max(begin - LONGEST_SEEN, 0)
     mark = None
     # The place may be after the percent sign of a separator.
-    for found in _SEPARATOR.finditer(text, start, begin + len(_TOO_DEEP)):
+    for found in _SEPARATOR.finditer(text, start, begin + len(TOO_DEEP)):
         if found.start() >= begin:
             break
         mark = found
@@ -402,7 +392,7 @@ def _begins_field(text: str, begin: int, end: int, sign: str) -> bool:
         return True
     # A form that is itself a parameter: data=password%3Autf8%3Dx
     is_nested = mark[0].lower().endswith(("=", "3d")) and len(sign) > len(mark[0])
-    return is_nested and not _BETWEEN_WORDS.search(text, mark.end(), min(end, begin + _LONGEST_SEEN))
+    return is_nested and not _BETWEEN_WORDS.search(text, mark.end(), min(end, begin + LONGEST_SEEN))
 
 
 def _secret_name(text: str, begin: int, end_of_word: int, end: int, names: Names) -> str | None:
@@ -415,135 +405,16 @@ def _secret_name(text: str, begin: int, end_of_word: int, end: int, names: Names
         end: where the name ends.
         names: which are secret.
     """
-    window = text[max(begin - _LONGEST_NAME, 0) : begin]
-    whole = decoded(_SEPARATOR.split(window)[-1] + text[begin : min(end, begin + _LONGEST_SEEN)])
+    window = text[max(begin - LONGEST_NAME, 0) : begin]
+    whole = decoded(_SEPARATOR.split(window)[-1] + text[begin : min(end, begin + LONGEST_SEEN)])
     # A word of it may be a name on its own: Zope's code:utf8, or a parameter of the ini.
     known = (whole, name_at(text, begin, end_of_word), name_at(text, end, end))
     return next((name for name in known if names.is_parameter(name)), None)
 
 
-def lower_case(text: str) -> str:
-    """Return a text in lower case, with every character at the same place.
-
-    Args:
-        text: any.
-    """
-    lower = text.lower()
-    # The only letter whose lower case is two characters (Unicode's SpecialCasing.txt).
-    return lower if len(lower) == len(text) else text.replace("\u0130", "I").lower()
-
-
-def is_cut(hit: re.Match[str]) -> bool:
-    """Return whether a name is longer than the pattern that found it reads.
-
-    Args:
-        hit: of a pattern whose first group follows the word that it leaps to.
-    """
-    return len(hit[1]) >= _LONGEST_NAME
-
-
-def end_of_run(lower: str, start: int) -> int:
-    """Return where a name ends, parts of which may be percent-encoded: ``user%5Btoken%5D``.
-
-    Args:
-        lower: a text in lower case.
-        start: somewhere in the name.
-    """
-    found = NO_NAME.search(lower, start)
-    return found.start() if found else len(lower)
-
-
-def name_at(text: str, begin: int, end: int) -> str:
-    """Return the decoded name that contains the word at a place."""
-    window = text[max(begin - _LONGEST_NAME, 0) : begin]
-    name = text[begin : min(end, begin + _LONGEST_SEEN)].rstrip()
-    if "%" not in window and "%" not in name:
-        # Matched on the reversed text, so that each letter is read once.
-        found = _BACKWARDS.match(window[::-1])
-        return window[len(window) - (found.end() if found else 0) :] + name
-    name = _EDGE.split(window + name)[-1]
-    return decoded(name).rstrip("\\")
-
-
-def end_of_value(text: str, start: int, level: int, limit: int, is_prose: bool) -> int:
-    """Return where the value of name=value ends, percent-encoded ``level`` times."""
-    found = _ENDS[is_prose][min(level, DEPTH)].search(text, start, limit)
-    return found.start() if found else limit
-
-
-def _ends(level: int, is_prose: bool) -> re.Pattern[str]:
-    raw = r"&#\s'\"<>" if is_prose else "&#"
-    # One character class at the beginning, so that the search can leap.
-    return re.compile(rf"[{raw}%](?:(?<!%)|(?<=%)(?:25){{0,{level - 1}}}2[236])" if level else f"[{raw}]")
-
-
-_ENDS = {is_prose: [_ends(level, is_prose) for level in range(DEPTH + 1)] for is_prose in (False, True)}
-# The ends of a number or another unquoted value in JSON.
-_PLAIN_ENDS = [
-    re.compile(
-        r"[,}\]&#\s]" + (rf"|%(?:25){{0,{level - 1}}}(?:2c|7d|5d|20|26)" if level else ""), re.IGNORECASE
-    )
-    for level in range(DEPTH + 1)
-]
-
-
-def json_value(
-    text: str, start: int, level: int, limit: int, bounds: Bounds | None = None
-) -> tuple[int, int]:
-    """Locate the value of a member in JSON that is itself a parameter.
-
-    Args:
-        text: the text that contains it.
-        start: the place after the colon.
-        level: how many times it is percent-encoded.
-        limit: where the text ends.
-        bounds: how many quotes within values may be examined, if several values share it.
-    """
-    spaces = _SPACES.match(text, start, limit)
-    quoted = _VALUE_QUOTE.match(text, spaces.end(), limit) if spaces else None
-    if spaces is None or quoted is None:  # for mypy: both patterns always match
-        return start, limit
-    is_endless = max(map(len, (spaces[0], quoted[1]))) >= _LONGEST_ROW
-    start = spaces.end()
-    if not quoted[2]:
-        if is_endless or _BRACKET.match(text, start, limit):
-            # Hide all of it, and the rest of the parameter.
-            return start, end_of_value(text, start, 0, limit, is_prose=False)
-        found = _PLAIN_ENDS[min(level, DEPTH)].search(text, start, limit)
-        end = found.start() if found else limit
-        return (start, start) if text[start:end].lower() in _NOTHING else (start, end)
-    begin, quote = quoted.end(), quoted[2]
-    before = _count_backslashes(quoted[1])
-    seen, at = begin, text.find(quote, begin, limit)
-    for _ in range(_MOST_QUOTES):
-        if at < 0:
-            break
-        # An ampersand ends the parameter, even within a string of JSON.
-        end = end_of_value(text, seen, 0, at, is_prose=False)
-        if end < at:
-            return begin, end
-        window = text[max(at - _MOST_BACKSLASHES, begin) : at][::-1]
-        escaped = _BACKSLASHES_BEFORE.match(window)
-        length = escaped.end() if escaped else 0
-        run = _count_backslashes(window[:length])
-        is_whole = length < _MOST_BACKSLASHES - len(_TOO_DEEP)
-        if is_whole and (run <= before or (before and (run - before) % (2 * (before + 1)) == 0)):
-            return begin, at - (length if run >= before else 0)
-        seen = at + 1
-        if bounds is not None and not bounds.step():
-            break
-        at = text.find(quote, seen, limit)
-    return begin, end_of_value(text, seen, 0, limit, is_prose=False)
-
-
-def _count_backslashes(run: str) -> int:
-    """Return the number of backslashes in a run of them, each raw or percent-encoded."""
-    return run.count("\\") + run.count("%")
-
-
 def _without_deep(text: str, is_prose: bool, bounds: Bounds) -> str:
     """Return a text without the values that are encoded more often than is followed."""
-    at = text.find(_TOO_DEEP)
+    at = text.find(TOO_DEEP)
     parts, done = [], 0
     limit = len(text) - (0 if is_prose else _closing(text))
     while at >= 0:
@@ -551,7 +422,7 @@ def _without_deep(text: str, is_prose: bool, bounds: Bounds) -> str:
         end = end_of_value(text, at, 0, limit, is_prose) if bounds.step() else limit
         parts += [text[done:start], FILTERED]
         done = end
-        at = text.find(_TOO_DEEP, end)
+        at = text.find(TOO_DEEP, end)
     return "".join([*parts, text[done:]]) if parts else text
 
 

@@ -18,6 +18,13 @@ from collections.abc import Iterable
 from itertools import accumulate
 
 from sentry_paste.redaction.bounds import Bounds, Search, TooMuchError, current_allowances
+from sentry_paste.redaction.encoded import (
+    QUOTE,
+    end_of_run,
+    is_cut,
+    lower_case,
+    name_at,
+)
 from sentry_paste.redaction.escaped import READERS, has_escapes, may_have_escapes
 from sentry_paste.redaction.headers import without_passwords
 from sentry_paste.redaction.long_names import (
@@ -37,13 +44,6 @@ from sentry_paste.redaction.named_values import (
     value_of_member,
 )
 from sentry_paste.redaction.names import FILTERED, Names
-from sentry_paste.redaction.parameters import (
-    QUOTE,
-    end_of_run,
-    is_cut,
-    lower_case,
-    name_at,
-)
 from sentry_paste.redaction.structures import (
     SHORTEST_CUT,
     content_of_element,

@@ -8,11 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sentry_paste.redaction import names, parameters
+from sentry_paste.redaction import encoded, names
 from sentry_paste.redaction.bounds import Bounds
+from sentry_paste.redaction.encoded import lower_case
 from sentry_paste.redaction.headers import clean_baggage
 from sentry_paste.redaction.names import FILTERED, Names, Rule
-from sentry_paste.redaction.parameters import clean_parameters, clean_query, lower_case, secret_parameters
+from sentry_paste.redaction.parameters import clean_parameters, clean_query, secret_parameters
 from sentry_paste.sdk import DEFAULT_DENYLIST, DEFAULT_PII_DENYLIST
 
 SECRET_PARAMETERS = [
@@ -286,8 +287,8 @@ class TestLinear:
                 windows.append(window)
                 return backwards.match(window)
 
-        backwards = parameters._BACKSLASHES_BEFORE
-        monkeypatch.setattr(parameters, "_BACKSLASHES_BEFORE", Counted())
+        backwards = encoded._BACKSLASHES_BEFORE
+        monkeypatch.setattr(encoded, "_BACKSLASHES_BEFORE", Counted())
         clean_query('filter={"token":"' + '\\"' * 10_000 + "&page=3", NAMES)
         assert len(windows) == 100
         assert max(map(len, windows)) <= 256
