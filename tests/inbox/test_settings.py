@@ -1,11 +1,15 @@
 """The section of the inbox: its options, and how mistakes are reported."""
 
+from pathlib import Path
+
 import pytest
 
 from sentry_paste import ConfigError
 from sentry_paste.cli.check.report import check
 from sentry_paste.cli.check.text import report_text
 from sentry_paste.inbox import main
+from sentry_paste.inbox.editor import NAMES
+from sentry_paste.inbox.settings import OPTIONS
 from sentry_paste.spool import Spool
 
 from spooled import error_event, write_event
@@ -88,3 +92,44 @@ def test_check_does_not_ask_for_sentry_around_the_inbox(write_ini):
     assert line.split()[:2] == ["no", "Sentry"]
     assert "No Sentry stands around" not in text
     assert "stops the start" not in text
+
+
+def test_mistakes_in_the_options_of_the_pages_are_reported(inbox):
+    with pytest.raises(ConfigError) as caught:
+        inbox(
+            "spool_dir = spool\neditor = javascript:{path}\napp_url = //evil.example\nallow_clear = perhaps\n"
+        )
+    lines = sorted(line.strip() for line in str(caught.value).splitlines()[1:])
+    assert lines[0].startswith("line 6: editor = javascript:{path}: expected one of cursor, emacs, idea, ")
+    assert lines[1:] == [
+        "line 7: app_url = //evil.example: expected a path or a URL, such as / or http://localhost:6543/",
+        "line 8: allow_clear = perhaps: expected true or false",
+    ]
+
+
+@pytest.mark.parametrize(
+    "editor",
+    [
+        *("notepad", "vscode {path}", "myeditor://open", "myeditor://{line}", "{path}", "a:{path}{column}"),
+        *("javascript:alert('{path}')", "JavaScript:{path}", " data:text/html,{path}", "vbscript:{path}"),
+        *("file://{path}", "blob:{path}", "about:{path}", "my\x00editor:{path}"),
+    ],
+)
+def test_editor_that_is_none_is_a_mistake(tmp_path, editor):
+    with pytest.raises(ConfigError, match="expected one of cursor"):
+        main({}, spool_dir=str(tmp_path), editor=editor)
+
+
+@pytest.mark.parametrize(
+    "editor", ["", "VSCode", "pycharm", "my.editor+x://open?f={path}&l={line}", "http://localhost:1/{path}"]
+)
+def test_editors_are_known_by_name_or_address(tmp_path, editor):
+    assert main({}, spool_dir=str(tmp_path), editor=editor)
+
+
+def test_options_of_the_inbox_are_in_the_documentation():
+    page = (Path(__file__).parents[2] / "docs/inbox.rst").read_text(encoding="utf-8")
+    for name in OPTIONS:
+        assert f"\n``{name}``\n    " in page
+    for name in NAMES:
+        assert f"``{name}``" in page
