@@ -2,7 +2,8 @@
 
 The spool has so many envelopes as captured by the example, equally many of each kind, with their own ids
 and times. Measured are the requests to an inbox on it, without a server: the first visit, reading until all
-files are indexed, and each page after that.
+files are indexed, and each page and each search after that, none of which has been asked for before; then the
+first page when a file has just been added, and when nothing has changed.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from datetime import datetime, timedelta, timezone
 from functools import partial
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 from wsgiref.util import setup_testing_defaults
 
 import sentry_sdk
@@ -30,6 +32,7 @@ from paste.deploy import loadapp
 from benchmarks.million import resident
 from benchmarks.progress import columns, keep, machine, median, progress
 from sentry_paste.inbox import main as inbox
+from sentry_paste.inbox.groups import name_id
 from sentry_paste.spool import Spool
 
 _INI = """
@@ -43,6 +46,7 @@ environment = development
 release = sentry-paste-example@1.0
 in_app_include = sentry_paste.example
 traces_sample_rate = 1.0
+enable_logs = true
 
 [app:example]
 use = egg:sentry_paste#example
@@ -197,6 +201,32 @@ def until_read(app: Callable[..., Any]) -> Iterator[float]:
             return
 
 
+# Searches: a name, the kind of the list, and the text.
+_SEARCHES = (
+    ("a word", "error", "tiramis"),
+    ("handled:no", "error", "handled:no"),
+    ("status:failed", "transaction", "status:failed"),
+    ("url:", "all", "url:/greet"),
+    ("environment: and release:", "all", "environment:development release:1.0"),
+    ("a tag", "all", "tag:table=7"),
+    ("level: of logs", "log", "level:>=error"),
+    ("all fields", "all", "level:error environment:dev* status:200 handled:yes url:*handled* table:7 soup"),
+)
+
+
+def _forgotten(app: Callable[..., Any], path: str) -> float:
+    """Return how long a page takes that has not been asked for since the last file came."""
+    app.index.look().derived.pop("listings", None)  # type: ignore[attr-defined]
+    return milliseconds(partial(asked, app, path))
+
+
+def _with_new_file(app: Callable[..., Any], path: str, directory: Path, data: bytes) -> float:
+    """Return how long a page takes when a file has just been added."""
+    now = datetime.now(timezone.utc)
+    directory.joinpath(f"{now:%Y%m%dT%H%M%S.%fZ}-error-{uuid.uuid4().hex}-any.envelope").write_bytes(data)
+    return milliseconds(partial(asked, app, path))
+
+
 def figures(directory: Path, rounds: int) -> dict[str, float]:
     """Return milliseconds by page, and MiB.
 
@@ -218,15 +248,22 @@ def figures(directory: Path, rounds: int) -> dict[str, float]:
     pages = {
         "the errors": "/",
         "the transactions": "/?kind=transaction",
+        "the requests of one": f"/?kind=transaction&group={name_id('slow')}",
         "the sessions": "/?kind=session",
+        "the logs": "/?kind=log",
         "all kinds": "/?kind=all",
-        "a search": "/?q=tiramis",
         "an error": f"/envelope/{error.file.id}",
         "a trace": f"/trace/{error.summary.trace_ids[0]}",
     }
-    for name, path in pages.items():
-        found[name] = median(milliseconds(partial(asked, app, path)) for _ in range(rounds))
+    searches = {name: f"/?{urlencode({'kind': kind, 'q': text})}" for name, kind, text in _SEARCHES}
+    for name, path in {**pages, **searches, "the last hour": "/?kind=all&within=1h"}.items():
+        found[name] = median(_forgotten(app, path) for _ in range(rounds))
         progress(".")
+    for name, path in {"the errors": "/", "all kinds": "/?kind=all", "a search": "/?q=tiramis"}.items():
+        found[f"{name}, with a new file"] = median(
+            _with_new_file(app, path, directory, error.file.path.read_bytes()) for _ in range(rounds)
+        )
+    headers, _ = asked(app, "/list")
     found["a look that finds nothing new"] = median(
         milliseconds(partial(asked, app, "/list", headers["ETag"])) for _ in range(rounds)
     )

@@ -76,7 +76,7 @@ class Activity:
     """What happened. All lists are newest first.
 
     Attributes:
-        entries: the files.
+        entries: the files that have been read.
         errors: errors.
         requests: requests.
         errors_of: the errors of a request, by the place of the request in ``requests``.
@@ -157,14 +157,15 @@ class Activity:
 
 
 def activity(snapshot: Snapshot) -> Activity:
-    """Return what happened, by the files of a snapshot.
+    """Return what happened, by the files of a snapshot that have been read.
 
     Args:
         snapshot: the state of the spool.
     """
     found = snapshot.derived.get("activity")
     if not isinstance(found, Activity):
-        found = snapshot.derived["activity"] = _activity(snapshot.entries)
+        read = tuple(entry for entry in snapshot.entries if entry.read_summary is not None)
+        found = snapshot.derived["activity"] = _activity(read)
     return found
 
 

@@ -28,7 +28,7 @@ MAX_FILES = 50_000
 MAX_LINES = 50_000
 
 #: How long one request may read files, in seconds.
-READ_SECONDS = 0.1
+READ_SECONDS = 0.25
 
 # A directory that has not changed for so long was listed after its last change, in nanoseconds: there are
 # file systems that keep times to the second or two.

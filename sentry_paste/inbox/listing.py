@@ -108,7 +108,7 @@ def _listing(snapshot: Snapshot, query: Query, now: float) -> Listing:
     errors = _matching(happened.errors, check)
     requests = _matching(happened.requests, check)
     sessions = _matching(happened.sessions, check)
-    others = _others(snapshot, check)
+    others = _others(happened.entries, check)
     found = Listing(query, snapshot, {}, transactions=happened.names, problems=problems)
     if query.kind == "error":
         _show_errors(found, errors)
@@ -119,7 +119,7 @@ def _listing(snapshot: Snapshot, query: Query, now: float) -> Listing:
         _show_page(found, _matching(happened.lines, check), LINES, "lines")
     elif query.kind == "session":
         found.sessions = sessions
-        entries = [entry for entry in snapshot.entries if entry.file.kind == "session"]
+        entries = [entry for entry in happened.entries if entry.file.kind == "session"]
         matching = [Item(entry, entry.summary.facts) for entry in entries]
         _show_page(found, _matching(matching, check), PAGE, "rows", row)
     elif query.kind == ALL:
@@ -148,11 +148,11 @@ def _matching(items: list[_Item], check: Check | None) -> list[_Item]:
     return items if check is None else [item for item in items if check(item.facts)]
 
 
-def _others(snapshot: Snapshot, check: Check | None) -> list[Entry]:
+def _others(entries: Iterable[Entry], check: Check | None) -> list[Entry]:
     shown = ("error", "transaction", "session", "log")
     return [
         entry
-        for entry in snapshot.entries
+        for entry in entries
         if entry.file.kind not in shown and (check is None or check(entry.summary.facts))
     ]
 
