@@ -40,7 +40,7 @@ setup(
     extras_require={
         "example": EXAMPLE,
         "inbox": INBOX,
-        "mcp": ["mcp>=1.10; python_version >= '3.10'"],
+        "mcp": ["mcp>=1.23; python_version >= '3.10'"],
         "tests": [
             *DOCS,
             *EXAMPLE,
