@@ -39,6 +39,7 @@ html_copy_source = html_show_sourcelink = False
 highlight_language = "none"
 # The prompt is not copied, nor what a command prints.
 copybutton_prompt_text = "$ "
+copybutton_selector = "div:not(.highlight-none) > div.highlight > pre"
 copybutton_line_continuation_character = "\\"
 nitpicky = True
 rst_epilog = f".. |sdk| replace:: {VERSION}"

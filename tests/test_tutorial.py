@@ -38,11 +38,9 @@ def run(folder, command):
     return ended.stdout
 
 
-def served(folder, command, own, port):
+def served(folder, command, port):
     """Start a server of the page, on another port than the page's own."""
     words = pages.words(command, port, sys.executable)
-    ini = folder / words[-1]
-    ini.write_text(ini.read_text().replace(own, str(port)))
     return servers.started(words, port, folder, PYTHONPATH=str(folder))
 
 
@@ -53,7 +51,10 @@ def asked(server, path):
 @pytest.fixture(scope="module")
 def crashed(folder):
     """The answer to the request that crashes, and the log of the server."""
-    with served(folder, PAGE.command("pserve development.ini"), "6543", servers.free_port()) as server:
+    port = servers.free_port()
+    ini = folder / "development.ini"
+    ini.write_text(ini.read_text().replace(pages.PORT, str(port)))
+    with served(folder, PAGE.command("pserve development.ini"), port) as server:
         answer = asked(server, "/checkout")
         assert server.end(signal.SIGINT) == 0
         return answer, server.output()
@@ -99,7 +100,9 @@ def test_spool_has_the_error_and_the_request(folder, crashed):
 
 
 def test_inbox_shows_the_error_with_its_variables(folder, crashed):
-    with served(folder, PAGE.command("pserve inbox.ini"), "6544", servers.free_port()) as server:
+    port = servers.free_port()
+    command = PAGE.command("sentry-paste inbox").removesuffix(" --open")
+    with served(folder, f"{command} --port {port}", port) as server:
         browser = http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)
 
         def page(path):

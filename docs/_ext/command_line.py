@@ -15,9 +15,7 @@ _PERCENT = re.compile(r"%\((\w+)\)[a-z]")
 
 def parser() -> argparse.ArgumentParser:
     """Return the parser of ``sentry-paste``, with all its commands."""
-    if hasattr(main, "make_parser"):
-        return main.make_parser()
-    return main._parser(False)
+    return main.make_parser()
 
 
 def reference() -> str:

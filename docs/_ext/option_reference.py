@@ -27,6 +27,7 @@ PAGES = {
     "spotlight": ":doc:`/receivers`",
     "auto_session_tracking": ":doc:`/receivers`",
     "http_methods_to_capture": ":doc:`/correctness`",
+    "traces_keep*": ":doc:`/keep`",
     "traces*": ":ref:`naming-rules`",
     "transaction_names": ":ref:`naming-rules`",
     "ignore_paths": ":ref:`naming-rules`",
