@@ -1,20 +1,22 @@
-"""Where the inbox shows what a filter captures, if the ini of the filter mounts one next to the app."""
+"""Where the inbox shows what a filter captures, if the ini of the filter mounts one next to the app.
+
+What is needed to read the inbox's section is imported with the first link: most processes never make one.
+"""
 
 from __future__ import annotations
 
 import os
 import re
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import quote
-
-from paste.deploy.loadwsgi import appconfig
 
 from sentry_paste.config.inifile import IniFile
 from sentry_paste.config.settings import Settings
-from sentry_paste.inbox.access import token_reason
-from sentry_paste.inbox.settings import InboxSettings, read_settings
 from sentry_paste.sdk.failures import log_failure
+
+if TYPE_CHECKING:
+    from sentry_paste.inbox.settings import InboxSettings
 
 _INBOX = re.compile(r"(?:egg:)?sentry[-_]paste#inbox|(?:call:)?sentry_paste\.inbox:main", re.IGNORECASE)
 
@@ -62,7 +64,15 @@ class InboxLinks:
             environ: of the client's request.
         """
         mount = self._mount()
-        return mount is not None and not token_reason(environ, mount.settings)
+        if mount is None:
+            return False
+        try:
+            from sentry_paste.inbox.access import token_reason
+
+            return not token_reason(environ, mount.settings)
+        except Exception:  # the page goes without the link
+            log_failure("it is not known whether the inbox opens, so there is no link to it")
+            return False
 
     def root(self, script: str) -> str:
         """Return the path of the inbox, with a slash at its end; an empty string if there is none.
@@ -101,6 +111,10 @@ def _inbox_of(file: IniFile, name: str) -> InboxSettings | None:
     section = file.sections.get(f"app:{name}")
     if section is None or not _INBOX.fullmatch(section.loader.strip()):
         return None
+    from paste.deploy.loadwsgi import appconfig
+
+    from sentry_paste.inbox.settings import read_settings
+
     conf = appconfig(f"config:{os.path.abspath(file.path)}", name=name)
     return read_settings(conf.global_conf, conf.local_conf)
 

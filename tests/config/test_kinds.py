@@ -1,6 +1,7 @@
 """What each kind takes, and what it refuses."""
 
 import contextlib
+import json.tool
 import math
 import re
 import socket
@@ -57,6 +58,9 @@ TAKES = [
     (kinds.BOOLEAN_OR_URL, "http://127.0.0.1:8969/stream", "http://127.0.0.1:8969/stream"),
     (kinds.BOOLEAN_OR_PATH, "off", False),
     (kinds.BOOLEAN_OR_PATH, "error.html", "error.html"),
+    (kinds.BOOLEAN_OR_PATH, "C:\\pages\\error.html", "C:\\pages\\error.html"),
+    (kinds.BOOLEAN_OR_PATH, "/srv/a:b/error.html", "/srv/a:b/error.html"),
+    (kinds.BOOLEAN_OR_PATH, "json:tool.py", json.tool.__file__),
     (kinds.HEADER_NAME, "X-Sentry-ID", "X-Sentry-ID"),
     (kinds.PROXY, "http://user:pw@proxy:3128", "http://user:pw@proxy:3128"),
     (kinds.PROXY, "socks5h://proxy", "socks5h://proxy"),

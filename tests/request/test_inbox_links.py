@@ -4,6 +4,8 @@ import pytest
 from paste.deploy import loadapp
 from webtest import TestApp
 
+from sentry_paste.inbox import access
+
 from spooled import LOOPBACK
 
 INI = """
@@ -138,3 +140,10 @@ def test_headers_that_waitress_keeps_are_enough_for_a_link(page):
     assert inbox_links(page(SERVER_SOFTWARE="waitress")) == []
     served = {"SERVER_SOFTWARE": "waitress", "waitress.client_disconnected": Connection().check}
     assert inbox_links(page(**served)) != []
+
+
+def test_failing_check_of_access_costs_the_link_alone(page, monkeypatch):
+    monkeypatch.setattr(access, "token_reason", None)
+    answer = page()
+    assert answer.status_int == 500
+    assert inbox_links(answer) == []
