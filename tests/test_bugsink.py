@@ -196,7 +196,7 @@ def test_each_error_is_an_issue(story):
     }
 
 
-# waitress logs the crash too, which must not be a second event.
+# The filter logs the crash that its page answers, which must not be a second event.
 def test_each_error_is_one_event(story):
     counts = {name: found.facts["stored_event_count"] for name, found in story.issues.items()}
     assert counts == {"BillError": 1, "SoldOutError": 1}
