@@ -215,10 +215,10 @@ class _Sender:
 
     def _unwanted_text(self, item: str) -> str:
         hours = self._limits[_CATEGORIES[item]] / 3600
-        text = f"the server takes errors, and no {item}s: it has asked to be sent none for {hours:g} hours"
+        text = f"the server takes errors but no {item}s: it has asked for none for {hours:g} hours"
         rates = (self._settings.sdk.get("traces_sample_rate"), self._settings.sdk.get("traces_sampler"))
         if any(rates) or self._settings.traces_sample_rates:
-            return f"{text}; with traces_sample_rate = 0 none are made in vain"
+            return f"{text}; set traces_sample_rate = 0, so that none are made"
         return text
 
     def _judge(self, item: str, identity: str) -> tuple[bool, str]:
