@@ -259,6 +259,8 @@ class Index:
                 break
         else:
             left = 0
+        if unread:
+            _drop_old_lines(entries)
         if gone:
             entries[:] = _without(entries, gone)
         return left
@@ -288,6 +290,16 @@ def _version(snapshot: Snapshot) -> str:
     names = crc32("".join([entry.file.path.name for entry in entries]).encode("utf-8", "replace"))
     state = f"{snapshot.unread}-{snapshot.older}-{snapshot.foreign}-{snapshot.is_there:d}"
     return f"{len(entries)}-{state}-{changed:x}-{names:x}"
+
+
+def _drop_old_lines(entries: list[Entry]) -> None:
+    """Keep the log lines of the newest files only, and of the others how many they have."""
+    kept = 0
+    for place, entry in enumerate(entries):
+        lines = entry.summary.lines
+        if lines and kept >= MAX_LINES:
+            entries[place] = replace(entry, read_summary=entry.summary._replace(lines=()))
+        kept += len(lines)
 
 
 def _without(entries: Iterable[Entry], gone: set[int]) -> list[Entry]:

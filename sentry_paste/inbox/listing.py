@@ -238,8 +238,12 @@ def _offered(happened: Activity, kind: str) -> Iterable[Chip]:
         return
     if kind == "session":
         sessions = [item.numbers for item in happened.sessions]
-        yield from _values("release", Counter(numbers.release for numbers in sessions))
-        yield from _values("environment", Counter(numbers.environment for numbers in sessions))
+        releases, environments = Counter[str](), Counter[str]()
+        for numbers in sessions:
+            releases[numbers.release] += numbers.total
+            environments[numbers.environment] += numbers.total
+        yield from _values("release", releases)
+        yield from _values("environment", environments)
         return
     items = {"error": happened.errors, "transaction": happened.requests}.get(kind)
     if items is None:

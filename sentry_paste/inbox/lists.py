@@ -71,7 +71,7 @@ _HELP = (
     ("handled:no", "errors that the app did not catch"),
     ("environment:staging  release:2.1", "of this environment, of this release"),
     ("url:/pay  method:POST  transaction:checkout", "part of the URL, the method, part of the transaction"),
-    ("user:ada", "part of the user’s id, name, e-mail or IP address"),
+    ("user:ada", "part of the id, name, e-mail or IP address of the user"),
     ("table:7  tag:table=7  tag:table", "with this tag; with a tag of this name"),
     ("logger:shop", "log lines of this logger and those below it"),
     ("duration:>500ms", "requests that took longer"),

@@ -7,7 +7,7 @@ import pytest
 from sentry_paste.inbox import index
 from sentry_paste.inbox.index import Index
 
-from spooled import error_event, write_event
+from spooled import error_event, write_event, write_item
 
 
 def an_error(spool, number):
@@ -83,3 +83,12 @@ def test_directory_that_goes_and_comes_is_looked_at_again(spool):
 def test_version_is_the_same_in_each_process(spool):
     an_error(spool, 1)
     assert Index(spool).look().version == Index(spool).look().version
+
+
+def test_lines_of_the_newest_files_are_kept(spool, monkeypatch):
+    monkeypatch.setattr(index, "MAX_LINES", 3)
+    for number in range(3):
+        write_item(spool, "log", {"items": [{"body": f"{number}"}, {"body": "more"}]})
+    entries = Index(spool).look().entries
+    assert [len(entry.summary.lines) for entry in entries] == [2, 2, 0]
+    assert [entry.summary.amount for entry in entries] == [2, 2, 2]
