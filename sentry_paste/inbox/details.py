@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
 
+from sentry_paste.config.options import options
 from sentry_paste.inbox import exports, plots
 from sentry_paste.inbox.heads import Head, head_of_error, head_of_trace, head_of_transaction
 from sentry_paste.inbox.index import Entry, Index, LoadedEntry, Snapshot, load, load_all
@@ -88,7 +89,8 @@ def envelope_page(index: Index, identity: str) -> Page:
             "group": _group(snapshot, entry),
             "sessions": entry.summary.sessions,
             "about": _attributes_of_sessions(contents) if contents else {},
-            "hints": list(_hints(found)),
+            # An older SDK may not know an option.
+            "hints": [hint for hint in _hints(found) if hint[1].partition(" ")[0] in options()],
             "waterfall": None if found.trace_id or contents is None else trace("", [found.loaded]),
         },
     )
