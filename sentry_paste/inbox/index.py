@@ -46,12 +46,16 @@ class Entry:
         file: the file.
         changed: its modification time, in nanoseconds.
         size: its size, in bytes.
+        name: its name.
+        base: its name without the state and the suffix, which stays when it is claimed.
         read_summary: summary of its contents; None until it has been read.
     """
 
     file: SpoolFile
     changed: int
     size: int
+    name: str
+    base: str
     read_summary: Summary | None = None
 
     @property
@@ -178,7 +182,7 @@ class Index:
             unread = self._read(found)
             snapshot = Snapshot(tuple(found), unread, older, foreign, "", problem, is_there)
             if last is None or replace(last, version="") != snapshot:
-                self._known = {_base(entry.file): entry for entry in found}
+                self._known = {entry.base: entry for entry in found}
                 self._snapshot = last = replace(snapshot, version=_version(snapshot))
             return last
 
@@ -199,7 +203,7 @@ class Index:
         self._checked = begin + _CHECKED
         changed = [entry for entry in entries[begin : self._checked] if not _is_unchanged(entry)]
         for entry in changed:
-            self._known.pop(_base(entry.file), None)
+            self._known.pop(entry.base, None)
         return not changed
 
     def _scan(self) -> tuple[list[Entry], int, int]:
@@ -218,8 +222,9 @@ class Index:
             if len(found) >= MAX_FILES:
                 older = len(names) - place
                 break
-            known = self._known.get(name.partition(".envelope")[0])
-            is_here = known is not None and known.file.path.name == name
+            base = name.partition(".envelope")[0]
+            known = self._known.get(base)
+            is_here = known is not None and known.name == name
             if known is not None and is_here and not self._checked <= len(found) < self._checked + _CHECKED:
                 found.append(known)
                 continue
@@ -237,7 +242,7 @@ class Index:
                 found.append(known)
             else:
                 summary = known.read_summary if known is not None and is_same else None
-                found.append(Entry(file, changed, size, summary))
+                found.append(Entry(file, changed, size, name, base, summary))
         self._checked = self._checked + _CHECKED if self._checked + _CHECKED < len(found) else 0
         self._listed = _Listed(status.st_ino, status.st_mtime_ns, is_settled)
         return found, older, foreign
@@ -247,11 +252,13 @@ class Index:
         unread = [place for place, entry in enumerate(entries) if entry.read_summary is None]
         end = time.monotonic() + self._reading
         gone = set()
+        has_lines = False
         for count, place in enumerate(unread, start=1):
             entry = entries[place]
             try:
                 summary = summarise(entry.file, entry.size)
-                entries[place] = Entry(entry.file, entry.changed, entry.size, summary)
+                entries[place] = replace(entry, read_summary=summary)
+                has_lines = has_lines or bool(summary.lines)
             except FileNotFoundError:
                 gone.add(place)
             if time.monotonic() >= end:
@@ -259,7 +266,7 @@ class Index:
                 break
         else:
             left = 0
-        if unread:
+        if has_lines:
             _drop_old_lines(entries)
         if gone:
             entries[:] = _without(entries, gone)
@@ -287,7 +294,7 @@ def _version(snapshot: Snapshot) -> str:
     """Return the version of a snapshot, the same in each process that shows the spool."""
     entries = snapshot.entries
     changed = max((entry.changed for entry in entries), default=0)
-    names = crc32("".join([entry.file.path.name for entry in entries]).encode("utf-8", "replace"))
+    names = crc32("".join([entry.name for entry in entries]).encode("utf-8", "replace"))
     state = f"{snapshot.unread}-{snapshot.older}-{snapshot.foreign}-{snapshot.is_there:d}"
     return f"{len(entries)}-{state}-{changed:x}-{names:x}"
 
@@ -304,10 +311,6 @@ def _drop_old_lines(entries: list[Entry]) -> None:
 
 def _without(entries: Iterable[Entry], gone: set[int]) -> list[Entry]:
     return [entry for place, entry in enumerate(entries) if place not in gone]
-
-
-def _base(file: SpoolFile) -> str:
-    return file.path.name.partition(".envelope")[0]
 
 
 @dataclass(frozen=True)
