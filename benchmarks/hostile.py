@@ -34,6 +34,8 @@ from sentry_paste import SentryMiddleware
 log = logging.getLogger("benchmarks.hostile")
 log.propagate = False
 log.addHandler(logging.NullHandler())
+sent_log = logging.getLogger("benchmarks.hostile.sent")
+sent_log.setLevel(logging.INFO)
 
 #: Goals: CPU in milliseconds and memory in megabytes over the SDK's middleware, and CPU for each MB that the
 #: SDK's event has.
@@ -48,12 +50,14 @@ class Case(NamedTuple):
         headers: of the environ.
         body: of the request.
         app: the app that crashes.
+        has_logs: whether its log lines are sent as well.
     """
 
     name: str
     headers: dict[str, str]
     body: bytes
     app: work.App
+    has_logs: bool = False
 
     def size(self) -> int:
         """Return its size in bytes."""
@@ -61,7 +65,7 @@ class Case(NamedTuple):
 
 
 class Serialised(Transport):
-    """A transport that serialises envelopes and drops them."""
+    """A transport that serialises envelopes and drops them; the largest one counts, or all with logs."""
 
     sent = 0
 
@@ -71,7 +75,9 @@ class Serialised(Transport):
         Args:
             envelope: of the SDK.
         """
-        Serialised.sent = max(Serialised.sent, len(envelope.serialize()))
+        size = len(envelope.serialize())
+        has_logs = any(item.type == "log" for item in envelope.items)
+        Serialised.sent = Serialised.sent + size if has_logs else max(Serialised.sent, size)
 
 
 def crashing(environ: dict[str, Any], _start_response: Callable[..., Any]) -> list[bytes]:
@@ -122,6 +128,13 @@ def logging_all(environ: dict[str, Any], _start_response: Callable[..., Any]) ->
     for line in json.loads(environ["wsgi.input"].read()):
         log.warning("unknown field ignored: %s", line)
     raise ValueError("no such field")
+
+
+def logging_items(environ: dict[str, Any], start_response: Callable[..., Any]) -> list[bytes]:
+    """Log what is in a body, with lines that are sent, and answer."""
+    for line in json.loads(environ["wsgi.input"].read()):
+        sent_log.info("no such basket: %s", line)
+    return healthy(environ, start_response)
 
 
 def healthy(_environ: dict[str, Any], start_response: Callable[..., Any]) -> list[bytes]:
@@ -214,6 +227,16 @@ def _of_reviews() -> Iterator[Case]:
     yield Case("quotes in URLs in JSON", {}, json.dumps(urls).encode(), reading)
     cut = (b"abcdefg2..." + b"x" * 79) * 9500
     yield Case("ellipses with much behind them", {"HTTP_COOKIE": "sid=abcdefg2hijkl"}, cut, holding)
+    short = "; ".join(f"c{i}=a{i:04}b" for i in range(1000))
+    alike = "; ".join(f"c{i}=abcdefg2h{i:04}kl" for i in range(800))
+    for what, cookie, line in (
+        ("ellipses", "sid=abcdefg2hijkl", "abcdefg2..." * 90),
+        ("ellipses, 800 cookies", alike, "abcdefg2..." * 90),
+        ("words, 1,000 short cookies", short, "good dog " * 110),
+        ("short cookies", short, "a0001b good dog "),
+    ):
+        body = json.dumps([f"{line}{i:06}" for i in range(2000)]).encode()
+        yield Case(f"2,000 log lines: {what}", {"HTTP_COOKIE": cookie}, body, logging_items, has_logs=True)
     names = iter(range(10**6))
     rows = [
         [
@@ -246,16 +269,21 @@ def environ_of(case: Case) -> dict[str, Any]:
     return environ
 
 
-def by_the_filter(app: work.App) -> work.App:
+def options(has_logs: bool) -> dict[str, Any]:
+    """Return the options of both."""
+    return {"release": "1", "traces_sample_rate": 1.0, **({"enable_logs": True} if has_logs else {})}
+
+
+def by_the_filter(app: work.App, has_logs: bool = False) -> work.App:
     """Return an app in the filter."""
     work.forget_clients()
-    return SentryMiddleware(app, transport=Serialised(), release="1", traces_sample_rate=1.0)
+    return SentryMiddleware(app, transport=Serialised(), **options(has_logs))
 
 
-def by_the_sdk(app: work.App) -> work.App:
+def by_the_sdk(app: work.App, has_logs: bool = False) -> work.App:
     """Return an app in the SDK's middleware."""
     work.forget_clients()
-    sentry_sdk.init(transport=Serialised(), release="1", traces_sample_rate=1.0)
+    sentry_sdk.init(transport=Serialised(), **options(has_logs))
     return SentryWsgiMiddleware(app)
 
 
@@ -271,9 +299,9 @@ def request(app: work.App, environ: dict[str, Any]) -> None:
     sentry_sdk.flush()
 
 
-def cpu_ms(middleware: Callable[[work.App], work.App], case: Case, ordinary: Case) -> float:
+def cpu_ms(middleware: Callable[[work.App, bool], work.App], case: Case, ordinary: Case) -> float:
     """Return the CPU that a request takes beyond an ordinary one, in milliseconds."""
-    app = middleware(case.app)
+    app = middleware(case.app, case.has_logs)
     request(app, environ_of(ordinary))
     taken = []
     for one in (ordinary, case):
@@ -285,9 +313,9 @@ def cpu_ms(middleware: Callable[[work.App], work.App], case: Case, ordinary: Cas
     return (taken[1] - taken[0]) * 1000
 
 
-def peak_mb(middleware: Callable[[work.App], work.App], case: Case) -> float:
+def peak_mb(middleware: Callable[[work.App, bool], work.App], case: Case) -> float:
     """Return the peak memory of a request, in megabytes."""
-    app = middleware(case.app)
+    app = middleware(case.app, case.has_logs)
     request(app, environ_of(case._replace(headers={}, body=b"")))
     environ = environ_of(case)
     gc.collect()

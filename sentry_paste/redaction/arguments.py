@@ -28,8 +28,8 @@ _USER_INFO = re.compile(r"(?<=://)[^\s/?#:@]*:(?!\d{1,5}[/?#]).+@", re.DOTALL)
 _NO_SECRET = re.compile(
     r"--?no-.*|.*[-_.](?:file|path|dir|directory|name|backend|type|age|ttl|timeout|stdin)", re.IGNORECASE
 )
-# What a shell takes for one word although there are blanks or quotes in it: abc\\ def, 'abc'"'"'def', abc"d e".
-# A word that is one string in quotes is none of these, nor is JSON.
+# What a shell takes for one word although there are blanks or quotes in it: abc\ def, a"b c"d, 'ab'"'"'c'.
+# A single string in quotes is none of these, nor is JSON.
 _PART = r"\\.|'[^']*'|\"(?:[^\"\\]|\\.)*\""
 _PLAIN = r"[^\s'\"\\=:,;<>|&(){}\[\]]"
 _ONE_WORD = re.compile(

@@ -117,8 +117,8 @@ def test_arguments_are_not_changed_for_the_process(monkeypatch):
 
 # What a shell, or libpq, takes for one value.
 WORDS = [
-    "abc\\ PW", "abc\\\tPW", "a\\ b\\ PW\\'PW", "'abc'\\''PW'", "'abc'\"'\"'PW PW'", 'abc"PW PW"PW', "$'abc PW'",
-    "'abc PW'PW", '"abc"PW',
+    "abc\\ PW", "abc\\\tPW", "a\\ b\\ PW\\'PW", "'abc'\\''PW'", "'abc'\"'\"'PW PW'", 'abc"PW PW"PW',
+    "$'abc PW'", "'abc PW'PW", '"abc"PW',
 ]  # fmt: skip
 
 
