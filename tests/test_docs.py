@@ -138,14 +138,25 @@ def test_page_of_the_command_line_has_every_command_with_every_argument(built):
                 assert name in ("-h", "--help") or name in text
 
 
-def test_deployments_highlight_the_lines_to_add_and_fold_the_whole_file(built):
-    page = soup(built / "deployments" / "pyramid.html")
+def highlighted(built, name):
+    page = soup(built / "deployments" / f"{name}.html")
     folded = page.select_one("details.folded")
-    added = [line.get_text().strip() for line in folded.select(".hll")]
+    return [line.get_text().strip() for line in folded.select(".hll")], folded.get_text()
+
+
+def test_deployments_fold_the_whole_file_and_highlight_the_lines_to_add(built):
+    added, text = highlighted(built, "pyramid")
     assert added[:2] == ["[filter:sentry]", "use = egg:sentry_paste"]
     assert added[-1] == "filter-with = sentry"
-    assert "use = egg:myapp" not in added
-    assert "[app:main]" not in added
+    assert not {"[app:main]", "use = egg:myapp"} & set(added)
+    assert "[app:main]" in text
+
+
+def test_only_the_entry_of_a_pipeline_is_highlighted(built):
+    added, text = highlighted(built, "zope")
+    assert added[-1] == "sentry"
+    assert not {"[pipeline:main]", "pipeline =", "translogger"} & set(added)
+    assert "translogger" in text
 
 
 def test_entry_page_is_readme_with_the_version(built):

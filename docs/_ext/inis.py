@@ -41,18 +41,24 @@ def added(text: str, lines: str, whole: str) -> list[int]:
         lines: the addition.
         whole: the file with it.
     """
-    new = {(section, option) for _, section, option, _ in _lines(lines) if option}
-    kept = {section for _, section, option, _ in _lines(whole) if option and (section, option) not in new}
-    sections = {section for section, _ in new}
+    values: dict[tuple[str, str], list[str]] = {}
+    for _, section, option, line in _lines(lines):
+        if option:
+            values.setdefault((section, option), []).append(line)
+    # Of a list that is there and gets an entry, such as a pipeline, only the entry is new.
+    longer = {
+        key for key, found in values.items() if 0 < sum("sentry" in line for line in found) < len(found)
+    }
+    kept = {
+        section
+        for _, section, option, _ in _lines(whole)
+        if option and ((section, option) not in values or (section, option) in longer)
+    }
+    sections = {section for section, _ in values} - kept
     found = []
     for number, section, option, line in _lines(text):
-        if not option:
-            is_new = section in sections - kept
-        else:
-            # Of a list over several lines, such as a pipeline, only the entry is new.
-            is_entry = not line[0].isspace() and line.rstrip()[-1:] != "="
-            is_new = (section, option) in new and (is_entry or section not in kept or "sentry" in line)
-        if is_new:
+        is_new = (section, option) in values if option else section in sections
+        if is_new and ((section, option) not in longer or "sentry" in line):
             found.append(number)
     return found
 
