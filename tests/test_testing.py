@@ -198,9 +198,9 @@ def test_record_that_is_not_there_names_all_that_are():
 
 def test_block_without_a_filter_warns_at_its_line():
     app = filter_factory({})(apps.by_path)
-    with pytest.warns(NoFilterWarning, match="load the app within the block") as caught:
-        with capture_envelopes() as captured:
-            call(app, environ_of("/crash"))
+    warned = pytest.warns(NoFilterWarning, match="load the app within the block")
+    with warned as caught, capture_envelopes() as captured:
+        call(app, environ_of("/crash"))
     assert captured.exceptions == []
     assert caught[0].filename == __file__
 
