@@ -10,6 +10,7 @@ import pytest
 from paste.deploy import loadapp
 
 from sentry_paste.inbox import main
+from sentry_paste.inbox.groups import name_id
 from sentry_paste.request.error_texts import TEXTS
 from sentry_paste.spool import Spool
 
@@ -33,7 +34,14 @@ pytestmark = [
 EXAMPLE = Path(__file__).parent.parent / "example.ini"
 LOOKS = [(360, False), (360, True), (1280, False), (1280, True)]
 
-OTHERS = ("/?q=nothing", "/?kind=transaction", "/?kind=log", "/nowhere", f"/envelope/{'9' * 32}")
+OTHERS = (
+    "/?q=nothing",
+    "/?kind=log",
+    f"/?kind=transaction&group={name_id('x' * 200)}",
+    "/?kind=all&within=1h&q=level:error+level:info+before:lunch",
+    "/nowhere",
+    f"/envelope/{'9' * 32}",
+)
 
 
 @pytest.fixture(scope="module")
