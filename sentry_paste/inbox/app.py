@@ -15,7 +15,7 @@ import jinja2
 
 from sentry_paste.inbox import details, pages
 from sentry_paste.inbox.access import PARAMETER, Tokens, cookie, is_of_another_site, pop_token, token_reason
-from sentry_paste.inbox.highlight import source
+from sentry_paste.inbox.highlight import Sources
 from sentry_paste.inbox.index import Index
 from sentry_paste.inbox.pages import Page
 from sentry_paste.inbox.present import FILTERS, printable, raising_frame
@@ -57,7 +57,6 @@ class Templates:
         self._environment.filters.update(FILTERS)
         self._environment.globals.update(
             editor=settings.editor,
-            source=source,
             raising_frame=raising_frame,
             allow_clear=settings.allow_clear,
         )
@@ -76,6 +75,7 @@ class Templates:
         base = quote(root.encode("latin-1", "replace"))
         text = template.render(
             page.values,
+            source=Sources(),
             base=base,
             spool=str(self._settings.spool_dir),
             tag=tag,

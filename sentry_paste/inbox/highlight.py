@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 
@@ -32,11 +33,43 @@ else:
     )
 
 # Longer source is shown plain: nobody reads it, and a lexer of regular expressions may take long.
-_MAX_CHARACTERS = 8000
-_MAX_LINE = 1000
+_MAX_CHARACTERS = 4000
+_MAX_LINE = 400
+
+# How long the source of one page may take, in seconds; what is left of it is plain.
+_MAX_SECONDS = 0.5
 
 # A snippet may begin within a text of several lines, and how it began is not in it.
 _BEGINNINGS = ("", '"""\n', "'''\n")
+
+
+class Sources:
+    """The source lines of one page, highlighted as long as that does not take too long."""
+
+    def __init__(self) -> None:
+        self._left = _MAX_SECONDS
+
+    def __call__(self, frame: Frame) -> list[tuple[int, str | Markup]]:
+        """Return the line numbers and lines of a frame's source.
+
+        Args:
+            frame: a frame with its source.
+        """
+        if self._left <= 0:
+            return plain(frame)
+        begin = time.monotonic()
+        lines = source(frame)
+        self._left -= time.monotonic() - begin
+        return lines
+
+
+def plain(frame: Frame) -> list[tuple[int, str | Markup]]:
+    """Return the line numbers and lines of a frame's source as they are.
+
+    Args:
+        frame: a frame with its source.
+    """
+    return list(frame.context)
 
 
 def source(frame: Frame) -> list[tuple[int, str | Markup]]:
@@ -54,7 +87,7 @@ def source(frame: Frame) -> list[tuple[int, str | Markup]]:
         found = _highlighted(code, current)
         if len(found) == len(lines):
             return list(zip(numbers, found))
-    return list(zip(numbers, lines))
+    return plain(frame)
 
 
 @lru_cache(maxsize=512)

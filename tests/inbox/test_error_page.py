@@ -8,7 +8,7 @@ import pytest
 from sentry_paste import SentryMiddleware
 from sentry_paste.config.options import options
 from sentry_paste.inbox.editor import NAMES, Editor
-from sentry_paste.inbox.highlight import source
+from sentry_paste.inbox.highlight import Sources, source
 from sentry_paste.inbox.present import raising_frame
 from sentry_paste.spool.contents import Error, Frame
 
@@ -217,6 +217,15 @@ def test_highlighted_source_is_escaped(shown, line):
 )
 def test_other_source_is_plain(lines, filename):
     assert lines_of(*lines, filename=filename) == lines
+
+
+def test_page_takes_only_so_long_to_highlight(monkeypatch):
+    pytest.importorskip("pygments")
+    monkeypatch.setattr("sentry_paste.inbox.highlight._MAX_SECONDS", 1e-9)
+    sources = Sources()
+    frames = [Frame("f", "a.py", 1, True, ((1, f"return {number}"),), ()) for number in range(2)]
+    assert "hl-keyword" in sources(frames[0])[0][1]
+    assert sources(frames[1]) == [(1, "return 1")]
 
 
 def test_source_is_plain_without_pygments(tmp_path):
