@@ -11,7 +11,8 @@ import time
 
 import pytest
 
-from sentry_paste.cli.main import INTERRUPTED, main
+from sentry_paste.cli.arguments import INTERRUPTED
+from sentry_paste.cli.main import main
 from sentry_paste.mcp.marking import as_data, cleaned
 from sentry_paste.mcp.queries import QueryError, SpoolReader, moment_of
 from sentry_paste.spool import Spool

@@ -9,6 +9,9 @@ from typing import Any
 
 from sentry_paste.cli.uris import parse_uri
 
+#: The exit status of a command that was interrupted, as shells have it: 128 and the signal's number.
+INTERRUPTED = 130
+
 #: What a completion offers for an argument, by its metavar, where that is not the names of files.
 COMPLETE_DIRECTORIES = ("DIR",)
 COMPLETE_FILES = ("INI", "INI[#NAME]")

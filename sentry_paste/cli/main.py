@@ -11,6 +11,7 @@ from typing import Any
 
 from sentry_paste.cli import run
 from sentry_paste.cli.arguments import (
+    INTERRUPTED,
     CommandParser,
     add_command,
     add_ini,
@@ -19,9 +20,6 @@ from sentry_paste.cli.arguments import (
     target,
     version,
 )
-
-#: The exit status of a command that was interrupted, as shells have it: 128 and the signal's number.
-INTERRUPTED = 130
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

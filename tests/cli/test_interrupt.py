@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from sentry_paste.cli.main import INTERRUPTED
+from sentry_paste.cli.arguments import INTERRUPTED
 from sentry_paste.spool import Spool
 
 from spooled import error_event, write_event

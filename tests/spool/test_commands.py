@@ -435,14 +435,14 @@ def test_two_sends_at_once_send_nothing_twice(spool, receiver):
     assert arrived(receiver) == {file.id: 1 for file in files}
 
 
-@pytest.mark.parametrize("interruption", [signal.SIGINT, signal.SIGTERM])
-def test_interrupted_send_leaves_no_claims_and_can_be_resumed(spool, receiver, interruption):
+@pytest.mark.parametrize(("interruption", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 1)])
+def test_interrupted_send_leaves_no_claims_and_can_be_resumed(spool, receiver, interruption, status):
     files = [put(spool) for _ in range(60)]
     with started(spool, "send", "--dsn", receiver.dsn, "--rate", "20") as sending:
         receiver.wait(errors=5)
         sending.send_signal(interruption)
         out, err = sending.communicate(timeout=30)
-    assert sending.returncode == 1
+    assert sending.returncode == status
     assert "unchanged: interrupted" in out
     assert "Interrupted: the current file is finished first" in err
     assert "Traceback" not in err

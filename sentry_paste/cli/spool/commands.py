@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from sentry_paste.cli import network
-from sentry_paste.cli.arguments import CommandParser, add_command, add_json
+from sentry_paste.cli.arguments import INTERRUPTED, CommandParser, add_command, add_json
 from sentry_paste.cli.spool import requeue_purge
 from sentry_paste.cli.spool.as_json import dumped, files_json, list_json, send_json, show_json
 from sentry_paste.cli.spool.inventory import Entry, SendPlan, plan_sending, take_inventory
@@ -143,9 +143,9 @@ def send(options: argparse.Namespace) -> int:
     # Refuse a directory that is open to other users, as the filter does: anybody may have put files there.
     spool.prepare()
     sender = EnvelopeSender(dsn, str(spool.directory))
-    with _interruptible() as should_stop:
+    with _interruptible() as signals:
         meter = ProgressMeter(sys.stderr)
-        spool_sender = SpoolSender(spool, sender, options.rate, meter, should_stop)
+        spool_sender = SpoolSender(spool, sender, options.rate, meter, lambda: bool(signals))
         if not options.dry_run:
             spool_sender.take_back()
         plan = _plan(spool.directory, sender, options)
@@ -163,6 +163,8 @@ def send(options: argparse.Namespace) -> int:
         print(dumped(send_json(plan, where, options.dry_run, progress, seconds)))
     else:
         print(sent_text(progress, seconds))
+    if signal.SIGINT in signals and progress.left:
+        return INTERRUPTED
     return 1 if progress.left or progress.aside else 0
 
 
@@ -184,8 +186,12 @@ def _send(spool_sender: SpoolSender, plan: SendPlan, meter: ProgressMeter) -> fl
 
 
 @contextmanager
-def _interruptible() -> Iterator[Callable[[], bool]]:
-    """Record the first interruption and raise the second, so that the file being sent can be finished."""
+def _interruptible() -> Iterator[list[int]]:
+    """Record the first interruption and raise the second, so that the file being sent can be finished.
+
+    Yields:
+        The numbers of the signals that have come.
+    """
     signals: list[int] = []
 
     def handle(number: int, _frame: Any) -> None:
@@ -197,11 +203,11 @@ def _interruptible() -> Iterator[Callable[[], bool]]:
 
     # Only the main thread may install signal handlers.
     if threading.current_thread() is not threading.main_thread():
-        yield lambda: False
+        yield signals
         return
     before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        yield lambda: bool(signals)
+        yield signals
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
@@ -330,7 +336,8 @@ def add_spool(parser: argparse.ArgumentParser) -> None:
             "send the waiting files, oldest first",
             "It can run next to processes that use the spool, and can be interrupted and restarted at any "
             "time. Exit status: 0 if nothing is left that waited for the DSN, 1 if something is left or was "
-            "set aside, 2 on an error. With --dry-run: 0 if something would be sent, 1 if not.",
+            "set aside, 2 on an error, 130 if Ctrl-C has ended it. With --dry-run: 0 if something would be "
+            "sent, 1 if not.",
             [
                 "sentry-paste spool send var/sentry --dsn https://key@sentry.example/1 --dry-run",
                 "sentry-paste spool send var/sentry --rate 5",
