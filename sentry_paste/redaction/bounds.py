@@ -152,7 +152,7 @@ _PLACES, _SEARCHED = 1000, 1_000_000
 # Parameters of queries and URLs, how much of these is read, and what new names of attributes may cost.
 _PARAMETERS, _READ, _NEW_NAMES = 4000, 600_000, 8000
 # Places that may be secret values of the request. About 2 µs each.
-_VALUES = 20_000
+_VALUES = 12_000
 # The weight of lines of access logs: a few hundred ordinary ones.
 _LINES = 98_304
 _SECONDS = 1.0

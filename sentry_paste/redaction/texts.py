@@ -278,6 +278,8 @@ def _escaped_user_infos(text: str, bounds: Bounds) -> list[tuple[int, int]]:
     lower = lower_case(text)
     for hit in _HAS_ESCAPED_SLASHES.finditer(lower):
         start = hit.end()
+        if not bounds.may_read(_PASSED_WEIGHT):
+            return [*found, (start, len(text))]
         end = _END_OF_ESCAPED_USER_INFO.search(lower, start)
         if end is None or end["at"] is None or not _WITH_PASSWORD.search(lower, start, end.start()):
             continue

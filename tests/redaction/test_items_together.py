@@ -9,6 +9,7 @@ from sentry_paste.redaction.bounds import Allowance, Allowances, Sharing
 from sentry_paste.redaction.finder import Finder
 from sentry_paste.redaction.matcher import Matcher
 from sentry_paste.redaction.payloads import clean_item
+from sentry_paste.redaction.texts import clean_texts
 
 SHORT = "; ".join(f"c{number}=a{number:04}b" for number in range(1000))
 ALIKE = "; ".join(f"c{number}=abcdefg2h{number:04}kl" for number in range(800))
@@ -92,6 +93,16 @@ def test_each_of_many_short_ones_is_found_as_a_word(word, before):
     finder = Finder([*(f"a{number:04}b" for number in range(20, 220)), word])
     text = f"{before}{word} and{' more' * 2000}"
     assert finder.starts(text, Allowance(100)) == [len(before)]
+
+
+def test_escaped_urls_without_a_password_are_limited_too():
+    allowances, names = Allowances(), Names()
+    allowances._until = float("inf")
+    texts = [f"{'%3a%2f%2f' * 100}{number}" for number in range(300)]
+    with Sharing(allowances):
+        hidden = [text for text in texts if clean_texts([text], names).get(text, text).endswith("[Filtered]")]
+        assert 0 < len(hidden) < 300
+        assert clean_texts(["an ordinary line"], names) == {}
 
 
 class TestLogItem:
