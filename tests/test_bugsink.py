@@ -136,6 +136,18 @@ def example_serving(folder, dsn):
         yield server
 
 
+def send_test(folder, dsn):
+    ini = folder / "tested.ini"
+    ini.write_text(
+        f"[filter:sentry]\nuse = egg:sentry_paste\ndsn = {dsn}\n"
+        "[app:main]\nuse = egg:myapp\nfilter-with = sentry\n",
+        encoding="utf-8",
+    )
+    command = [sys.executable, "-m", "sentry_paste", "send-test", str(ini)]
+    ended = subprocess.run(command, capture_output=True, encoding="utf-8", timeout=60)
+    return ended.returncode, " ".join(ended.stdout.split()) + ended.stderr
+
+
 @dataclass
 class Story:
     """What came of some requests to the example.
@@ -144,11 +156,13 @@ class Story:
         answers: the status lines by path.
         issues: those of Bugsink by the type of their exception.
         logs: what both servers printed.
+        tested: status and output of send-test.
     """
 
     answers: dict
     issues: dict
     logs: str
+    tested: tuple
 
 
 @pytest.fixture(scope="module")
@@ -166,7 +180,8 @@ def recorded(tmp_path_factory):
                 }
                 # The handled error is captured last, so all others are there when it is.
                 issues = bugsink.issues(project, 2)
-                return Story(answers, issues, server.output() + example.output())
+                tested = send_test(folder, dsn)
+                return Story(answers, issues, server.output() + example.output(), tested)
     finally:
         shutil.rmtree(folder)  # pytest would keep its 200 MB for three more runs
 
@@ -221,3 +236,10 @@ def test_event_shows_the_cause_first(story):
 
 def test_event_has_nothing_of_a_variable_with_credentials(story):
     assert "swordfish" not in json.dumps(story.issues["BillError"].event)
+
+
+def test_send_test_knows_that_it_takes_no_transactions(story):
+    status, output = story.tested
+    assert status == 0
+    assert "the server takes errors but no " in output
+    assert output.endswith("Look for the error SentryPasteTest.")
