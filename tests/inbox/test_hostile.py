@@ -92,6 +92,18 @@ def all_pages(app, ids):
             yield app.get(response.request.path + link["href"].partition("#")[0], status=200)
 
 
+def all_copies(app, ids):
+    """What can be copied of each envelope and of the trace."""
+    for of in (*(f"/envelope/{identity}" for identity in ids), f"/trace/{TRACE}"):
+        for name in ("text", "markdown", "curl", "download"):
+            response = app.get(f"{of}/{name}", expect_errors=True)
+            assert response.status_int in (200, 404), (of, name, response.status)
+            if response.status_int == 200:
+                assert response.content_type in ("text/plain", "application/x-sentry-envelope")
+                assert response.headers["X-Content-Type-Options"] == "nosniff"
+                yield response
+
+
 @pytest.mark.parametrize(
     "text",
     [
@@ -147,8 +159,10 @@ def test_fields_of_the_wrong_type_do_not_break_a_page(app, spool, junk):
     def change(payload):
         return dict.fromkeys(payload, junk)
 
-    for response in all_pages(app, fill_spool(spool, change)):
+    ids = fill_spool(spool, change)
+    for response in all_pages(app, ids):
         assert response.html.select_one("h1, #live")
+    list(all_copies(app, ids))
 
 
 JSON = st.recursive(
@@ -183,6 +197,9 @@ def test_nothing_in_an_envelope_breaks_a_page(tmp_path_factory, data):
     for response in all_pages(app, ids):
         assert "<script>" not in response.text
         response.body.decode("utf-8")
+    for response in all_copies(app, ids):
+        if response.content_type == "text/plain":
+            response.body.decode("utf-8")
 
 
 @settings(max_examples=25, suppress_health_check=list(HealthCheck))
