@@ -6,6 +6,9 @@ from pathlib import Path
 
 from sentry_sdk import VERSION
 
+from sentry_paste.config.examples import EXAMPLES
+from sentry_paste.config.options import options
+
 sys.path.insert(0, str(Path(__file__).parent / "_ext"))
 
 project = "sentry_paste"
@@ -42,6 +45,8 @@ copybutton_prompt_text = "$ "
 copybutton_selector = "div:not(.highlight-none) > div.highlight > pre"
 copybutton_line_continuation_character = "\\"
 nitpicky = True
+# Options that the pages name, and a newer SDK has.
+nitpick_ignore = [("std:confval", name) for name in EXAMPLES if name not in options()]
 rst_epilog = f".. |sdk| replace:: {VERSION}"
 # What is code in the option table stays code.
 smartquotes = False

@@ -54,7 +54,7 @@ def added(text: str, lines: str, whole: str) -> list[int]:
         for _, section, option, _ in _lines(whole)
         if option and ((section, option) not in values or (section, option) in longer)
     }
-    sections = {section for section, _ in values} - kept
+    sections = {section for section, _ in values} - kept - {"DEFAULT"}
     found = []
     for number, section, option, line in _lines(text):
         is_new = (section, option) in values if option else section in sections
