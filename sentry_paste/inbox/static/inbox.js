@@ -42,10 +42,11 @@
 
   // The list: load it again when it has changed.
 
+  const ROWS = "[id^='row-']"; // of lists, tables and log lines
   let waits = 0;
 
   function ids(live) {
-    return new Set([...live.querySelectorAll(".row")].map((row) => row.id));
+    return new Set([...live.querySelectorAll(ROWS)].map((row) => row.id));
   }
 
   function put(fetched, live) {
@@ -55,12 +56,12 @@
     live.replaceWith(fetched);
     showCount(fetched);
     if (focused) document.getElementById(focused)?.focus({ preventScroll: true });
-    const fresh = [...fetched.querySelectorAll(".row")].filter((row) => !before.has(row.id));
+    const fresh = [...fetched.querySelectorAll(ROWS)].filter((row) => !before.has(row.id));
     // On an empty list, or while the server is still reading files, new rows are not highlighted.
     if (!live.dataset.unread && before.size) {
       for (const row of fresh) row.classList.add("fresh");
       if (fresh.length) {
-        say(`${fresh.length} new: ${fresh[0].querySelector(".row-title").textContent.trim()}`);
+        say(`${fresh.length} new: ${(fresh[0].querySelector(".row-title, .log-message") ?? fresh[0]).textContent.trim()}`);
       }
     }
   }
