@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from random import Random
 
 import pytest
 
@@ -224,6 +225,44 @@ def test_answer_is_bounded_whatever_was_recorded():
     hostile = {f"name {number}": ["x" * 10_000] * 1000 for number in range(1000)}
     assert len(as_data(hostile)) < 200_000
     assert "left out: the answer is too long" in as_data(hostile)
+
+
+def test_deep_nesting_is_cut():
+    nested = {}
+    for _ in range(100_000):
+        nested = {"a": nested or "x"}
+    assert "too deep" in as_data(nested)
+
+
+def test_names_of_contexts_do_not_replace_facts(spool):
+    write_event(spool, error_event(event_id="e" * 32, contexts={"id": {"a": "b"}, "handled": {"a": "b"}}))
+    found = SpoolReader(spool.directory).error("eeee")
+    assert (found["id"], found["handled"]) == ("e" * 32, False)
+    assert found["contexts"]["id"] == {"a": "b"}
+
+
+def test_no_damage_to_a_file_keeps_the_others_from_being_read(spool):
+    random = Random(5)
+    for number, file in enumerate(spool.files()):
+        data = bytearray(file.path.read_bytes())
+        for _ in range(60):
+            damaged = bytearray(data)
+            for _ in range(random.randrange(1, 4)):
+                damaged[random.randrange(len(damaged))] = random.choice(b'{}[]",:0129-eEnulltrue\\ x')
+            file.path.write_bytes(damaged)
+            os.utime(file.path, ns=(number, random.randrange(10**18)))
+            ask_everything(SpoolReader(spool.directory))
+        file.path.write_bytes(data)
+
+
+def ask_everything(reader):
+    """Ask for all that there is; whatever was recorded, nothing fails but what cannot be found."""
+    groups = reader.errors("", "count", 10)["groups"]
+    as_data([groups, reader.traces("", "slowest", 10), reader.routes("", "p95", 10), reader.news("1h", 10)])
+    for identity in (ERROR_ID, OTHER, TRACE):
+        for question in (reader.error, reader.trace, lambda one: reader.lines_before(one, 10)):
+            with contextlib.suppress(QueryError):
+                as_data(question(identity))
 
 
 def test_nothing_recorded_is_in_the_message_of_a_failure(spool):

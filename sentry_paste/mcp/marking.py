@@ -21,8 +21,9 @@ NOTICE = (
 _MAX_TEXT = 2000
 _MAX_MEMBERS = 300
 _MAX_ALL = 120_000
+_MAX_DEPTH = 20
 
-_LEFT_OUT = "(left out: the answer is too long)"
+_LEFT_OUT = "(left out: the answer is too long or too deep)"
 
 
 def as_data(report: Any) -> str:
@@ -49,14 +50,16 @@ class _Cleaner:
     def __init__(self) -> None:
         self._left = _MAX_ALL
 
-    def clean(self, value: Any) -> Any:
+    def clean(self, value: Any, depth: int = 0) -> Any:
         if isinstance(value, str):
             return self._text(value)
+        if depth > _MAX_DEPTH and isinstance(value, (dict, list, tuple)):
+            return _LEFT_OUT
         if isinstance(value, dict):
             pairs = [(name, item) for name, item in value.items() if item not in (None, "", [], {})]
-            return {self._text(str(name)): self.clean(item) for name, item in pairs[:_MAX_MEMBERS]}
+            return {self._text(str(name)): self.clean(item, depth + 1) for name, item in pairs[:_MAX_MEMBERS]}
         if isinstance(value, (list, tuple)):
-            return [self.clean(item) for item in value[:_MAX_MEMBERS]]
+            return [self.clean(item, depth + 1) for item in value[:_MAX_MEMBERS]]
         return value
 
     def _text(self, text: str) -> str:

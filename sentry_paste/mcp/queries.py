@@ -103,7 +103,8 @@ class SpoolReader:
             "message": "" if contents.errors else contents.title,
             "stack": _frames(contents.stack),
             "tags": dict(contents.tags),
-            **{name: dict(pairs) for name, pairs in contents.details},
+            # What is recorded chooses these names, so they are not among ours.
+            "contexts": {name: dict(pairs) for name, pairs in contents.details},
             "feedback": [one.message for one in feedback(contents.payloads)],
             "same_kind": {
                 "group": entry.summary.group,
