@@ -40,7 +40,8 @@ _OUTLINE = bytes(
 _OUTLINE_OF_END = b"a" * 60 + b"\n"
 # Undoing this many escapes takes about as long as examining one place.
 _ESCAPES = 6
-# So does passing over this many characters that begin none.
+# So does undoing this many in runs, and passing over this many characters that begin none.
+_IN_RUNS = 16
 _BEGINNINGS = 100
 # How many escapes are undone at once: this many, or such a share of those that are allowed.
 _AT_ONCE, _SHARES = 4000, 8
@@ -109,6 +110,8 @@ def decoded(text: str, allowance: Allowance) -> View | None:
         return None
     most = _ESCAPES * allowance.left
     beginnings = _count_beginnings(text)
+    # A run of escapes counts as one, however long it takes to undo it.
+    allowance.charge(beginnings // _IN_RUNS)
     if beginnings > most:
         # Counted first: the pieces of a text take many times its memory.
         count = sum(1 for _ in islice(_ESCAPE.finditer(text), most + 1))

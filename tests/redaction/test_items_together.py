@@ -52,9 +52,10 @@ class Counting:
         (ALIKE, "abcdefg! " * 90),
         ("sid=abcdefg2hijkl", "abcdefg2... " * 60),
         (SHORT, "a000%41b c\\x41 %41" * 200),
+        ("sid=ab$cdefg$1", "cdefg" + "%41" * 300),
         (SHORT, " ".join(f"a{number:04}b" for number in range(40)) + "! a" * 400),
     ],
-    ids=["ellipses", "parts of beginnings", "cut ones", "words with escapes", "words"],
+    ids=["ellipses", "parts of beginnings", "cut ones", "words with escapes", "runs of escapes", "words"],
 )
 def test_work_for_places_that_are_no_secret_is_limited_too(cookie, text):
     matcher = matcher_of(cookie)
