@@ -25,6 +25,8 @@ _DISPENSABLE = ("TIME (UTC)", "DESTINATION", "SIZE", "LEVEL", "STATE", "TRANSACT
 _TOTALLED = ("DESTINATION", "STATE", "LEVEL")
 # The columns that are shortened, and how many characters of each have to stay.
 _LEAST = {"TITLE": 24, "TRANSACTION": 14}
+# What a title has at least of the width, before there is a further column.
+_TITLE_SHARE = 3
 _GAP = 2
 
 
@@ -74,9 +76,10 @@ def _with_name(row: Mapping[str, str]) -> str:
 def _fitted(natural: Mapping[str, int], dispensable: Sequence[str], width: int) -> dict[str, int]:
     """Return the widths of the columns that there is room for."""
     columns = [column for column in _COLUMNS if natural[column]]
+    leasts = {**_LEAST, "TITLE": max(_LEAST["TITLE"], width // _TITLE_SHARE)}
     for column in (None, *dispensable):
         columns = [name for name in columns if name != column]
-        least = {name: min(natural[name], _LEAST.get(name, natural[name])) for name in columns}
+        least = {name: min(natural[name], leasts.get(name, natural[name])) for name in columns}
         if sum(least.values()) + _GAP * (len(columns) - 1) <= width:
             break
     room = width - sum(least.values()) - _GAP * (len(columns) - 1)
