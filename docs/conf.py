@@ -34,6 +34,7 @@ html_theme_options = {
         "color-added-edge": "#6fc45c",
     },
 }
+html_favicon = "static/icon.svg"
 html_static_path = ["static"]
 html_css_files = ["site.css"]
 html_js_files = ["site.js"]

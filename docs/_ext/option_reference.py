@@ -69,6 +69,8 @@ def _reference() -> Iterator[str]:
     for title, found in options_by_topic():
         topic = found[0].topic
         yield from (f".. _options-{topic}:", "", title, "=" * len(title), "")
+        # For phones, which have no table of contents next to the page.
+        yield from (", ".join(f":confval:`{option.name}`" for option in found), "")
         for option in found:
             yield from _entry(option)
 
