@@ -202,7 +202,8 @@ PAGES = (
 
 def fill_spool(spool, text="", long="x" * 300):
     """Write an error, feedback on it, requests, sessions and a log line, with long or hostile texts."""
-    frames = [frame("charge", True, context_line=f"    {long}", vars={f"v{text}": text or long})]
+    own = {"context_line": f"    {long}", "vars": {f"v{text}": text or long}, "abs_path": "/srv/charge.py"}
+    frames = [frame("charge", True, **own)]
     values = [
         {"type": "KeyError", "value": text or "'cause'"},
         {"type": f"OrderError{text}", "value": text or long, "stacktrace": {"frames": frames}},

@@ -24,6 +24,7 @@ from spooled import (
     fill_spool,
     transaction_event,
     write_event,
+    write_item,
 )
 
 pytestmark = [
@@ -64,7 +65,7 @@ def spool(tmp_path):
 
 @pytest.fixture
 def address(spool):
-    with Served(main({}, spool_dir=str(spool.directory))) as found:
+    with Served(main({}, spool_dir=str(spool.directory), editor="vscode", app_url="/")) as found:
         yield found
 
 
@@ -114,6 +115,31 @@ def test_inbox_violates_no_rule(browser, axe, address, spool, tmp_path, width, d
 def beside(app):
     """Make requests look as those of a browser beside the server do: this server speaks HTTP/1.0."""
     return lambda environ, start_response: app({**environ, **LOOPBACK}, start_response)
+
+
+@pytest.mark.parametrize(("width", "dark"), LOOKS)
+def test_help_and_cleared_list_violate_no_rule(browser, axe, address, spool, width, dark):
+    write_event(spool, error_event())
+    browser.look(width=width, dark=dark)
+    browser.open(address + "/")
+    browser.run("document.getElementById('keys').click()")
+    assert violations(browser, axe) == []
+    browser.run("document.querySelector('#help button').click()")
+    browser.run("document.querySelector('.clear button').click()")
+    browser.until("!!document.querySelector('.cleared')")
+    assert violations(browser, axe) == []
+
+
+@pytest.mark.parametrize(("width", "dark"), LOOKS)
+def test_page_of_sessions_violates_no_rule(browser, axe, address, spool, width, dark):
+    aggregates = [
+        {"started": f"2026-11-22T07:{minute}:00Z", "exited": 8, "crashed": 1} for minute in (13, 14)
+    ]
+    file = write_item(spool, "sessions", {"aggregates": aggregates})
+    browser.look(width=width, dark=dark)
+    browser.open(f"{address}/envelope/{file.id}")
+    assert violations(browser, axe) == []
+    assert browser.run("document.documentElement.scrollWidth") <= width
 
 
 @pytest.mark.parametrize(("width", "dark"), LOOKS)
