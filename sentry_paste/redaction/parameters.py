@@ -237,6 +237,9 @@ def _find(text: str, names: Names, is_prose: bool, bounds: Bounds) -> Iterator[F
     if _MORE_THAN_WORDS.search(lower, *place):
         found_fields = secret_fields(text, lower, place, names, bounds, is_prose=is_prose, is_slow=is_slow)
         fields = [Found(*field, 0) for field in found_fields]
+    if not is_prose and "#" in text and not _URL.match(text):
+        fields += _find_with_number_signs(text, limit, names, bounds)
+        fields.sort(key=_by_start)
     found = _find_words(text, lower, limit, names, bounds, is_prose=is_prose, is_slow=is_slow)
     yield from merge(fields, found, key=_by_start) if fields else found
 
@@ -263,6 +266,33 @@ def _find_in_ordinary(text: str, lower: str, names: Names, bounds: Bounds) -> It
             continue  # in a value
         if not bounds.step():
             yield Found(None, at, len(text), 0)
+            return
+        name = text[start:sign]
+        if sign + 1 < end and names.is_parameter(name):
+            yield Found(name, sign + 1, end, 0)
+
+
+def _find_with_number_signs(text: str, limit: int, names: Names, bounds: Bounds) -> Iterator[Found]:
+    """Yield the places of secret values whose names contain a number sign.
+
+    In a URL a fragment begins there; for what parses a query string it is a character like any other.
+
+    Args:
+        text: no URL.
+        limit: where it ends.
+        names: which are secret.
+        bounds: how many names may be checked.
+    """
+    end = 0
+    while (at := text.find("#", end, limit)) >= 0:
+        start = text.rfind("&", end, at) + 1 or end
+        end = text.find("&", at, limit)
+        end = limit if end < 0 else end
+        sign = text.find("=", start, end)
+        if sign < at:
+            continue  # it is in a value, or there is none
+        if not bounds.step():
+            yield Found(None, at, limit, 0)
             return
         name = text[start:sign]
         if sign + 1 < end and names.is_parameter(name):

@@ -128,6 +128,17 @@ def test_whatever_a_form_has_as_a_name(before, after, word):
         assert SECRET not in clean_parameters(f"GET /p?{text} HTTP/1.1", NAMES)
 
 
+@pytest.mark.parametrize("name", ["pw#", "pw #", "#pw#", "pw#x", "pw##", "a;token#", "token[#]"])
+def test_number_sign_is_part_of_a_name_in_a_query(name):
+    assert clean_query(f"a=1&{name}={SECRET}&b=2", NAMES) == f"a=1&{name}={FILTERED}&b=2"
+    assert clean_query("#" * 100_000 + name, NAMES) == "#" * 100_000 + name
+
+
+def test_fragment_of_a_url_is_no_name():
+    text = "https://token.example/#tab=3"
+    assert clean_query(text, NAMES) == text
+
+
 @given(st.text(alphabet="tokenpiaswrd &;%253D26?#/'\"{}:[]|+", max_size=30))
 def test_whatever_parsers_see_as_a_name(name):
     text = f"a=1&{name}={SECRET}&b=2"
