@@ -154,6 +154,16 @@ def _status(code: Any, word: str) -> tuple[str, str]:
     return _words(word), "refused" if word in _REFUSED else "failed"
 
 
+def failure(word: str) -> tuple[str, str] | None:
+    """Return in words how a span failed, and its tone; None if it did not.
+
+    Args:
+        word: Sentry's word for how it ended, or empty.
+    """
+    shown, tone = _status(None, word)
+    return (shown[:25], tone) if tone in ("refused", "failed") else None
+
+
 def _words(word: str) -> str:
     return word.replace("_", " ")[:60]
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from markupsafe import Markup, escape
 
+from sentry_paste.inbox.heads import failure
 from sentry_paste.spool.contents import Error, Frame
 
 
@@ -280,6 +281,7 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "breakable": breakable,
     "clock": clock,
     "duration": duration,
+    "failure": failure,
     "frame_groups": frame_groups,
     "instant": instant,
     "is_open": is_open,

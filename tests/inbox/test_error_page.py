@@ -101,6 +101,26 @@ def test_failed_trace_leads_to_its_error_from_the_top(app, spool, words):
     assert (words(link), link["href"]) == ("OrderError: table 7", f"/envelope/{ERROR_ID}")
 
 
+@pytest.mark.parametrize(
+    ("status", "shown", "tone"),
+    [
+        ("internal_error", "internal error", "failed"),
+        ("error", "error", "failed"),
+        ("not_found", "not found", "refused"),
+        ("ok", None, None),
+        (None, None, None),
+        (SCRIPT, SCRIPT, "failed"),
+    ],
+)
+def test_spans_that_failed_look_failed(app, spool, status, shown, tone):
+    event = traced()
+    event["spans"][0]["status"] = status
+    write_event(spool, event)
+    bar = app.get(f"/trace/{TRACE}").html.select("a.bar")[1]
+    assert bar.get("data-failed") == tone
+    assert [one.get_text() for one in bar.select(".bar-failed")] == ([shown] if shown else [])
+
+
 # The code
 
 
