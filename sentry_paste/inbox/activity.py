@@ -6,7 +6,7 @@ It is worked out once for each state of the spool, and kept with it.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import NamedTuple
@@ -86,33 +86,36 @@ class Activity:
     entries: tuple[Entry, ...]
     errors: list[Item] = field(default_factory=list)
     requests: list[Item] = field(default_factory=list)
-    errors_of: dict[int, list[Item]] = field(default_factory=dict)
+    errors_of: dict[int, tuple[Item, ...]] = field(default_factory=dict)
     place_of: dict[int, int] = field(default_factory=dict)
+    # What is made of each file, by its entry's identity: most of it is taken over when a file is added.
+    made: dict[int, Made] = field(default_factory=dict)
+    by_kind: dict[str, list[Made]] = field(default_factory=dict)
+
+    def of_kind(self, kind: str) -> list[Made]:
+        """Return what is made of the files of a kind.
+
+        Args:
+            kind: the kind.
+        """
+        return self.by_kind.get(kind, [])
 
     @cached_property
     def lines(self) -> list[LogItem]:
         """Log lines."""
-        found = [
-            LogItem(line, entry, number)
-            for entry in self.entries
-            for number, line in enumerate(entry.summary.lines)
-        ]
+        found = [item for made in self.of_kind("log") for item in made.lines]
         return sorted(found, key=lambda item: item.line.time, reverse=True)
 
     @cached_property
     def lines_left_out(self) -> int:
         """Number of log lines that are not in memory."""
-        logs = (entry.summary for entry in self.entries if entry.file.kind == "log")
+        logs = (made.entry.summary for made in self.of_kind("log"))
         return sum(summary.amount - len(summary.lines) for summary in logs if not summary.problem)
 
     @cached_property
     def sessions(self) -> list[SessionItem]:
         """Sessions by minute."""
-        return [
-            SessionItem(numbers, entry.summary.facts._replace(time=numbers.time.timestamp()))
-            for entry in self.entries
-            for numbers in entry.summary.sessions
-        ]
+        return [item for made in self.of_kind("session") for item in made.sessions]
 
     @cached_property
     def names(self) -> list[str]:
@@ -123,21 +126,21 @@ class Activity:
         return [name for name, _ in names.most_common(_SUGGESTED)]
 
     @cached_property
-    def _errors_by_request(self) -> dict[tuple[str, int], list[Item]]:
+    def _errors_by_request(self) -> dict[tuple[str, int], tuple[Item, ...]]:
         return {
             (self.requests[place].entry.file.id, self.requests[place].number): errors
             for place, errors in self.errors_of.items()
         }
 
-    def of_request(self, item: Item) -> list[Item]:
+    def of_request(self, item: Item) -> tuple[Item, ...]:
         """Return the errors of a request, newest first.
 
         Args:
             item: the request.
         """
-        return self._errors_by_request.get((item.entry.file.id, item.number), [])
+        return self._errors_by_request.get((item.entry.file.id, item.number), ())
 
-    def everything(self) -> Iterator[tuple[Item, list[Item]]]:
+    def everything(self) -> Iterator[tuple[Item, tuple[Item, ...]]]:
         """Yield requests with their errors, other errors, feedback and so on, newest first.
 
         An error whose request is there is below that and nowhere else. Log lines, sessions and spans have
@@ -146,14 +149,14 @@ class Activity:
         place = number = 0
         for entry in self.entries:
             while place < len(self.requests) and self.requests[place].entry is entry:
-                yield self.requests[place], self.errors_of.get(place, [])
+                yield self.requests[place], self.errors_of.get(place, ())
                 place += 1
             if entry.file.kind == "error":
                 if number not in self.place_of:
-                    yield self.errors[number], []
+                    yield self.errors[number], ()
                 number += 1
             elif entry.file.kind not in ("transaction", "span", "log", "session"):
-                yield Item(entry, entry.summary.facts), []
+                yield self.made[id(entry)].items[0], ()
 
 
 def activity(snapshot: Snapshot) -> Activity:
@@ -164,43 +167,91 @@ def activity(snapshot: Snapshot) -> Activity:
     """
     found = snapshot.derived.get("activity")
     if not isinstance(found, Activity):
-        read = tuple(entry for entry in snapshot.entries if entry.read_summary is not None)
-        found = snapshot.derived["activity"] = _activity(read)
+        entries = snapshot.entries
+        if snapshot.unread:
+            entries = tuple(entry for entry in entries if entry.read_summary is not None)
+        before = snapshot.derived.pop("before", {}).get("activity")
+        found = snapshot.derived["activity"] = _activity(entries, before)
     return found
 
 
-def _activity(entries: tuple[Entry, ...]) -> Activity:
-    found = Activity(entries, requests=list(_requests(entries)))
-    of_trace: dict[str, list[int]] = {}
+class Made(NamedTuple):
+    """What is made of one file.
+
+    Attributes:
+        kind: kind of the file.
+        entry: the file.
+        items: its error, its requests or what else it is.
+        lines: its log lines.
+        sessions: its sessions.
+    """
+
+    kind: str
+    entry: Entry
+    items: tuple[Item, ...] = ()
+    lines: tuple[LogItem, ...] = ()
+    sessions: tuple[SessionItem, ...] = ()
+
+
+def _made(entry: Entry) -> Made:
+    summary = entry.summary
+    kind = entry.file.kind
+    if kind == "transaction":
+        return Made(kind, entry, (Item(entry, summary.facts, next(iter(summary.requests), None)),))
+    if kind == "span":
+        items = [Item(entry, one.facts, one, number) for number, one in enumerate(summary.requests)]
+        return Made(kind, entry, tuple(items[::-1]))  # they are in the order in which they have ended
+    if kind == "log":
+        return Made(kind, entry, lines=tuple(LogItem(line, entry, n) for n, line in enumerate(summary.lines)))
+    items = [Item(entry, summary.facts)]
+    sessions = [
+        SessionItem(numbers, summary.facts._replace(time=numbers.time.timestamp()))
+        for numbers in summary.sessions
+    ]
+    return Made(kind, entry, tuple(items), sessions=tuple(sessions))
+
+
+def _activity(entries: tuple[Entry, ...], before: Activity | None) -> Activity:
+    known = before.made if before is not None else {}
+    # The same identity is the same entry: those of before are still there.
+    made = {id(entry): known.get(id(entry)) or _made(entry) for entry in entries}
+    by_kind: dict[str, list[Made]] = {}
+    for one in made.values():
+        by_kind.setdefault(one.kind, []).append(one)
+    both = [one for one in made.values() if one.kind in ("transaction", "span")]
+    found = Activity(entries, requests=list(_requests(both)), made=made, by_kind=by_kind)
+    of_trace: dict[str, int] = {}
+    more: dict[str, list[int]] = {}
     for place, item in enumerate(found.requests):
-        if item.request is not None and item.request.trace_id:
-            of_trace.setdefault(item.request.trace_id, []).append(place)
-    for entry in entries:
-        if entry.file.kind == "error":
-            of = _place_of(entry, of_trace, found.requests)
-            if of is None:
-                found.errors.append(Item(entry, entry.summary.facts))
-                continue
+        trace_id = item.request.trace_id if item.request is not None else ""
+        if trace_id and of_trace.setdefault(trace_id, place) != place:
+            more.setdefault(trace_id, []).append(place)
+    for one in by_kind.get("error", ()):
+        entry, (error,) = one.entry, one.items
+        trace_id = next(iter(entry.summary.trace_ids), "")
+        places = [of_trace[trace_id], *more.get(trace_id, ())] if trace_id in of_trace else []
+        of = _place_of(entry, places, found.requests)
+        request = found.requests[of].request if of is not None else None
+        if error.request is not request:
+            error = _with_request(entry, request)
+            made[id(entry)] = Made("error", entry, (error,))
+        if of is not None:
             found.place_of[len(found.errors)] = of
-            error = _with_request(entry, found.requests[of].request)
-            found.errors.append(error)
-            found.errors_of.setdefault(of, []).append(error)
+            found.errors_of[of] = (*found.errors_of.get(of, ()), error)
+        found.errors.append(error)
     return found
 
 
-def _place_of(entry: Entry, of_trace: dict[str, list[int]], requests: list[Item]) -> int | None:
+def _place_of(entry: Entry, places: Iterable[int], requests: list[Item]) -> int | None:
     """Return the place of the request that an error happened in: of its span, else of its transaction."""
-    places = of_trace.get(entry.summary.trace_ids[0], []) if entry.summary.trace_ids else []
-    rules: tuple[Callable[[Request], bool], ...] = (
-        lambda request: request.id == entry.summary.span_id,
-        lambda request: request.name == entry.summary.transaction,
-    )
-    for rule in rules:
-        for place in places:
-            request = requests[place].request
-            if request is not None and rule(request):
-                return place
-    return None
+    named = None
+    for place in places:
+        request = requests[place].request
+        if request is not None and request.id == entry.summary.span_id:
+            return place
+        if named is None and request is not None and request.name == entry.summary.transaction:
+            named = place
+    return named
 
 
 def _with_request(entry: Entry, request: Request | None) -> Item:
@@ -221,29 +272,26 @@ def _with_request(entry: Entry, request: Request | None) -> Item:
     )
 
 
-def _requests(entries: Iterable[Entry]) -> Iterator[Item]:
+def _requests(files: list[Made]) -> Iterator[Item]:
     """Yield each request: its transaction, its segment, or one other span of it.
 
     Other spans of a segment that has ended are no request of their own.
     """
-    entries = list(entries)
     ended = {
-        request.id
-        for entry in entries
-        if entry.file.kind == "span"
-        for request in entry.summary.requests
-        if request.duration is not None
+        item.request.id
+        for one in files
+        if one.kind == "span"
+        for item in one.items
+        if item.request is not None and item.request.duration is not None
     }
     running: set[str] = set()
-    for entry in entries:
-        requests = entry.summary.requests
-        if entry.file.kind == "transaction":
-            yield Item(entry, entry.summary.facts, requests[0] if requests else None)
-        elif entry.file.kind == "span":
-            for number in reversed(range(len(requests))):  # they are in the order in which they have ended
-                request = requests[number]
-                if request.duration is None:
-                    if request.id in ended or request.id in running:
-                        continue
-                    running.add(request.id)
-                yield Item(entry, request.facts, request, number)
+    for one in files:
+        if one.kind == "transaction":
+            yield from one.items
+            continue
+        for item in one.items:
+            if item.request is not None and item.request.duration is None:
+                if item.request.id in ended or item.request.id in running:
+                    continue
+                running.add(item.request.id)
+            yield item

@@ -47,7 +47,6 @@ class Entry:
         changed: its modification time, in nanoseconds.
         size: its size, in bytes.
         name: its name.
-        base: its name without the state and the suffix, which stays when it is claimed.
         read_summary: summary of its contents; None until it has been read.
     """
 
@@ -55,7 +54,6 @@ class Entry:
     changed: int
     size: int
     name: str
-    base: str
     read_summary: Summary | None = None
 
     @property
@@ -79,7 +77,8 @@ class Snapshot:
         version: changes whenever anything else here changes.
         problem: why the directory cannot be read, or empty.
         is_there: whether the directory exists.
-        derived: what has been worked out from the files, by name, for as long as they stay the same.
+        derived: what has been worked out from the files, by name, for as long as they stay the same, and as
+            ``before`` what had been before they changed.
         hidden: number of files that are hidden because they were cleared.
     """
 
@@ -141,7 +140,7 @@ class Index:
         self.spool = spool
         self.cleared = Cleared(spool)
         self._reading = reading
-        # By name without the state: claiming a file renames it, but does not change its contents.
+        # By name.
         self._known: dict[str, Entry] = {}
         self._snapshot: Snapshot | None = None
         self._listed = _Listed()
@@ -182,8 +181,9 @@ class Index:
             unread = self._read(found)
             snapshot = Snapshot(tuple(found), unread, older, foreign, "", problem, is_there)
             if last is None or replace(last, version="") != snapshot:
-                self._known = {entry.base: entry for entry in found}
-                self._snapshot = last = replace(snapshot, version=_version(snapshot))
+                self._known = {entry.name: entry for entry in found}
+                derived = {"before": _before(last)} if last is not None else {}
+                self._snapshot = last = replace(snapshot, version=_version(snapshot), derived=derived)
             return last
 
     def read_all(self) -> Snapshot:
@@ -195,16 +195,14 @@ class Index:
 
     def _is_same(self, last: Snapshot) -> bool:
         """Return whether the directory has not changed, nor those of its files that are checked this time."""
-        status = os.stat(self.spool.directory)
-        if self._listed != _Listed(status.st_ino, status.st_mtime_ns, is_settled=True):
-            return False
         entries = last.entries
         begin = self._checked if self._checked < len(entries) else 0
         self._checked = begin + _CHECKED
-        changed = [entry for entry in entries[begin : self._checked] if not _is_unchanged(entry)]
+        changed = [entry for entry in entries[begin : self._checked] if _has_changed(entry)]
         for entry in changed:
-            self._known.pop(entry.base, None)
-        return not changed
+            self._known.pop(entry.name, None)
+        status = os.stat(self.spool.directory)
+        return not changed and self._listed == _Listed(status.st_ino, status.st_mtime_ns, is_settled=True)
 
     def _scan(self) -> tuple[list[Entry], int, int]:
         foreign = 0
@@ -216,34 +214,25 @@ class Index:
             if ".envelope" in name and not name.startswith(".")
         ]
         names.sort(reverse=True)
+        # Claiming a file renames it, but does not change its contents.
+        renamed = {_base(name): self._known[name] for name in self._known.keys() - set(names)}
         found: list[Entry] = []
         older = 0
         for place, name in enumerate(names):
             if len(found) >= MAX_FILES:
                 older = len(names) - place
                 break
-            base = name.partition(".envelope")[0]
-            known = self._known.get(base)
-            is_here = known is not None and known.name == name
-            if known is not None and is_here and not self._checked <= len(found) < self._checked + _CHECKED:
+            known = self._known.get(name)
+            if known is not None:
                 found.append(known)
                 continue
-            file = known.file if known and is_here else SpoolFile.from_path(self.spool.directory / name)
+            file = SpoolFile.from_path(self.spool.directory / name)
             if file is None:
                 foreign += name.endswith(".envelope")
                 continue
-            try:
-                status_of_file = os.stat(file.path, follow_symlinks=False)
-            except OSError:  # gone meanwhile: sent, claimed or removed
-                continue
-            changed, size = status_of_file.st_mtime_ns, status_of_file.st_size
-            is_same = known is not None and (known.changed, known.size) == (changed, size)
-            if known is not None and is_here and is_same:
-                found.append(known)
-            else:
-                summary = known.read_summary if known is not None and is_same else None
-                found.append(Entry(file, changed, size, name, base, summary))
-        self._checked = self._checked + _CHECKED if self._checked + _CHECKED < len(found) else 0
+            entry = _entry(file, name, renamed.get(_base(name)))
+            if entry is not None:
+                found.append(entry)
         self._listed = _Listed(status.st_ino, status.st_mtime_ns, is_settled)
         return found, older, foreign
 
@@ -282,12 +271,39 @@ class _Listed:
     is_settled: bool = False
 
 
-def _is_unchanged(entry: Entry) -> bool:
+def _before(last: Snapshot) -> dict[str, Any]:
+    """Return what was worked out from the last snapshots, which must not become a chain."""
+    return {**last.derived.pop("before", {}), **last.derived}
+
+
+def _base(name: str) -> str:
+    return name.partition(".envelope")[0]
+
+
+def _entry(file: SpoolFile, name: str, before: Entry | None) -> Entry | None:
+    """Return the entry of a file, None if it is gone meanwhile: sent, claimed or removed.
+
+    Args:
+        file: the file.
+        name: its name.
+        before: its entry before it was renamed, if it has been.
+    """
+    try:
+        status = os.stat(file.path, follow_symlinks=False)
+    except OSError:
+        return None
+    changed, size = status.st_mtime_ns, status.st_size
+    is_same = before is not None and (before.changed, before.size) == (changed, size)
+    return Entry(file, changed, size, name, before.read_summary if before is not None and is_same else None)
+
+
+def _has_changed(entry: Entry) -> bool:
+    """Return whether a file has changed in place; if it is gone, the directory has changed."""
     try:
         status = os.stat(entry.file.path, follow_symlinks=False)
     except OSError:
         return False
-    return (entry.changed, entry.size) == (status.st_mtime_ns, status.st_size)
+    return (entry.changed, entry.size) != (status.st_mtime_ns, status.st_size)
 
 
 def _version(snapshot: Snapshot) -> str:

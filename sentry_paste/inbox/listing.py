@@ -108,7 +108,7 @@ def _listing(snapshot: Snapshot, query: Query, now: float) -> Listing:
     errors = _matching(happened.errors, check)
     requests = _matching(happened.requests, check)
     sessions = _matching(happened.sessions, check)
-    others = _others(happened.entries, check)
+    others = _others(happened, check)
     found = Listing(query, snapshot, {}, transactions=happened.names, problems=problems)
     if query.kind == "error":
         _show_errors(found, errors)
@@ -119,9 +119,8 @@ def _listing(snapshot: Snapshot, query: Query, now: float) -> Listing:
         _show_page(found, _matching(happened.lines, check), LINES, "lines")
     elif query.kind == "session":
         found.sessions = sessions
-        entries = [entry for entry in happened.entries if entry.file.kind == "session"]
-        matching = [Item(entry, entry.summary.facts) for entry in entries]
-        _show_page(found, _matching(matching, check), PAGE, "rows", row)
+        files = [item for made in happened.of_kind("session") for item in made.items]
+        _show_page(found, _matching(files, check), PAGE, "rows", row)
     elif query.kind == ALL:
         _show_all(found, happened, check)
     else:
@@ -148,12 +147,14 @@ def _matching(items: list[_Item], check: Check | None) -> list[_Item]:
     return items if check is None else [item for item in items if check(item.facts)]
 
 
-def _others(entries: Iterable[Entry], check: Check | None) -> list[Entry]:
+def _others(happened: Activity, check: Check | None) -> list[Entry]:
     shown = ("error", "transaction", "session", "log")
     return [
-        entry
-        for entry in entries
-        if entry.file.kind not in shown and (check is None or check(entry.summary.facts))
+        made.entry
+        for kind, files in happened.by_kind.items()
+        if kind not in shown
+        for made in files
+        if check is None or check(made.entry.summary.facts)
     ]
 
 
