@@ -144,7 +144,11 @@ def _sessions(spool: Path, minute: int, chance: random.Random) -> None:
     begun = datetime.now(timezone.utc).replace(second=0, microsecond=0) - timedelta(minutes=minute)
     counts = {"exited": chance.randint(20, 60), "errored": chance.choice((0, 0, 1, 2, 5))}
     counts["crashed"] = chance.choice((0, 0, 0, 1, 3))
-    payload = {"aggregates": [{"started": f"{begun:%Y-%m-%dT%H:%M:%SZ}", **counts}]}
+    attributes = {"release": f"sentry-paste-example@{'0.9' if minute > 20 else '1.0'}"}
+    payload = {
+        "aggregates": [{"started": f"{begun:%Y-%m-%dT%H:%M:%SZ}", **counts}],
+        "attrs": {**attributes, "environment": "development"},
+    }
     envelope = Envelope(items=[Item(PayloadRef(json=payload), type="sessions")])
     data = envelope.serialize()
     name = SpoolFile.new(spool, envelope, "any", data).path.name[len("20261122T071300.123456Z") :]
@@ -213,7 +217,7 @@ def pictures_of_the_inbox(camera: Camera, folder: Path, browser: Any) -> None:
         if file.kind == "transaction" and (contents := read_contents(file)).transaction == "slow"
     )
     span = next(event for type_, event in slow.payloads if type_ == "transaction")["spans"][2]["span_id"]
-    with Served(inbox({}, spool_dir=str(spool))) as address:
+    with Served(inbox({}, spool_dir=str(spool), editor="vscode", app_url="/")) as address:
         for _ in range(10):  # until all files are read
             browser.open(address + "/")
         camera.take("inbox-list", address + "/")
