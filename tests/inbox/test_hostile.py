@@ -24,7 +24,17 @@ from spooled import (
     write_item,
 )
 
-PATHS = ("/", "/?kind=all", "/?kind=transaction", "/?kind=session", "/list", f"/trace/{TRACE}")
+PATHS = (
+    "/",
+    "/?kind=all",
+    "/?kind=transaction",
+    "/?kind=session",
+    "/?kind=log",
+    "/?kind=span",
+    "/?kind=all&q=level:error+status:failed+!user:x+after:9h",
+    "/list",
+    f"/trace/{TRACE}",
+)
 
 # Ids and times say where a thing is shown; all other text of an event may be anybody's.
 KEPT = {"event_id", "trace_id", "timestamp", "start_timestamp", "end_timestamp", "started"}
