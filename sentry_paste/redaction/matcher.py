@@ -26,7 +26,7 @@ from sentry_paste.redaction.needles import (
 )
 from sentry_paste.redaction.unchanged import Unchanged
 from sentry_paste.redaction.values import MOST
-from sentry_paste.redaction.views import View, decoded, has_escapes, may_have_lines, unfolded
+from sentry_paste.redaction.views import SEPARATOR, View, decoded, has_escapes, may_have_lines, unfolded
 
 # How many places in a text are examined: this many, and one more for each so many characters. Ordinary text
 # has far fewer; text made of the beginnings of secrets is hidden as a whole.
@@ -152,7 +152,7 @@ class Matcher:
             return dict.fromkeys(texts, FILTERED)
         listed = list(texts)
         if not self._is_ready:
-            together = "\n".join(listed)
+            together = SEPARATOR.join(listed)
             self._looked_through += len(together) + _CALL
             is_short = len(together) < _SHORT and self._looked_through < _SHORT_IN_ALL
             if is_short and not self._may_be_in(together) and not may_have_lines(together):
@@ -287,7 +287,7 @@ class _Joined:
 
     def __init__(self, texts: list[str]) -> None:
         self.texts = texts
-        self.text = "\n".join(texts)
+        self.text = SEPARATOR.join(texts)
         # Built when the first place is found: most texts have none.
         self._made_ends: list[int] = []
         self.spans: dict[int, list[Span]] = {}

@@ -13,6 +13,9 @@ from urllib.parse import unquote_to_bytes
 
 from sentry_paste.redaction.bounds import Allowance
 
+#: Between texts that are searched together. No line of base64 goes on behind it, no escape contains it.
+SEPARATOR = "\x1e"
+
 # Percent-encoding (RFC 3986), the escapes of Python, JSON and C, and the references of HTML and XML.
 # Each kind begins with a different character, so that the search leaps from one to the next. re remembers a
 # position for each repetition of a group, so a run is cut into pieces: not within a character of UTF-8, nor
@@ -20,7 +23,7 @@ from sentry_paste.redaction.bounds import Allowance
 _ESCAPE = re.compile(
     r"((?:%[0-9A-Fa-f]{2}){1,64}(?:%[89ABab][0-9A-Fa-f]){0,3}"
     r"|\\(?:u[0-9A-Fa-f]{4}(?:\\u[0-9A-Fa-f]{4}){0,63}(?:(?<=u[dD][89ABab]..)\\u[dD][C-Fc-f][0-9A-Fa-f]{2})?"
-    r"|x[0-9A-Fa-f]{2}|U[0-9A-Fa-f]{8}|[0-3][0-7]{2}|[^\n])"
+    r"|x[0-9A-Fa-f]{2}|U[0-9A-Fa-f]{8}|[0-3][0-7]{2}|[^\n\x1e])"
     r"|&(?=[#A-Za-z])(?:#[0-9]{1,7}|#[xX][0-9A-Fa-f]{1,6}|[A-Za-z]{2,8});)"
 )
 # The end of a line of base64 before the next one, raw or escaped. Lines are 76 characters long (RFC 2045

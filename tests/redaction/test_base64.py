@@ -7,6 +7,7 @@ import pytest
 
 from sentry_paste.redaction.bounds import Allowance
 from sentry_paste.redaction.matcher import Matcher
+from sentry_paste.redaction.names import FILTERED
 from sentry_paste.redaction.needles import ANYWHERE, Secret
 from sentry_paste.redaction.views import unfolded
 
@@ -102,3 +103,13 @@ def test_places_in_joined_lines_correspond_to_those_in_the_text():
 def test_many_escaped_signs_are_paid_for():
     text = base64.b64encode(b"q8fh23fh28hf2k7").decode() + "%2B" * 100_000 + " end"
     assert matcher_of("q8fh23fh28hf2k7").clean(text) == "[Filtered]"
+
+
+def test_lines_of_base64_end_with_their_text():
+    """Texts are searched together, and one is no line of another."""
+    names = [f"s3cret-{number}~{'k7' * 9}" for number in range(4)]
+    texts = [shown for name in names for shown in (base64.b64encode((name * 3).encode()).decode(), name)]
+    matcher = Matcher([*OTHERS, *(Secret(name, ANYWHERE) for name in names)])
+    for order in (texts, texts[::-1], sorted(texts), texts[1:] + texts[:1]):
+        found = matcher.clean_all(order, is_url=True)
+        assert [text for text in order if FILTERED not in found.get(text, "")] == []
