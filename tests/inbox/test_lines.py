@@ -120,6 +120,19 @@ def test_empty_list_names_the_option_to_set(app, spool, words, kind, option):
     assert "Show everything that was captured" in words(empty)
 
 
+def test_empty_spool_names_the_option_too(app, spool, words):
+    spool.prepare()
+    empty = app.get("/?kind=transaction").html.select_one(".empty")
+    assert "Nothing yet." in words(empty)
+    assert "traces_sample_rate = 1.0" in [words(code) for code in empty.select("code")]
+
+
+def test_all_counts_what_is_in_it(app, spool, words):
+    write_event(spool, transaction_event())
+    write_event(spool, error_event())
+    assert "1 error, 1 request." in words(app.get("/?kind=all").html.select_one(".foot"))
+
+
 def test_sessions_are_summed_up_by_release_and_hour(app, spool, words):
     def sessions(release, *counts):
         aggregates = [
