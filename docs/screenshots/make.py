@@ -36,6 +36,7 @@ from sentry_paste.inbox import main as inbox  # noqa: E402
 from sentry_paste.spool import read_contents  # noqa: E402
 from sentry_paste.spool.names import SpoolFile  # noqa: E402
 
+import pages  # noqa: E402
 from browser import Browser, Served  # noqa: E402
 
 SIZES = {"wide": (1280, 800), "phone": (360, 740)}
@@ -166,7 +167,7 @@ class Camera:
     def __init__(self, browser: Any, folder: Path) -> None:
         self._browser, self._folder = browser, folder
 
-    def take(self, name: str, address: str, script: str = "", is_tall: bool = False) -> None:
+    def take(self, name: str, address: str, script: str = "", is_tall: bool = False, height: int = 0) -> None:
         """Take a picture of a page for each size and scheme.
 
         Args:
@@ -174,9 +175,11 @@ class Camera:
             address: of the page.
             script: run in the page first.
             is_tall: whether it needs room below, and has no dark scheme.
+            height: of the window; then there is no phone.
         """
-        shown = (TALL.items(), ["light"]) if is_tall else (SIZES.items(), SCHEMES)
-        for (size, (width, height)), scheme in itertools.product(*shown):
+        sizes = {"wide": (SIZES["wide"][0], height)} if height else TALL if is_tall else SIZES
+        shown = itertools.product(sizes.items(), ["light"] if is_tall else SCHEMES)
+        for (size, (width, height)), scheme in shown:
             self._browser.look(width=width, height=height, dark=SCHEMES[scheme])
             self._browser.open(address)
             self._browser.run(script or "1")
@@ -249,16 +252,53 @@ def pictures_of_pages(camera: Camera, folder: Path, browser: Any) -> None:
             camera.take("toolbar", panel, shown, is_tall=True)
 
 
-_GROUPS = {"inbox": pictures_of_the_inbox, "pages": pictures_of_pages}
+# The tutorial's own port.
+_PORT = """
+(() => {
+  const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  while (walker.nextNode())
+    walker.currentNode.data = walker.currentNode.data.replace(/127\\.0\\.0\\.1:\\d+/, "127.0.0.1:6543");
+})()
+"""
+
+
+def picture_of_the_tutorial(camera: Camera, folder: Path, browser: Any) -> None:
+    """Follow the tutorial, and take a picture of its error.
+
+    Args:
+        camera: that takes it.
+        folder: to work in.
+        browser: the camera's.
+    """
+    page = pages.page("tutorial")
+    page.write(folder)
+    pages.write_distribution(folder, "myapp", page.files["myapp.py"])
+    sys.path.insert(0, str(folder))
+    logging.getLogger("myapp").setLevel(logging.INFO)
+    spool = folder / "var" / "sentry"
+    with Served(loadapp(f"config:{folder / 'development.ini'}")) as address:
+        browser.open(address + "/checkout")
+    files = [file for path in spool.iterdir() if (file := SpoolFile.from_path(path))]
+    (error,) = (file for file in files if file.kind == "error")
+    with Served(inbox({}, spool_dir=str(spool))) as address:
+        camera.take("tutorial", f"{address}/envelope/{error.id}", _PORT, height=885)
+
+
+_GROUPS = {
+    "inbox": pictures_of_the_inbox,
+    "pages": pictures_of_pages,
+    "tutorial": picture_of_the_tutorial,
+}
 
 
 def main() -> None:
     """Take all pictures, or those of the groups that the command line names."""
     logging.basicConfig(handlers=[logging.NullHandler()])
     with tempfile.TemporaryDirectory() as name, Browser() as browser:
-        camera = Camera(browser, Path(name))
         for group in sys.argv[1:] or _GROUPS:
-            _GROUPS[group](camera, Path(name), browser)
+            folder = Path(name) / group
+            folder.mkdir()
+            _GROUPS[group](Camera(browser, folder), folder, browser)
 
 
 if __name__ == "__main__":
