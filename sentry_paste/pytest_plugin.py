@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def pytest_addoption(pluginmanager: Any) -> None:
-    """Have this package imported as any other: a hook, which pytest calls before it imports a ``conftest``.
+    """Have this package imported as any other; pytest calls this before it imports a ``conftest``.
 
     pytest rewrites the assertions of all packages that come with a plugin, with an import hook of its own.
     For packages that it has imported, ``pkg_resources`` finds no files, and by that Pyramid serves the static
