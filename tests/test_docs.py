@@ -95,6 +95,13 @@ def test_each_own_option_leads_to_a_page_that_names_it(built, entries):
             assert option.name.partition(".")[0] in page
 
 
+def test_option_that_a_page_names_leads_to_its_entry(built):
+    section = soup(built / "delivery.html").find(id="size-and-age")
+    links = [link["href"] for link in section.select("a.reference")]
+    assert links.count("options.html#confval-spool_max_size") == 1
+    assert links.count("options.html#confval-spool_fsync") == 1
+
+
 def test_options_are_grouped_by_topic(built):
     page = soup(built / "options.html")
     shown = [words(section.find("h2")).rstrip("¶") for section in page.select("section section")]

@@ -6,10 +6,13 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from docutils import nodes
+from sphinx import addnodes
+
 from sentry_paste import sdk
 from sentry_paste.config.examples import example
 from sentry_paste.config.kinds import Option
-from sentry_paste.config.options import default_text, default_words, options_by_topic
+from sentry_paste.config.options import default_text, default_words, options, options_by_topic
 
 _SENTRY = "https://docs.sentry.io/platforms/python/configuration/options/"
 
@@ -129,8 +132,47 @@ def _put_in(_app: Any, docname: str, source: list[str]) -> None:
         source[0] = source[0].replace(".. the reference is made here\n", reference())
 
 
+# An option, alone or with a value. One word may mean anything: debug is also an option of many apps.
+_SET = re.compile(r"([a-z]+(?:_[a-z]+)+)(?: = [^\n]+)?$")
+
+
+def _link(app: Any, doctree: nodes.document) -> None:
+    """Lead from the first mention of an option in each section to its entry."""
+    if app.env.docname == "options":
+        return
+    for section in doctree.findall(nodes.section):
+        linked = set()
+        for literal in list(section.findall(nodes.literal)):
+            name = _SET.match(literal.astext())
+            if name is None or name[1] not in options() or name[1] in linked or _is_linked(literal):
+                continue
+            if _section_of(literal) is not section:
+                continue
+            linked.add(name[1])
+            link = addnodes.pending_xref(
+                "", refdomain="std", reftype="confval", reftarget=name[1], refdoc=app.env.docname
+            )
+            literal.replace_self(link)
+            link += literal
+
+
+def _is_linked(node: nodes.Node) -> bool:
+    while node.parent is not None:
+        if isinstance(node, (nodes.reference, nodes.title, addnodes.pending_xref)):
+            return True
+        node = node.parent
+    return False
+
+
+def _section_of(node: nodes.Node) -> nodes.Node | None:
+    while node is not None and not isinstance(node, nodes.section):
+        node = node.parent
+    return node
+
+
 def setup(app: Any) -> dict[str, bool]:
     """Register with Sphinx."""
     app.connect("source-read", _put_in)
+    app.connect("doctree-read", _link)
     app.connect("env-get-outdated", lambda *_: ["options"])
     return {"parallel_read_safe": True}
