@@ -23,8 +23,8 @@ def pytest_addoption(pluginmanager: Any) -> None:
     files and templates of a package, such as the panel for the debug toolbar.
 
     Args:
-        pluginmanager: pytest's. Its ``_must_rewrite`` is not documented (checked with pytest 8 and 9); without
-            it the package is imported by the hook.
+        pluginmanager: pytest's. Its ``_must_rewrite`` is not documented (checked with pytest 8 and 9).
+            Without it, the package is imported by the hook.
     """
     hook = getattr(pluginmanager, "rewrite_hook", None)
     marked = getattr(hook, "_must_rewrite", None)
