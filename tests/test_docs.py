@@ -102,6 +102,12 @@ def test_option_that_a_page_names_leads_to_its_entry(built):
     assert links.count("options.html#confval-spool_fsync") == 1
 
 
+def test_command_that_a_page_names_leads_to_its_section(built):
+    links = [link["href"] for link in soup(built / "tutorial.html").select("a.reference")]
+    assert "commands.html#sentry-paste-send-test" in links
+    assert "commands.html#sentry-paste-spool-show" in links
+
+
 def test_options_are_grouped_by_topic(built):
     page = soup(built / "options.html")
     shown = [words(section.find("h2")).rstrip("¶") for section in page.select("section section")]

@@ -7,6 +7,9 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from docutils import nodes
+from links import link_first_mentions
+
 from sentry_paste.cli import main
 
 _UNDERLINES = "=-^"
@@ -102,8 +105,29 @@ def _put_in(_app: Any, docname: str, source: list[str]) -> None:
         source[0] = source[0].replace(".. the commands are put in here\n", reference())
 
 
+def _labels(found: argparse.ArgumentParser) -> Iterator[str]:
+    for group in found._actions:
+        if isinstance(group, argparse._SubParsersAction):
+            for command in group.choices.values():
+                yield command.prog.replace(" ", "-")
+                yield from _labels(command)
+
+
+def _link(app: Any, doctree: nodes.document) -> None:
+    labels = set(_labels(parser()))
+
+    def label(text: str) -> str:
+        words = text.split()
+        names = ("-".join(words[:count]) for count in (3, 2))
+        return next((name for name in names if name in labels), "") if words[:1] == ["sentry-paste"] else ""
+
+    if app.env.docname != "commands":
+        link_first_mentions(app.env, doctree, label, refdomain="std", reftype="ref", refexplicit=True)
+
+
 def setup(app: Any) -> dict[str, bool]:
     """Register with Sphinx."""
     app.connect("source-read", _put_in)
+    app.connect("doctree-read", _link)
     app.connect("env-get-outdated", lambda *_: ["commands"])
     return {"parallel_read_safe": True}

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from docutils import nodes
-from sphinx import addnodes
+from links import link_first_mentions
 
 from sentry_paste import sdk
 from sentry_paste.config.examples import example
@@ -136,38 +136,14 @@ def _put_in(_app: Any, docname: str, source: list[str]) -> None:
 _SET = re.compile(r"([a-z]+(?:_[a-z]+)+)(?: = [^\n]+)?$")
 
 
+def _option(text: str) -> str:
+    found = _SET.match(text)
+    return found[1] if found and found[1] in options() else ""
+
+
 def _link(app: Any, doctree: nodes.document) -> None:
-    """Lead from the first mention of an option in each section to its entry."""
-    if app.env.docname == "options":
-        return
-    for section in doctree.findall(nodes.section):
-        linked = set()
-        for literal in list(section.findall(nodes.literal)):
-            name = _SET.match(literal.astext())
-            if name is None or name[1] not in options() or name[1] in linked or _is_linked(literal):
-                continue
-            if _section_of(literal) is not section:
-                continue
-            linked.add(name[1])
-            link = addnodes.pending_xref(
-                "", refdomain="std", reftype="confval", reftarget=name[1], refdoc=app.env.docname
-            )
-            literal.replace_self(link)
-            link += literal
-
-
-def _is_linked(node: nodes.Node) -> bool:
-    while node.parent is not None:
-        if isinstance(node, (nodes.reference, nodes.title, addnodes.pending_xref)):
-            return True
-        node = node.parent
-    return False
-
-
-def _section_of(node: nodes.Node) -> nodes.Node | None:
-    while node is not None and not isinstance(node, nodes.section):
-        node = node.parent
-    return node
+    if app.env.docname != "options":
+        link_first_mentions(app.env, doctree, _option, refdomain="std", reftype="confval")
 
 
 def setup(app: Any) -> dict[str, bool]:
