@@ -323,8 +323,8 @@ class TestReader:
         nodes = tree(browser)
         assert {"banner", "main", "search", "navigation"} <= {role for role, _, _ in nodes}
         assert named(nodes, "heading") == ["What was captured"]
-        assert named(nodes, "navigation") == ["Kinds"]
-        assert "Errors, newest first" in named(nodes, "list")
+        assert named(nodes, "navigation") == ["Kinds", "Sort by"]
+        assert "Errors" in named(nodes, "list")
         assert any(name.startswith("OrderError table 7 unhandled") for name in named(nodes, "link"))
         assert {"Search", "Transaction"} <= {*named(nodes, "searchbox"), *named(nodes, "combobox")}
 
