@@ -157,7 +157,7 @@ class Index:
         with self._lock:
             of, shown = self._shown
             if of != (whole.version, until):
-                shown = _later(whole, until)
+                shown = replace(_later(whole, until), derived={"before": _before(shown)})
                 self._shown = (whole.version, until), shown
             return shown
 

@@ -96,9 +96,9 @@ def listing(snapshot: Snapshot, query: Query, now: float | None = None) -> Listi
     found = kept.get((query, minute))
     if found is None:
         found = _listing(snapshot, query, minute * 60.0 + 60)
-        while len(kept) >= _KEPT:
-            kept.pop(next(iter(kept)), None)
         kept[query, minute] = found
+        for oldest in list(kept)[:-_KEPT]:
+            kept.pop(oldest, None)
     return found  # type: ignore[no-any-return]  # what is derived is of any type
 
 

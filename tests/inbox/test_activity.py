@@ -1,6 +1,7 @@
 """What happened, worked out again when a file comes or goes: as if it were worked out for the first time."""
 
 import random
+from datetime import datetime, timezone
 
 import pytest
 
@@ -75,8 +76,11 @@ def test_what_was_before_is_not_kept_for_ever(spool):
     assert "before" not in snapshot.derived
 
 
-def test_file_that_has_not_changed_is_not_worked_out_again(spool):
+@pytest.mark.parametrize("is_cleared", [False, True])
+def test_file_that_has_not_changed_is_not_worked_out_again(spool, is_cleared):
     looked = Index(spool)
+    if is_cleared:
+        looked.cleared.clear(datetime(2020, 1, 1, tzinfo=timezone.utc))
     one_of_each(spool, 3)
     first = activity(looked.look())
     one_of_each(spool, 9)
