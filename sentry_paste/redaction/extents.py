@@ -20,7 +20,8 @@ _PIECES = [slice(start, start + _SHORTEST_BEGINNING) for start in range(_SHORT)]
 _MUCH = 2048
 _CLOSERS = "'\").…>]"
 _ELLIPSIS = re.compile(
-    r"\.{3,}|…|\\{1,8}u2026|\\{1,8}xe2\\{1,8}x80\\{1,8}xa6|%(?:25)?[eE]2%(?:25)?80%(?:25)?[aA]6|&hellip;|&#8230;"
+    r"\.{3,}|…|\\{1,8}u2026|\\{1,8}xe2\\{1,8}x80\\{1,8}xa6|%(?:25)?[eE]2%(?:25)?80%(?:25)?[aA]6"
+    r"|&(?:amp;)?(?:hellip|#8230);"
 )
 # The most that may follow a cut in the middle of a value; if there is more, the whole text is hidden.
 _MOST_LEFT = 512
@@ -203,15 +204,17 @@ class Heads:
     def _cut_start(self, window: str, allowance: Allowance) -> int | None:
         """Return where the beginning of a secret begins at the end of a text, None if there is none."""
         size = self._length_of_beginning(window, allowance)
-        if size:
-            return len(window) - size
+        # The end of an escaped value may be the beginning of one of its parts as well.
+        first = len(window) - size if size else None
+        if size and not has_escapes(window):
+            return first
         views: list[View] = []
         text = window
         while len(views) < 2:
             allowance.spend(4)  # creating a view of a short text costs more than its escapes
             view = decoded(text, allowance)
             if view is None:
-                return None
+                break
             views.insert(0, view)
             text = view.text
             size = self._length_of_beginning(text, allowance)
@@ -219,8 +222,8 @@ class Heads:
                 place = len(text) - size
                 for view in views:
                     place = view.start(place)
-                return place
-        return None
+                first = place if first is None else min(first, place)
+        return first
 
     def _length_of_beginning(self, text: str, allowance: Allowance) -> int:
         """Return how many characters at the end of a text are the beginning of a secret."""

@@ -50,7 +50,11 @@ _SHORT, _SHORT_IN_ALL, _CALL = 8192, 12_288, 512
 
 # Raw, and the end of each escaped form, by the character that begins the escape.
 _PLAIN_ELLIPSES = ("...", "…")
-_ESCAPED_ELLIPSES = {"\\": ("u2026", "xa6"), "%": ("80%A6", "80%a6"), "&": ("hellip;", "#8230;")}
+_ESCAPED_ELLIPSES = {
+    "\\": ("u2026", "xa6"),
+    "%": ("80%A6", "80%a6", "80%25A6", "80%25a6"),
+    "&": ("hellip;", "#8230;"),
+}
 _ELLIPSES = (*_PLAIN_ELLIPSES, *chain.from_iterable(_ESCAPED_ELLIPSES.values()))
 # A text that consists of nothing but a quoted secret.
 _QUOTED = frozenset(f"{mark}{quote}{FILTERED}{quote}" for quote in "'\"" for mark in ("", "b"))

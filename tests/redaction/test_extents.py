@@ -55,3 +55,33 @@ def test_base64_around_a_place_is_looked_at_once(monkeypatch):
     found = spans([Needle("V" * 10, ANYWHERE, is_run=True)], text, list(range(1000, 1490)))
     assert found == [(0, 1500)]
     assert looked == [1]
+
+
+@pytest.mark.parametrize("is_ready", [False, True], ids=["at first", "with an index"])
+class TestValueThatWasCut:
+    SECRETS = (Secret("nRXCku>Tk:UbqCzwDvMZVMlwp$DdkBiF", ANYWHERE), Secret("UbqCzwDvMZVMlwp", ANYWHERE))
+
+    def matcher(self, is_ready):
+        matcher = Matcher(self.SECRETS)
+        if is_ready:
+            matcher.clean("x" * 20_000)
+        return matcher
+
+    def test_escaped_one_goes_as_a_whole_although_it_ends_with_a_part_of_it(self, is_ready):
+        assert self.matcher(is_ready).clean("key nRXCku%3ETk%3AUbqCzwDvMZV...'") == f"key {FILTERED}"
+
+    @pytest.mark.parametrize(
+        "ellipsis",
+        [
+            "...",
+            "\u2026",
+            "\\u2026",
+            "%E2%80%A6",
+            "%25E2%2580%25A6",
+            "%25e2%2580%25a6",
+            "&hellip;",
+            "&amp;#8230;",
+        ],
+    )
+    def test_ellipsis_may_be_escaped_again(self, ellipsis, is_ready):
+        assert self.matcher(is_ready).clean(f"key nRXCku>Tk:UbqCzwD{ellipsis}") == f"key {FILTERED}"
