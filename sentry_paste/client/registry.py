@@ -17,6 +17,7 @@ from sentry_sdk.transport import Transport
 
 from sentry_paste import sdk
 from sentry_paste.client.abandoned import finish_abandoned
+from sentry_paste.client.error_rules import ErrorRules, rules_for
 from sentry_paste.client.held import capture_error, is_of_error, send_held
 from sentry_paste.client.server_logs import drop_duplicates
 from sentry_paste.config.errors import ConfigError, Problem
@@ -100,11 +101,13 @@ class GuardedClient(sentry_sdk.Client):
         tags: for all its events, unless the event or a scope has a tag with the same name.
         contexts: likewise, by name and key.
         redaction: runs before the client's hooks.
+        rules: of the ini about errors, None if it has none.
     """
 
     tags: Mapping[str, str] = MappingProxyType({})
     contexts: Mapping[str, Mapping[str, Any]] = MappingProxyType({})
     redaction: Redaction
+    rules: ErrorRules | None = None
 
     def start_delivery(self) -> None:
         """Start to send what earlier processes have left in the spool; called with the first request."""
@@ -137,6 +140,8 @@ class GuardedClient(sentry_sdk.Client):
     def capture_event(self, event: Any, hint: Any = None, *args: Any, **kwargs: Any) -> str | None:
         """Capture as the SDK does; a failure loses only this event."""
         try:
+            if self.rules is not None and self._is_ignored(event):
+                return None
             self._add_tags_and_contexts(event)
             # The SDK adds it to its own event; what the caller has stays another one.
             event.setdefault("event_id", uuid4().hex)
@@ -148,6 +153,13 @@ class GuardedClient(sentry_sdk.Client):
         except Exception:
             log_failure("an event is lost")
             return None
+
+    def _is_ignored(self, event: Any) -> bool:
+        if event.get("type") is not None or not self.rules.is_ignored(event):  # type: ignore[union-attr]
+            return False
+        if self.transport is not None:
+            self.transport.record_lost_event("event_processor", data_category="error")
+        return True
 
     def _add_tags_and_contexts(self, event: Any) -> None:
         # Before the scopes are applied, which take precedence over the event.
@@ -285,6 +297,7 @@ class Registry:
         sdk.clean_spans_before_queue(client, redaction.clean_item)
         client.redaction = redaction
         client.tags, client.contexts = settings.tags, settings.contexts
+        client.rules = rules_for(settings)
         for name in settings.ignore_loggers:
             sdk.ignore_logger(name)
         return client

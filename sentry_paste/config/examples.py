@@ -54,6 +54,7 @@ EXAMPLES: Mapping[str, str] = MappingProxyType(
         "ignore_errors": "KeyError",
         "ignore_exceptions": "KeyError, zipfile:BadZipFile",
         "ignore_loggers": "waitress.queue",
+        "ignore_messages": "Connection reset by *\nre:^Task \\d+ was revoked$",
         "ignore_paths": "/health*, /static/*",
         "ignore_spans": "/^redis/",
         "in_app_exclude": "myapp.vendored",

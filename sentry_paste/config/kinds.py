@@ -197,11 +197,19 @@ def _methods(text: str) -> frozenset[str]:
 def _patterns(text: str) -> list[str]:
     # By line only: an expression may have a comma in it.
     for line in split_lines(text):
-        _compiled(line)
+        expression(line)
     return split_lines(text)
 
 
-def _compiled(text: str) -> re.Pattern[str]:
+def expression(text: str) -> re.Pattern[str]:
+    """Compile a regular expression.
+
+    Args:
+        text: of the expression.
+
+    Raises:
+        ValueError: it is none, and says why.
+    """
     try:
         return re.compile(text)
     except (re.error, OverflowError, RecursionError) as error:
@@ -210,7 +218,7 @@ def _compiled(text: str) -> re.Pattern[str]:
 
 def _span_names(text: str) -> list[str | re.Pattern[str]]:
     return [
-        _compiled(line[1:-1]) if len(line) > 2 and line[0] == line[-1] == "/" else line
+        expression(line[1:-1]) if len(line) > 2 and line[0] == line[-1] == "/" else line
         for line in split_lines(text)
     ]
 

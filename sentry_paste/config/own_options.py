@@ -5,6 +5,7 @@ from __future__ import annotations
 from paste.deploy.converters import asbool
 
 from sentry_paste.config import kinds, references, texts
+from sentry_paste.config.error_rules import MESSAGES
 from sentry_paste.config.keep_rules import KEEP_RULES
 from sentry_paste.config.kinds import Option, duration
 
@@ -93,6 +94,15 @@ OWN_OPTIONS = (
         default=(),
         default_text="none",
         help="Loggers whose records become neither events nor breadcrumbs, in the whole process; globs are allowed.",
+    ),
+    Option(
+        "ignore_messages",
+        MESSAGES,
+        default=(),
+        default_text="none",
+        help="Messages, logged or captured, and texts of exceptions that are not reported: a glob on each line, for "
+        "the whole text, or re: and a regular expression that is searched in it.",
+        since=UNRELEASED,
     ),
     Option(
         "spool_dir",

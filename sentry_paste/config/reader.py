@@ -49,7 +49,7 @@ from sentry_paste.config.values import expand
 from sentry_paste.sdk.failures import warn
 
 # Options in whose values dollar signs have a meaning of their own: regular expressions.
-_WITH_DOLLARS = ("ignore_spans", "trace_propagation_targets")
+_WITH_DOLLARS = ("ignore_messages", "ignore_spans", "trace_propagation_targets")
 
 
 def read_ini(

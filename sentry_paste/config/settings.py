@@ -39,6 +39,7 @@ class Settings:
         tags: for all events.
         contexts: for all events, by name and key.
         ignore_loggers: loggers, or globs for loggers, whose records are not reported.
+        ignore_messages: globs of messages that are not reported, or ``re:`` and a regular expression.
         spool_dir: directory for envelope files, absolute; None for no spool.
         spool_items: kinds of envelopes that are written before they are sent.
         spool_max_size: bytes.
@@ -78,6 +79,7 @@ class Settings:
     tags: Mapping[str, str]
     contexts: Mapping[str, Mapping[str, Any]]
     ignore_loggers: Sequence[str]
+    ignore_messages: Sequence[str]
     spool_dir: str | None
     spool_items: frozenset[str]
     spool_max_size: int

@@ -1,0 +1,134 @@
+"""What the ini makes of errors before the SDK sees them, compiled once.
+
+Nothing here runs the code of an exception: only its real type counts, and the texts
+that its event has already.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from sentry_paste.config.error_rules import EXPRESSION
+from sentry_paste.config.settings import Settings
+from sentry_paste.sdk.failures import log_failure
+from sentry_paste.wsgi.path_rules import PathRules
+from sentry_paste.wsgi.real_types import is_real, text_of
+
+# How much of a message is compared: it may hold whatever a client has sent.
+_LONGEST = 8192
+_WILD = re.compile(r"[*?\[]")
+
+# Types of logging's arguments that can be formatted without running the app's code.
+_PLAIN = frozenset({str, int, float, bool, type(None)})
+
+
+class MessageRules:
+    """Globs and expressions for messages; a thousand take about as long as one.
+
+    Args:
+        rules: globs, or ``re:`` and a regular expression, that is searched.
+    """
+
+    def __init__(self, rules: Sequence[str]) -> None:
+        globs = {rule for rule in rules if not rule.startswith(EXPRESSION)}
+        # A word within a message is the usual glob, and the one that PathRules would try one by one.
+        self._words = tuple(glob[1:-1] for glob in globs if _is_of_word(glob))
+        self._globs = PathRules([(glob, True) for glob in globs if not _is_of_word(glob)])
+        self._expressions = _joined([rule[len(EXPRESSION) :] for rule in rules if rule not in globs])
+
+    def matches(self, text: str) -> bool:
+        """Return whether a rule is about a message.
+
+        Args:
+            text: of the message.
+        """
+        text = text[:_LONGEST]
+        return (
+            any(word in text for word in self._words)
+            or bool(self._globs and self._globs.find(text))
+            or any(expression.search(text) for expression in self._expressions)
+        )
+
+
+def _is_of_word(glob: str) -> bool:
+    return len(glob) > 2 and glob[0] == glob[-1] == "*" and not _WILD.search(glob[1:-1])
+
+
+def _joined(texts: Sequence[str]) -> list[re.Pattern[str]]:
+    """Compile expressions into as few as possible."""
+    compiled = [re.compile(text) for text in texts]
+    # In a larger expression, groups would have other numbers, and flags would apply to all of it.
+    plain = [each for each in compiled if not each.groups and each.flags == re.UNICODE]
+    if len(plain) > 1:
+        compiled = [each for each in compiled if each not in plain]
+        compiled.append(re.compile("|".join(f"(?:{each.pattern})" for each in plain)))
+    return compiled
+
+
+class ErrorRules:
+    """The rules of one client about its events.
+
+    Args:
+        settings: of the client.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._messages = MessageRules(settings.ignore_messages) if settings.ignore_messages else None
+
+    def is_ignored(self, event: Any) -> bool:
+        """Return whether an event is not reported.
+
+        Args:
+            event: of the SDK, as it is captured.
+        """
+        try:
+            return self._messages is not None and any(map(self._messages.matches, messages_of(event)))
+        except Exception:
+            log_failure("a rule about errors is not applied")
+            return False
+
+
+def rules_for(settings: Settings) -> ErrorRules | None:
+    """Return the rules of an ini about errors, None if it has none.
+
+    Args:
+        settings: of a client.
+    """
+    return ErrorRules(settings) if settings.ignore_messages else None
+
+
+def messages_of(event: Any) -> Iterator[str]:
+    """Yield the texts of an event: the message that was logged or captured, and that of its exception.
+
+    Args:
+        event: of the SDK.
+    """
+    entry = event.get("logentry")
+    found = [event.get("message")]
+    if is_real(entry, dict):
+        found += [entry.get("message"), entry.get("formatted") or _formatted(entry)]
+    value = _last_exception(event)
+    text = text_of(value.get("value"))
+    if text is not None:
+        found += [text, f"{value.get('type')}: {text}"]
+    yield from filter(None, map(text_of, found))
+
+
+def _formatted(entry: dict[str, Any]) -> str | None:
+    """Return what older SDKs leave to Sentry: the message with its arguments."""
+    message, params = text_of(entry.get("message")), entry.get("params")
+    if message is None or type(params) is not tuple or not _PLAIN.issuperset(map(type, params)):
+        return None
+    try:
+        return message % params
+    except (TypeError, ValueError):  # a mistake of the app's, which logging reports
+        return None
+
+
+def _last_exception(event: Any) -> dict[str, Any]:
+    """Return the exception that was raised last: the others are its causes."""
+    values: Any = (event.get("exception") or {}).get("values")
+    value: Any = values[-1] if is_real(values, list, tuple) and values else None
+    return dict(value) if is_real(value, dict) else {}
