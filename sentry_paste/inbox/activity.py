@@ -103,7 +103,7 @@ class Activity:
     @cached_property
     def lines(self) -> list[LogItem]:
         """Log lines."""
-        found = [item for made in self.of_kind("log") for item in made.lines]
+        found = [item for made in self.of_kind("log") for item in reversed(made.lines)]
         return sorted(found, key=lambda item: item.line.time, reverse=True)
 
     @cached_property

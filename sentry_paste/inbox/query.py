@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import time
 from dataclasses import dataclass, replace
@@ -147,8 +148,9 @@ class Query:
         Args:
             begin: beginning of the hour, in UTC.
         """
-        end = begin + timedelta(hours=1)
-        text = f"after:{begin:%Y-%m-%dT%H:%M} before:{end:%Y-%m-%dT%H:%M}"
+        text = f"after:{_minute(begin)}"
+        with contextlib.suppress(OverflowError):  # the last hour that there is
+            text += f" before:{_minute(begin + timedelta(hours=1))}"
         return Query(ALL, text).address()
 
     def has(self, field: str, value: str) -> bool:
@@ -186,6 +188,10 @@ class Query:
             return all(one(facts) for one in more)
 
         return check, problems
+
+
+def _minute(time: datetime) -> str:
+    return time.isoformat(timespec="minutes")[:16]
 
 
 def parameters(text: str) -> dict[str, str]:

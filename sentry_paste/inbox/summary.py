@@ -314,7 +314,7 @@ def _summary(file: SpoolFile, contents: Contents) -> Summary:
         method=_method(event),
         url=_url(event),
         amount=_count_of(file.kind, payloads, sessions),
-        lines=tuple(map(_line, lines[-_MAX_LINES:])) if file.kind == "log" else (),
+        lines=tuple(_line(line, base.time) for line in lines[-_MAX_LINES:]) if file.kind == "log" else (),
         sessions=sessions,
         requests=requests,
         # Those of a request, and not a copy of them: there are tens of thousands.
@@ -335,10 +335,10 @@ def _count_of(kind: str, payloads: tuple[tuple[str, Any], ...], sessions: tuple[
     return records.count(payloads, type_) if type_ else 1
 
 
-def _line(line: records.LogLine) -> Line:
+def _line(line: records.LogLine, captured: float) -> Line:
     trace_id = line.trace_id if TRACE_ID.fullmatch(line.trace_id) else ""
     return Line(
-        records.seconds(line.time),
+        records.seconds(line.time) or captured,
         _shared(line.level),
         _shared(line.logger),
         line.message[:_MAX_MESSAGE],

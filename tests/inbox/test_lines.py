@@ -165,6 +165,32 @@ def test_sessions_are_summed_up_by_release_and_hour(app, spool, words):
     assert words(filtered.html.select_one("#kind-session")) == "Sessions 4"
 
 
+@pytest.mark.parametrize(
+    "started", ["9999-12-31T23:59:00Z", "0001-01-01T00:00:00Z", -62135596800, 253402300799]
+)
+def test_sessions_of_a_clock_at_the_end_of_time_are_shown(app, spool, words, started):
+    write_item(spool, "sessions", {"aggregates": [{"started": started, "exited": 8}]})
+    page = app.get("/?kind=session")
+    assert "24" not in words(page.html.select_one("#kind-session"))
+    hour = page.html.select_one("#hours ~ .scrolls tbody a")
+    if hour:
+        assert app.get(hour["href"]).html.select(".problem") == []
+
+
+def test_lines_of_the_same_moment_are_newest_first(app, spool, words):
+    write_item(spool, "log", {"items": [line(10, "one"), line(10, "two")]})
+    write_item(spool, "log", {"items": [line(10, "three")]})
+    messages = app.get("/?kind=log").html.select(".log-message")
+    assert [words(message) for message in messages] == ["three", "two", "one"]
+
+
+def test_line_without_a_time_is_as_old_as_its_file(app, spool, stream):
+    write_item(spool, "log", {"items": [{"body": "no time"}]})
+    write_item(spool, "log", {"items": [line(10, "long ago")]})
+    assert ["no time" in found for found in stream(app.get("/?kind=log"))] == [True, False]
+    assert len(stream(app.get("/?kind=log&within=1h"))) == 1
+
+
 def test_payload_of_sessions_is_folded(app, spool):
     write_item(spool, "sessions", {"aggregates": [{"started": "2026-11-22T07:13:00Z", "exited": 8}]})
     html = app.get("/?kind=session").html
