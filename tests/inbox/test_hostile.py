@@ -100,6 +100,8 @@ def all_pages(app, ids):
         yield response
         for link in response.html.select("a.bar[href^='?']")[:5]:
             yield app.get(response.request.path + link["href"].partition("#")[0], status=200)
+        for link in response.html.select(".grid tbody a, .chips a, .sorts a")[:5]:
+            yield app.get(link["href"], status=200)
 
 
 def all_copies(app, ids):
