@@ -258,12 +258,17 @@ def _offered(happened: Activity, kind: str) -> Iterable[Chip]:
     if kind != "error" and 0 < failed < len(facts):
         yield Chip("status", "failed", failed)
     if len(codes) > 1:
-        yield from (Chip("status", f"{code}xx", codes[code]) for code in sorted(codes) if code >= 3)
+        # Where no request has crashed after its status, those with 5xx are those that have failed.
+        yield from (
+            Chip("status", f"{code}xx", codes[code])
+            for code in (4, 5)
+            if codes[code] and (code == 4 or kind == "error" or codes[code] != failed)
+        )
     if kind == "error":
         yield from _values("level", Counter(one.level for one in facts))
-    yield from _values("method", Counter(item.request.method for item in items if item.request))
     yield from _values("environment", Counter(map(_environment, items)))
     yield from _values("release", Counter(map(_release, items)))
+    yield from _values("method", Counter(item.request.method for item in items if item.request))
 
 
 def _environment(item: Item) -> str:

@@ -84,6 +84,26 @@ def test_chips_are_offered_where_they_tell_apart(app, spool, words):
     ]
 
 
+def test_chips_that_are_on_come_first(app, spool, words):
+    for number, level in enumerate(("error", "warning", "warning")):
+        write_event(spool, error_event(event_id=f"{number:032x}", level=level))
+    chips = [words(chip) for chip in app.get("/?q=level:error").html.select(".chips a")]
+    assert chips == ["level: error 1", "level: warning 2"]
+
+
+def test_chip_for_5xx_is_offered_where_it_is_not_the_same_as_failed(app, spool, words):
+    def answered(number, code, status):
+        trace = {"trace_id": f"{number:032x}", "span_id": "1" * 16, "status": status}
+        contexts = {"trace": trace, "response": {"status_code": code}}
+        write_event(spool, transaction_event(event_id=f"{number:032x}", contexts=contexts))
+        return [words(chip) for chip in app.get("/?kind=transaction").html.select(".chips a")]
+
+    assert answered(1, 200, "ok") == []
+    assert answered(2, 503, "unavailable") == ["status: failed 1"]
+    assert answered(3, 404, "not_found") == ["status: failed 1", "status: 4xx 1"]
+    assert answered(4, 200, "internal_error") == ["status: failed 2", "status: 4xx 1", "status: 5xx 1"]
+
+
 def test_time_range_is_chosen_in_the_form(app, spool, titles):
     write_event(spool, error_event())
     page = app.get("/?within=1h")
