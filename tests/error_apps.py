@@ -1,8 +1,11 @@
 """An app whose path says which error it makes."""
 
 import logging
+import threading
 
 import sentry_sdk
+
+from sentry_paste import sdk
 
 asked = []
 
@@ -17,6 +20,75 @@ class HostileError(Exception):
 
 def make_app(global_conf, **settings):
     return app
+
+
+class QuotaError(Exception):
+    """An error of the app that is expected."""
+
+
+class UserQuotaError(QuotaError):
+    """One of its subclasses."""
+
+
+class LiarMeta(type):
+    """A metaclass that answers no question."""
+
+    def __getattribute__(cls, name):
+        if name in ("__name__", "__mro__", "__hash__", "__class__"):
+            asked.append(name)
+        return super().__getattribute__(name)
+
+    def __eq__(cls, other):
+        asked.append("eq")
+        return NotImplemented
+
+    def __hash__(cls):
+        asked.append("hash")
+        return super().__hash__()
+
+
+class LiarError(QuotaError, metaclass=LiarMeta):
+    """One whose class runs code when it is asked."""
+
+
+CLASSES = {
+    "quota": QuotaError,
+    "user": UserQuotaError,
+    "liar": LiarError,
+    "value": ValueError,
+    "key": KeyError,
+}
+
+
+def give_up(error):
+    """Capture an error as an integration does when its framework has no answer to it."""
+    mechanism = {"type": "framework", "handled": False}
+    event, hint = sdk.exception_event(error, error.__traceback__, sentry_sdk.get_client(), mechanism)
+    sentry_sdk.capture_event(event, hint=hint)
+
+
+def raised(name):
+    """Return an error that was raised."""
+    try:
+        raise CLASSES[name](name)
+    except Exception as error:
+        return error
+
+
+def act(action, name):
+    """Do one thing with an error."""
+    if action == "giveup":
+        give_up(raised(name))
+    if action == "logexc":
+        logging.getLogger("app.errors").error("failed", exc_info=raised(name))
+    if action == "handle":
+        sentry_sdk.capture_exception(raised(name))
+    if action == "thread":
+        thread = threading.Thread(target=lambda: (_ for _ in ()).throw(CLASSES[name](name)))
+        thread.start()
+        thread.join()
+    if action == "end":
+        raise CLASSES[name](name)
 
 
 def app(environ, start_response):
@@ -34,5 +106,14 @@ def app(environ, start_response):
         logging.getLogger("app").error("Task %s failed", rest)
     if kind == "message":
         sentry_sdk.capture_message(rest, level="error")
+    for step in environ["QUERY_STRING"].split("&"):
+        act(*(step.split("=") if "=" in step else ("", "")))
+    if kind == "status":
+        start_response(f"{rest} Whatever", [("Content-Type", "text/plain")])
+        return [b"hello"]
     start_response("200 OK", [("Content-Type", "text/plain")])
     return [b"hello"]
+
+
+def drop(event, hint):
+    """Drop every event."""

@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, Generic, TypeVar
 
+from sentry_paste.client.mechanisms import is_unhandled, set_handled
 from sentry_paste.config.error_rules import EXPRESSION
 from sentry_paste.config.settings import Settings
 from sentry_paste.sdk.failures import log_failure
 from sentry_paste.wsgi.path_rules import PathRules
 from sentry_paste.wsgi.real_types import is_real, text_of
+
+Value = TypeVar("Value")
 
 # How much of a message is compared: it may hold whatever a client has sent.
 _LONGEST = 8192
@@ -67,6 +70,44 @@ def _joined(texts: Sequence[str]) -> list[re.Pattern[str]]:
     return compiled
 
 
+# A metaclass of the app's may have properties of these names.
+_BASES: Any = type.__dict__["__mro__"].__get__
+_NAME: Any = type.__dict__["__name__"].__get__
+
+
+class ClassRules(Generic[Value]):
+    """Values by class of exception; the first rule that is about a class or one of its bases applies.
+
+    Args:
+        rules: pairs of a class, or of the name of one in any module, and a value.
+    """
+
+    def __init__(self, rules: Sequence[tuple[Any, Value]]) -> None:
+        # With the classes, so that no other has the identity of one.
+        self._rules = tuple(rules)
+        self._classes: dict[int, int] = {}
+        self._names: dict[str, int] = {}
+        for index, (found, _) in enumerate(rules):
+            if isinstance(found, str):
+                self._names.setdefault(found, index)
+            else:
+                self._classes.setdefault(id(found), index)
+
+    def __bool__(self) -> bool:
+        return bool(self._rules)
+
+    def find(self, cls: type | None) -> Value | None:
+        """Return the value of the first rule that is about a class, None if there is none.
+
+        Args:
+            cls: of an exception, None for none.
+        """
+        bases = () if cls is None else _BASES(cls)
+        found = [self._classes[id(base)] for base in bases if id(base) in self._classes]
+        found += [self._names[name] for name in map(_NAME, bases) if name in self._names]
+        return self._rules[min(found)][1] if found else None
+
+
 class ErrorRules:
     """The rules of one client about its events.
 
@@ -76,6 +117,7 @@ class ErrorRules:
 
     def __init__(self, settings: Settings) -> None:
         self._messages = MessageRules(settings.ignore_messages) if settings.ignore_messages else None
+        self._expected = ClassRules([(name, True) for name in settings.expected_exceptions])
 
     def is_ignored(self, event: Any) -> bool:
         """Return whether an event is not reported.
@@ -89,6 +131,26 @@ class ErrorRules:
             log_failure("a rule about errors is not applied")
             return False
 
+    def expect(self, event: Any, hint: Any) -> bool | None:
+        """Mark an event of an error that is expected as handled.
+
+        Args:
+            event: of the SDK, as it is captured; changed.
+            hint: of the SDK.
+
+        Returns:
+            Whether it was marked as an error that nobody has handled, None if it is not expected.
+        """
+        try:
+            if not self._expected or self._expected.find(class_of(hint)) is None:
+                return None
+            was_unhandled = is_unhandled(event)
+            set_handled(event, is_handled=True)
+        except Exception:
+            log_failure("a rule about errors is not applied")
+            return None
+        return was_unhandled
+
 
 def rules_for(settings: Settings) -> ErrorRules | None:
     """Return the rules of an ini about errors, None if it has none.
@@ -96,7 +158,18 @@ def rules_for(settings: Settings) -> ErrorRules | None:
     Args:
         settings: of a client.
     """
-    return ErrorRules(settings) if settings.ignore_messages else None
+    return ErrorRules(settings) if settings.ignore_messages or settings.expected_exceptions else None
+
+
+def class_of(hint: Any) -> type | None:
+    """Return the class of the exception that an event is about, None if it is about none.
+
+    Args:
+        hint: of the SDK.
+    """
+    exc_info = hint.get("exc_info") if is_real(hint, dict) else None
+    found = exc_info[0] if is_real(exc_info, tuple) and exc_info else None
+    return found if is_real(found, type) else None
 
 
 def messages_of(event: Any) -> Iterator[str]:

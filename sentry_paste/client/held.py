@@ -224,15 +224,17 @@ class Capture:
 
     Args:
         client: that captures.
+        expected: whether nobody has handled it, of an error that the ini expects; None of others.
 
     Attributes:
         record: of the request, None until the request has recorded the error.
     """
 
-    __slots__ = ("client", "record")
+    __slots__ = ("client", "expected", "record")
 
-    def __init__(self, client: Any) -> None:
+    def __init__(self, client: Any, expected: bool | None = None) -> None:
         self.client = client
+        self.expected = expected
         self.record: Record | None = None
 
 
@@ -320,17 +322,17 @@ def is_of_error(hint: Any) -> bool:
 
 
 def capture_error(
-    client: Any, capture_event: Callable[..., str | None], *args: Any, **kwargs: Any
+    capture: Capture, capture_event: Callable[..., str | None], *args: Any, **kwargs: Any
 ) -> str | None:
     """Capture the event of an exception, and leave it to the request.
 
     Args:
-        client: that captures.
+        capture: of the client that captures.
         capture_event: the SDK's function, which takes the client and the other arguments.
         args: event and hint.
         kwargs: of the SDK.
     """
-    return _captured(Capture(client), capture_event, _holding(client), *args, **kwargs)
+    return _captured(capture, capture_event, _holding(capture.client), *args, **kwargs)
 
 
 def _captured(

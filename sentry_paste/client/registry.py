@@ -18,7 +18,7 @@ from sentry_sdk.transport import Transport
 from sentry_paste import sdk
 from sentry_paste.client.abandoned import finish_abandoned
 from sentry_paste.client.error_rules import ErrorRules, rules_for
-from sentry_paste.client.held import capture_error, is_of_error, send_held
+from sentry_paste.client.held import Capture, capture_error, is_of_error, send_held
 from sentry_paste.client.server_logs import drop_duplicates
 from sentry_paste.config.errors import ConfigError, Problem
 from sentry_paste.config.settings import Settings
@@ -142,12 +142,14 @@ class GuardedClient(sentry_sdk.Client):
         try:
             if self.rules is not None and self._is_ignored(event):
                 return None
+            expected = None if self.rules is None else self.rules.expect(event, hint)
             self._add_tags_and_contexts(event)
             # The SDK adds it to its own event; what the caller has stays another one.
             event.setdefault("event_id", uuid4().hex)
             event = sdk.SelfSerialized(event, self.options)
             if is_of_error(hint):
-                return capture_error(self, sentry_sdk.Client.capture_event, event, hint, *args, **kwargs)
+                capture = Capture(self, expected)
+                return capture_error(capture, sentry_sdk.Client.capture_event, event, hint, *args, **kwargs)
             found: str | None = super().capture_event(event, hint, *args, **kwargs)
             return found
         except Exception:

@@ -45,6 +45,7 @@ EXAMPLES: Mapping[str, str] = MappingProxyType(
         "error_sampler": f"{_HOOK}:error_rate",
         "event_id_header": "X-Sentry-ID",
         "event_scrubber": "event_scrubber.denylist = card_number, iban",
+        "expected_exceptions": "TimeoutError, myapp.errors:QuotaError",
         "failed_status_codes": "500-599",
         "functions_to_trace": "myapp.prices.total",
         "http_methods_to_capture": "GET POST",

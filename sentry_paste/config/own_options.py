@@ -105,6 +105,15 @@ OWN_OPTIONS = (
         since=UNRELEASED,
     ),
     Option(
+        "expected_exceptions",
+        references.EXCEPTIONS,
+        default=(),
+        default_text="none",
+        help="Exceptions that are reported as handled, whatever becomes of them, including their subclasses: the "
+        "request's session and trace have not failed. Names as in ignore_exceptions.",
+        since=UNRELEASED,
+    ),
+    Option(
         "spool_dir",
         kinds.PATH,
         help="The directory where envelopes are kept as files until Sentry has received them, or while no DSN is "

@@ -250,7 +250,7 @@ class _Reader:
             raise ValueError(explain(option, text, str(error))) from None
         self._warn_of_comment(item, text)
         self._warn_of_unreplaced(item)
-        if option.name in ("ignore_exceptions", "ignore_errors"):
+        if option.name in ("expected_exceptions", "ignore_exceptions", "ignore_errors"):
             self._warn_of_exceptions(item, text)
         if option.kind.is_path and isinstance(value, str):
             text = value = os.path.abspath(os.path.join(self.base, os.path.expanduser(value)))

@@ -40,6 +40,7 @@ class Settings:
         contexts: for all events, by name and key.
         ignore_loggers: loggers, or globs for loggers, whose records are not reported.
         ignore_messages: globs of messages that are not reported, or ``re:`` and a regular expression.
+        expected_exceptions: classes of exceptions, or names of such, that do not fail a request.
         spool_dir: directory for envelope files, absolute; None for no spool.
         spool_items: kinds of envelopes that are written before they are sent.
         spool_max_size: bytes.
@@ -80,6 +81,7 @@ class Settings:
     contexts: Mapping[str, Mapping[str, Any]]
     ignore_loggers: Sequence[str]
     ignore_messages: Sequence[str]
+    expected_exceptions: Sequence[Any]
     spool_dir: str | None
     spool_items: frozenset[str]
     spool_max_size: int

@@ -9,6 +9,7 @@ import sentry_sdk
 
 from sentry_paste import sdk
 from sentry_paste.client.held import Capture, current_capture
+from sentry_paste.client.mechanisms import is_unhandled
 from sentry_paste.redaction import HasSecrets, Matcher, Secret, values
 from sentry_paste.redaction.names import RECORDED_USER, USER_KEYS
 from sentry_paste.request.filter_state import FilterState
@@ -255,7 +256,7 @@ class RequestData(HasSecrets):
             return False
         if self.errors.is_over:
             return False
-        capture.record = self.errors.add(error, event, self._environ)
+        capture.record = self.errors.add(error, event, self._environ, capture.expected)
         return capture.record is None
 
     def captured_again(self, error: BaseException, event: Any) -> bool:
@@ -265,7 +266,9 @@ class RequestData(HasSecrets):
             error: the exception.
             event: of the SDK.
         """
-        return self.errors.captured_again(error, event, self._environ)
+        capture = self.own_capture()
+        is_given_up = is_unhandled(event) or (capture is not None and bool(capture.expected))
+        return self.errors.captured_again(error, is_given_up, self._environ)
 
     def _add_name(self, event: Any) -> None:
         found = self.better_name()

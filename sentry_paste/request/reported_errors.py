@@ -8,7 +8,8 @@ becomes of the request. Here that is settled, for each error once:
 - an error that was logged, and then answered with a 500 that nobody else explains, is unhandled;
 - an error that an error handler answered with a status below 500 is handled;
 - a framework's own answer below 500 that was raised, as by ``abort(404)``, is none;
-- an error of an attempt that is tried again is none.
+- an error of an attempt that is tried again is none;
+- an error that the ini expects is handled, and the request has not failed by it.
 
 Until then its envelope waits (``client.held``).
 """
@@ -27,6 +28,7 @@ from typing import Any
 
 from sentry_paste import sdk
 from sentry_paste.client.held import Held, latest
+from sentry_paste.client.mechanisms import is_unhandled, mechanisms, set_handled
 from sentry_paste.sdk.failures import log_failure
 from sentry_paste.wsgi.real_types import is_real
 
@@ -50,12 +52,14 @@ class ReportedError:
         error: the exception.
         event: of the SDK, before it is serialised.
         attempt: of pyramid_retry, in the form that it has in the environ; None if there is only one.
+        expected: whether nobody has handled it, of an error that the ini expects; None of others.
 
     Attributes:
         error: returns the exception, None if it does not exist any more and cannot be raised.
         keeps_alive: whether the exception is kept alive.
         identity: event id.
         is_answer: whether the exception is a response below 500.
+        is_expected: whether it is one that the ini expects.
         is_marked: whether its event says that nobody has handled it.
         is_given_up: whether a framework has said so, before or since.
         is_logged: whether it was captured because it was logged.
@@ -73,6 +77,7 @@ class ReportedError:
         "held",
         "identity",
         "is_answer",
+        "is_expected",
         "is_given_up",
         "is_logged",
         "is_marked",
@@ -84,7 +89,12 @@ class ReportedError:
     )
 
     def __init__(
-        self, errors: ReportedErrors, error: BaseException, event: Any, attempt: dict[str, Any] | None
+        self,
+        errors: ReportedErrors,
+        error: BaseException,
+        event: Any,
+        attempt: dict[str, Any] | None,
+        expected: bool | None,
     ) -> None:
         self._errors = errors
         # pyramid_retry is asked about the exception when the attempt is over.
@@ -92,8 +102,10 @@ class ReportedError:
         self.identity = event.get("event_id")
         self.attempt = attempt
         self.is_answer = _is_answer(error)
-        self.is_marked = self.is_given_up = is_unhandled(event)
-        self.is_logged = any(mechanism.get("type") in _LOGGING for mechanism in _mechanisms(event))
+        self.is_expected = expected is not None
+        self.is_marked = is_unhandled(event)
+        self.is_given_up = self.is_marked or bool(expected)
+        self.is_logged = any(mechanism.get("type") in _LOGGING for mechanism in mechanisms(event))
         self.is_of_thread = sdk.in_thread_of_request()
         self.is_raised = False
         # A thread crashes whatever the request answers.
@@ -137,10 +149,19 @@ class ReportedErrors:
 
     Attributes:
         is_over: whether the request is.
-        dropped: how many were captured, but are none.
+        dropped: how many were captured, but are none, or expected.
     """
 
-    __slots__ = ("_dropped_ids", "_errors", "_lock", "_was_changed", "_was_unhandled", "dropped", "is_over")
+    __slots__ = (
+        "_dropped_ids",
+        "_errors",
+        "_lock",
+        "_was_changed",
+        "_was_expected",
+        "_was_unhandled",
+        "dropped",
+        "is_over",
+    )
 
     def __init__(self) -> None:
         # Threads of the app capture, too.
@@ -149,12 +170,18 @@ class ReportedErrors:
         self._was_changed = False
         # Whether an error was unhandled in the end.
         self._was_unhandled = False
+        # Whether one that is expected was not handled.
+        self._was_expected = False
         self.is_over = False
         self.dropped = 0
         self._dropped_ids: list[Any] = []
 
     def add(
-        self, error: BaseException, event: Any, environ: Mapping[str, Any] | None
+        self,
+        error: BaseException,
+        event: Any,
+        environ: Mapping[str, Any] | None,
+        expected: bool | None = None,
     ) -> ReportedError | None:
         """Record an error that is being captured; return the record, None if it has been captured before.
 
@@ -162,11 +189,12 @@ class ReportedErrors:
             error: the exception.
             event: of the SDK.
             environ: of the request; None if the request is over.
+            expected: whether nobody has handled it, of an error that the ini expects; None of others.
         """
         attempt = attempt_of(environ) if environ is not None else None
         if attempt is not None and is_tried_again(error, attempt):
             return None
-        found = ReportedError(self, error, event, attempt)
+        found = ReportedError(self, error, event, attempt, expected)
         with self._lock:
             before = self.find(error)
             if before is not None and before.attempt == attempt:
@@ -231,12 +259,14 @@ class ReportedErrors:
             # A copy: the garbage collector may run meanwhile, and a destructor may log an error.
             return next((found for found in list(self._errors) if found.error() is error), None)
 
-    def captured_again(self, error: BaseException, event: Any, environ: Mapping[str, Any] | None) -> bool:
+    def captured_again(
+        self, error: BaseException, is_given_up: bool, environ: Mapping[str, Any] | None
+    ) -> bool:
         """Record that an error is captured by somebody else, who may know that nobody has handled it.
 
         Args:
             error: the exception.
-            event: of the SDK, which is dropped.
+            is_given_up: whether its event, which is dropped, says that nobody has handled it.
             environ: of the request; None if the request is over.
 
         Returns:
@@ -247,7 +277,7 @@ class ReportedErrors:
             return False
         if environ is not None and found.attempt != attempt_of(environ):
             return True
-        found.is_given_up = found.is_given_up or is_unhandled(event)
+        found.is_given_up = found.is_given_up or is_given_up
         return False
 
     def raised(self, error: BaseException) -> None:
@@ -260,7 +290,9 @@ class ReportedErrors:
         if found is None:
             return
         found.is_raised = True
-        if found.is_settled:
+        if found.is_settled and found.is_expected:
+            self._was_expected = True
+        elif found.is_settled:
             # Its event is on its way, but the session can still say so.
             self._was_unhandled = self._was_changed = True
         else:
@@ -322,6 +354,15 @@ class ReportedErrors:
         """Whether the request's session has crashed; None if that is what the SDK has made of the events."""
         return self._was_unhandled if self._was_changed else None
 
+    @property
+    def fails_as_expected(self) -> bool:
+        """Whether the request has failed with an error that the ini expects, and with no other."""
+        with self._lock:
+            given_up = [found for found in list(self._errors) if found.is_given_up and not found.is_settled]
+        if self._was_unhandled or not all(found.is_expected for found in given_up):
+            return False
+        return self._was_expected or bool(given_up)
+
     def _settle(self, found: ReportedError, status: int | None, is_surplus: bool = False) -> None:
         with self._lock:
             if found.is_settled:
@@ -334,6 +375,13 @@ class ReportedErrors:
             self._dropped_ids.append(found.identity)
             for each in held:
                 each.drop()
+            return
+        if found.is_expected:
+            self._was_changed = True
+            self._was_expected = self._was_expected or found.is_given_up or found.is_raised
+            self.dropped += 1
+            for each in held:
+                each.send()
             return
         if is_surplus and not found.is_raised:
             is_final = found.is_marked  # nothing is known of the answer: as it was captured
@@ -368,33 +416,6 @@ def _is_answer(error: BaseException) -> bool:
                 return False
             return code is None or (is_real(code, int) and code < _CRASHED)
     return False
-
-
-def is_unhandled(event: Any) -> bool:
-    """Return whether an event is marked as an error that nobody has handled.
-
-    Args:
-        event: of the SDK.
-    """
-    return any(mechanism.get("handled") is False for mechanism in _mechanisms(event))
-
-
-def set_handled(event: Any, is_handled: bool) -> None:
-    """Mark an event's exceptions as handled or not.
-
-    Args:
-        event: as it is sent.
-        is_handled: what the answer has shown.
-    """
-    for mechanism in _mechanisms(event):
-        if "handled" in mechanism:
-            mechanism["handled"] = is_handled
-
-
-def _mechanisms(event: Any) -> list[dict[str, Any]]:
-    values = (event.get("exception") or {}).get("values") or ()
-    found = [value.get("mechanism") for value in values if isinstance(value, dict)]
-    return [mechanism for mechanism in found if isinstance(mechanism, dict)]
 
 
 def attempt_of(environ: Mapping[str, Any]) -> dict[str, Any] | None:

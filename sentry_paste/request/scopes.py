@@ -491,6 +491,9 @@ class RequestScopes:
                 self._record_user(self._trace)
                 if self.status in self._filter_state.dropped_statuses:
                     self._trace.drop()
+                elif self._fails_as_expected():
+                    self._trace.pardon()
+                    self._trace.finish(None)
                 else:
                     self._trace.finish(error)
                 self._trace.leave()
@@ -506,6 +509,10 @@ class RequestScopes:
         with _logged("a session is not reported"):
             sdk.end_session(self.client, crashes, dropped)
         sdk.forget_error(self.client)
+
+    def _fails_as_expected(self) -> bool:
+        is_failure = self.status is None or self.status >= 500
+        return is_failure and self.data is not None and self.data.errors.fails_as_expected
 
     def _capture_swallowed(self) -> None:
         """Report the error for which a framework shows an error page, if nobody has reported it."""

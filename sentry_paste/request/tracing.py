@@ -90,6 +90,9 @@ class Trace(Protocol):
             value: of the attribute.
         """
 
+    def pardon(self) -> None:
+        """Record that the request has not failed, whatever its status."""
+
     def cut(self) -> None:
         """End the trace before the response has ended, and mark it."""
 
@@ -205,6 +208,10 @@ class TransactionTrace:
             value: of the attribute.
         """
         self._transaction.set_data(name, value)
+
+    def pardon(self) -> None:
+        """Record that the request has not failed, whatever its status."""
+        self._transaction.set_status("ok")
 
     def cut(self) -> None:
         """End the transaction before the response has ended, and mark it."""
@@ -327,6 +334,10 @@ class SpanTrace:
             value: of the attribute.
         """
         self._span.set_attribute(name, value)
+
+    def pardon(self) -> None:
+        """Record that the request has not failed, whatever its status."""
+        self._span.status = "ok"
 
     def cut(self) -> None:
         """End the span before the response has ended, and mark it."""

@@ -7,10 +7,12 @@ import error_apps
 import pytest
 import sentry_sdk
 
-from sentry_paste.client.error_rules import MessageRules
+from sentry_paste import sdk
+from sentry_paste.client.error_rules import ClassRules, MessageRules
 from sentry_paste.client.registry import registry
 from sentry_paste.config import ConfigError
 
+from traced_apps import LIFECYCLES
 from wsgi_calls import call, environ_of
 
 INI = """
@@ -69,6 +71,148 @@ def sessions(captured):
             for key in ("exited", "errored", "crashed"):
                 counts[key] = counts.get(key, 0) + found.get(key, 0)
     return {key: count for key, count in counts.items() if count}
+
+
+def handled(captured):
+    """Whether each error was handled, by its class."""
+    return {found.type: found.handled for found in captured.exceptions}
+
+
+QUOTA = "expected_exceptions = error_apps:QuotaError"
+
+
+class TestExpectedExceptions:
+    @pytest.fixture(params=LIFECYCLES)
+    def traced(self, request, ini):
+        """Return a function that loads an app whose requests are traced."""
+        lifecycle = [f"trace_lifecycle = {request.param}"] if sdk.MAJOR == 2 and len(LIFECYCLES) > 1 else []
+        return lambda *options: ini("traces_sample_rate = 1", *lifecycle, *options)
+
+    def trace_status(self, captured):
+        for client in registry.clients():
+            client.flush()
+        return [found["contexts"]["trace"].get("status") for found in captured.transactions]
+
+    @pytest.mark.parametrize("page", ["true", "false"])
+    @pytest.mark.parametrize(
+        ("path", "query"),
+        [
+            ("/", "end=quota"),
+            ("/", "end=user"),
+            ("/status/500", "giveup=quota"),
+            ("/status/503", "giveup=user"),
+            ("/status/500", "logexc=quota&giveup=quota"),
+            ("/status/500", "handle=quota&logexc=value&giveup=user"),
+            ("/", "logexc=quota&end=quota"),
+            ("/status/200", "handle=quota"),
+        ],
+    )
+    def test_it_is_handled_and_has_failed_neither_session_nor_trace(
+        self, traced, captured, path, query, page
+    ):
+        app = traced(QUOTA, f"error_page = {page}")
+        call(app, environ_of(path, QUERY_STRING=query))
+        assert set(handled(captured).values()) == {True}
+        assert self.trace_status(captured)[0] in ("ok", None)
+        expected = {"errored": 1} if "value" in query else {"exited": 1}
+        assert sessions(captured) == expected
+
+    @pytest.mark.parametrize(
+        ("path", "query", "crashed"),
+        [
+            ("/", "giveup=quota&end=value", True),
+            ("/", "logexc=quota&end=value", True),
+            ("/status/500", "giveup=quota&giveup=value", True),
+            ("/status/500", "handle=quota&logexc=value", True),
+            ("/status/503", "handle=quota&logexc=value", False),
+        ],
+    )
+    def test_another_error_fails_the_request_nevertheless(self, traced, captured, path, query, crashed):
+        call(traced(QUOTA), environ_of(path, QUERY_STRING=query))
+        assert handled(captured) == {"QuotaError": True, "ValueError": not crashed}
+        assert self.trace_status(captured) != ["ok"]
+        assert sessions(captured) == {"crashed" if crashed else "errored": 1}
+
+    def test_answer_that_an_expected_error_does_not_explain_has_failed(self, traced, captured):
+        call(traced(QUOTA), environ_of("/status/503", QUERY_STRING="handle=quota"))
+        assert self.trace_status(captured)[0] not in ("ok", None)
+
+    @pytest.mark.parametrize(
+        ("rule", "query", "found"),
+        [
+            ("QuotaError", "end=user", True),
+            ("UserQuotaError", "end=quota", False),
+            ("error_apps.UserQuotaError", "end=quota", False),
+            ("LookupError", "end=key", True),
+            ("LookupError", "end=value", False),
+            ("TimeoutError, ValueError", "end=value", True),
+        ],
+    )
+    def test_subclasses_count_too_and_others_do_not(self, ini, captured, rule, query, found):
+        call(ini(f"expected_exceptions = {rule}"), environ_of(QUERY_STRING=query))
+        assert list(handled(captured).values()) == [found]
+        assert sessions(captured) == {"exited" if found else "crashed": 1}
+
+    @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+    def test_thread_that_crashes_as_expected_is_handled(self, ini, captured):
+        call(ini(QUOTA), environ_of("/status/200", QUERY_STRING="thread=quota"))
+        assert handled(captured) == {"QuotaError": True}
+        assert sessions(captured) == {"exited": 1}
+
+    def test_it_holds_outside_of_requests_too(self, ini, captured):
+        ini(QUOTA)
+        error_apps.give_up(error_apps.raised("quota"))
+        error_apps.give_up(error_apps.raised("value"))
+        assert handled(captured) == {"QuotaError": True, "ValueError": False}
+
+    def test_class_is_asked_nothing(self, ini, captured):
+        counts = []
+        for options in ([], ["expected_exceptions = KeyError"], [QUOTA]):
+            app = ini(*options)
+            error_apps.asked.clear()
+            call(app, environ_of(QUERY_STRING="end=liar"))
+            counts.append(len(error_apps.asked))
+        assert [found.handled for found in captured.exceptions] == [False, False, True]
+        # Other paths of the SDK are taken by an error that is handled.
+        assert counts[0] == counts[1]
+
+    def test_event_that_before_send_drops_counts_once(self, ini, captured):
+        app = ini(QUOTA, "before_send = error_apps:drop")
+        call(app, environ_of(QUERY_STRING="end=quota"))
+        assert captured.errors == []
+        assert sessions(captured) == {"exited": 1}
+
+    def test_failing_rule_loses_nothing(self, ini, captured, monkeypatch, caplog):
+        app = ini(QUOTA)
+        monkeypatch.setattr(ClassRules, "find", lambda self, cls: 1 / 0)
+        call(app, environ_of(QUERY_STRING="end=quota"))
+        assert handled(captured) == {"QuotaError": False}
+        assert "a rule about errors is not applied" in caplog.text
+
+    @pytest.mark.parametrize(
+        ("text", "reason"),
+        [
+            ("error_apps:Quota", "error_apps has no Quota"),
+            ("error_apps:app", "'app' is not an exception class"),
+            ("Quota*", "expected names of exception classes, not 'Quota*'"),
+        ],
+    )
+    def test_mistake_is_told_with_its_line(self, ini, text, reason):
+        with pytest.raises(ConfigError) as caught:
+            ini(f"expected_exceptions = {text}")
+        assert reason in str(caught.value)
+        assert "line 5" in str(caught.value)
+
+    def test_name_that_is_nearly_one_is_warned_of(self, ini, caplog):
+        ini("expected_exceptions = TimeoutEror")
+        assert "did you mean TimeoutError?" in caplog.text
+
+    def test_a_thousand_rules_cost_about_what_one_costs(self):
+        def seconds(count):
+            rules = ClassRules([(f"Error{number}", True) for number in range(count)])
+            return min(timeit.repeat(lambda: rules.find(UnicodeDecodeError), number=1000, repeat=3)) / 1000
+
+        assert seconds(1000) < 3 * seconds(1)
 
 
 class TestIgnoredMessages:
