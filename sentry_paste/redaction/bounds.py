@@ -42,6 +42,20 @@ class Allowance:
         if self._shared is not None:
             self._shared.left -= places
 
+    def charge_before(self, places: int) -> None:
+        """Take places only off what several texts share, before the work for them is done.
+
+        Args:
+            places: how many.
+
+        Raises:
+            TooMuchError: fewer are left.
+        """
+        if self._shared is not None:
+            self._shared.left -= places
+            if places > 0 > self._shared.left:
+                raise TooMuchError
+
     def spend(self, places: int) -> None:
         """Take places off the allowance.
 

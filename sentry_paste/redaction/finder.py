@@ -218,8 +218,12 @@ class _Index:
         return found
 
     def _present(self, text: str, allowance: Allowance) -> set[str]:
-        """Return which words a text contains; it is read in pieces to save memory."""
-        allowance.charge((text.count("\\") + text.count("%")) // _SPLIT)
+        """Return which words a text contains; it is read in pieces to save memory.
+
+        Raises:
+            TooMuchError: it has more escapes than all texts together may have.
+        """
+        allowance.charge_before((text.count("\\") + text.count("%")) // _SPLIT)
         raw_words, found = self._raw_words.keys(), {b""} & self._raw_words.keys()
         start = 0
         while start < len(text):

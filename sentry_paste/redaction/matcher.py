@@ -176,12 +176,13 @@ class Matcher:
         try:
             yield from self._search(texts, is_url)
         except TooMuchError:
-            yield from ((text, None) for text in texts if len(text) > _LONG)
             shorter = [text for text in texts if len(text) <= _LONG]
-            try:
-                yield from self._search(shorter, is_url)
-            except TooMuchError:
-                yield from ((text, None) for text in shorter)
+        else:
+            return
+        is_less = len(shorter) < len(texts)
+        yield from ((text, None) for text in texts if len(text) > _LONG or not is_less)
+        if is_less and shorter:
+            yield from self._found(shorter, is_url)
 
     def _search(self, texts: list[str], is_url: bool) -> list[tuple[str, list[Span] | None]]:
         joined = _Joined(texts)
@@ -228,17 +229,20 @@ class Matcher:
         candidates = [index for index in indexes if has_escapes(joined.texts[index])]
         if not candidates:
             return []
+        return [(joined.texts[index], None) for index in self._beyond(joined, candidates, is_url)]
+
+    def _beyond(self, joined: _Joined, candidates: list[int], is_url: bool) -> list[int]:
+        """Add what is found in texts once escapes are undone; return the indexes of those with too many."""
         try:
             self._add_decoded(joined, candidates, is_url)
+        except TooMuchError:
+            shorter = [index for index in candidates if len(joined.texts[index]) <= _LONG]
+        else:
             return []
-        except TooMuchError:
-            beyond = [index for index in candidates if len(joined.texts[index]) > _LONG]
-            candidates = [index for index in candidates if len(joined.texts[index]) <= _LONG]
-        try:
-            self._add_decoded(joined, candidates, is_url)
-        except TooMuchError:
-            beyond += candidates
-        return [(joined.texts[index], None) for index in beyond]
+        if not shorter or len(shorter) == len(candidates):
+            return candidates
+        longer = [index for index in candidates if len(joined.texts[index]) > _LONG]
+        return longer + self._beyond(joined, shorter, is_url)
 
     def _add_decoded(self, joined: _Joined, candidates: list[int], is_url: bool) -> None:
         inner = _Joined([joined.texts[index] for index in candidates])

@@ -114,7 +114,7 @@ def decoded(text: str, allowance: Allowance) -> View | None:
     most = _ESCAPES * allowance.left
     beginnings = _count_beginnings(text)
     # A run of escapes counts as one, however long it takes to undo it.
-    allowance.charge(beginnings // _IN_RUNS)
+    allowance.charge_before(beginnings // _IN_RUNS)
     if beginnings > most:
         # Counted first: the pieces of a text take many times its memory.
         count = sum(1 for _ in islice(_ESCAPE.finditer(text), most + 1))

@@ -4,7 +4,7 @@ import copy
 
 import pytest
 
-from sentry_paste.redaction import Names, extents, values
+from sentry_paste.redaction import Names, extents, finder, values, views
 from sentry_paste.redaction.bounds import Allowance, Allowances, Sharing
 from sentry_paste.redaction.finder import Finder
 from sentry_paste.redaction.matcher import Matcher
@@ -40,9 +40,9 @@ class Counting:
         self.searches = 0
         self._pattern = pattern
 
-    def search(self, *args):
+    def __getattr__(self, name):
         self.searches += 1
-        return self._pattern.search(*args)
+        return getattr(self._pattern, name)
 
 
 @pytest.mark.parametrize(
@@ -68,6 +68,43 @@ def test_work_for_places_that_are_no_secret_is_limited_too(cookie, text):
         assert matcher.clean("an ordinary line") == "an ordinary line"
 
 
+@pytest.mark.parametrize(
+    ("module", "name", "text"),
+    [
+        (views, "_ESCAPE", "& " * 450),
+        (views, "_ESCAPE", "%25" * 300),
+        (finder, "_ESCAPES", "%3a%2f%2f" * 100),
+    ],
+    ids=["signs that begin escapes", "runs of escapes", "escapes before words"],
+)
+def test_no_escape_is_looked_for_once_all_is_spent(monkeypatch, module, name, text):
+    matcher = matcher_of(SHORT)
+    pattern = Counting(getattr(module, name))
+    monkeypatch.setattr(module, name, pattern)
+    allowances = Allowances()
+    allowances._until = float("inf")
+    with Sharing(allowances):
+        while allowances.values.left > 0:
+            matcher.clean(text)
+        pattern.searches = 0
+        assert matcher.clean(text) == "[Filtered]"
+        assert pattern.searches == 0
+        assert matcher.clean("an ordinary line, 7% of it") == "an ordinary line, 7% of it"
+
+
+def test_lines_beyond_it_are_not_searched_twice(monkeypatch):
+    matcher = matcher_of(SHORT)
+    allowances = Allowances()
+    allowances._until = float("inf")
+    allowances.values.left = 0
+    searched = []
+    starts = Finder.starts
+    monkeypatch.setattr(Finder, "starts", lambda *args: searched.append(1) or starts(*args))
+    with Sharing(allowances):
+        assert matcher.clean("no a0001b, no a0002b") == "[Filtered]"
+    assert searched == [1]
+
+
 def test_ordinary_lines_cost_none_of_it():
     matcher = matcher_of("sid=q8fh23fh28hf2k; csrftoken=b1946ac92492d2347c6235b4d2611184")
     allowances = Allowances()
@@ -91,9 +128,9 @@ def test_no_ellipsis_is_looked_for_in_what_is_hidden_already(monkeypatch):
 @pytest.mark.parametrize("word", ["a0007b", "\u0436a007", "\u0436\u0436\u0436\u0436\u04367", "\xfc0007b"])
 @pytest.mark.parametrize("before", ["", "see ", "see%20", "see\\n", "\u0436 "])
 def test_each_of_many_short_ones_is_found_as_a_word(word, before):
-    finder = Finder([*(f"a{number:04}b" for number in range(20, 220)), word])
+    found = Finder([*(f"a{number:04}b" for number in range(20, 220)), word])
     text = f"{before}{word} and{' more' * 2000}"
-    assert finder.starts(text, Allowance(100)) == [len(before)]
+    assert found.starts(text, Allowance(100)) == [len(before)]
 
 
 def test_escaped_urls_without_a_password_are_limited_too():
