@@ -6,7 +6,7 @@ It is worked out once for each state of the spool, and kept with it.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import NamedTuple
@@ -86,7 +86,7 @@ class Activity:
     entries: tuple[Entry, ...]
     errors: list[Item] = field(default_factory=list)
     requests: list[Item] = field(default_factory=list)
-    errors_of: dict[int, tuple[Item, ...]] = field(default_factory=dict)
+    errors_of: dict[int, Sequence[Item]] = field(default_factory=dict)
     place_of: dict[int, int] = field(default_factory=dict)
     # What is made of each file, by its entry's identity: most of it is taken over when a file is added.
     made: dict[int, Made] = field(default_factory=dict)
@@ -126,13 +126,13 @@ class Activity:
         return [name for name, _ in names.most_common(_SUGGESTED)]
 
     @cached_property
-    def _errors_by_request(self) -> dict[tuple[str, int], tuple[Item, ...]]:
+    def _errors_by_request(self) -> dict[tuple[str, int], Sequence[Item]]:
         return {
             (self.requests[place].entry.file.id, self.requests[place].number): errors
             for place, errors in self.errors_of.items()
         }
 
-    def of_request(self, item: Item) -> tuple[Item, ...]:
+    def of_request(self, item: Item) -> Sequence[Item]:
         """Return the errors of a request, newest first.
 
         Args:
@@ -140,7 +140,7 @@ class Activity:
         """
         return self._errors_by_request.get((item.entry.file.id, item.number), ())
 
-    def everything(self) -> Iterator[tuple[Item, tuple[Item, ...]]]:
+    def everything(self) -> Iterator[tuple[Item, Sequence[Item]]]:
         """Yield requests with their errors, other errors, feedback and so on, newest first.
 
         An error whose request is there is below that and nowhere else. Log lines, sessions and spans have
@@ -220,38 +220,59 @@ def _activity(entries: tuple[Entry, ...], before: Activity | None) -> Activity:
         by_kind.setdefault(one.kind, []).append(one)
     both = [one for one in made.values() if one.kind in ("transaction", "span")]
     found = Activity(entries, requests=list(_requests(both)), made=made, by_kind=by_kind)
-    of_trace: dict[str, int] = {}
-    more: dict[str, list[int]] = {}
-    for place, item in enumerate(found.requests):
-        trace_id = item.request.trace_id if item.request is not None else ""
-        if trace_id and of_trace.setdefault(trace_id, place) != place:
-            more.setdefault(trace_id, []).append(place)
+    places = _Places(found.requests)
     for one in by_kind.get("error", ()):
         entry, (error,) = one.entry, one.items
-        trace_id = next(iter(entry.summary.trace_ids), "")
-        places = [of_trace[trace_id], *more.get(trace_id, ())] if trace_id in of_trace else []
-        of = _place_of(entry, places, found.requests)
+        of = places.of(entry)
         request = found.requests[of].request if of is not None else None
         if error.request is not request:
             error = _with_request(entry, request)
             made[id(entry)] = Made("error", entry, (error,))
         if of is not None:
             found.place_of[len(found.errors)] = of
-            found.errors_of[of] = (*found.errors_of.get(of, ()), error)
+            _append(found.errors_of, of, error)
         found.errors.append(error)
     return found
 
 
-def _place_of(entry: Entry, places: Iterable[int], requests: list[Item]) -> int | None:
-    """Return the place of the request that an error happened in: of its span, else of its transaction."""
-    named = None
-    for place in places:
-        request = requests[place].request
-        if request is not None and request.id == entry.summary.span_id:
-            return place
-        if named is None and request is not None and request.name == entry.summary.transaction:
-            named = place
-    return named
+def _append(errors_of: dict[int, Sequence[Item]], place: int, error: Item) -> None:
+    """Add an error to those of a request. Most have one only, and a tuple is made faster than a list."""
+    errors = errors_of.get(place)
+    if errors is None:
+        errors_of[place] = (error,)
+    elif isinstance(errors, list):
+        errors.append(error)
+    else:
+        errors_of[place] = [*errors, error]
+
+
+class _Places:
+    """Where the request of an error is: that of its span, else the newest of its trace and transaction.
+
+    Any number of requests may be of one trace, because clients choose it.
+    """
+
+    def __init__(self, requests: list[Item]) -> None:
+        self._by_span: dict[str, int] = {}
+        self._by_name: dict[str, int] = {}
+        for place, item in enumerate(requests):
+            request = item.request
+            if request is not None and request.trace_id:
+                self._by_span.setdefault(f"{request.trace_id}{request.id}", place)
+                self._by_name.setdefault(f"{request.trace_id}{request.name}", place)
+
+    def of(self, entry: Entry) -> int | None:
+        """Return the place of the request of an error, None if it is not there.
+
+        Args:
+            entry: the error.
+        """
+        summary = entry.summary
+        if not summary.trace_ids:
+            return None
+        trace_id = summary.trace_ids[0]
+        found = self._by_span.get(f"{trace_id}{summary.span_id}")
+        return self._by_name.get(f"{trace_id}{summary.transaction}") if found is None else found
 
 
 def _with_request(entry: Entry, request: Request | None) -> Item:

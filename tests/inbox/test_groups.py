@@ -5,6 +5,7 @@ import time
 import pytest
 
 from sentry_paste import SentryMiddleware
+from sentry_paste.inbox.activity import activity
 from sentry_paste.inbox.groups import percentile
 
 from spooled import (
@@ -172,6 +173,29 @@ def test_error_of_a_trace_is_below_the_request_that_it_happened_in(app, spool, w
     write_event(spool, error_of(3, contexts={"trace": {"trace_id": TRACE, "span_id": "2" * 16}}))
     (item,) = [item for item in app.get("/?kind=all").html.select(".rows > li") if item.select(".folded")]
     assert "/back" in words(item)
+
+
+def test_many_errors_of_one_request_are_counted(app, spool, words):
+    for number in range(8):
+        at = {"trace": {"trace_id": f"{1:032x}", "span_id": f"{1:016x}"}}
+        write_event(spool, error_of(number, contexts=at, type_=f"E{number}"))
+    write_event(spool, request(1))
+    page = app.get("/?kind=all")
+    below = [words(item) for item in page.html.select(".folded li")]
+    assert below == [*(f"E{number} table 7" for number in (7, 6, 5, 4, 3)), "and 3 errors more"]
+    assert len(page.click("and 3 errors more").html.select(".rows > li")) == 8
+
+
+def test_trace_of_very_many_requests_and_errors_takes_no_time(app, spool):
+    for number in range(3000):
+        at = {"trace": {"trace_id": TRACE, "span_id": f"{number:016x}"}}
+        write_event(spool, error_of(number, contexts=at, transaction="none"))
+        write_event(spool, {**request(number), "contexts": at})
+    snapshot = app.app.index.read_all()
+    begun = time.process_time()
+    found = activity(snapshot)
+    assert len(found.errors_of) == 3000
+    assert time.process_time() - begun < 1
 
 
 def test_error_knows_how_its_request_was_answered(app, spool, rows, titles):
