@@ -89,7 +89,7 @@ def add_json(parser: argparse.ArgumentParser) -> None:
     Args:
         parser: of a command.
     """
-    parser.add_argument("--json", action="store_true", help="as JSON")
+    parser.add_argument("--json", action="store_true", help="print the report as JSON")
 
 
 def add_ini(parser: argparse.ArgumentParser) -> None:
@@ -117,7 +117,7 @@ def add_ini(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         type=_variable,
-        help="the same as an option",
+        help="another way to set a variable",
     )
 
 

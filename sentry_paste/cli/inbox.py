@@ -62,8 +62,8 @@ def serve(directory: str, port: int | None, editor: str, opens: bool) -> int:
         except ImportError as error:
             raise ValueError(str(error)) from error
         missing = "" if os.path.isdir(directory) else ", which does not exist yet"
-        print(f"The inbox of {clean(directory)}{missing}: {address}")
-        print("Press Ctrl-C to end it.", flush=True)
+        print(f"Inbox for {clean(directory)}{missing}: {address}")
+        print("Press Ctrl-C to stop.", flush=True)
         if opens and not webbrowser.open(address):
             print("No browser could be opened.", file=sys.stderr)
         try:

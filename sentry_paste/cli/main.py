@@ -97,7 +97,7 @@ def make_parser(*, only_run: bool = False) -> CommandParser:
             commands,
             "run",
             "start a command with Sentry around each app that PasteDeploy loads in it",
-            "Exit status: that of the command, or 2 if the command or the ini file is not there.",
+            "Exit status: that of the command, or 2 if the command or the ini file cannot be found.",
             [
                 "sentry-paste run --config sentry.ini pserve app.ini",
                 "sentry-paste run --config sentry.ini gunicorn --paste app.ini --workers 2",
@@ -145,9 +145,9 @@ def _add_check(commands: Any) -> None:
         commands,
         "check",
         "check the Sentry set-up of an ini file without starting its app",
-        "Exit status: 0 if all is well; 1 if nothing is reported, if the host of a DSN cannot be reached "
-        "(--connect) or if there are warnings (--strict); 2 if there are mistakes, which keep the app from "
-        "starting or from running as its ini says, or if the ini cannot be read.",
+        "Exit status: 0 if all is well; 1 if Sentry would get no reports, if the host of a DSN cannot be reached "
+        "(--connect) or if there are warnings (--strict); 2 if the ini cannot be read, or has mistakes that keep "
+        "the app from starting or from running as its ini says.",
         [
             "sentry-paste check production.ini",
             "sentry-paste check --explain production.ini",
@@ -168,7 +168,7 @@ def _add_check(commands: Any) -> None:
     )
     parser.add_argument("--strict", action="store_true", help="exit with 1 if there are warnings")
     parser.add_argument(
-        "--explain", action="store_true", help="show advice in full, with what to write, not in one line each"
+        "--explain", action="store_true", help="show each piece of advice in full, with the lines to write"
     )
     parser.set_defaults(run=_check)
 
@@ -180,8 +180,8 @@ def _add_send_test(commands: Any) -> None:
         commands,
         "send-test",
         "send one error and one transaction, and show what the server answers",
-        "Exit status: 0 if both were accepted, or the error by a server that takes no transactions; 1 if "
-        "not; 2 if the ini has mistakes or nowhere to send to.",
+        "Exit status: 0 if both were accepted (by a server that takes no transactions: the error); 1 if not; "
+        "2 if the ini has mistakes or no DSN and no spool_dir.",
         ["sentry-paste send-test production.ini", "sentry-paste send-test --timeout 60 production.ini"],
     )
     add_ini(parser)
@@ -201,14 +201,14 @@ def _add_inbox(commands: Any) -> None:
         commands,
         "inbox",
         "show a spool in the browser, without an ini",
-        "It needs the extra inbox: pip install 'sentry-paste[inbox]'. It answers only browsers on this "
-        "machine, until Ctrl-C ends it. Exit status: 0, or 2 if DIR is a file or the port is taken.",
+        "It needs the extra inbox: pip install 'sentry-paste[inbox]'. It only answers browsers on this "
+        "machine. Stop it with Ctrl-C. Exit status: 0, or 2 if DIR is a file or the port is taken.",
         [
             "sentry-paste inbox /srv/app/var/sentry --open",
             "sentry-paste inbox var/sentry --port 8000 --editor vscode",
         ],
     )
-    parser.add_argument("directory", metavar="DIR", help="the spool directory; it need not be there yet")
+    parser.add_argument("directory", metavar="DIR", help="the spool directory; it need not exist yet")
     parser.add_argument("--open", action="store_true", help="open a browser")
     parser.add_argument(
         "--port", type=_port, metavar="PORT", help="the port (default: 6544, or any other if that is taken)"
@@ -239,12 +239,12 @@ def _add_mcp(commands: Any) -> None:
     parser = add_command(
         commands,
         "mcp",
-        "let an assistant read a spool: a server of the Model Context Protocol on standard input and output",
-        "It needs the extra mcp, and Python 3.10 or newer: pip install 'sentry-paste[mcp]'. Its tools only "
-        "read. A client starts it with this command.",
+        "let a coding assistant read a spool, as an MCP server on standard input and output",
+        "It needs the extra mcp and Python 3.10 or newer: pip install 'sentry-paste[mcp]'. All its tools are "
+        "read-only. Your assistant starts it with this command (MCP is the Model Context Protocol).",
         ["sentry-paste mcp /srv/app/var/sentry"],
     )
-    parser.add_argument("directory", metavar="DIR", help="the spool directory; it need not be there yet")
+    parser.add_argument("directory", metavar="DIR", help="the spool directory; it need not exist yet")
     parser.set_defaults(run=_mcp)
 
 

@@ -10,7 +10,7 @@ from sentry_paste.config.texts import duration, number, split_lines
 
 #: The conditions, in words for messages.
 EXPECTED = (
-    "a rule on each line: slower than TIME, status CODES or errors, with a path before it or at RATE behind"
+    "a rule on each line: slower than TIME, status CODES or errors, optionally after a path and before 'at RATE'"
 )
 
 _RULE = re.compile(
@@ -98,7 +98,7 @@ def _rate(text: str, line: str) -> float:
     except ValueError:
         value = -1.0
     if not 0 < value <= 1:
-        raise ValueError(f"expected a rate from 0 to 1, but more than 0, not {text!r} in {line!r}")
+        raise ValueError(f"expected a rate above 0, up to 1, not {text!r} in {line!r}")
     return value
 
 

@@ -158,7 +158,7 @@ SDK_DEFAULTS: dict[str, str] = {
     "dsn": "``SENTRY_DSN`` of the environment",
     "enable_tracing": "``false``",
     "environment": "``SENTRY_ENVIRONMENT`` of the environment, else ``production``",
-    "error_sampler": "none: ``sample_rate`` holds",
+    "error_sampler": "none: ``sample_rate`` applies",
     "event_scrubber": "the SDK's own, with its list of names",
     "http_proxy": "``HTTP_PROXY`` of the environment, unless ``NO_PROXY`` excepts the host",
     "https_proxy": "``HTTPS_PROXY`` of the environment, unless ``NO_PROXY`` excepts the host; else ``http_proxy``",
@@ -177,7 +177,7 @@ SDK_DEFAULTS: dict[str, str] = {
     "spotlight": "``SENTRY_SPOTLIGHT`` of the environment, else ``false``",
     "trace_lifecycle": "``static``; with sentry-sdk 3 ``stream``",
     "traces_sample_rate": "none: no transactions, also where a caller has sampled the trace",
-    "traces_sampler": "none: ``traces_sample_rate`` holds",
+    "traces_sampler": "none: ``traces_sample_rate`` applies",
     "transport": "the SDK's own, over HTTP",
 }
 

@@ -151,8 +151,8 @@ _DEPRECATED: Mapping[str, tuple[str, str]] = {
     "profiles_sampler": ("profiling", _PROFILES),
     "send_default_pii": (
         "send_default_pii",
-        "is deprecated by sentry-sdk; here it goes on working, with sentry-sdk 3 as well, and "
-        "data_collection describes in detail what is collected",
+        "is deprecated by sentry-sdk; it will keep working here, also with sentry-sdk 3; data_collection is "
+        "the SDK's more detailed replacement",
     ),
     "transport": (
         "Function transports",

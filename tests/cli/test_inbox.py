@@ -58,7 +58,7 @@ def address_in(line):
 def test_directory_is_shown_until_it_is_interrupted(run, tmp_path):
     write_event(Spool(tmp_path / "spool"), error_event(exception=[{"type": "OrderError"}]))
     process, line = run("spool", "--port", "0", "--editor", "vscode")
-    assert line.startswith("The inbox of spool: http://127.0.0.1:")
+    assert line.startswith("Inbox for spool: http://127.0.0.1:")
     status, page = fetch(address_in(line))
     assert status == 200
     assert "OrderError" in page
@@ -84,7 +84,7 @@ def test_only_this_machine_is_listened_to(run):
 
 def test_directory_need_not_exist_yet(run):
     _, line = run("absent", "--port", "0")
-    assert line.startswith("The inbox of absent, which does not exist yet: http://")
+    assert line.startswith("Inbox for absent, which does not exist yet: http://")
     assert "Nothing yet" in fetch(address_in(line))[1]
 
 

@@ -318,8 +318,8 @@ def add_spool(parser: argparse.ArgumentParser) -> None:
             "list",
             list_files,
             "list the files of a spool, newest first",
-            "On a terminal ids are short, as show takes them, and columns are left out where it is narrow; "
-            "in a file or a pipe everything is there. Exit status: 1 if there are none.",
+            "A terminal gets short ids, which show accepts, and as many columns as fit; files and pipes get "
+            "everything. Exit status: 1 if there are none.",
             [
                 "sentry-paste spool list var/sentry",
                 "sentry-paste spool list var/sentry --kind error --limit 20",
@@ -335,8 +335,8 @@ def add_spool(parser: argparse.ArgumentParser) -> None:
             send,
             "send the waiting files, oldest first",
             "It can run next to processes that use the spool, and can be interrupted and restarted at any "
-            "time. Exit status: 0 if nothing is left that waited for the DSN, 1 if something is left or was "
-            "set aside, 2 on an error, 130 if Ctrl-C has ended it. With --dry-run: 0 if something would be "
+            "time. Exit status: 0 if nothing is left to send to the DSN, 1 if something is left or was set "
+            "aside, 2 on an error, 130 after Ctrl-C. With --dry-run: 0 if something would be "
             "sent, 1 if not.",
             [
                 "sentry-paste spool send var/sentry --dsn https://key@sentry.example/1 --dry-run",
@@ -379,14 +379,14 @@ def _add_status(subparsers: Any) -> None:
         subparsers,
         "status",
         show_status,
-        "show what was captured, delivered, dropped and is left",
-        "Captured is the sum of what was delivered, waits, was set aside and was dropped, for all processes "
-        "that have used the spool. With --prometheus, write the output to a file for the textfile collector "
+        "show how much was captured, delivered and dropped, and how much is left",
+        "What was captured is the sum of what was delivered, is waiting, was set aside and was dropped, by all "
+        "processes that have used the spool. With --prometheus, write the output to a file for the textfile collector "
         "of the node exporter.",
         ["sentry-paste spool status var/sentry", "sentry-paste spool status var/sentry --json"],
     )
     form = parser.add_mutually_exclusive_group()
-    form.add_argument("--json", action="store_true", help="as JSON")
+    form.add_argument("--json", action="store_true", help="print the report as JSON")
     form.add_argument("--prometheus", action="store_true", help="in Prometheus' text format")
 
 
@@ -396,7 +396,7 @@ def _add_show(subparsers: Any) -> None:
         "show",
         show_file,
         "show the contents of one file, or of all files of a trace",
-        "Exit status: 1 if nothing has the id, or if the digits are the beginning of more than one.",
+        "Exit status: 1 if nothing has this id, or if several ids begin with these digits.",
         [
             "sentry-paste spool show var/sentry 3f2a9c01",
             "sentry-paste spool show var/sentry 3f2a --all-frames",
@@ -416,7 +416,7 @@ def _add_requeue(subparsers: Any) -> None:
         subparsers,
         "requeue",
         requeue,
-        "let files that were set aside wait to be sent again",
+        "queue files that were set aside, to be sent again",
         "Without an ID: all files that were set aside. Exit status: 0 if files were requeued, 1 if none were "
         "or an ID is not found.",
         ["sentry-paste spool requeue var/sentry --reason http_413"],
