@@ -55,7 +55,7 @@ TOPICS = (
         "Sampling and filtering",
         (
             *("sample_rate", "traces_sample_rate", "traces_sample_rates", "transaction_names"),
-            *("traces_keep", "traces_keep_spans", "traces_keep_over_caller"),
+            *("traces_keep", "traces_keep_spans", "traces_keep_over_caller", "trace_continuation"),
             *("ignore_paths", "ignore_exceptions", "ignore_loggers", "ignore_messages"),
             *("expected_exceptions", "failed_status_codes"),
             *("http_methods_to_capture", "trace_ignore_status_codes", "max_transaction_duration"),

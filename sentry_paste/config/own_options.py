@@ -12,6 +12,7 @@ from sentry_paste.config.kinds import Option, duration
 #: The version after the last one that is released.
 UNRELEASED = "the version after 1.0"
 
+_CONTINUATIONS = ("sentry", "w3c")
 _KINDS = ("error", "feedback", "checkin", "session", "transaction", "profile", "span", "log", "metric")
 
 
@@ -21,6 +22,14 @@ def _spool_items(text: str) -> frozenset[str]:
     if unknown or ("none" in found and len(found) > 1):
         raise ValueError(f"unknown kind {unknown[0]!r}" if unknown else "none excludes all others")
     return frozenset(_KINDS) if "all" in found else frozenset(found - {"none"})
+
+
+def _continuation(text: str) -> frozenset[str]:
+    found = {name.lower() for name in texts.split_names(text)}
+    unknown = sorted(found - {*_CONTINUATIONS, "none"})
+    if unknown or ("none" in found and len(found) > 1):
+        raise ValueError(f"unknown word {unknown[0]!r}" if unknown else "none excludes all others")
+    return frozenset(found - {"none"})
 
 
 def _positive(text: str) -> float:
@@ -51,6 +60,7 @@ def _fsync(text: str) -> bool | float:
 #: What ``redact_patterns`` takes, as ``redaction.patterns`` calls it.
 PATTERNS = ("email", "credit_card", "iban", "jwt", "phone")
 SPOOL_ITEMS = kinds.Kind("kinds", f"all, none, or any of: {', '.join(_KINDS)}", _spool_items)
+CONTINUATION = kinds.Kind("kinds", f"none, or any of: {', '.join(_CONTINUATIONS)}", _continuation)
 FSYNC = kinds.Kind("boolean or time", "true, false or a time such as 500 ms", _fsync)
 CONNECTIONS = kinds.Kind("number", "a whole number from 1 to 100", _connections)
 POSITIVE_NUMBER = kinds.Kind("number", "a number, more than 0", _positive)
@@ -226,6 +236,15 @@ OWN_OPTIONS = (
         default=(),
         default_text="none",
         help="Names of transactions by path: a glob and a name on each line. The first match applies.",
+    ),
+    Option(
+        "trace_continuation",
+        CONTINUATION,
+        default=frozenset(_CONTINUATIONS),
+        default_text="sentry, w3c",
+        help="From which headers of a caller a trace goes on: sentry-trace, and the W3C's traceparent where "
+        "that is missing. With none, each request begins a trace.",
+        since=UNRELEASED,
     ),
     Option(
         "trusted_proxy_count",

@@ -52,6 +52,7 @@ class Settings:
         http_methods_to_capture: methods, in upper case, whose requests become transactions.
         ignore_paths: globs of paths that are not measured.
         traces_sample_rates: pairs of glob and rate; the first match applies.
+        trace_continuation: from which headers traces go on, ``sentry`` and ``w3c``.
         traces_keep: rules for requests that are sent though sampling has not chosen them.
         traces_keep_spans: whether the spans of all requests are recorded for that.
         traces_keep_over_caller: whether the rules also apply where the caller has decided otherwise.
@@ -93,6 +94,7 @@ class Settings:
     http_methods_to_capture: frozenset[str]
     ignore_paths: Sequence[str]
     traces_sample_rates: Sequence[tuple[str, float]]
+    trace_continuation: Collection[str]
     traces_keep: Sequence[KeepRule]
     traces_keep_spans: bool
     traces_keep_over_caller: bool

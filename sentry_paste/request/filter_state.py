@@ -13,9 +13,10 @@ from sentry_paste.redaction import Patterns, Redaction
 from sentry_paste.request.error_page import ErrorPage
 from sentry_paste.request.inbox_links import InboxLinks
 from sentry_paste.request.keep import KeepRules
-from sentry_paste.wsgi.environ import path_of
+from sentry_paste.wsgi.environ import native, path_of
 from sentry_paste.wsgi.path_rules import PathRules
 from sentry_paste.wsgi.real_types import is_real
+from sentry_paste.wsgi.w3c import trace_and_parent
 
 
 class ClientFacts(NamedTuple):
@@ -172,12 +173,29 @@ class FilterState:
         """
         if not self._is_captured_method(strings) or (self.ignored and self.is_ignored(path_of(strings))):
             return _NO_TRACE
-        if sdk.trace_headers(strings):
+        headers, is_w3c = self.trace_headers(strings)
+        if headers and not is_w3c:
             return _CALLER_DECIDES
-        sample_rand = sdk.new_sample_rand()
+        # Services that continue the same trace decide alike.
+        sample_rand = sdk.sample_rand_of(headers) if is_w3c else sdk.new_sample_rand()
         sampled_by = self.client_for(client, path_of(strings)) if self._rates else None
         is_discarded = sdk.discards(client, (sampled_by or client).options, sample_rand)
         return Sampling(not is_discarded, is_discarded, sample_rand)
+
+    def trace_headers(self, strings: Mapping[str, str]) -> tuple[dict[str, str], bool]:
+        """Return the headers from which the SDK continues a trace, and whether they are made of the W3C's.
+
+        Args:
+            strings: the texts of a WSGI environ.
+        """
+        continued = self.settings.trace_continuation
+        if "HTTP_SENTRY_TRACE" in strings:
+            return (sdk.trace_headers(strings), False) if "sentry" in continued else ({}, False)
+        if "HTTP_TRACEPARENT" in strings and "w3c" in continued:
+            found = trace_and_parent(native(strings["HTTP_TRACEPARENT"]))
+            if found is not None:
+                return {"HTTP_SENTRY_TRACE": "-".join(found)}, True
+        return {}, False
 
     def count_unopened(
         self, facts: ClientFacts, strings: dict[str, Any], unused: Any, begun: int, is_discarded: bool

@@ -235,6 +235,7 @@ class RequestScopes:
             self._sampled_by(path),
             self._begun,
             self._sampling.sample_rand if self._sampling is not None else None,
+            *filter_state.trace_headers(strings),
         )
         try:
             if not ignored and not self._settled and filter_state.is_measured(client, strings):

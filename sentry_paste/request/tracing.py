@@ -37,6 +37,8 @@ class TraceStart(NamedTuple):
         sampled_by: the client whose options decide on sampling, None for the active one.
         begun: its start, by ``time.perf_counter_ns``.
         sample_rand: the random number that decides on sampling, None if the SDK chooses it.
+        headers: of the caller, from which the trace goes on.
+        is_head: whether the caller does not report to Sentry, so that this service decides for the trace.
     """
 
     strings: dict[str, str]
@@ -46,6 +48,8 @@ class TraceStart(NamedTuple):
     sampled_by: Any
     begun: int
     sample_rand: float | None
+    headers: dict[str, str]
+    is_head: bool
 
 
 class Trace(Protocol):
@@ -119,7 +123,7 @@ def continue_without_transaction(begin: TraceStart) -> None:
         begin: the data with which the trace begins.
     """
     scope = sentry_sdk.get_isolation_scope()
-    sdk.begin_trace(scope, begin.strings)
+    sdk.begin_trace(scope, begin.headers)
     if sdk.streams_spans(sentry_sdk.get_client().options):
         sdk.stream_no_spans(sentry_sdk.get_current_scope(), scope)
     # On the isolation scope, so that a framework's name wins if it is set there or on the current scope.
@@ -151,7 +155,7 @@ class TransactionTrace:
         scope = sentry_sdk.get_isolation_scope()
         sdk.begin_trace(scope, {})
         transaction = scope.continue_trace(
-            sdk.trace_headers(begin.strings),
+            begin.headers,
             op=OPERATION,
             name=begin.name,
             source=begin.source,
@@ -162,6 +166,8 @@ class TransactionTrace:
             self._transaction = sentry_sdk.start_transaction(
                 transaction, custom_sampling_context={"wsgi_environ": begin.environ}
             )
+        if begin.is_head:
+            sdk.become_head(self._transaction)
         if keeps_spans:
             sdk.record_spans(self._transaction, sentry_sdk.get_client())
         self._transaction.__enter__()
@@ -257,8 +263,10 @@ class SpanTrace:
         attributes = _attributes(begin)
         with _sampled_by(begin.sampled_by):
             self._span = sdk.start_request_span(
-                begin.name, attributes, begin.strings, begin.environ, begin.begun, begin.sample_rand
+                begin.name, attributes, begin.headers, begin.environ, begin.begun, begin.sample_rand
             )
+        if begin.is_head:
+            sdk.become_head(self._span)
         sdk.mark_server_span(sentry_sdk.get_current_scope(), self._span)
         if self._span.sampled:
             self._describe(begin, address)

@@ -98,6 +98,7 @@ from sentry_paste.sdk.threads import (
 )
 from sentry_paste.sdk.tracing import (
     backdate,
+    become_head,
     begin_trace,
     can_begin_late,
     clean_span_headers,
@@ -109,6 +110,7 @@ from sentry_paste.sdk.tracing import (
     mark_server_span,
     name_so_far,
     new_sample_rand,
+    sample_rand_of,
     start_child_span,
     start_request_span,
     stream_no_spans,
@@ -139,6 +141,7 @@ __all__ = [
     "active_client",
     "active_integrations",
     "backdate",
+    "become_head",
     "begin_trace",
     "bind_client",
     "bound",
@@ -212,6 +215,7 @@ __all__ = [
     "request_attributes",
     "request_data",
     "reset_after_fork",
+    "sample_rand_of",
     "sends_user_info",
     "set_by_app",
     "set_up",

@@ -102,7 +102,7 @@ def backdate(transaction: Any, begun: int, sample_rand: float | None) -> None:
 def start_request_span(
     name: str,
     attributes: dict[str, Any],
-    strings: Mapping[str, str],
+    headers: dict[str, str],
     environ: dict[str, Any],
     begun: int,
     sample_rand: float | None,
@@ -112,12 +112,12 @@ def start_request_span(
     Args:
         name: of the span.
         attributes: for the span; a ``traces_sampler`` gets them.
-        strings: the texts of a WSGI environ.
+        headers: of the caller.
         environ: for a ``traces_sampler``, as ``wsgi_environ``.
         begun: the request's start, by ``time.perf_counter_ns``.
         sample_rand: the random number that was chosen then, None for the SDK's.
     """
-    adapter.continue_trace(trace_headers(strings))
+    adapter.continue_trace(headers)
     if sample_rand is None:
         Scope.set_custom_sampling_context({"wsgi_environ": environ})
     return adapter.start_segment(name, attributes, begun, sample_rand)
@@ -145,7 +145,7 @@ def stream_no_spans(current: Scope, isolation: Scope) -> None:
         )
 
 
-def begin_trace(scope: Scope, strings: Mapping[str, str]) -> None:
+def begin_trace(scope: Scope, headers: dict[str, str]) -> None:
     """Continue the caller's trace, or begin one, without a transaction.
 
     A new trace is set before the headers are read: if they contain no trace, 2.18 keeps the scope's, which
@@ -153,12 +153,36 @@ def begin_trace(scope: Scope, strings: Mapping[str, str]) -> None:
 
     Args:
         scope: of the request.
-        strings: the texts of a WSGI environ.
+        headers: of the caller.
     """
     scope.set_new_propagation_context()
-    headers = trace_headers(strings)
     if headers:
         scope.generate_propagation_context(headers)
+
+
+def become_head(span: Any) -> None:
+    """Let a transaction or a segment be the first of its trace, whose sample rate Sentry counts with.
+
+    With a ``sentry-trace`` header alone the SDK takes the caller for one with an older SDK, which has
+    decided. ``_baggage`` is made anew where it is missing.
+
+    Args:
+        span: that has begun.
+    """
+    if getattr(span, "_baggage", None) is not None:
+        span._baggage = None
+
+
+def sample_rand_of(headers: Mapping[str, str]) -> float:
+    """Return the random number for sampling that the SDK makes of a trace's id.
+
+    As ``sentry_sdk.tracing_utils._generate_sample_rand``, so that services decide alike.
+
+    Args:
+        headers: with ``sentry-trace``.
+    """
+    trace_id = headers["HTTP_SENTRY_TRACE"].partition("-")[0]
+    return random.Random(trace_id).randrange(1_000_000) / 1_000_000  # noqa: S311
 
 
 def trace_headers(strings: Mapping[str, str]) -> dict[str, str]:
