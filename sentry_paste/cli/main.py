@@ -145,9 +145,9 @@ def _add_check(commands: Any) -> None:
         commands,
         "check",
         "check the Sentry set-up of an ini file without starting its app",
-        "Exit status: 0 if all is well; 1 if Sentry would get no reports, if the host of a DSN cannot be reached "
-        "(--connect) or if there are warnings (--strict); 2 if the ini cannot be read, or has mistakes that keep "
-        "the app from starting or from running as its ini says.",
+        "Exit status: 0 if all is well; 1 if Sentry would get no reports, if the host of a DSN cannot be "
+        "reached (--connect) or if there are warnings (--strict); 2 if the ini cannot be read, or has "
+        "mistakes that keep the app from starting or from running as its ini says.",
         [
             "sentry-paste check production.ini",
             "sentry-paste check --explain production.ini",

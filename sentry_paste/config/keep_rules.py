@@ -10,7 +10,8 @@ from sentry_paste.config.texts import duration, number, split_lines
 
 #: The conditions, in words for messages.
 EXPECTED = (
-    "a rule on each line: slower than TIME, status CODES or errors, optionally after a path and before 'at RATE'"
+    "a rule on each line: slower than TIME, status CODES or errors, optionally after a path and with "
+    "'at RATE' at the end"
 )
 
 _RULE = re.compile(

@@ -380,9 +380,9 @@ def _add_status(subparsers: Any) -> None:
         "status",
         show_status,
         "show how much was captured, delivered and dropped, and how much is left",
-        "What was captured is the sum of what was delivered, is waiting, was set aside and was dropped, by all "
-        "processes that have used the spool. With --prometheus, write the output to a file for the textfile collector "
-        "of the node exporter.",
+        "What was captured is the sum of what was delivered, is waiting, was set aside and was dropped, by "
+        "all processes that have used the spool. With --prometheus, write the output to a file for the "
+        "textfile collector of the node exporter.",
         ["sentry-paste spool status var/sentry", "sentry-paste spool status var/sentry --json"],
     )
     form = parser.add_mutually_exclusive_group()
