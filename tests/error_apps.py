@@ -117,3 +117,8 @@ def app(environ, start_response):
 
 def drop(event, hint):
     """Drop every event."""
+
+
+def no_errors(event, hint):
+    """Sample no error."""
+    return 0.0

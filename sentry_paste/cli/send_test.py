@@ -149,6 +149,8 @@ def _test_settings(settings: Settings) -> Settings:
         sdk={**settings.sdk, **known},
         # With a DSN the test is about the server's answer, which a spool would hide.
         spool_dir=None if has_dsn else settings.spool_dir,
+        ignore_messages=(),
+        error_sample_rates=(),
         client_key=(NAME, settings.client_key),
     )
 

@@ -152,6 +152,33 @@ class ErrorRules:
         return was_unhandled
 
 
+def with_error_rates(settings: Settings, options: dict[str, Any]) -> dict[str, Any]:
+    """Return options of the SDK with the rates of the ini, which take precedence over its own.
+
+    The SDK decides when it has recorded that the request has failed.
+
+    Args:
+        settings: of the client.
+        options: for it.
+    """
+    if not settings.error_sample_rates:
+        return options
+    rules = ClassRules(settings.error_sample_rates)
+    sampler, rate = options.get("error_sampler"), options.get("sample_rate", 1.0)
+
+    def rate_of(event: Any, hint: Any) -> Any:
+        try:
+            found = rules.find(class_of(hint))
+        except Exception:
+            log_failure("a rule about errors is not applied")
+            found = None
+        if found is not None:
+            return found
+        return sampler(event, hint) if callable(sampler) else rate
+
+    return {**options, "error_sampler": rate_of}
+
+
 def rules_for(settings: Settings) -> ErrorRules | None:
     """Return the rules of an ini about errors, None if it has none.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sentry_paste.config import kinds
+from sentry_paste.config import kinds, references
 from sentry_paste.config.texts import split_lines
 
 #: What an expression begins with; what does not is a glob.
@@ -23,6 +23,20 @@ def _message(line: str) -> str:
     return EXPRESSION + expression
 
 
+def _rates(text: str) -> references.Reference:
+    names, rates = [], []
+    for line in split_lines(text):
+        name, *rest = line.split(maxsplit=1)
+        try:
+            rates.append(kinds.RATE.parse(*rest))
+        except (TypeError, ValueError):
+            raise ValueError(f"expected {_CLASS_RATE} on each line, not {line!r}") from None
+        names.append(name)
+    return references.exception_classes(names, lambda classes: tuple(zip(classes, rates)))
+
+
+_CLASS_RATE = "a class of exceptions and a rate from 0 to 1"
+CLASS_RATES = kinds.Kind("classes with rates", f"{_CLASS_RATE} on each line", _rates)
 MESSAGES = kinds.Kind(
     "messages", "globs for messages, or re: and a regular expression, one on each line", _messages
 )

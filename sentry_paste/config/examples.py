@@ -42,6 +42,7 @@ EXAMPLES: Mapping[str, str] = MappingProxyType(
         "enable_tracing": "true",
         "environment": "production",
         "error_page": "true",
+        "error_sample_rates": "myapp.errors:QuotaError  0.01\nLookupError  0.5",
         "error_sampler": f"{_HOOK}:error_rate",
         "event_id_header": "X-Sentry-ID",
         "event_scrubber": "event_scrubber.denylist = card_number, iban",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from paste.deploy.converters import asbool
 
 from sentry_paste.config import kinds, references, texts
-from sentry_paste.config.error_rules import MESSAGES
+from sentry_paste.config.error_rules import CLASS_RATES, MESSAGES
 from sentry_paste.config.keep_rules import KEEP_RULES
 from sentry_paste.config.kinds import Option, duration
 
@@ -121,6 +121,15 @@ OWN_OPTIONS = (
         default_text="none",
         help="Exceptions that are reported as handled, whatever becomes of them, including their subclasses: the "
         "request's session and trace have not failed. Names as in ignore_exceptions.",
+        since=UNRELEASED,
+    ),
+    Option(
+        "error_sample_rates",
+        CLASS_RATES,
+        default=(),
+        default_text="none",
+        help="Which part of the errors of a class is sent: a class, named as in ignore_exceptions, and a rate on each "
+        "line. The first match applies; other errors have sample_rate. What is not sent is counted.",
         since=UNRELEASED,
     ),
     Option(

@@ -44,7 +44,7 @@ from sentry_paste.config.sources import (
     resolve_aliases,
     warn_of_raven_dsn,
 )
-from sentry_paste.config.texts import split_names
+from sentry_paste.config.texts import split_lines, split_names
 from sentry_paste.config.values import expand
 from sentry_paste.sdk.failures import warn
 
@@ -202,8 +202,8 @@ class _Reader:
         if reason and item.name not in _WITH_DOLLARS and not item.name.startswith("proxy_headers"):
             warn("%s: %s", place(self.source, item), reason, code="unreplaced")
 
-    def _warn_of_exceptions(self, item: RawOption, text: str) -> None:
-        for name, nearest in near_exceptions(split_names(text)):
+    def _warn_of_exceptions(self, item: RawOption, names: list[str]) -> None:
+        for name, nearest in near_exceptions(names):
             message = "%s: there is no built-in exception %s; did you mean %s?"
             warn(message, place(self.source, item), name, nearest, code="exception-name")
 
@@ -251,7 +251,9 @@ class _Reader:
         self._warn_of_comment(item, text)
         self._warn_of_unreplaced(item)
         if option.name in ("expected_exceptions", "ignore_exceptions", "ignore_errors"):
-            self._warn_of_exceptions(item, text)
+            self._warn_of_exceptions(item, split_names(text))
+        if option.name == "error_sample_rates":
+            self._warn_of_exceptions(item, [line.split()[0] for line in split_lines(text)])
         if option.kind.is_path and isinstance(value, str):
             text = value = os.path.abspath(os.path.join(self.base, os.path.expanduser(value)))
         return text, value

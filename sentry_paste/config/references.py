@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import builtins
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
@@ -128,23 +128,34 @@ def _reference(build: Callable[[list[Any]], Any]) -> Callable[[str], Reference]:
     return parse
 
 
-def _exceptions(text: str) -> Reference:
-    """Return exceptions by dotted or built-in name; other names stay text, which the SDK matches."""
-    names = split_names(text)
+def exception_classes(names: Sequence[str], build: Callable[[list[Any]], Any] = list) -> Reference:
+    """Return exceptions by dotted or built-in name; other names stay text, which stands for any module's.
+
+    Args:
+        names: as they are written in the ini.
+        build: turns them, in this order, into the option's value.
+
+    Raises:
+        ValueError: a name is none.
+    """
     dotted = tuple(name for name in names if is_dotted(name))
-    plain = [name for name in names if name not in dotted]
-    for name in plain:
+    for name in names:
         if not _DOTTED_NAME.fullmatch(name):
             hint = "; there are no patterns here, but subclasses count too" if "*" in name else ""
             raise ValueError(f"expected names of exception classes, not {name!r}{hint}")
 
-    def build(objects: list[Any]) -> list[Any]:
+    def build_all(objects: list[Any]) -> Any:
         for found in objects:
             if not (isinstance(found, type) and issubclass(found, BaseException)):
                 raise ValueError(f"{getattr(found, '__name__', found)!r} is not an exception class")
-        return [*objects, *(getattr(builtins, name, name) for name in plain)]
+        imported = iter(objects)
+        return build([next(imported) if name in dotted else getattr(builtins, name, name) for name in names])
 
-    return Reference(dotted, build)
+    return Reference(dotted, build_all)
+
+
+def _exceptions(text: str) -> Reference:
+    return exception_classes(split_names(text))
 
 
 def _one_dict(objects: list[Any]) -> Any:

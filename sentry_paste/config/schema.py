@@ -13,7 +13,7 @@ from typing import Any
 from sentry_paste import sdk
 from sentry_paste.config import kinds, own_options, references
 from sentry_paste.config.aliases import ALIASES, OBSOLETE
-from sentry_paste.config.error_rules import MESSAGES
+from sentry_paste.config.error_rules import CLASS_RATES, MESSAGES
 from sentry_paste.config.families import DATA_COLLECTION, EVENT_SCRUBBER
 from sentry_paste.config.keep_rules import KEEP_RULES
 from sentry_paste.config.kinds import Kind, Option
@@ -63,6 +63,7 @@ _KEEP = (
     rf"|{_word('status')}[ \t]+{_STATUS}(?:[\s,]+{_STATUS})*|{_word('errors')})"
     rf"(?:[ \t]+{_word('at')}[ \t]+{_RATE})?"
 )
+_CLASS = rf"{_PATH}(?::{_PATH})?"
 _MESSAGE = r"(?:(?!re:)[^\s][^\n]*|re:[ \t]*[^\s][^\n]*)"
 _HTTP = r"https?://[^/\s]\S*"
 _PATTERNS: Mapping[Kind, str] = {
@@ -82,6 +83,7 @@ _PATTERNS: Mapping[Kind, str] = {
     kinds.GLOB_NAMES: rf"{_GLOB}[ \t]+[^\s=:]{_LINE}(?:\n\s*{_GLOB}[ \t]+[^\s=:]{_LINE})*",
     kinds.MAPPING: rf"[^:=\n]*[^:=\s]\s*[:=]{_LINE}(?:\n\s*[^:=\n]*[^:=\s]\s*[:=]{_LINE})*",
     kinds.TAGS: rf"[\w.-]{{1,200}}\s*[:=]{_LINE}(?:\n\s*[\w.-]{{1,200}}\s*[:=]{_LINE})*",
+    CLASS_RATES: rf"{_CLASS}[ \t]+{_RATE}(?:{_LINES}{_CLASS}[ \t]+{_RATE})*",
     MESSAGES: rf"{_MESSAGE}(?:{_LINES}{_MESSAGE})*",
     KEEP_RULES: rf"{_KEEP}(?:{_LINES}{_KEEP})*",
     kinds.STATUS_CODES: _list(_STATUS, _COMMAS),
@@ -91,7 +93,7 @@ _PATTERNS: Mapping[Kind, str] = {
     kinds.HEADER_NAME: r"[A-Za-z0-9!#$%&'*+.^_`|~-]+",
     kinds.SOCKET_OPTIONS: r"(?:\w+[ \t,]+){2}-?[0-9]+(?:[ \t]*\n\s*(?:\w+[ \t,]+){2}-?[0-9]+)*",
     kinds.FUNCTIONS: _list(r"\.*[^\s,.][^\s,]*\.[^\s,]*[^\s,.]\.*", _SPACES),
-    references.EXCEPTIONS: _list(rf"{_PATH}(?::{_PATH})?", _SPACES),
+    references.EXCEPTIONS: _list(_CLASS, _SPACES),
     **dict.fromkeys((references.HOOK, references.OBJECT, references.TRANSPORT), _DOTTED),
     **dict.fromkeys((references.DICT, references.SCRUBBER), _DOTTED),
 }

@@ -41,6 +41,7 @@ class Settings:
         ignore_loggers: loggers, or globs for loggers, whose records are not reported.
         ignore_messages: globs of messages that are not reported, or ``re:`` and a regular expression.
         expected_exceptions: classes of exceptions, or names of such, that do not fail a request.
+        error_sample_rates: pairs of a class, or the name of one, and a rate; the first match applies.
         spool_dir: directory for envelope files, absolute; None for no spool.
         spool_items: kinds of envelopes that are written before they are sent.
         spool_max_size: bytes.
@@ -83,6 +84,7 @@ class Settings:
     ignore_loggers: Sequence[str]
     ignore_messages: Sequence[str]
     expected_exceptions: Sequence[Any]
+    error_sample_rates: Sequence[tuple[Any, float]]
     spool_dir: str | None
     spool_items: frozenset[str]
     spool_max_size: int

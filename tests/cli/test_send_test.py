@@ -223,6 +223,11 @@ def test_option_that_ignores_the_test_is_named(ini, receiver):
     assert "ignore_exceptions" in error.text
 
 
+def test_rules_about_errors_do_not_keep_the_test_from_being_sent(ini, receiver):
+    rules = "ignore_messages = *\nerror_sample_rates = Exception 0"
+    assert [outcome.accepted for outcome in send_test(str(ini(receiver.dsn, rules))).outcomes] == [True, True]
+
+
 @pytest.mark.skipif("ignore_spans" not in options(), reason="this SDK has no ignore_spans")
 def test_option_that_ignores_the_span_is_named(ini, receiver):
     ignoring = "trace_lifecycle = stream\nignore_spans = /sentry-paste .*/"

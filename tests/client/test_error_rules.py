@@ -215,6 +215,85 @@ class TestExpectedExceptions:
         assert seconds(1000) < 3 * seconds(1)
 
 
+class TestErrorSampleRates:
+    @pytest.mark.parametrize(
+        ("rules", "query", "is_sent"),
+        [
+            ("QuotaError 0", "end=quota", False),
+            ("QuotaError 0", "end=user", False),
+            ("UserQuotaError 0", "end=quota", True),
+            ("error_apps.UserQuotaError 1\n     error_apps:QuotaError 0", "end=user", True),
+            ("error_apps:QuotaError 0\n     error_apps.UserQuotaError 1", "end=user", False),
+            ("LookupError  0", "end=key", False),
+            ("LookupError 0", "end=value", True),
+        ],
+    )
+    def test_first_line_that_is_about_the_class_applies(self, ini, captured, rules, query, is_sent):
+        app = ini(f"error_sample_rates = {rules}")
+        call(app, environ_of(QUERY_STRING=query))
+        assert len(captured.errors) == is_sent
+        assert app.lost == ([] if is_sent else [("sample_rate", "error")])
+
+    def test_request_has_crashed_though_its_error_is_not_sent(self, ini, captured):
+        call(ini("error_sample_rates = QuotaError 0"), environ_of(QUERY_STRING="end=quota"))
+        assert sessions(captured) == {"crashed": 1}
+
+    def test_expected_error_that_is_not_sent_has_not_failed_the_request(self, ini, captured):
+        call(ini("error_sample_rates = QuotaError 0", QUOTA), environ_of(QUERY_STRING="end=quota"))
+        assert captured.errors == []
+        assert sessions(captured) == {"exited": 1}
+
+    def test_rate_is_a_part_of_the_errors(self, ini, captured):
+        app = ini("error_sample_rates = QuotaError 0.25")
+        for _ in range(200):
+            call(app, environ_of(QUERY_STRING="handle=quota"))
+        assert 20 < len(captured.errors) < 85
+        assert len(captured.errors) + len(app.lost) == 200
+
+    @pytest.mark.parametrize("other", ["sample_rate = 0", "error_sampler = error_apps:no_errors"])
+    def test_other_errors_have_the_usual_rate(self, ini, captured, other):
+        app = ini("error_sample_rates = QuotaError 1", other)
+        for name in ("quota", "value", "user", "key"):
+            call(app, environ_of(QUERY_STRING=f"handle={name}"))
+        call(app, environ_of("/message/one"))
+        assert [found.type for found in captured.exceptions] == ["QuotaError", "UserQuotaError"]
+        assert len(captured.errors) == 2
+
+    def test_it_holds_outside_of_requests_too(self, ini, captured):
+        ini("error_sample_rates = QuotaError 0")
+        error_apps.act("handle", "quota")
+        error_apps.act("logexc", "value")
+        assert [found.type for found in captured.exceptions] == ["ValueError"]
+
+    def test_failing_rule_loses_nothing(self, ini, captured, monkeypatch, caplog):
+        app = ini("error_sample_rates = QuotaError 0")
+        monkeypatch.setattr(ClassRules, "find", lambda self, cls: 1 / 0)
+        call(app, environ_of(QUERY_STRING="end=quota"))
+        assert len(captured.errors) == 1
+        assert "a rule about errors is not applied" in caplog.text
+
+    @pytest.mark.parametrize(
+        ("text", "reason"),
+        [
+            ("KeyError", "a class of exceptions and a rate from 0 to 1 on each line, not 'KeyError'"),
+            ("KeyError 1\n     ValueError 2", "not 'ValueError 2'"),
+            ("KeyError = 1", "not 'KeyError = 1'"),
+            ("Key* 1", "expected names of exception classes, not 'Key*'; there are no patterns"),
+            ("error_apps:app 1", "'app' is not an exception class"),
+            ("nosuch_module:Error 1", "cannot import nosuch_module"),
+        ],
+    )
+    def test_mistake_is_told_with_its_line(self, ini, text, reason):
+        with pytest.raises(ConfigError) as caught:
+            ini(f"error_sample_rates = {text}")
+        assert reason in str(caught.value)
+        assert "line 5" in str(caught.value)
+
+    def test_name_that_is_nearly_one_is_warned_of(self, ini, caplog):
+        ini("error_sample_rates =\n     KeyErorr 0.5\n     OSError 1")
+        assert "there is no built-in exception KeyErorr; did you mean KeyError?" in caplog.text
+
+
 class TestIgnoredMessages:
     @pytest.mark.parametrize(
         ("rule", "path"),

@@ -136,6 +136,8 @@ def _nothing_is_reported(subject: Subject) -> Iterator[Finding]:
 
 
 def _no_errors(subject: Subject) -> Iterator[Finding]:
+    if subject.settings.error_sample_rates:
+        return
     if subject.options.get("sample_rate") == 0 and not subject.options.get("error_sampler"):
         yield Finding("high", "no-errors", "sample_rate = 0 reports no errors at all")
 
