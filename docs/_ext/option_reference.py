@@ -38,6 +38,7 @@ PAGES = {
     "ignore_loggers": ":ref:`error-rules`",
     "ignore_messages": ":ref:`no-errors`",
     "expected_exceptions": ":ref:`no-errors`",
+    "levels": ":ref:`no-errors`",
     "error_sample_rates": ":ref:`no-errors`",
     "failed_status_codes": ":ref:`error-rules`",
     "capture_start_response_errors": ":ref:`error-rules`",

@@ -118,6 +118,9 @@ class ErrorRules:
     def __init__(self, settings: Settings) -> None:
         self._messages = MessageRules(settings.ignore_messages) if settings.ignore_messages else None
         self._expected = ClassRules([(name, True) for name in settings.expected_exceptions])
+        levels = list(enumerate(settings.levels))
+        self._levels = ClassRules([(r.subject, (at, r.level)) for at, r in levels if not r.is_logger])
+        self._logger_levels = PathRules([(r.subject, (at, r.level)) for at, r in levels if r.is_logger])
 
     def is_ignored(self, event: Any) -> bool:
         """Return whether an event is not reported.
@@ -150,6 +153,24 @@ class ErrorRules:
             log_failure("a rule about errors is not applied")
             return None
         return was_unhandled
+
+    def set_level(self, event: Any, hint: Any) -> None:
+        """Give an event the level that the ini says.
+
+        Args:
+            event: of the SDK, as it is captured; changed.
+            hint: of the SDK.
+        """
+        try:
+            found = [self._levels.find(class_of(hint))] if self._levels else []
+            logger = text_of(event.get("logger")) if self._logger_levels else None
+            if logger is not None:
+                found.append(self._logger_levels.find(logger))
+            first = min(filter(None, found), default=None)
+            if first is not None:
+                event["level"] = first[1]
+        except Exception:
+            log_failure("a rule about errors is not applied")
 
 
 def with_error_rates(settings: Settings, options: dict[str, Any]) -> dict[str, Any]:
@@ -185,7 +206,8 @@ def rules_for(settings: Settings) -> ErrorRules | None:
     Args:
         settings: of a client.
     """
-    return ErrorRules(settings) if settings.ignore_messages or settings.expected_exceptions else None
+    has_rules = settings.ignore_messages or settings.expected_exceptions or settings.levels
+    return ErrorRules(settings) if has_rules else None
 
 
 def class_of(hint: Any) -> type | None:

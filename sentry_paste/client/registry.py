@@ -140,9 +140,13 @@ class GuardedClient(sentry_sdk.Client):
     def capture_event(self, event: Any, hint: Any = None, *args: Any, **kwargs: Any) -> str | None:
         """Capture as the SDK does; a failure loses only this event."""
         try:
-            if self.rules is not None and self._is_ignored(event):
-                return None
-            expected = None if self.rules is None else self.rules.expect(event, hint)
+            expected = None
+            if self.rules is not None and event.get("type") is None:
+                if self.rules.is_ignored(event):
+                    self._count_ignored()
+                    return None
+                expected = self.rules.expect(event, hint)
+                self.rules.set_level(event, hint)
             self._add_tags_and_contexts(event)
             # The SDK adds it to its own event; what the caller has stays another one.
             event.setdefault("event_id", uuid4().hex)
@@ -156,12 +160,9 @@ class GuardedClient(sentry_sdk.Client):
             log_failure("an event is lost")
             return None
 
-    def _is_ignored(self, event: Any) -> bool:
-        if event.get("type") is not None or not self.rules.is_ignored(event):  # type: ignore[union-attr]
-            return False
+    def _count_ignored(self) -> None:
         if self.transport is not None:
             self.transport.record_lost_event("event_processor", data_category="error")
-        return True
 
     def _add_tags_and_contexts(self, event: Any) -> None:
         # Before the scopes are applied, which take precedence over the event.

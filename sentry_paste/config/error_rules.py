@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any, NamedTuple
+
 from sentry_paste.config import kinds, references
-from sentry_paste.config.texts import split_lines
+from sentry_paste.config.texts import split_lines, split_names
 
 #: What an expression begins with; what does not is a glob.
 EXPRESSION = "re:"
@@ -23,6 +25,67 @@ def _message(line: str) -> str:
     return EXPRESSION + expression
 
 
+class LevelRule(NamedTuple):
+    """Which events have another level than they were captured with.
+
+    Attributes:
+        subject: a class of exceptions, the name of one in any module, or a glob for loggers.
+        is_logger: whether it is for loggers.
+        level: as Sentry calls it.
+    """
+
+    subject: Any
+    is_logger: bool
+    level: str
+
+
+#: Sentry's levels, by what they are called in an ini: https://develop.sentry.dev/sdk/data-model/event-payloads/
+LEVELS = {
+    **{name: name for name in ("debug", "info", "warning", "error", "fatal")},
+    "warn": "warning",
+    "critical": "fatal",
+}
+_CLASS_LEVEL = (
+    "a class of exceptions, or logger and the name of one, and debug, info, warning, error or fatal"
+)
+_LOGGER = "logger"
+
+
+def _levels(text: str) -> references.Reference:
+    rules = list(map(_level, split_lines(text)))
+    names = [rule.subject for rule in rules if not rule.is_logger]
+
+    def build(classes: list[Any]) -> tuple[LevelRule, ...]:
+        found = iter(classes)
+        return tuple(rule if rule.is_logger else rule._replace(subject=next(found)) for rule in rules)
+
+    return references.exception_classes(names, build)
+
+
+def _level(line: str) -> LevelRule:
+    *subject, level = line.split()
+    is_logger = len(subject) == 2 and subject[0].lower() == _LOGGER
+    if level.lower() not in LEVELS or not (is_logger or len(subject) == 1):
+        raise ValueError(f"expected {_CLASS_LEVEL} on each line, not {line!r}")
+    return LevelRule(subject[-1], is_logger, LEVELS[level.lower()])
+
+
+def classes_in(option: str, text: str) -> list[str]:
+    """Return the names of classes in the rules of an option.
+
+    Args:
+        option: its name.
+        text: which has been parsed.
+    """
+    if option in ("expected_exceptions", "ignore_exceptions", "ignore_errors"):
+        return split_names(text)
+    if option == "error_sample_rates":
+        return [line.split()[0] for line in split_lines(text)]
+    if option == "levels":
+        return [rule.subject for rule in map(_level, split_lines(text)) if not rule.is_logger]
+    return []
+
+
 def _rates(text: str) -> references.Reference:
     names, rates = [], []
     for line in split_lines(text):
@@ -37,6 +100,7 @@ def _rates(text: str) -> references.Reference:
 
 _CLASS_RATE = "a class of exceptions and a rate from 0 to 1"
 CLASS_RATES = kinds.Kind("classes with rates", f"{_CLASS_RATE} on each line", _rates)
+CLASS_LEVELS = kinds.Kind("classes with levels", f"{_CLASS_LEVEL} on each line", _levels)
 MESSAGES = kinds.Kind(
     "messages", "globs for messages, or re: and a regular expression, one on each line", _messages
 )

@@ -69,6 +69,7 @@ EXAMPLES: Mapping[str, str] = MappingProxyType(
         "keep_alive": "true",
         "keep_headers": "Idempotency-Key",
         "key_file": "%(here)s/client.key",
+        "levels": "TimeoutError         warning\nlogger myapp.jobs.*  info",
         "max_breadcrumbs": "50",
         "max_request_body_size": "never",
         "max_stack_frames": "50",

@@ -57,7 +57,7 @@ TOPICS = (
             *("sample_rate", "traces_sample_rate", "traces_sample_rates", "transaction_names"),
             *("traces_keep", "traces_keep_spans", "traces_keep_over_caller", "trace_continuation"),
             *("ignore_paths", "ignore_exceptions", "ignore_loggers", "ignore_messages"),
-            *("expected_exceptions", "error_sample_rates", "failed_status_codes"),
+            *("expected_exceptions", "error_sample_rates", "levels", "failed_status_codes"),
             *("http_methods_to_capture", "trace_ignore_status_codes", "max_transaction_duration"),
             *("auto_session_tracking", "capture_start_response_errors"),
             *("before_send", "before_send_transaction", "before_breadcrumb", "before_send_log"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from paste.deploy.converters import asbool
 
 from sentry_paste.config import kinds, references, texts
-from sentry_paste.config.error_rules import CLASS_RATES, MESSAGES
+from sentry_paste.config.error_rules import CLASS_LEVELS, CLASS_RATES, MESSAGES
 from sentry_paste.config.keep_rules import KEEP_RULES
 from sentry_paste.config.kinds import Option, duration
 
@@ -130,6 +130,16 @@ OWN_OPTIONS = (
         default_text="none",
         help="Which part of the errors of a class is sent: a class, named as in ignore_exceptions, and a rate on each "
         "line. The first match applies; other errors have sample_rate. What is not sent is counted.",
+        since=UNRELEASED,
+    ),
+    Option(
+        "levels",
+        CLASS_LEVELS,
+        default=(),
+        default_text="none",
+        help="Levels of events: a class of exceptions, or logger and the name of one or a glob, and debug, info, "
+        "warning, error or fatal on each line. The first match applies. A level that the app sets on a scope takes "
+        "precedence.",
         since=UNRELEASED,
     ),
     Option(

@@ -16,6 +16,7 @@ from typing import Any
 from sentry_paste import sdk
 from sentry_paste.config import integrations, values
 from sentry_paste.config.aliases import plain_dsn
+from sentry_paste.config.error_rules import classes_in
 from sentry_paste.config.errors import ConfigError, NotInstalledError, Problem
 from sentry_paste.config.families import assemble, family_of, parse_member
 from sentry_paste.config.kinds import Option
@@ -44,7 +45,6 @@ from sentry_paste.config.sources import (
     resolve_aliases,
     warn_of_raven_dsn,
 )
-from sentry_paste.config.texts import split_lines, split_names
 from sentry_paste.config.values import expand
 from sentry_paste.sdk.failures import warn
 
@@ -250,10 +250,7 @@ class _Reader:
             raise ValueError(explain(option, text, str(error))) from None
         self._warn_of_comment(item, text)
         self._warn_of_unreplaced(item)
-        if option.name in ("expected_exceptions", "ignore_exceptions", "ignore_errors"):
-            self._warn_of_exceptions(item, split_names(text))
-        if option.name == "error_sample_rates":
-            self._warn_of_exceptions(item, [line.split()[0] for line in split_lines(text)])
+        self._warn_of_exceptions(item, classes_in(option.name, text))
         if option.kind.is_path and isinstance(value, str):
             text = value = os.path.abspath(os.path.join(self.base, os.path.expanduser(value)))
         return text, value

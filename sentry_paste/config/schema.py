@@ -13,7 +13,7 @@ from typing import Any
 from sentry_paste import sdk
 from sentry_paste.config import kinds, own_options, references
 from sentry_paste.config.aliases import ALIASES, OBSOLETE
-from sentry_paste.config.error_rules import CLASS_RATES, MESSAGES
+from sentry_paste.config.error_rules import CLASS_LEVELS, CLASS_RATES, LEVELS, MESSAGES
 from sentry_paste.config.families import DATA_COLLECTION, EVENT_SCRUBBER
 from sentry_paste.config.keep_rules import KEEP_RULES
 from sentry_paste.config.kinds import Kind, Option
@@ -64,6 +64,7 @@ _KEEP = (
     rf"(?:[ \t]+{_word('at')}[ \t]+{_RATE})?"
 )
 _CLASS = rf"{_PATH}(?::{_PATH})?"
+_LEVELS = rf"(?:{_word('logger')}[ \t]+[^\s]+|{_CLASS})[ \t]+{_words(LEVELS)}"
 _MESSAGE = r"(?:(?!re:)[^\s][^\n]*|re:[ \t]*[^\s][^\n]*)"
 _HTTP = r"https?://[^/\s]\S*"
 _PATTERNS: Mapping[Kind, str] = {
@@ -84,6 +85,7 @@ _PATTERNS: Mapping[Kind, str] = {
     kinds.MAPPING: rf"[^:=\n]*[^:=\s]\s*[:=]{_LINE}(?:\n\s*[^:=\n]*[^:=\s]\s*[:=]{_LINE})*",
     kinds.TAGS: rf"[\w.-]{{1,200}}\s*[:=]{_LINE}(?:\n\s*[\w.-]{{1,200}}\s*[:=]{_LINE})*",
     CLASS_RATES: rf"{_CLASS}[ \t]+{_RATE}(?:{_LINES}{_CLASS}[ \t]+{_RATE})*",
+    CLASS_LEVELS: rf"{_LEVELS}(?:{_LINES}{_LEVELS})*",
     MESSAGES: rf"{_MESSAGE}(?:{_LINES}{_MESSAGE})*",
     KEEP_RULES: rf"{_KEEP}(?:{_LINES}{_KEEP})*",
     kinds.STATUS_CODES: _list(_STATUS, _COMMAS),

@@ -294,6 +294,85 @@ class TestErrorSampleRates:
         assert "there is no built-in exception KeyErorr; did you mean KeyError?" in caplog.text
 
 
+class TestLevels:
+    def levels(self, captured):
+        return [event.get("level") for event in captured.errors]
+
+    @pytest.mark.parametrize(
+        ("rules", "path", "query", "level"),
+        [
+            ("QuotaError warning", "/", "end=quota", "warning"),
+            ("QuotaError Warn", "/", "end=user", "warning"),
+            ("error_apps:UserQuotaError info", "/", "end=quota", "error"),
+            ("error_apps.UserQuotaError info\n     QuotaError debug", "/", "end=user", "info"),
+            ("QuotaError critical\n     UserQuotaError info", "/", "handle=user", "fatal"),
+            ("logger app info", "/log/1", "", "info"),
+            ("logger app.* info", "/log/1", "", "error"),
+            ("logger ap* info", "/log/1", "", "info"),
+            ("logger *.errors info\n     QuotaError warning", "/", "logexc=quota", "info"),
+            ("QuotaError warning\n     Logger app.errors info", "/", "logexc=quota", "warning"),
+            ("QuotaError warning\n     logger app.errors info", "/", "logexc=value", "info"),
+            ("logger * info", "/message/one", "", "error"),
+        ],
+    )
+    def test_first_line_that_is_about_the_event_applies(self, ini, captured, rules, path, query, level):
+        call(ini(f"levels = {rules}"), environ_of(path, QUERY_STRING=query))
+        assert self.levels(captured) == [level]
+
+    def test_level_of_a_scope_takes_precedence(self, ini, captured):
+        ini("levels = QuotaError info")
+        with sentry_sdk.new_scope() as scope:
+            scope.set_level("fatal")
+            error_apps.act("handle", "quota")
+        assert self.levels(captured) == ["fatal"]
+
+    def test_it_holds_outside_of_requests_too(self, ini, captured):
+        ini("levels = QuotaError info")
+        error_apps.act("handle", "quota")
+        error_apps.act("logexc", "value")
+        assert self.levels(captured) == ["info", "error"]
+
+    def test_exception_of_a_lower_level_fails_the_request(self, ini, captured):
+        call(ini("levels = QuotaError info"), environ_of(QUERY_STRING="end=quota"))
+        assert sessions(captured) == {"crashed": 1}
+
+    def test_failing_rule_loses_nothing(self, ini, captured, monkeypatch, caplog):
+        app = ini("levels = QuotaError info")
+        monkeypatch.setattr(ClassRules, "find", lambda self, cls: 1 / 0)
+        call(app, environ_of(QUERY_STRING="end=quota"))
+        assert self.levels(captured) == ["error"]
+        assert "a rule about errors is not applied" in caplog.text
+
+    def test_transaction_and_check_in_have_no_level(self, ini, captured):
+        app = ini("levels = logger * info", "traces_sample_rate = 1")
+        call(app, environ_of())
+        sentry_sdk.crons.capture_checkin("job", status="ok")
+        app.client.flush()
+        assert all("level" not in found for found in captured.payloads("transaction", "check_in"))
+
+    @pytest.mark.parametrize(
+        ("text", "reason"),
+        [
+            ("KeyError", "expected a class of exceptions, or logger and the name of one, and debug, "),
+            ("KeyError loud", "on each line, not 'KeyError loud'"),
+            ("KeyError info\n     logger info info info", "not 'logger info info info'"),
+            ("logging app info", "not 'logging app info'"),
+            ("Key* info", "expected names of exception classes, not 'Key*'; there are no patterns"),
+            ("error_apps:app info", "'app' is not an exception class"),
+        ],
+    )
+    def test_mistake_is_told_with_its_line(self, ini, text, reason):
+        with pytest.raises(ConfigError) as caught:
+            ini(f"levels = {text}")
+        assert reason in str(caught.value)
+        assert "line 5" in str(caught.value)
+
+    def test_name_that_is_nearly_one_is_warned_of(self, ini, caplog):
+        ini("levels =\n     KeyErorr info\n     logger OSErorr info")
+        assert "there is no built-in exception KeyErorr; did you mean KeyError?" in caplog.text
+        assert "OSErorr" not in caplog.text
+
+
 class TestIgnoredMessages:
     @pytest.mark.parametrize(
         ("rule", "path"),
