@@ -73,7 +73,7 @@ _MOST_SEARCHED = 1_000_000
 # authorization with its z.
 _P = "%(?:25){0,5}"
 _WORDS = (
-    "p(?:assw|assphrase|asscode|wd|in(?![a-z])|(?<=otp)(?![a-z]))"
+    "p(?:ass(?:w|phrase|code|(?<=[_-]pass)(?![a-z]))|wd|in(?![a-z])|(?<=otp)(?![a-z]))"
     "|s(?:e(?:cret|ss(?:ion)?[_-]?id)|rf(?<=[cx]srf)|ignature|aml)"
     "|k(?:en(?<=token)|ie(?<=cookie)|ey(?:(?<=[_-]key)|(?<=apikey)|(?<=accesskey)|(?<=privatekey)|(?<=authkey)))"
     "|c(?:redential|v[vc](?![a-z]))|jwt|z(?<=authoriz)"
@@ -101,7 +101,7 @@ _ATTRIBUTE = rf"\s{_NAME_OF_ATTRIBUTE}"
 # Command-line arguments whose value is the next one, with the space between; also cookies as http.cookiejar
 # shows them. Arguments of equal length share one lookbehind, which mostly fails at its first character.
 _ARGUMENTS = (
-    r"(?:(?<=-(?:pwd|key|pin|otp|jwt)\s)|(?<=-token\s)|(?<=-(?:secret|passwd|cookie)\s)|(?<=<cookie\s)"
+    r"(?:(?<=-(?:pwd|key|pin|otp|jwt)\s)|(?<=[\w-]-pass\s)|(?<=-token\s)|(?<=-(?:secret|passwd|cookie)\s)|(?<=<cookie\s)"
     r"|(?<=-(?:password|passcode)\s)|(?<=-signature\s)|(?<=-(?:passphrase|session-id)\s)|(?<=-credentials\s))"
 )
 _ARGUMENT = rf"\s{_ARGUMENTS}"

@@ -36,6 +36,8 @@ def crash(environ, start_response):
         ),
         (["--token", "--reload", "x"], ["--token", "--reload", "x"]),
         (["--name", "shop", "--password=PW"], ["--name", "shop", "--password=[Filtered]"]),
+        (["--db-pass", "PWq8", "--pass=PWq8"], ["--db-pass", "[Filtered]", "--pass=[Filtered]"]),
+        (["--set", "DB_PASS=PW"], ["--set", "DB_PASS=[Filtered]"]),
     ],
 )
 def test_arguments_of_the_process(monkeypatch, texts, expected, pii):

@@ -739,3 +739,37 @@ class TestWorkOfRepeatedPlaces:
         assert "'value 29'" in cleaned
         assert "hunter2" not in cleaned
         assert "k3y" not in cleaned
+
+
+class TestNamesThatEndWithPass:
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "{{'db_pass': '{}'}}",
+            '{{"smtp_pass": "{}"}}',
+            "DB_PASS = {}\n",
+            "a=1&db_pass={}&b=2",
+            "('X-Pass', '{}')",
+            "run --db-pass {} x",
+            "<db_pass>{}</db_pass>",
+            "DB_PASS={}",
+        ],
+    )
+    def test_value_is_hidden(self, text):
+        assert clean_text(text.format("q8fh23fh28hf2k"), Names()) == text.format(FILTERED)
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "a by-pass: see below",
+            "{'db_passive': 'q8fh23fh28hf2k'}",
+            "multi-pass rendering = fast",
+            "first-pass ok",
+            "boarding_pass_count = 12",
+            "<first_pass>",
+            "in the second-pass, 12 of 14 failed",
+            "ffmpeg -pass 1 -i a.mp4",
+        ],
+    )
+    def test_other_text_stays(self, text):
+        assert clean_text(text, Names()) == text
