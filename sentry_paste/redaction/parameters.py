@@ -99,6 +99,7 @@ _BACKWARDS_ENCODED = re.compile(r"[\w.~\[\]%-]*")
 _OF_PATH = re.compile("[/?&;#]")
 # A URL or a path, raw or as Python shows it.
 _URL = re.compile(r"b?['\"]?(?:/|[a-z][a-z0-9+.-]*://)", re.IGNORECASE)
+_END_OF_PATH = re.compile("[?#&]")
 # What nearly every query and URL consists of: fields of words with one equals sign, and a path before these.
 _ORDINARY_FIELD = r"[\w.~-]{0,80}(?:=(?:[\w.~-]*|(?:\[|%5B)Filtered(?:\]|%5D)))?"
 _ORDINARY = re.compile(
@@ -237,7 +238,7 @@ def _find(text: str, names: Names, is_prose: bool, bounds: Bounds) -> Iterator[F
     if _MORE_THAN_WORDS.search(lower, *place):
         found_fields = secret_fields(text, lower, place, names, bounds, is_prose=is_prose, is_slow=is_slow)
         fields = [Found(*field, 0) for field in found_fields]
-    if not is_prose and "#" in text and not _URL.match(text):
+    if not is_prose and "#" in text and not _is_url(text):
         fields += _find_with_number_signs(text, limit, names, bounds)
         fields.sort(key=_by_start)
     found = _find_words(text, lower, limit, names, bounds, is_prose=is_prose, is_slow=is_slow)
@@ -467,10 +468,17 @@ def _closing(text: str) -> int:
     return 1 if opening in ("'", '"') and opening and len(text) > 1 and text.endswith(opening) else 0
 
 
+def _is_url(text: str) -> bool:
+    """Return whether a text is a URL or a path, and not a query string that begins like one: ``?/wiki&a=b``."""
+    if not _URL.match(text):
+        return False
+    end = _END_OF_PATH.search(text)
+    return end is None or end[0] != "&"
+
+
 def _begin_of_query(text: str) -> int:
     """Return where the fields of a URL or a query string begin."""
-    url = _URL.match(text)
-    if url is None:
+    if not _is_url(text):
         return (2 if text[:1] == "b" else 1) if _closing(text) else 0
     ends = [at for at in (text.find("?"), text.find("#")) if at >= 0]
     return min(ends, default=len(text)) + 1
@@ -478,8 +486,7 @@ def _begin_of_query(text: str) -> int:
 
 def _end_of_path(text: str) -> int:
     """Return where the path of a URL ends; 0 for a query string, which has none."""
-    start = text[:3].lstrip("b'\"")[:1]
+    if not _is_url(text):
+        return 0
     at = text.find("?")
-    if start == "/" or "://" in text[:40]:
-        return at if at >= 0 else text.find("#") if "#" in text else len(text)
-    return 0
+    return at if at >= 0 else text.find("#") if "#" in text else len(text)

@@ -321,3 +321,30 @@ class TestBaggage:
     )
     def test_what_exceeds_them_is_hidden_as_a_whole(self, text):
         assert clean_baggage(text, NAMES) == FILTERED
+
+
+class TestQueryWithAUrlInIt:
+    """What is a path in a URL is part of a value in a query string: only the ampersand ends it."""
+
+    SECRET = "4/0AX4XfWh/q8fh23"
+
+    @pytest.mark.parametrize(
+        "query",
+        [
+            "next=http://shop.example/basket&code={}",
+            "state=https://a.example/&code={}&scope=https://b.example/auth",
+            "code={}&scope=https://b.example/auth",
+            "/wiki/page&token={}",
+            "/wiki/page&a=b&token#={}",
+            "'/wiki/page&token={}'",
+        ],
+    )
+    def test_all_of_a_value_is_secret(self, query):
+        text = query.format(self.SECRET)
+        assert clean_query(text, NAMES) == query.format(FILTERED)
+        if not text.endswith("'"):
+            assert self.SECRET in {value for _, value in secret_parameters(text, NAMES)}
+
+    @pytest.mark.parametrize("url", ["/users/token={}/edit", "https://h.example/token={}/edit;v=1?a=b"])
+    def test_segment_of_a_path_ends_at_the_next_slash(self, url):
+        assert clean_query(url.format("q8fh23fh"), NAMES) == url.format(FILTERED)
