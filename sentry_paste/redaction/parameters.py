@@ -469,7 +469,7 @@ def _closing(text: str) -> int:
 
 
 def _is_url(text: str) -> bool:
-    """Return whether a text is a URL or a path, and not a query string that begins like one: ``?/wiki&a=b``."""
+    """Return whether a text is a URL or a path, not a query string that begins like one: ``?/wiki&a=b``."""
     if not _URL.match(text):
         return False
     end = _END_OF_PATH.search(text)
