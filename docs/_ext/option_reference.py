@@ -57,6 +57,7 @@ PAGES = {
     "transport_queue_size": ":doc:`/delivery`",
     "integration*": ":ref:`integrations`",
     "disabled_integrations": ":ref:`integrations`",
+    "trace_continuation": ":doc:`/correctness`",
     "trusted_proxy_count": ":ref:`naming-rules`",
     "ca_certs": ":doc:`/receivers`",
     "http_proxy": ":doc:`/receivers`",
