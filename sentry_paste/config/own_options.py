@@ -169,7 +169,7 @@ OWN_OPTIONS = (
         duration("days"),
         default=30 * 86400.0,
         default_text="30 days",
-        help="How old a file in the spool may become before it is dropped, once sending it was tried.",
+        help="How old a file in the spool may become before it is dropped, after at least one attempt to send it.",
     ),
     Option(
         "spool_rate",
@@ -182,8 +182,8 @@ OWN_OPTIONS = (
         "spool_connections",
         CONNECTIONS,
         default=8,
-        help="How many envelopes a process sends at the same time, at most, from the spool and of those just captured. "
-        "It starts with one, and adds others only while they wait and Sentry answers in time.",
+        help="How many envelopes a process sends at the same time, at most, whether from the spool or just captured. "
+        "It starts with one, and adds more only while envelopes wait and Sentry answers in time.",
         since=UNRELEASED,
     ),
     Option(
@@ -229,17 +229,17 @@ OWN_OPTIONS = (
         KEEP_RULES,
         default=(),
         default_text="none",
-        help="Requests whose traces are sent although the sampling has not chosen them, decided when they end: a "
-        "rule on each line. Rules are slower than 2 s, status 500-599 and errors; a path may precede them, and a "
-        "rate may follow: /api/* status 404 at 0.1.",
+        help="Requests whose traces are sent even if sampling has not chosen them, decided when they end: a rule on "
+        "each line. A rule is slower than 2 s, status 500-599 or errors; a path may precede it, and a rate may "
+        "follow: /api/* status 404 at 0.1.",
         since=UNRELEASED,
     ),
     Option(
         "traces_keep_spans",
         kinds.BOOLEAN,
         default=False,
-        help="Whether the spans of all requests are recorded, so that those that traces_keep keeps have them. It "
-        "costs what a sampled request costs until its end. Not for streamed spans.",
+        help="Whether the spans of all requests are recorded, so that those that traces_keep keeps have them. Until "
+        "its end, each request then costs as much as a sampled one. Not for streamed spans.",
         since=UNRELEASED,
     ),
     Option(
