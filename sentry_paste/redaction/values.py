@@ -423,25 +423,30 @@ def _cookies(text: str, bounds: Bounds) -> Iterator[Secret]:
         value = value.strip() if equals else ""
         if "," in value and "=" in value:
             yield from _joined_cookies(value, bounds)
-        yield from of_parts(value or name.strip(), bounds)
-        if value.startswith('"'):
-            plain = value.strip('"')
-            yield from of_parts(plain, bounds)
-            if "\\" in plain and bounds.may_read(len(plain)):
-                # http.cookies escapes a character as an octal number, or with a backslash.
-                yield from of_parts(
-                    _OCTAL.sub(lambda e: chr(int(e[1], 8)) if len(e[1]) == 3 else e[1], plain), bounds
-                )
+        yield from _of_cookie(value or name.strip(), bounds)
+
+
+def _of_cookie(value: str, bounds: Bounds) -> Iterator[Secret]:
+    """Yield what to search for in place of a cookie's value, as sent and as parsed."""
+    yield from of_parts(value, bounds)
+    if value.startswith('"'):
+        plain = value.strip('"')
+        yield from of_parts(plain, bounds)
+        if "\\" in plain and bounds.may_read(len(plain)):
+            # http.cookies escapes a character as an octal number, or with a backslash.
+            yield from of_parts(
+                _OCTAL.sub(lambda e: chr(int(e[1], 8)) if len(e[1]) == 3 else e[1], plain), bounds
+            )
 
 
 def _joined_cookies(text: str, bounds: Bounds) -> Iterator[Secret]:
     """Yield the cookies of further headers, which the server appended to the value of the first."""
     first, *others = _NEXT_COOKIE.split(text, bounds.steps + 1)
-    if not others or "=" in first.rstrip("="):
+    if not others or ("=" in first.rstrip("=") and not first.startswith('"')):
         return  # pairs that together are the value of one cookie
-    yield from of_parts(first, bounds)
+    yield from _of_cookie(first, bounds)
     for pair in bounds.first(others):
-        yield from of_parts(pair.partition("=")[2].strip(), bounds)
+        yield from _of_cookie(pair.partition("=")[2].strip(), bounds)
 
 
 def _quoted_pairs(text: str, most: int) -> Iterator[str]:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sentry_paste.redaction import Names
+from sentry_paste.redaction import Matcher, Names
 from sentry_paste.redaction.bounds import Bounds
 from sentry_paste.redaction.needles import Where, needles_of, seed_of
 from sentry_paste.redaction.values import MOST, cookies_of, of_cookies, of_environ, of_request, of_users
@@ -658,3 +658,15 @@ class TestBounds:
         )
         assert {"alice-7", "margarete-4711"} <= set(found)
         assert len(found) < 1000
+
+
+@pytest.mark.parametrize(
+    "cookie",
+    [
+        'a=1234567, sid="x1\\054 q8fh23fh#28hf2k"',
+        'sid="x1\\054 q8fh23fh#28hf2k", a=1, c="x"',
+    ],
+)
+def test_quoted_cookie_of_a_header_that_a_server_joined_to_another_is_found_as_parsed(cookie):
+    matcher = Matcher(of_request({"HTTP_COOKIE": cookie}, Names()))
+    assert matcher.clean("bad session x1, q8fh23fh#28hf2k!") == "bad session [Filtered]!"
