@@ -261,8 +261,8 @@ OWN_OPTIONS = (
         CONTINUATION,
         default=frozenset(_CONTINUATIONS),
         default_text="sentry, w3c",
-        help="From which headers of a caller a trace goes on: sentry-trace, and the W3C's traceparent where "
-        "that is missing. With none, each request begins a trace.",
+        help="Which headers of a caller continue its trace: sentry-trace, and the W3C's traceparent where that "
+        "is missing. With none, each request begins a trace of its own.",
         since=UNRELEASED,
     ),
     Option(
