@@ -122,3 +122,9 @@ def drop(event, hint):
 def no_errors(event, hint):
     """Sample no error."""
     return 0.0
+
+
+def tag_fingerprint(event, hint):
+    """Show in a tag what a hook sees."""
+    event.setdefault("tags", {})["seen"] = ",".join(event["fingerprint"])
+    return event

@@ -39,6 +39,7 @@ PAGES = {
     "ignore_messages": ":ref:`no-errors`",
     "expected_exceptions": ":ref:`no-errors`",
     "levels": ":ref:`no-errors`",
+    "fingerprints": ":ref:`grouping`",
     "error_sample_rates": ":ref:`no-errors`",
     "failed_status_codes": ":ref:`error-rules`",
     "capture_start_response_errors": ":ref:`error-rules`",

@@ -17,7 +17,7 @@ from sentry_sdk.transport import Transport
 
 from sentry_paste import sdk
 from sentry_paste.client.abandoned import finish_abandoned
-from sentry_paste.client.error_rules import ErrorRules, rules_for, with_error_rates
+from sentry_paste.client.error_rules import ErrorRules, rules_for, with_error_rules
 from sentry_paste.client.held import Capture, capture_error, is_of_error, send_held
 from sentry_paste.client.server_logs import drop_duplicates
 from sentry_paste.config.errors import ConfigError, Problem
@@ -273,7 +273,7 @@ class Registry:
             options.update(_spool_options(settings, options))
         if sdk.sleep_blocks_process():
             _turn_off_sleeping_threads(settings, options)
-        options = with_error_rates(settings, options)
+        options = with_error_rules(settings, options)
         if not self._clients and sdk.note_on_version():
             inform("%s", sdk.note_on_version())
         redaction = Redaction(secret_names(settings), Patterns(settings.redact_patterns))

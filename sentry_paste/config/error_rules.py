@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, NamedTuple
 
 from sentry_paste.config import kinds, references
-from sentry_paste.config.texts import split_lines, split_names
+from sentry_paste.config.texts import split_lines, split_names, split_words
 
 #: What an expression begins with; what does not is a glob.
 EXPRESSION = "re:"
@@ -70,6 +71,52 @@ def _level(line: str) -> LevelRule:
     return LevelRule(subject[-1], is_logger, LEVELS[level.lower()])
 
 
+class FingerprintRule(NamedTuple):
+    """How events are grouped.
+
+    Attributes:
+        about: what decides: ``class``, ``message``, ``transaction`` or ``module``.
+        subject: a class of exceptions, the name of one in any module, or a glob.
+        parts: of the fingerprint.
+    """
+
+    about: str
+    subject: Any
+    parts: tuple[str, ...]
+
+
+_CLASS = "class"
+_GLOBS = ("message", "transaction", "module")
+_FINGERPRINT = (
+    "a rule on each line: a class of exceptions, or message, transaction or module and a glob, then -> and "
+    "parts, separated by commas"
+)
+_ARROW = re.compile(r"\s*->\s*")
+# Sentry knows it in this spelling.
+_VARIABLE = re.compile(r"\{\{\s*([\w.]+)\s*\}\}")
+
+
+def _fingerprints(text: str) -> references.Reference:
+    rules = list(map(_fingerprint, split_lines(text)))
+    names = [rule.subject for rule in rules if rule.about == _CLASS]
+
+    def build(classes: list[Any]) -> tuple[FingerprintRule, ...]:
+        found = iter(classes)
+        return tuple(rule._replace(subject=next(found)) if rule.about == _CLASS else rule for rule in rules)
+
+    return references.exception_classes(names, build)
+
+
+def _fingerprint(line: str) -> FingerprintRule:
+    condition, *rest = _ARROW.split(line, maxsplit=1)
+    parts = split_words(rest[0]) if rest else []
+    about, *globs = condition.split(maxsplit=1) or [""]
+    if not (about and parts) or (globs and about.lower() not in _GLOBS):
+        raise ValueError(f"expected {_FINGERPRINT}, not {line!r}")
+    found = tuple(_VARIABLE.sub(r"{{ \1 }}", part) for part in parts)
+    return FingerprintRule(about.lower(), globs[0], found) if globs else FingerprintRule(_CLASS, about, found)
+
+
 def classes_in(option: str, text: str) -> list[str]:
     """Return the names of classes in the rules of an option.
 
@@ -81,6 +128,8 @@ def classes_in(option: str, text: str) -> list[str]:
         return split_names(text)
     if option == "error_sample_rates":
         return [line.split()[0] for line in split_lines(text)]
+    if option == "fingerprints":
+        return [r.subject for r in map(_fingerprint, split_lines(text)) if r.about == _CLASS]
     if option == "levels":
         return [rule.subject for rule in map(_level, split_lines(text)) if not rule.is_logger]
     return []
@@ -101,6 +150,7 @@ def _rates(text: str) -> references.Reference:
 _CLASS_RATE = "a class of exceptions and a rate from 0 to 1"
 CLASS_RATES = kinds.Kind("classes with rates", f"{_CLASS_RATE} on each line", _rates)
 CLASS_LEVELS = kinds.Kind("classes with levels", f"{_CLASS_LEVEL} on each line", _levels)
+FINGERPRINTS = kinds.Kind("fingerprints", _FINGERPRINT, _fingerprints)
 MESSAGES = kinds.Kind(
     "messages", "globs for messages, or re: and a regular expression, one on each line", _messages
 )

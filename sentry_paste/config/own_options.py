@@ -5,7 +5,7 @@ from __future__ import annotations
 from paste.deploy.converters import asbool
 
 from sentry_paste.config import kinds, references, texts
-from sentry_paste.config.error_rules import CLASS_LEVELS, CLASS_RATES, MESSAGES
+from sentry_paste.config.error_rules import CLASS_LEVELS, CLASS_RATES, FINGERPRINTS, MESSAGES
 from sentry_paste.config.keep_rules import KEEP_RULES
 from sentry_paste.config.kinds import Option, duration
 
@@ -140,6 +140,16 @@ OWN_OPTIONS = (
         help="Levels of events: a class of exceptions, or logger and the name of one or a glob, and debug, info, "
         "warning, error or fatal on each line. The first match applies. A level that the app sets on a scope takes "
         "precedence.",
+        since=UNRELEASED,
+    ),
+    Option(
+        "fingerprints",
+        FINGERPRINTS,
+        default=(),
+        default_text="none",
+        help="How events are grouped: on each line a class of exceptions, or message, transaction or module and a "
+        "glob, then -> and the parts of the fingerprint, separated by commas; {{ default }} is Sentry's own grouping. "
+        "The first match applies. A fingerprint that the app sets takes precedence.",
         since=UNRELEASED,
     ),
     Option(

@@ -48,8 +48,8 @@ from sentry_paste.config.sources import (
 from sentry_paste.config.values import expand
 from sentry_paste.sdk.failures import warn
 
-# Options in whose values dollar signs have a meaning of their own: regular expressions.
-_WITH_DOLLARS = ("ignore_messages", "ignore_spans", "trace_propagation_targets")
+# Options in whose values dollar signs or braces have a meaning of their own.
+_WITH_DOLLARS = ("fingerprints", "ignore_messages", "ignore_spans", "trace_propagation_targets")
 
 
 def read_ini(

@@ -6,7 +6,7 @@ from collections.abc import Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sentry_paste.config.error_rules import LevelRule
+from sentry_paste.config.error_rules import FingerprintRule, LevelRule
 from sentry_paste.config.keep_rules import KeepRule
 
 
@@ -44,6 +44,7 @@ class Settings:
         expected_exceptions: classes of exceptions, or names of such, that do not fail a request.
         error_sample_rates: pairs of a class, or the name of one, and a rate; the first match applies.
         levels: rules for events that have another level; the first match applies.
+        fingerprints: rules for the grouping of events; the first match applies.
         spool_dir: directory for envelope files, absolute; None for no spool.
         spool_items: kinds of envelopes that are written before they are sent.
         spool_max_size: bytes.
@@ -88,6 +89,7 @@ class Settings:
     expected_exceptions: Sequence[Any]
     error_sample_rates: Sequence[tuple[Any, float]]
     levels: Sequence[LevelRule]
+    fingerprints: Sequence[FingerprintRule]
     spool_dir: str | None
     spool_items: frozenset[str]
     spool_max_size: int

@@ -8,8 +8,8 @@ import pytest
 import sentry_sdk
 
 from sentry_paste import sdk
-from sentry_paste.client.error_rules import ClassRules, MessageRules
 from sentry_paste.client.registry import registry
+from sentry_paste.client.rule_matching import ClassRules, GlobRules, MessageRules
 from sentry_paste.config import ConfigError
 
 from traced_apps import LIFECYCLES
@@ -371,6 +371,123 @@ class TestLevels:
         ini("levels =\n     KeyErorr info\n     logger OSErorr info")
         assert "there is no built-in exception KeyErorr; did you mean KeyError?" in caplog.text
         assert "OSErorr" not in caplog.text
+
+
+class TestFingerprints:
+    def fingerprints(self, captured):
+        return [event.get("fingerprint") for event in captured.errors]
+
+    @pytest.mark.parametrize(
+        ("rules", "path", "query", "parts"),
+        [
+            ("QuotaError -> quota", "/", "end=user", ["quota"]),
+            ("error_apps:UserQuotaError -> user", "/", "end=quota", None),
+            ("QuotaError->{{default}},a part , b", "/", "end=quota", ["{{ default }}", "a part", "b"]),
+            ("UserQuotaError -> user\n     QuotaError -> quota", "/", "handle=user", ["user"]),
+            ("QuotaError -> quota\n     UserQuotaError -> user", "/", "handle=user", ["quota"]),
+            ("message Task * failed -> task", "/log/42", "", ["task"]),
+            ("message *sk 42 f* -> task", "/log/42", "", ["task"]),
+            ("message *42* -> task", "/log/42", "", ["task"]),
+            ("Message Task %%s failed -> task", "/log/42", "", ["task"]),
+            ("message ValueError: a -> b", "/raise/a", "", ["b"]),
+            ("message one -> two", "/message/one", "", ["two"]),
+            ("message task * -> task", "/log/42", "", None),
+            ("transaction GET /message/* -> {{ default }}, m", "/message/one", "", ["{{ default }}", "m"]),
+            ("transaction POST * -> post", "/message/one", "", None),
+            ("module error_apps -> apps", "/", "end=quota", ["apps"]),
+            ("module error_* -> apps", "/", "logexc=quota", ["apps"]),
+            ("module error -> apps", "/", "end=quota", None),
+            ("module other.* -> a\n     message quota -> b\n     QuotaError -> c", "/", "end=quota", ["b"]),
+        ],
+    )
+    def test_first_rule_that_is_about_the_event_applies(self, ini, captured, rules, path, query, parts):
+        call(ini(f"fingerprints = {rules}"), environ_of(path, QUERY_STRING=query))
+        assert self.fingerprints(captured) == [parts]
+
+    def test_transaction_is_named_as_it_is_sent(self, ini, captured):
+        app = ini(
+            "fingerprints = transaction message* -> {{ transaction }}",
+            "transaction_names = /message/* messages",
+        )
+        call(app, environ_of("/message/one"))
+        assert self.fingerprints(captured) == [["{{ transaction }}"]]
+
+    def test_fingerprint_of_the_app_takes_precedence(self, ini, captured):
+        ini("fingerprints = QuotaError -> quota")
+        with sentry_sdk.new_scope() as scope:
+            scope.fingerprint = ["own"]
+            error_apps.act("handle", "quota")
+        assert self.fingerprints(captured) == [["own"]]
+
+    def test_failed_status_keeps_its_own(self, ini, captured):
+        call(ini("fingerprints = message * -> all", "failed_status_codes = 503"), environ_of("/status/503"))
+        assert self.fingerprints(captured)[0][0] == "failed-status"
+
+    def test_it_holds_outside_of_requests_too(self, ini, captured):
+        ini("fingerprints = QuotaError -> quota")
+        error_apps.act("handle", "quota")
+        error_apps.act("logexc", "value")
+        assert self.fingerprints(captured) == [["quota"], None]
+
+    def test_before_send_sees_it(self, ini, captured):
+        ini("fingerprints = QuotaError -> quota", "before_send = error_apps:tag_fingerprint")
+        error_apps.act("handle", "quota")
+        (event,) = captured.errors
+        assert event["tags"]["seen"] == "quota"
+
+    def test_failing_rule_loses_nothing(self, ini, captured, monkeypatch, caplog):
+        app = ini("fingerprints = message * -> all")
+        monkeypatch.setattr(GlobRules, "find", lambda self, text: 1 / 0)
+        call(app, environ_of(QUERY_STRING="end=quota"))
+        assert self.fingerprints(captured) == [None]
+        assert "a rule about errors is not applied" in caplog.text
+
+    def test_transaction_and_check_in_have_none(self, ini, captured):
+        app = ini("fingerprints = transaction * -> all", "traces_sample_rate = 1")
+        call(app, environ_of())
+        sentry_sdk.crons.capture_checkin("job", status="ok")
+        app.client.flush()
+        assert all("fingerprint" not in found for found in captured.payloads("transaction", "check_in"))
+
+    def test_braces_are_no_template_that_was_not_rendered(self, ini, caplog):
+        ini("fingerprints = QuotaError -> {{ default }}, quota")
+        assert "rendered" not in caplog.text
+
+    @pytest.mark.parametrize(
+        ("text", "reason"),
+        [
+            (
+                "KeyError",
+                "expected a rule on each line: a class of exceptions, or message, transaction or module",
+            ),
+            ("KeyError -> ,", "not 'KeyError -> ,'"),
+            ("KeyError -> a\n     massage * -> b", "not 'massage * -> b'"),
+            ("-> a", "not '-> a'"),
+            ("Key* -> a", "expected names of exception classes, not 'Key*'; there are no patterns"),
+            ("error_apps:app -> a", "'app' is not an exception class"),
+        ],
+    )
+    def test_mistake_is_told_with_its_line(self, ini, text, reason):
+        with pytest.raises(ConfigError) as caught:
+            ini(f"fingerprints = {text}")
+        assert reason in str(caught.value)
+        assert "line 5" in str(caught.value)
+
+    def test_name_that_is_nearly_one_is_warned_of(self, ini, caplog):
+        ini("fingerprints =\n     KeyErorr -> a\n     message OSErorr -> b")
+        assert "there is no built-in exception KeyErorr; did you mean KeyError?" in caplog.text
+        assert "OSErorr" not in caplog.text
+
+    @pytest.mark.parametrize("form", ["a {}", "a {}*", "*a {}", "*a {}*", "?a {}*"])
+    def test_first_of_a_thousand_globs_is_found_and_costs_about_as_much(self, form):
+        globs = [form.format(number) for number in range(1000)]
+        rules = GlobRules([(glob, at) for at, glob in enumerate([*globs, *globs])])
+        text = form.replace("*", "xx").replace("?", "x").format(500)
+        # A word is also in what goes on after it.
+        assert rules.find(text) in (500, 50, 5)
+        texts = [f"another text that is not so short {number}" for number in range(500)]
+        seconds = min(timeit.repeat(lambda: [rules.find(found) for found in texts], number=1, repeat=3))
+        assert seconds / len(texts) < 0.0004
 
 
 class TestIgnoredMessages:
