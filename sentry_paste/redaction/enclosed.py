@@ -9,6 +9,9 @@ _SPACE = re.compile(r"\s*")
 # What may come between a name and its value, and before the opening quote.
 _PREFIX = re.compile(r"[ \t]*(?:[A-Za-z_][\w.]{0,40}\()?(?:[bBuUrRfF]{1,2}(?=\\*[\"']))?")
 _QUOTE = re.compile(r"(\\*)([\"'])")
+# A closing quote, the end of the line, and an opening quote; pprint indents the next piece.
+_NEXT_PIECE = re.compile(r"\\{0,64}[\"'](?:\r?\n|\\{1,64}n)[ \t]{1,200}b?(\\{0,64})([\"'])")
+_MOST_PIECES = 500
 # A run of backslashes is matched as a whole, even if no quote follows it.
 _MARK = re.compile(r"(\\+)([\"'])?|([\"'])|[\[\](){}]")
 # The part of an SQL expression outside quotes and brackets; and the most parts that are looked at.
@@ -33,10 +36,27 @@ def closed_value(text: str, start: int, limit: int | None = None) -> tuple[int, 
     quote = _QUOTE.match(text, begin)
     if quote:
         end = _end_of_quoted(text, quote.end(), limit, quote[2], len(quote[1]))
-        return quote.end(), end
+        return quote.end(), _end_of_pieces(text, end, limit)
     if text[begin : begin + 1] in ("[", "(", "{") and begin < len(text) and not _FIELD.match(text, begin):
         return begin, _end_of_brackets(text, begin)
     return None
+
+
+def _end_of_pieces(text: str, end: int, limit: int | None) -> int:
+    """Return where quoted text ends that goes on in the next line, as ``pprint`` writes a long one.
+
+    Args:
+        text: any.
+        end: of the first piece.
+        limit: how far to search for closing quotes, None for the end of the text.
+    """
+    last = len(text) if limit is None else limit
+    for _ in range(_MOST_PIECES):
+        piece = _NEXT_PIECE.match(text, end, last)
+        if piece is None:
+            return end
+        end = _end_of_quoted(text, piece.end(), limit, piece[2], len(piece[1]))
+    return last
 
 
 def _end_of_quoted(text: str, start: int, limit: int | None, quote: str, before: int) -> int:

@@ -1,6 +1,7 @@
 """Secrets that a text itself names."""
 
 import json
+import pprint
 import time
 import tracemalloc
 from types import SimpleNamespace
@@ -773,3 +774,28 @@ class TestNamesThatEndWithPass:
     )
     def test_other_text_stays(self, text):
         assert clean_text(text, Names()) == text
+
+
+class TestValueInPieces:
+    """pprint breaks long texts at whitespace, and each piece has its own quotes."""
+
+    VALUE = "correct horse 'battery' staple q8fh23fh28hf2k, and some more of it that isn't short"
+
+    @pytest.mark.parametrize("shown", [str, repr, json.dumps, lambda text: repr(json.dumps(text))])
+    def test_all_of_them_are_hidden(self, shown):
+        text = shown(pprint.pformat({"a": "it's", "password": self.VALUE, "z": "stays here"}, width=30))
+        assert text.count("\n") + text.count("\\n") > 3
+        cleaned = clean_text(text, NAMES)
+        assert cleaned.count(FILTERED) == 1
+        assert not any(word in cleaned for word in self.VALUE.split() if len(word) > 3)
+        assert "stays here" in cleaned
+
+    def test_pieces_are_read_once(self):
+        text = "{'password': 'a" + "b'\n  'c" * 100_000
+        begun = time.process_time()
+        assert clean_text(text, NAMES) == f"{{'password': '{FILTERED}"
+        assert time.process_time() - begun < 1
+
+    def test_next_line_of_other_text_stays(self):
+        text = "password: 'q8fh23fh28hf2k'\n'name' is required\n"
+        assert clean_text(text, NAMES) == text.replace("q8fh23fh28hf2k", FILTERED)
