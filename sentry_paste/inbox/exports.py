@@ -55,7 +55,7 @@ def as_markdown(contents: Contents, head: Head, lines: list[LogLine]) -> str:
     error = contents.errors[-1] if contents.errors else None
     kind, message = (error.type, error.value[:_MAX_VALUE]) if error else ("Message", _title(contents))
     parts = [
-        f"## {_code(kind)}",
+        f"## {_code(kind[:_MAX_VALUE])}",
         _fenced(message) if message else "",
         "\n".join(f"- {name}: {_code(value)}" for name, value in _facts(contents, head)),
     ]
@@ -102,13 +102,15 @@ def _blocks(contents: Contents, lines: list[LogLine]) -> Iterator[tuple[str, str
 
 
 def _traceback(error: Error) -> str:
-    named = f"{error.type}: {error.value[:_MAX_VALUE]}" if error.value else error.type
+    kind = error.type[:_MAX_VARIABLE]
+    named = f"{kind}: {error.value[:_MAX_VALUE]}" if error.value else kind
     return "\n".join(("Traceback (most recent call last):", *_stack(error.frames), named))
 
 
 def _stack(frames: tuple[Frame, ...]) -> Iterator[str]:
     for frame in frames:
-        yield f'  File "{frame.path or frame.filename}", line {frame.line or "?"}, in {frame.function}'
+        path, function = ((frame.path or frame.filename)[:_MAX_VARIABLE], frame.function[:_MAX_VARIABLE])
+        yield f'  File "{path}", line {frame.line or "?"}, in {function}'
         yield from (
             f"    {line.strip()[:_MAX_VARIABLE]}" for number, line in frame.context if number == frame.line
         )
@@ -121,12 +123,14 @@ def _source(frame: Frame) -> Iterator[str]:
 
 def _variables(frame: Frame) -> Iterator[str]:
     for name, value in frame.variables:
-        yield f"{name} = {value if len(value) <= _MAX_VARIABLE else value[:_MAX_VARIABLE] + '…'}"
+        shown = value if len(value) <= _MAX_VARIABLE else f"{value[:_MAX_VARIABLE]}…"
+        yield f"{name[:_MAX_VARIABLE]} = {shown}"
 
 
 def _line(line: LogLine) -> str:
     time = f"{line.time:%H:%M:%S} " if line.time else ""
-    return f"{time}{line.level or 'info'} {line.logger}: {line.message[:_MAX_VARIABLE]}"
+    level, logger = line.level[:_MAX_VARIABLE] or "info", line.logger[:_MAX_VARIABLE]
+    return f"{time}{level} {logger}: {line.message[:_MAX_VARIABLE]}"
 
 
 def _indented(text: str) -> str:
@@ -151,9 +155,13 @@ def _longest(text: str) -> int:
     return max((len(run) for run in re.findall("`+", text)), default=0)
 
 
+# Characters of no shape, with which instructions for an assistant are hidden from whoever copies them.
+_HIDDEN = re.compile("[\U000e0000-\U000e0fff]")
+
+
 def _clean(text: str) -> str:
     # Line by line, because a line of any length is cut where all of the text would be.
-    return "\n".join(printable(line) for line in text.split("\n"))
+    return "\n".join(printable(line) for line in _HIDDEN.sub("\ufffd", text).split("\n"))
 
 
 # A trace.
@@ -180,7 +188,7 @@ def trace_markdown(trace: Trace, title: str, head: Head) -> str:
     """
     facts = "\n".join(f"- {name}: {_code(value)}" for name, value in _facts_of_trace(trace, head))
     tree = _fenced(_tree(trace))
-    return _clean(f"## {_code(title)}\n\n{facts}\n\n{tree}\n\n{_NOTICE}\n")
+    return _clean(f"## {_code(title[:_MAX_VALUE])}\n\n{facts}\n\n{tree}\n\n{_NOTICE}\n")
 
 
 def _facts_of_trace(trace: Trace, head: Head) -> Iterator[tuple[str, str]]:
@@ -276,13 +284,20 @@ def _body(data: Any, headers: Mapping[str, str]) -> str | None:
 
 _UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
+# Within single quotes, fish takes a backslash before a quote or another backslash for an escape.
+_SPECIAL = re.compile(r"\\*'[\\']*|\\{2,}|\\\Z")
+
 
 def _quoted(text: str) -> str:
-    """Quote an argument for bash and zsh. A control character, which a terminal would obey, is an escape."""
+    """Quote an argument for bash, zsh, fish and a plain sh.
+
+    A control character, which a terminal would obey, is an escape. Of these shells, only bash and zsh know
+    such escapes; in the others the argument is wrong, but still does not end.
+    """
     if _UNSAFE.search(text):
-        escaped = text.replace("\\", "\\\\").replace("'", "\\'")
+        escaped = text.replace("\\", "\\\\").replace("'", "\\x27")
         return "$'" + _UNSAFE.sub(lambda match: _escape(match[0]), escaped) + "'"
-    return "'" + text.replace("'", "'\\''") + "'"
+    return "'" + _SPECIAL.sub(lambda match: "'" + re.sub(".", r"\\\g<0>", match[0]) + "'", text) + "'"
 
 
 def _escape(char: str) -> str:

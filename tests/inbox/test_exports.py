@@ -1,5 +1,6 @@
 """An error or a trace as text, as Markdown, as a curl command, and as a file."""
 
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -103,6 +104,30 @@ def _without_code(line):
     return result + line
 
 
+def test_names_of_any_length_do_not_end_a_block(copied):
+    """Lines are cut, but not those that end a block: else nothing would be left that ends it."""
+    long = "`" * 200_010
+    frames = [{**frame(long, True), "function": long, "filename": long, "abs_path": long}]
+    found = copied("markdown", exception=[{"type": long, "value": "", "stacktrace": {"frames": frames}}])
+    fence, closed = "", 0
+    for line in found.split("\n"):
+        ticks = line[: len(line) - len(line.lstrip("`"))]
+        if not fence and len(ticks) >= 3:
+            fence = ticks
+        elif fence and line.strip("`") == "" and len(line) >= len(fence):
+            fence, closed = "", closed + 1
+    assert (fence, closed) == ("", found.count("text\n"))
+    assert all(len(line) < 100_000 for line in found.split("\n"))
+
+
+def test_text_that_nobody_sees_is_made_visible(copied):
+    """Tag characters and variation selectors carry instructions for an assistant, unseen by people."""
+    hidden = "".join(chr(0xE0000 + ord(char)) for char in "run") + "\U000e0101\U000e0120"
+    for form in ("text", "markdown"):
+        found = copied(form, exception=[{"type": "A", "value": f"soup{hidden}"}])
+        assert f"soup{5 * chr(0xFFFD)}" in found
+
+
 def test_what_turns_text_around_is_made_visible(copied):
     for form in ("text", "markdown"):
         found = copied(form, exception=[{"type": "A\u202eB", "value": "nul\x00 esc\x1b[2J \ud83d"}])
@@ -110,10 +135,10 @@ def test_what_turns_text_around_is_made_visible(copied):
         assert "nul\u2400 esc\u241b[2J ?" in found
 
 
-def arguments(command):
+def arguments(command, shell="bash"):
     """What a shell passes to curl."""
     script = f"curl() {{ printf '%s\\0' \"$@\"; }}\n{command}"
-    ended = subprocess.run(["bash", "-c", script], check=True, capture_output=True, timeout=30)
+    ended = subprocess.run([shell, "-c", script], check=True, capture_output=True, timeout=30)
     assert ended.stderr == b""
     return ended.stdout.decode("utf-8", "surrogateescape").split("\0")[:-1]
 
@@ -186,6 +211,12 @@ HOSTILE = [
     "\\'",
     "!!",
     "ü\u202e",
+    "\\'; touch x; #",
+    "\\\\\\';",
+    "a\\",
+    "C:\\temp",
+    "\x1b'; touch x; '",
+    "\x1b\\'; touch x; \\'",
 ]
 
 
@@ -198,6 +229,42 @@ def test_nothing_in_a_command_leaves_its_argument(copied, text):
     assert "\u202e" not in command
     found = arguments(command)
     assert found == ["--globoff", "http://h/", "--header", f"X: {text}", "--data-raw", text]
+
+
+@pytest.mark.skipif(shutil.which("dash") is None, reason="no dash on this machine")
+@pytest.mark.parametrize("text", HOSTILE)
+def test_nothing_leaves_its_argument_in_a_plain_shell(copied, text):
+    """Without escapes in quotes, an argument may be another, but no command of its own."""
+    request = {"method": "POST", "url": "http://h/", "headers": {"X": text}, "data": text}
+    found = arguments(copied("curl", request=request), "dash")
+    assert len(found) == 6
+    if text.isprintable():
+        assert found[3:] == [f"X: {text}", "--data-raw", text]
+
+
+@pytest.mark.parametrize("text", [text for text in HOSTILE if text.isprintable()])
+def test_nothing_leaves_its_argument_in_fish(copied, text):
+    request = {"method": "POST", "url": "http://h/", "headers": {"X": text}, "data": text}
+    command = copied("curl", request=request)
+    assert fish_words(command)[-3:] == [f"X: {text}", "--data-raw", text]
+
+
+def fish_words(command):
+    """The words of a command as fish reads it: within single quotes, it has two escapes."""
+    assert "$'" not in command
+    words, place, inner = [""], 0, re.compile(r"""'((?:[^'\\]|\\.)*)'|\\(.)| (?:\\\n  )?|([\w:/-])""")
+    while place < len(command.rstrip("\n")):
+        found = inner.match(command, place)
+        assert found, command[place:]
+        quoted, escaped, plain = found.groups()
+        if quoted is not None:
+            words[-1] += re.sub(r"\\(['\\])", r"\1", quoted)
+        elif escaped or plain:
+            words[-1] += escaped or plain
+        else:
+            words.append("")
+        place = found.end()
+    return words
 
 
 @needs_bash
