@@ -9,6 +9,7 @@ from typing import Any
 
 from sentry_paste import sdk
 from sentry_paste.cli import network
+from sentry_paste.cli.check.dead_rules import dead_rules
 from sentry_paste.cli.check.structure import INCLUDES, Layer
 from sentry_paste.config import Settings
 from sentry_paste.config.options import options
@@ -239,6 +240,17 @@ def _no_effect(names: list[str]) -> str:
     return f"{', '.join(names)} {'has' if len(names) == 1 else 'have'} no effect"
 
 
+def _never_applied(subject: Subject) -> Iterator[Finding]:
+    for option, about, earlier in dead_rules(subject.settings):
+        text = f"{option} has two rules about {about}, of which the first applies"
+        if about != earlier:
+            text = (
+                f"{option}: the rule about {about} can never apply, as that about {earlier} before it is "
+                "about the same; put the narrower rule first"
+            )
+        yield Finding("medium", "never-applied", text)
+
+
 _RULES: tuple[Callable[[Subject], Iterator[Finding]], ...] = (
     _nothing_is_reported,
     _no_errors,
@@ -247,6 +259,7 @@ _RULES: tuple[Callable[[Subject], Iterator[Finding]], ...] = (
     _debug,
     _no_release,
     _without_effect,
+    _never_applied,
 )
 
 

@@ -39,6 +39,73 @@ def test_warning(write_filter, options, severity, expected):
     assert warnings_of(report, severity) == [text]
 
 
+@pytest.mark.parametrize(
+    ("rules", "expected"),
+    [
+        (
+            "error_sample_rates =\n    OSError 0.1\n    TimeoutError 1",
+            "TimeoutError can never apply, as that about OSError",
+        ),
+        (
+            "levels =\n    LookupError info\n    KeyError info",
+            "levels: the rule about KeyError can never apply",
+        ),
+        (
+            "levels =\n    logger a* info\n    logger a.b debug",
+            "the rule about a.b can never apply, as that about a*",
+        ),
+        (
+            "fingerprints =\n    OSError -> a\n    builtins:TimeoutError -> b",
+            "fingerprints: the rule about TimeoutError",
+        ),
+        (
+            "fingerprints =\n    message * -> a\n    message x* -> b",
+            "the rule about message x* can never apply",
+        ),
+        (
+            "fingerprints =\n    OwnError -> a\n    OwnError -> b",
+            "fingerprints has two rules about OwnError, of which",
+        ),
+        (
+            "ignore_messages =\n    *reset*\n    Connection reset ?y *",
+            "the rule about Connection reset ?y * can never",
+        ),
+        (
+            "traces_sample_rates =\n    * 0\n    /api/* 0.5",
+            "traces_sample_rates: the rule about /api/* can never",
+        ),
+        (
+            "transaction_names =\n    /a/* a\n    /a/*/b b",
+            "transaction_names: the rule about /a/*/b can never",
+        ),
+        (
+            "traces_keep =\n    /a* errors\n    /a/b status 500",
+            "traces_keep: the rule about /a/b can never apply",
+        ),
+    ],
+)
+def test_rule_that_can_never_apply_is_warned_of(write_filter, rules, expected):
+    report = check(str(write_filter(f"traces_sample_rate = 0.1\n{rules}\n")))
+    (text,) = warnings_of(report, "medium")
+    assert expected in text
+
+
+@pytest.mark.parametrize(
+    "rules",
+    [
+        "error_sample_rates =\n    TimeoutError 1\n    OSError 0.1\n    OwnError 1",
+        "levels =\n    logger OSError info\n    OSError info\n    logger a.b info\n    logger a.* info",
+        "fingerprints =\n    message * -> a\n    transaction x -> b\n    OSError -> c",
+        "ignore_messages =\n    a?c\n    abc\n    re:.*\n    *a*\n    [abc]",
+        "traces_sample_rates =\n    /api/* 0\n    * 0.5",
+        "traces_keep =\n    errors\n    /a status 500\n    /a errors\n    /a* status 404",
+    ],
+)
+def test_rules_that_can_apply_are_not_warned_of(write_filter, rules):
+    report = check(str(write_filter(f"traces_sample_rate = 0.1\n{rules}\n")))
+    assert warnings_of(report, "medium") == []
+
+
 def test_profiles_of_all_requests_are_warned_of_by_the_option_of_the_ini(write_filter):
     # sentry-sdk 3 has no such option, which is a warning of its own.
     warned = warnings_of(check(str(write_filter("profiles_sample_rate = 1\n"))))
