@@ -68,7 +68,8 @@ class Cleared:
         """
         if action == "clear":
             if newest is not None:
-                self.clear(newest)
+                # A file of a clock that was wrong must not hide what is captured from now on.
+                self.clear(min(newest, datetime.now(timezone.utc)))
         elif action == "undo":
             self.undo()
         else:

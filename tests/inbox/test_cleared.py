@@ -43,6 +43,18 @@ def test_what_is_captured_later_is_shown(app, spool, cleared, titles):
     assert titles(app.get("/")) == ["OrderError"]
 
 
+def test_file_from_the_future_does_not_hide_what_is_captured_later(app, spool, titles):
+    """A clock was wrong. Else nobody would see later errors, and they would be removed with the others."""
+    write_event(spool, error_event())
+    (file,) = spool.files("error")
+    file.path.rename(file.path.with_name(f"9999{file.path.name[4:]}"))
+    page = press(app.get("/"), "Clear").follow()
+    assert titles(page) == ["OrderError"]
+    write_event(spool, error_event(event_id="a" * 32))
+    assert page.html.select(".cleared") == []
+    assert len(titles(app.get("/?kind=all"))) == len(spool.files()) == 2
+
+
 def test_clearing_is_undone(cleared, titles):
     page = press(cleared, "Undo").follow()
     assert titles(page) == ["OrderError"]
