@@ -168,6 +168,13 @@ def test_time_is_an_age_or_iso():
         moment_of("yesterday", 0.0)
 
 
+@pytest.mark.parametrize("since", ["999999w", "0001-01-01T00:00:00+14:00", "0001-01-01"])
+def test_any_age_is_understood(reader, since):
+    found = reader.news(since, 10)
+    assert found["since"] == "1970-01-01T00:00:00.000Z"
+    assert found["counts"]["errors"] == 2
+
+
 @pytest.mark.parametrize("identity", ["beef", "f" * 32, TRANSACTION_ID])
 def test_id_of_no_error_is_refused(reader, identity):
     with pytest.raises(QueryError, match="no error has this id"):
@@ -225,6 +232,26 @@ def test_answer_is_bounded_whatever_was_recorded():
     hostile = {f"name {number}": ["x" * 10_000] * 1000 for number in range(1000)}
     assert len(as_data(hostile)) < 200_000
     assert "left out: the answer is too long" in as_data(hostile)
+
+
+@pytest.mark.parametrize("item", [1, 10**99, "x", [], None, [1], {"": 1}, 0.1234567890123])
+def test_answer_is_bounded_by_its_members_too(item):
+    """Not only by its texts: clients choose how many there are of headers and of what is in a body."""
+    hostile = {"headers": [[[item] * 300 for _ in range(300)] for _ in range(30)], "id": "last"}
+    answer = as_data(hostile)
+    assert len(answer) < 250_000
+    assert "left out: the answer is too long" in answer
+
+
+def test_text_of_no_shape_hides_nothing():
+    """Variation selectors, fillers and joiners can stand for bytes, and so for instructions."""
+    hidden = "\ufe01\ufe0e\U000e0100\U000e01ef\u034f\u115f\u3164\uffa0\u2800\u180b\u17b4\u200b\u2062"
+    assert cleaned(f"a{hidden}b") == f"a{len(hidden) * chr(0xFFFD)}b"
+    assert cleaned("naïve \u6e6f \u2764\ufe0f!") == "naïve \u6e6f \u2764!"
+
+
+def test_number_that_is_none_is_text():
+    assert cleaned([float("nan"), float("inf"), 1.5, True]) == ["nan", "inf", 1.5, True]
 
 
 def test_deep_nesting_is_cut():

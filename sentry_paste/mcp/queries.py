@@ -201,7 +201,7 @@ class SpoolReader:
             limit: how many groups of each.
         """
         now = time.time()
-        begin = moment_of(since, now)
+        begin = max(moment_of(since, now), 0.0)
         happened = activity(self._snapshot())
         rows = [row for row in error_groups(happened.errors) if row.item.facts.time >= begin]
         new = [row for row in rows if row.times[-1] >= begin]
