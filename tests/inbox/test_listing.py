@@ -173,7 +173,7 @@ def test_streamed_requests_are_listed_as_transactions(app, spool, rows, words, n
     assert len({row["id"] for row in listed.html.select(".row")}) == 3
     groups = app.get("/?kind=transaction")
     assert names(groups) == ["GET /crash", "GET /", "checkout"]
-    assert "3 requests of 3 names." in words(groups.html.select_one(".foot"))
+    assert "3 requests under 3 names." in words(groups.html.select_one(".foot"))
 
 
 def test_early_and_late_spans_are_no_requests_of_their_own(app, spool, rows):
@@ -269,7 +269,7 @@ def test_a_search_keeps_what_was_looked_for_in_its_fields_and_links(app, spool):
 def test_search_without_results_points_to_other_kinds(app, spool, words):
     write_event(spool, transaction_event())
     html = app.get("/?q=checkout").html
-    assert "1 found in all kinds" in words(html.select_one(".empty"))
+    assert "1 found among everything" in words(html.select_one(".empty"))
 
 
 def test_a_page_has_fifty_rows(app, spool, titles, words):
