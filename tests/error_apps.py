@@ -3,6 +3,7 @@
 import logging
 import threading
 
+import pytest
 import sentry_sdk
 
 from sentry_paste import sdk
@@ -128,3 +129,34 @@ def tag_fingerprint(event, hint):
     """Show in a tag what a hook sees."""
     event.setdefault("tags", {})["seen"] = ",".join(event["fingerprint"])
     return event
+
+
+def flask(error):
+    """Return an app of Flask that raises an error."""
+    app = pytest.importorskip("flask").Flask("app")
+
+    @app.route("/")
+    def index():
+        raise error("of Flask")
+
+    return app
+
+
+def pyramid(error, *views):
+    """Return an app of Pyramid that raises an error."""
+    config = pytest.importorskip("pyramid.config").Configurator()
+
+    def view(request):
+        raise error("of Pyramid")
+
+    config.add_route("index", "/")
+    config.add_view(view, route_name="index")
+    for each in views:
+        config.add_exception_view(each)
+    return config.make_wsgi_app()
+
+
+def with_view(error):
+    """Return an app of Pyramid with a view that answers errors with a 500."""
+    response = pytest.importorskip("pyramid.response").Response
+    return pyramid(error, lambda exc, request: response("sorry", status=500))

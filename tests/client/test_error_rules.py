@@ -7,9 +7,9 @@ import error_apps
 import pytest
 import sentry_sdk
 
-from sentry_paste import sdk
+from sentry_paste import SentryMiddleware, sdk
 from sentry_paste.client.registry import registry
-from sentry_paste.client.rule_matching import ClassRules, GlobRules, MessageRules
+from sentry_paste.client.rule_matching import ClassRules, GlobRules, MessageRules, class_of
 from sentry_paste.config import ConfigError
 
 from traced_apps import LIFECYCLES
@@ -152,6 +152,21 @@ class TestExpectedExceptions:
         call(ini(f"expected_exceptions = {rule}"), environ_of(QUERY_STRING=query))
         assert list(handled(captured).values()) == [found]
         assert sessions(captured) == {"exited" if found else "crashed": 1}
+
+    @pytest.mark.parametrize("make", [error_apps.flask, error_apps.pyramid, error_apps.with_view])
+    def test_framework_that_gives_up_has_not_failed_the_request(self, captured, make):
+        options = {"expected_exceptions": [error_apps.QuotaError], "traces_sample_rate": 1.0, "release": "1"}
+        call(SentryMiddleware(make(error_apps.UserQuotaError), **options), environ_of())
+        assert handled(captured) == {"UserQuotaError": True}
+        assert self.trace_status(captured) == ["ok"]
+        assert sessions(captured) == {"exited": 1}
+
+    @pytest.mark.parametrize(
+        "hint",
+        [None, {}, [], {"exc_info": None}, {"exc_info": ()}, {"exc_info": ("x",)}, {"exc_info": [KeyError]}],
+    )
+    def test_event_without_an_exception_has_no_class(self, hint):
+        assert class_of(hint) is None
 
     @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
     def test_thread_that_crashes_as_expected_is_handled(self, ini, captured):
