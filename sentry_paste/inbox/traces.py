@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from bisect import bisect_right
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from sentry_paste.inbox.index import Entry, LoadedEntry
@@ -273,7 +274,7 @@ def history(contents: Contents, trace_id: str, related: Iterable[LoadedEntry]) -
         if line.trace_id == trace_id and (not end or seconds(line.time) <= end)
     ]
     times: dict[str, list[float]] = {}
-    for line in logged:
+    for line in sorted(logged, key=lambda line: seconds(line.time)):
         times.setdefault(line.message, []).append(seconds(line.time))
     from_breadcrumbs = [
         LogLine(crumb.time, crumb.level, crumb.category, crumb.message)
@@ -285,8 +286,11 @@ def history(contents: Contents, trace_id: str, related: Iterable[LoadedEntry]) -
     return History(lines[-MAX_LINES:], crumbs, max(0, len(lines) - MAX_LINES))
 
 
-def _is_near(crumb: Breadcrumb, times: Iterable[float]) -> bool:
-    return any(abs(seconds(crumb.time) - time) < _SAME_SECONDS for time in times)
+def _is_near(crumb: Breadcrumb, times: Sequence[float]) -> bool:
+    """Return whether a breadcrumb is at nearly one of some times, the earliest first."""
+    moment = seconds(crumb.time)
+    place = bisect_right(times, moment - _SAME_SECONDS)
+    return place < len(times) and times[place] < moment + _SAME_SECONDS
 
 
 def _events(contents: Contents) -> Iterable[dict[str, object]]:

@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from webtest import TestApp
 
-from sentry_paste.inbox import main
+from sentry_paste.inbox import main, traces
 from sentry_paste.spool import Spool
 
 from spooled import (
@@ -342,3 +342,28 @@ def test_variables_with_the_names_of_python_are_text(app, spool):
     values = [{"type": "E", "stacktrace": {"frames": [frame("f", True, vars={"__class__": SCRIPT})]}}]
     write_event(spool, error_event(exception=values))
     assert SCRIPT in app.get(f"/envelope/{ERROR_ID}").html.select_one(".variables").get_text()
+
+
+def test_equal_lines_of_a_long_trace_are_compared_with_a_few_others(app, spool, monkeypatch):
+    """Clients choose how many requests are of one trace, and each of them may log the same."""
+    compared = []
+
+    class Counted(float):
+        def __lt__(self, other):
+            compared.append(1)
+            return float(self) < other
+
+        def __sub__(self, other):
+            compared.append(1)
+            return float(self) - other
+
+        __rsub__ = __gt__ = __sub__
+
+    write_item(spool, "log", {"items": [{**LOG["items"][0], "timestamp": 1 + n / 10} for n in range(3000)]})
+    crumbs = [{"type": "log", "message": "b", "timestamp": n} for n in range(1000, 1100)]
+    write_event(spool, error_event(timestamp=2000, breadcrumbs=crumbs))
+    seconds = traces.seconds
+    monkeypatch.setattr(traces, "seconds", lambda time: Counted(seconds(time)))
+    page = app.get(f"/envelope/{ERROR_ID}")
+    assert "earlier lines not shown" in page.text
+    assert len(compared) < 100_000
