@@ -71,8 +71,9 @@ class Templates:
             check: proof that a form is the inbox's own.
         """
         template = self._environment.get_template(page.template)
-        # WSGI passes bytes as latin-1 text (PEP 3333).
-        base = quote(root.encode("latin-1", "replace"))
+        # WSGI passes bytes as latin-1 text (PEP 3333). Two slashes at the beginning would name another host.
+        path = quote(root.strip("/").encode("latin-1", "replace"))
+        base = f"/{path}" if path else ""
         text = template.render(
             page.values,
             source=Sources(),

@@ -367,3 +367,13 @@ def test_equal_lines_of_a_long_trace_are_compared_with_a_few_others(app, spool, 
     page = app.get(f"/envelope/{ERROR_ID}")
     assert "earlier lines not shown" in page.text
     assert len(compared) < 100_000
+
+
+@pytest.mark.parametrize("root", ["//evil.example", "//evil.example/inbox", "//"])
+def test_no_link_leads_to_another_host_by_where_the_inbox_is_mounted(app, spool, root):
+    """Some routes put a part of the address that a client chooses into SCRIPT_NAME."""
+    write_event(spool, error_event())
+    for path in ("/", f"/envelope/{ERROR_ID}", f"/trace/{TRACE}"):
+        html = app.get(path, extra_environ={"SCRIPT_NAME": root}).html
+        for name in ("href", "src", "action"):
+            assert not [tag for tag in html.select(f"[{name}]") if tag[name].startswith("//")]
