@@ -301,6 +301,20 @@ def test_nothing_recorded_is_in_the_message_of_a_failure(spool):
     assert "Ignore" not in str(caught.value)
 
 
+def test_failure_of_ours_has_nothing_recorded_in_its_message():
+    """Messages of Python's own exceptions quote what they are about, and stand outside of the marks."""
+    pytest.importorskip("mcp", reason="the package mcp is not installed")
+    from sentry_paste.mcp.server import ToolError, _answering
+
+    def fails() -> None:
+        raise ValueError(f"invalid literal: {INJECTION}")
+
+    with pytest.raises(ToolError) as caught:
+        _answering(fails)()
+    assert str(caught.value) == "this cannot be answered: ValueError; see the log of the server"
+    assert caught.value.__cause__ is None
+
+
 # The server, by the official client.
 
 

@@ -12,6 +12,7 @@ from pydantic import Field
 
 from sentry_paste.mcp.marking import NOTICE, as_data
 from sentry_paste.mcp.queries import QueryError, SpoolReader
+from sentry_paste.sdk.failures import log_failure
 
 try:
     from mcp.server.mcpserver import MCPServer
@@ -63,6 +64,11 @@ def _answering(tool: Callable[..., Any]) -> Callable[..., str]:
             return as_data(tool(*args, **kwargs))
         except QueryError as error:
             raise ToolError(str(error)) from None
+        except Exception as error:
+            # Its message may quote what was recorded.
+            log_failure("a question of an assistant cannot be answered")
+            kind = type(error).__name__
+            raise ToolError(f"this cannot be answered: {kind}; see the log of the server") from None
 
     # What wraps() has copied says what the tool returns, not what this does.
     answer.__annotations__ = {**tool.__annotations__, "return": "str"}
