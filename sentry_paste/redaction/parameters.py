@@ -289,15 +289,18 @@ def _find_with_number_signs(text: str, limit: int, names: Names, bounds: Bounds)
         start = text.rfind("&", end, at) + 1 or end
         end = text.find("&", at, limit)
         end = limit if end < 0 else end
-        sign = text.find("=", start, end)
-        if sign < at:
-            continue  # it is in a value, or there is none
-        if not bounds.step():
-            yield Found(None, at, limit, 0)
-            return
-        name = text[start:sign]
-        if sign + 1 < end and names.is_parameter(name):
-            yield Found(name, sign + 1, end, 0)
+        # Some parsers split at semicolons too.
+        for begin in dict.fromkeys((start, text.rfind(";", start, at) + 1 or start)):
+            sign = text.find("=", begin, end)
+            if sign < at:
+                continue  # it is in a value, or there is none
+            if not bounds.step():
+                yield Found(None, at, limit, 0)
+                return
+            name = text[begin:sign]
+            if sign + 1 < end and names.is_parameter(name):
+                yield Found(name, sign + 1, end, 0)
+                break
 
 
 def _by_start(found: Found) -> int:

@@ -134,6 +134,11 @@ def test_number_sign_is_part_of_a_name_in_a_query(name):
     assert clean_query("#" * 100_000 + name, NAMES) == "#" * 100_000 + name
 
 
+def test_number_sign_is_part_of_a_name_after_a_semicolon():
+    assert clean_query(f"a=1;password#={SECRET}&b=2", NAMES) == f"a=1;password#={FILTERED}&b=2"
+    assert clean_query("a=1;#;b=2&c#=3", NAMES) == "a=1;#;b=2&c#=3"
+
+
 def test_fragment_of_a_url_is_no_name():
     text = "https://token.example/#tab=3"
     assert clean_query(text, NAMES) == text
