@@ -639,7 +639,7 @@ def test_help_of_a_command_says_what_it_does(spool, name, capsys):
         "list": "List the files of a spool, newest first",
         "show": "Show the contents of one file",
         "send": "With --dry-run: 0 if something would be sent, 1 if not.",
-        "requeue": "Let files that were set aside wait to be sent again",
+        "requeue": "Queue files that were set aside, to be sent again",
         "purge": "Remove files that were not sent",
     }[name] in expected
 
