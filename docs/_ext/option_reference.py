@@ -59,6 +59,7 @@ PAGES = {
     "integration*": ":ref:`integrations`",
     "disabled_integrations": ":ref:`integrations`",
     "trace_continuation": ":doc:`/correctness`",
+    "trace_response": ":doc:`/correctness`",
     "trusted_proxy_count": ":ref:`naming-rules`",
     "ca_certs": ":doc:`/receivers`",
     "http_proxy": ":doc:`/receivers`",

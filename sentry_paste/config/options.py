@@ -55,7 +55,8 @@ TOPICS = (
         "Sampling and filtering",
         (
             *("sample_rate", "traces_sample_rate", "traces_sample_rates", "transaction_names"),
-            *("traces_keep", "traces_keep_spans", "traces_keep_over_caller", "trace_continuation"),
+            *("traces_keep", "traces_keep_spans", "traces_keep_over_caller"),
+            *("trace_continuation", "trace_response"),
             *("ignore_paths", "ignore_exceptions", "ignore_loggers", "ignore_messages"),
             *("expected_exceptions", "error_sample_rates", "levels", "fingerprints"),
             "failed_status_codes",

@@ -276,6 +276,15 @@ OWN_OPTIONS = (
         since=UNRELEASED,
     ),
     Option(
+        "trace_response",
+        kinds.choices(("server-timing", "traceresponse")),
+        default=frozenset(),
+        default_text="none",
+        help="Headers that give each response its trace: Server-Timing, from which Sentry's SDK in the browser "
+        "continues it, and the W3C's traceresponse. Responses that shared caches may keep have none.",
+        since=UNRELEASED,
+    ),
+    Option(
         "trusted_proxy_count",
         kinds.COUNT,
         default=0,

@@ -26,6 +26,7 @@ from sentry_paste.sdk.failures import log_failure, report
 from sentry_paste.wsgi.environ import path_of
 from sentry_paste.wsgi.errors import is_error
 from sentry_paste.wsgi.real_types import is_real, text_of, traceback_of
+from sentry_paste.wsgi.response_trace import is_for_shared_caches, trace_of_response
 
 
 def run_anyway(context: Context, function: Callable[[], Any]) -> Any:
@@ -169,9 +170,32 @@ class Lifecycle:
             start_response: the server's.
         """
         self._start_response: Any = start_response
-        has_header = self._filter_state.settings.event_id_header is not None
+        settings = self._filter_state.settings
         # Its own method: a partial would cost each request 1,500 instructions.
-        return self._start_with_id if has_header else self._record_start
+        if settings.trace_response:
+            return self._start_with_trace
+        return self._record_start if settings.event_id_header is None else self._start_with_id
+
+    def _start_with_trace(self, *args: Any, **kwargs: Any) -> Any:
+        """Start a response, which gets headers with the trace of the request."""
+        try:
+            args, kwargs = self._with_trace(*args, **kwargs)
+        except Exception:  # wrong arguments, which the server rejects itself
+            log_failure("a response has no trace")
+        has_header = self._filter_state.settings.event_id_header is not None
+        return (self._start_with_id if has_header else self._record_start)(*args, **kwargs)
+
+    def _with_trace(self, *args: Any, **kwargs: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        headers = args[1] if len(args) > 1 else kwargs["response_headers"]
+        if not is_real(headers, list) or is_for_shared_caches(headers):
+            return args, kwargs
+        names = self._filter_state.settings.trace_response
+        # A new list, as the app's own belongs to the app.
+        trace, baggage = self.run_anyway(self._scopes.trace_of_response)
+        headers = [*headers, *trace_of_response(trace, baggage, names)]
+        if len(args) > 1:
+            return (args[0], headers, *args[2:]), kwargs
+        return args, {**kwargs, "response_headers": headers}
 
     def _start_with_id(self, *args: Any, **kwargs: Any) -> Any:
         """Start a response; an error response gets the id of the event that explains it."""

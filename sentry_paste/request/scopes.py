@@ -389,6 +389,14 @@ class RequestScopes:
             return ids.reserve()
         return found or ids.reserved
 
+    def trace_of_response(self) -> tuple[str, str]:
+        """Return the headers ``sentry-trace`` and ``baggage`` by which a caller continues the trace.
+
+        It has to be called in the request's context.
+        """
+        self.open()
+        return sentry_sdk.get_traceparent() or "", sentry_sdk.get_baggage() or ""
+
     def record_inner(self, environ: Mapping[str, Any]) -> None:
         """Record a request within this one, whose secrets are to be hidden as well.
 
