@@ -1,10 +1,13 @@
 import logging
 import os
+import sys
 import textwrap
+import time
 
 import pytest
 import sentry_relay.processing
 import sentry_sdk
+import sentry_sdk.monitor
 from hypothesis import settings
 from paste.deploy import loadapp
 from sentry_sdk.scope import Scope
@@ -17,6 +20,28 @@ import receiver as receiver_module
 # How long an example takes is a matter of the disk, and of what else the machine does.
 settings.register_profile("sentry_paste", deadline=None)
 settings.load_profile("sentry_paste")
+
+
+class _TimeOfMonitors:
+    """``time`` for the SDK's monitors, whose threads end soon after them here, not up to ten seconds later.
+
+    Otherwise there are hundreds of them in a run, each of which the profiler samples. CPython 3.11 can even
+    deadlock in that: ``sys._current_frames`` takes a lock that starting and ending threads take, too
+    (https://github.com/python/cpython/issues/106883).
+    """
+
+    def __getattr__(self, name):
+        return getattr(time, name)
+
+    @staticmethod
+    def sleep(seconds, _monotonic=time.monotonic, _sleep=time.sleep):
+        monitor = sys._getframe(1).f_locals.get("self")
+        until = _monotonic() + seconds
+        while getattr(monitor, "_running", True) and (left := until - _monotonic()) > 0:
+            _sleep(min(left, 0.2))
+
+
+sentry_sdk.monitor.time = _TimeOfMonitors()
 
 _NORMALIZER = sentry_relay.processing.StoreNormalizer(
     project_id=1,
