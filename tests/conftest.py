@@ -25,9 +25,7 @@ settings.load_profile("sentry_paste")
 class _TimeOfMonitors:
     """``time`` for the SDK's monitors, whose threads end soon after them here, not up to ten seconds later.
 
-    Otherwise there are hundreds of them in a run, each of which the profiler samples. CPython 3.11 can even
-    deadlock in that: ``sys._current_frames`` takes a lock that starting and ending threads take, too
-    (https://github.com/python/cpython/issues/106883).
+    Otherwise there are hundreds of them in a run, each of which the profiler samples.
     """
 
     def __getattr__(self, name):
@@ -77,6 +75,18 @@ def _clean_slate(monkeypatch, tmp_path):
     sentry_sdk.get_client().close()
     sentry_sdk.get_global_scope().set_client(None)
     logging.disable(levels)
+    _end_profiler()
+
+
+def _end_profiler():
+    """End the SDK's profiler of transactions, which would sample all threads until the end of the run.
+
+    CPython 3.11 can deadlock in that, if the garbage collector finds a ``threading.local`` meanwhile: the
+    transports of closed clients have some (https://github.com/python/cpython/issues/106883).
+    """
+    profiler = sys.modules.get("sentry_sdk.profiler.transaction_profiler")
+    if getattr(profiler, "_scheduler", None) is not None:
+        profiler.teardown_profiler()
 
 
 @pytest.fixture
