@@ -499,6 +499,13 @@ class TestWhereabouts:
 
         return spooling
 
+    def flushed(self, found):
+        """Make a request of which all is in the spool: sentry-sdk 3 sends spans a little later."""
+        page = found.get("/handled")
+        for client in registry.clients():
+            client.flush()
+        return page
+
     def links(self, panel):
         return [link["href"] for link in panel.content.select("a[href]")]
 
@@ -529,9 +536,7 @@ class TestWhereabouts:
 
     def test_what_was_removed_is_not_in_the_spool(self, spooling, tmp_path):
         found = spooling()
-        page = found.get("/handled")
-        for client in registry.clients():
-            client.flush()  # sentry-sdk 3 sends spans a little later
+        page = self.flushed(found)
         for file in (tmp_path / "spool").glob("*.envelope"):
             file.unlink()
         panel = found.panel_of(page)
@@ -555,14 +560,14 @@ class TestWhereabouts:
 
     def test_what_sentry_refused_is_set_aside(self, spooling, tmp_path):
         found = spooling()
-        page = found.get("/handled")
+        page = self.flushed(found)
         for file in (tmp_path / "spool").glob("*-error-*.envelope"):
             file.rename(f"{file}.aside-http_400")
         assert "set aside: http_400" in found.panel_of(page).rows("Errors")[0][1]
 
     def test_spool_that_cannot_be_read_costs_no_page(self, spooling, tmp_path):
         found = spooling()
-        page = found.get("/handled")
+        page = self.flushed(found)
         shutil.rmtree(tmp_path / "spool")
         assert "not in the spool" in found.panel_of(page).rows("Errors")[0][1]
 
