@@ -1,3 +1,6 @@
+import contextlib
+import gc
+import importlib
 import logging
 import os
 import sys
@@ -41,6 +44,32 @@ class _TimeOfMonitors:
 
 sentry_sdk.monitor.time = _TimeOfMonitors()
 
+
+class _SysOfProfilers:
+    """``sys`` for the SDK's profilers, without the garbage collector while they look at all threads.
+
+    If it finds a ``threading.local`` then, such as those of closed clients' transports, CPython before 3.12
+    waits for itself for ever (https://github.com/python/cpython/issues/106883).
+    """
+
+    def __getattr__(self, name):
+        return getattr(sys, name)
+
+    @staticmethod
+    def _current_frames():
+        was_on = gc.isenabled()
+        gc.disable()
+        try:
+            return sys._current_frames()
+        finally:
+            if was_on:
+                gc.enable()
+
+
+for _name in ("transaction_profiler", "continuous_profiler"):
+    with contextlib.suppress(ImportError):
+        importlib.import_module(f"sentry_sdk.profiler.{_name}").sys = _SysOfProfilers()
+
 _NORMALIZER = sentry_relay.processing.StoreNormalizer(
     project_id=1,
     protocol_version="7",
@@ -79,11 +108,7 @@ def _clean_slate(monkeypatch, tmp_path):
 
 
 def _end_profiler():
-    """End the SDK's profiler of transactions, which would sample all threads until the end of the run.
-
-    CPython 3.11 can deadlock in that, if the garbage collector finds a ``threading.local`` meanwhile: the
-    transports of closed clients have some (https://github.com/python/cpython/issues/106883).
-    """
+    """End the SDK's profiler of transactions, which would sample all threads until the end of the run."""
     profiler = sys.modules.get("sentry_sdk.profiler.transaction_profiler")
     if getattr(profiler, "_scheduler", None) is not None:
         profiler.teardown_profiler()
