@@ -163,7 +163,7 @@ setup_testing_defaults(environ)
 body = app(environ, lambda *given: None)
 b"".join(body)
 body.close()
-sentry_sdk.flush()
+sentry_sdk.flush(30)
 """
 STARTING_APP = """
 import logging
