@@ -82,7 +82,7 @@ ask("/logged")
 
 import sentry_sdk
 
-sentry_sdk.flush()
+sentry_sdk.flush(30)
 print("done")
 """
 PATCHED = {
