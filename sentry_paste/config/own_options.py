@@ -248,8 +248,8 @@ OWN_OPTIONS = (
         "traces_keep_spans",
         kinds.BOOLEAN,
         default=False,
-        help="Whether the spans of all requests are recorded, so that those that traces_keep keeps have them. Until "
-        "its end, each request then costs as much as a sampled one. Not for streamed spans.",
+        help="Whether the spans of all requests are recorded, so that those that traces_keep keeps have them. Not "
+        "for streamed spans.",
         since=UNRELEASED,
     ),
     Option(

@@ -14,8 +14,8 @@ _LONGEST = 512
 def trace_and_parent(text: str) -> tuple[str, str] | None:
     """Return the id of a trace and that of the calling span, None if a header is malformed.
 
-    Whether the caller has sampled its trace, which the header has too, is left out: it says nothing about
-    Sentry, and is 0 in nearly every request that comes through a proxy with tracing of its own.
+    Whether the caller has sampled its trace, which the header has too, is left out: that is about another
+    system than Sentry.
 
     Args:
         text: value of ``traceparent``.
