@@ -1,6 +1,3 @@
-import contextlib
-import gc
-import importlib
 import logging
 import os
 import sys
@@ -43,32 +40,6 @@ class _TimeOfMonitors:
 
 
 sentry_sdk.monitor.time = _TimeOfMonitors()
-
-
-class _SysOfProfilers:
-    """``sys`` for the SDK's profilers, without the garbage collector while they look at all threads.
-
-    If it finds a ``threading.local`` then, such as those of closed clients' transports, CPython before 3.12
-    waits for itself for ever (https://github.com/python/cpython/issues/106883).
-    """
-
-    def __getattr__(self, name):
-        return getattr(sys, name)
-
-    @staticmethod
-    def _current_frames():
-        was_on = gc.isenabled()
-        gc.disable()
-        try:
-            return sys._current_frames()
-        finally:
-            if was_on:
-                gc.enable()
-
-
-for _name in ("transaction_profiler", "continuous_profiler"):
-    with contextlib.suppress(ImportError):
-        importlib.import_module(f"sentry_sdk.profiler.{_name}").sys = _SysOfProfilers()
 
 _NORMALIZER = sentry_relay.processing.StoreNormalizer(
     project_id=1,

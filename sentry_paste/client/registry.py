@@ -288,6 +288,7 @@ class Registry:
             warn("Sentry failed to start: nothing is reported", exc_info=True)
             return None
         sdk.set_up(client)
+        sdk.guard_profilers()
         sdk.start_threads_outside_of_requests(client)
         reset_when_forked(client)
         sdk.upload_in_background(client)

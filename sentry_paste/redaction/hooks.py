@@ -29,8 +29,8 @@ from sentry_paste.redaction.payloads import (
 )
 from sentry_paste.redaction.sizes import keep_event_small, keep_item_small
 from sentry_paste.redaction.texts import clean_text
-from sentry_paste.sdk.events import clean_profiles
 from sentry_paste.sdk.failures import log_failure
+from sentry_paste.sdk.profiles import clean_profiles
 
 _EVENT_HOOKS = ("before_send", "before_send_transaction")
 _ITEM_HOOKS = ("before_send_log", "before_send_metric", "before_send_span")

@@ -55,6 +55,7 @@ from sentry_paste.sdk.options import (
     traces,
     with_options,
 )
+from sentry_paste.sdk.profiles import guard_profilers
 from sentry_paste.sdk.pyramid_views import pyramid_style, watch_pyramid_views
 from sentry_paste.sdk.scopes import (
     Inherited,
@@ -177,6 +178,7 @@ __all__ = [
     "forget_error",
     "forget_spans",
     "frames",
+    "guard_profilers",
     "hanging_options",
     "has_attributes",
     "has_unused_scopes",

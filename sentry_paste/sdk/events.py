@@ -1,12 +1,10 @@
-"""Events: how they are created, what the SDK adds to them and remembers of them, and profiles."""
+"""Events: how they are created, what the SDK adds to them and remembers of them."""
 
 from __future__ import annotations
 
-import functools
 import weakref
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import suppress
-from importlib import import_module
 from types import TracebackType
 from typing import Any
 
@@ -174,39 +172,3 @@ def set_by_app() -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
         contexts.update(getattr(scope, "_contexts", None) or {})
         user.update(getattr(scope, "_user", None) or {})
     return tags, contexts, user
-
-
-# The classes of profiles; neither has a hook.
-_PROFILE_CLASSES = {
-    "sentry_sdk.profiler.transaction_profiler": "Profile",
-    "sentry_sdk.profiler.continuous_profiler": "ProfileChunk",
-}
-
-
-def clean_profiles(clean: Callable[[dict[str, Any], Mapping[str, Any]], None]) -> None:
-    """Call a function with every profile before it is sent, of any client; further calls do nothing.
-
-    Args:
-        clean: takes the profile, which it changes, and the options of the client.
-    """
-    for module, name in _PROFILE_CLASSES.items():
-        try:
-            cls = getattr(import_module(module), name)
-        except (ImportError, AttributeError):  # pragma: no cover
-            continue
-        original = getattr(cls, "to_json", None)
-        if original is not None and not hasattr(original, "__wrapped__"):
-            cls.to_json = _cleaning(original, clean)
-
-
-def _cleaning(original: Any, clean: Callable[[dict[str, Any], Mapping[str, Any]], None]) -> Any:
-    @functools.wraps(original)
-    def to_json(*args: Any, **kwargs: Any) -> Any:
-        payload = original(*args, **kwargs)
-        arguments = (*args, *kwargs.values())
-        options = next((a for a in arguments if isinstance(a, dict) and "release" in a), None)
-        # Of an unknown client: as if it may send nothing personal.
-        clean(payload, options or {})
-        return payload
-
-    return to_json
