@@ -65,11 +65,11 @@ class _Sys:
 def guard_profilers() -> None:
     """Keep the garbage collector out of the SDK's profilers while they look at all threads.
 
-    ``sys._current_frames`` holds a lock of the interpreter. In CPython 3.11 it makes new objects meanwhile. If
-    that runs the garbage collector, and it finds a ``threading.local``, whose end takes the same lock, the
+    ``sys._current_frames`` holds a lock of the interpreter. In CPython 3.11 it makes new objects meanwhile.
+    If that runs the garbage collector, and it finds a ``threading.local``, whose end takes the same lock, the
     process hangs (seen with 3.11.7, not with 3.9.18, 3.10.13, 3.12.1 and 3.13.0;
-    https://github.com/python/cpython/issues/106883). The profilers call it as ``sys._current_frames``. Missing:
-    they are not changed.
+    https://github.com/python/cpython/issues/106883). The profilers call it as ``sys._current_frames``. If
+    they do not, they are not changed.
     """
     if sys.version_info[:2] != (3, 11):
         return
