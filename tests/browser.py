@@ -169,6 +169,8 @@ class Browser:
 
     def press(self, key, code=0, text=""):
         """Press a key."""
+        # Scripts of the page listen once it is complete.
+        self.until("document.readyState === 'complete'")
         for type_ in ("keyDown", "keyUp"):
             self.send(
                 "Input.dispatchKeyEvent", type=type_, key=key, code=key, windowsVirtualKeyCode=code, text=text

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable
 from datetime import datetime, timezone
+from operator import attrgetter
 from typing import NamedTuple
 
 #: The terms of a search that are looked at; further ones are left out.
@@ -383,29 +384,20 @@ def _trace(value: str) -> Check:
     return lambda facts: any(one.startswith(digits) for one in facts.ids)
 
 
-def _environment(value: str) -> Check:
-    has = text_check(value, is_part=False)
-    return lambda facts: has(facts.environment)
+def _of_text(name: str, is_part: bool) -> Callable[[str], Check]:
+    """Return what makes checks of a text.
 
+    Args:
+        name: of the attribute of facts that has it.
+        is_part: as of ``text_check``.
+    """
+    text = attrgetter(name)
 
-def _method(value: str) -> Check:
-    has = text_check(value, is_part=False)
-    return lambda facts: has(facts.method)
+    def make(value: str) -> Check:
+        has = text_check(value, is_part)
+        return lambda facts: has(text(facts))
 
-
-def _url(value: str) -> Check:
-    has = text_check(value, is_part=True)
-    return lambda facts: has(facts.url)
-
-
-def _user(value: str) -> Check:
-    has = text_check(value, is_part=True)
-    return lambda facts: has(facts.user)
-
-
-def _transaction(value: str) -> Check:
-    has = text_check(value, is_part=True)
-    return lambda facts: has(facts.transaction)
+    return make
 
 
 def _logger(value: str) -> Check:
@@ -416,16 +408,16 @@ def _logger(value: str) -> Check:
 _MAKERS: dict[str, Callable[[str], Check | str]] = {
     "": _word,
     "duration": _duration,
-    "environment": _environment,
+    "environment": _of_text("environment", is_part=False),
     "handled": _handled,
     "level": _level,
     "logger": _logger,
-    "method": _method,
+    "method": _of_text("method", is_part=False),
     "release": _release,
     "status": _status,
     "tag": _tag,
     "trace": _trace,
-    "transaction": _transaction,
-    "url": _url,
-    "user": _user,
+    "transaction": _of_text("transaction", is_part=True),
+    "url": _of_text("url", is_part=True),
+    "user": _of_text("user", is_part=True),
 }

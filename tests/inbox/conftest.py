@@ -4,14 +4,30 @@ import pytest
 from paste.deploy import loadapp
 from webtest import TestApp
 
+from sentry_paste.inbox import main
 from sentry_paste.spool import Spool
 
+from browser import Browser, Served
 from spooled import LOOPBACK
 
 
 @pytest.fixture
 def spool(tmp_path):
     return Spool(tmp_path / "spool")
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """A browser for the tests of a module, which are skipped where there is none."""
+    with Browser() as found:
+        yield found
+
+
+@pytest.fixture
+def address(spool):
+    """Where a browser finds an inbox of the spool."""
+    with Served(main({}, spool_dir=str(spool.directory))) as found:
+        yield found
 
 
 @pytest.fixture

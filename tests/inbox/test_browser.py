@@ -2,10 +2,7 @@
 
 import pytest
 
-from sentry_paste.inbox import main
-from sentry_paste.spool import Spool
-
-from browser import CHROMIUM, Browser, Served
+from browser import CHROMIUM
 from spooled import PAGES, SCRIPT, TRACE, error_event, fill_spool, write_event
 
 pytestmark = [
@@ -14,23 +11,6 @@ pytestmark = [
 ]
 
 HOSTILE = f"\"'><img src=x onerror=alert(1)>{SCRIPT}"
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with Browser() as found:
-        yield found
-
-
-@pytest.fixture
-def spool(tmp_path):
-    return Spool(tmp_path / "spool")
-
-
-@pytest.fixture
-def address(spool):
-    with Served(main({}, spool_dir=str(spool.directory))) as found:
-        yield found
 
 
 @pytest.mark.parametrize("dark", [False, True])

@@ -5,26 +5,14 @@ import time
 import pytest
 
 from sentry_paste.inbox import main
-from sentry_paste.spool import Spool
 
-from browser import CHROMIUM, Browser, Served
+from browser import CHROMIUM, Served
 from spooled import ERROR_ID, SCRIPT, TRACE, error_event, frame, transaction_event, write_event
 
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine"),
 ]
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with Browser() as found:
-        yield found
-
-
-@pytest.fixture
-def spool(tmp_path):
-    return Spool(tmp_path / "spool")
 
 
 @pytest.fixture

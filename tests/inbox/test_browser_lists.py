@@ -2,11 +2,9 @@
 
 import pytest
 
-from sentry_paste.inbox import main
 from sentry_paste.inbox.groups import name_id
-from sentry_paste.spool import Spool
 
-from browser import CHROMIUM, Browser, Served
+from browser import CHROMIUM
 from spooled import error_event, fill_spool, transaction_event, write_event, write_item
 
 pytestmark = [
@@ -23,23 +21,6 @@ LISTS = (
     "/?kind=session",
     "/?kind=metric",
 )
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with Browser() as found:
-        yield found
-
-
-@pytest.fixture
-def spool(tmp_path):
-    return Spool(tmp_path / "spool")
-
-
-@pytest.fixture
-def address(spool):
-    with Served(main({}, spool_dir=str(spool.directory))) as found:
-        yield found
 
 
 @pytest.mark.parametrize("dark", [False, True])
