@@ -69,7 +69,7 @@ def keep_transaction(transaction: Any, client: Any, rate: float, over_caller: bo
     if not _may_decide(transaction.parent_sampled, over_caller):
         return False
     if transaction.sampled:
-        if transaction.parent_sampled is None and (transaction.sample_rate or 1.0) < rate:
+        if (transaction.sample_rate or 1.0) < rate:
             transaction.sample_rate = rate
             _set_rate(getattr(transaction, "_baggage", None), rate)
         return False
@@ -101,11 +101,10 @@ def keep_segment(
     """
     scope = Scope.get_current_scope()
     context = scope.get_active_propagation_context()
-    parent_sampled = context.parent_sampled
-    if not _may_decide(parent_sampled, over_caller):
+    if not _may_decide(context.parent_sampled, over_caller):
         return None
     if span.sampled:
-        if parent_sampled is None and (getattr(span, "_sample_rate", None) or 1.0) < rate:
+        if (getattr(span, "_sample_rate", None) or 1.0) < rate:
             span._sample_rate = rate
             _set_rate(getattr(span, "_baggage", None), rate)
         return None
@@ -115,13 +114,11 @@ def keep_segment(
     # It does not count as lost.
     span._unsampled_reason = None
     span.__exit__(None, None, None)
+    # The caller's decision would be the new one's.
     context.parent_sampled = None
-    try:
-        with bound(scope, client):
-            own = sample_rand if context.baggage is None else None
-            found = adapter.start_segment(span.name, attributes, begun, own)
-    finally:
-        context.parent_sampled = parent_sampled
+    with bound(scope, client):
+        own = sample_rand if context.baggage is None else None
+        found = adapter.start_segment(span.name, attributes, begun, own)
     if not found.sampled:
         return None
     _set_rate(getattr(found, "_baggage", None), rate)

@@ -177,12 +177,31 @@ def test_sampled_request_that_a_rule_is_about_has_the_rules_rate(keeping, captur
     assert rates(captured) == [1.0, 0.25]
 
 
-def test_rate_of_a_rule_is_the_sample_rate(keeping, captured):
+@pytest.mark.parametrize("path", ["/", "/tagged"])
+def test_rate_of_a_rule_is_the_sample_rate(keeping, captured, path):
     middleware = keeping("status 500 at 0.5")
     for _ in range(400):
-        call(middleware, environ_of("/", QUERY_STRING="500"))
+        call(middleware, environ_of(path, QUERY_STRING="500"))
     assert 130 < len(sent(captured)) < 270
     assert set(rates(captured)) == {0.5}
+
+
+@pytest.mark.parametrize("path", ["/", "/tagged"])
+def test_rates_are_lower_while_the_sdk_has_too_much_to_send(keeping, captured, path):
+    middleware = keeping("status 500")
+    middleware.client.monitor._downsample_factor = 16  # one in 65,536
+    call(middleware, environ_of(path, QUERY_STRING="500"))
+    assert sent(captured) == []
+
+
+def test_kept_trace_says_that_it_is_sampled(keeping, captured):
+    """Also if the caller's baggage says otherwise, with the caller's rate."""
+    baggage = f"sentry-trace_id={TRACE_ID},sentry-sampled=false,sentry-sample_rate=0.1,sentry-sample_rand=0.5"
+    middleware = keeping("status 200", traces_keep_over_caller=True)
+    call(middleware, environ_of("/", HTTP_BAGGAGE=baggage, **NOT_SAMPLED))
+    assert rates(captured) == [1.0]
+    headers = [envelope.headers["trace"] for envelope in captured if "trace" in envelope.headers]
+    assert [header["sampled"] for header in headers] == ["true"]
 
 
 def test_rules_alone_turn_tracing_on(captured):
@@ -252,6 +271,10 @@ class TestRules:
         rules = "status 500 at 0.1\nerrors at 0.5\nslower than 50 ms at 0.2"
         assert self.find(rules, status=500, has_error=True) == "errors at 0.5"
         assert self.find(rules, status=500) == "slower than 50 ms at 0.2"
+
+    def test_first_of_several_with_the_same_rate_applies(self):
+        assert self.find("status 500\nerrors", status=500, has_error=True) == "status 500"
+        assert self.find("errors\nstatus 500", status=500, has_error=True) == "errors"
 
     def test_first_path_that_matches_applies_with_all_its_rules(self):
         rules = "/api/a* status 500\n/api/* status 404\n/api/a* errors\nstatus 200 at 0.5"

@@ -52,6 +52,14 @@ def test_callers_flag_does_not_decide(send):
         assert send(headers, traces_sample_rate=0.0)[0] == []
 
 
+def test_request_that_is_not_sampled_is_not_opened_for_its_header(captured):
+    strings = {"REQUEST_METHOD": "GET", "PATH_INFO": "/", **W3C}
+    middleware = SentryMiddleware(answer, traces_sample_rate=0.0)
+    found = middleware.filter_state.sampling(middleware.client, strings)
+    assert (found.may_be_sent, found.is_discarded) == (False, True)
+    assert middleware.filter_state.sampling(middleware.client, {**strings, **SENTRY}).may_be_sent
+
+
 def test_services_of_a_trace_decide_alike(send):
     for number in range(1, 20):
         headers = {"HTTP_TRACEPARENT": f"00-{number:032x}-{'cd' * 8}-00"}
