@@ -298,7 +298,7 @@ class Registry:
         )
         redaction.use_options(client.options, options.get("event_scrubber"))
         if redaction.is_on:
-            sdk.clean_span_headers(client, redaction.clean_header)
+            sdk.clean_span_headers(client, redaction.clean_header, redaction.check_context)
         sdk.clean_spans_before_queue(client, redaction.clean_item)
         client.redaction = redaction
         client.tags, client.contexts = settings.tags, settings.contexts

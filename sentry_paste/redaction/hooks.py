@@ -34,6 +34,8 @@ from sentry_paste.sdk.profiles import clean_profiles
 
 _EVENT_HOOKS = ("before_send", "before_send_transaction")
 _ITEM_HOOKS = ("before_send_log", "before_send_metric", "before_send_span")
+# Of a dynamic sampling context.
+_FREE_TEXTS = frozenset({"release", "environment", "transaction"})
 
 
 class HasSecrets:
@@ -129,12 +131,36 @@ class Redaction:
             names: the spans' names, without secrets.
         """
         kept = clean_sampling_context(dict(trace))
-        if kept.get("transaction") not in names:
-            kept.pop("transaction", None)
-        for name in ("release", "environment"):
-            if kept.get(name) != self.options.get(name):
-                kept.pop(name, None)
+        for name in _FREE_TEXTS & kept.keys():
+            text = kept[name]
+            is_own = text in names if name == "transaction" else text == self.options.get(name)
+            if not (is_own or isinstance(text, sdk.CheckedText)):
+                del kept[name]
         return kept
+
+    def check_context(self, context: Mapping[str, Any]) -> dict[str, str]:
+        """Return the texts of a caller's sampling context, without the secrets of the current request.
+
+        Outside of requests, there is nothing to search them for, so there are none.
+
+        Args:
+            context: that of a streamed segment.
+        """
+        found = {
+            name: text
+            for name, text in context.items()
+            if name in _FREE_TEXTS and text != self.options.get(name) and isinstance(text, str)
+        }
+        # As in an event.
+        event = {"contexts": {"trace": {"dynamic_sampling_context": found}}}
+        if found and not sdk.sends_user_info(self.options):
+            request = _request()
+            if request is None or request.matcher().is_exceeded:
+                return {}
+            clean_event(event, request.matcher(), self.names)
+        if found and self.patterns:
+            self.patterns.clean_event(event)
+        return found
 
     def _clean_arguments(self, event: Any) -> None:
         try:

@@ -98,6 +98,7 @@ from sentry_paste.sdk.threads import (
     start_threads_outside_of_requests,
 )
 from sentry_paste.sdk.tracing import (
+    CheckedText,
     backdate,
     become_head,
     begin_trace,
@@ -133,6 +134,7 @@ __all__ = [
     "NEW_IN",
     "OPTIONS_IN_REQUESTS",
     "VERSION",
+    "CheckedText",
     "EventScrubber",
     "HealthySession",
     "Inherited",

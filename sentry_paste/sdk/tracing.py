@@ -10,6 +10,7 @@ from typing import Any
 import sentry_sdk
 from sentry_sdk.scope import Scope
 
+from sentry_paste.sdk.failures import log_failure
 from sentry_paste.sdk.major import adapter
 from sentry_paste.sdk.options import streams_spans
 from sentry_paste.sdk.sessions import wall_clock
@@ -342,21 +343,49 @@ def clean_spans_before_queue(client: Any, clean: Callable[[Any, Any], Any]) -> N
     batcher.add = add_cleaned
 
 
-def clean_span_headers(client: Any, clean: Callable[[dict[str, Any], set[Any]], dict[str, Any]]) -> None:
-    """Clean the header ``trace`` of a client's envelopes of streamed spans with a function.
+class CheckedText(str):
+    """A text of a caller's sampling context that has been searched for the secrets of the request."""
+
+    __slots__ = ()
+
+
+def clean_span_headers(
+    client: Any,
+    clean: Callable[[dict[str, Any], set[Any]], dict[str, Any]],
+    check: Callable[[dict[str, Any]], dict[str, str]],
+) -> None:
+    """Clean the header ``trace`` of a client's envelopes of streamed spans with functions.
 
     The header comes from the segment or from the request's baggage, and no hook sees it. Checked with
-    sentry-sdk 2.75.0. ``span_batcher._capture_func`` is called with each envelope. Missing: no spans are
+    sentry-sdk 2.75.0 and 3.0.0b2. ``span_batcher._capture_func`` is called with each envelope, by a thread
+    that knows no request; ``span_batcher.add`` with the segment, in its request. Missing: no spans are
     streamed.
 
     Args:
         client: that streams spans, or not.
-        clean: takes the header and the names of the spans, and returns the header to send.
+        clean: takes the header and the names of the spans, and returns the header to send; what was checked
+            are ``CheckedText``.
+        check: takes the sampling context of the current request's segment, and returns the texts in it that
+            come from the caller, without secrets.
     """
     batcher = getattr(client, "span_batcher", None)
     capture = getattr(batcher, "_capture_func", None)
     if batcher is None or capture is None:
         return
+    add = batcher.add
+
+    def add_checked(span: Any) -> Any:
+        if span.get("is_segment"):
+            baggage = getattr(span.get("_segment_span"), "_baggage", None)
+            items = getattr(baggage, "sentry_items", None)
+            if items:
+                try:
+                    items.update({name: CheckedText(text) for name, text in check(items).items()})
+                except Exception:  # of an unknown shape: the spans are sent without these texts
+                    log_failure("a trace is sent without its caller's facts")
+        return add(span)
+
+    batcher.add = add_checked
 
     def capture_cleaned(envelope: Any) -> Any:
         trace = envelope.headers.get("trace")

@@ -511,6 +511,23 @@ class TestSamplingContext:
         assert b"0123456789abcdef0123456789abcdef" in sent
 
     @pytest.mark.parametrize("lifecycle", LIFECYCLES)
+    def test_caller_s_facts_stay(self, lifecycle):
+        """Sentry samples by them, and would decide otherwise on this part of the trace."""
+
+        def app(environ, start_response):
+            start_response("200 OK", [])
+            return []
+
+        environ = environ_of(
+            HTTP_COOKIE=f"sid={SECRET}",
+            HTTP_BAGGAGE=self.BAGGAGE.replace(SECRET, "shop"),
+            HTTP_SENTRY_TRACE="0123456789abcdef0123456789abcdef-0123456789abcdef-1",
+        )
+        sent = sent_by_filter(app, environ, lifecycle=lifecycle)
+        for text in (b'"release":"shop"', b'"environment":"shop"', b'"transaction":"/x/shop"'):
+            assert text in sent
+
+    @pytest.mark.parametrize("lifecycle", LIFECYCLES)
     def test_name_that_an_error_has_frozen(self, lifecycle):
         def app(environ, start_response):
             sentry_sdk.get_current_scope().set_transaction_name(f"Reset for {environ['REMOTE_USER']}")
