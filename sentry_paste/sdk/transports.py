@@ -105,6 +105,15 @@ def _watched_pool(pool: Any, current: Callable[[], _Request | None]) -> Any:
                 request.sent = time.monotonic()
             return result
 
+        def send_watched(self, message: bytes) -> None:
+            """Send a request that is complete, as ``sdk.http`` does."""
+            request = current()
+            if request is not None:
+                request.connection, request.sent = self, None
+            self.sock.sendall(message)
+            if request is not None:
+                request.sent = time.monotonic()
+
     return type(pool.__name__, (pool,), {"ConnectionCls": Connection})
 
 

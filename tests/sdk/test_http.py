@@ -8,8 +8,10 @@ import pytest
 import sentry_sdk
 from sentry_sdk.envelope import Envelope, Item, PayloadRef
 from sentry_sdk.transport import HttpTransport
-from urllib3 import PoolManager, ProxyManager
+from urllib3 import PoolManager, ProxyManager, Timeout
+from urllib3.exceptions import ProtocolError, ReadTimeoutError
 
+from sentry_paste.sdk import http
 from sentry_paste.sdk.http import compress_at_once, request_directly
 
 
@@ -19,12 +21,26 @@ class Handler(BaseHTTPRequestHandler):
     def do_POST(self):
         body = self.rfile.read(int(self.headers["Content-Length"]))
         self.server.requests.append((self.command, self.path, dict(self.headers), body))
+        self.server.clients.add(self.client_address)
+        if "/hang/" in self.path:
+            self.server.released.wait(10)
+            return
+        if "/silent/" in self.path:
+            self.close_connection = True
+            return
         if "/old/" in self.path:
             self.send_response(307)
             self.send_header("Location", self.path.replace("/old/", "/api/"))
         else:
             self.send_response(200)
             self.send_header("X-Sentry-Rate-Limits", "60:replay:organization")
+        if "/close/" in self.path:
+            self.send_header("Connection", "close")
+        if "/chunked/" in self.path:
+            self.send_header("Transfer-Encoding", "chunked")
+            self.end_headers()
+            self.wfile.write(b"1\r\n{\r\n1\r\n}\r\n0\r\n\r\n")
+            return
         self.send_header("Content-Length", "2")
         self.end_headers()
         self.wfile.write(b"{}")
@@ -36,10 +52,12 @@ class Handler(BaseHTTPRequestHandler):
 @pytest.fixture
 def server():
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as found:
-        found.requests, found.daemon_threads = [], True
+        found.requests, found.clients, found.daemon_threads = [], set(), True
+        found.released = threading.Event()
         thread = threading.Thread(target=found.serve_forever, args=(0.01,))
         thread.start()
         yield found
+        found.released.set()
         found.shutdown()
         thread.join()
 
@@ -77,13 +95,103 @@ def test_request_is_the_one_that_the_sdk_makes(transport, server):
     assert transport._check_disabled("replay")
 
 
-def test_connection_is_used_again(transport, server):
+def test_all_requests_of_a_connection_are_the_same(transport, server):
     compress_at_once(transport)
     request_directly(transport._pool)
     for _ in range(3):
         transport._send_envelope(envelope())
-    (connections,) = [transport._pool.pools[key] for key in list(transport._pool.pools.keys())]
-    assert (connections.num_connections, connections.num_requests) == (1, 3)
+    first, *others = [
+        (command, path, list(headers.items()), body) for command, path, headers, body in server.requests
+    ]
+    assert others == [first, first]
+    assert len(server.clients) == 1
+
+
+@pytest.fixture
+def pool(server):
+    """A pool with one connection that is kept."""
+    with PoolManager(timeout=Timeout(total=30)) as found:
+        request_directly(found)
+        found.base = f"http://127.0.0.1:{server.server_port}"
+        post(found, "/api/7/envelope/")
+        yield found
+
+
+def post(pool, path):
+    return pool.request("POST", pool.base + path, body=b"x", headers={"Content-Type": "text/plain"})
+
+
+@pytest.mark.parametrize("kind", ["api", "chunked"])
+def test_response_on_a_kept_connection_is_read(pool, server, kind):
+    response = post(pool, f"/{kind}/7/envelope/")
+    response.close()
+    assert (response.status, response.data) == (200, b"{}")
+    assert response.headers.get("x-sentry-rate-limits") == "60:replay:organization"
+    assert len(server.clients) == 1
+    assert post(pool, "/api/7/envelope/").status == 200
+    assert len(server.clients) == 1
+
+
+def test_connection_that_the_server_closes_is_not_kept(pool, server):
+    assert post(pool, "/close/7/envelope/").status == 200
+    assert post(pool, "/api/7/envelope/").status == 200
+    assert len(server.clients) == 2
+
+
+def test_connection_without_an_answer_is_an_error_of_urllib3(pool, server):
+    with pytest.raises(ProtocolError, match="Connection aborted"):
+        post(pool, "/silent/7/envelope/")
+    assert post(pool, "/api/7/envelope/").status == 200
+    assert len(server.clients) == 2
+
+
+def test_answer_that_takes_too_long_is_an_error_of_urllib3(server):
+    with PoolManager(timeout=Timeout(total=0.2)) as pool:
+        request_directly(pool)
+        pool.base = f"http://127.0.0.1:{server.server_port}"
+        post(pool, "/api/7/envelope/")
+        with pytest.raises(ReadTimeoutError):
+            post(pool, "/hang/7/envelope/")
+        assert post(pool, "/api/7/envelope/").status == 200
+    assert len(server.clients) == 2
+
+
+@pytest.mark.parametrize(
+    "headers", [{"X": "a\r\nB: c"}, {"X": "é"}, {"Host": "other"}, {"Content-Length": "1"}]
+)
+def test_headers_that_are_not_usual_are_left_to_urllib3(pool, headers, monkeypatch):
+    url, taken = pool.base + "/api/7/envelope/", []
+    (connections,) = [pool.pools[key] for key in list(pool.pools.keys())]
+    urlopen = connections.urlopen
+    monkeypatch.setattr(
+        connections, "urlopen", lambda *args, **kwargs: taken.append(1) or urlopen(*args, **kwargs)
+    )
+    if "\n" in headers.get("X", ""):
+        with pytest.raises(ValueError, match="Invalid header"):
+            pool.request("POST", url, body=b"x", headers=headers)
+    else:
+        assert pool.request("POST", url, body=b"x", headers=headers).status == 200
+    assert taken
+
+
+def test_pool_without_the_undocumented_methods_makes_its_own_requests(pool, monkeypatch):
+    (connections,) = [pool.pools[key] for key in list(pool.pools.keys())]
+    monkeypatch.setattr(type(connections), "_put_conn", None)
+    monkeypatch.setattr(connections, "urlopen", lambda *args, **kwargs: "urllib3's response")
+    with pytest.raises(AttributeError):
+        post(pool, "/api/7/envelope/").status  # noqa: B018
+
+
+def test_interrupted_request_does_not_leave_its_answer_to_the_next(pool, server, monkeypatch):
+    def interrupted(self):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(http, "_Response", type("Interrupted", (http._Response,), {"begin": interrupted}))
+        with pytest.raises(KeyboardInterrupt):
+            post(pool, "/api/7/envelope/")
+    assert post(pool, "/api/7/envelope/").status == 200
+    assert len(server.clients) == 2
 
 
 @pytest.mark.parametrize("follows", [True, False])

@@ -87,10 +87,8 @@ def test_backlog_goes_over_several_connections(site, sentry, spool):
     site().crash(60)
     close_clients()
     watch = Watch(sentry, lambda active: 0.15)
-    begun = time.monotonic()
     site().ok()
     sentry.wait(errors=60)
-    assert time.monotonic() - begun < 4.5
     assert 4 <= watch.most <= 8
     sentry.wait_for(lambda: states(spool) == [])
     assert sentry.sent_twice() == 0
