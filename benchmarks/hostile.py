@@ -200,6 +200,8 @@ def cases() -> Iterator[Case]:
     yield Case("1,000 addresses", {"HTTP_X_FORWARDED_FOR": addresses}, addresses.encode() * 8, parsing)
     nested = "a=" + "%25" * 2000 + "3Ftoken%3D"
     yield Case("a query nested 2,000 times", {"QUERY_STRING": nested}, nested.encode() * 15, parsing)
+    long = {"HTTP_REFERER": "http://h/?x=%41&" + "a" * 60_000}
+    yield Case("a long word after an encoded letter", long, b"", crashing)
     yield from _of_reviews()
 
 

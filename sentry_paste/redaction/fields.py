@@ -38,9 +38,11 @@ _BEFORE = {False: re.compile("[&#;=]"), True: re.compile(r"[&#=;?\s\"'<>]")}
 _VALUE_ENDS = {False: re.compile("[&#]"), True: re.compile(r"[&#\s\"'<>]")}
 _MAY_END_VALUE = {False: re.compile("[&#;]"), True: re.compile(r"[&#;?\s\"'<>]")}
 # By the same, and whether each name is looked at: all that are more than a word. All that was read is
-# consumed, even if no sign follows. Semicolons are in few names, but between many fields.
+# consumed, even if no sign follows. Semicolons are in few names, but between many fields. No name begins
+# within a word, so a long one is read once.
 _MORE_THAN_A_WORD = {
-    is_prose: rf"(?:{_RUN}*[^\w.~\[\];{ends}-]|(?<![^&#?'\"]){_RUN}*;)" for is_prose, ends in _ENDS.items()
+    is_prose: rf"(?:(?<!{_RUN}){_RUN}*[^\w.~\[\];{ends}-]|(?<![^&#?'\"]){_RUN}*;)"
+    for is_prose, ends in _ENDS.items()
 }
 _FIELD = {
     (is_prose, is_slow): re.compile(rf"{name}[^{ends}]*(?P<sign>=)?")

@@ -274,6 +274,14 @@ class TestLinear:
         clean_parameters(text, NAMES)
         assert time.process_time() - began < 5
 
+    @pytest.mark.parametrize("begin", ["%41&", "x=%41&", "%41 x=", "http://h/?%41=1&"])
+    def test_long_word_is_read_once(self, begin):
+        text = begin + "a" * 40_000
+        began = time.process_time()
+        assert clean_query(text, NAMES) == text
+        assert clean_parameters(text, NAMES) == text
+        assert time.process_time() - began < 2
+
     def test_several_texts_can_share_the_number(self):
         bounds = Bounds(2, 1000)
         assert clean_query("token=a1&pin=1", NAMES, bounds) == f"token={FILTERED}&pin={FILTERED}"
