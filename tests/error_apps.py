@@ -52,7 +52,15 @@ class LiarError(QuotaError, metaclass=LiarMeta):
     """One whose class runs code when it is asked."""
 
 
+class AnswerError(Exception):
+    """A response of a framework."""
+
+
+AnswerError.__name__, AnswerError.__module__ = "HTTPException", "webob.exc"
+dropped = []
+
 CLASSES = {
+    "answer": AnswerError,
     "quota": QuotaError,
     "user": UserQuotaError,
     "liar": LiarError,
@@ -118,6 +126,24 @@ def app(environ, start_response):
 
 def drop(event, hint):
     """Drop every event."""
+
+
+def drop_b(event, hint):
+    """Drop the events of an exception with the text ``b``."""
+    return None if str(hint["exc_info"][1]) == "b" else event
+
+
+def drop_summaries_once(event, hint):
+    """Drop the first event of an error budget's own."""
+    if event.get("fingerprint") == ["error_budget"] and not dropped:
+        dropped.append(1)
+        return None
+    return event
+
+
+def failing_sampler(event, hint):
+    """Fail."""
+    raise ValueError("a sampler has failed")
 
 
 def no_errors(event, hint):

@@ -41,6 +41,7 @@ PAGES = {
     "levels": ":ref:`no-errors`",
     "fingerprints": ":ref:`grouping`",
     "error_sample_rates": ":ref:`no-errors`",
+    "error_budget": ":ref:`error-budget`",
     "failed_status_codes": ":ref:`error-rules`",
     "capture_start_response_errors": ":ref:`error-rules`",
     "max_transaction_duration": ":ref:`streams`",

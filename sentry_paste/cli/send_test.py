@@ -151,6 +151,7 @@ def _test_settings(settings: Settings) -> Settings:
         spool_dir=None if has_dsn else settings.spool_dir,
         ignore_messages=(),
         error_sample_rates=(),
+        error_budget=(),
         client_key=(NAME, settings.client_key),
     )
 

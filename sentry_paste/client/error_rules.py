@@ -6,6 +6,7 @@ import functools
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+from sentry_paste.client.error_budget import ErrorBudget, with_budget
 from sentry_paste.client.mechanisms import is_unhandled, set_handled
 from sentry_paste.client.rule_matching import (
     ClassRules,
@@ -140,16 +141,21 @@ def _given(found: int | None) -> Iterator[int]:
         yield found
 
 
-def with_error_rules(settings: Settings, options: dict[str, Any]) -> dict[str, Any]:
+def with_error_rules(
+    settings: Settings, options: dict[str, Any], budget: ErrorBudget | None = None
+) -> dict[str, Any]:
     """Return options of the SDK with those rules of the ini that are hooks.
 
     Args:
         settings: of the client.
         options: for it.
+        budget: of the client, None without one.
     """
     found = dict(options)
     if settings.error_sample_rates:
         found["error_sampler"] = _rate_of(ClassRules(settings.error_sample_rates), options)
+    if budget is not None:
+        found["error_sampler"] = with_budget(budget, found)
     if settings.fingerprints:
         found["before_send"] = _run_before(Fingerprints(settings.fingerprints), options.get("before_send"))
     return found

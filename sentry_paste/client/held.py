@@ -13,7 +13,7 @@ import atexit
 import functools
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextvars import Context, ContextVar
 from threading import RLock, Thread
 from typing import Any, Protocol
@@ -23,6 +23,7 @@ from sentry_sdk.envelope import Envelope
 from sentry_paste import sdk
 from sentry_paste.sdk.failures import log_failure
 from sentry_paste.sdk.forks import reset_when_forked
+from sentry_paste.spool.budget_table import NotSent
 
 #: Seconds after which an envelope is sent as it is. A request may go on for hours, and its errors should be
 #: seen before.
@@ -39,22 +40,62 @@ def latest() -> float:
 _HOOKS = frozenset({"before_send", "event_processor"})
 
 
+class Verdict(Protocol):
+    """What an error budget says of an event."""
+
+    @property
+    def stopped(self) -> Sequence[NotSent]:
+        """Errors of other kinds that were not sent, and were found on this occasion."""
+
+    def mark(self, envelope: Envelope) -> None:
+        """Let the event report errors that were not sent.
+
+        Args:
+            envelope: with the event.
+        """
+
+    def drop(self) -> None:
+        """Take the error out of the counts: it is none after all."""
+
+
+class Waiting(Protocol):
+    """What waits until it is known whether an error is one.
+
+    Attributes:
+        when_late: is called if that takes too long, None if there is nothing to do.
+    """
+
+    when_late: Callable[[], None] | None
+
+    def send(self, change: Callable[[Any], None] | None = None) -> None:
+        """Send it.
+
+        Args:
+            change: changes its event, None if it is sent as it is.
+        """
+
+    def drop(self) -> None:
+        """Drop it."""
+
+
 class Held:
     """An envelope that waits until it is known whether it is sent, and as what.
 
     Args:
         envelope: with an event.
         transport: that will send it. If it has a method ``hold``, it keeps the envelope safe until then.
+        verdict: of the error budget, None without one.
 
     Attributes:
         until: when it is sent at the latest, by ``time.monotonic``.
         when_late: is called if it is sent then, None if there is nothing to do.
     """
 
-    __slots__ = ("_envelope", "_file", "_transport", "until", "when_late")
+    __slots__ = ("_envelope", "_file", "_transport", "_verdict", "until", "when_late")
 
-    def __init__(self, envelope: Envelope, transport: Any) -> None:
+    def __init__(self, envelope: Envelope, transport: Any, verdict: Verdict | None = None) -> None:
         self._envelope: Envelope | None = envelope
+        self._verdict = verdict
         self.until = latest()
         self.when_late: Callable[[], None] | None = None
         self._transport = transport
@@ -89,6 +130,8 @@ class Held:
         """Drop the envelope, unless it has been sent, and count it as dropped by an event processor."""
         if self._take() is None:
             return
+        if self._verdict is not None:
+            self._verdict.drop()
         if self._file is not None:
             self._transport.withdraw(self._file)
         record_lost = getattr(self._transport, "record_lost_event", None)
@@ -208,7 +251,7 @@ class Record(Protocol):
     def is_settled(self) -> bool:
         """Whether the error does not wait for the answer any more."""
 
-    def hold(self, held: Held) -> None:
+    def hold(self, held: Waiting) -> None:
         """Keep an envelope until the answer is known.
 
         Args:
@@ -228,14 +271,16 @@ class Capture:
 
     Attributes:
         record: of the request, None until the request has recorded the error.
+        verdict: of the error budget, None until it was asked, and where there is none.
     """
 
-    __slots__ = ("client", "expected", "record")
+    __slots__ = ("client", "expected", "record", "verdict")
 
     def __init__(self, client: Any, expected: bool | None = None) -> None:
         self.client = client
         self.expected = expected
         self.record: Record | None = None
+        self.verdict: Verdict | None = None
 
 
 _capture: ContextVar[Capture | None] = ContextVar("sentry_paste_capture", default=None)
@@ -293,11 +338,13 @@ class HoldingTransport:
             envelope: that the SDK captured.
         """
         capture = _capture.get()
-        record = capture.record if capture is not None else None
+        record, verdict = (capture.record, capture.verdict) if capture is not None else (None, None)
+        if verdict is not None:
+            verdict.mark(envelope)
         if record is None or record.is_settled:
             self._transport.capture_envelope(envelope)
         else:
-            held = Held(envelope, self._transport)
+            held = Held(envelope, self._transport, verdict)
             _waiting.add(held)
             record.hold(held)
 
@@ -324,7 +371,7 @@ def is_of_error(hint: Any) -> bool:
 def capture_error(
     capture: Capture, capture_event: Callable[..., str | None], *args: Any, **kwargs: Any
 ) -> str | None:
-    """Capture the event of an exception, and leave it to the request.
+    """Capture an event, and leave that of an exception to the request.
 
     Args:
         capture: of the client that captures.

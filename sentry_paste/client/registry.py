@@ -6,7 +6,7 @@ import atexit
 import functools
 import threading
 import warnings
-from collections.abc import Callable, Collection, Hashable, Iterator, Mapping
+from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import MappingProxyType
 from typing import Any
@@ -17,6 +17,7 @@ from sentry_sdk.transport import Transport
 
 from sentry_paste import sdk
 from sentry_paste.client.abandoned import finish_abandoned
+from sentry_paste.client.error_budget import ErrorBudget, Summary, budget_for
 from sentry_paste.client.error_rules import ErrorRules, rules_for, with_error_rules
 from sentry_paste.client.held import Capture, capture_error, is_of_error, send_held
 from sentry_paste.client.server_logs import drop_duplicates
@@ -25,6 +26,7 @@ from sentry_paste.config.settings import Settings
 from sentry_paste.redaction import Names, Patterns, Redaction
 from sentry_paste.sdk.failures import LOGGER, inform, log_failure, warn
 from sentry_paste.sdk.forks import reset_when_forked
+from sentry_paste.spool.budget_table import NotSent
 from sentry_paste.spool.delivery import DeliveringTransport, delivering_class
 from sentry_paste.spool.transport import SpoolSettings, SpoolTransport
 
@@ -102,17 +104,21 @@ class GuardedClient(sentry_sdk.Client):
         contexts: likewise, by name and key.
         redaction: runs before the client's hooks.
         rules: of the ini about errors, None if it has none.
+        budget: of errors, None if the ini has none.
     """
 
     tags: Mapping[str, str] = MappingProxyType({})
     contexts: Mapping[str, Mapping[str, Any]] = MappingProxyType({})
     redaction: Redaction
     rules: ErrorRules | None = None
+    budget: ErrorBudget | None = None
 
     def start_delivery(self) -> None:
         """Start to send what earlier processes have left in the spool; called with the first request."""
         if isinstance(self.transport, DeliveringTransport):
             self.transport.open()
+        if self.budget is not None:
+            self._report_not_sent(self.budget.stopped())
 
     def warn_of_another(self) -> None:
         """Warn if the app has started a client of its own since; called with the first request."""
@@ -151,14 +157,40 @@ class GuardedClient(sentry_sdk.Client):
             # The SDK adds it to its own event; what the caller has stays another one.
             event.setdefault("event_id", uuid4().hex)
             event = sdk.SelfSerialized(event, self.options)
-            if is_of_error(hint):
+            has_budget = self.budget is not None and event.get("type") is None
+            if has_budget or is_of_error(hint):
                 capture = Capture(self, expected)
-                return capture_error(capture, sentry_sdk.Client.capture_event, event, hint, *args, **kwargs)
+                identity = capture_error(
+                    capture, sentry_sdk.Client.capture_event, event, hint, *args, **kwargs
+                )
+                if capture.verdict is not None and capture.verdict.stopped:
+                    self._report_not_sent(capture.verdict.stopped)
+                return identity
             found: str | None = super().capture_event(event, hint, *args, **kwargs)
             return found
         except Exception:
             log_failure("an event is lost")
             return None
+
+    def _report_not_sent(self, found: Sequence[NotSent]) -> None:
+        """Capture an event about errors beyond the budget that no event of their own kind has reported."""
+        if not found or self.budget is None:
+            return
+        identity = None
+        try:
+            summary = Summary(found)
+            event = {**summary.event(), "event_id": uuid4().hex}
+            self._add_tags_and_contexts(event)
+            capture = Capture(self)
+            capture.verdict = summary
+            # It belongs to no request.
+            identity = capture_error(
+                capture, sentry_sdk.Client.capture_event, sdk.SelfSerialized(event, self.options)
+            )
+        except Exception:
+            log_failure("errors that were not sent are not reported")
+        if identity is None:  # a hook has dropped it
+            self.budget.owe(found)
 
     def _count_ignored(self) -> None:
         if self.transport is not None:
@@ -183,6 +215,8 @@ class GuardedClient(sentry_sdk.Client):
         """Send all that is queued, as the SDK does; failures are logged."""
         finish_abandoned()
         send_held()
+        if self.budget is not None:
+            self._report_not_sent(self.budget.stopped())
         try:
             super().flush(*args, **kwargs)
         except Exception:
@@ -193,6 +227,8 @@ class GuardedClient(sentry_sdk.Client):
     def close(self, *args: Any, **kwargs: Any) -> None:
         """Send all that is queued and close, as the SDK does, including Spotlight."""
         send_held()
+        if self.budget is not None:
+            self._report_not_sent(self.budget.rest())
         super().close(*args, **kwargs)
         if self.spotlight is not None:
             self._flush_spotlight(*args, **kwargs)
@@ -273,7 +309,8 @@ class Registry:
             options.update(_spool_options(settings, options))
         if sdk.sleep_blocks_process():
             _turn_off_sleeping_threads(settings, options)
-        options = with_error_rules(settings, options)
+        budget = budget_for(settings)
+        options = with_error_rules(settings, options, budget)
         if not self._clients and sdk.note_on_version():
             inform("%s", sdk.note_on_version())
         redaction = Redaction(secret_names(settings), Patterns(settings.redact_patterns))
@@ -302,7 +339,7 @@ class Registry:
         sdk.clean_spans_before_queue(client, redaction.clean_item)
         client.redaction = redaction
         client.tags, client.contexts = settings.tags, settings.contexts
-        client.rules = rules_for(settings)
+        client.rules, client.budget = rules_for(settings), budget
         for name in settings.ignore_loggers:
             sdk.ignore_logger(name)
         return client

@@ -151,7 +151,7 @@ def messages_of(event: Any) -> Iterator[str]:
     found = [event.get("message")]
     if is_real(entry, dict):
         found += [entry.get("message"), entry.get("formatted") or _formatted(entry)]
-    value = _last_exception(event)
+    value = last_exception(event)
     text = text_of(value.get("value"))
     if text is not None:
         found += [text, f"{value.get('type')}: {text}"]
@@ -188,15 +188,19 @@ def module_of(event: Any) -> Iterator[str]:
     Args:
         event: of the SDK.
     """
-    frames = (_last_exception(event).get("stacktrace") or {}).get("frames") or ()
+    frames = (last_exception(event).get("stacktrace") or {}).get("frames") or ()
     found = [frame for frame in frames if is_real(frame, dict) and text_of(frame.get("module"))]
     own = [frame for frame in found if frame.get("in_app")]
     for frame in (own or found)[-1:]:
         yield frame["module"]
 
 
-def _last_exception(event: Any) -> dict[str, Any]:
-    """Return the exception that was raised last: the others are its causes."""
+def last_exception(event: Any) -> dict[str, Any]:
+    """Return the exception that was raised last: the others are its causes.
+
+    Args:
+        event: of the SDK.
+    """
     values: Any = (event.get("exception") or {}).get("values")
     value: Any = values[-1] if is_real(values, list, tuple) and values else None
     return dict(value) if is_real(value, dict) else {}

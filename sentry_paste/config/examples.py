@@ -41,6 +41,7 @@ EXAMPLES: Mapping[str, str] = MappingProxyType(
         "enable_metrics": "false",
         "enable_tracing": "true",
         "environment": "production",
+        "error_budget": "50 per hour\n500 per hour in all",
         "error_page": "true",
         "error_sample_rates": "myapp.errors:QuotaError  0.01\nLookupError  0.5",
         "error_sampler": f"{_HOOK}:error_rate",

@@ -58,7 +58,7 @@ TOPICS = (
             *("traces_keep", "traces_keep_spans", "traces_keep_over_caller"),
             *("trace_continuation", "trace_response"),
             *("ignore_paths", "ignore_exceptions", "ignore_loggers", "ignore_messages"),
-            *("expected_exceptions", "error_sample_rates", "levels", "fingerprints"),
+            *("expected_exceptions", "error_sample_rates", "error_budget", "levels", "fingerprints"),
             "failed_status_codes",
             *("http_methods_to_capture", "trace_ignore_status_codes", "max_transaction_duration"),
             *("auto_session_tracking", "capture_start_response_errors"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from paste.deploy.converters import asbool
 
 from sentry_paste.config import kinds, references, texts
+from sentry_paste.config.error_budget import ERROR_BUDGET
 from sentry_paste.config.error_rules import CLASS_LEVELS, CLASS_RATES, FINGERPRINTS, MESSAGES
 from sentry_paste.config.keep_rules import KEEP_RULES
 from sentry_paste.config.kinds import Option, duration
@@ -130,6 +131,16 @@ OWN_OPTIONS = (
         default_text="none",
         help="Which part of the errors of a class is sent: a class, named as in ignore_exceptions, and a rate on each "
         "line. The first match applies; other errors have sample_rate. What is not sent is counted.",
+        since=UNRELEASED,
+    ),
+    Option(
+        "error_budget",
+        ERROR_BUDGET,
+        default=(),
+        default_text="none",
+        help="How many errors are sent: 50 per hour of each kind, 500 per hour in all, or both, a line each, per minute, "
+        "hour or day. What is beyond is counted, and the next event of the kind reports how many there were. The "
+        "first error of a kind and of a release is always sent.",
         since=UNRELEASED,
     ),
     Option(

@@ -13,6 +13,7 @@ from typing import Any
 from sentry_paste import sdk
 from sentry_paste.config import kinds, own_options, references
 from sentry_paste.config.aliases import ALIASES, OBSOLETE
+from sentry_paste.config.error_budget import ERROR_BUDGET, PERIODS
 from sentry_paste.config.error_rules import CLASS_LEVELS, CLASS_RATES, FINGERPRINTS, LEVELS, MESSAGES
 from sentry_paste.config.families import DATA_COLLECTION, EVENT_SCRUBBER
 from sentry_paste.config.keep_rules import KEEP_RULES
@@ -64,6 +65,9 @@ _KEEP = (
     rf"(?:[ \t]+{_word('at')}[ \t]+{_RATE})?"
 )
 _CLASS = rf"{_PATH}(?::{_PATH})?"
+_BUDGET = (
+    rf"[0-9]{{1,9}}[ \t]+{_word('per')}[ \t]+{_words(PERIODS)}(?:[ \t]+{_word('in')}[ \t]+{_word('all')})?"
+)
 _LEVELS = rf"(?:{_word('logger')}[ \t]+[^\s]+|{_CLASS})[ \t]+{_words(LEVELS)}"
 _SUBJECT = rf"(?:{_words(('message', 'transaction', 'module'))}[ \t]+[^\s]{_LINE}|{_CLASS})"
 _FINGERPRINT = rf"{_SUBJECT}[ \t]*->[ \t,]*[^\s,]{_LINE}"
@@ -88,6 +92,7 @@ _PATTERNS: Mapping[Kind, str] = {
     kinds.TAGS: rf"[\w.-]{{1,200}}\s*[:=]{_LINE}(?:\n\s*[\w.-]{{1,200}}\s*[:=]{_LINE})*",
     CLASS_RATES: rf"{_CLASS}[ \t]+{_RATE}(?:{_LINES}{_CLASS}[ \t]+{_RATE})*",
     CLASS_LEVELS: rf"{_LEVELS}(?:{_LINES}{_LEVELS})*",
+    ERROR_BUDGET: rf"{_BUDGET}(?:{_LINES}{_BUDGET})?",
     FINGERPRINTS: rf"{_FINGERPRINT}(?:\n\s*{_FINGERPRINT})*",
     MESSAGES: rf"{_MESSAGE}(?:{_LINES}{_MESSAGE})*",
     KEEP_RULES: rf"{_KEEP}(?:{_LINES}{_KEEP})*",

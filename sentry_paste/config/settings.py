@@ -6,6 +6,7 @@ from collections.abc import Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from sentry_paste.config.error_budget import Budget
 from sentry_paste.config.error_rules import FingerprintRule, LevelRule
 from sentry_paste.config.keep_rules import KeepRule
 
@@ -43,6 +44,7 @@ class Settings:
         ignore_messages: globs of messages that are not reported, or ``re:`` and a regular expression.
         expected_exceptions: classes of exceptions, or names of such, that do not fail a request.
         error_sample_rates: pairs of a class, or the name of one, and a rate; the first match applies.
+        error_budget: how many errors are sent in a period, of each kind and in all; at most one of both.
         levels: rules for events that have another level; the first match applies.
         fingerprints: rules for the grouping of events; the first match applies.
         spool_dir: directory for envelope files, absolute; None for no spool.
@@ -89,6 +91,7 @@ class Settings:
     ignore_messages: Sequence[str]
     expected_exceptions: Sequence[Any]
     error_sample_rates: Sequence[tuple[Any, float]]
+    error_budget: Sequence[Budget]
     levels: Sequence[LevelRule]
     fingerprints: Sequence[FingerprintRule]
     spool_dir: str | None

@@ -27,7 +27,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from sentry_paste import sdk
-from sentry_paste.client.held import Held, latest
+from sentry_paste.client.held import Waiting, latest
 from sentry_paste.client.mechanisms import is_unhandled, mechanisms, set_handled
 from sentry_paste.sdk.failures import log_failure
 from sentry_paste.wsgi.real_types import is_real
@@ -66,7 +66,7 @@ class ReportedError:
         is_of_thread: whether a thread of the request has captured it.
         is_raised: whether the app has raised it to the server.
         is_settled: whether it does not wait for the answer any more.
-        held: the envelope, one for each transport; none if it is not sent.
+        held: the envelope, one for each transport; none if it is not sent, but what counts it may be.
         until: when it may be kept alive no longer, by ``time.monotonic``.
     """
 
@@ -110,10 +110,10 @@ class ReportedError:
         self.is_raised = False
         # A thread crashes whatever the request answers.
         self.is_settled = self.is_of_thread and self.is_marked
-        self.held: list[Held] = []
+        self.held: list[Waiting] = []
         self.until = latest()
 
-    def hold(self, held: Held) -> None:
+    def hold(self, held: Waiting) -> None:
         """Keep an envelope until the answer is known.
 
         Args:
@@ -298,7 +298,7 @@ class ReportedErrors:
         else:
             self._settle(found, None)
 
-    def hold(self, found: ReportedError, held: Held) -> None:
+    def hold(self, found: ReportedError, held: Waiting) -> None:
         """Keep an envelope until the answer is known.
 
         Args:

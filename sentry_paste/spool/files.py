@@ -45,6 +45,36 @@ class SpoolError(OSError):
     """The spool directory cannot be used; the message says why."""
 
 
+def prepare_directory(directory: Path) -> bool:
+    """Create a directory, private to its owner, or check that it is private; return whether it is new.
+
+    Envelopes contain personal data of the app's users, which nobody else on the host may read. The mode
+    of an existing directory is not changed, because it may serve another purpose.
+
+    Args:
+        directory: of a spool.
+
+    Raises:
+        SpoolError: it belongs to another user, is open to others, or is not a directory.
+        OSError: it cannot be created.
+    """
+    is_new = False
+    try:
+        found = os.lstat(directory)
+    except FileNotFoundError:
+        directory.mkdir(mode=DIRECTORY_MODE, parents=True, exist_ok=True)
+        found, is_new = os.lstat(directory), True
+    if stat.S_ISLNK(found.st_mode):
+        raise SpoolError(f"{directory} is a symbolic link, which is not followed")
+    if not stat.S_ISDIR(found.st_mode):
+        raise SpoolError(f"{directory} is not a directory")
+    if hasattr(os, "geteuid") and found.st_uid != os.geteuid():
+        raise SpoolError(f"{directory} belongs to another user")
+    if stat.S_IMODE(found.st_mode) & 0o077:
+        raise SpoolError(f"{directory} is open to other users: chmod 700 {directory}")
+    return is_new
+
+
 class Spool:
     """A directory of envelope files.
 
@@ -194,30 +224,13 @@ class Spool:
             os.close(descriptor)
 
     def prepare(self) -> bool:
-        """Create the directory, private to its owner, or check that it is private; return whether it is new.
-
-        Envelopes contain personal data of the app's users, which nobody else on the host may read. The mode
-        of an existing directory is not changed, because it may serve another purpose.
+        """Create the directory, or check that it is private, as ``prepare_directory`` does.
 
         Raises:
             SpoolError: it belongs to another user, is open to others, or is not a directory.
             OSError: it cannot be created.
         """
-        is_new = False
-        try:
-            found = os.lstat(self.directory)
-        except FileNotFoundError:
-            self.directory.mkdir(mode=DIRECTORY_MODE, parents=True, exist_ok=True)
-            found, is_new = os.lstat(self.directory), True
-        if stat.S_ISLNK(found.st_mode):
-            raise SpoolError(f"{self.directory} is a symbolic link, which is not followed")
-        if not stat.S_ISDIR(found.st_mode):
-            raise SpoolError(f"{self.directory} is not a directory")
-        if hasattr(os, "geteuid") and found.st_uid != os.geteuid():
-            raise SpoolError(f"{self.directory} belongs to another user")
-        if stat.S_IMODE(found.st_mode) & 0o077:
-            raise SpoolError(f"{self.directory} is open to other users: chmod 700 {self.directory}")
-        return is_new
+        return prepare_directory(self.directory)
 
     def now(self) -> float:
         """Return the time by the clock of the file system, in seconds since 1970.

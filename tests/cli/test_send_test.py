@@ -224,7 +224,7 @@ def test_option_that_ignores_the_test_is_named(ini, receiver):
 
 
 def test_rules_about_errors_do_not_keep_the_test_from_being_sent(ini, receiver):
-    rules = "ignore_messages = *\nerror_sample_rates = Exception 0"
+    rules = "ignore_messages = *\nerror_sample_rates = Exception 0\nerror_budget = 0 per day in all"
     assert [outcome.accepted for outcome in send_test(str(ini(receiver.dsn, rules))).outcomes] == [True, True]
 
 

@@ -251,6 +251,34 @@ def _never_applied(subject: Subject) -> Iterator[Finding]:
         yield Finding("medium", "never-applied", text)
 
 
+def _budgets(subject: Subject) -> Iterator[Finding]:
+    budgets = subject.settings.error_budget
+    for budget in budgets:
+        if not budget.errors:
+            yield Finding(
+                "medium",
+                "error-budget",
+                f"error_budget = {budget} sends only the first error of each kind and release, and one in a "
+                "period that reports how many more there were",
+            )
+    of_kind = next((budget for budget in budgets if not budget.in_all), None)
+    in_all = next((budget for budget in budgets if budget.in_all), None)
+    # How often all errors can have their budget again in a period of a kind.
+    if of_kind and in_all and of_kind.errors > in_all.errors * max(1, of_kind.seconds // in_all.seconds):
+        yield Finding(
+            "medium",
+            "error-budget",
+            f"error_budget: {of_kind} for each kind can never apply, as {in_all} is used up before",
+        )
+    if budgets and not subject.settings.spool_dir:
+        yield Finding(
+            "low",
+            "error-budget",
+            "error_budget without spool_dir: each worker process has the budget for itself; with spool_dir "
+            "they share it",
+        )
+
+
 _RULES: tuple[Callable[[Subject], Iterator[Finding]], ...] = (
     _nothing_is_reported,
     _no_errors,
@@ -260,6 +288,7 @@ _RULES: tuple[Callable[[Subject], Iterator[Finding]], ...] = (
     _no_release,
     _without_effect,
     _never_applied,
+    _budgets,
 )
 
 

@@ -106,6 +106,41 @@ def test_rules_that_can_apply_are_not_warned_of(write_filter, rules):
     assert warnings_of(report, "medium") == []
 
 
+@pytest.mark.parametrize(
+    ("budgets", "expected"),
+    [
+        (
+            "0 per hour",
+            "error_budget = 0 per hour sends only the first error of each kind and release, and one",
+        ),
+        ("0 per day in all", "error_budget = 0 per day in all sends only the first"),
+        ("\n    50 per hour\n    40 per hour in all", "50 per hour for each kind can never apply, as 40 per"),
+        ("\n    50 per minute\n    40 per day in all", "50 per minute for each kind can never apply"),
+        ("\n    961 per day\n    40 per hour in all", "961 per day for each kind can never apply"),
+    ],
+)
+def test_budget_that_can_never_apply_is_warned_of(write_filter, budgets, expected):
+    report = check(str(write_filter(f"spool_dir = spool\nerror_budget = {budgets}\n")))
+    (text,) = warnings_of(report, "medium")
+    assert expected in text
+
+
+@pytest.mark.parametrize(
+    "budgets",
+    [
+        "1 per hour",
+        "1 per day in all",
+        "50 per hour\n    50 per hour in all",
+        "960 per day\n    40 per hour in all",
+    ],
+)
+def test_budget_that_can_apply_is_not_warned_of_unless_workers_do_not_share_it(write_filter, budgets):
+    option = f"error_budget =\n    {budgets}\n"
+    assert check(str(write_filter(f"spool_dir = spool\n{option}"))).warnings == ()
+    (text,) = warnings_of(check(str(write_filter(option))), "low")
+    assert "each worker process has the budget for itself" in text
+
+
 def test_profiles_of_all_requests_are_warned_of_by_the_option_of_the_ini(write_filter):
     # sentry-sdk 3 has no such option, which is a warning of its own.
     warned = warnings_of(check(str(write_filter("profiles_sample_rate = 1\n"))))
