@@ -14,7 +14,7 @@ from typing import Any
 
 from sentry_sdk.envelope import Envelope
 
-from sentry_paste.client.held import current_capture
+from sentry_paste.client.held import Capture, current_capture
 from sentry_paste.client.rule_matching import last_exception
 from sentry_paste.config.error_budget import PERIODS
 from sentry_paste.config.settings import Settings
@@ -217,7 +217,7 @@ def _mark(envelope: Envelope, count: int) -> None:
 def with_budget(budget: ErrorBudget, options: Mapping[str, Any]) -> Callable[[Any, Any], Any]:
     """Return the SDK's sampler of errors: what it samples away does not use the budget.
 
-    It is called when hooks have run and the request has failed.
+    The SDK calls it when hooks have run and the request has failed.
 
     Args:
         budget: of the client.
@@ -227,6 +227,14 @@ def with_budget(budget: ErrorBudget, options: Mapping[str, Any]) -> Callable[[An
     release = options.get("release")
 
     def rate_of(event: Any, hint: Any) -> Any:
+        capture = current_capture()
+        if capture is None:  # of another client, which has these options
+            return sampler(event, hint) if callable(sampler) else sample_rate
+        if capture.rate is None:
+            capture.rate = decided(event, hint)
+        return capture.rate
+
+    def decided(event: Any, hint: Any) -> Any:
         rate = sampler(event, hint) if callable(sampler) else sample_rate
         if not isinstance(rate, (int, float)):
             return rate  # the SDK warns of it, and sends the event
@@ -235,6 +243,24 @@ def with_budget(budget: ErrorBudget, options: Mapping[str, Any]) -> Callable[[An
         return 1.0 if budget.allows(event, release) else 0.0
 
     return rate_of
+
+
+def decides(capture: Capture, hint: Any) -> Callable[[Any], bool]:
+    """Return a function that decides on an event before it is serialised and redacted, which takes longest.
+
+    Args:
+        capture: of a client whose ini has no hook that could drop the event afterwards.
+        hint: of the SDK.
+    """
+    sampler = capture.client.options["error_sampler"]
+
+    def is_sent(event: Any) -> bool:
+        try:
+            return bool(sampler(event, hint or {}) != 0.0)
+        except Exception:  # of the user's sampler, which the SDK calls again
+            return True
+
+    return is_sent
 
 
 def kind_of(event: Any) -> Kind:

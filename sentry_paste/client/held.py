@@ -271,15 +271,17 @@ class Capture:
 
     Attributes:
         record: of the request, None until the request has recorded the error.
+        rate: at which the event is sent, None until that was decided.
         verdict: of the error budget, None until it was asked, and where there is none.
     """
 
-    __slots__ = ("client", "expected", "record", "verdict")
+    __slots__ = ("client", "expected", "rate", "record", "verdict")
 
     def __init__(self, client: Any, expected: bool | None = None) -> None:
         self.client = client
         self.expected = expected
         self.record: Record | None = None
+        self.rate: Any = None
         self.verdict: Verdict | None = None
 
 
@@ -329,6 +331,8 @@ class HoldingTransport:
         if capture is not None and record is not None and reason in _HOOKS:
             record.forget()
             sdk.forget_error(capture.client)
+        if capture is not None and capture.verdict is not None and reason != "sample_rate":
+            capture.verdict.drop()  # it was within the budget, but a hook has failed
         return self._transport.record_lost_event(reason, *args, **kwargs)
 
     def capture_envelope(self, envelope: Envelope) -> None:

@@ -17,7 +17,7 @@ from sentry_sdk.transport import Transport
 
 from sentry_paste import sdk
 from sentry_paste.client.abandoned import finish_abandoned
-from sentry_paste.client.error_budget import ErrorBudget, Summary, budget_for
+from sentry_paste.client.error_budget import ErrorBudget, Summary, budget_for, decides
 from sentry_paste.client.error_rules import ErrorRules, rules_for, with_error_rules
 from sentry_paste.client.held import Capture, capture_error, is_of_error, send_held
 from sentry_paste.client.server_logs import drop_duplicates
@@ -105,6 +105,7 @@ class GuardedClient(sentry_sdk.Client):
         redaction: runs before the client's hooks.
         rules: of the ini about errors, None if it has none.
         budget: of errors, None if the ini has none.
+        last_hook: the option ``before_send`` if no hook of the ini drops events, otherwise another object.
     """
 
     tags: Mapping[str, str] = MappingProxyType({})
@@ -112,6 +113,7 @@ class GuardedClient(sentry_sdk.Client):
     redaction: Redaction
     rules: ErrorRules | None = None
     budget: ErrorBudget | None = None
+    last_hook: Any = ()
 
     def start_delivery(self) -> None:
         """Start to send what earlier processes have left in the spool; called with the first request."""
@@ -156,16 +158,18 @@ class GuardedClient(sentry_sdk.Client):
             self._add_tags_and_contexts(event)
             # The SDK adds it to its own event; what the caller has stays another one.
             event.setdefault("event_id", uuid4().hex)
-            event = sdk.SelfSerialized(event, self.options)
             has_budget = self.budget is not None and event.get("type") is None
             if has_budget or is_of_error(hint):
                 capture = Capture(self, expected)
+                is_early = has_budget and self.options.get("before_send") is self.last_hook
+                event = sdk.SelfSerialized(event, self.options, decides(capture, hint) if is_early else None)
                 identity = capture_error(
                     capture, sentry_sdk.Client.capture_event, event, hint, *args, **kwargs
                 )
                 if capture.verdict is not None and capture.verdict.stopped:
                     self._report_not_sent(capture.verdict.stopped)
                 return identity
+            event = sdk.SelfSerialized(event, self.options)
             found: str | None = super().capture_event(event, hint, *args, **kwargs)
             return found
         except Exception:
@@ -340,6 +344,8 @@ class Registry:
         client.redaction = redaction
         client.tags, client.contexts = settings.tags, settings.contexts
         client.rules, client.budget = rules_for(settings), budget
+        if settings.sdk.get("before_send") is None:
+            client.last_hook = client.options.get("before_send")
         for name in settings.ignore_loggers:
             sdk.ignore_logger(name)
         return client

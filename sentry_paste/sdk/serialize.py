@@ -16,7 +16,7 @@ from __future__ import annotations
 import math
 import sys
 from collections import OrderedDict, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timezone
 from enum import Enum
 from itertools import islice
@@ -95,13 +95,21 @@ class SelfSerialized(dict[str, Any]):
     Args:
         event: about to be captured.
         options: of the client that captures it.
+        is_sent: returns whether the event, which is complete then, is sent at all; None if it is. Of one that
+            is not, only its id is left: nobody sees it.
     """
 
-    __slots__ = ("_options",)
+    __slots__ = ("_is_sent", "_options")
 
-    def __init__(self, event: Mapping[str, Any], options: Mapping[str, Any]) -> None:
+    def __init__(
+        self,
+        event: Mapping[str, Any],
+        options: Mapping[str, Any],
+        is_sent: Callable[[Any], bool] | None = None,
+    ) -> None:
         super().__init__(event)
         self._options = options
+        self._is_sent = is_sent
 
     def __reduce__(self) -> Any:
         # Event processors may copy events, but not the client's options.
@@ -110,6 +118,8 @@ class SelfSerialized(dict[str, Any]):
     @_OfWhole
     def __sentry_repr__(self) -> Any:
         """Return the event as the SDK's serialiser would."""
+        if self._is_sent is not None and not self._is_sent(self):
+            return {"event_id": self.get("event_id")}
         try:
             return serialized(self, self._options)
         except Exception:

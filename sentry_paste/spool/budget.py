@@ -56,6 +56,8 @@ class _File:
         self._descriptor: int | None = None
         # Device and inode.
         self._file: tuple[int, int] | None = None
+        #: Whether the table is one of this version.
+        self.is_prepared = False
 
     def read(self, offset: int, size: int) -> bytes:
         """Return bytes.
@@ -110,6 +112,7 @@ class _File:
             os.close(descriptor)
             raise
         self._descriptor, self._file = descriptor, (found.st_dev, found.st_ino)
+        self.is_prepared = False
         return True
 
     def lock(self) -> bool:
@@ -226,6 +229,8 @@ class SharedBudget:
 
     def stopped(self) -> list[NotSent]:
         """Take out errors that were not sent, of kinds that had none for a period."""
+        if self._has_nothing():
+            return []
         return self._do(lambda table: table.stopped_in_turn(now(), self._limits)) or []
 
     def rest(self) -> list[NotSent]:
@@ -236,7 +241,11 @@ class SharedBudget:
                 return table.stopped(float("inf"))
             return table.stopped_in_turn(now(), self._limits)
 
-        return self._do(take) or []
+        return [] if self._has_nothing() else self._do(take) or []
+
+    def _has_nothing(self) -> bool:
+        """Return whether there was no error yet; before that, the directory is not created either."""
+        return self._own is None and self._path is not None and not self._path.exists()
 
     def _do(self, action: Callable[[Table], _T]) -> _T | None:
         """Do something with the counts, those of the file if possible; return None if nothing can be done."""
@@ -302,7 +311,8 @@ class SharedBudget:
             self._again = time.monotonic() + _TRY_AGAIN
             return False
         try:
-            if not file.table.prepare():
+            file.is_prepared = file.is_prepared or file.table.prepare()
+            if not file.is_prepared:
                 raise SpoolError(f"{self._path} was written by another version")
             if self._own is not None:
                 self._own.move_to(file.table, now(), self._limits)

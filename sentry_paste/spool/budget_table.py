@@ -239,7 +239,8 @@ class Table:
             OSError: the error could not be counted.
         """
         start = _start(now, limits.period)
-        every = self._read(_ALL, _KEY_OF_ALL)
+        head = self._storage.read(0, _OTHERS * _SLOT.size)
+        every = self._read(_ALL, _KEY_OF_ALL, head=head)
         every.turn(_start(now, limits.period_of_all), limits.period_of_all)
         slot = self._slot(kind, start)
         slot.turn(start, limits.period)
@@ -254,7 +255,7 @@ class Table:
             every.sent += 1
             with suppress(OSError):  # the error is counted, and may not be counted once more
                 self._write(every)
-        stopped = self._stopped_in_turn(start, limits)
+        stopped = self._stopped_in_turn(self._read(_META, head=head), start, limits)
         is_full = slot.key == _KEY_OF_OTHERS
         return Taken(slot.kind(), release, slot.start, every.start, goes, is_first, reports, stopped, is_full)
 
@@ -338,13 +339,12 @@ class Table:
         Raises:
             OSError: the table cannot be read or written.
         """
-        return self._stopped_in_turn(_start(now, limits.period), limits)
+        return self._stopped_in_turn(self._read(_META), _start(now, limits.period), limits)
 
-    def _stopped_in_turn(self, start: int, limits: Limits) -> list[NotSent]:
+    def _stopped_in_turn(self, meta: _Slot, start: int, limits: Limits) -> list[NotSent]:
+        if meta.start >= start and meta.start - start <= limits.period:
+            return []
         try:
-            meta = self._read(_META)
-            if meta.start >= start and meta.start - start <= limits.period:
-                return []
             meta.key, meta.start = _MAGIC, start
             self._write(meta)
             return self.stopped(start - limits.period)
@@ -417,10 +417,12 @@ class Table:
                 if data[at : at + _KEY] != _NO_KEY:
                     yield _Slot.unpack(page * _PAGE + at, data[at : at + _SLOT.size])
 
-    def _read(self, number: int, key: bytes = b"", title: str = "") -> _Slot:
-        """Return a slot of the first page."""
+    def _read(self, number: int, key: bytes = b"", title: str = "", head: bytes | None = None) -> _Slot:
+        """Return a slot of the first page, of which the first bytes may have been read before."""
         offset = number * _SLOT.size
-        slot = _Slot.unpack(offset, self._storage.read(offset, _SLOT.size))
+        if head is None:
+            head = self._storage.read(0, offset + _SLOT.size)
+        slot = _Slot.unpack(offset, head[offset : offset + _SLOT.size])
         slot.key = key or slot.key
         slot.title = _encoded(title) or slot.title
         return slot

@@ -361,7 +361,7 @@ def test_next_process_of_a_spool_reports_the_rest(ini, captured, clock, tmp_path
     clock.now += 2 * HOUR
     app = ini("2 per hour", option)
     assert summaries(captured) == []
-    call(app, environ_of("/status/200"))
+    call(app, environ_of("/status/200"))  # the first request looks for what others have left
     app.client.flush()
     assert [found["not_sent"] for found in summaries(captured)] == [3]
 
@@ -464,9 +464,35 @@ def test_failing_budget_sends_everything(ini, captured, monkeypatch, caplog):
     assert "an error is not counted in its budget" in caplog.text
 
 
+def test_event_that_is_lost_after_all_uses_no_budget(ini, captured, clock, monkeypatch):
+    app = ini("1 per hour")
+    call(app, environ_of("/raise/a"))
+    call(app, environ_of("/raise/a"))
+    clock.now += HOUR
+
+    def failing(event, hint):
+        raise ValueError("a hook has failed")
+
+    hook = app.client.options["before_send"]
+    for found in (failing, hook):
+        monkeypatch.setitem(app.client.options, "before_send", found)
+        monkeypatch.setattr(app.client, "last_hook", found)
+        call(app, environ_of("/raise/a"))
+    assert sent(captured) == [0, 1]
+
+
+def test_spool_is_not_touched_before_there_is_an_error(ini, captured, tmp_path):
+    app = ini("1 per hour", f"spool_dir = {tmp_path}/spool")
+    call(app, environ_of("/status/200"))
+    app.client.flush()
+    registry.reset()
+    assert not (tmp_path / "spool").exists()
+
+
 def test_error_that_is_captured_while_another_is_counted_is_sent(ini, captured, monkeypatch):
     """The garbage collector runs anywhere, and what it calls may log an error."""
-    ini("1 per hour")
+    # Without a hook, it is counted while it is serialised, and then the SDK captures nothing.
+    ini("1 per hour", "before_send = error_apps:drop_summaries_once")
     take = Table.take
 
     def interrupted(self, *args):
