@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from operator import attrgetter
 
 from sentry_paste.redaction.bounds import Allowance, Search
@@ -28,6 +28,20 @@ _MOST_LEFT = 512
 _LEFT = re.compile(rf"[\w.~%+/=-]{{0,{_MOST_LEFT}}}")
 # A text that was cut seldom had longer escapes than this.
 _WINDOW = 3 * HEAD
+# How many levels of them are undone.
+_LEVELS = 3
+# What is left of an escape that was cut, with the bytes of its character. A run of backslashes is read once.
+_CUT_ESCAPE = re.compile(
+    r"[%\\&](?:(?<=%)(?:"
+    r"(?:[Ff][0-7](?:%[89ABab][0-9A-Fa-f]){0,2}|[Ee][0-9A-Fa-f](?:%[89ABab][0-9A-Fa-f])?|[CDcd][0-9A-Fa-f])"
+    r"(?:%[0-9A-Fa-f]?)?|[0-9A-Fa-f]?)"
+    r"|(?<=\\)(?<!\\\\)\\*(?:u[dD][89ABab][0-9A-Fa-f]{2}\\*(?<=\\))?"
+    r"(?:x[0-9A-Fa-f]?|u[0-9A-Fa-f]{0,3}|U[0-9A-Fa-f]{0,7}|[0-3][0-7]?)?"
+    r"|(?<=&)(?:#[xX]?[0-9A-Fa-f]{0,6}|[A-Za-z]{0,8}))\Z"
+)
+_LONGEST_CUT_ESCAPE = 80
+# A shorter run of base64 is too likely to be a word.
+_SHORTEST_RUN = 7
 
 # Comparing this many characters takes as long as examining one place.
 _COMPARED = 4096
@@ -45,7 +59,8 @@ _NEXT_LINE = re.compile(
 )
 # Signs of base64, escaped.
 _SIGN = re.compile(
-    r"%(?:25){0,5}(?:2[bBfF]|3[dD])|\\{1,8}(?:/|(?:u00|x)(?:2[bBfF]|3[dD]))"
+    r"%(?:25){0,5}(?:2[bBfF]|3[dD])"
+    r"|(?:\\|%(?:25){0,5}5[cC]){1,8}(?:/|%(?:25){0,5}2[fF]|(?:u00|x)(?:2[bBfF]|3[dD]))"
     r"|&(?:amp;){0,5}#(?:4[37]|61|x2[bBfF]|x3[dD]);"
 )
 _LONGEST_SIGN = 40
@@ -73,12 +88,13 @@ class Heads:
 
     Args:
         needles: of all the secrets of a request.
+        encoded: returns the base64 and hex of values that are found without it, unless they were cut.
 
     Attributes:
         texts: of the heads, in order.
     """
 
-    def __init__(self, needles: Iterable[Needle]) -> None:
+    def __init__(self, needles: Iterable[Needle], encoded: Callable[[], Collection[str]] = tuple) -> None:
         # Needles no longer than a head, those found anywhere first; and longer ones, in order.
         self._short: dict[str, list[Needle]] = {}
         self._long: dict[str, list[Needle]] = {}
@@ -93,7 +109,10 @@ class Heads:
             long.sort()
         self.texts = sorted(self._short.keys() | self._long.keys())
         # Built for the first text that was cut.
+        self._make_encoded = encoded
         self._together: str | None = None
+        self._encoded: Collection[str] = ()
+        self._cut_texts = self.texts
         self._beginnings: set[str] = set()
         # The longest other head that a head begins with, where there is one.
         self._parents: dict[str, str] = {}
@@ -178,11 +197,8 @@ class Heads:
             TooMuchError: there is more to be looked at.
         """
         if self._together is None:
-            self._beginnings = {
-                head[:_SHORTEST_BEGINNING] for head in self.texts if len(head) >= _SHORTEST_BEGINNING
-            }
-            self._together = "\n".join(self.texts)
-        is_short = len(text) <= _SHORT and len(self._together) > _MUCH and not has_escapes(text)
+            self._prepare_for_cut()
+        is_short = len(text) <= _SHORT and len(self._together or "") > _MUCH and not has_escapes(text)
         if is_short and self._beginnings.isdisjoint(_pieces(text)):
             return
         search = Search(_ELLIPSIS, text)
@@ -191,6 +207,10 @@ class Heads:
             first = max(found.start() - _WINDOW, 0)
             window = text[first : found.start()].rstrip(_CLOSERS)
             start = self._cut_start(window, allowance)
+            if self._encoded:
+                run = self._start_of_encoded(text, first + len(window), allowance)
+                if run is not None:
+                    start = run - first if start is None else min(start, run - first)
             if start is not None:
                 rest = text[found.end() : found.end() + len(_CLOSERS)]
                 is_end = found.end() + len(rest) == len(text) and not rest.strip(_CLOSERS)
@@ -210,20 +230,51 @@ class Heads:
             return first
         views: list[View] = []
         text = window
-        while len(views) < 2:
+        while True:
+            cut = _CUT_ESCAPE.search(text, max(len(text) - _LONGEST_CUT_ESCAPE, 0))
+            if cut is not None:
+                allowance.spend(1)
+                text = text[: cut.start()]
+                first = self._earlier(first, text, views, allowance)
+            if len(views) == _LEVELS:
+                return first
             allowance.spend(4)  # creating a view of a short text costs more than its escapes
             view = decoded(text, allowance)
             if view is None:
-                break
+                return first
             views.insert(0, view)
             text = view.text
-            size = self._length_of_beginning(text, allowance)
-            if size:
-                place = len(text) - size
-                for view in views:
-                    place = view.start(place)
-                first = place if first is None else min(first, place)
-        return first
+            first = self._earlier(first, text, views, allowance)
+
+    def _earlier(self, first: int | None, text: str, views: list[View], allowance: Allowance) -> int | None:
+        """Return where the beginning of a secret begins at the end of a view, if that is before another."""
+        size = self._length_of_beginning(text, allowance)
+        if not size:
+            return first
+        place = len(text) - size
+        for view in views:
+            place = view.start(place)
+        return place if first is None else min(first, place)
+
+    def _start_of_encoded(self, text: str, end: int, allowance: Allowance) -> int | None:
+        """Return where base64 or hex begins that was cut, None if it is not that of a secret."""
+        if end < _SHORTEST_RUN:
+            return None
+        start, _ = _run_around(text, end - 1, allowance)
+        if end - start < _SHORTEST_RUN:
+            return None
+        allowance.spend(1 + (end - start) // _SHORT)
+        run = text[start:end]
+        return start if any(piece in run for piece in self._encoded) else None
+
+    def _prepare_for_cut(self) -> None:
+        self._encoded = self._make_encoded()
+        self._cut_texts = sorted({*self.texts, *self._encoded}) if self._encoded else self.texts
+        self._beginnings = {
+            head[:_SHORTEST_BEGINNING] for head in self._cut_texts if len(head) >= _SHORTEST_BEGINNING
+        }
+        # Last: another thread of the request may read it.
+        self._together = "\n".join(self._cut_texts)
 
     def _length_of_beginning(self, text: str, allowance: Allowance) -> int:
         """Return how many characters at the end of a text are the beginning of a secret."""
@@ -238,8 +289,8 @@ class Heads:
             if piece in self._beginnings:
                 allowance.spend(1)
                 tail = end[start:]
-                place = bisect_left(self.texts, tail)
-                if place < len(self.texts) and self.texts[place].startswith(tail):
+                place = bisect_left(self._cut_texts, tail)
+                if place < len(self._cut_texts) and self._cut_texts[place].startswith(tail):
                     return len(tail)
         return 0
 

@@ -15,9 +15,11 @@ from sentry_paste.redaction.needles import (
     ADDRESS,
     ANYWHERE,
     MOST_WEIGHT,
+    PAIR,
     WHOLE,
     Needle,
     Secret,
+    encoded_of,
     is_found_escaped,
     markers_of,
     needles_of,
@@ -121,7 +123,7 @@ class Matcher:
                 whole |= {text, f"'{text}'", f'"{text}"', f"b'{text}'"}
             else:
                 needles += needles_of(secret, not _has_another(secret.text, texts))
-        self._heads = Heads(needles)
+        self._heads = Heads(needles, self._unsearched)
         self._finder = Finder(self._heads.texts)
         escapable = {found.text for found in needles if not is_found_escaped(found)}
         seeds = set(map(seed_of, escapable))
@@ -133,6 +135,16 @@ class Matcher:
         self._whole = whole
         # Last: another thread of the request may read it.
         self._is_ready = True
+
+    def _unsearched(self) -> list[str]:
+        """Return the base64 and hex of values that contain others, which are searched for instead."""
+        parts = self._parts()
+        return [
+            piece
+            for text, where, _ in self._secrets
+            if where is not WHOLE and where is not PAIR and _has_another(text, parts)
+            for piece in encoded_of(text)
+        ]
 
     def clean(self, text: str, is_url: bool = False) -> str:
         """Return a text without the secrets that are in it.

@@ -47,6 +47,7 @@ _RUNS = re.compile("[A-Za-z0-9_.~-]+")
 _PERCENT = re.compile("%[0-9A-Fa-f]{2}")
 _SIGNS = re.compile("[+/]")
 _GROUP = re.compile("[0-9a-f]{4}")
+_NOT_PRINTABLE = re.compile("([\x7f-\xa0\xad]+)")
 
 
 class Where(IntEnum):
@@ -123,7 +124,7 @@ def needles_of(secret: Secret, is_encoded: bool = True) -> Iterator[Needle]:
             for form in _meanings(text):
                 yield Needle(form, where, kept if form.startswith(text[:kept]) else 0, len(text) > LONGEST)
     if is_encoded and where is not PAIR and len(text) >= _SHORTEST_ENCODED:
-        for core in _encoded(text[: LONGEST // 4]):
+        for core in encoded_of(text):
             yield Needle(core, ANYWHERE, is_run=True)
 
 
@@ -169,7 +170,7 @@ def markers_of(secrets: Iterable[Secret]) -> list[str]:
         if text.isascii() and (is_plain or "%" not in text):
             beginnings.add(text[:_ENCODED].encode())
         else:
-            cores = _encoded(text[: LONGEST // 4])
+            cores = encoded_of(text)
             found += cores
             for core in cores:
                 if "+" in core or "/" in core:
@@ -192,7 +193,7 @@ def _markers_of_address(text: str, is_plain: bool) -> Collection[str]:
 
 
 def _encoded_at_once(beginnings: Collection[bytes]) -> list[str]:
-    """Return what ``_encoded`` returns for values that begin with these bytes.
+    """Return what ``encoded_of`` returns for values that begin with these bytes.
 
     Args:
         beginnings: of 8 to 12 bytes.
@@ -282,15 +283,26 @@ def _native(text: str) -> set[str]:
         escaped = raw.decode("utf-8", "surrogateescape")
         found = {raw.decode("utf-8", "replace"), escaped, raw.decode("utf-8", "ignore")}
         found.add(escaped.encode("utf-8", "replace").decode())
-    # UTF-8 bytes decoded as Latin-1.
-    found.add(text.encode("utf-8", "replace").decode("latin-1"))
+    # UTF-8 bytes decoded as Latin-1; also of what repr() has made, which escapes these characters only.
+    found.add(_as_bytes(text))
+    pieces = _NOT_PRINTABLE.split(text)
+    if len(pieces) > 1:
+        found.add("".join([piece if at % 2 else _as_bytes(piece) for at, piece in enumerate(pieces)]))
     return found
 
 
-def _encoded(text: str) -> set[str]:
-    """Return pieces of a value's base64, for each offset at which the value may begin, and of its hex."""
+def _as_bytes(text: str) -> str:
+    return text.encode("utf-8", "replace").decode("latin-1")
+
+
+def encoded_of(text: str) -> set[str]:
+    """Return pieces of a value's base64, for each offset at which the value may begin, and of its hex.
+
+    Args:
+        text: the value.
+    """
     found: set[str] = set()
-    for raw in _beginnings(text):
+    for raw in _beginnings(text[: LONGEST // 4]):
         if len(raw) >= _SHORTEST_ENCODED:
             as_hex = raw[:_SHORTEST_ENCODED].hex()
             found.update(_cores(raw), (as_hex, as_hex.upper()))
