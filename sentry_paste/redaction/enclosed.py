@@ -17,6 +17,7 @@ _MARK = re.compile(r"(\\+)([\"'])?|([\"'])|[\[\](){}]")
 # The part of an SQL expression outside quotes and brackets; and the most parts that are looked at.
 _PLAIN_SQL = re.compile(r"[^'\"(),\\]*")
 _MOST_IN_EXPRESSION = 50
+_CALL = re.compile(r"[A-Za-z_][\w.]{0,80}\((?=[A-Za-z_]\w{0,60}=)")
 _FIELD = re.compile(r"\{\w{1,60}\}")
 
 
@@ -40,6 +41,24 @@ def closed_value(text: str, start: int, limit: int | None = None) -> tuple[int, 
     if text[begin : begin + 1] in ("[", "(", "{") and begin < len(text) and not _FIELD.match(text, begin):
         return begin, _end_of_brackets(text, begin)
     return None
+
+
+def closed_call(text: str, start: int) -> tuple[int, int] | None:
+    """Locate what repr() shows of an object, with brackets: Secret(value='...').
+
+    Args:
+        text: any.
+        start: where it begins.
+
+    Returns:
+        Beginning and end, None if it is something else or has no text.
+    """
+    call = _CALL.match(text, start)
+    if call is None:
+        return None
+    end = _end_of_brackets(text, call.end() - 1)
+    has_text = text.find("'", start, end) >= 0 or text.find('"', start, end) >= 0
+    return (start, end) if has_text else None
 
 
 def _end_of_pieces(text: str, end: int, limit: int | None) -> int:

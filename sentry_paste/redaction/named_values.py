@@ -7,7 +7,7 @@ from typing import NamedTuple, Optional
 
 from sentry_paste.redaction.appearance import looks_random
 from sentry_paste.redaction.bounds import Bounds
-from sentry_paste.redaction.enclosed import after_space, closed_value
+from sentry_paste.redaction.enclosed import after_space, closed_call, closed_value
 from sentry_paste.redaction.encoded import end_of_value, json_value
 from sentry_paste.redaction.names import Names, Rule
 
@@ -56,6 +56,9 @@ _METAVARS = frozenset(
 # Before the name of a parameter.
 _SEPARATORS = ("?", "&", "#")
 _ESCAPED_AMPERSANDS, _LONGEST_ESCAPE = ("amp;", "#38;", "#038;", "#x26;"), 5
+# The next field, or an escape of HTML; and how many such signs a value may have.
+_NEXT_FIELD = re.compile(r"&(?:[\w.~%\[\]+:-]{0,80}=|[#\w]{1,10};|$)|#(?:$|[\s'\"])")
+_MOST_SIGNS = 8
 # A placeholder in a template, a query or a shell script.
 _PLACEHOLDER = re.compile(r"%s|%\(\w{1,60}\)s|\{\w{0,60}\}?|\$\{\w{1,60}\}?|\$\d{1,2}|\?")
 _CODE = re.compile(r"[A-Za-z_][A-Za-z_.]{0,60}[\[(]")
@@ -109,8 +112,15 @@ def value_of_field(text: str, place: Place, names: Names, bounds: Bounds) -> Spa
     if not place.quote:
         if is_key and _ESCAPED_QUOTE.match(text, start):
             return None  # it is found where the text is read without escapes
-        end = end_of_value(text, start, 0, min(start + SEEN, len(text)), is_prose=True)
-        if end > start and (_is_parameter_at(text, place.begin) or text[end : end + 1] == "&"):
+        limit = min(start + SEEN, len(text))
+        end = end_of_value(text, start, 0, limit, is_prose=True)
+        is_parameter = _is_parameter_at(text, place.begin)
+        for _ in range(0 if is_parameter else _MOST_SIGNS):
+            # Of a value that is not encoded: another field would follow, or there would be one before.
+            if end == start or end >= limit or text[end] not in "&#" or _NEXT_FIELD.match(text, end):
+                break
+            end = end_of_value(text, end + 1, 0, limit, is_prose=True)
+        if end > start and (is_parameter or text[end : end + 1] == "&"):
             return (start, end_of_value(text, start, 0, len(text), is_prose=True))
     if not is_key:
         return None
@@ -159,6 +169,8 @@ def value_of_member(text: str, place: Place) -> Span:
         return cookies
     begin = after_space(text, start)
     closed = closed_value(text, begin if place.quote else start)
+    if closed is None and place.quote:
+        closed = closed_call(text, begin)
     if closed is not None:
         return closed
     return scalar_of_member(text, begin, place) if place.quote else _plain(text, place)

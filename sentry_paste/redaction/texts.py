@@ -44,6 +44,7 @@ from sentry_paste.redaction.named_values import (
     value_of_member,
 )
 from sentry_paste.redaction.names import FILTERED, Names
+from sentry_paste.redaction.statements import parameters_of_statements, values_of_key
 from sentry_paste.redaction.structures import (
     SHORTEST_CUT,
     content_of_element,
@@ -96,7 +97,8 @@ _OTHERS = (
 # The search leaps to these words, and to what can follow a name, so it is fast where there is nothing.
 # A group matched in a lookahead is not given back piece by piece (it acts as an atomic group); a long name
 # that nothing follows is skipped.
-_NAME_OF_ATTRIBUTE = r"(?=[\w:.-]{1,40}=(?:&|\\{0,63}(?:[\"']|(?<=\\)[ux])))"
+_FLAGS = r"(?:(?:required|autofocus|disabled|readonly|hidden|checked|multiple)\s){0,4}"
+_NAME_OF_ATTRIBUTE = rf"(?={_FLAGS}[\w:.-]{{1,40}}=(?:&|\\{{0,63}}(?:[\"']|(?<=\\)[ux])))"
 _ATTRIBUTE = rf"\s{_NAME_OF_ATTRIBUTE}"
 # Command-line arguments whose value is the next one, with the space between; also cookies as http.cookiejar
 # shows them. Arguments of equal length share one lookbehind, which mostly fails at its first character.
@@ -195,6 +197,8 @@ def _clean(text: str, names: Names, bounds: Bounds, reading_bounds: Bounds) -> s
 
 def _cleaned(text: str, names: Names, bounds: Bounds, reading_bounds: Bounds) -> str:
     cleaned = without_passwords(_without(text, _spans(text, names, bounds)))
+    if "[parameters:" in cleaned:
+        cleaned = _without(cleaned, parameters_of_statements(cleaned, names, bounds))
     if reading_bounds.are_exceeded and may_have_escapes(cleaned):
         return FILTERED
     if _may_have_escaped_slashes(cleaned):
@@ -465,7 +469,8 @@ def _span_at(text: str, place: Place, names: Names, bounds: Bounds) -> Span:
         return value_of_member(text, place)
     if sign[0] in ",)]}":
         return (
-            values_of_columns(text, place, names, bounds)
+            values_of_key(text, place)
+            or values_of_columns(text, place, names, bounds)
             or value_in_pair(text, place, bounds)
             or input_of_location(text, place)
             or value_in_mapping(text, place, bounds)
