@@ -160,3 +160,12 @@ def test_slow_server_is_hardly_pressed_harder_by_several_connections_than_by_one
     assert several[0].accepted > 3 * one[0].accepted
     assert one[1].median < several[1].median < 1.5 * one[1].median
     assert always[1].median > 5 * several[1].median
+
+
+@pytest.mark.slow
+def test_no_error_of_a_storm_is_missing():
+    from benchmarks.budget import storm
+
+    found = storm(3200)
+    assert found.errors == 3201 == found.sent + found.reported
+    assert found.sent < 200
