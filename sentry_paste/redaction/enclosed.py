@@ -18,6 +18,8 @@ _MARK = re.compile(r"(\\+)([\"'])?|([\"'])|[\[\](){}]")
 _PLAIN_SQL = re.compile(r"[^'\"(),\\]*")
 _MOST_IN_EXPRESSION = 50
 _CALL = re.compile(r"[A-Za-z_][\w.]{0,80}\((?=[A-Za-z_]\w{0,60}=)")
+_INDENT = re.compile(r"[ \t]*")
+_MOST_INDENT = 80
 _FIELD = re.compile(r"\{\w{1,60}\}")
 
 
@@ -41,6 +43,40 @@ def closed_value(text: str, start: int, limit: int | None = None) -> tuple[int, 
     if text[begin : begin + 1] in ("[", "(", "{") and begin < len(text) and not _FIELD.match(text, begin):
         return begin, _end_of_brackets(text, begin)
     return None
+
+
+def indented_value(text: str, name: int, start: int, header: re.Pattern[str]) -> tuple[int, int] | None:
+    """Locate lines that are indented further than the one before them, which has a name.
+
+    Args:
+        text: any.
+        name: where the name begins.
+        start: behind its sign.
+        header: what is left of its line; the first group matches the line's end, raw or escaped.
+
+    Returns:
+        Beginning and end, None if the next line is none of them.
+    """
+    found = header.match(text, start)
+    if found is None:
+        return None
+    line = text.rfind(found[1][-1], max(name - _MOST_INDENT, 0), name) + 1
+    before = text[max(line, name - _MOST_INDENT) : name]
+    if before.strip(" \t-"):
+        return None
+    at = end = found.end()
+    for _ in range(_MOST_PIECES):
+        inner = _INDENT.match(text, at)
+        after = text.find(found[1], at)
+        last = after if after >= 0 else len(text)
+        if inner is None or (inner.end() < last and inner.end() - at <= len(before)):
+            break
+        at, end = last + len(found[1]), last
+        if after < 0:
+            break
+    else:
+        end = len(text)
+    return (found.end(), end) if end > found.end() else None
 
 
 def closed_call(text: str, start: int) -> tuple[int, int] | None:

@@ -7,7 +7,7 @@ from typing import NamedTuple, Optional
 
 from sentry_paste.redaction.appearance import looks_random
 from sentry_paste.redaction.bounds import Bounds
-from sentry_paste.redaction.enclosed import after_space, closed_call, closed_value
+from sentry_paste.redaction.enclosed import after_space, closed_call, closed_value, indented_value
 from sentry_paste.redaction.encoded import end_of_value, json_value
 from sentry_paste.redaction.names import Names, Rule
 
@@ -56,6 +56,10 @@ _METAVARS = frozenset(
 # Before the name of a parameter.
 _SEPARATORS = ("?", "&", "#")
 _ESCAPED_AMPERSANDS, _LONGEST_ESCAPE = ("amp;", "#38;", "#038;", "#x26;"), 5
+# The beginning of a block in YAML (its specification's section 8.1), and of a value in an ini
+# that is on the next line.
+_BLOCK = re.compile(r"[ \t]{0,20}[|>][-+0-9]{0,2}[ \t]{0,20}(\r?\n|(?:\\{1,64}r)?\\{1,64}n)")
+_CONTINUED = re.compile(r"[ \t]{0,20}(\r?\n|(?:\\{1,64}r)?\\{1,64}n)(?=[ \t])")
 # The next field, or an escape of HTML; and how many such signs a value may have.
 _NEXT_FIELD = re.compile(r"&(?:[\w.~%\[\]+:-]{0,80}=|[#\w]{1,10};|$)|#(?:$|[\s'\"])")
 _MOST_SIGNS = 8
@@ -171,6 +175,8 @@ def value_of_member(text: str, place: Place) -> Span:
     closed = closed_value(text, begin if place.quote else start)
     if closed is None and place.quote:
         closed = closed_call(text, begin)
+    if closed is None and not place.quote:
+        closed = indented_value(text, place.begin, start, _BLOCK)
     if closed is not None:
         return closed
     return scalar_of_member(text, begin, place) if place.quote else _plain(text, place)
@@ -196,6 +202,10 @@ def _is_secret_scalar(name: str, value: str) -> bool:
 
 def _plain(text: str, place: Place) -> Span:
     """Locate a value without delimiters: it must fill its line, or look like nothing but a secret."""
+    if place.sign == "=":
+        continued = indented_value(text, place.begin, place.end, _CONTINUED)
+        if continued is not None:
+            return continued
     begin = after_space(text, place.end)
     found = TOKEN.match(text, begin)
     if found is None or "\n" in text[place.end : begin] or _ESCAPED_QUOTE.match(text, begin):

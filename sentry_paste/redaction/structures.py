@@ -71,6 +71,12 @@ _COLUMN_WEIGHT, _WINDOW_WEIGHT, _QUOTES_WEIGHT = 16, 8, 16
 _AHEAD = 1000
 # How far before the name of an element its bracket is searched for.
 _LONGEST_PREFIX = 60
+# Elements with a name and a value: of configurations in XML, of HTML.
+_NAMED_ELEMENT = re.compile(
+    r"<(?:\w{1,20}:)?(?:param|parameter|entry|property|item|textarea|field|attribute|setting|string|arg|var|data|value"
+    r"|header|element|variable)\s(?:[\w:.-]{1,20}=\\{0,8}[\"'][^<>\"']{0,30}[\"']\s)?(?:name|key|id)=",
+    re.IGNORECASE,
+)
 
 
 def was_cut(text: str) -> bool:
@@ -189,6 +195,24 @@ def value_in_mapping(text: str, place: Place, bounds: Bounds) -> Span:
         return _value_before(text, place, "{", bounds)
     begin = after_space(text, found.end())
     return closed_value(text, begin) or scalar_of_member(text, begin, place)
+
+
+def content_of_named_element(text: str, place: Place, bounds: Bounds) -> Span:
+    """Locate the content of an element with the name as an attribute: <param name="password">...</param>."""
+    low = max(place.begin - _LONGEST_PREFIX, 0)
+    opening = text.rfind("<", low, place.begin) if place.quote else -1
+    if opening < 0 or not _NAMED_ELEMENT.fullmatch(text, opening, place.begin - len(place.quote)):
+        return None
+    tag = _TAG.match(text, place.end - 1)
+    if tag is None or tag[1]:
+        return None
+    start = tag.end()
+    end = text.find("<", start, start + NEAR)
+    if not bounds.may_read((end if end >= 0 else min(start + NEAR, len(text))) - start):
+        return start, len(text)
+    if end < 0:
+        return (start, len(text)) if was_cut(text) else None
+    return (start, end) if text[start:end].strip() else None
 
 
 def value_of_attribute(text: str, place: Place, bounds: Bounds) -> Span:

@@ -48,6 +48,7 @@ from sentry_paste.redaction.statements import parameters_of_statements, values_o
 from sentry_paste.redaction.structures import (
     SHORTEST_CUT,
     content_of_element,
+    content_of_named_element,
     input_of_location,
     value_in_mapping,
     value_in_pair,
@@ -482,5 +483,6 @@ def _span_at(text: str, place: Place, names: Names, bounds: Bounds) -> Span:
     return (
         value_of_part(text, place, bounds)
         or value_of_attribute(text, place, bounds)
+        or content_of_named_element(text, place, bounds)
         or values_of_columns(text, place, names, bounds)
     )

@@ -111,3 +111,70 @@ def test_field_of_a_form_ends_at_the_next_one(text, expected):
 def test_flag_may_stand_between_the_name_and_the_value_of_an_input(flags):
     text = '<input id="password" name="password" {}type="password" value="{}">'
     assert cleaned(text.format(flags, "q8fh23")) == text.format(flags, FILTERED)
+
+
+BLOCK = "user: bob\n{}: {}\n  q8fh23\n\n  q8fh24\n{}: 3\n"
+
+
+@pytest.mark.parametrize("sign", ["|", ">", "|-", ">+", "|2"])
+@pytest.mark.parametrize("show", [str, repr, lambda text: repr(repr(text))])
+def test_block_of_yaml_goes_as_a_whole(sign, show):
+    found = cleaned(show(BLOCK.format("private_key", sign, "colour")))
+    assert "q8fh2" not in found
+    assert "bob" in found
+    assert "colour: 3" in found
+
+
+def test_other_blocks_of_yaml_stay():
+    for text in (
+        BLOCK.format("colour", "|", "n"),
+        "a token: | or >\n  may stand here",
+        "token: |\ncolour: red",
+    ):
+        assert cleaned(text) == text
+
+
+def test_nested_block_of_yaml_ends_where_its_mapping_goes_on():
+    text = "data:\n  - api_key: |\n      q8fh23\n    colour: red\n"
+    assert cleaned(text) == f"data:\n  - api_key: |\n{FILTERED}\n    colour: red\n"
+
+
+@pytest.mark.parametrize("show", [str, repr])
+def test_value_of_an_ini_on_its_next_line_goes(show):
+    found = cleaned(show("[main]\npassword =\n    q8fh23\n    q8fh24\ncolour = red\n"))
+    assert "q8fh2" not in found
+    assert "colour = red" in found
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '<param name="password">{}</param><b>3</b>',
+        "<ns:entry key='api_key'>{}</ns:entry>",
+        '<field type="x" name="token">{}</field>',
+        '<textarea name="password" rows="3">{}</textarea>',
+    ],
+)
+def test_content_of_an_element_with_a_secret_name_goes(text):
+    assert cleaned(text.format("q8fh23")) == text.format(FILTERED)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '<label for="password">Password</label>',
+        '<option value="token">A token</option>',
+        '<param name="colour">red</param>',
+    ],
+)
+def test_content_of_other_elements_stays(text):
+    assert cleaned(text) == text
+
+
+@pytest.mark.parametrize(
+    "piece", ["password: |\n  ", "password =\n  ", '<param name="password">', "\n token: |\n\n"]
+)
+def test_blocks_take_linear_time(piece):
+    began = time.process_time()
+    cleaned(piece * 40_000)
+    assert time.process_time() - began < 2
