@@ -202,6 +202,13 @@ def cases() -> Iterator[Case]:
     yield Case("a query nested 2,000 times", {"QUERY_STRING": nested}, nested.encode() * 15, parsing)
     long = {"HTTP_REFERER": "http://h/?x=%41&" + "a" * 60_000}
     yield Case("a long word after an encoded letter", long, b"", crashing)
+    for what, unit in (
+        ("names that go on", "password$"),
+        ("names that go on, escaped", "&#39;Secret(a='Secret(a='"),
+    ):
+        parts = [unit * 90 + str(at) for at in range(800)]
+        rows = [[parts[at : at + 10] for at in range(begin, begin + 100, 10)] for begin in range(0, 800, 100)]
+        yield Case(f"{what}, in JSON", {}, json.dumps(rows).encode(), reading)
     yield from _of_reviews()
 
 

@@ -8,15 +8,22 @@ from __future__ import annotations
 
 import re
 
+from sentry_paste.redaction.bounds import Bounds
 from sentry_paste.redaction.encoded import decoded, end_of_value, name_at
 from sentry_paste.redaction.names import Names
 
 _P = "%(?:25){0,5}"
 #: Matches behind a word in a name that may go on, to its sign or its closing quote. What is right behind it
-#: is checked first: this is tried at every such word of a text.
-GOES_ON = r"(?= ?[$|(!*@^{}])(?=[^&;?#=\"'\r\n/<>\\]{1,32}[=\"'\\&])(?P<goes_on>)"
+#: is checked first, as this is tried at every such word of a text; what a lookahead has matched is not given
+#: back.
+GOES_ON = (
+    r"(?= ?[$|(!*@^{}])"
+    r"(?=(?=(?P<rest>[^&;?#=\"'\r\n/<>\\]{1,32}))(?P=rest)[=\"'\\&])(?P<goes_on>)"
+)
 # How much is read before and behind a word.
 _LONGEST = 80
+# To find where a field begins takes as long as to read so many characters.
+_FIELD_WEIGHT = 125
 # How much of a value is read to find out whether another field follows.
 _LONGEST_SEEN = 256
 # Quotes within the name: user["password"].
@@ -38,7 +45,7 @@ _WORDS = re.compile(r"\s(?!\()")
 
 
 def value_of_long_field(
-    text: str, lower: str, word: tuple[int, int], names: Names, *, is_certain: bool
+    text: str, lower: str, word: tuple[int, int], names: Names, bounds: Bounds, *, is_certain: bool
 ) -> tuple[int, int] | None:
     """Locate the value of a field in a query or a form whose name goes on behind a word.
 
@@ -47,12 +54,15 @@ def value_of_long_field(
         lower: the same in lower case.
         word: where it begins and ends.
         names: which names are secret.
+        bounds: how much may be read.
         is_certain: whether only a field counts that something precedes which separates fields.
     """
     quote = _CLOSING_QUOTE.match(lower, word[1])
     sign = _SEPARATOR.search(lower, quote.end() if quote else word[1], word[1] + _LONGEST)
     if sign is None or sign.start() == word[1] or not sign[0].endswith(("=", "3d")):
         return None
+    if not bounds.may_read(_FIELD_WEIGHT):
+        return word[1], len(text)
     begin, mark = _begin_of_field(text, word[0])
     is_field = bool(mark) and mark in _BEFORE_FIELDS
     if mark == "=" or (is_certain and not is_field):

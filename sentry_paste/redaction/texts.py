@@ -62,7 +62,7 @@ from sentry_paste.redaction.structures import (
 )
 
 # How many places are examined in one text, in all texts together, and in all texts without their escapes.
-_MOST, _MOST_TOGETHER, _MOST_READ = 500, 2000, 500
+_MOST, _MOST_TOGETHER, _MOST_READ = 500, 1500, 500
 # To pass over a long name that nothing follows takes as long as to read so many characters.
 _PASSED_WEIGHT = 100
 # To look for the end of a name that goes on takes as long as to read so many.
@@ -403,12 +403,12 @@ def _span_of(text: str, lower: str, word: tuple[int, int], names: Names, bounds:
     """Locate the value of a name that a word is in, None if there is none or it is not secret."""
     sign = _SIGN.match(lower, word[1])
     if sign is None or sign["sign"] != "=":
-        field = value_of_long_field(text, lower, word, names, is_certain=True)
+        field = value_of_long_field(text, lower, word, names, bounds, is_certain=True)
         if field is not None:
             return field
     return (
         (_span_of_word(text, *word, sign, names, bounds) if sign else None)
-        or value_of_long_field(text, lower, word, names, is_certain=False)
+        or value_of_long_field(text, lower, word, names, bounds, is_certain=False)
         or _span_of_quoted(text, lower, word, names, bounds)
     )
 

@@ -4,6 +4,7 @@ import time
 
 import pytest
 
+from sentry_paste.redaction import long_names
 from sentry_paste.redaction.bounds import Bounds
 from sentry_paste.redaction.names import FILTERED, Names
 from sentry_paste.redaction.texts import clean_text, clean_texts
@@ -178,3 +179,11 @@ def test_blocks_take_linear_time(piece):
     began = time.process_time()
     cleaned(piece * 40_000)
     assert time.process_time() - began < 2
+
+
+def test_beginnings_of_fields_are_looked_for_within_a_bound(monkeypatch):
+    places = []
+    begin = long_names._begin_of_field
+    monkeypatch.setattr(long_names, "_begin_of_field", lambda *args: places.append(1) or begin(*args))
+    assert cleaned("Secret(a='" * 50_000).endswith(FILTERED)
+    assert len(places) <= 4000
