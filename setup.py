@@ -82,7 +82,8 @@ setup(
             "raven",
             "waitress>=2.1",
         ],
-        "checks": ["mypy", "ruff"],
+        # The types of pytest are those of the plugin.
+        "checks": ["mypy", "pytest", "ruff"],
     },
     entry_points={
         "paste.filter_factory": [
