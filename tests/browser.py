@@ -130,6 +130,9 @@ class Browser:
 
     def open(self, address):
         """Go to an address and wait until it is there."""
+        # What the page before it says when it is left, as of an answer that will not come, is not of this one.
+        self.send("Page.navigate", url="about:blank")
+        self.until("location.href === 'about:blank'")
         self._events.clear()
         self.send("Page.navigate", url=address)
         self.until("document.readyState === 'complete'")
