@@ -130,7 +130,7 @@ class Browser:
 
     def open(self, address):
         """Go to an address and wait until it is there."""
-        # What the page before it says when it is left, as of an answer that will not come, is not of this one.
+        # What the page before it says as it is left, as of an answer that will not come, is not of this one.
         self.send("Page.navigate", url="about:blank")
         self.until("location.href === 'about:blank'")
         self._events.clear()
