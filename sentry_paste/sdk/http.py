@@ -55,8 +55,8 @@ def request_directly(pool: Any, follows_redirects: bool = True) -> None:
     """Let a pool of urllib3 request a URL in as few steps as possible.
 
     Connections are made, and kept, by urllib3. On one that is kept, a request is sent in one piece, and the
-    response is read by ``http.client``: urllib3 takes five times as long for that. ``_get_conn`` and
-    ``_put_conn`` of its pools are not documented. Missing: urllib3 makes each request.
+    response is read by ``http.client``: urllib3 takes three times as long. ``_get_conn`` and ``_put_conn`` of
+    its pools are not documented. Missing: urllib3 makes each request.
 
     Args:
         pool: of a transport. Those of proxies, and of other libraries, are not changed.

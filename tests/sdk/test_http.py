@@ -134,6 +134,9 @@ def test_response_on_a_kept_connection_is_read(pool, server, kind):
 
 def test_connection_that_the_server_closes_is_not_kept(pool, server):
     assert post(pool, "/close/7/envelope/").status == 200
+    # At once: the server may take its time, and the next request would be lost.
+    (connections,) = [pool.pools[key] for key in list(pool.pools.keys())]
+    assert [found for found in connections.pool.queue if found is not None and found.sock is not None] == []
     assert post(pool, "/api/7/envelope/").status == 200
     assert len(server.clients) == 2
 
