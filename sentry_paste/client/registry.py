@@ -340,7 +340,9 @@ class Registry:
         redaction.use_options(client.options, options.get("event_scrubber"))
         if redaction.is_on:
             sdk.clean_span_headers(client, redaction.clean_header, redaction.check_context)
-        sdk.clean_spans_before_queue(client, redaction.clean_item)
+        sdk.clean_spans_in_envelopes(
+            client, redaction.clean_item, redaction.request_of_spans, redaction.clean_spans
+        )
         client.redaction = redaction
         client.tags, client.contexts = settings.tags, settings.contexts
         client.rules, client.budget = rules_for(settings), budget

@@ -22,6 +22,7 @@ from sentry_paste.redaction.payloads import (
     Kept,
     clean_event,
     clean_item,
+    clean_items,
     clean_profile,
     clean_sampling_context,
     strip_event,
@@ -209,14 +210,51 @@ class Redaction:
         is_small = _keep_small(keep_item_small, item)
         item = self._item_without_secrets(item)
         if self.patterns:
-            try:
-                self.patterns.clean_item(item)
-            except Exception:
-                log_failure("an item is sent without its texts")
-                strip_item(item, "failed")
+            self._clean_patterns(item)
         if not is_small:
             _keep_small(keep_item_small, item)
         return item
+
+    def _clean_patterns(self, item: Any) -> None:
+        try:
+            self.patterns.clean_item(item)
+        except Exception:
+            log_failure("an item is sent without its texts")
+            strip_item(item, "failed")
+
+    def request_of_spans(self) -> HasSecrets | None:
+        """Return the current request if spans have to be cleaned with its secrets, None otherwise."""
+        return None if sdk.sends_user_info(self.options) else _request()
+
+    def clean_spans(self, request: HasSecrets | None, spans: list[Any]) -> None:
+        """Remove secrets of a request, and what the ini's patterns match, from several streamed spans.
+
+        Args:
+            request: which the spans belong to, None if they belong to none.
+            spans: as the SDK has queued them; they are changed.
+        """
+        is_small = [_keep_small(keep_item_small, span) for span in spans]
+        if not sdk.sends_user_info(self.options):
+            self._clean_together(request, spans)
+        for span, was_small in zip(spans, is_small):
+            if self.patterns:
+                self._clean_patterns(span)
+            if not was_small:
+                _keep_small(keep_item_small, span)
+
+    def _clean_together(self, request: HasSecrets | None, spans: list[Any]) -> None:
+        try:
+            matcher = NO_SECRETS if request is None else request.matcher()
+            if matcher.is_exceeded:
+                for span in spans:
+                    strip_item(span, "too many secrets")
+                return
+            with Sharing(None if request is None else request.allowances()):
+                clean_items(spans, matcher, self.names)
+        except Exception:
+            log_failure("spans are sent without their texts")
+            for span in spans:
+                strip_item(span, "failed")
 
     def _item_without_secrets(self, item: Any) -> Any:
         if sdk.sends_user_info(self.options):

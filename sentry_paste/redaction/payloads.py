@@ -8,7 +8,7 @@ replace the texts that contained a secret.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, NamedTuple
 
 from sentry_paste.redaction.accesslogs import Lines, clean_breadcrumb, clean_log_item, clean_logentry
@@ -151,7 +151,7 @@ def clean_item(item: dict[str, Any], matcher: Matcher, names: Names) -> None:
         item["attributes"] = _plain(item["attributes"])
         clean_log_item(item, names)
     if not matcher or not _clean_rest(item, matcher, names):
-        _clean_whole(item, matcher, names)
+        clean_items((item,), matcher, names)
 
 
 def _clean_rest(item: dict[str, Any], matcher: Matcher, names: Names) -> bool:
@@ -170,7 +170,7 @@ def _clean_rest(item: dict[str, Any], matcher: Matcher, names: Names) -> bool:
     part: dict[str, Any] = {**others, "attributes": dict(rest)}
     if kind is not None:
         part["is_segment"] = kind
-    _clean_whole(part, matcher, names)
+    clean_items((part,), matcher, names)
     found = part["attributes"]
     if found.keys() != rest.keys():
         return False  # a key has a secret; its new name must be none that the item has
@@ -186,8 +186,23 @@ def _clean_rest(item: dict[str, Any], matcher: Matcher, names: Names) -> bool:
     return True
 
 
-def _clean_whole(item: dict[str, Any], matcher: Matcher, names: Names) -> None:
+def clean_items(items: Collection[dict[str, Any]], matcher: Matcher, names: Names) -> None:
+    """Remove the secrets from several metrics or streamed spans of one request.
+
+    Args:
+        items: they are changed.
+        matcher: the secret values of the request.
+        names: which names are secret.
+    """
     walk = Walk(None, names)
+    finishing = [_add_item(walk, item, names) for item in items]
+    walk.finish(matcher)
+    for finish in finishing:
+        finish()
+
+
+def _add_item(walk: Walk, item: dict[str, Any], names: Names) -> Callable[[], None]:
+    """Add an item; return what to call when the walk is over."""
     apart: dict[str, str] = {}
     listed: list[str] = []
     if "attributes" in item:
@@ -201,12 +216,15 @@ def _clean_whole(item: dict[str, Any], matcher: Matcher, names: Names) -> None:
             walk.add_label(item, key)
         elif key not in _NOT_OF_REQUESTS_ITEM and key != "attributes":
             walk.add_member(item, key, value, None)
-    walk.finish(matcher)
-    if apart:
-        item["attributes"].update(apart)
-    for name in listed:
-        if name in item["attributes"]:
-            item["attributes"][name] = [item["attributes"][name]]
+
+    def finish() -> None:
+        if apart:
+            item["attributes"].update(apart)
+        for name in listed:
+            if name in item["attributes"]:
+                item["attributes"][name] = [item["attributes"][name]]
+
+    return finish
 
 
 def _plain(attributes: Any) -> dict[str, Any]:

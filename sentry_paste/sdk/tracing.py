@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import random
+import threading
 from collections.abc import Callable, Mapping
 from datetime import datetime, timezone
+from functools import partial
 from typing import Any
 
 import sentry_sdk
@@ -311,36 +314,97 @@ def mark_server_span(scope: Scope, span: Any) -> None:
         scope._server_segment_span = span
 
 
-def clean_spans_before_queue(client: Any, clean: Callable[[Any, Any], Any]) -> None:
-    """Clean a client's streamed spans when they are queued, in place of its hook ``before_send_span``.
+# The key of a span's request while the span is queued.
+_REQUEST = "sentry_paste.request"
+# How long one flush waits for another, in seconds.
+_LONGEST_TURN = 5.0
 
-    The SDK makes a span and all its attributes again from what the hook returns, even if nothing has changed,
-    which takes as long as the span itself. Checked with sentry-sdk 2.75.0 and 3.0.0b2. ``span_batcher.add``
-    is called with each span as it is sent, where it was captured, and the segment. Missing: the hook stays.
+
+def clean_spans_in_envelopes(
+    client: Any, hook: Any, request: Callable[[], Any], clean: Callable[[Any, list[Any]], None]
+) -> None:
+    """Clean a client's streamed spans when they are sent, in place of its hook ``before_send_span``.
+
+    The spans of a request are then cleaned together, in a third of the time. And the SDK makes a span and all
+    its attributes again from what the hook returns, even if nothing has changed. Checked with sentry-sdk
+    2.75.0 and 3.0.0b2. ``span_batcher.add`` is called with each span where it was captured,
+    ``span_batcher._to_transport_format`` and then ``_capture_func`` in ``_flush``. Missing, or replaced by an
+    app that has a hook as well: the hook stays.
 
     Args:
         client: that streams spans, or not.
-        clean: takes an item and a hint, and returns the item; it is the client's hook now, unless the app has
-            one as well.
+        hook: the client's hook now, which does the same for one span.
+        request: returns what is known of the current request, None outside of requests.
+        clean: takes that, and spans of the request, which it changes.
     """
     batcher = getattr(client, "span_batcher", None)
-    add = getattr(batcher, "add", None)
-    if batcher is None or not callable(add):
+    names = ("add", "_capture_func", "_to_transport_format", "_flush")
+    needed: list[Any] = [getattr(batcher, name, None) for name in names]
+    if batcher is None or not all(map(callable, needed)):
         return
     holders = [client.options, client.options.get("_experiments") or {}]
     hooked = [holder for holder in holders if holder.get("before_send_span") is not None]
-    if [holder["before_send_span"] for holder in hooked] != [clean]:
+    if [holder["before_send_span"] for holder in hooked] != [hook]:
         return
     hooked[0]["before_send_span"] = None
+    add, capture, to_transport_format, flush = needed
+    turns = _Turns()
 
-    def add_cleaned(span: Any) -> Any:
-        segment = span.pop("_segment_span", None)
-        span = clean(span, {})
-        if segment is not None:
-            span["_segment_span"] = segment
+    def add_with_request(span: Any) -> Any:
+        span[_REQUEST] = request()
         return add(span)
 
-    batcher.add = add_cleaned
+    def capture_cleaned(envelope: Any) -> Any:
+        try:
+            for payload in [item.payload.json for item in envelope.items]:
+                _clean_by_request(payload["items"], clean)
+                payload["items"] = [to_transport_format(span) for span in payload["items"]]
+        except Exception:  # of an unknown shape: what is not clean is not sent
+            log_failure("spans are not sent")
+            return None
+        return capture(envelope)
+
+    def flush_in_turn(*args: Any, **kwargs: Any) -> Any:
+        return turns.take(partial(flush, *args, **kwargs))
+
+    batcher.add = add_with_request
+    # Whoever flushes waits for spans that another thread has taken and still cleans.
+    batcher._flush = flush_in_turn
+    # Once they are clean.
+    batcher._to_transport_format = lambda span: span
+    batcher._capture_func = capture_cleaned
+
+
+class _Turns:
+    """Lets threads take turns; a forked process has turns of its own, whatever the parent's threads do."""
+
+    def __init__(self) -> None:
+        self._of = os.getpid(), threading.RLock()
+
+    def take(self, function: Callable[[], Any]) -> Any:
+        """Call a function once no other thread does, or has done so for too long, as on a disk that hangs."""
+        if self._of[0] != os.getpid():
+            self._of = os.getpid(), threading.RLock()
+        lock = self._of[1]
+        is_taken = lock.acquire(timeout=_LONGEST_TURN)
+        try:
+            return function()
+        finally:
+            if is_taken:
+                lock.release()
+
+
+def _clean_by_request(spans: list[Any], clean: Callable[[Any, list[Any]], None]) -> None:
+    by_request: dict[int, tuple[Any, list[Any]]] = {}
+    for span in spans:
+        # Without one, it was not queued by ``add``.
+        request = span.pop(_REQUEST)
+        by_request.setdefault(id(request), (request, []))[1].append(span)
+    for request, listed in by_request.values():
+        segments = [span.pop("_segment_span", None) for span in listed]
+        clean(request, listed)
+        for span, segment in zip(listed, segments):
+            span["_segment_span"] = segment
 
 
 class CheckedText(str):

@@ -1,0 +1,155 @@
+"""Streamed spans are cleaned together when they leave the SDK's queue, and leave it no other way."""
+
+import threading
+from types import SimpleNamespace
+
+import pytest
+
+from sentry_paste.sdk import tracing
+
+
+class Batcher:
+    """The parts of the SDK's queue that are used."""
+
+    def __init__(self):
+        self.queued, self.sent = [], []
+        self._capture_func = self.sent.append
+
+    def add(self, span):
+        self.queued.append(span)
+
+    def _to_transport_format(self, item):
+        return {key: value for key, value in item.items() if key != "_segment_span"}
+
+    def _flush(self, only_pending=False):
+        taken, self.queued = self.queued, []
+        items = [self._to_transport_format(span) for span in taken]
+        if items:
+            payload = SimpleNamespace(json={"version": 2, "items": items})
+            self._capture_func(SimpleNamespace(items=[SimpleNamespace(payload=payload)], headers={}))
+
+
+def hook(span, hint):
+    return span
+
+
+def queue(clean, request=lambda: None, options=None):
+    client = SimpleNamespace(
+        span_batcher=Batcher(), options=options if options is not None else {"before_send_span": hook}
+    )
+    tracing.clean_spans_in_envelopes(client, hook, request, clean)
+    return client
+
+
+def sent(batcher):
+    return [item for envelope in batcher.sent for item in envelope.items[0].payload.json["items"]]
+
+
+def test_spans_of_a_request_are_cleaned_together():
+    requests, calls = iter("abab"), []
+    client = queue(
+        lambda request, spans: calls.append((request, [span["name"] for span in spans])),
+        lambda: next(requests),
+    )
+    for name in "1234":
+        client.span_batcher.add({"name": name, "_segment_span": object()})
+    client.span_batcher._flush()
+    assert calls == [("a", ["1", "3"]), ("b", ["2", "4"])]
+    assert sent(client.span_batcher) == [{"name": name} for name in "1234"]
+    assert client.options["before_send_span"] is None
+
+
+def test_spans_that_cannot_be_cleaned_are_not_sent():
+    def clean(request, spans):
+        raise ValueError
+
+    client = queue(clean)
+    client.span_batcher.add({"name": "secret"})
+    client.span_batcher._flush()
+    assert sent(client.span_batcher) == []
+
+
+def test_span_that_was_queued_some_other_way_is_not_sent():
+    client = queue(lambda request, spans: None)
+    client.span_batcher.queued.append({"name": "secret"})
+    client.span_batcher._flush()
+    assert sent(client.span_batcher) == []
+
+
+@pytest.mark.parametrize("missing", ["add", "_capture_func", "_to_transport_format", "_flush"])
+def test_hook_stays_if_the_queue_is_not_the_known_one(missing):
+    client = SimpleNamespace(span_batcher=Batcher(), options={"before_send_span": hook})
+    setattr(client.span_batcher, missing, None)
+    tracing.clean_spans_in_envelopes(client, hook, lambda: None, lambda request, spans: None)
+    assert client.options["before_send_span"] is hook
+
+
+def test_hook_of_the_app_stays():
+    def other(span, hint):
+        return span
+
+    client = queue(lambda request, spans: None, options={"before_send_span": other})
+    client.span_batcher.add({"name": "1"})
+    assert client.span_batcher.queued == [{"name": "1"}]
+    assert client.options["before_send_span"] is other
+
+
+def test_flush_waits_for_spans_that_another_thread_cleans():
+    cleaning, go_on = threading.Event(), threading.Event()
+
+    def clean(request, spans):
+        cleaning.set()
+        go_on.wait(10)
+
+    client = queue(clean)
+    client.span_batcher.add({"name": "1"})
+    first = threading.Thread(target=client.span_batcher._flush)
+    first.start()
+    assert cleaning.wait(10)
+    counts = []
+
+    def flush():
+        client.span_batcher._flush()
+        counts.append(len(sent(client.span_batcher)))
+
+    second = threading.Thread(target=flush)
+    second.start()
+    second.join(0.1)
+    assert counts == []
+    go_on.set()
+    first.join()
+    second.join()
+    assert counts == [1]
+
+
+def test_flush_does_not_wait_forever(monkeypatch):
+    monkeypatch.setattr(tracing, "_LONGEST_TURN", 0.01)
+    turns, go_on, inside = tracing._Turns(), threading.Event(), threading.Event()
+
+    def hang():
+        inside.set()
+        go_on.wait(10)
+
+    thread = threading.Thread(target=turns.take, args=(hang,))
+    thread.start()
+    assert inside.wait(10)
+    assert turns.take(lambda: "done") == "done"
+    go_on.set()
+    thread.join()
+
+
+def test_process_that_was_forked_does_not_wait_for_its_parent(monkeypatch):
+    turns, go_on, inside = tracing._Turns(), threading.Event(), threading.Event()
+
+    def hang():
+        inside.set()
+        go_on.wait(10)
+
+    thread = threading.Thread(target=turns.take, args=(hang,))
+    thread.start()
+    assert inside.wait(10)
+    monkeypatch.setattr("os.getpid", lambda: 1)
+    monkeypatch.setattr(tracing, "_LONGEST_TURN", -1)
+    assert turns.take(lambda: "done") == "done"
+    go_on.set()
+    thread.join()
