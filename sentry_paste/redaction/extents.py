@@ -26,8 +26,9 @@ _ELLIPSIS = re.compile(
 # The most that may follow a cut in the middle of a value; if there is more, the whole text is hidden.
 _MOST_LEFT = 512
 _LEFT = re.compile(rf"[\w.~%+/=-]{{0,{_MOST_LEFT}}}")
-# A text that was cut seldom had longer escapes than this.
-_WINDOW = 3 * HEAD
+# A text that was cut seldom had longer escapes than this. Those of an emoji are the longest, three levels
+# deep.
+_WINDOW, _LONGEST_WINDOW = 3 * HEAD, 28 * HEAD
 # How many levels of them are undone.
 _LEVELS = 3
 # What is left of an escape that was cut, with the bytes of its character. A run of backslashes is read once.
@@ -35,8 +36,8 @@ _CUT_ESCAPE = re.compile(
     r"[%\\&](?:(?<=%)(?:"
     r"(?:[Ff][0-7](?:%[89ABab][0-9A-Fa-f]){0,2}|[Ee][0-9A-Fa-f](?:%[89ABab][0-9A-Fa-f])?|[CDcd][0-9A-Fa-f])"
     r"(?:%[0-9A-Fa-f]?)?|[0-9A-Fa-f]?)"
-    r"|(?<=\\)(?<!\\\\)\\*(?:u[dD][89ABab][0-9A-Fa-f]{2}\\*(?<=\\))?"
-    r"(?:x[0-9A-Fa-f]?|u[0-9A-Fa-f]{0,3}|U[0-9A-Fa-f]{0,7}|[0-3][0-7]?)?"
+    r"|(?<=\\)(?<!\\\\)\\*(?:u[dD][89ABab][0-9A-Fa-f]{2}\\*)?"
+    r"(?:(?<=\\)(?:x[0-9A-Fa-f]?|u[0-9A-Fa-f]{0,3}|U[0-9A-Fa-f]{0,7}|[0-3][0-7]?))?"
     r"|(?<=&)(?:#[xX]?[0-9A-Fa-f]{0,6}|[A-Za-z]{0,8}))\Z"
 )
 _LONGEST_CUT_ESCAPE = 80
@@ -59,9 +60,9 @@ _NEXT_LINE = re.compile(
 )
 # Signs of base64, escaped.
 _SIGN = re.compile(
-    r"%(?:25){0,5}(?:2[bBfF]|3[dD])"
-    r"|(?:\\|%(?:25){0,5}5[cC]){1,8}(?:/|%(?:25){0,5}2[fF]|(?:u00|x)(?:2[bBfF]|3[dD]))"
-    r"|&(?:amp;){0,5}#(?:4[37]|61|x2[bBfF]|x3[dD]);"
+    r"%(?:25){0,5}(?:2[bBdDfF]|3[dD])"
+    r"|(?:\\|%(?:25){0,5}5[cC]){1,8}(?:/|%(?:25){0,5}2[fF]|(?:u00|x)(?:2[bBdDfF]|3[dD]))"
+    r"|&(?:amp;){0,5}#(?:4[357]|61|x2[bBdDfF]|x3[dD]);"
 )
 _LONGEST_SIGN = 40
 # A piece that was found has no more of them before it, within the value.
@@ -204,13 +205,11 @@ class Heads:
         search = Search(_ELLIPSIS, text)
         for found in search:
             allowance.spend(1)
-            first = max(found.start() - _WINDOW, 0)
-            window = text[first : found.start()].rstrip(_CLOSERS)
-            start = self._cut_start(window, allowance)
+            end, start = self._start_before_cut(text, found.start(), allowance)
             if self._encoded:
-                run = self._start_of_encoded(text, first + len(window), allowance)
+                run = self._start_of_encoded(text, end, allowance)
                 if run is not None:
-                    start = run - first if start is None else min(start, run - first)
+                    start = run if start is None else min(start, run)
             if start is not None:
                 rest = text[found.end() : found.end() + len(_CLOSERS)]
                 is_end = found.end() + len(rest) == len(text) and not rest.strip(_CLOSERS)
@@ -218,16 +217,36 @@ class Heads:
                 done = len(text)
                 if not is_end and left is not None and left.end() - left.start() < _MOST_LEFT:
                     done = left.end()
-                yield first + start, done
+                yield start, done
                 search.position = done
 
-    def _cut_start(self, window: str, allowance: Allowance) -> int | None:
-        """Return where the beginning of a secret begins at the end of a text, None if there is none."""
+    def _start_before_cut(self, text: str, end: int, allowance: Allowance) -> tuple[int, int | None]:
+        """Return where a text ends that was cut, and where the beginning of a secret begins there.
+
+        Args:
+            text: any.
+            end: where the ellipsis begins.
+            allowance: what may be spent.
+        """
+        for size in (_WINDOW, _LONGEST_WINDOW):
+            first = max(end - size, 0)
+            window = text[first:end].rstrip(_CLOSERS)
+            start, length = self._cut_start(window, allowance)
+            if length >= HEAD or not first:
+                break
+        return first + len(window), None if start is None else first + start
+
+    def _cut_start(self, window: str, allowance: Allowance) -> tuple[int | None, int]:
+        """Return where the beginning of a secret begins at the end of a text, None if there is none.
+
+        Returns:
+            That, and how long the text is when its escapes are undone.
+        """
         size = self._length_of_beginning(window, allowance)
         # The end of an escaped value may be the beginning of one of its parts as well.
         first = len(window) - size if size else None
         if size and not has_escapes(window):
-            return first
+            return first, len(window)
         views: list[View] = []
         text = window
         while True:
@@ -237,11 +256,11 @@ class Heads:
                 text = text[: cut.start()]
                 first = self._earlier(first, text, views, allowance)
             if len(views) == _LEVELS:
-                return first
+                return first, len(text)
             allowance.spend(4)  # creating a view of a short text costs more than its escapes
             view = decoded(text, allowance)
             if view is None:
-                return first
+                return first, len(text)
             views.insert(0, view)
             text = view.text
             first = self._earlier(first, text, views, allowance)

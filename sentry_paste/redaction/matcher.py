@@ -20,6 +20,8 @@ from sentry_paste.redaction.needles import (
     Needle,
     Secret,
     encoded_of,
+    has_escaped_signs,
+    has_signs,
     is_found_escaped,
     markers_of,
     needles_of,
@@ -80,6 +82,7 @@ class Matcher:
         self.is_exceeded = len(self._secrets) * MOST_WEIGHT > MOST < sum(map(weight_of, self._secrets))
         self._is_ready = False
         self._looked_through = 0
+        self._has_signs = False
         self._markers: list[str] | None = None
         self._unchanged: Unchanged | None = None
 
@@ -102,9 +105,12 @@ class Matcher:
         markers = self._markers
         if markers is None:
             markers = [*_ELLIPSES, *markers_of(self._secrets)]
+            self._has_signs = any(has_signs(text) for text, _, _ in self._secrets)
             # Assigned at the end: other threads of the request may run this too.
             self._markers = markers
-        return any(map(text.__contains__, markers))
+        if any(map(text.__contains__, markers)):
+            return True
+        return self._has_signs and has_escapes(text) and has_escaped_signs(text)
 
     def _parts(self) -> list[str]:
         """Return the values that are searched for encoded and may be contained in others."""
@@ -125,6 +131,7 @@ class Matcher:
                 needles += needles_of(secret, not _has_another(secret.text, texts))
         self._heads = Heads(needles, self._unsearched)
         self._finder = Finder(self._heads.texts)
+        self._has_signs = any(has_signs(text) for text, _, _ in self._secrets)
         escapable = {found.text for found in needles if not is_found_escaped(found)}
         seeds = set(map(seed_of, escapable))
         shortest = _SHORT_SEED if len(self._heads.texts) <= _MANY else _SHORT_SEED_OF_MANY
@@ -232,16 +239,26 @@ class Matcher:
 
     def _search_decoded(self, joined: _Joined, is_url: bool) -> list[tuple[str, None]]:
         """Add what is found once escapes are undone; return the texts that have too many escapes."""
-        indexes = list(range(len(joined.texts)))
-        if not self._is_weak:
-            if not self._seeds:
-                return []
-            allowance = _allowance(joined.text)
-            indexes = joined.indexes_of(self._seeds.starts(joined.text, allowance))
+        indexes = self._indexes_of_escaped(joined)
         candidates = [index for index in indexes if has_escapes(joined.texts[index])]
         if not candidates:
             return []
         return [(joined.texts[index], None) for index in self._beyond(joined, candidates, is_url)]
+
+    def _indexes_of_escaped(self, joined: _Joined) -> Collection[int]:
+        """Return the indexes of the texts that may have an escaped value."""
+        if self._is_weak:
+            return range(len(joined.texts))
+        indexes: dict[int, None] = {}
+        if self._seeds:
+            indexes |= dict.fromkeys(
+                joined.indexes_of(self._seeds.starts(joined.text, _allowance(joined.text)))
+            )
+        if self._has_signs and has_escaped_signs(joined.text):
+            indexes |= dict.fromkeys(
+                index for index, text in enumerate(joined.texts) if has_escaped_signs(text)
+            )
+        return indexes
 
     def _beyond(self, joined: _Joined, candidates: list[int], is_url: bool) -> list[int]:
         """Add what is found in texts once escapes are undone; return the indexes of those with too many."""

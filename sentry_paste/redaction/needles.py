@@ -41,12 +41,24 @@ _WEIGHT_OF_ESCAPES = 3
 #: The highest cost of searching for a value, as a multiple of a plain token's.
 MOST_WEIGHT = 12
 
-# Characters that no quoting or escaping changes; only base64 and hex do.
+# Characters that hardly any quoting or escaping changes; only base64 and hex do.
 _UNRESERVED = re.compile(r"[A-Za-z0-9_.~-]*")
+# Those of them that some do: Django's escapejs, re.escape, Java's URLEncoder.
+_SOMETIMES_ESCAPED = ("-", "~")
+# What they are escaped as ends with one of these, by the character that such a text has.
+_ESCAPED_SIGNS = {
+    "": ("u002D", "u002d", "x2D", "x2d"),
+    "\\": ("\\-",),
+    "%": ("%2D", "%2d", "252D", "252d", "%7E", "%7e", "257E", "257e", "5C-", "5c-"),
+    "&": ("#45;",),
+}
 _RUNS = re.compile("[A-Za-z0-9_.~-]+")
 _PERCENT = re.compile("%[0-9A-Fa-f]{2}")
 _SIGNS = re.compile("[+/]")
 _GROUP = re.compile("[0-9a-f]{4}")
+_QUOTES = ("'", '"')
+# A value with one of these has more forms than one.
+_MORE_FORMS = re.compile("[%+\\\\&'\"]")
 _NOT_PRINTABLE = re.compile("([\x7f-\xa0\xad]+)")
 
 
@@ -137,7 +149,7 @@ def weight_of(secret: Secret) -> int:
     text = secret.text
     if not text.isascii():
         return MOST_WEIGHT
-    return _WEIGHT_OF_ESCAPES if "%" in text or "+" in text or "\\" in text or "&" in text else 1
+    return _WEIGHT_OF_ESCAPES if _MORE_FORMS.search(text) else 1
 
 
 def markers_of(secrets: Iterable[Secret]) -> list[str]:
@@ -240,6 +252,24 @@ def is_unreserved(text: str) -> bool:
     return bool(_UNRESERVED.fullmatch(text[:LONGEST]))
 
 
+def has_signs(text: str) -> bool:
+    """Return whether a value has signs that hardly any quoting or escaping changes.
+
+    Args:
+        text: any; only the beginning of a long one is checked.
+    """
+    return any(sign in text[:LONGEST] for sign in _SOMETIMES_ESCAPED)
+
+
+def has_escaped_signs(text: str) -> bool:
+    """Return whether a text may have such signs that are escaped.
+
+    Args:
+        text: with escapes.
+    """
+    return any(begin in text and any(map(text.__contains__, ends)) for begin, ends in _ESCAPED_SIGNS.items())
+
+
 def seed_of(text: str) -> str:
     """Return the longest piece at the beginning of a text that quoting leaves unchanged.
 
@@ -264,6 +294,8 @@ def _meanings(text: str) -> set[str]:
             found.add(view.text)
     # Forms encode a space as a plus; a decoded value may contain either.
     found |= {form.replace(" ", "+") for form in found if " " in form}
+    # SQL and CSV double the quotes.
+    found |= {form.replace(sign, sign * 2) for sign in _QUOTES for form in found if sign in form}
     if len(text) > LONGEST:
         # The value is cut here, so its last character may decode differently when the rest follows.
         found = {form[:-8] for form in found}

@@ -20,11 +20,14 @@ SEPARATOR = "\x1e"
 # Each kind begins with a different character, so that the search leaps from one to the next. re remembers a
 # position for each repetition of a group, so a run is cut into pieces: not within a character of UTF-8, nor
 # between surrogates.
+_REFERENCE = "(?:#[0-9]{1,7}|#[xX][0-9A-Fa-f]{1,6}|[A-Za-z]{2,8});"
 _ESCAPE = re.compile(
     r"((?:%[0-9A-Fa-f]{2}){1,64}(?:%[89ABab][0-9A-Fa-f]){0,3}"
     r"|\\(?:u[0-9A-Fa-f]{4}(?:\\u[0-9A-Fa-f]{4}){0,63}(?:(?<=u[dD][89ABab]..)\\u[dD][C-Fc-f][0-9A-Fa-f]{2})?"
-    r"|x[0-9A-Fa-f]{2}|U[0-9A-Fa-f]{8}|[0-3][0-7]{2}|[^\n\x1e])"
-    r"|&(?=[#A-Za-z])(?:#[0-9]{1,7}|#[xX][0-9A-Fa-f]{1,6}|[A-Za-z]{2,8});)"
+    # A backslash before an escape of another kind is no part of it.
+    r"|x[0-9A-Fa-f]{2}|U[0-9A-Fa-f]{8}|[0-3][0-7]{2}|[^\n\x1e%&]|%(?![0-9A-Fa-f]{2})"
+    rf"|&(?!{_REFERENCE}))"
+    rf"|&(?=[#A-Za-z]){_REFERENCE})"
 )
 # The end of a line of base64 before the next one, raw or escaped. Lines are 76 characters long (RFC 2045
 # section 6.8), of PEM 64 (RFC 7468 section 2).

@@ -1,0 +1,107 @@
+"""Findings of a ninth review: signs that only some escape, escapes that take much room, doubled quotes."""
+
+import json
+import re
+from urllib.parse import quote
+
+import pytest
+
+from sentry_paste.redaction import values
+from sentry_paste.redaction.matcher import Matcher
+from sentry_paste.redaction.names import Names
+
+NAMES = Names()
+
+
+def matcher(value, **more):
+    return Matcher(values.of_request({"HTTP_X_API_KEY": value, **more}, NAMES))
+
+
+#: Django's escapejs, encoders that escape all but letters and digits, Java's URLEncoder.
+SIGNS = {
+    "escapejs": {"-": r"\u002D", "~": "~"},
+    "lower case": {"-": r"\u002d", "~": r"\u007e"},
+    "JavaScript": {"-": r"\x2d", "~": r"\x7E"},
+    "a URL": {"-": "%2D", "~": "%7E"},
+    "a URL in a URL": {"-": "%252d", "~": "%257e"},
+    "HTML": {"-": "&#45;", "~": "&#126;"},
+    "HTML, hexadecimal": {"-": "&#x2D;", "~": "&#x7e;"},
+}
+
+
+@pytest.mark.parametrize("escape", SIGNS.values(), ids=SIGNS)
+@pytest.mark.parametrize(
+    "value",
+    [
+        "0b3c9f5e-6d1c-4f7e-9d58-1f2a3b4c5d6e",
+        "q8-fh2-3f8-h2f",
+        "Zb1-q8fh23fh28hf2_x9~k2m",
+        "ab-q8fh-23fh+28hf2~x9",
+    ],
+)
+@pytest.mark.parametrize("around", ["{}", "a text\nsid = '{}';", f"{'word ' * 3000}{{}}"], ids=len)
+@pytest.mark.parametrize("count", [0, 40])
+def test_value_is_hidden_if_only_its_dashes_are_escaped(escape, value, around, count):
+    shown = value
+    for sign, escaped in escape.items():
+        shown = shown.replace(sign, escaped)
+    others = "; ".join(f"c{number}=k{number:02}q7x9z{number}" for number in range(count))
+    text = around.format(shown)
+    cleaned = matcher(value, HTTP_COOKIE=others).clean(text)
+    assert cleaned == around.format("[Filtered]")
+
+
+def test_base64_is_hidden_up_to_its_end_if_its_dashes_are_escaped():
+    found = matcher("q8fh23fh28hf2k9x")
+    cleaned = found.clean(r"x YWE9cThmaDIzZmgyOGhmMms5eA\u002DYj1jYWJj\u002Dxyz.")
+    assert cleaned == "x [Filtered]."
+
+
+DEEP = {
+    "a URL in a URL in a URL": lambda text: quote(quote(quote(text))),
+    "JSON in JSON in JSON": lambda text: json.dumps(json.dumps(json.dumps(text))),
+    "ascii of ascii": lambda text: ascii(ascii(ascii(text))),
+}
+
+
+@pytest.mark.parametrize("escape", DEEP.values(), ids=DEEP)
+@pytest.mark.parametrize("value", ["q8fh23" + "üé\xdf\xf1" * 14, "q8fh23" + "\U0001f600€" * 20])
+def test_value_is_hidden_however_much_room_its_escapes_take_before_the_cut(escape, value):
+    found = matcher(value.encode().decode("latin-1"))
+    shown = escape(value)
+    begin = shown.index(value[:6])
+    for length in range(begin + 6, len(shown), 3):
+        cleaned = found.clean(f"{'a word ' * 400}{shown[:length]}...")
+        assert "q8fh23" not in cleaned
+        assert cleaned.startswith("a word ")
+
+
+@pytest.mark.parametrize(
+    "encode", [lambda text: quote(text, safe=""), lambda text: text.replace("'", "&#39;")]
+)
+def test_backslash_before_an_escape_is_no_part_of_it(encode):
+    value = "'q8fh23fh28hf2'/k9"
+    cleaned = matcher(value).clean(f"C:\\{encode(value)} and \\% \\&a \\%d")
+    assert cleaned == "C:[Filtered] and \\% \\&a \\%d"
+
+
+@pytest.mark.parametrize("quote_sign", ["'", '"'])
+@pytest.mark.parametrize("end", ["", "...", "…"])
+def test_value_is_hidden_if_its_quotes_are_doubled(quote_sign, end):
+    value = f"q8fh23{quote_sign}fh28h{quote_sign}{quote_sign}f2/k9x2m8q1"
+    shown = value.replace(quote_sign, quote_sign * 2)
+    found = matcher(value)
+    shown = shown[:-4] if end else shown
+    assert found.clean(f"WHERE a = {quote_sign}{shown}{end}") == f"WHERE a = {quote_sign}[Filtered]"
+
+
+def test_value_is_hidden_if_it_is_escaped_for_a_regular_expression():
+    cleaned = matcher("0b3c9f5e-6d1c-4f7e-9d58-1f2a3b4c5d6e").clean(
+        re.escape("0b3c9f5e-6d1c-4f7e-9d58-1f2a3b4c5d6e")
+    )
+    assert cleaned == "[Filtered]"
+
+
+def test_backslash_before_a_sign_that_begins_no_escape_is_undone():
+    cleaned = matcher("q8fh23&fh28hf2%k9x2").clean(r"^q8fh23\&fh28hf2\%k9x2$")
+    assert cleaned == "^[Filtered]$"
