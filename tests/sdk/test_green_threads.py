@@ -5,6 +5,7 @@ must not be among the sleepers.
 """
 
 import contextvars
+import functools
 import subprocess
 import sys
 import types
@@ -122,6 +123,12 @@ def install(library, folder):
     return python
 
 
+@pytest.fixture(scope="module")
+def python_with(tmp_path_factory):
+    """Return a function that makes an environment with a library, once, and returns its Python."""
+    return functools.cache(lambda library: install(library, tmp_path_factory.mktemp(library)))
+
+
 def run(python, script, ini, dsn):
     return subprocess.run(
         [python, "-W", "ignore", script, ini],
@@ -135,8 +142,8 @@ def run(python, script, ini, dsn):
 @pytest.mark.slow
 @pytest.mark.parametrize("spool", ["", "spool_dir = %(here)s/spool\n"], ids=["", "spool"])
 @pytest.mark.parametrize("library", PATCHED)
-def test_no_request_waits_where_sleep_is_not_green(tmp_path, tmp_path_factory, library, spool):
-    python = install(library, tmp_path_factory.mktemp(library))
+def test_no_request_waits_where_sleep_is_not_green(tmp_path, python_with, library, spool):
+    python = python_with(library)
     ini = write(tmp_path)
     ini.write_text(INI + spool)
     script = tmp_path / "asking.py"
@@ -226,8 +233,8 @@ PATCH_ALL = {
 @pytest.mark.slow
 @pytest.mark.parametrize("is_patched", [False, True], ids=["", "patched"])
 @pytest.mark.parametrize("library", STARTED)
-def test_what_a_request_starts_goes_on_in_its_scopes(tmp_path, tmp_path_factory, library, is_patched):
-    python = install(library, tmp_path_factory.mktemp(library))
+def test_what_a_request_starts_goes_on_in_its_scopes(tmp_path, python_with, library, is_patched):
+    python = python_with(library)
     ini = write(tmp_path)
     (tmp_path / "greenapp.py").write_text(STARTING_APP)
     (tmp_path / "starting.py").write_text(STARTED[library])
