@@ -5,6 +5,8 @@ import logging
 import os
 import urllib.request
 
+import urllib3
+
 _CARRIED = ("HTTP_SENTRY_TRACE", "HTTP_BAGGAGE", "HTTP_TRACEPARENT", "HTTP_TRACESTATE")
 
 
@@ -42,6 +44,8 @@ def make_service(global_conf, name, to="", relay="", **local_conf):
 def make_relay(global_conf, to, **local_conf):
     """A ``paste.app_factory`` for a service that knows the W3C's headers only, and adds a span of its own.
 
+    It passes on ``baggage`` for paths that end with that.
+
     Args:
         global_conf: of the ini.
         to: address of the service to call.
@@ -55,6 +59,40 @@ def make_relay(global_conf, to, **local_conf):
             span = os.urandom(8).hex()
             headers["traceparent"] = f"{version}-{trace}-{span}-{flags}"
             headers["tracestate"] = ",".join(filter(None, (f"relay={span}", environ.get("HTTP_TRACESTATE"))))
+        if environ["PATH_INFO"].endswith("/baggage") and "HTTP_BAGGAGE" in environ:
+            headers["baggage"] = environ["HTTP_BAGGAGE"]
         return _answer(start_response, environ, _call(to, environ, headers))
+
+    return app
+
+
+def _with_urllib(address, headers):
+    with urllib.request.urlopen(urllib.request.Request(address, headers=headers), timeout=10):
+        pass
+
+
+def _with_urllib3(address, headers):
+    with urllib3.PoolManager() as pool:
+        pool.request("GET", address, headers=headers)
+
+
+CLIENTS = {"urllib": _with_urllib, "urllib3": _with_urllib3}
+
+
+def make_caller(global_conf, **local_conf):
+    """A ``paste.app_factory`` for an app that makes a call, or does what the environ says.
+
+    Args:
+        global_conf: of the ini.
+        local_conf: nothing else.
+    """
+
+    def app(environ, start_response):
+        if "test.do" in environ:
+            environ["test.do"]()
+        else:
+            CLIENTS[environ["test.client"]](environ["test.address"], environ["test.headers"])
+        start_response("200 OK", [("Content-Type", "text/plain")])
+        return [b"called"]
 
     return app

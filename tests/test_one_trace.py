@@ -27,11 +27,13 @@ use = egg:sentry_paste
 spool_dir = {spool}
 release = {name}@1
 environment = testing
+propagate_traceparent = true
 {lifecycle}
 traces_sample_rates =
-    /sampled*    {first}
-    /unsampled*  {second}
-    /relayed*    1
+    /sampled*         {first}
+    /unsampled*       {second}
+    /relayed/baggage  {first}
+    /relayed*         1
 
 [pipeline:main]
 pipeline = sentry service
@@ -135,7 +137,14 @@ REQUESTS = {
     "/unsampled/w3c": w3c(f"{6:032x}", "01"),
     "/sampled/both": sentry(f"{7:032x}", "-1", **w3c("ab" * 16)),
 }
+# These go through a service in between.
+RELAYED = {
+    "/relayed/browser": sentry(f"{8:032x}", "-1"),
+    "/relayed/w3c": w3c(f"{9:032x}", "01"),
+    "/relayed/baggage": {},
+}
 TRACES = {path: f"{number:032x}" for number, path in enumerate(REQUESTS, 1)}
+RELAYED_TRACES = {"/relayed/browser": f"{8:032x}", "/relayed/w3c": f"{9:032x}"}
 SAMPLED = ("/unsampled/browser", "/sampled/deferred", "/sampled/w3c", "/sampled/both")
 
 
@@ -166,7 +175,7 @@ def services(request, tmp_path_factory):
         relay, relayed = serve("relay", RELAY, address)
         first, _ = serve("first", to=address, relay=relayed, rates=(1, 0))
         found = Services(spools, [first, relay, last])
-        for path, headers in REQUESTS.items():
+        for path, headers in {**REQUESTS, **RELAYED}.items():
             found.ask(path, **headers)
         found.end()
         for server in (first, relay, last):
@@ -206,3 +215,21 @@ def test_sentry_counts_both_by_the_first_ones_facts(services, path):
     begun_here = path.endswith("/w3c")
     assert {trace["release"] for trace in frozen} == {"first@1" if begun_here else "page@7"}
     assert len({trace["sample_rand"] for trace in frozen if "sample_rand" in trace}) <= 1
+
+
+@pytest.mark.parametrize("path", RELAYED)
+def test_trace_goes_on_behind_a_service_that_knows_the_w3cs_headers_alone(services, path):
+    heard = services.heard(path)
+    first, call, last = heard.chain()
+    _, relay, at_last = heard.headers
+    assert "HTTP_SENTRY_TRACE" not in at_last
+    assert relay["HTTP_TRACEPARENT"] == f"00-{first['trace_id']}-{call['span_id']}-01"
+    assert first["trace_id"] == last["trace_id"] == RELAYED_TRACES.get(path, first["trace_id"])
+    assert at_last["HTTP_TRACEPARENT"] == f"00-{first['trace_id']}-{last['parent_span_id']}-01"
+    assert relay.get("HTTP_TRACESTATE") == (STATE if path == "/relayed/w3c" else None)
+
+
+@pytest.mark.parametrize(("path", "first"), [("/relayed/w3c", "last@1"), ("/relayed/baggage", "first@1")])
+def test_service_that_gets_no_baggage_is_the_first_to_decide(services, path, first):
+    (frozen, *_) = services.heard(path).frozen["last"]
+    assert frozen["release"] == first

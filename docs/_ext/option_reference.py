@@ -61,6 +61,7 @@ PAGES = {
     "disabled_integrations": ":ref:`integrations`",
     "trace_continuation": ":doc:`/correctness`",
     "trace_response": ":doc:`/correctness`",
+    "propagate_traceparent": ":doc:`/correctness`",
     "trusted_proxy_count": ":ref:`naming-rules`",
     "ca_certs": ":doc:`/receivers`",
     "http_proxy": ":doc:`/receivers`",

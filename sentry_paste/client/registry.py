@@ -29,6 +29,7 @@ from sentry_paste.sdk.forks import reset_when_forked
 from sentry_paste.spool.budget_table import NotSent
 from sentry_paste.spool.delivery import DeliveringTransport, delivering_class
 from sentry_paste.spool.transport import SpoolSettings, SpoolTransport
+from sentry_paste.wsgi.w3c import outgoing
 
 # What is used instead of a hook that fails: the same as in newer SDKs.
 _FALLBACKS: dict[str, Callable[..., Any]] = {
@@ -348,6 +349,8 @@ class Registry:
         client.rules, client.budget = rules_for(settings), budget
         if settings.sdk.get("before_send") is None:
             client.last_hook = client.options.get("before_send")
+        if settings.propagate_traceparent:
+            sdk.add_to_outgoing_calls(client, outgoing)
         for name in settings.ignore_loggers:
             sdk.ignore_logger(name)
         return client

@@ -115,6 +115,7 @@ EXAMPLES: Mapping[str, str] = MappingProxyType(
         "trace_propagation_targets": "^https://api\\.example/",
         "trace_continuation": "sentry",
         "trace_response": "server-timing",
+        "propagate_traceparent": "true",
         "traces_keep": "slower than 2 s\nstatus 500-599\n/api/* status 404 at 0.1",
         "traces_keep_over_caller": "true",
         "traces_keep_spans": "true",

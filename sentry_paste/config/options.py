@@ -56,7 +56,7 @@ TOPICS = (
         (
             *("sample_rate", "traces_sample_rate", "traces_sample_rates", "transaction_names"),
             *("traces_keep", "traces_keep_spans", "traces_keep_over_caller"),
-            *("trace_continuation", "trace_response"),
+            *("trace_continuation", "trace_response", "propagate_traceparent"),
             *("ignore_paths", "ignore_exceptions", "ignore_loggers", "ignore_messages"),
             *("expected_exceptions", "error_sample_rates", "error_budget", "levels", "fingerprints"),
             "failed_status_codes",
@@ -135,6 +135,8 @@ def options() -> Mapping[str, Option]:
     """Return the table: every option of the filter and of the installed SDK, by name."""
     table = {option.name: option for option in OWN_OPTIONS}
     for name, annotation, default in sdk.client_options():
+        if name in table:  # a newer SDK has an option of ours
+            continue
         kind = SDK_KINDS.get(name) or derive_kind(name, annotation, default)
         help_ = SDK_HELP.get(name, "An option of a newer sentry-sdk: see its documentation.")
         words = SDK_DEFAULTS.get(name, "") if default is None else ""

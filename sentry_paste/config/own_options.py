@@ -296,6 +296,14 @@ OWN_OPTIONS = (
         since=UNRELEASED,
     ),
     Option(
+        "propagate_traceparent",
+        kinds.BOOLEAN,
+        default=False,
+        help="Whether calls to other services have the trace in the W3C's traceparent too, which those with "
+        "OpenTelemetry continue. trace_propagation_targets says which calls.",
+        since=UNRELEASED,
+    ),
+    Option(
         "trusted_proxy_count",
         kinds.COUNT,
         default=0,

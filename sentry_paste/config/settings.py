@@ -60,6 +60,7 @@ class Settings:
         traces_sample_rates: pairs of glob and rate; the first match applies.
         trace_continuation: from which headers traces go on, ``sentry`` and ``w3c``.
         trace_response: names, in lower case, of headers of responses that have the trace.
+        propagate_traceparent: whether outgoing calls have the W3C's headers too.
         traces_keep: rules for requests that are sent though sampling has not chosen them.
         traces_keep_spans: whether the spans of all requests are recorded for that.
         traces_keep_over_caller: whether the rules also apply where the caller has decided otherwise.
@@ -107,6 +108,7 @@ class Settings:
     traces_sample_rates: Sequence[tuple[str, float]]
     trace_continuation: Collection[str]
     trace_response: Collection[str]
+    propagate_traceparent: bool
     traces_keep: Sequence[KeepRule]
     traces_keep_spans: bool
     traces_keep_over_caller: bool

@@ -15,8 +15,8 @@ from sentry_paste.request.inbox_links import InboxLinks
 from sentry_paste.request.keep import KeepRules
 from sentry_paste.wsgi.environ import native, path_of
 from sentry_paste.wsgi.path_rules import PathRules
-from sentry_paste.wsgi.real_types import is_real
-from sentry_paste.wsgi.w3c import trace_and_parent
+from sentry_paste.wsgi.real_types import is_real, text_of
+from sentry_paste.wsgi.w3c import decision_in_baggage, outgoing, trace_and_parent
 
 
 class ClientFacts(NamedTuple):
@@ -192,10 +192,18 @@ class FilterState:
         if "HTTP_SENTRY_TRACE" in strings:
             return (sdk.trace_headers(strings), False) if "sentry" in continued else ({}, False)
         if "HTTP_TRACEPARENT" in strings and "w3c" in continued:
-            found = trace_and_parent(native(strings["HTTP_TRACEPARENT"]))
+            found = trace_and_parent(native(text_of(strings["HTTP_TRACEPARENT"]) or ""))
             if found is not None:
-                return {"HTTP_SENTRY_TRACE": "-".join(found)}, True
+                return self._continue_w3c(*found, text_of(strings.get("HTTP_BAGGAGE")) or "")
         return {}, False
+
+    def _continue_w3c(self, trace: str, parent: str, baggage: str) -> tuple[dict[str, str], bool]:
+        sentry_trace = f"{trace}-{parent}"
+        if "sentry" in self.settings.trace_continuation and "sentry-trace_id" in baggage:
+            decision = decision_in_baggage(native(baggage), trace)
+            if decision is not None:
+                return {"HTTP_SENTRY_TRACE": sentry_trace + decision, "HTTP_BAGGAGE": baggage}, False
+        return {"HTTP_SENTRY_TRACE": sentry_trace}, True
 
     def count_unopened(
         self, facts: ClientFacts, strings: dict[str, Any], unused: Any, begun: int, is_discarded: bool
@@ -245,6 +253,8 @@ class FilterState:
         if self._hooked[0] is not client or self._hooked[1] is not client.transport:
             hooked = self._hooked_options(client)
             view = holding(sdk.with_options(client, **hooked) if hooked else client)
+            if self.settings.propagate_traceparent:
+                sdk.add_to_outgoing_calls(view, outgoing)
             self._hooked = (client, client.transport, view)
         return self._hooked[2]
 

@@ -237,16 +237,27 @@ class RequestScopes:
             self._sampling.sample_rand if self._sampling is not None else None,
             *filter_state.trace_headers(strings),
         )
+        is_measured = not ignored and not self._settled and filter_state.is_measured(client, strings)
         try:
-            if not ignored and not self._settled and filter_state.is_measured(client, strings):
-                self._trace = self._begin_trace(begin, data)
-                if self.status is not None:
-                    self._trace.record_status(self.status)
-            else:
-                continue_without_transaction(begin)
+            try:
+                self._begin(begin, data, is_measured)
+            except Exception:
+                # The SDK calculates with numbers in baggage, and fails if a sample rate is infinite.
+                headers = {name: text for name, text in begin.headers.items() if name != "HTTP_BAGGAGE"}
+                if headers == begin.headers:
+                    raise
+                self._begin(begin._replace(headers=headers), data, is_measured)
         except Exception:  # a traces_sampler that raises, or a header that the SDK cannot parse
             log_failure("a request has no transaction")
             isolation.set_transaction_name(begin.name, source=begin.source)
+
+    def _begin(self, begin: TraceStart, data: RequestData, is_measured: bool) -> None:
+        if is_measured:
+            self._trace = self._begin_trace(begin, data)
+            if self.status is not None:
+                self._trace.record_status(self.status)
+        else:
+            continue_without_transaction(begin)
 
     def _sampled_by(self, path: str) -> Any:
         """Return the client whose options decide on sampling, None for the one that captures."""

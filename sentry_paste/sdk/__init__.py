@@ -56,6 +56,7 @@ from sentry_paste.sdk.options import (
     with_options,
 )
 from sentry_paste.sdk.profiles import guard_profilers
+from sentry_paste.sdk.propagation import add_to_outgoing_calls
 from sentry_paste.sdk.pyramid_views import pyramid_style, watch_pyramid_views
 from sentry_paste.sdk.scopes import (
     Inherited,
@@ -143,6 +144,7 @@ __all__ = [
     "UnusedScope",
     "active_client",
     "active_integrations",
+    "add_to_outgoing_calls",
     "backdate",
     "become_head",
     "begin_trace",

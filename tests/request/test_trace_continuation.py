@@ -108,3 +108,47 @@ def test_kept_trace_of_the_w3c_goes_on(send):
     ((trace, parent),), (header,) = send(W3C, traces_sample_rate=0.0, traces_keep="status 200")
     assert (trace, parent) == ("ab" * 16, "cd" * 8)
     assert float(header["sample_rate"]) == 1.0
+
+
+BAGGAGE = f"other=1,sentry-trace_id={'ab' * 16},sentry-release=page%407,sentry-sample_rate=0.25"
+
+
+@pytest.mark.parametrize(("decision", "rate"), [("true", 0.0), ("", 1.0)])
+def test_baggage_without_sentrys_other_header_counts_for_its_trace(send, decision, rate):
+    """A service in between has passed on what the W3C has defined."""
+    headers = {**W3C, "HTTP_BAGGAGE": BAGGAGE + (f",sentry-sampled={decision}" if decision else "")}
+    ((trace, parent),), (header,) = send(headers, traces_sample_rate=rate)
+    assert (trace, parent) == ("ab" * 16, "cd" * 8)
+    assert header["release"] == "page@7"
+
+
+def test_baggage_that_says_no_is_believed(send):
+    headers = {**W3C, "HTTP_BAGGAGE": f"{BAGGAGE},sentry-sampled=false"}
+    assert send(headers)[0] == []
+    assert len(send(headers, trace_continuation="w3c")[0]) == 1
+
+
+def test_baggage_of_another_trace_is_ignored(send):
+    ((trace, _),), (header,) = send({**W3C, "HTTP_BAGGAGE": BAGGAGE.replace("ab", "ba")})
+    assert trace == "ab" * 16
+    assert header["release"] == "1"
+
+
+@pytest.mark.parametrize("name", ["HTTP_TRACEPARENT", "HTTP_BAGGAGE", "HTTP_SENTRY_TRACE"])
+def test_header_that_is_no_text_is_ignored(send, name):
+    assert len(send({**W3C, name: None})[0]) == 1
+
+
+@pytest.mark.parametrize("rate", [1.0, None])
+@pytest.mark.parametrize("number", ["inf", "nan", "-inf", "%69nf", "1e400", "x"])
+def test_trace_goes_on_without_a_sample_rate_that_is_no_number(send, caplog, rate, number):
+    def app(environ, start_response):
+        sentry_sdk.capture_exception(ValueError())
+        return answer(environ, start_response)
+
+    baggage = f"sentry-trace_id={TRACE_ID},sentry-sample_rate={number}"
+    found, _ = send({**SENTRY, "HTTP_BAGGAGE": baggage}, app, traces_sample_rate=rate)
+    assert found[0] == (TRACE_ID, SPAN_ID) or rate
+    assert {trace for trace, _ in found} == {TRACE_ID}
+    assert len(found) == (1 if rate is None else 2)
+    assert caplog.records == []
