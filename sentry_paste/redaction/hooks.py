@@ -50,6 +50,10 @@ class HasSecrets:
         """Return the secrets, prepared for searching."""
         raise NotImplementedError
 
+    def remember(self) -> None:
+        """Remember what the app has added to the request, and may remove before its spans are cleaned."""
+        raise NotImplementedError
+
     def allowances(self) -> Allowances:
         """Return what the request's log items, metrics and spans may cost together."""
         # Created for the first item: most requests have none.
@@ -224,7 +228,10 @@ class Redaction:
 
     def request_of_spans(self) -> HasSecrets | None:
         """Return the current request if spans have to be cleaned with its secrets, None otherwise."""
-        return None if sdk.sends_user_info(self.options) else _request()
+        request = None if sdk.sends_user_info(self.options) else _request()
+        if request is not None:
+            request.remember()
+        return request
 
     def clean_spans(self, request: HasSecrets | None, spans: list[Any]) -> None:
         """Remove secrets of a request, and what the ini's patterns match, from several streamed spans.

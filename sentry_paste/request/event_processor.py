@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from contextlib import suppress
 from typing import Any
 
@@ -35,6 +36,9 @@ from sentry_paste.wsgi.naming import (
 )
 from sentry_paste.wsgi.real_types import is_real, text_of
 
+# Of a request: an app that signs in more users one after the other may hide the texts of its spans.
+_MOST_BEFORE = 50
+
 #: The first entry of a fingerprint to which the transaction's name is added.
 FAILED_STATUS = "failed-status"
 
@@ -60,6 +64,7 @@ class RequestData(HasSecrets):
 
     __slots__ = (
         "_added",
+        "_before",
         "_environ",
         "_filter_state",
         "_framework_name",
@@ -110,6 +115,9 @@ class RequestData(HasSecrets):
         self._read: tuple[list[int], tuple[str, ...], dict[str, str], list[Any]] = ([], (), {}, [])
         self._made: tuple[Any, Matcher] | None = None
         self._secrets: set[Secret] | None = None
+        # Users and headers that the app had put into the environ when a span ended; None if there were too
+        # many of them.
+        self._before: tuple[tuple[tuple[str, ...], dict[str, str]], ...] | None = ()
 
     def close(self, inherited: sdk.Inherited) -> None:
         """Keep the names that the app has left in the environ; release the environ and all errors.
@@ -135,25 +143,44 @@ class RequestData(HasSecrets):
         """
         self.response_headers, self._framework_name = headers, name_from_framework or self._framework_name
 
+    def remember(self) -> None:
+        """Remember what the app has put into the environ, and may remove before its spans are cleaned."""
+        environ, before = self._environ, self._before
+        if environ is None or before is None:
+            return
+        try:
+            found = self._read_from(environ)
+        except Exception:  # a mapping of the app's
+            log_failure("streamed spans are sent without their texts")
+            self._before = None
+            return
+        if any(found) and found not in before:
+            self._before = (*before, found) if len(before) < _MOST_BEFORE else None
+
     def matcher(self) -> Matcher:
         """Return a matcher for the request's secrets, its user's names and its response's cookies."""
         made, environ = self._made, self._environ
         if made is not None and made[1].is_exceeded:
             return made[1]  # nothing that is added makes it fewer
-        users, added = (self._users, self._added) if environ is None else self._read_from(environ)
-        key = (users, tuple(values.cookies_of(self.response_headers)), added, len(self.inner))
+        now = (self._users, self._added) if environ is None else self._read_from(environ)
+        before = self._before
+        key = (now, tuple(values.cookies_of(self.response_headers)), len(self.inner), before)
         if made is None or made[0] != key:
-            made = self._made = key, Matcher(self._all_secrets(*key[:3]))
+            known = None if before is None else (now, *[each for each in before if each != now])
+            secrets = values.too_many_secrets() if known is None else self._all_secrets(known, key[1])
+            made = self._made = key, Matcher(secrets)
         return made[1]
 
     def _all_secrets(
-        self, users: tuple[str, ...], cookies: tuple[str, ...], added: dict[str, str]
+        self, known: Iterable[tuple[tuple[str, ...], dict[str, str]]], cookies: tuple[str, ...]
     ) -> set[Secret]:
         names = self._filter_state.secret_names
         if self._secrets is None:
             self._secrets = values.of_request(self.strings, names)
-        found = self._secrets.union(values.of_users(users), values.of_cookies(cookies))
-        for strings in filter(None, (added, *self.inner)):
+        found = self._secrets.union(
+            values.of_cookies(cookies), *[values.of_users(users) for users, _ in known]
+        )
+        for strings in filter(None, (*[added for _, added in known], *self.inner)):
             found |= values.of_request(strings, names)
         return found
 
@@ -165,6 +192,8 @@ class RequestData(HasSecrets):
         identities = [*map(id, environ), *map(id, environ.values())]
         before, users, added, _ = self._read
         if identities != before:
+            # At once: another thread may clean spans while the app changes it.
+            environ = dict(environ)
             # Other users than texts may change, and stay the same objects: they are read each time.
             is_plain = not names.has_own_environ and all(
                 type(environ[key]) is str for key in environ.keys() & USER_KEYS

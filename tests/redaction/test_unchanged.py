@@ -135,6 +135,35 @@ class TestRequests:
 
         assert traced_with_spans(make, streamed_spans) == ["for [Filtered]", "for [Filtered]"]
 
+    @pytest.mark.parametrize("key", ["REMOTE_USER", "HTTP_X_API_KEY"])
+    def test_what_is_removed_again_before_spans_are_cleaned(self, streamed_spans, key):
+        def make(environ):
+            for number in (1, 2):
+                environ[key] = f"user-48151{number}"
+                span(f"for user-48151{number}")
+                del environ[key]
+
+        assert traced_with_spans(make, streamed_spans) == ["for [Filtered]", "for [Filtered]"]
+
+    def test_spans_of_very_many_users_are_sent_without_texts(self, streamed_spans):
+        def make(environ):
+            for number in range(60):
+                environ["REMOTE_USER"] = f"user-48151{number}"
+                span(f"for user-48151{number}")
+
+        assert set(traced_with_spans(make, streamed_spans)) == {"[Filtered]"}
+
+    def test_span_is_sent_without_texts_if_the_environ_cannot_be_read(self, streamed_spans, monkeypatch):
+        def fail(*args):
+            raise ValueError
+
+        def make(environ):
+            with monkeypatch.context() as patch:
+                patch.setattr("sentry_paste.redaction.values.of_environ", fail)
+                span("one")
+
+        assert traced_with_spans(make, streamed_spans) == ["[Filtered]"]
+
     def test_header_that_is_added_between_two_spans(self, streamed_spans):
         def make(environ):
             span("key q8fh23fh28hf2")
