@@ -80,6 +80,7 @@ class Row(NamedTuple):
 ROWS = [
     Row("sampled, no spans", 0.50, (SAMPLED,)),
     Row("sampled, ten database spans", 0.35, (SAMPLED,), queries=10),
+    Row("sampled, each from another client", None, (SAMPLED,), "other clients"),
     Row("streamed, no spans", 0.60, (STREAM,)),
     Row("streamed, ten database spans", 0.60, (STREAM,), queries=10),
     Row("errors only, sessions on", 0.06, (ERRORS,)),
@@ -271,7 +272,7 @@ def instructions(address: str, count: int) -> list[Figure]:
     """
     figures = []
     for row in rows():
-        if row.measure != "whole" or row.is_ours():
+        if row.measure not in ("whole", "other clients") or row.is_ours():
             continue
         number = count if ERRORS in row.kinds or UNSAMPLED in row.kinds else count // 4
         taken = {

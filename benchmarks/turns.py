@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import importlib
+import itertools
 import json
 import os
 import subprocess
@@ -61,6 +62,18 @@ def whole(app: work.App, count: int, flush: Callable[[], None]) -> float:
     return (time.process_time() - begun) / count
 
 
+def other_clients(app: work.App, count: int, flush: Callable[[], None]) -> float:
+    """Return the same for requests that each have another client."""
+    begun = time.process_time()
+    for _ in range(count):
+        work.request(app, next(_CLIENTS))
+    flush()
+    return (time.process_time() - begun) / count
+
+
+_CLIENTS = itertools.cycle(range(65_536))
+
+
 def to_the_first_byte(app: work.App, count: int, flush: Callable[[], None]) -> float:
     """Return the seconds of CPU of the request's own thread up to the first byte."""
     taken = 0.0
@@ -93,6 +106,7 @@ def per_chunk(app: work.App, count: int, flush: Callable[[], None]) -> float:
 #: Each returns seconds for one piece of work, given the app, how many, and what sends the rest.
 MEASURES = {
     "whole": whole,
+    "other clients": other_clients,
     "own thread": own_thread,
     "first byte": to_the_first_byte,
     "chunk": per_chunk,

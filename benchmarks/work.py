@@ -63,14 +63,38 @@ def environ_of_request() -> dict[str, Any]:
     }
 
 
+def environ_of_client(number: int) -> dict[str, Any]:
+    """Return the environ of a client with cookies, credentials and an address of its own.
+
+    Args:
+        number: of the client, up to 65,535.
+    """
+    digits = f"{number * 2654435761 % 2**32:08x}"
+    return {
+        **environ_of_request(),
+        "REMOTE_ADDR": f"198.18.{number // 256}.{number % 256}",
+        "REMOTE_USER": f"user-{number}",
+        "HTTP_AUTHORIZATION": f"Bearer 8f7d6s5a4f3d2s1a0f9d8s7a{digits}",
+        "HTTP_COOKIE": f"sid=f3f29fj2093{digits}; theme=dark; _ga=GA1.2.12{number:08}.1234567890; lang=en",
+        "HTTP_X_CSRF_TOKEN": f"0d9f8a7s6d5f{digits}",
+        "HTTP_X_FORWARDED_FOR": f"198.19.{number % 256}.{number // 256}, 10.0.0.3",
+    }
+
+
 def start_response(*_args: Any) -> Callable[[bytes], None]:
     """Start a response that nobody sees."""
     return lambda _data: None
 
 
-def request(app: App) -> None:
-    """Make one whole request."""
-    body = app(environ_of_request(), start_response)
+def request(app: App, client: int | None = None) -> None:
+    """Make one whole request.
+
+    Args:
+        app: which answers it.
+        client: the number of its client, None for the usual one.
+    """
+    environ = environ_of_request() if client is None else environ_of_client(client)
+    body = app(environ, start_response)
     for _ in body:
         pass
     close = getattr(body, "close", None)

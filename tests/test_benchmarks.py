@@ -33,6 +33,7 @@ def address():
 NAMES = [
     "sampled, no spans",
     "sampled, ten database spans",
+    "sampled, each from another client",
     "streamed, no spans",
     "streamed, ten database spans",
     "errors only, sessions on",

@@ -80,14 +80,15 @@ class Bounds:
 
     Attributes:
         steps: how many are left.
+        characters: how many are left.
         are_exceeded: whether there was more than that.
     """
 
-    __slots__ = ("_characters", "are_exceeded", "steps")
+    __slots__ = ("are_exceeded", "characters", "steps")
 
     def __init__(self, steps: int, characters: int) -> None:
         self.steps = steps
-        self._characters = characters
+        self.characters = characters
         self.are_exceeded = False
 
     def first(self, found: Iterable[Item]) -> list[Item]:
@@ -128,10 +129,10 @@ class Bounds:
         Args:
             length: of a text that is examined closely.
         """
-        self._characters -= length
-        if self._characters < 0:
+        self.characters -= length
+        if self.characters < 0:
             self.are_exceeded = True
-        return self._characters >= 0
+        return self.characters >= 0
 
 
 class Search:

@@ -28,6 +28,7 @@ from sentry_paste.redaction.needles import (
     seed_of,
     weight_of,
 )
+from sentry_paste.redaction.recent import Recent
 from sentry_paste.redaction.unchanged import Unchanged
 from sentry_paste.redaction.values import MOST
 from sentry_paste.redaction.views import SEPARATOR, View, decoded, has_escapes, may_have_lines, unfolded
@@ -72,12 +73,13 @@ class Matcher:
 
     Args:
         secrets: the values, as the request has them.
+        recent: what was worked out for other requests.
 
     Attributes:
         is_exceeded: whether there are too many values, or too many forms of them, to search for.
     """
 
-    def __init__(self, secrets: Iterable[Secret]) -> None:
+    def __init__(self, secrets: Iterable[Secret], recent: Recent | None = None) -> None:
         self._secrets = list(secrets)
         self.is_exceeded = len(self._secrets) * MOST_WEIGHT > MOST < sum(map(weight_of, self._secrets))
         self._is_ready = False
@@ -85,6 +87,7 @@ class Matcher:
         self._has_signs = False
         self._markers: list[str] | None = None
         self._unchanged: Unchanged | None = None
+        self._recent = recent
 
     def __bool__(self) -> bool:
         return bool(self._secrets)
@@ -104,7 +107,9 @@ class Matcher:
         """Return whether a short text may have a secret, without building the index."""
         markers = self._markers
         if markers is None:
-            markers = [*_ELLIPSES, *markers_of(self._secrets)]
+            recent = self._recent
+            own = markers_of(self._secrets) if recent is None else recent.markers(self._secrets)
+            markers = [*_ELLIPSES, *own]
             self._has_signs = any(has_signs(text) for text, _, _ in self._secrets)
             # Assigned at the end: other threads of the request may run this too.
             self._markers = markers

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
 from typing import Any
 from urllib.parse import unquote, unquote_plus
 
@@ -37,6 +38,7 @@ from sentry_paste.redaction.headers import secret_baggage
 from sentry_paste.redaction.names import USER_KEYS, Names, original_key
 from sentry_paste.redaction.needles import ADDRESS, ANYWHERE, PAIR, WHOLE, Secret
 from sentry_paste.redaction.parameters import secret_parameters
+from sentry_paste.redaction.recent import Recent
 
 #: The most values of a request that are searched for; if there are more, ``of_request`` returns more than
 #: this.
@@ -103,12 +105,13 @@ def _bounds() -> Bounds:
     return Bounds(_STEPS, _PARTED)
 
 
-def of_request(strings: Mapping[str, str], names: Names) -> set[Secret]:
+def of_request(strings: Mapping[str, str], names: Names, recent: Recent | None = None) -> set[Secret]:
     """Return the secret values of a request.
 
     Args:
         strings: the texts of a WSGI environ.
         names: which names are secret.
+        recent: what was worked out for other requests.
 
     Returns:
         The values; more than ``MOST`` if there may be others that were not looked at.
@@ -119,7 +122,9 @@ def of_request(strings: Mapping[str, str], names: Names) -> set[Secret]:
         return set(too_many_secrets())
     bounds = _bounds()
     found: set[Secret] = set()
-    for secret in _of_strings(strings, names, bounds):
+    if recent is not None:
+        recent.begin()
+    for secret in _of_strings(strings, names, bounds, recent):
         found.add(secret)
         if len(found) > MOST or bounds.are_exceeded:
             break
@@ -155,7 +160,9 @@ def may_matter(key: Any, value: str, names: Names) -> bool:
     )
 
 
-def _of_strings(strings: Mapping[str, str], names: Names, bounds: Bounds) -> Iterator[Secret]:
+def _of_strings(
+    strings: Mapping[str, str], names: Names, bounds: Bounds, recent: Recent | None
+) -> Iterator[Secret]:
     is_environ = names.is_environ
     for key, value in strings.items():
         if bounds.are_exceeded:
@@ -164,7 +171,7 @@ def _of_strings(strings: Mapping[str, str], names: Names, bounds: Bounds) -> Ite
             continue  # not allowed by PEP 3333, but an app may do it
         # Most entries are not secret and have no parameters.
         if value and ("=" in value or is_environ(key)):
-            yield from _of_entry(key, value, names, bounds)
+            yield from _of_entry(key, value, names, bounds, recent)
         elif key.startswith(("HTTP_", "REDIRECT_")) and _is_secret_by_value(key, value, names):
             yield from _of_secret(value, bounds)
         if "@" in value and "://" in value:
@@ -269,7 +276,7 @@ def _texts_of(value: Any) -> Iterator[str]:
                 yield text
 
 
-def _of_entry(key: str, value: str, names: Names, bounds: Bounds) -> Iterator[Secret]:
+def _of_entry(key: str, value: str, names: Names, bounds: Bounds, recent: Recent | None) -> Iterator[Secret]:
     if "=" in value and (
         names.has_parameters(key) or "?" in value or "#" in value or (key == "PATH_INFO" and ";" in value)
     ):
@@ -280,6 +287,13 @@ def _of_entry(key: str, value: str, names: Names, bounds: Bounds) -> Iterator[Se
         return
     if key.startswith("REDIRECT_"):
         key = original_key(key)
+    if recent is None:
+        yield from _of_secret_entry(key, value, names, bounds)
+    else:
+        yield from recent.secrets(key, value, bounds, partial(_of_secret_entry, key, value, names, bounds))
+
+
+def _of_secret_entry(key: str, value: str, names: Names, bounds: Bounds) -> Iterator[Secret]:
     if key == "HTTP_COOKIE":
         yield from _cookies(value, bounds)
         yield from _whole_cookie(value)

@@ -168,20 +168,20 @@ class RequestData(HasSecrets):
         if made is None or made[0] != key:
             known = None if before is None else (now, *[each for each in before if each != now])
             secrets = values.too_many_secrets() if known is None else self._all_secrets(known, key[1])
-            made = self._made = key, Matcher(secrets)
+            made = self._made = key, Matcher(secrets, self._filter_state.recent)
         return made[1]
 
     def _all_secrets(
         self, known: Iterable[tuple[tuple[str, ...], dict[str, str]]], cookies: tuple[str, ...]
     ) -> set[Secret]:
-        names = self._filter_state.secret_names
+        names, recent = self._filter_state.secret_names, self._filter_state.recent
         if self._secrets is None:
-            self._secrets = values.of_request(self.strings, names)
+            self._secrets = values.of_request(self.strings, names, recent)
         found = self._secrets.union(
             values.of_cookies(cookies), *[values.of_users(users) for users, _ in known]
         )
         for strings in filter(None, (*[added for _, added in known], *self.inner)):
-            found |= values.of_request(strings, names)
+            found |= values.of_request(strings, names, recent)
         return found
 
     def _read_from(self, environ: dict[str, Any]) -> tuple[tuple[str, ...], dict[str, str]]:

@@ -10,6 +10,7 @@ from sentry_paste.client.held import holding
 from sentry_paste.client.registry import GuardedClient, secret_names
 from sentry_paste.config import Settings
 from sentry_paste.redaction import Patterns, Redaction
+from sentry_paste.redaction.recent import Recent
 from sentry_paste.request.error_page import ErrorPage
 from sentry_paste.request.inbox_links import InboxLinks
 from sentry_paste.request.keep import KeepRules
@@ -75,6 +76,7 @@ class FilterState:
         last_facts: about the client of the last request.
         inbox: links to what the inbox shows, for development.
         keep: which requests are sent though sampling has not chosen them, None for none.
+        recent: what redaction has worked out for recent requests.
     """
 
     __slots__ = (
@@ -92,6 +94,7 @@ class FilterState:
         "last_facts",
         "names",
         "patterns",
+        "recent",
         "secret_names",
         "settings",
     )
@@ -118,6 +121,7 @@ class FilterState:
         self.secret_names = (
             client.redaction.names if isinstance(client, GuardedClient) else secret_names(settings)
         )
+        self.recent = Recent()
         self.patterns = Patterns(settings.redact_patterns)
         self.dropped_statuses = sdk.dropped_statuses(settings.sdk)
 
