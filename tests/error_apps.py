@@ -186,3 +186,14 @@ def with_view(error):
     """Return an app of Pyramid with a view that answers errors with a 500."""
     response = pytest.importorskip("pyramid.response").Response
     return pyramid(error, lambda exc, request: response("sorry", status=500))
+
+
+broken = []
+
+
+def break_tags_once(event, hint):
+    """Return an event; the fourth one with tags that are none."""
+    broken.append(event)
+    if len(broken) == 4:
+        event["tags"] = 1
+    return event

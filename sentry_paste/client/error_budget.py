@@ -8,6 +8,7 @@ is no text of messages.
 from __future__ import annotations
 
 import random
+import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from hashlib import blake2b
 from typing import Any
@@ -63,7 +64,8 @@ class ErrorBudget:
         if capture is None or capture.verdict is not None:  # the event with a summary
             return True
         try:
-            taken = self._counts.take(kind_of(event), _number(event.get("release") or release))
+            kind = kind_of(event, capture.client.redaction.clean_name)
+            taken = self._counts.take(kind, _number(event.get("release") or release))
             if taken is None:
                 return True
             if taken.is_full and not self._was_full:
@@ -102,8 +104,11 @@ class ErrorBudget:
         Args:
             found: the errors.
         """
-        for each in found:
-            self._counts.owe(each)
+        try:
+            for each in found:
+                self._counts.owe(each)
+        except Exception:
+            log_failure("errors that were not sent are not reported")
 
 
 class Verdict:
@@ -138,8 +143,13 @@ class Verdict:
         Args:
             envelope: with the event.
         """
-        if self._taken.reports:
+        if not self._taken.reports:
+            return
+        try:
             _mark(envelope, self._taken.reports)
+        except Exception:  # a hook has made something else of its tags
+            log_failure("an event does not report the errors of its kind that were not sent")
+            self._counts.owe(NotSent(self._taken.kind, self._taken.reports))
 
     def send(self, change: Callable[[Any], None] | None = None) -> None:
         """Leave an error that is not sent in the counts.
@@ -263,11 +273,12 @@ def decides(capture: Capture, hint: Any) -> Callable[[Any], bool]:
     return is_sent
 
 
-def kind_of(event: Any) -> Kind:
+def kind_of(event: Any, clean: Callable[[str], str] = str) -> Kind:
     """Return the kind of an event.
 
     Args:
         event: of the SDK, before it is serialised.
+        clean: returns a name without secrets of the request: the title is kept longer than it.
     """
     value = last_exception(event)
     name, module = text_of(value.get("type")) or "", text_of(value.get("module")) or ""
@@ -288,7 +299,9 @@ def kind_of(event: Any) -> Kind:
             fingerprint = event.get("fingerprint")
             parts += [str(text_of(part)) for part in fingerprint] if is_real(fingerprint, list) else []
         about = _joined(module, name) if name else "messages"
-        title = f"{about} of the logger {logger}" if logger else about
+        title = (
+            f"{about} of the logger {logger if logger in sys.modules else clean(logger)}" if logger else about
+        )
     digest = blake2b(digest_size=16)
     for part in parts:
         digest.update(part.encode("utf-8", "replace") + b"\0")

@@ -15,7 +15,7 @@ from sentry_paste.redaction.attachments import clean_attachments
 from sentry_paste.redaction.bounds import Allowances, Sharing
 from sentry_paste.redaction.environs import environs_in, environs_near, frames_from, frames_of
 from sentry_paste.redaction.matcher import NO_SECRETS, Matcher
-from sentry_paste.redaction.names import Names
+from sentry_paste.redaction.names import FILTERED, Names
 from sentry_paste.redaction.nearby import Nearby
 from sentry_paste.redaction.patterns import NO_PATTERNS, Patterns
 from sentry_paste.redaction.payloads import (
@@ -166,6 +166,21 @@ class Redaction:
         if found and self.patterns:
             self.patterns.clean_event(event)
         return found
+
+    def clean_name(self, text: str) -> str:
+        """Return a name without the secrets of the current request, for what outlives it.
+
+        Args:
+            text: any.
+        """
+        if sdk.sends_user_info(self.options):
+            return text
+        try:
+            request = _request()
+            return (request.matcher() if request is not None else self._matcher_near()).clean(text)
+        except Exception:
+            log_failure("a name is left out")
+            return FILTERED
 
     def _clean_arguments(self, event: Any) -> None:
         try:

@@ -245,7 +245,12 @@ class SharedBudget:
 
     def _has_nothing(self) -> bool:
         """Return whether there was no error yet; before that, the directory is not created either."""
-        return self._own is None and self._path is not None and not self._path.exists()
+        if self._own is not None or self._path is None:
+            return False
+        try:
+            return not self._path.exists()
+        except OSError:  # its directory cannot be searched
+            return True
 
     def _do(self, action: Callable[[Table], _T]) -> _T | None:
         """Do something with the counts, those of the file if possible; return None if nothing can be done."""

@@ -21,6 +21,7 @@ _NO_KEY = bytes(_KEY)
 _RELEASES = 8
 _NO_RELEASES = (0,) * _RELEASES
 _LONGEST_TITLE = 176
+_MOST = 2**63 - 1
 #: Pages with kinds, of 16 each.
 PAGES = 1024
 # Slots of the first page: which version has written the table, and the time until which it was searched for
@@ -173,7 +174,11 @@ class _Slot:
         return cls(offset, key, start, sent, left, owed, tuple(releases), title.rstrip(b"\0"))
 
     def pack(self) -> bytes:
-        return _SLOT.pack(self.key, self.start, self.sent, self.left, self.owed, *self.releases, self.title)
+        # A disk may have made any numbers of them.
+        numbers = [
+            max(min(number, _MOST), -_MOST) for number in (self.start, self.sent, self.left, self.owed)
+        ]
+        return _SLOT.pack(self.key, *numbers, *self.releases, self.title)
 
     def turn(self, start: int, seconds: int) -> None:
         """Begin another period, if there is one.

@@ -564,3 +564,36 @@ def test_mistakes_are_told_with_their_line_and_what_was_meant(ini, text, reason)
 @pytest.mark.parametrize("text", ["50 PER Hour", "\n     1   per minute\n\n     2 per day  in all"])
 def test_budgets_are_read_in_any_case_and_order(ini, text):
     assert ini(text).client.budget is not None
+
+
+@pytest.mark.parametrize("where", ["cookie", "user"])
+def test_title_of_a_kind_has_no_secret_of_its_request(ini, captured, clock, tmp_path, where):
+    def log(environ, start_response):
+        if where == "user":
+            environ["REMOTE_USER"] = "q8fh23fh28hf2"
+        logging.getLogger("error_apps.q8fh23fh28hf2").error("failed")
+        return []
+
+    app = ini("1 per hour", f"spool_dir = {tmp_path / 'spool'}")
+    app.app = log
+    for _ in range(2):
+        call(app, environ_of("/", HTTP_COOKIE="sid=q8fh23fh28hf2" if where == "cookie" else "a=b"))
+    assert b"q8fh23" not in b"".join(path.read_bytes() for path in (tmp_path / "spool").glob(".budget-*"))
+    clock.now += 2 * HOUR
+    sentry_sdk.capture_message("one")
+    (found,) = summaries(captured)
+    assert found["kinds"] == {"messages of the logger error_apps.[Filtered]": 1}
+
+
+def test_event_that_cannot_report_leaves_the_number_to_the_next(ini, captured_unchecked, clock):
+    app = ini("1 per hour", "before_send = error_apps:break_tags_once")
+    error_apps.broken.clear()
+    for _ in range(3):
+        call(app, environ_of("/raise/a"))
+    clock.now += HOUR
+    call(app, environ_of("/raise/a"))
+    clock.now += HOUR
+    call(app, environ_of("/raise/a"))
+    _, broken, last = captured_unchecked.errors
+    assert broken["tags"] == 1
+    assert reported(last) == 2

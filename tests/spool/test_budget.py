@@ -1,6 +1,7 @@
 """An error budget, whatever happens to its processes: each error goes, is reported, or waits for that."""
 
 import contextlib
+import itertools
 import multiprocessing
 import os
 import shutil
@@ -18,7 +19,7 @@ from hypothesis import strategies as st
 
 from sentry_paste.spool import budget as budget_module
 from sentry_paste.spool.budget import SharedBudget
-from sentry_paste.spool.budget_table import Kind, Limits, Memory, Table
+from sentry_paste.spool.budget_table import Kind, Limits, Memory, NotSent, Table
 
 HOUR = 3600
 LIMITS = Limits(3, HOUR, 20, HOUR)
@@ -311,3 +312,28 @@ def test_killed_process_loses_nothing_that_it_has_counted(tmp_path):
         # The last one may be counted, but not written to the pipe.
         assert 0 <= left - (not taken.goes) - seen.count(b"-") <= 1
         shutil.rmtree(directory)
+
+
+def test_table_with_any_numbers_goes_on():
+    extremes = (2**63 - 1, -(2**63))
+    for start, sent, left, owed in itertools.product(
+        (0, *extremes), (1, *extremes), (1, *extremes), (1, *extremes)
+    ):
+        table = Table(Memory(2), 2)
+        table.prepare()
+        slot = table._slot(kind(1), 0)
+        slot.start, slot.sent, slot.left, slot.owed = start, sent, left, owed
+        table._write(slot)
+        for release in (1, 2):
+            table.undo(table.take(kind(1), release, 400_000.0 * HOUR, LIMITS), 400_001.0 * HOUR, LIMITS)
+        table.owe(NotSent(kind(1), 2), 400_003.0 * HOUR, LIMITS)
+        table.move_to(Table(Memory(2), 2), 400_009.0 * HOUR, LIMITS)
+
+
+def test_directory_that_cannot_be_searched_has_nothing(monkeypatch, tmp_path):
+    def exists(path):
+        raise PermissionError(13, "no")
+
+    monkeypatch.setattr(Path, "exists", exists)
+    budget = SharedBudget(LIMITS, str(tmp_path / "spool"))
+    assert budget.stopped() == budget.rest() == []
