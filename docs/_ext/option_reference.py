@@ -40,6 +40,7 @@ PAGES = {
     "expected_exceptions": ":ref:`no-errors`",
     "levels": ":ref:`no-errors`",
     "fingerprints": ":ref:`grouping`",
+    "fingerprint_without_ids": ":ref:`grouping`",
     "error_sample_rates": ":ref:`no-errors`",
     "error_budget": ":ref:`error-budget`",
     "failed_status_codes": ":ref:`error-rules`",

@@ -8,16 +8,19 @@ from typing import Any
 
 from sentry_paste.client.error_budget import ErrorBudget, with_budget
 from sentry_paste.client.mechanisms import is_unhandled, set_handled
+from sentry_paste.client.message_ids import ID, without_ids
 from sentry_paste.client.rule_matching import (
     ClassRules,
     GlobRules,
     MessageRules,
     class_of,
+    is_message,
+    message_of,
     messages_of,
     module_of,
     transaction_of,
 )
-from sentry_paste.config.error_rules import FingerprintRule
+from sentry_paste.config.error_rules import DEFAULT, MESSAGE_WITHOUT_IDS, FingerprintRule
 from sentry_paste.config.settings import Settings
 from sentry_paste.sdk.failures import log_failure
 from sentry_paste.wsgi.path_rules import PathRules
@@ -101,9 +104,11 @@ class Fingerprints:
 
     Args:
         rules: of the ini.
+        without_ids: whether messages that no rule is about are grouped without the ids in them.
     """
 
-    def __init__(self, rules: Sequence[FingerprintRule]) -> None:
+    def __init__(self, rules: Sequence[FingerprintRule], without_ids: bool = False) -> None:
+        self._without_ids = without_ids
         self._parts = [rule.parts for rule in rules]
         self._of = {
             about: [(r.subject, at) for at, r in enumerate(rules) if r.about == about]
@@ -123,7 +128,9 @@ class Fingerprints:
             if event.get("type") is None and not event.get("fingerprint"):
                 first = min(self._found(event, hint), default=None)
                 if first is not None:
-                    event["fingerprint"] = list(self._parts[first])
+                    event["fingerprint"] = [_filled(part, event) for part in self._parts[first]]
+                elif self._without_ids and is_message(event):
+                    _leave_out_ids(event)
         except Exception:
             log_failure("a rule about errors is not applied")
         return event
@@ -134,6 +141,20 @@ class Fingerprints:
         for about, rules in self._globs.items():
             for text in _ABOUT[about](event):
                 yield from _given(rules.find(text))
+
+
+def _filled(part: str, event: Any) -> str:
+    if MESSAGE_WITHOUT_IDS not in part:
+        return part
+    text = without_ids(message_of(event))
+    return part.replace(MESSAGE_WITHOUT_IDS, text) if text else DEFAULT
+
+
+def _leave_out_ids(event: Any) -> None:
+    """Group a message that has ids by the rest of it; others are grouped by Sentry as before."""
+    text = without_ids(message_of(event))
+    if ID in text:
+        event["fingerprint"] = [text]
 
 
 def _given(found: int | None) -> Iterator[int]:
@@ -156,8 +177,9 @@ def with_error_rules(
         found["error_sampler"] = _rate_of(ClassRules(settings.error_sample_rates), options)
     if budget is not None:
         found["error_sampler"] = with_budget(budget, found)
-    if settings.fingerprints:
-        found["before_send"] = _run_before(Fingerprints(settings.fingerprints), options.get("before_send"))
+    if settings.fingerprints or settings.fingerprint_without_ids:
+        rules = Fingerprints(settings.fingerprints, settings.fingerprint_without_ids)
+        found["before_send"] = _run_before(rules, options.get("before_send"))
     return found
 
 

@@ -158,6 +158,34 @@ def messages_of(event: Any) -> Iterator[str]:
     yield from filter(None, map(text_of, found))
 
 
+def message_of(event: Any) -> str:
+    """Return the message of an event, as it was before its arguments were added.
+
+    Args:
+        event: of the SDK.
+
+    Returns:
+        The text of the exception, or the message that was logged or captured; empty if there is none.
+    """
+    value = last_exception(event)
+    if value:
+        return text_of(value.get("value")) or ""
+    entry = event.get("logentry")
+    logged = text_of(entry.get("message")) if is_real(entry, dict) else None
+    return logged or text_of(event.get("message")) or ""
+
+
+def is_message(event: Any) -> bool:
+    """Return whether an event is a message without a stack trace, by whose text Sentry groups it.
+
+    Args:
+        event: of the SDK.
+    """
+    return event.get("type") is None and not any(
+        event.get(name) for name in ("exception", "stacktrace", "threads")
+    )
+
+
 def _formatted(entry: dict[str, Any]) -> str | None:
     """Return what older SDKs leave to Sentry: the message with its arguments."""
     message = text_of(entry.get("message"))

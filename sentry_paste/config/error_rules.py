@@ -91,6 +91,8 @@ _FINGERPRINT = (
     "a rule on each line: a class of exceptions, or message, transaction or module and a glob, then -> and "
     "parts, separated by commas"
 )
+#: Sentry's own grouping, and what this package puts in place of a part.
+DEFAULT, MESSAGE_WITHOUT_IDS = "{{ default }}", "{{ message_without_ids }}"
 _ARROW = re.compile(r"\s*->\s*")
 # Sentry knows it in this spelling.
 _VARIABLE = re.compile(r"\{\{\s*([\w.]+)\s*\}\}")

@@ -49,6 +49,7 @@ EXAMPLES: Mapping[str, str] = MappingProxyType(
         "event_scrubber": "event_scrubber.denylist = card_number, iban",
         "expected_exceptions": "TimeoutError, myapp.errors:QuotaError",
         "failed_status_codes": "500-599",
+        "fingerprint_without_ids": "true",
         "fingerprints": "TimeoutError -> timeout\nmodule myapp.db.* -> {{ default }}, database",
         "functions_to_trace": "myapp.prices.total",
         "http_methods_to_capture": "GET POST",

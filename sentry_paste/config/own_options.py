@@ -159,8 +159,17 @@ OWN_OPTIONS = (
         default=(),
         default_text="none",
         help="How events are grouped: on each line a class of exceptions, or message, transaction or module and a "
-        "glob, then -> and the parts of the fingerprint, separated by commas; {{ default }} is Sentry's own grouping. "
-        "The first match applies. A fingerprint that the app sets takes precedence.",
+        "glob, then -> and the parts of the fingerprint, separated by commas; {{ default }} is Sentry's own grouping, "
+        "{{ message_without_ids }} the message with <id> in place of each id, number and address. The first match "
+        "applies. A fingerprint that the app sets takes precedence.",
+        since=UNRELEASED,
+    ),
+    Option(
+        "fingerprint_without_ids",
+        kinds.BOOLEAN,
+        default=False,
+        help="Whether messages that were logged or captured without a stack trace are grouped without the ids, "
+        "numbers and addresses in them, where no rule of fingerprints matches.",
         since=UNRELEASED,
     ),
     Option(

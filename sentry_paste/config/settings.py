@@ -47,6 +47,7 @@ class Settings:
         error_budget: how many errors are sent in a period, of each kind and in all; at most one of both.
         levels: rules for events that have another level; the first match applies.
         fingerprints: rules for the grouping of events; the first match applies.
+        fingerprint_without_ids: whether messages are grouped without the ids in them.
         spool_dir: directory for envelope files, absolute; None for no spool.
         spool_items: kinds of envelopes that are written before they are sent.
         spool_max_size: bytes.
@@ -95,6 +96,7 @@ class Settings:
     error_budget: Sequence[Budget]
     levels: Sequence[LevelRule]
     fingerprints: Sequence[FingerprintRule]
+    fingerprint_without_ids: bool
     spool_dir: str | None
     spool_items: frozenset[str]
     spool_max_size: int

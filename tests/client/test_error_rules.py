@@ -8,6 +8,7 @@ import pytest
 import sentry_sdk
 
 from sentry_paste import SentryMiddleware, sdk
+from sentry_paste.client import error_rules
 from sentry_paste.client.registry import registry
 from sentry_paste.client.rule_matching import ClassRules, GlobRules, MessageRules, class_of
 from sentry_paste.config import ConfigError
@@ -464,6 +465,21 @@ class TestFingerprints:
         app.client.flush()
         assert all("fingerprint" not in found for found in captured.payloads("transaction", "check_in"))
 
+    def test_part_is_the_message_without_ids(self, ini, captured):
+        app = ini("fingerprints = message * -> a, b {{message_without_ids}}")
+        for path in ("/raise/aB3xK9 is gone", "/message/user_12\nis", "/log/aB3xK9"):
+            call(app, environ_of(path))
+        assert self.fingerprints(captured) == [
+            ["a", "b <id> is gone"],
+            ["a", "b user_<id>\nis"],
+            ["a", "b Task %s failed"],
+        ]
+
+    def test_part_is_sentrys_own_where_there_is_no_message(self, ini, captured):
+        app = ini("fingerprints = ValueError -> a, b {{ message_without_ids }}")
+        call(app, environ_of("/raise/"))
+        assert self.fingerprints(captured) == [["a", "{{ default }}"]]
+
     def test_braces_are_no_template_that_was_not_rendered(self, ini, caplog):
         ini("fingerprints = QuotaError -> {{ default }}, quota")
         assert "rendered" not in caplog.text
@@ -503,6 +519,62 @@ class TestFingerprints:
         texts = [f"another text that is not so short {number}" for number in range(500)]
         seconds = min(timeit.repeat(lambda: [rules.find(found) for found in texts], number=1, repeat=3))
         assert seconds / len(texts) < 0.0004
+
+
+class TestFingerprintWithoutIds:
+    @pytest.fixture
+    def grouped(self, ini, captured):
+        """Return a function that makes a request, and returns the fingerprint of its error."""
+
+        def grouped(path, *options, query=""):
+            captured.clear()
+            call(ini("fingerprint_without_ids = true", *options), environ_of(path, QUERY_STRING=query))
+            (event,) = captured.errors
+            return event.get("fingerprint")
+
+        return grouped
+
+    def test_messages_that_differ_in_ids_are_one_group(self, grouped):
+        found = [grouped(f"/message/{each} is gone: 5") for each in ("aB3xK9", "bob@example.com", "7", "::1")]
+        assert found == [["<id> is gone: <id>"]] * 4
+
+    def test_logged_text_counts_as_messages_do(self, grouped, captured):
+        grouped("/message/7")
+        logging.getLogger("app").error(f"User {'aB3xK9'} failed")
+        assert captured.errors[-1]["fingerprint"] == ["User <id> failed"]
+
+    def test_arguments_of_a_logged_message_do_not_count(self, grouped):
+        assert grouped("/log/aB3xK9") is None
+
+    @pytest.mark.parametrize("path", ["/message/all is gone", "/raise/aB3xK9", "/capture/aB3xK9"])
+    def test_what_has_no_ids_or_a_stack_trace_is_grouped_by_sentry(self, grouped, path):
+        assert grouped(path) is None
+
+    def test_stack_traces_of_messages_group_them(self, grouped):
+        assert grouped("/message/aB3xK9", "attach_stacktrace = true") is None
+
+    def test_rules_and_the_apps_own_come_first(self, grouped, captured):
+        assert grouped("/message/aB3xK9", "fingerprints = message a* -> a") == ["a"]
+        with sentry_sdk.new_scope() as scope:
+            scope.fingerprint = ["own"]
+            sentry_sdk.capture_message("aB3xK9", level="error")
+        assert captured.errors[-1]["fingerprint"] == ["own"]
+
+    def test_secrets_are_out_of_it(self, grouped):
+        (text,) = grouped("/message/token=aB3xK9qqqq for user_12")
+        assert text == "token=[Filtered] for user_<id>"
+
+    def test_before_send_sees_it(self, grouped, captured):
+        grouped("/message/7", "before_send = error_apps:tag_fingerprint")
+        assert captured.errors[0]["tags"]["seen"] == "<id>"
+
+    def test_nothing_is_computed_for_what_is_not_sent(self, ini, captured, monkeypatch):
+        asked = []
+        monkeypatch.setattr(error_rules, "without_ids", lambda text: asked.append(text) or text)
+        app = ini("fingerprint_without_ids = true", "ignore_messages = no*", "error_budget = 1 per hour")
+        for path in ("/message/no7", "/message/yes7", "/message/yes7"):
+            call(app, environ_of(path))
+        assert list(filter(None, asked)) == ["yes7"]
 
 
 class TestIgnoredMessages:

@@ -227,6 +227,15 @@ def _without_effect(subject: Subject) -> Iterator[Finding]:
         yield Finding(
             "low", "no-effect", "user_feedback has no effect: its dialog needs the DSN, which has no value"
         )
+    if settings.fingerprint_without_ids and settings.sdk.get("attach_stacktrace"):
+        yield Finding(
+            "low",
+            "no-effect",
+            "fingerprint_without_ids has no effect with attach_stacktrace: messages are grouped by their "
+            "stack traces",
+        )
+    if settings.propagate_traceparent and settings.sdk.get("propagate_traces") is False:
+        yield Finding("low", "no-effect", "propagate_traceparent has no effect with propagate_traces = false")
     spooling = sorted(name for name in given if name.startswith("spool_") and name != "spool_dir")
     if spooling and not settings.spool_dir:
         yield Finding("low", "no-effect", f"{_no_effect(spooling)} without spool_dir")

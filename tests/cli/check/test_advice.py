@@ -190,6 +190,15 @@ def test_spool_alone_is_a_place_to_report_to(starter):
     [
         ("user_feedback = true", "user_feedback has no effect without error_page"),
         (
+            "fingerprint_without_ids = true\nattach_stacktrace = true",
+            "fingerprint_without_ids has no effect with attach_stacktrace: messages are grouped by their "
+            "stack traces",
+        ),
+        (
+            "propagate_traceparent = true\npropagate_traces = false",
+            "propagate_traceparent has no effect with propagate_traces = false",
+        ),
+        (
             "spool_rate = 5\nspool_fsync = true",
             "spool_fsync, spool_rate have no effect without spool_dir",
         ),
