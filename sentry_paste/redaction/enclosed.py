@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 _MOST_MARKS = 500
+_LONGEST_TRIPLED = 16_384
 _SPACE = re.compile(r"\s*")
 # What may come between a name and its value, and before the opening quote.
 _PREFIX = re.compile(r"[ \t]*(?:[A-Za-z_][\w.]{0,40}\()?(?:[bBuUrRfF]{1,2}(?=\\*[\"']))?")
@@ -12,6 +13,11 @@ _QUOTE = re.compile(r"(\\*)([\"'])")
 # A closing quote, the end of the line, and an opening quote; pprint indents the next piece.
 _NEXT_PIECE = re.compile(r"\\{0,64}[\"'](?:\r?\n|\\{1,64}n)[ \t]{1,200}b?(\\{0,64})([\"'])")
 _MOST_PIECES = 500
+# How a shell joins what is quoted with a single quote: 'it'"'"'s'.
+_JOINED = re.compile(r"'\\{0,64}\"'\\{0,64}\"'")
+# The quote before an item of a list.
+_OPENING = re.compile(r"[\[(,]\s?(?<!\\)(\\*)([\"'])\Z")
+_MOST_BEFORE = 20
 # A run of backslashes is matched as a whole, even if no quote follows it.
 _MARK = re.compile(r"(\\+)([\"'])?|([\"'])|[\[\](){}]")
 # The part of an SQL expression outside quotes and brackets; and the most parts that are looked at.
@@ -38,11 +44,23 @@ def closed_value(text: str, start: int, limit: int | None = None) -> tuple[int, 
     begin = prefix.end() if prefix else start
     quote = _QUOTE.match(text, begin)
     if quote:
+        tripled = _tripled(text, quote.end(), quote[2], limit)
+        if tripled is not None:
+            return tripled
         end = _end_of_quoted(text, quote.end(), limit, quote[2], len(quote[1]))
         return quote.end(), _end_of_pieces(text, end, limit)
     if text[begin : begin + 1] in ("[", "(", "{") and begin < len(text) and not _FIELD.match(text, begin):
         return begin, _end_of_brackets(text, begin)
     return None
+
+
+def _tripled(text: str, start: int, quote: str, limit: int | None) -> tuple[int, int] | None:
+    """Locate a value in three quotes, as Python and TOML have it, None if it is in one or in none."""
+    if not text.startswith(quote * 2, start):
+        return None
+    begin = start + 2
+    end = text.find(quote * 3, begin, begin + _LONGEST_TRIPLED if limit is None else limit)
+    return (begin, end) if end > begin else None
 
 
 def indented_value(text: str, name: int, start: int, header: re.Pattern[str]) -> tuple[int, int] | None:
@@ -131,11 +149,36 @@ def _end_of_quoted(text: str, start: int, limit: int | None, quote: str, before:
             return at - run  # the quote closes the surrounding text
         if _closes(run, before):
             if before or not text.startswith(quote, at + 1):
-                return at - before
-            at += 1
+                joined = None if before else _JOINED.match(text, at)
+                if joined is None and not (at == floor > start and _goes_on(text, at, before)):
+                    return at - before
+                at = joined.end() - 1 if joined else at
+            else:
+                at += 1
         at += 1
         floor = at
     return len(text) if limit is None else limit
+
+
+def _goes_on(text: str, at: int, before: int) -> bool:
+    """Return whether a quote right behind an escaped one is doubled: in SQL, backslashes escape nothing."""
+    return not before and text[at] == "'" and text[at + 1 : at + 2].isalnum()
+
+
+def end_of_item(text: str, begin: int, start: int) -> int | None:
+    """Return where an item of a list ends that is a text in quotes, None if it is none.
+
+    Args:
+        text: any.
+        begin: where the item begins, behind its quote.
+        start: from where on its closing quote is searched for.
+    """
+    opening = _OPENING.search(text, max(begin - _MOST_BEFORE, 0), begin)
+    if opening is None:
+        return None
+    before = len(opening[1])
+    end = _end_of_quoted(text, start, None, opening[2], before)
+    return end if text[end + before + 1 : end + before + 2] in (",", "]", ")") else None
 
 
 def _closes(run: int, before: int) -> bool:

@@ -7,7 +7,13 @@ from typing import NamedTuple, Optional
 
 from sentry_paste.redaction.appearance import looks_random
 from sentry_paste.redaction.bounds import Bounds
-from sentry_paste.redaction.enclosed import after_space, closed_call, closed_value, indented_value
+from sentry_paste.redaction.enclosed import (
+    after_space,
+    closed_call,
+    closed_value,
+    end_of_item,
+    indented_value,
+)
 from sentry_paste.redaction.encoded import end_of_value, json_value
 from sentry_paste.redaction.names import Names, Rule
 
@@ -63,6 +69,11 @@ _CONTINUED = re.compile(r"[ \t]{0,20}(\r?\n|(?:\\{1,64}r)?\\{1,64}n)(?=[ \t])")
 # The next field, or an escape of HTML; and how many such signs a value may have.
 _NEXT_FIELD = re.compile(r"&(?:[\w.~%\[\]+:-]{0,80}=|[#\w]{1,10};|$)|#(?:$|[\s'\"])")
 _MOST_SIGNS = 8
+# The type of a parameter with a default, as signatures and source code have it.
+_ANNOTATION = re.compile(
+    r"[ \t]{0,9}[A-Za-z_][\w.]{0,80}(?:\[[\w., |\[\]]{0,100}\])?(?: \| [\w.,\[\]]{1,60}){0,4}[ \t]{0,9}="
+    r"[ \t]{0,9}(?=[bBuUrRfF]{0,2}\\{0,64}[\"'])"
+)
 # A placeholder in a template, a query or a shell script.
 _PLACEHOLDER = re.compile(r"%s|%\(\w{1,60}\)s|\{\w{0,60}\}?|\$\{\w{1,60}\}?|\$\d{1,2}|\?")
 _CODE = re.compile(r"[A-Za-z_][A-Za-z_.]{0,60}[\[(]")
@@ -128,7 +139,8 @@ def value_of_field(text: str, place: Place, names: Names, bounds: Bounds) -> Spa
             return (start, end_of_value(text, start, 0, len(text), is_prose=True))
     if not is_key:
         return None
-    closed = closed_value(text, start)
+    whole = None if place.quote or not name.startswith("--") else end_of_item(text, place.begin, start)
+    closed = (start, whole) if whole is not None and whole > end else closed_value(text, start)
     if closed is not None:
         return closed
     if place.quote or text[start : start + 1].isspace() or text[start - 2].isspace():
@@ -171,6 +183,9 @@ def value_of_member(text: str, place: Place) -> Span:
     cookies = _cookies(text, place) if "ookie" in place.name.lower() else None
     if cookies is not None:
         return cookies
+    annotation = None if place.quote else _ANNOTATION.match(text, start)
+    if annotation is not None:
+        return closed_value(text, annotation.end())
     begin = after_space(text, start)
     closed = closed_value(text, begin if place.quote else start)
     if closed is None and place.quote:

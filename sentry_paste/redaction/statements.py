@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from sentry_paste.redaction.bounds import Bounds
-from sentry_paste.redaction.enclosed import closed_value
+from sentry_paste.redaction.enclosed import after_space, closed_value
 from sentry_paste.redaction.named_values import END_OF_LINE, NEAR, SECRET_RULES, Place, Span
 from sentry_paste.redaction.names import Names
 
@@ -18,6 +18,10 @@ _COMPARED = re.compile(
     r"(\w{1,100})[\"`\]\\]{0,4}\s?(?:=|<>|!=|i?like\s|in\s)\s?\(?(?:\?|%s|%\(|:\w|\$\d|@)", re.IGNORECASE
 )
 _WORD = re.compile(r"\w+")
+#: Words and signs between a column and the literals that it is compared with.
+COMPARISONS = frozenset({"<>", "like", "ilike", "in"})
+_NATIONAL = re.compile(r"[ENen](?=\\{0,64}')")
+_LITERALS = re.compile(r"\(\s{0,9}[ENen]?\\{0,64}['\"]")
 # To look at all names in a statement takes longer than to read it.
 _WEIGHT = 8
 # PostgreSQL: Key (name, token)=(alice, 4711) already exists.
@@ -56,6 +60,18 @@ def _has_secret_column(statement: str, names: Names) -> bool:
     columns = [name for inserted in _COLUMNS.finditer(statement) for name in _WORD.findall(inserted[1])]
     columns += [compared[1] for compared in _COMPARED.finditer(statement)]
     return any(names.key_rule(name) in SECRET_RULES for name in columns)
+
+
+def value_compared(text: str, place: Place) -> Span:
+    """Locate literals that a secret column is compared with: password LIKE '...', token IN ('...', '...')."""
+    word = text[place.end - len(place.sign) : place.end]
+    if word != word.upper():
+        return None  # part of a sentence
+    begin = after_space(text, place.end)
+    if text[begin : begin + 1] == "(" and not _LITERALS.match(text, begin):
+        return None
+    prefix = _NATIONAL.match(text, begin)
+    return closed_value(text, prefix.end() if prefix else begin)
 
 
 def values_of_key(text: str, place: Place) -> Span:

@@ -71,6 +71,13 @@ _COLUMN_WEIGHT, _WINDOW_WEIGHT, _QUOTES_WEIGHT = 16, 8, 16
 _AHEAD = 1000
 # How far before the name of an element its bracket is searched for.
 _LONGEST_PREFIX = 60
+# The element with the value, in property lists, in XML-RPC, in configurations of Java's.
+_NEXT_ELEMENT = re.compile(
+    r"(?:\s|\\{1,64}[nrt]){0,40}(?:<value>(?:\s|\\{1,64}[nrt]){0,40})?"
+    r"<(?:string|value|data|integer|real|date|int|i[48]|base64|double|dateTime\.iso8601)>",
+    re.IGNORECASE,
+)
+_LONGEST_OPENING = len("<name>")
 # Elements with a name and a value: of configurations in XML, of HTML.
 _NAMED_ELEMENT = re.compile(
     r"<(?:\w{1,20}:)?(?:param|parameter|entry|property|item|textarea|field|attribute|setting|string|arg|var|data|value"
@@ -213,6 +220,19 @@ def content_of_named_element(text: str, place: Place, bounds: Bounds) -> Span:
     if end < 0:
         return (start, len(text)) if was_cut(text) else None
     return (start, end) if text[start:end].strip() else None
+
+
+def content_of_next_element(text: str, place: Place, bounds: Bounds) -> Span:
+    """Locate the content behind an element that has the name: <key>password</key><string>...</string>."""
+    before = text[max(place.begin - _LONGEST_OPENING, 0) : place.begin].lower()
+    found = _NEXT_ELEMENT.match(text, place.end) if before.endswith(("<name>", "<key>")) else None
+    if found is None:
+        return None
+    start = found.end()
+    end = text.find("<", start, start + NEAR)
+    if not bounds.may_read((end if end >= 0 else min(start + NEAR, len(text))) - start):
+        return start, len(text)
+    return (start, end if end >= 0 else len(text)) if end != start else None
 
 
 def value_of_attribute(text: str, place: Place, bounds: Bounds) -> Span:

@@ -44,11 +44,17 @@ from sentry_paste.redaction.named_values import (
     value_of_member,
 )
 from sentry_paste.redaction.names import FILTERED, Names
-from sentry_paste.redaction.statements import parameters_of_statements, values_of_key
+from sentry_paste.redaction.statements import (
+    COMPARISONS,
+    parameters_of_statements,
+    value_compared,
+    values_of_key,
+)
 from sentry_paste.redaction.structures import (
     SHORTEST_CUT,
     content_of_element,
     content_of_named_element,
+    content_of_next_element,
     input_of_location,
     value_in_mapping,
     value_in_pair,
@@ -99,7 +105,7 @@ _OTHERS = (
 # A group matched in a lookahead is not given back piece by piece (it acts as an atomic group); a long name
 # that nothing follows is skipped.
 _FLAGS = r"(?:(?:required|autofocus|disabled|readonly|hidden|checked|multiple)\s){0,4}"
-_NAME_OF_ATTRIBUTE = rf"(?={_FLAGS}[\w:.-]{{1,40}}=(?:&|\\{{0,63}}(?:[\"']|(?<=\\)[ux])))"
+_NAME_OF_ATTRIBUTE = rf"(?={_FLAGS}[\w:.-]{{1,40}}=(?:&|[0-9]|\\{{0,63}}(?:[\"']|(?<=\\)[ux])))"
 _ATTRIBUTE = rf"\s{_NAME_OF_ATTRIBUTE}"
 # Command-line arguments whose value is the next one, with the space between; also cookies as http.cookiejar
 # shows them. Arguments of equal length share one lookbehind, which mostly fails at its first character.
@@ -108,9 +114,15 @@ _ARGUMENTS = (
     r"|(?<=-(?:password|passcode)\s)|(?<=-signature\s)|(?<=-(?:passphrase|session-id)\s)|(?<=-credentials\s))"
 )
 _ARGUMENT = rf"\s{_ARGUMENTS}"
+# A comparison in SQL, before a literal or a list of them; and the end of an element that has only a name.
+_COMPARISON = (
+    r"(?:\s{0,9}<>|\s{1,9}(?:not\s{1,9})?(?:i?like|in(?=\s{0,9}\())(?=[\s(]))"
+    r"(?=[\s(]{0,9}[en]?\\{0,64}['\"&])"
+)
+_END_OF_NAME = "</(?:name|key)>"
 _FOLLOWS = (
     r"(?=[=:,>;)\]\r\n\\\"'`&+]"
-    rf"|\s(?:\s*[=:%&\\]|{_NAME_OF_ATTRIBUTE}|{_ARGUMENTS}|(?<=-u\s)|(?<=-user\s))"
+    rf"|\s(?:\s*[=:%&\\]|{_NAME_OF_ATTRIBUTE}|{_ARGUMENTS}|(?<=-u\s)|(?<=-user\s))|{_COMPARISON}|{_END_OF_NAME}"
     rf"|{_P}(?:3[abde]|5[bcdf]|2[0124789a-e]|40|7[b-d]|0[ad]|[89a-f]))"
     "(?P<may>)"
     f"|{GOES_ON}"
@@ -130,7 +142,7 @@ _CONVERTERS = (
 )
 _SIGN = re.compile(
     rf"(?:{_CONVERTERS}|(?!{_CONVERTERS}))(?:{QUOTE}|`)?(?:\s+(?=[=:%]))?"
-    rf"(?P<sign>=>|[=:,>;)\]}}]|\s?/>|{_P}3[da]|\r?\n|\\{{1,64}}[rn]|{_ATTRIBUTE}"
+    rf"(?P<sign>{_COMPARISON}|{_END_OF_NAME}|=>|[=:,>;)\]}}]|\s?/>|{_P}3[da]|\r?\n|\\{{1,64}}[rn]|{_ATTRIBUTE}"
     rf"|(?<=-u)[\s'\"]|(?<=-user)[\s'\"]|{_ARGUMENT})"
 )
 
@@ -468,6 +480,10 @@ def _span_at(text: str, place: Place, names: Names, bounds: Bounds) -> Span:
         return None
     if sign in (":", "=>"):
         return value_of_member(text, place)
+    if sign[0] == "<" and sign[-1] == ">" and sign != "<>":
+        return content_of_next_element(text, place, bounds)
+    if sign.split()[-1:] and sign.split()[-1] in COMPARISONS:
+        return value_compared(text, place)
     if sign[0] in ",)]}":
         return (
             values_of_key(text, place)
