@@ -16,6 +16,7 @@ from typing import Any
 from sentry_sdk.envelope import Envelope
 
 from sentry_paste.client.held import Capture, current_capture
+from sentry_paste.client.message_ids import without_ids
 from sentry_paste.client.rule_matching import last_exception
 from sentry_paste.config.error_budget import PERIODS
 from sentry_paste.config.settings import Settings
@@ -52,6 +53,8 @@ class ErrorBudget:
         )
         self._counts = SharedBudget(limits, settings.spool_dir, str(settings.sdk.get("dsn") or ""))
         self._was_full = False
+        # A kind is what Sentry shows as one issue.
+        self._shorten = without_ids if settings.fingerprint_without_ids else str
 
     def allows(self, event: Any, release: Any) -> bool:
         """Return whether an event is sent, and count it.
@@ -64,7 +67,7 @@ class ErrorBudget:
         if capture is None or capture.verdict is not None:  # the event with a summary
             return True
         try:
-            kind = kind_of(event, capture.client.redaction.clean_name)
+            kind = kind_of(event, capture.client.redaction.clean_name, self._shorten)
             taken = self._counts.take(kind, _number(event.get("release") or release))
             if taken is None:
                 return True
@@ -273,12 +276,13 @@ def decides(capture: Capture, hint: Any) -> Callable[[Any], bool]:
     return is_sent
 
 
-def kind_of(event: Any, clean: Callable[[str], str] = str) -> Kind:
+def kind_of(event: Any, clean: Callable[[str], str] = str, shorten: Callable[[str], str] = str) -> Kind:
     """Return the kind of an event.
 
     Args:
         event: of the SDK, before it is serialised.
         clean: returns a name without secrets of the request: the title is kept longer than it.
+        shorten: returns the part of a message that the messages of a kind have in common.
     """
     value = last_exception(event)
     name, module = text_of(value.get("type")) or "", text_of(value.get("module")) or ""
@@ -293,7 +297,7 @@ def kind_of(event: Any, clean: Callable[[str], str] = str) -> Kind:
         logger = text_of(event.get("logger")) or ""
         entry = event.get("logentry")
         text = text_of(entry.get("message")) if is_real(entry, dict) else text_of(event.get("message"))
-        parts = ["logged", module, name, logger, text or ""]
+        parts = ["logged", module, name, logger, shorten(text or "")]
         if not name:
             # That of a failed status has the name of the transaction.
             fingerprint = event.get("fingerprint")

@@ -99,6 +99,18 @@ def test_errors_beyond_the_budget_of_their_kind_are_not_sent_but_counted_as_lost
     assert app.lost == [("sample_rate", "error")] * 4
 
 
+@pytest.mark.parametrize(("asked", "expected"), [("true", 4), ("false", 8)])
+def test_messages_that_are_grouped_without_their_ids_are_one_kind(ini, captured, asked, expected):
+    app = ini("2 per hour", f"fingerprint_without_ids = {asked}")
+    for user in ("aB3xK9", "Xy7Qw2", "Zz5Yy1", "aB3xK9"):
+        call(app, environ_of(f"/message/{user} is gone"))
+        logging.getLogger("app").error(f"{user} has 7 items")
+        call(app, environ_of("/raise/aB3xK9"))
+    found = [event for event in captured.errors if "exception" not in event]
+    assert len(found) == expected
+    assert all_of(captured) == len(captured.errors)
+
+
 def test_errors_of_all_kinds_share_the_budget_in_all(ini, captured):
     app = ini("3 per hour in all")
     for path in ("/raise/a", "/raise/a", "/raise/a", "/raise/a", "/capture/b", "/capture/b"):
