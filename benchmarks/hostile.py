@@ -267,6 +267,9 @@ def _of_reviews() -> Iterator[Case]:
     yield Case("12,000 headers", many, b"[]", crashing)
     levels = b"cdefg%24" + b"%25252541xxxxxx" * 56_000
     yield Case("escapes of escapes", {"HTTP_COOKIE": "sid=ab$cdefg$1"}, levels, holding)
+    shown = "%22" * 8 + "cookie(version=0, name='...\xe9"
+    yield Case("quotes and cookies in a URL of 200 kB", {"HTTP_ORIGIN": shown * 4000}, b"[]", holding)
+    yield Case("calls in a query of 200 kB", {"QUERY_STRING": "Secret(a='" * 20_000}, b"[]", holding)
     yield Case("a body with one emoji", {}, ("x" * 860_000 + chr(0x1F600)).encode(), holding)
 
 

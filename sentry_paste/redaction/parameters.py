@@ -100,6 +100,8 @@ _OF_PATH = re.compile("[/?&;#]")
 # A URL or a path, raw or as Python shows it.
 _URL = re.compile(r"b?['\"]?(?:/|[a-z][a-z0-9+.-]*://)", re.IGNORECASE)
 _END_OF_PATH = re.compile("[?#&]")
+# How far before a sign the beginning of its name is looked for at first: text may be full of separators.
+_NEAR = 40
 # What nearly every query and URL consists of: fields of words with one equals sign, and a path before these.
 _ORDINARY_FIELD = r"[\w.~-]{0,80}(?:=(?:[\w.~-]*|(?:\[|%5B)Filtered(?:\]|%5D)))?"
 _ORDINARY = re.compile(
@@ -400,8 +402,16 @@ def _begin_of_run(text: str, start: int, end: int) -> int:
 
 def _secret_word(text: str, end: int, names: Names) -> str | None:
     """Return the word before a sign, parts of which may be percent-encoded, None if it is not secret."""
-    words = _WORD.findall(decoded(text[max(end - LONGEST_SEEN, 0) : end]))
-    return words[-1] if words and names.is_parameter(words[-1]) else None
+    for length in (_NEAR, LONGEST_SEEN):
+        window = decoded(text[max(end - length, 0) : end])
+        begin = len(window)
+        for word in _WORD.finditer(window):
+            begin = word.start()
+        # Otherwise it begins before the window, which may begin within an encoded character.
+        if begin > len(TOO_DEEP):
+            break
+    found = _WORD.match(window, begin)
+    return found[0] if found and names.is_parameter(found[0]) else None
 
 
 def _begins_field(text: str, begin: int, end: int, sign: str) -> bool:
@@ -413,13 +423,16 @@ def _begins_field(text: str, begin: int, end: int, sign: str) -> bool:
         end: where the last one ends.
         sign: what follows.
     """
-    start = max(begin - LONGEST_SEEN, 0)
-    mark = None
-    # The place may be after the percent sign of a separator.
-    for found in _SEPARATOR.finditer(text, start, begin + len(TOO_DEEP)):
-        if found.start() >= begin:
+    start, mark = begin, None
+    for length in (_NEAR, LONGEST_SEEN):
+        start = max(begin - length, 0)
+        # The place may be after the percent sign of a separator.
+        for found in _SEPARATOR.finditer(text, start, begin + len(TOO_DEEP)):
+            if found.start() >= begin:
+                break
+            mark = found
+        if mark is not None:
             break
-        mark = found
     if mark is None:
         return start == 0
     if mark[0].lower().endswith(_BETWEEN_FIELDS):

@@ -6,7 +6,7 @@ from urllib.parse import quote
 
 import pytest
 
-from sentry_paste.redaction import values
+from sentry_paste.redaction import parameters, values
 from sentry_paste.redaction.matcher import Matcher
 from sentry_paste.redaction.names import Names
 
@@ -105,3 +105,35 @@ def test_value_is_hidden_if_it_is_escaped_for_a_regular_expression():
 def test_backslash_before_a_sign_that_begins_no_escape_is_undone():
     cleaned = matcher("q8fh23&fh28hf2%k9x2").clean(r"^q8fh23\&fh28hf2\%k9x2$")
     assert cleaned == "^[Filtered]$"
+
+
+class Counted:
+    """A pattern that counts what it finds."""
+
+    def __init__(self, pattern):
+        self.pattern, self.count = pattern, 0
+
+    def __getattr__(self, name):
+        return getattr(self.pattern, name)
+
+    def finditer(self, *args):
+        for found in self.pattern.finditer(*args):
+            self.count += 1
+            yield found
+
+
+@pytest.mark.parametrize(
+    "unit", ["\xe9%22%22%22%22-01cookie(version=0, name='", "Secret(a='", " cookie(version=0, name='"]
+)
+def test_beginning_of_a_name_is_looked_for_near_it_first(unit, monkeypatch):
+    for name in ("_SEPARATOR", "_WORD"):
+        monkeypatch.setattr(parameters, name, Counted(getattr(parameters, name)))
+    query = unit * 400
+    values.of_request({"QUERY_STRING": query}, NAMES)
+    assert parameters._SEPARATOR.count + parameters._WORD.count < 60 * 400
+
+
+def test_name_that_begins_far_before_its_sign_is_found():
+    name = f"user password {'x' * 60}"
+    secret = {found.text for found in values.of_request({"QUERY_STRING": f"a=b&{name}=q8fh23fh28hf2"}, NAMES)}
+    assert "q8fh23fh28hf2" in secret
