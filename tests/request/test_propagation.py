@@ -4,6 +4,7 @@ import copy
 import http.client
 import pickle
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
@@ -204,6 +205,18 @@ def test_connection_that_is_used_again_has_the_headers_of_each_call(inside, call
     assert own == ["00-own"]
     assert len(first) == len(last) == 1
     assert first != last
+
+
+def test_thread_that_a_request_has_started_has_them_too(inside):
+    def headers():
+        return dict(sentry_sdk.get_current_scope().iter_trace_propagation_headers())
+
+    def in_thread():
+        with ThreadPoolExecutor(1) as pool:
+            return headers(), pool.submit(headers).result()
+
+    in_request, found = inside(in_thread)
+    assert found["traceparent"][:35] == in_request["traceparent"][:35]
 
 
 def test_several_clients_add_them_once(ask):

@@ -140,7 +140,7 @@ def test_header_that_is_no_text_is_ignored(send, name):
 
 
 @pytest.mark.parametrize("rate", [1.0, None])
-@pytest.mark.parametrize("number", ["inf", "nan", "-inf", "%69nf", "1e400", "x"])
+@pytest.mark.parametrize("number", ["inf", "%69nf", "nan"])
 def test_trace_goes_on_without_a_sample_rate_that_is_no_number(send, caplog, rate, number):
     def app(environ, start_response):
         sentry_sdk.capture_exception(ValueError())
