@@ -39,7 +39,8 @@ from typing import Any, Union
 from urllib.parse import unquote_plus
 
 from sentry_paste.inbox.settings import TOKEN, InboxSettings
-from sentry_paste.spool.files import FILE_MODE, Spool
+from sentry_paste.spool.files import Spool
+from sentry_paste.spool.private import FILE_MODE
 
 Address = Union[IPv4Address, IPv6Address]
 

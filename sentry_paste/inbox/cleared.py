@@ -11,8 +11,8 @@ from collections.abc import Iterable
 from datetime import datetime, timezone
 
 from sentry_paste.spool import Spool, SpoolFile
-from sentry_paste.spool.files import read_small, write_small
 from sentry_paste.spool.names import CLAIMED
+from sentry_paste.spool.private import read_small, write_small
 
 _FILE = ".inbox-cleared"
 

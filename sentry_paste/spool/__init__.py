@@ -9,7 +9,8 @@ command line, the inbox and other tools.
 """
 
 from sentry_paste.spool.contents import Contents, read_contents
-from sentry_paste.spool.files import Spool, SpoolError
+from sentry_paste.spool.files import Spool
 from sentry_paste.spool.names import SpoolFile
+from sentry_paste.spool.private import SpoolError
 
 __all__ = ["Contents", "Spool", "SpoolError", "SpoolFile", "read_contents"]

@@ -14,8 +14,9 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import NamedTuple
 
-from sentry_paste.spool.files import Spool, read_small, write_small
+from sentry_paste.spool.files import Spool
 from sentry_paste.spool.names import ASIDE, CLAIMED, NO_TRACE, SUFFIX, SpoolFile
+from sentry_paste.spool.private import read_small, write_small
 
 # Kinds that are dropped last, unless they are larger than what Sentry accepts as an event (1 MiB,
 # https://develop.sentry.dev/sdk/data-model/envelopes/#size-limits).

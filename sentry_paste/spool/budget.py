@@ -20,7 +20,7 @@ from typing import TypeVar
 from sentry_paste.sdk.failures import warn
 from sentry_paste.sdk.forks import reset_when_forked
 from sentry_paste.spool.budget_table import Kind, Limits, Memory, NotSent, Table, Taken
-from sentry_paste.spool.files import FILE_MODE, SpoolError, prepare_directory
+from sentry_paste.spool.private import FILE_MODE, SpoolError, prepare_directory
 
 try:
     import fcntl

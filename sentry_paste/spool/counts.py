@@ -31,7 +31,6 @@ OUTCOMES = (CAPTURED, DELIVERED, *DROPPED)
 
 #: What the name of a file begins with; who has written it and a number follow.
 PREFIX = ".counts-"
-FILE_MODE = 0o600
 _PAGE = 4096
 #: Bytes of a file: a page of counts and intentions, and one with the state of the process.
 SIZE = 2 * _PAGE

@@ -21,7 +21,6 @@ from sentry_paste.spool.counts import (
     DELIVER,
     DELIVERED,
     DROP,
-    FILE_MODE,
     PREFIX,
     SET_ASIDE,
     SIZE,
@@ -31,6 +30,7 @@ from sentry_paste.spool.counts import (
 )
 from sentry_paste.spool.names import SpoolFile
 from sentry_paste.spool.owner import current
+from sentry_paste.spool.private import FILE_MODE
 from sentry_paste.spool.totals import shown_total
 
 # How many files a process has at most, one for each client that it has had.

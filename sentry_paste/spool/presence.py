@@ -11,8 +11,9 @@ from pathlib import Path
 
 from sentry_paste.sdk.failures import warn
 from sentry_paste.spool import totals
-from sentry_paste.spool.files import FILE_MODE, Spool
+from sentry_paste.spool.files import Spool
 from sentry_paste.spool.owner import Owner, current
+from sentry_paste.spool.private import FILE_MODE
 
 try:
     import fcntl

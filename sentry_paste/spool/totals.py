@@ -19,7 +19,6 @@ from typing import Any
 
 from sentry_paste.spool.counts import (
     DELIVER,
-    FILE_MODE,
     OUTCOMES,
     PARTIAL,
     PREFIX,
@@ -31,6 +30,7 @@ from sentry_paste.spool.counts import (
     state_in,
 )
 from sentry_paste.spool.names import KINDS
+from sentry_paste.spool.private import FILE_MODE
 
 try:
     import fcntl

@@ -12,16 +12,15 @@ from sentry_sdk.envelope import Envelope
 
 from sentry_paste.spool.bounds import Bounds
 from sentry_paste.spool.counts import DELIVERED
-from sentry_paste.spool.files import FILE_MODE, Spool
+from sentry_paste.spool.files import Spool
 from sentry_paste.spool.names import SpoolFile, hash_of
 from sentry_paste.spool.owner import current
+from sentry_paste.spool.private import AS_FILE, FILE_MODE
 from sentry_paste.spool.transport import LogThrottle, Unfinished
 
 _PREFIX = ".destination-"
 # Bytes; a host name has at most 253.
 _LONGEST = 1000
-# Do not follow links or wait for pipes.
-_AS_FILE = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
 
 
 def record_destination(directory: Path, address: str) -> None:
@@ -34,7 +33,7 @@ def record_destination(directory: Path, address: str) -> None:
     with suppress(OSError):
         descriptor = os.open(
             directory / f"{_PREFIX}{hash_of(address)}",
-            os.O_WRONLY | os.O_CREAT | os.O_TRUNC | _AS_FILE,
+            os.O_WRONLY | os.O_CREAT | os.O_TRUNC | AS_FILE,
             FILE_MODE,
         )
         try:
@@ -64,7 +63,7 @@ def destination_names(directory: Path) -> dict[str, str]:
 
 def _read(path: Path) -> str:
     try:
-        descriptor = os.open(path, os.O_RDONLY | _AS_FILE)
+        descriptor = os.open(path, os.O_RDONLY | AS_FILE)
     except OSError:
         return ""
     try:

@@ -32,6 +32,7 @@ _MODULES = [
         "ledger",
         "totals",
         "presence",
+        "private",
         "bounds",
         "backlog",
         "writer",
