@@ -26,6 +26,11 @@ from faulty import Answer
 KILLS = int(os.environ.get("SENTRY_PASTE_KILLS", "200"))
 
 
+def ini_of(*where, **options):
+    """Return an ini without integrations of frameworks: they have no part in this, and slow each start."""
+    return crashing.ini(*where, auto_enabling_integrations="false", **options)
+
+
 class Field:
     """A spool, a receiver, and the processes between them.
 
@@ -44,7 +49,7 @@ class Field:
 
     def ini(self, name="site", dsn=None, **options):
         path = self.folder / f"{name}.ini"
-        path.write_text(crashing.ini(dsn or self.sentry.dsn, self.log, self.spool.directory, **options))
+        path.write_text(ini_of(dsn or self.sentry.dsn, self.log, self.spool.directory, **options))
         return path
 
     def processes(self, *names, path=None, **options):
@@ -447,7 +452,7 @@ def test_fork_while_threads_serve_requests_loses_nothing_and_sends_nothing_twice
     options = {"traces_sample_rate": 1.0, "transport_queue_size": 10000, "shutdown_timeout": 30}
     path = field.folder / "forking.ini"
     spool = field.spool.directory if spooled else None
-    path.write_text(crashing.ini(field.sentry.dsn, field.log, spool, release="one", **options))
+    path.write_text(ini_of(field.sentry.dsn, field.log, spool, release="one", **options))
     with field.processes("a", path=path) as (a,):
         count = int(a.do("fork_while_serving", 15, 3, 10))
         a.exit(60)
@@ -476,7 +481,7 @@ def test_fork_while_threads_serve_requests_loses_nothing_and_sends_nothing_twice
 def test_child_does_not_wait_for_a_lock_that_a_thread_of_its_parent_held(field, spooled, lock):
     path = field.folder / "forking.ini"
     spool = field.spool.directory if spooled else None
-    path.write_text(crashing.ini(field.sentry.dsn, field.log, spool, release="one", traces_sample_rate=1.0))
+    path.write_text(ini_of(field.sentry.dsn, field.log, spool, release="one", traces_sample_rate=1.0))
     with field.processes("a", path=path) as (a,):
         a.do("crash", 1)
         field.sentry.wait(errors=1)
@@ -489,7 +494,7 @@ def test_child_does_not_wait_for_a_lock_that_a_thread_of_its_parent_held(field, 
 @pytest.mark.parametrize("spooled", [True, False], ids=["spool", "no spool"])
 def test_what_was_lost_before_a_fork_is_counted_by_the_parent_alone(field, spooled):
     path = field.folder / "forking.ini"
-    path.write_text(crashing.ini(field.sentry.dsn, field.log, field.spool.directory if spooled else None))
+    path.write_text(ini_of(field.sentry.dsn, field.log, field.spool.directory if spooled else None))
     with field.processes("a", path=path) as (a,):
         # The thread that sends runs: Python 3.12 starts none at the end of a process.
         a.do("crash", 1)
