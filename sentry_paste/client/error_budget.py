@@ -18,7 +18,7 @@ from sentry_sdk.envelope import Envelope
 from sentry_paste.client.held import Capture, current_capture
 from sentry_paste.client.message_ids import without_ids
 from sentry_paste.client.rule_matching import last_exception
-from sentry_paste.config.error_budget import PERIODS
+from sentry_paste.config.error_budget import PERIODS, Budget
 from sentry_paste.config.settings import Settings
 from sentry_paste.sdk.failures import log_failure, warn
 from sentry_paste.spool.budget import SharedBudget
@@ -42,19 +42,20 @@ class ErrorBudget:
     """
 
     def __init__(self, settings: Settings) -> None:
-        of_kind = next((found for found in settings.error_budget if not found.in_all), None)
-        in_all = next((found for found in settings.error_budget if found.in_all), None)
-        period_of_all = in_all.seconds if in_all else PERIODS["hour"]
-        limits = Limits(
-            _NO_LIMIT if of_kind is None else of_kind.errors,
-            period_of_all if of_kind is None else of_kind.seconds,
-            _NO_LIMIT if in_all is None else in_all.errors,
-            period_of_all,
-        )
-        self._counts = SharedBudget(limits, settings.spool_dir, str(settings.sdk.get("dsn") or ""))
+        dsn = str(settings.sdk.get("dsn") or "")
+        self._counts = SharedBudget(_limits(settings.error_budget), settings.spool_dir, dsn)
         self._was_full = False
-        # A kind is what Sentry shows as one issue.
-        self._shorten = without_ids if settings.fingerprint_without_ids else str
+        self._shorten = _shortening(settings)
+
+    def change(self, settings: Settings) -> None:
+        """Apply the budgets of other settings to the errors from now on, and keep what has been counted.
+
+        Args:
+            settings: that were read again. Without budgets, all errors are sent; those that were not sent
+                before are still reported.
+        """
+        self._counts.limits = _limits(settings.error_budget)
+        self._shorten = _shortening(settings)
 
     def allows(self, event: Any, release: Any) -> bool:
         """Return whether an event is sent, and count it.
@@ -112,6 +113,23 @@ class ErrorBudget:
                 self._counts.owe(each)
         except Exception:
             log_failure("errors that were not sent are not reported")
+
+
+def _limits(budgets: Sequence[Budget]) -> Limits:
+    of_kind = next((found for found in budgets if not found.in_all), None)
+    in_all = next((found for found in budgets if found.in_all), None)
+    period_of_all = in_all.seconds if in_all else PERIODS["hour"]
+    return Limits(
+        _NO_LIMIT if of_kind is None else of_kind.errors,
+        period_of_all if of_kind is None else of_kind.seconds,
+        _NO_LIMIT if in_all is None else in_all.errors,
+        period_of_all,
+    )
+
+
+def _shortening(settings: Settings) -> Callable[[str], str]:
+    # A kind is what Sentry shows as one issue.
+    return without_ids if settings.fingerprint_without_ids else str
 
 
 class Verdict:

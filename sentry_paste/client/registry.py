@@ -107,6 +107,9 @@ class GuardedClient(sentry_sdk.Client):
         rules: of the ini about errors, None if it has none.
         budget: of errors, None if the ini has none.
         last_hook: the option ``before_send`` if no hook of the ini drops events, otherwise another object.
+        settings: that it was made from; for a view, those that have been read since.
+        current: the view that captures since the ini was read again, of the client that was made; None for
+            this client itself.
     """
 
     tags: Mapping[str, str] = MappingProxyType({})
@@ -115,6 +118,8 @@ class GuardedClient(sentry_sdk.Client):
     rules: ErrorRules | None = None
     budget: ErrorBudget | None = None
     last_hook: Any = ()
+    settings: Settings
+    current: GuardedClient | None = None
 
     def start_delivery(self) -> None:
         """Start to send what earlier processes have left in the spool; called with the first request."""
@@ -139,12 +144,14 @@ class GuardedClient(sentry_sdk.Client):
         Its atexit integration only closes the client that is active then, which may be one that the app has
         started since.
         """
-        if sentry_sdk.get_client() is not self:
-            self.close()
+        if sdk.origin(sentry_sdk.get_client()) is not self:
+            (self.current or self).close()
 
     def reset_after_fork(self) -> None:
         """Reset the client in a forked process: what is queued or counted belongs to the parent."""
         sdk.reset_after_fork(self)
+        if self.current is not None:
+            sdk.share_sessions(self, self.current)
 
     def capture_event(self, event: Any, hint: Any = None, *args: Any, **kwargs: Any) -> str | None:
         """Capture as the SDK does; a failure loses only this event."""
@@ -267,6 +274,8 @@ class Registry:
         self.transport: Transport | None = None
         self._clients: dict[Hashable, tuple[Settings, GuardedClient | None]] = {}
         self._lock = threading.Lock()
+        # Loggers that no client ignored before, and for which clients.
+        self._ignored_loggers: frozenset[str] = frozenset()
 
     def client_for(self, settings: Settings) -> GuardedClient | None:
         """Return the client for settings, None if they have nowhere to send to.
@@ -287,11 +296,43 @@ class Registry:
             found = self._clients.get(settings.client_key)
             if found is not None:
                 return found[1]
-            client = self._make(settings)
-            if client is not None:
-                self._install(client)
-            self._clients[settings.client_key] = (settings, client)
-            return client
+            for client in self.clients():  # an app that is loaded after the ini has been read again
+                if client.settings.client_key == settings.client_key:
+                    return client
+            made = self._make(settings)
+            if made is not None:
+                self._install(made)
+            self._clients[settings.client_key] = (settings, made)
+            self._ignore_loggers()
+            return made
+
+    def client_again(self, client: GuardedClient, settings: Settings) -> GuardedClient:
+        """Return the view of a client that has the rules and rates of settings that have been read again.
+
+        What has begun with the client ends with it: nothing in it changes. Both have the same transport,
+        sessions, integrations. Of a client that was made only the newest view is kept.
+
+        Args:
+            client: that captures so far, made or a view.
+            settings: which differ from the client's only in what is reloadable.
+        """
+        made: GuardedClient = sdk.origin(client)
+        with self._lock:
+            view = made.current or made
+            if view.settings.client_key != settings.client_key:
+                budget = _budget_again(view, settings)
+                is_same = made.settings.client_key == settings.client_key and made.budget is budget
+                view = made if is_same else _view_of(made, settings, budget)
+                made.current = None if view is made else view
+                sdk.replace_client(client, view)
+                self._ignore_loggers()
+            return view
+
+    def _ignore_loggers(self) -> None:
+        """Ignore the loggers that the settings of any client name, and no longer those that none does."""
+        wanted = {name for client in self.clients() for name in client.settings.ignore_loggers}
+        new = sdk.change_ignored_loggers(wanted, self._ignored_loggers - wanted)
+        self._ignored_loggers = (self._ignored_loggers & wanted) | new
 
     def _install(self, client: GuardedClient) -> None:
         """Make the first client the global one, and close all at exit."""
@@ -351,13 +392,13 @@ class Registry:
             client.last_hook = client.options.get("before_send")
         if settings.propagate_traceparent:
             sdk.add_to_outgoing_calls(client, outgoing)
-        for name in settings.ignore_loggers:
-            sdk.ignore_logger(name)
+        client.settings = settings
         return client
 
     def clients(self) -> list[GuardedClient]:
-        """Return all clients, in the order in which they were created."""
-        return [client for _, client in self._clients.values() if client is not None]
+        """Return all clients, in the order in which they were created; views that capture by now instead."""
+        made = [client for _, client in self._clients.values() if client is not None]
+        return [client.current or client for client in made]
 
     def reset(self, keep: Collection[Any] = ()) -> None:
         """Close and forget the clients, for tests.
@@ -366,14 +407,52 @@ class Registry:
             keep: clients that stay.
         """
         with self._lock:
-            dropped = [client for client in self.clients() if client not in keep]
-            self._clients = {key: made for key, made in self._clients.items() if made[1] in keep}
+            kept = {sdk.origin(client) for client in keep}
+            dropped = [client for client in self.clients() if sdk.origin(client) not in kept]
+            self._clients = {key: made for key, made in self._clients.items() if made[1] in kept}
         global_scope = sentry_sdk.get_global_scope()
         if global_scope.client in dropped:
             global_scope.set_client(None)
         for client in dropped:
-            atexit.unregister(client.close_at_exit)
+            atexit.unregister(sdk.origin(client).close_at_exit)
             client.close()
+
+
+def _budget_again(client: GuardedClient, settings: Settings) -> ErrorBudget | None:
+    """Return the budget of a client with other limits: it has counts, which an event is still to report."""
+    if client.budget is None:
+        return budget_for(settings)
+    client.budget.change(settings)
+    return client.budget
+
+
+def _view_of(made: GuardedClient, settings: Settings, budget: ErrorBudget | None) -> GuardedClient:
+    """Return a view of a client with other rules; redaction and the user's hooks are the client's."""
+    options = {**settings.sdk}
+    # They are built again where a client is made.
+    for name in ("integrations", "transport"):
+        options.pop(name, None)
+    options = with_guards(with_error_rules(settings, options, budget))
+    given = sdk.for_client(made.redaction.with_hooks(options))
+    names = _changed_options(made.settings, settings, has_budget=budget is not None)
+    view: GuardedClient = sdk.with_reloaded(made, given, names)
+    view.tags, view.contexts = settings.tags, settings.contexts
+    view.rules, view.budget = rules_for(settings), budget
+    if settings.sdk.get("before_send") is None:
+        view.last_hook = view.options.get("before_send")
+    view.settings, view.current = settings, None
+    return view
+
+
+def _changed_options(before: Settings, after: Settings, *, has_budget: bool) -> set[str]:
+    """Return the SDK's options that have other values, and the hooks that the ini's rules are made into."""
+    names = {name for name in sdk.RELOADABLE if before.sdk.get(name) != after.sdk.get(name)}
+    if has_budget or before.error_sample_rates or after.error_sample_rates:
+        names.add("error_sampler")
+    groups = [(found.fingerprints, found.fingerprint_without_ids) for found in (before, after)]
+    if groups[0] != groups[1]:
+        names.add("before_send")
+    return names
 
 
 #: The clients of this process.

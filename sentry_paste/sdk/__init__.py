@@ -10,6 +10,7 @@ from sentry_sdk.consts import VERSION
 
 from sentry_paste.sdk.changes import GONE_IN_3, NEW_IN, changes, deprecations
 from sentry_paste.sdk.events import (
+    change_ignored_loggers,
     encode_again,
     event_processors,
     exception_event,
@@ -22,7 +23,7 @@ from sentry_paste.sdk.events import (
     remember_error,
     set_by_app,
 )
-from sentry_paste.sdk.forks import reset_after_fork
+from sentry_paste.sdk.forks import reset_after_fork, share_sessions
 from sentry_paste.sdk.greenthreads import (
     carry_scopes,
     hanging_options,
@@ -49,11 +50,13 @@ from sentry_paste.sdk.options import (
     note_on_version,
     notes_on_options,
     origin,
+    replace_client,
     request_attributes,
     sends_user_info,
     streams_spans,
     traces,
     with_options,
+    with_reloaded,
 )
 from sentry_paste.sdk.profiles import guard_profilers
 from sentry_paste.sdk.propagation import add_to_outgoing_calls
@@ -126,6 +129,7 @@ DEFAULT_DENYLIST, DEFAULT_PII_DENYLIST = adapter.DEFAULT_DENYLIST, adapter.DEFAU
 EventScrubber, for_client, set_up = adapter.EventScrubber, adapter.for_client, adapter.set_up
 OPTIONS_IN_REQUESTS, options_in_requests = adapter.OPTIONS_IN_REQUESTS, adapter.options_in_requests
 drop_trace, dropped_statuses = adapter.drop_trace, adapter.dropped_statuses
+RELOADABLE = adapter.RELOADABLE
 
 __all__ = [
     "DEFAULT_DENYLIST",
@@ -134,6 +138,7 @@ __all__ = [
     "MAJOR",
     "NEW_IN",
     "OPTIONS_IN_REQUESTS",
+    "RELOADABLE",
     "VERSION",
     "CheckedText",
     "EventScrubber",
@@ -152,6 +157,7 @@ __all__ = [
     "bound",
     "can_begin_late",
     "carry_scopes",
+    "change_ignored_loggers",
     "changes",
     "clean_span_headers",
     "clean_spans_in_envelopes",
@@ -218,6 +224,7 @@ __all__ = [
     "record_spans",
     "record_user",
     "remember_error",
+    "replace_client",
     "request_attributes",
     "request_data",
     "reset_after_fork",
@@ -225,6 +232,7 @@ __all__ = [
     "sends_user_info",
     "set_by_app",
     "set_up",
+    "share_sessions",
     "sleep_blocks_process",
     "sleeping_options",
     "start_child_span",
@@ -244,5 +252,6 @@ __all__ = [
     "watch_pyramid_views",
     "watch_transport",
     "with_options",
+    "with_reloaded",
     "wsgi_middleware_applied",
 ]

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import suppress
 from types import TracebackType
 from typing import Any
 
 import sentry_sdk
 from sentry_sdk.envelope import PayloadRef
+from sentry_sdk.integrations import logging
 from sentry_sdk.utils import iter_event_frames
 
 from sentry_paste.sdk.major import adapter
@@ -47,6 +48,32 @@ def exception_event(
         event["exception"]["values"][-1].update(type=cls.__qualname__, module=cls.__module__)
         hint["exc_info"] = (cls, error, traceback)
         return event, hint
+
+
+# The sets of ``sentry_sdk.integrations.logging`` that ``ignore_logger`` adds to: of 2, and of 3.
+_IGNORED_LOGGERS = ("_IGNORED_LOGGERS", "_IGNORED_LOGGERS_EVENTS")
+
+
+def change_ignored_loggers(added: Collection[str], removed: Collection[str] = ()) -> frozenset[str]:
+    """Ignore loggers from now on, and no longer ignore others; return those that were not ignored before.
+
+    The sets are replaced: other threads may be iterating over them, as the SDK does for each record. Missing:
+    nothing is changed but what the SDK's own function adds.
+
+    Args:
+        added: names of loggers, or globs.
+        removed: likewise.
+    """
+    new = set(added)
+    for attribute in _IGNORED_LOGGERS:
+        found = getattr(logging, attribute, None)
+        if isinstance(found, (set, frozenset)):
+            new -= found
+            setattr(logging, attribute, (set(found) | set(added)) - set(removed))
+            return frozenset(new)
+    for name in added:
+        ignore_logger(name)
+    return frozenset(new)
 
 
 def ignore_own_logger(name: str) -> None:

@@ -10,7 +10,8 @@ from __future__ import annotations
 import logging
 import sys
 import threading
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 
 #: The name of the logger.
 LOGGER = "sentry_paste"
@@ -18,6 +19,9 @@ LOGGER = "sentry_paste"
 log = logging.getLogger(LOGGER)
 
 _here = threading.local()
+
+# How many texts are remembered of inis that are read again and again.
+_MOST_SEEN = 1000
 
 
 def log_failure(loss: str) -> None:
@@ -65,6 +69,34 @@ def warn(message: str, *args: object, exc_info: bool = False, code: str = "") ->
     _log(logging.WARNING, message, args, exc_info, code)
 
 
+@contextmanager
+def logged_once(seen: set[str], *, is_silent: bool = False) -> Iterator[None]:
+    """Leave out what has been logged before, for an ini that is read again.
+
+    Args:
+        seen: the texts that were logged; those of the block are added.
+        is_silent: whether nothing is logged at all.
+    """
+    before = getattr(_here, "seen", None)
+    _here.seen = (seen, is_silent)
+    try:
+        yield
+    finally:
+        _here.seen = before
+
+
+def _is_left_out(message: str, args: tuple[object, ...]) -> bool:
+    found = getattr(_here, "seen", None)
+    if found is None:
+        return False
+    seen, is_silent = found
+    text = message % args if args else message
+    is_known = text in seen
+    if len(seen) < _MOST_SEEN:
+        seen.add(text)
+    return is_silent or is_known
+
+
 def report(message: str, *args: object, error: BaseException) -> None:
     """Log an error of the app.
 
@@ -90,6 +122,8 @@ def _log(
     try:
         # Not BaseException: a gevent timeout that expires meanwhile is for the surrounding code.
         with suppress(Exception):
+            if _is_left_out(message, args):
+                return
             extra = {"code": code} if code else None
             log.log(level, message, *args, exc_info=exc_info, stacklevel=3, extra=extra)
     finally:

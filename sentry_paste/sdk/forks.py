@@ -37,6 +37,16 @@ def reset_after_fork(client: Any) -> None:
     start_threads_outside_of_requests(client)
 
 
+def share_sessions(client: Any, view: Any) -> None:
+    """Let a view of a client count sessions where the client counts them since it was reset.
+
+    Args:
+        client: that was reset.
+        view: of the client.
+    """
+    view.session_flusher = getattr(client, "session_flusher", None)
+
+
 class Resettable(Protocol):
     """An object that can be reset in a forked process."""
 

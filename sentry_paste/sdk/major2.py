@@ -65,6 +65,13 @@ MOVED_MODULES: Mapping[str, str] = {}
 #: Options of an ini that apply to a client of the app's own.
 OPTIONS_IN_REQUESTS: frozenset[str] = frozenset()
 
+#: Options that the SDK reads at each event or trace, so that another value of them can apply from then on.
+#: ``profiles_sample_rate`` only once the profiler runs, which a client starts.
+RELOADABLE = frozenset(
+    {"sample_rate", "traces_sample_rate", "profiles_sample_rate", "ignore_errors", "ignore_spans"}
+    | {"trace_ignore_status_codes"}
+)
+
 #: Whether the variable of the last error holds weak references where that is possible.
 REMEMBERS_WEAKLY = hasattr(dedupe, "weakref")
 

@@ -69,6 +69,13 @@ def _private() -> dict[str, Any]:
     }
 
 
+#: Options that the SDK reads at each event or trace, so that another value of them can apply from then on.
+#: The share of processes with profiles is decided when a client is made.
+RELOADABLE = frozenset(
+    {"sample_rate", "traces_sample_rate", "ignore_errors", "ignore_spans", "trace_ignore_status_codes"}
+)
+
+
 def for_client(options: Mapping[str, Any]) -> dict[str, Any]:
     """Return options of an ini as the SDK's client takes them.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import pkgutil
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from functools import lru_cache
 from typing import Any
 from urllib.parse import quote, urlsplit
@@ -285,6 +285,42 @@ def with_options(client: Any, **options: Any) -> Any:
     view.options = {**client.options, **options}
     view.__dict__.setdefault(_ORIGIN, client)
     return view
+
+
+def with_reloaded(client: Any, options: Mapping[str, Any], names: Collection[str]) -> Any:
+    """Return a view of a client in which some options are as they are in an ini by now.
+
+    The SDK reads these at each event or trace (``RELOADABLE``, and the hooks that the ini's rules are made
+    into), from the client that captures. So what has begun with the client itself ends with its options.
+
+    Args:
+        client: that was created.
+        options: of the ini, as they would be given to a client.
+        names: of the options that differ.
+    """
+    defaults = {name: default for name, _, default in client_options()}
+    found = {name: options.get(name, defaults.get(name)) for name in names}
+    if (
+        "traces_sample_rate" in found
+        and found["traces_sample_rate"] is None
+        and options.get("enable_tracing")
+    ):
+        found["traces_sample_rate"] = 1.0  # as in the client's own __init__
+    return with_options(client, **found)
+
+
+def replace_client(old: Any, new: Any) -> None:
+    """Let threads that belong to no request capture with another view of the client that they have.
+
+    Not ``Scope.set_client``, which would set the attributes of the global scope again.
+
+    Args:
+        old: the client, or a view of it.
+        new: the view.
+    """
+    scope = sentry_sdk.get_global_scope()
+    if scope.client is old:
+        scope.client = new
 
 
 def origin(client: Any) -> Any:

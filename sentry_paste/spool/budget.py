@@ -161,10 +161,13 @@ class SharedBudget:
         limits: the budgets.
         directory: of the spool, None without one.
         owner: what distinguishes this budget from others of the spool, such as a DSN.
+
+    Attributes:
+        limits: the budgets, which may be replaced by others at any time.
     """
 
     def __init__(self, limits: Limits, directory: str | None = None, owner: str = "") -> None:
-        self._limits = limits
+        self.limits = limits
         self._path: Path | None = None
         if directory is not None and fcntl is not None:
             name = blake2b(owner.encode("utf-8", "replace"), digest_size=8).hexdigest()
@@ -209,7 +212,7 @@ class SharedBudget:
             kind: of the error.
             release: a number that stands for it, more than zero.
         """
-        return self._do(lambda table: table.take(kind, release, now(), self._limits))
+        return self._do(lambda table: table.take(kind, release, now(), self.limits))
 
     def undo(self, taken: Taken) -> None:
         """Take an error out of the counts that is none after all.
@@ -217,7 +220,7 @@ class SharedBudget:
         Args:
             taken: by ``take``.
         """
-        self._do(lambda table: table.undo(taken, now(), self._limits))
+        self._do(lambda table: table.undo(taken, now(), self.limits))
 
     def owe(self, found: NotSent) -> None:
         """Put back errors that no event could report.
@@ -225,13 +228,13 @@ class SharedBudget:
         Args:
             found: by ``take`` or ``stopped``.
         """
-        self._do(lambda table: table.owe(found, now(), self._limits))
+        self._do(lambda table: table.owe(found, now(), self.limits))
 
     def stopped(self) -> list[NotSent]:
         """Take out errors that were not sent, of kinds that had none for a period."""
         if self._has_nothing():
             return []
-        return self._do(lambda table: table.stopped_in_turn(now(), self._limits)) or []
+        return self._do(lambda table: table.stopped_in_turn(now(), self.limits)) or []
 
     def rest(self) -> list[NotSent]:
         """Take out all errors that were not sent, unless another process will find them in the file."""
@@ -239,7 +242,7 @@ class SharedBudget:
         def take(table: Table) -> list[NotSent]:
             if table is self._own:
                 return table.stopped(float("inf"))
-            return table.stopped_in_turn(now(), self._limits)
+            return table.stopped_in_turn(now(), self.limits)
 
         return [] if self._has_nothing() else self._do(take) or []
 
@@ -307,7 +310,7 @@ class SharedBudget:
             # The file or its directory was removed. Whoever sees it first moves the counts to a new one.
             if file.lock():
                 try:
-                    file.table.move_to(self._own_table(), now(), self._limits)
+                    file.table.move_to(self._own_table(), now(), self.limits)
                 finally:
                     file.unlock()
             file.close()
@@ -320,7 +323,7 @@ class SharedBudget:
             if not file.is_prepared:
                 raise SpoolError(f"{self._path} was written by another version")
             if self._own is not None:
-                self._own.move_to(file.table, now(), self._limits)
+                self._own.move_to(file.table, now(), self.limits)
                 self._own = None
         except BaseException:
             file.unlock()
