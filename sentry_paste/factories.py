@@ -9,6 +9,7 @@ from typing import Any
 from sentry_paste.client.registry import registry
 from sentry_paste.config import ConfigError, Settings, read_ini
 from sentry_paste.config.errors import Problem
+from sentry_paste.config.reload import find_source
 from sentry_paste.middleware import Application, around, load_with_client
 from sentry_paste.sdk.failures import log_failure, warn
 
@@ -38,7 +39,7 @@ def filter_factory(global_conf: dict[str, str], /, **local_conf: str) -> Callabl
     registry.client_for(settings)
 
     def sentry_filter(app: Application) -> Application:
-        return around(app, settings)
+        return around(app, settings, lambda: find_source(global_conf, local_conf))
 
     return sentry_filter
 
@@ -79,7 +80,7 @@ def composite_factory(
     if not app:
         raise ConfigError(settings.source, [Problem("app", None, "expected the name of the app's section")])
     loaded = load_with_client(settings, lambda: loader.get_app(app, global_conf=global_conf))
-    return around(loaded, settings)
+    return around(loaded, settings, lambda: find_source(global_conf, {**local_conf, "app": app}))
 
 
 def _read(global_conf: dict[str, str], local_conf: dict[str, str]) -> Settings:

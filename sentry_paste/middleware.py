@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import copy
+from time import monotonic
 from typing import Any
 
 import sentry_sdk
 
 from sentry_paste import sdk
 from sentry_paste.client.registry import registry
-from sentry_paste.config import Settings, read_keywords
+from sentry_paste.client.reloading import Watch, reloading
+from sentry_paste.config import ConfigError, Settings, read_keywords
+from sentry_paste.config.reload import Source
 from sentry_paste.request import zope
 from sentry_paste.request.body import wrap
 from sentry_paste.request.filter_state import FilterState
 from sentry_paste.request.lifecycle import Lifecycle
 from sentry_paste.request.tracing import TRACE_META, TRACE_META_KEY
-from sentry_paste.sdk.failures import log_failure
+from sentry_paste.sdk.failures import log_failure, warn
 from sentry_paste.wsgi.errors import is_error
 
 # How long a crash at start-up is delayed while it is sent, in seconds: the process is about to end.
@@ -23,6 +27,7 @@ _FLUSH_SECONDS = 2.0
 
 StartResponse = Callable[..., Any]
 Application = Callable[[dict[str, Any], StartResponse], Any]
+FindSource = Callable[[], "Source | None"]
 
 
 class SentryMiddleware:
@@ -103,15 +108,98 @@ class SentryMiddleware:
         return wrap(body, lifecycle, file_wrapper)
 
 
-def around(app: Application, settings: Settings) -> Application:
+class ReloadingMiddleware(SentryMiddleware):
+    """A middleware whose rules and rates are read again while the app runs (``reload``).
+
+    A request belongs to the ``SentryMiddleware`` that is the current one when it begins, and ends with that:
+    another one takes its place when the ini has changed, and nothing in it changes.
+
+    Args:
+        app: the application.
+        settings: from an ini.
+        watch: over the files of the settings.
+    """
+
+    def __init__(self, app: Application, settings: Settings, watch: Watch) -> None:
+        self._current = SentryMiddleware(app, settings)
+        self.app = app
+        self._show()
+        self._watch = watch
+        self._reloading = reloading
+        watch.add(self)
+        reloading.show()
+
+    def use(self, settings: Settings) -> None:
+        """Use other settings for the requests that begin from now on.
+
+        Args:
+            settings: which differ from the current ones only in what is reloadable.
+        """
+        before = self._current
+        client = before.client
+        after = copy(before)
+        after.settings = settings
+        after.client = client if client is None else registry.client_again(client, settings)
+        after.filter_state = before.filter_state.again(settings, after.client)
+        self._current = after
+        self._show()
+
+    def _show(self) -> None:
+        """Show the attributes of the current one to whoever looks at them; requests have their own."""
+        now = self._current
+        self.settings, self.client, self.filter_state = now.settings, now.client, now.filter_state
+
+    def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Any:
+        """Call the application, with the rules that apply when the request begins.
+
+        Args:
+            environ: of the request.
+            start_response: the server's.
+
+        Raises:
+            BaseException: whatever the application raises, the same object.
+        """
+        if monotonic() >= self._reloading.due:
+            self._reloading.look()
+        return self._current(environ, start_response)
+
+
+def around(app: Application, settings: Settings, find_source: FindSource | None = None) -> Application:
     """Put Sentry around an app; return the app itself if nothing can be sent.
 
     Args:
         app: the application.
         settings: from an ini.
+        find_source: returns where the settings come from, to read them again if they say so.
     """
     if registry.client_for(settings) is None and sdk.active_client() is None:
         return app
+    if not settings.reload:
+        return SentryMiddleware(app, settings)
+    return reloading_around(app, settings, find_source)
+
+
+def reloading_around(
+    app: Application, settings: Settings, find_source: FindSource | None
+) -> SentryMiddleware:
+    """Put Sentry around an app whose ini says ``reload``.
+
+    Args:
+        app: the application.
+        settings: from an ini.
+        find_source: returns where the settings come from, None if that is not known.
+    """
+    try:
+        source = find_source() if find_source is not None else None
+        if source is not None:
+            return ReloadingMiddleware(app, settings, reloading.watch(source, settings))
+        reason = "the options are not the same when they are read from the file again"
+    except ConfigError as error:
+        reason = "; ".join(problem.reason for problem in error.problems)
+    except Exception:
+        log_failure("the ini is not read again while the app runs")
+        return SentryMiddleware(app, settings)
+    warn("%s: reload has no effect: %s", settings.source, reason)
     return SentryMiddleware(app, settings)
 
 

@@ -11,9 +11,11 @@ from __future__ import annotations
 from typing import Any
 
 from sentry_paste.client.registry import registry
-from sentry_paste.config import Settings, read_ini
+from sentry_paste.config import ConfigError, Settings, read_ini
+from sentry_paste.config.errors import Problem
+from sentry_paste.config.reload import Source, find_included_source
 from sentry_paste.config.sources import PREFIX
-from sentry_paste.middleware import SentryMiddleware
+from sentry_paste.middleware import FindSource, SentryMiddleware, reloading_around
 
 
 def includeme(config: Any) -> None:
@@ -36,14 +38,29 @@ def includeme(config: Any) -> None:
     }
     settings = read_ini({**place, **given}, {})
     registry.client_for(settings)  # now, to report errors in making the app
-    config.add_subscriber(lambda event: _wrap(event.app, settings), ApplicationCreated)
+    found = dict(config.registry.settings)
+
+    def find_source() -> Source | None:
+        if "__file__" not in found:
+            reason = (
+                "the app's settings have no __file__; "
+                "give its Configurator settings={**global_config, **settings}"
+            )
+            raise ConfigError(settings.source, [Problem("reload", None, reason)])
+        return find_included_source(found)
+
+    config.add_subscriber(lambda event: _wrap(event.app, settings, find_source), ApplicationCreated)
 
 
-def _wrap(router: Any, settings: Settings) -> None:
+def _wrap(router: Any, settings: Settings, find_source: FindSource) -> None:
     """Route calls of a router through the middleware; the app stays the same object."""
     cls = type(router)
-    middleware = SentryMiddleware(
-        lambda environ, start_response: cls.__call__(router, environ, start_response), settings
+
+    def app(environ: Any, start_response: Any) -> Any:
+        return cls.__call__(router, environ, start_response)
+
+    middleware = (
+        reloading_around(app, settings, find_source) if settings.reload else SentryMiddleware(app, settings)
     )
 
     def call(_self: Any, environ: Any, start_response: Any) -> Any:

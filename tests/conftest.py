@@ -17,6 +17,7 @@ from paste.deploy import loadapp
 from sentry_sdk.scope import Scope
 
 from sentry_paste.client.registry import registry
+from sentry_paste.client.reloading import reloading
 from sentry_paste.inbox.app import Templates
 from sentry_paste.testing import CapturedEnvelopes, capture_envelopes
 
@@ -117,6 +118,7 @@ def _clean_slate(monkeypatch, tmp_path):
     Scope.set_current_scope(Scope.get_global_scope().fork())
     levels = logging.root.manager.disable
     yield
+    reloading.reset()
     registry.reset()
     sentry_sdk.get_client().close()
     sentry_sdk.get_global_scope().set_client(None)

@@ -39,6 +39,7 @@ PAGES = {
     "ignore_messages": ":ref:`no-errors`",
     "expected_exceptions": ":ref:`no-errors`",
     "levels": ":ref:`no-errors`",
+    "reload": ":ref:`reload`",
     "fingerprints": ":ref:`grouping`",
     "fingerprint_without_ids": ":ref:`grouping`",
     "error_sample_rates": ":ref:`no-errors`",
@@ -97,6 +98,7 @@ def _entry(option: Option) -> Iterator[str]:
     yield from (f"         {line}" for line in example(option.name, default_text(option)).splitlines())
     yield ""
     yield f"   :New in: {new_in(option)}"
+    yield f"   :Changed while the app runs: {while_running(option)}"
     gone = sdk.GONE_IN_3.get(option.name)
     if gone is not None:
         yield f"   :With sentry-sdk 3: {_escaped(gone.note or 'gone from the SDK; means the same here')}"
@@ -116,6 +118,20 @@ def new_in(option: Option) -> str:
         return f"sentry_paste, {option.since}" if " " in option.since else f"sentry_paste {option.since}"
     minor = sdk.NEW_IN.get(option.name)
     return f"sentry-sdk 2.{minor}" if minor else "sentry-sdk 2.18, or before"
+
+
+def while_running(option: Option) -> str:
+    """Return when a change of an option takes effect while the app runs.
+
+    Args:
+        option: of the table.
+    """
+    if not option.reloadable:
+        return "no, with the next start"
+    found = ":ref:`at once <reload>`, with ``reload``"
+    return (
+        f"{found}, if it was set when the app was started" if option.name == "profiles_sample_rate" else found
+    )
 
 
 def _page(name: str) -> str:

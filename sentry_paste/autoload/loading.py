@@ -11,6 +11,7 @@ from urllib.parse import unquote
 
 from sentry_paste import sdk
 from sentry_paste.client.registry import registry
+from sentry_paste.config.reload import EnvironmentSource
 from sentry_paste.config.variables import read_environment
 from sentry_paste.middleware import Application, SentryMiddleware, around, load_with_client
 from sentry_paste.sdk.failures import announce, warn
@@ -64,7 +65,7 @@ class Load:
         app = create() if may_have_own else load_with_client(settings, create)
         if self.has_own or isinstance(app, SentryMiddleware) or not callable(app):
             return self._without(app)
-        wrapped = around(app, settings)
+        wrapped = around(app, settings, EnvironmentSource)
         if wrapped is app:
             announce(f"sentry-paste run reports nothing of {self._path or 'the app'}: set dsn or spool_dir")
         return wrapped
@@ -155,4 +156,4 @@ def insert(loadwsgi: Any, context: Any) -> None:
 def _filter_factory(_global_conf: Any) -> Callable[[Application], Application]:
     settings = read_environment(os.environ)
     registry.client_for(settings)
-    return lambda app: around(app, settings)
+    return lambda app: around(app, settings, EnvironmentSource)

@@ -92,6 +92,7 @@ EXAMPLES: Mapping[str, str] = MappingProxyType(
         "redact_params": "basket, state",
         "redact_patterns": "email credit_card iban",
         "release": "dist:myapp",
+        "reload": "true",
         "sample_rate": "0.5",
         "send_client_reports": "false",
         "send_default_pii": "true",

@@ -54,6 +54,7 @@ class Option:
         is_sdk: whether it is an option of ``sentry_sdk.init``.
         topic: what it is about: the name of one of ``options.TOPICS``.
         since: the version of this package that has brought it, for an option of the filter's own.
+        reloadable: whether a running process takes over a change of it; otherwise the next start does.
     """
 
     name: str
@@ -64,6 +65,7 @@ class Option:
     is_sdk: bool = False
     topic: str = ""
     since: str = "1.0"
+    reloadable: bool = False
 
 
 # Names of tags that Sentry's ingestion accepts: https://develop.sentry.dev/sdk/data-model/event-payloads/

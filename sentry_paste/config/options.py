@@ -62,7 +62,7 @@ TOPICS = (
             *("fingerprints", "fingerprint_without_ids"),
             "failed_status_codes",
             *("http_methods_to_capture", "trace_ignore_status_codes", "max_transaction_duration"),
-            *("auto_session_tracking", "capture_start_response_errors"),
+            *("auto_session_tracking", "capture_start_response_errors", "reload"),
             *("before_send", "before_send_transaction", "before_breadcrumb", "before_send_log"),
             *("before_send_metric", "before_send_span", "ignore_errors", "ignore_spans"),
             *("error_sampler", "traces_sampler", "enable_tracing", "enable_backpressure_handling"),
@@ -141,7 +141,8 @@ def options() -> Mapping[str, Option]:
         kind = SDK_KINDS.get(name) or derive_kind(name, annotation, default)
         help_ = SDK_HELP.get(name, "An option of a newer sentry-sdk: see its documentation.")
         words = SDK_DEFAULTS.get(name, "") if default is None else ""
-        table[name] = Option(name, kind, default, help_, words, is_sdk=True)
+        is_reloadable = name in sdk.RELOADABLE
+        table[name] = Option(name, kind, default, help_, words, is_sdk=True, reloadable=is_reloadable)
     last = TOPICS[-1].name
     return MappingProxyType(
         {name: replace(option, topic=TOPIC_OF.get(name, last)) for name, option in sorted(table.items())}

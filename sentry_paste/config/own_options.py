@@ -58,6 +58,12 @@ def _fsync(text: str) -> bool | float:
     return value
 
 
+def _reload(text: str) -> bool | str:
+    return ON_COMMAND if text.lower() == ON_COMMAND else bool(asbool(text))
+
+
+#: The value of ``reload`` with which only ``sentry-paste reload`` has the ini read again.
+ON_COMMAND = "command"
 #: What ``redact_patterns`` takes, as ``redaction.patterns`` calls it.
 PATTERNS = ("email", "credit_card", "iban", "jwt", "phone")
 SPOOL_ITEMS = kinds.Kind("kinds", f"all, none, or any of: {', '.join(_KINDS)}", _spool_items)
@@ -65,6 +71,8 @@ CONTINUATION = kinds.Kind("kinds", f"none, or any of: {', '.join(_CONTINUATIONS)
 FSYNC = kinds.Kind("boolean or time", "true, false or a time such as 500 ms", _fsync)
 CONNECTIONS = kinds.Kind("number", "a whole number from 1 to 100", _connections)
 POSITIVE_NUMBER = kinds.Kind("number", "a number, more than 0", _positive)
+
+RELOAD = kinds.Kind("boolean or word", "true, false or command", _reload)
 
 OWN_OPTIONS = (
     Option(
@@ -83,13 +91,15 @@ OWN_OPTIONS = (
         kinds.TAGS,
         help="Tags for all events, one name: value on each line; tags.NAME sets a single one. Tags that the app "
         "sets take precedence.",
+        reloadable=True,
     ),
-    Option("tags.NAME", kinds.TEXT, help="A tag for all events: tags.region = eu."),
+    Option("tags.NAME", kinds.TEXT, help="A tag for all events: tags.region = eu.", reloadable=True),
     Option(
         "contexts.NAME.KEY",
         kinds.TEXT,
         help="A value in a context of all events: contexts.deployment.rack = 12. Values that the app sets take "
         "precedence.",
+        reloadable=True,
     ),
     Option(
         "ignore_exceptions",
@@ -98,6 +108,7 @@ OWN_OPTIONS = (
         default_text="none",
         help="Exceptions that are not reported, including their subclasses: dotted names, names of built-in "
         "exceptions, or other class names without a module.",
+        reloadable=True,
     ),
     Option(
         "ignore_loggers",
@@ -105,6 +116,7 @@ OWN_OPTIONS = (
         default=(),
         default_text="none",
         help="Loggers whose records become neither events nor breadcrumbs, in the whole process; globs are allowed.",
+        reloadable=True,
     ),
     Option(
         "ignore_messages",
@@ -114,6 +126,7 @@ OWN_OPTIONS = (
         help="Messages, logged or captured, and texts of exceptions that are not reported: a glob on each line, for "
         "the whole text, or re: and a regular expression that is searched in it.",
         since=UNRELEASED,
+        reloadable=True,
     ),
     Option(
         "expected_exceptions",
@@ -123,6 +136,7 @@ OWN_OPTIONS = (
         help="Exceptions that are reported as handled, whatever becomes of them, including their subclasses: the "
         "request's session and trace have not failed. Names as in ignore_exceptions.",
         since=UNRELEASED,
+        reloadable=True,
     ),
     Option(
         "error_sample_rates",
@@ -132,6 +146,7 @@ OWN_OPTIONS = (
         help="Which part of the errors of a class is sent: a class, named as in ignore_exceptions, and a rate on each "
         "line. The first match applies; other errors have sample_rate. What is not sent is counted.",
         since=UNRELEASED,
+        reloadable=True,
     ),
     Option(
         "error_budget",
@@ -142,6 +157,7 @@ OWN_OPTIONS = (
         "hour or day. What is beyond is counted, and the next event of the kind reports how many there were. The "
         "first error of a kind and of a release is always sent.",
         since=UNRELEASED,
+        reloadable=True,
     ),
     Option(
         "levels",
@@ -152,6 +168,7 @@ OWN_OPTIONS = (
         "warning, error or fatal on each line. The first match applies. A level that the app sets on a scope takes "
         "precedence.",
         since=UNRELEASED,
+        reloadable=True,
     ),
     Option(
         "fingerprints",
@@ -163,6 +180,7 @@ OWN_OPTIONS = (
         "{{ message_without_ids }} the message with <id> in place of each id, number and address. The first match "
         "applies. A fingerprint that the app sets takes precedence.",
         since=UNRELEASED,
+        reloadable=True,
     ),
     Option(
         "fingerprint_without_ids",
@@ -170,6 +188,16 @@ OWN_OPTIONS = (
         default=False,
         help="Whether messages that were logged or captured without a stack trace are grouped without the ids, "
         "numbers and addresses in them, where no rule of fingerprints matches.",
+        since=UNRELEASED,
+        reloadable=True,
+    ),
+    Option(
+        "reload",
+        RELOAD,
+        default=False,
+        help="Whether rates, rules and lists are read again while the app runs: with true when the ini has changed, "
+        "which is looked at before a request, at most every 5 seconds; with command only when sentry-paste reload "
+        "says so. The reference says of each option whether it is one of them.",
         since=UNRELEASED,
     ),
     Option(
@@ -237,6 +265,7 @@ OWN_OPTIONS = (
         # Without HEAD and OPTIONS, as in the SDK's own WSGI middleware.
         default=frozenset({"CONNECT", "DELETE", "GET", "PATCH", "POST", "PUT", "TRACE"}),
         help="Methods whose requests become transactions; errors are reported whatever the method.",
+        reloadable=True,
     ),
     Option(
         "ignore_paths",
@@ -245,6 +274,7 @@ OWN_OPTIONS = (
         default_text="none",
         help="Paths whose requests are not measured: they have no transactions, sessions or profiles. Their errors "
         "are reported.",
+        reloadable=True,
     ),
     Option(
         "traces_sample_rates",
@@ -253,6 +283,7 @@ OWN_OPTIONS = (
         default_text="none",
         help="Sample rates by path: a glob and a rate on each line. The first match applies; other paths have "
         "traces_sample_rate.",
+        reloadable=True,
     ),
     Option(
         "traces_keep",
@@ -263,6 +294,7 @@ OWN_OPTIONS = (
         "each line. A rule is slower than 2 s, status 500-599 or errors; a path may precede it, and a rate may "
         "follow: /api/* status 404 at 0.1.",
         since=UNRELEASED,
+        reloadable=True,
     ),
     Option(
         "traces_keep_spans",
@@ -271,6 +303,7 @@ OWN_OPTIONS = (
         help="Whether the spans of all requests are recorded, so that those that traces_keep keeps have them. Not "
         "for streamed spans.",
         since=UNRELEASED,
+        reloadable=True,
     ),
     Option(
         "traces_keep_over_caller",
@@ -278,6 +311,7 @@ OWN_OPTIONS = (
         default=False,
         help="Whether traces_keep also keeps requests that a calling service has decided not to sample.",
         since=UNRELEASED,
+        reloadable=True,
     ),
     Option(
         "transaction_names",
@@ -285,6 +319,7 @@ OWN_OPTIONS = (
         default=(),
         default_text="none",
         help="Names of transactions by path: a glob and a name on each line. The first match applies.",
+        reloadable=True,
     ),
     Option(
         "trace_continuation",
@@ -294,6 +329,7 @@ OWN_OPTIONS = (
         help="Which headers of a caller continue its trace: sentry-trace, and the W3C's traceparent where that "
         "is missing. With none, each request begins a trace of its own.",
         since=UNRELEASED,
+        reloadable=True,
     ),
     Option(
         "trace_response",
@@ -303,6 +339,7 @@ OWN_OPTIONS = (
         help="Headers that give each response its trace: Server-Timing, from which Sentry's SDK in the browser "
         "continues it, and the W3C's traceresponse. Responses that shared caches may keep have none.",
         since=UNRELEASED,
+        reloadable=True,
     ),
     Option(
         "propagate_traceparent",
@@ -325,6 +362,7 @@ OWN_OPTIONS = (
         default=frozenset(),
         default_text="none",
         help="Response statuses that are reported as an event if the request has reported no error: 500-599.",
+        reloadable=True,
     ),
     Option(
         "capture_start_response_errors",
@@ -332,6 +370,7 @@ OWN_OPTIONS = (
         default=True,
         help="Whether to report, as handled, an error that the app passes to start_response as exc_info with a "
         "status of 500 or more.",
+        reloadable=True,
     ),
     Option(
         "max_transaction_duration",
@@ -339,6 +378,7 @@ OWN_OPTIONS = (
         default=300.0,
         default_text="5 min",
         help="How long a streamed response is measured. Then its transaction ends; the response goes on.",
+        reloadable=True,
     ),
     Option(
         "redact_headers",
@@ -385,6 +425,7 @@ OWN_OPTIONS = (
         kinds.HEADER_NAME,
         help="A response header, such as X-Sentry-ID, that contains the event's id when a request with an error "
         "is answered with a status of 400 or more.",
+        reloadable=True,
     ),
     Option(
         "error_page",

@@ -101,6 +101,21 @@ def read_raw(raw: RawOptions) -> Settings:
     return _Reader(raw).settings()
 
 
+def read_rules(raw: RawOptions) -> Settings:
+    """Read options of a process that is running: all are checked, but only reloadable ones are complete.
+
+    Nothing is imported or built for the others, and nothing is started. Their texts, in ``client_key``, show
+    whether they have changed.
+
+    Args:
+        raw: the options as they were written.
+
+    Raises:
+        ConfigError: as for an ini.
+    """
+    return _Reader(raw).rules()
+
+
 class _Reader:
     """Reads the options of one filter, step by step, and collects all mistakes."""
 
@@ -136,12 +151,31 @@ class _Reader:
             if name in self.values:
                 self._attempt(name, check, self.values[name])
         self._apply_implied()
+        self._raise_problems()
+        self._warn_of_gone_options()
+        return self._freeze()
+
+    def rules(self) -> Settings:
+        """Return the settings with those options that are reloadable, or raise all mistakes at once."""
+        for name in self.given:
+            self._attempt(name, self._parse_option, name)
+        for name, value in list(self.values.items()):
+            if isinstance(value, Reference) and options()[name].reloadable:
+                self._attempt(name, self._resolve, name, value)
+        self._assemble()
+        for name, make in values.DERIVED.items():
+            # git would be another process, and what it says applies to the code on the disk.
+            if name in self.values and self.values[name] != "git":
+                self._attempt(name, self._derive, name, make)
+        self._apply_implied()
+        self._raise_problems()
+        return self._freeze()
+
+    def _raise_problems(self) -> None:
         if self.problems:
             raise ConfigError(
                 self.source, sorted(self.problems, key=lambda p: (p.source, p.line or 0, p.option))
             )
-        self._warn_of_gone_options()
-        return self._freeze()
 
     def _attempt(self, name: str, step: Any, *args: Any) -> None:
         try:

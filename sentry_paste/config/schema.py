@@ -80,6 +80,7 @@ _PATTERNS: Mapping[Kind, str] = {
     kinds.POSITIVE: r"\+?0*[1-9][0-9_]*",
     kinds.NUMBER: rf"[+-]?{_NUMBER}",
     own_options.CONNECTIONS: r"\+?0*(?:[1-9][0-9]?|100)",
+    own_options.RELOAD: rf"(?:{_BOOLEAN}|{_word(own_options.ON_COMMAND)})",
     own_options.FSYNC: rf"(?:{_BOOLEAN}|{_AMOUNT}\s*{_words(_UNITS)}?)",
     own_options.POSITIVE_NUMBER: rf"\+?{_NUMBER}",
     kinds.SIZE: rf"{_AMOUNT}\s*(?:[kKmMgG]?[bB]|[kKmMgG][iI][bB])?",

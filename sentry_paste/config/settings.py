@@ -78,6 +78,7 @@ class Settings:
         event_id_header: header for the event's id in error responses, None for none.
         error_page: whether a crash is answered with a page, or the path of its template.
         user_feedback: whether that page has Sentry's crash-report dialog.
+        reload: whether rules are read again while the app runs; ``command`` if only when somebody says so.
     """
 
     sdk: Mapping[str, Any]
@@ -127,3 +128,4 @@ class Settings:
     event_id_header: str | None
     error_page: bool | str
     user_feedback: bool
+    reload: bool | str

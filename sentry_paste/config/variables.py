@@ -62,6 +62,18 @@ def read_environment(environment: Mapping[str, str]) -> Settings:
         ConfigError: a variable names no option, an option has a wrong value or names what cannot be imported,
             or the file cannot be read.
     """
+    return read_raw(collect_environment(environment))
+
+
+def collect_environment(environment: Mapping[str, str]) -> RawOptions:
+    """Collect the options from the variables and the file.
+
+    Args:
+        environment: the variables.
+
+    Raises:
+        ConfigError: the file cannot be read.
+    """
     path = environment.get(CONFIG, "")
     raw = _read_file(path) if path else RawOptions("environment", os.getcwd(), {}, [], [])
     for variable, value in environment.items():
@@ -76,7 +88,7 @@ def read_environment(environment: Mapping[str, str]) -> Settings:
             )
         else:
             raw.problems.append(Problem(variable, None, _unknown(variable)))
-    return read_raw(raw)
+    return raw
 
 
 def _is_known(name: str) -> bool:

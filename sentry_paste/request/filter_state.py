@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 from sentry_paste import sdk
@@ -124,6 +125,18 @@ class FilterState:
         self.recent = Recent()
         self.patterns = Patterns(settings.redact_patterns)
         self.dropped_statuses = sdk.dropped_statuses(settings.sdk)
+
+    def again(self, settings: Settings, client: Any) -> FilterState:
+        """Return the state with settings that were read again; requests that have this one keep it.
+
+        Args:
+            settings: which differ from these only in what is reloadable.
+            client: that captures.
+        """
+        # The template of the page is not read again, and the inbox is mounted where it was.
+        found = FilterState(replace(settings, error_page=False), client)
+        found.settings, found.error_page, found.inbox = settings, self.error_page, self.inbox
+        return found
 
     def is_ignored(self, path: str) -> bool:
         """Return whether requests of a path are not measured.

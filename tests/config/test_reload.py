@@ -1,0 +1,102 @@
+"""Each option is one that a running process takes over, or one that waits for the next start."""
+
+import pytest
+from paste.deploy import loadwsgi
+
+from sentry_paste.config import ConfigError, read_ini
+from sentry_paste.config.examples import example
+from sentry_paste.config.options import options
+from sentry_paste.config.reload import find_source, read_again
+from sentry_paste.config.watched import Texts
+
+INI = """
+    [filter:sentry]
+    use = egg:sentry_paste
+    {line}
+"""
+# What a filter cannot be started with here, or what is not there: files, other packages.
+LINES = {
+    "dsn": "dsn = https://k@o0.ingest.sentry.io/1",
+    "release": "release = 2.0",
+    "integrations": "integrations = redis",
+    "disabled_integrations": "disabled_integrations = threading",
+    "integration.NAME.ARGUMENT": "integration.logging.event_level = WARNING",
+    "functions_to_trace": "functions_to_trace = os.path.join",
+    "user_feedback": "user_feedback = true",
+    "expected_exceptions": "expected_exceptions = KeyError",
+    "error_sample_rates": "error_sample_rates = KeyError 0.5",
+    "ignore_exceptions": "ignore_exceptions = KeyError",
+    "proxy_headers": "proxy_headers.Proxy-Authorization = Basic x",
+    "default_integrations": "default_integrations = false",
+}
+HOOKS = {"hook", "object", "transport", "dict", "scrubber"}
+
+
+def line_of(name):
+    return LINES.get(name) or example(name)
+
+
+def names():
+    for name in options():
+        line = line_of(name)
+        yield name, line if "=" in line.split("\n")[0] else f"{name} = {line}"
+
+
+def read(path):
+    context = loadwsgi.loadcontext(loadwsgi.FILTER, f"config:{path}", "sentry")
+    return read_ini(context.global_conf, context.local_conf), find_source(
+        context.global_conf, context.local_conf
+    )
+
+
+@pytest.mark.parametrize(("name", "line"), list(names()))
+def test_option_applies_at_once_or_at_the_next_start(write_ini, tmp_path, name, line):
+    if name == "dsn_file":
+        (tmp_path / "dsn").write_text("https://k@o0.ingest.sentry.io/1")
+        line = "dsn_file = dsn"
+    line = line.replace("${SENTRY_DSN}", "https://k@o0.ingest.sentry.io/1")
+    settings, source = read(write_ini(INI.format(line="")))
+    path = write_ini(INI.format(line=line.replace("\n", "\n        ")))
+    found = read_again(source, settings, Texts())
+    changed, fixed = {change.option for change in found.changes}, set(found.fixed)
+    assert len(changed | fixed) == 1
+    (seen,) = changed | fixed
+    assert seen.split(".")[0] == name.split(".")[0]
+    waits = not options()[name].reloadable or name == "profiles_sample_rate"
+    assert bool(fixed) == waits
+    if fixed:
+        assert found.settings.sdk == settings.sdk
+    else:
+        assert found.settings != settings
+    # What a process is started with is the same when it is read again.
+    if options()[name].kind.name in HOOKS:
+        return
+    try:
+        started, source = read(path)
+    except ConfigError:  # files and packages that are not here
+        return
+    again = read_again(source, started, Texts())
+    assert (again.changes, again.fixed) == ((), ())
+
+
+def test_profiles_may_be_sampled_differently_once_the_profiler_runs(write_ini):
+    if not options()["profiles_sample_rate"].reloadable:
+        pytest.skip("decided when a client is made")
+    settings, source = read(write_ini(INI.format(line="profiles_sample_rate = 0.5")))
+    write_ini(INI.format(line="profiles_sample_rate = 0.1"))
+    found = read_again(source, settings, Texts())
+    assert found.settings.sdk["profiles_sample_rate"] == 0.1
+    assert not found.fixed
+
+
+def test_what_waits_keeps_its_value_next_to_what_applies(write_ini):
+    settings, source = read(write_ini(INI.format(line="environment = a\n    sample_rate = 0.5")))
+    write_ini(INI.format(line="environment = b\n    sample_rate = 0.1\n    tags.x = y"))
+    found = read_again(source, settings, Texts())
+    assert dict(found.settings.sdk) == {"environment": "a", "sample_rate": 0.1}
+    assert found.settings.tags == {"x": "y"}
+    assert [tuple(change) for change in found.changes] == [
+        ("sample_rate", "0.5", "0.1"),
+        ("tags.x", None, "y"),
+    ]
+    assert found.fixed == ("environment",)
