@@ -14,7 +14,7 @@ INTERRUPTED = 130
 
 #: What a completion offers for an argument, by its metavar, where that is not the names of files.
 COMPLETE_DIRECTORIES = ("DIR",)
-COMPLETE_FILES = ("INI", "INI[#NAME]")
+COMPLETE_FILES = ("INI", "INI[#NAME]", "PID|INI|DIR")
 COMPLETE_COMMANDS = ("COMMAND",)
 
 

@@ -135,6 +135,7 @@ def _add_others(commands: Any) -> None:
             examples=["sentry-paste spool list var/sentry", "sentry-paste spool show var/sentry 3f2a"],
         )
     )
+    _add_reload(commands)
     _add_inbox(commands)
     _add_mcp(commands)
     _add_completion(commands)
@@ -194,6 +195,40 @@ def _add_send_test(commands: Any) -> None:
     )
     add_json(parser)
     parser.set_defaults(run=_send_test)
+
+
+def _add_reload(commands: Any) -> None:
+    from sentry_paste.cli.reload import ANSWER_SECONDS
+
+    parser = add_command(
+        commands,
+        "reload",
+        "have a running app read its rates and rules again",
+        "For filters with reload = true or reload = command. A process reads its ini before its next "
+        "request, so one without requests does not answer. Exit status: 0 if all processes have read their "
+        "inis; 1 if one has not answered in time; 2 if an ini has mistakes, which leave the old rules in "
+        "force, or if there is no such process.",
+        [
+            "sentry-paste reload 4711",
+            "sentry-paste reload --timeout 30 4711",
+            "sentry-paste reload production.ini",
+        ],
+    )
+    parser.add_argument(
+        "target",
+        metavar="PID|INI|DIR",
+        help="the id of a process, or of the master that has started it; or an ini file or a spool "
+        "directory, for all processes of this machine that use it",
+    )
+    parser.add_argument(
+        "--timeout",
+        type=seconds,
+        default=ANSWER_SECONDS,
+        metavar="SECONDS",
+        help="how long to wait for answers (default: %(default)g)",
+    )
+    add_json(parser)
+    parser.set_defaults(run=_reload)
 
 
 def _add_inbox(commands: Any) -> None:
@@ -292,6 +327,14 @@ def _send_test(options: argparse.Namespace) -> int:
     result = send_test(*target(options), seconds=options.timeout)
     print(result_json(result) if options.json else result_text(result))
     return 0 if result.is_fine else 1
+
+
+def _reload(options: argparse.Namespace) -> int:
+    from sentry_paste.cli.reload import answers_json, answers_text, reload, status
+
+    answers = reload(options.target, options.timeout)
+    print(answers_json(answers) if options.json else answers_text(answers))
+    return status(answers)
 
 
 def _sample(options: argparse.Namespace) -> int:
