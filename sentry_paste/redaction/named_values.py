@@ -74,6 +74,8 @@ _ANNOTATION = re.compile(
     r"[ \t]{0,9}[A-Za-z_][\w.]{0,80}(?:\[[\w., |\[\]]{0,100}\])?(?: \| [\w.,\[\]]{1,60}){0,4}[ \t]{0,9}="
     r"[ \t]{0,9}(?=[bBuUrRfF]{0,2}\\{0,64}[\"'])"
 )
+# A class, or an object with its address, has no text.
+_OBJECT = re.compile(r"<(?!class )[A-Za-z_][\w.]{0,80}[: ](?!at 0x)((?:(?! at 0x)[^<>\r\n]){1,1000})>")
 # A placeholder in a template, a query or a shell script.
 _PLACEHOLDER = re.compile(r"%s|%\(\w{1,60}\)s|\{\w{0,60}\}?|\$\{\w{1,60}\}?|\$\d{1,2}|\?")
 _CODE = re.compile(r"[A-Za-z_][A-Za-z_.]{0,60}[\[(]")
@@ -189,12 +191,22 @@ def value_of_member(text: str, place: Place) -> Span:
     begin = after_space(text, start)
     closed = closed_value(text, begin if place.quote else start)
     if closed is None and place.quote:
-        closed = closed_call(text, begin)
+        closed = closed_call(text, begin) or _shown_object(text, begin)
     if closed is None and not place.quote:
         closed = indented_value(text, place.begin, start, _BLOCK)
     if closed is not None:
         return closed
     return scalar_of_member(text, begin, place) if place.quote else _plain(text, place)
+
+
+def _shown_object(text: str, begin: int) -> Span:
+    """Locate what Python shows of an object in angle brackets, if it has a text: <Token: q8fh23fh28hf2>."""
+    found = _OBJECT.match(text, begin)
+    if found is None:
+        return None
+    words = found[1].split()
+    is_text = "'" in found[1] or '"' in found[1] or any(is_no_word(word.strip("():,")) for word in words)
+    return found.span() if is_text else None
 
 
 def scalar_of_member(text: str, begin: int, place: Place) -> Span:

@@ -51,8 +51,10 @@ _NAMING = re.compile(
     r"(?:name|key|field|param|parameter|header)\\{0,63}[\"']\s{0,4}:\s{0,4}b?\\{0,63}[\"']\Z", re.IGNORECASE
 )
 _VALUE = re.compile(r"[^{}]{0,1000}?[\"']value\\*[\"']\s{0,4}:", re.IGNORECASE)
-_VALUE_ATTRIBUTE = re.compile(r"[^<>]{0,1000}?\svalue=(?=\\*[\"'])", re.IGNORECASE)
-_VALUE_OF_NAME = re.compile(r"(?:\bvalue=|[\"']value\\*[\"']\s{0,4}:\s{0,4})(?=\\*[\"'])", re.IGNORECASE)
+_VALUE_ATTRIBUTE = re.compile(r"[^<>]{0,1000}?\s(?:value|content)=(?=\\*[\"'])", re.IGNORECASE)
+_VALUE_OF_NAME = re.compile(
+    r"(?:\b(?:value|content)=|[\"']value\\*[\"']\s{0,4}:\s{0,4})(?=\\*[\"'])", re.IGNORECASE
+)
 # https://docs.python.org/3/library/http.cookiejar.html#cookie-objects
 _COOKIE = re.compile(r"<cookie [^\s=<>]{1,1000}=", re.IGNORECASE)
 _COOKIE_OF = re.compile(r" for [^\s<>/]{0,300}/[^\s<>]{0,2000}>")
@@ -264,7 +266,8 @@ def _value_before(text: str, place: Place, opening: str, bounds: Bounds) -> Span
 
 def _value_in_pair_before(window: str) -> Span:
     """Locate a member or an attribute called value at the end of a text, before a name with its quote."""
-    values = list(_VALUE_OF_NAME.finditer(window)) if "value" in window.lower() else []
+    lower = window.lower()
+    values = list(_VALUE_OF_NAME.finditer(window)) if "value" in lower or "content=" in lower else []
     for found in values[-_MOST_VALUES:]:
         span = closed_value(window, found.end())
         if span is not None and span[1] < len(window):

@@ -161,3 +161,32 @@ def test_time_is_linear(unit, count):
     begun = time.process_time()
     clean_text(unit * count, NAMES)
     assert time.process_time() - begun < 0.5
+
+
+@pytest.mark.parametrize("show", SHOWN.values(), ids=SHOWN)
+@pytest.mark.parametrize(
+    "shown",
+    ["<Token: 9944b09199c62bcf9418ad846dd0e4bb>", "<Secret 'q8 fh23'>", "<app.Key object (9944b09199c6)>"],
+)
+def test_object_with_a_text_in_a_mapping_goes(shown, show):
+    found = cleaned(show(f"{{'user': 'bob', 'token': {shown}, 'x': 'stays'}}"))
+    assert not any(piece in found for piece in ("9944", "q8", "fh23"))
+    assert "bob" in found
+    assert "stays" in found
+
+
+@pytest.mark.parametrize(
+    "shown",
+    ["<object object at 0x7f0a1b2c3d4e>", "<class 'str'>", "<Token: none>", "<a.Lazy at 0x7f0a1b2c3d4e>"],
+)
+def test_object_without_a_text_stays(shown):
+    text = f"{{'user': 'bob', 'token': {shown}}}"
+    assert cleaned(text) == text
+
+
+@pytest.mark.parametrize("show", SHOWN.values(), ids=SHOWN)
+@pytest.mark.parametrize("attributes", ['name="csrf-token" content="{}"', 'content="{}" name="csrf-token"'])
+def test_content_of_an_element_of_metadata_goes(attributes, show):
+    found = cleaned(show(f'<meta name="author" content="stays"><meta {attributes.format("q8fh23fh28hf2")}>'))
+    assert "q8fh23" not in found
+    assert "stays" in found
