@@ -241,7 +241,7 @@ def test_what_a_request_starts_goes_on_in_its_scopes(tmp_path, python_with, libr
     script = tmp_path / "asking.py"
     script.write_text((PATCH_ALL[library] if is_patched else "") + STARTING)
     with receiver.serve() as received:
-        # A patched lock of eventlet's wakes nobody in another thread: the SDK's thread has to be busy with the
+        # A patched lock of eventlet's wakes nobody in another thread: the SDK's has to be busy with the
         # first error, and not to wait at its queue, when a thread of tpool puts the second one there.
         received.seconds = 0.5 if library == "eventlet" and is_patched else 0.0
         ended = run(python, script, ini, received.dsn)
