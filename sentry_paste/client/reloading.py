@@ -262,7 +262,8 @@ class Reloading:
 
     def show(self) -> None:
         """Write the file of this process, by which the command finds it."""
-        self._write()
+        with self._lock:
+            self._write()
 
     def look(self) -> None:
         """Look at all files; only one thread does, and others go on at once."""
@@ -298,7 +299,7 @@ class Reloading:
         report = {
             "pid": os.getpid(),
             "parent": os.getppid(),
-            "program": os.path.basename(sys.argv[0] if sys.argv else ""),
+            "program": _program(),
             "serves": self._has_looked,
             # All processes have the same clock, which nobody sets.
             "begun": begun or time.monotonic(),
@@ -326,6 +327,12 @@ class Reloading:
         self.due = float("inf")
         self._has_warned = False
         self._begin()
+
+
+def _program() -> str:
+    path = sys.argv[0] if sys.argv else ""
+    folder, name = os.path.split(path)
+    return os.path.basename(folder) if name == "__main__.py" else name  # python -m gunicorn
 
 
 #: The filters of this process.

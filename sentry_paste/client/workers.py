@@ -22,10 +22,10 @@ from contextlib import suppress
 from typing import Any, NamedTuple
 
 from sentry_paste.spool.owner import Owner, current
+from sentry_paste.spool.private import AS_FILE, DIRECTORY_MODE, FILE_MODE
 
 _PREFIX = "sentry-paste-"
 _SUFFIX = ".json"
-_FILE_MODE = 0o600
 # The largest file that is read.
 _MAX_SIZE = 1_000_000
 
@@ -91,8 +91,8 @@ class WorkerFile:
         temporary = f"{path}.new"
         with suppress(FileNotFoundError):
             os.unlink(temporary)
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0)
-        descriptor = os.open(temporary, flags, _FILE_MODE)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | AS_FILE
+        descriptor = os.open(temporary, flags, FILE_MODE)
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
             file.write(text)
         os.replace(temporary, path)
@@ -112,7 +112,7 @@ class WorkerFile:
 def _make(directory: str) -> None:
     """Make the directory, and refuse one that somebody else has made under its name."""
     with suppress(FileExistsError):
-        os.mkdir(directory, 0o700)
+        os.mkdir(directory, DIRECTORY_MODE)
     found = os.lstat(directory)
     is_own = not hasattr(os, "geteuid") or (found.st_uid == _user_id() and not found.st_mode & 0o022)
     if not stat.S_ISDIR(found.st_mode) or not is_own:
@@ -205,7 +205,7 @@ def _workers_in(directory: str, user: int) -> Iterator[Worker]:
 
 def _read(path: str, owner: Owner) -> Worker | None:
     try:
-        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
+        descriptor = os.open(path, os.O_RDONLY | AS_FILE)
         with os.fdopen(descriptor, encoding="utf-8") as file:
             report = json.loads(file.read(_MAX_SIZE))
     except (OSError, ValueError, RecursionError):

@@ -5,6 +5,7 @@ import json
 import logging
 import os
 import shutil
+import sys
 import tempfile
 import threading
 import time
@@ -37,6 +38,10 @@ INI = """
     [app:app]
     paste.app_factory = test_reloading:make_app
 """
+
+
+# How often the ini changes in the test with threads; more for a long run.
+FLIPS = int(os.environ.get("SENTRY_PASTE_FLIPS", "20"))
 
 
 class QuotaError(Exception):
@@ -882,7 +887,6 @@ def test_flipping_back_brings_the_client_itself_back(start, write, captured):
 
 def test_every_request_is_measured_by_one_of_two_inis(start, write, captured):
     """Both parts of a request say by which ini it was measured: its name, and the tag of its error."""
-    flips = int(os.environ.get("SENTRY_PASTE_TEST_FLIPS", "20"))
     versions = [("one", "traces_sample_rate = 1.0"), ("two", "traces_sample_rate = 1.0")]
 
     def save(number):
@@ -904,14 +908,14 @@ def test_every_request_is_measured_by_one_of_two_inis(start, write, captured):
     threads = [threading.Thread(target=serve) for _ in range(4)]
     for thread in threads:
         thread.start()
-    for number in range(flips):
+    for number in range(FLIPS):
         save(number)
         time.sleep(0.01)
     stop.set()
     for thread in threads:
         thread.join()
     transactions, events = captured.transactions, captured.payloads("event")
-    assert len(transactions) == len(events) == sum(counts) > flips
+    assert len(transactions) == len(events) == sum(counts) > FLIPS
     of_events = {event["contexts"]["trace"]["trace_id"]: event["tags"]["version"] for event in events}
     assert [of_events[found.trace_id] for found in transactions] == [found.name for found in transactions]
     assert set(of_events.values()) == {"one", "two"}
@@ -1058,6 +1062,16 @@ def test_file_of_the_process_comes_back_if_somebody_removes_it(start, write, cap
     later()
     get(app)
     assert report()["filters"][0]["result"] == "unchanged"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "program"),
+    [(["/usr/bin/gunicorn", "x"], "gunicorn"), (["/lib/gunicorn/__main__.py"], "gunicorn"), ([], "")],
+)
+def test_file_of_the_process_names_its_program(start, captured, monkeypatch, arguments, program):
+    monkeypatch.setattr(sys, "argv", arguments)
+    start()
+    assert report()["program"] == program
 
 
 def test_directory_of_somebody_else_is_not_used(start, write, captured, caplog, tmp_path):
