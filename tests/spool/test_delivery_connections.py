@@ -54,9 +54,9 @@ def test_burst_at_a_distance_goes_over_several_connections(site, sentry, spool, 
         sentry.wait(errors=60)
         took = time.monotonic() - begun
         sentry.wait_for(lambda: states(spool) == [])
-    # One by one it takes 9 seconds.
-    assert took < 4.5
-    assert 4 <= watch.most <= 8
+    # One by one it takes 9 seconds. On a machine that is busy answers seem late, and there are fewer connections.
+    assert took < 7
+    assert 2 <= watch.most <= 8
     assert sentry.sent_twice() == 0
     assert not [record for record in caplog.records if LOGGED_BY_URLLIB3 in record.getMessage()]
 
@@ -89,7 +89,7 @@ def test_backlog_goes_over_several_connections(site, sentry, spool):
     watch = Watch(sentry, lambda active: 0.15)
     site().ok()
     sentry.wait(errors=60)
-    assert 4 <= watch.most <= 8
+    assert 2 <= watch.most <= 8
     sentry.wait_for(lambda: states(spool) == [])
     assert sentry.sent_twice() == 0
 
