@@ -54,7 +54,7 @@ def test_burst_at_a_distance_goes_over_several_connections(site, sentry, spool, 
         sentry.wait(errors=60)
         took = time.monotonic() - begun
         sentry.wait_for(lambda: states(spool) == [])
-    # One by one it takes 9 seconds. On a machine that is busy answers seem late, and there are fewer connections.
+    # One by one it takes 9 seconds. On a busy machine answers seem late, so there are fewer connections.
     assert took < 7
     assert 2 <= watch.most <= 8
     assert sentry.sent_twice() == 0
