@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import sys
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from itertools import chain
 from typing import Any
 
@@ -35,6 +35,9 @@ from sentry_paste.sdk.profiles import clean_profiles
 
 _EVENT_HOOKS = ("before_send", "before_send_transaction")
 _ITEM_HOOKS = ("before_send_log", "before_send_metric", "before_send_span")
+# How many characters of spans are searched together: to search text takes several times its memory.
+_MOST_TOGETHER = 300_000
+_LISTS = frozenset({list, tuple})
 # Of a dynamic sampling context.
 _FREE_TEXTS = frozenset({"release", "environment", "transaction"})
 
@@ -255,14 +258,15 @@ class Redaction:
             request: which the spans belong to, None if they belong to none.
             spans: as the SDK has queued them; they are changed.
         """
-        is_small = [_keep_small(keep_item_small, span) for span in spans]
-        if not sdk.sends_user_info(self.options):
-            self._clean_together(request, spans)
-        for span, was_small in zip(spans, is_small):
-            if self.patterns:
-                self._clean_patterns(span)
-            if not was_small:
-                _keep_small(keep_item_small, span)
+        for few in _batches(spans):
+            is_small = [_keep_small(keep_item_small, span) for span in few]
+            if not sdk.sends_user_info(self.options):
+                self._clean_together(request, few)
+            for span, was_small in zip(few, is_small):
+                if self.patterns:
+                    self._clean_patterns(span)
+                if not was_small:
+                    _keep_small(keep_item_small, span)
 
     def _clean_together(self, request: HasSecrets | None, spans: list[Any]) -> None:
         try:
@@ -337,6 +341,30 @@ def _is_access_log_line(item: Any) -> bool:
 def _clean_profile(profile: dict[str, Any], options: Mapping[str, Any]) -> None:
     if not sdk.sends_user_info(options):
         clean_profile(profile)
+
+
+def _batches(spans: list[Any]) -> Iterator[list[Any]]:
+    """Yield spans in batches: as many as may be searched together, or one that is longer."""
+    batch: list[Any] = []
+    left = _MOST_TOGETHER
+    for span in spans:
+        length = _length_of(span)
+        if batch and length > left:
+            yield batch
+            batch, left = [], _MOST_TOGETHER
+        batch.append(span)
+        left -= length
+    if batch:
+        yield batch
+
+
+def _length_of(span: Any) -> int:
+    attributes = span.get("attributes")
+    if type(attributes) is not dict:
+        return len(str(span.get("name")))
+    listed = [value for value in attributes.values() if type(value) in _LISTS]
+    texts = [*attributes.values(), span.get("name"), *chain.from_iterable(listed)]
+    return sum([len(text) for text in texts if type(text) is str])
 
 
 def _keep_small(cut: Callable[[Any], Any], payload: Any) -> Any:

@@ -2,11 +2,13 @@
 
 import json
 import re
+import tracemalloc
 from urllib.parse import quote
 
 import pytest
 
 from sentry_paste.redaction import parameters, values
+from sentry_paste.redaction.hooks import Redaction
 from sentry_paste.redaction.matcher import Matcher
 from sentry_paste.redaction.names import Names
 
@@ -137,3 +139,27 @@ def test_name_that_begins_far_before_its_sign_is_found():
     name = f"user password {'x' * 60}"
     secret = {found.text for found in values.of_request({"QUERY_STRING": f"a=b&{name}=q8fh23fh28hf2"}, NAMES)}
     assert "q8fh23fh28hf2" in secret
+
+
+def test_spans_with_much_text_are_searched_a_few_at_a_time():
+    seen = []
+
+    class Request:
+        def matcher(self):
+            seen.append(len(spans) - sum("q8fh23" in str(span) for span in spans))
+            return matcher("q8fh23fh28hf2")
+
+        def allowances(self):
+            return None
+
+    spans = [
+        {"name": "x", "attributes": {"a": f"{number} {'word ' * 20_000}q8fh23fh28hf2"}} for number in range(9)
+    ]
+    spans += [{"name": f"{number} q8fh23fh28hf2"} for number in range(9)]
+    tracemalloc.start()
+    Redaction(NAMES).clean_spans(Request(), spans)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert "q8fh23" not in str(spans)
+    assert seen == [0, 2, 4, 6, 8]
+    assert peak < 4_000_000
