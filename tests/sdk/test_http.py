@@ -148,13 +148,16 @@ def test_connection_without_an_answer_is_an_error_of_urllib3(pool, server):
     assert len(server.clients) == 2
 
 
-def test_answer_that_takes_too_long_is_an_error_of_urllib3(server):
-    with PoolManager(timeout=Timeout(total=0.2)) as pool:
+def test_answer_that_takes_too_long_is_an_error_of_urllib3(server, monkeypatch):
+    with PoolManager(timeout=Timeout(total=30)) as pool:
         request_directly(pool)
         pool.base = f"http://127.0.0.1:{server.server_port}"
         post(pool, "/api/7/envelope/")
-        with pytest.raises(ReadTimeoutError):
-            post(pool, "/hang/7/envelope/")
+        (connections,) = [pool.pools[key] for key in list(pool.pools.keys())]
+        with monkeypatch.context() as patched:
+            patched.setattr(connections, "timeout", Timeout(total=0.2))
+            with pytest.raises(ReadTimeoutError):
+                post(pool, "/hang/7/envelope/")
         assert post(pool, "/api/7/envelope/").status == 200
     assert len(server.clients) == 2
 
