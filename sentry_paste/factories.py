@@ -9,7 +9,7 @@ from typing import Any
 from sentry_paste.client.registry import registry
 from sentry_paste.config import ConfigError, Settings, read_ini
 from sentry_paste.config.errors import Problem
-from sentry_paste.config.reload import find_source
+from sentry_paste.config.reload_sources import find_source
 from sentry_paste.middleware import Application, around, load_with_client
 from sentry_paste.sdk.failures import log_failure, warn
 

@@ -13,7 +13,7 @@ from sentry_paste import sdk
 from sentry_paste.client.registry import registry
 from sentry_paste.client.reloading import Watch, reloading
 from sentry_paste.config import ConfigError, Settings, read_keywords
-from sentry_paste.config.reload import Source
+from sentry_paste.config.reload_sources import Source
 from sentry_paste.request import zope
 from sentry_paste.request.body import wrap
 from sentry_paste.request.filter_state import FilterState

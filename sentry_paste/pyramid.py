@@ -13,7 +13,7 @@ from typing import Any
 from sentry_paste.client.registry import registry
 from sentry_paste.config import ConfigError, Settings, read_ini
 from sentry_paste.config.errors import Problem
-from sentry_paste.config.reload import Source, find_included_source
+from sentry_paste.config.reload_sources import Source, find_included_source
 from sentry_paste.config.sources import PREFIX
 from sentry_paste.middleware import FindSource, SentryMiddleware, reloading_around
 

@@ -11,7 +11,7 @@ from urllib.parse import unquote
 
 from sentry_paste import sdk
 from sentry_paste.client.registry import registry
-from sentry_paste.config.reload import EnvironmentSource
+from sentry_paste.config.reload_sources import EnvironmentSource
 from sentry_paste.config.variables import read_environment
 from sentry_paste.middleware import Application, SentryMiddleware, around, load_with_client
 from sentry_paste.sdk.failures import announce, warn

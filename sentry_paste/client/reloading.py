@@ -17,7 +17,8 @@ from weakref import WeakSet
 from sentry_paste.client.workers import WorkerFile
 from sentry_paste.config.errors import ConfigError, Problem, shown, without_credentials
 from sentry_paste.config.own_options import ON_COMMAND
-from sentry_paste.config.reload import Change, Reread, Source, compare, read_again
+from sentry_paste.config.reload import Change, Reread, compare, read_again
+from sentry_paste.config.reload_sources import Source
 from sentry_paste.config.settings import Settings
 from sentry_paste.config.watched import Look, Texts, is_fresh, look_at
 from sentry_paste.sdk.failures import inform, log_failure, logged_once, warn

@@ -6,7 +6,8 @@ from paste.deploy import loadwsgi
 from sentry_paste.config import ConfigError, read_ini
 from sentry_paste.config.examples import example
 from sentry_paste.config.options import options
-from sentry_paste.config.reload import find_source, read_again
+from sentry_paste.config.reload import read_again
+from sentry_paste.config.reload_sources import find_source
 from sentry_paste.config.watched import Texts
 
 INI = """
