@@ -164,6 +164,8 @@ def capture_envelopes(*, warn: bool = True) -> Iterator[CapturedEnvelopes]:
     captured = CapturedEnvelopes()
     transport = MemoryTransport(captured)
     before = _clients()
+    # Views are made of the clients that they are views of, also while the block runs.
+    before += [made for made in map(sdk.origin, before) if made not in before]
     transports = [client.transport for client in before]
     registry.transport = transport
     for client in before:
@@ -180,6 +182,8 @@ def capture_envelopes(*, warn: bool = True) -> Iterator[CapturedEnvelopes]:
         registry.reset(keep=before)
         for client, own in zip(before, transports):
             client.transport = own
+        for client in registry.clients():
+            client.transport = sdk.origin(client).transport
         if warn and not took_part:
             # Where warnings are errors, the failure of the test is still what to see.
             with suppress(NoFilterWarning) if is_failing else nullcontext():

@@ -24,6 +24,7 @@ from sentry_paste.client.registry import registry
 from sentry_paste.client.reloading import reloading
 from sentry_paste.config import watched
 from sentry_paste.middleware import ReloadingMiddleware, SentryMiddleware
+from sentry_paste.testing import capture_envelopes
 
 INI = """
     [filter:sentry]
@@ -872,6 +873,18 @@ def test_client_is_closed_once_and_views_go_with_their_requests(start, write, ca
     gc.collect()
     assert [view() is None for view in views] == [True, True, True, False]
     assert registry.clients() == [app.app.client]
+
+
+def test_ini_may_change_while_a_test_of_the_app_captures(write):
+    app = TestApp(loadapp(f"config:{write('traces_sample_rate = 0.0')}"))
+    own = app.app.client.transport
+    for rate in ("1.0", "0.5"):
+        with capture_envelopes() as captured:
+            write(f"traces_sample_rate = {rate}", "tags.a = b")
+            later()
+            get(app, "/crash")
+            assert captured.payloads("event")[0]["tags"]["a"] == "b"
+        assert app.app.client.transport is own
 
 
 def test_flipping_back_brings_the_client_itself_back(start, write, captured):
