@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from threading import RLock
 from typing import Any
-from uuid import uuid4
 from weakref import ref
 
 import sentry_sdk
@@ -20,6 +19,8 @@ import sentry_sdk
 from sentry_paste import sdk
 from sentry_paste.config.keep_rules import KeepRule
 from sentry_paste.redaction.names import RECORDED_USER
+from sentry_paste.request.attributes import add_attributes
+from sentry_paste.request.event_ids import EventIds
 from sentry_paste.request.event_processor import FAILED_STATUS, RequestData
 from sentry_paste.request.filter_state import ClientFacts, FilterState, Sampling
 from sentry_paste.request.reported_errors import swallowed_error
@@ -32,7 +33,7 @@ from sentry_paste.request.tracing import (
     continue_without_transaction,
 )
 from sentry_paste.sdk.failures import log_failure
-from sentry_paste.wsgi.environ import Forwarded, address_of, host_of, native, path_of, snapshot
+from sentry_paste.wsgi.environ import address_of, path_of, snapshot
 from sentry_paste.wsgi.naming import CUSTOM, FRAMEWORK_KEYS, URL, default_name, framework_name, traversed_by
 from sentry_paste.wsgi.real_types import traceback_of
 
@@ -46,49 +47,8 @@ def _logged(loss: str) -> Iterator[None]:
         log_failure(loss)
 
 
-class EventIds:
-    """The event ids of one request. Its methods have to be called in the request's context.
-
-    Attributes:
-        reserved: the id in the response's header for an event that is captured later, None if there is none.
-    """
-
-    __slots__ = ("_before", "_is_taken", "reserved")
-
-    def __init__(self) -> None:
-        self._before: str | None = None
-        self._is_taken = False
-        self.reserved: str | None = None
-
-    def begin(self) -> None:
-        """Record the last event before the request's own."""
-        self._before = sentry_sdk.last_event_id()
-
-    def last(self) -> str | None:
-        """Return the id of the request's last event, None if it has none."""
-        found = sentry_sdk.last_event_id()
-        return found if found != self._before else None
-
-    def reserve(self) -> str:
-        """Return the reserved id; reserve one if there is none."""
-        self.reserved = self.reserved or uuid4().hex
-        return self.reserved
-
-    def reserve_new(self) -> str:
-        """Reserve and return a new id for the next error."""
-        self.reserved, self._is_taken = uuid4().hex, False
-        return self.reserved
-
-    def take(self) -> str | None:
-        """Return the reserved id for the first error that is captured after the reservation, else None."""
-        identity = None if self._is_taken else self.reserved
-        self._is_taken = identity is not None or self._is_taken
-        return identity
-
-
 # What marks a trace that is sent because of a rule, with the kind of rule.
 _KEPT = "sentry_paste.kept"
-_LOCAL_HOSTS = frozenset({"localhost", "127.0.0.1", "::1", "[::1]"})
 
 
 class RequestScopes:
@@ -559,38 +519,3 @@ class RequestScopes:
                 **({"event_id": reserved} if reserved is not None else {}),
             }
         )
-
-
-_CLIENT_ATTRIBUTES = (
-    ("sentry.release", "release"),
-    ("sentry.environment", "environment"),
-    ("server.address", "server_name"),
-)
-
-
-def add_attributes(
-    scope: Any, strings: Mapping[str, str], options: Mapping[str, Any], forwarded: Forwarded
-) -> None:
-    """Add the request's attributes for log items and streamed spans, as the SDK's middleware does.
-
-    Args:
-        scope: of the request.
-        strings: the snapshot of the environ.
-        options: of the client.
-        forwarded: headers of trusted proxies.
-    """
-    # The SDK keeps these on the global scope, so that they would be those of the process' first client.
-    for attribute, option in _CLIENT_ATTRIBUTES:
-        if options.get(option):
-            scope.set_attribute(attribute, str(options[option]).strip())
-    agent = strings.get("HTTP_USER_AGENT")
-    if agent:
-        scope.set_attribute("user_agent.original", native(agent))
-    client = address_of(strings, forwarded)
-    host = host_of(strings, forwarded)
-    scope.set_attribute(
-        "sentry.is_localhost",
-        client in _LOCAL_HOSTS or host in _LOCAL_HOSTS or host.rpartition(":")[0] in _LOCAL_HOSTS,
-    )
-    if client and sdk.sends_user_info(options):
-        scope.set_attribute("user.ip_address", client)
