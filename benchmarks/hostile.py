@@ -270,6 +270,10 @@ def _of_reviews() -> Iterator[Case]:
     shown = "%22" * 8 + "cookie(version=0, name='...\xe9"
     yield Case("quotes and cookies in a URL of 200 kB", {"HTTP_ORIGIN": shown * 4000}, b"[]", holding)
     yield Case("calls in a query of 200 kB", {"QUERY_STRING": "Secret(a='" * 20_000}, b"[]", holding)
+    unit = "=" * 20 + "???" + "\\" * 7 + "alice@example.com" * 8 + "." * 78 + "#" * 33 + '"password": "' * 142
+    host, accept = (unit * 4)[:8190], (f"{chr(0xFC) * 235}{'%' * 84}{'sid=' * 25}b'" * 20)[:8190]
+    both = {"HTTP_HOST": host, "HTTP_ACCEPT": accept}
+    yield Case("a value with several forms", both, repr(host + accept).encode("latin-1"), showing)
     yield Case("a body with one emoji", {}, ("x" * 860_000 + chr(0x1F600)).encode(), holding)
 
 

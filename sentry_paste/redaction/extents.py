@@ -44,7 +44,8 @@ _LONGEST_CUT_ESCAPE = 80
 # A shorter run of base64 is too likely to be a word.
 _SHORTEST_RUN = 7
 
-# Comparing this many characters takes as long as examining one place.
+# Comparing this many characters takes as long as examining one place, and so does choosing one of several
+# values that begin alike.
 _COMPARED = 4096
 _where = attrgetter("where")
 
@@ -172,7 +173,7 @@ class Heads:
             near = _longest(long, text, start)
             if near is not None:
                 needle, size = near
-                allowance.spend(size // _COMPARED)
+                allowance.spend(size // _COMPARED + (len(long) > 1))
                 # Of a pair with a long name, only the name may be there, or a part of it.
                 is_shown = size > needle.kept and not (needle.where is WORD and is_url)
                 if is_shown and _fits(needle, text, start, start + size, True):

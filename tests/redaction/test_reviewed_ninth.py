@@ -8,9 +8,12 @@ from urllib.parse import quote
 import pytest
 
 from sentry_paste.redaction import parameters, values
+from sentry_paste.redaction.bounds import Allowance
+from sentry_paste.redaction.extents import Heads
 from sentry_paste.redaction.hooks import Redaction
 from sentry_paste.redaction.matcher import Matcher
 from sentry_paste.redaction.names import Names
+from sentry_paste.redaction.needles import ANYWHERE, Needle
 
 NAMES = Names()
 
@@ -163,3 +166,12 @@ def test_spans_with_much_text_are_searched_a_few_at_a_time():
     assert "q8fh23" not in str(spans)
     assert seen == [0, 2, 4, 6, 8]
     assert peak < 4_000_000
+
+
+def test_choosing_one_of_several_values_that_begin_alike_counts_as_a_place():
+    value = "a1" * 40
+    heads = Heads([Needle(value + end, ANYWHERE) for end in "xyz"])
+    text = f"{value}x " * 50
+    allowance = Allowance(1000)
+    assert len(list(heads.spans(text, [len(f"{value}x ") * at for at in range(50)], False, allowance))) == 50
+    assert allowance.left == 1000 - 2 * 50
