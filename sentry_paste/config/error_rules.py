@@ -6,6 +6,7 @@ import re
 from typing import Any, NamedTuple
 
 from sentry_paste.config import kinds, references
+from sentry_paste.config.lines import each_line
 from sentry_paste.config.texts import split_lines, split_names, split_words
 
 #: What an expression begins with; what does not is a glob.
@@ -13,7 +14,7 @@ EXPRESSION = "re:"
 
 
 def _messages(text: str) -> tuple[str, ...]:
-    return tuple(map(_message, split_lines(text)))
+    return tuple(each_line(text, _message))
 
 
 def _message(line: str) -> str:
@@ -53,7 +54,7 @@ _LOGGER = "logger"
 
 
 def _levels(text: str) -> references.Reference:
-    rules = list(map(_level, split_lines(text)))
+    rules = each_line(text, _level, (_LOGGER, *LEVELS))
     names = [rule.subject for rule in rules if not rule.is_logger]
 
     def build(classes: list[Any]) -> tuple[LevelRule, ...]:
@@ -99,7 +100,7 @@ _VARIABLE = re.compile(r"\{\{\s*([\w.]+)\s*\}\}")
 
 
 def _fingerprints(text: str) -> references.Reference:
-    rules = list(map(_fingerprint, split_lines(text)))
+    rules = each_line(text, _fingerprint, _GLOBS)
     names = [rule.subject for rule in rules if rule.about == _CLASS]
 
     def build(classes: list[Any]) -> tuple[FingerprintRule, ...]:
@@ -113,7 +114,7 @@ def _fingerprint(line: str) -> FingerprintRule:
     condition, *rest = _ARROW.split(line, maxsplit=1)
     parts = split_words(rest[0]) if rest else []
     about, *globs = condition.split(maxsplit=1) or [""]
-    if not (about and parts) or (globs and about.lower() not in _GLOBS):
+    if not (about and parts) or bool(globs) is not (about.lower() in _GLOBS):
         raise ValueError(f"expected {_FINGERPRINT}, not {line!r}")
     found = tuple(_VARIABLE.sub(r"{{ \1 }}", part) for part in parts)
     return FingerprintRule(about.lower(), globs[0], found) if globs else FingerprintRule(_CLASS, about, found)
@@ -138,15 +139,17 @@ def classes_in(option: str, text: str) -> list[str]:
 
 
 def _rates(text: str) -> references.Reference:
-    names, rates = [], []
-    for line in split_lines(text):
-        name, *rest = line.split(maxsplit=1)
-        try:
-            rates.append(kinds.RATE.parse(*rest))
-        except (TypeError, ValueError):
-            raise ValueError(f"expected {_CLASS_RATE} on each line, not {line!r}") from None
-        names.append(name)
+    rules = each_line(text, _class_rate)
+    names, rates = [name for name, _ in rules], [rate for _, rate in rules]
     return references.exception_classes(names, lambda classes: tuple(zip(classes, rates)))
+
+
+def _class_rate(line: str) -> tuple[str, float]:
+    name, *rest = line.split(maxsplit=1)
+    try:
+        return name, kinds.RATE.parse(*rest)
+    except (TypeError, ValueError):
+        raise ValueError(f"expected {_CLASS_RATE} on each line, not {line!r}") from None
 
 
 _CLASS_RATE = "a class of exceptions and a rate from 0 to 1"

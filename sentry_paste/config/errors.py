@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 # Everything before the last @ of a URL, unless it only describes a DSN: key and secret of a DSN, user and
 # password of a proxy. A password may have a slash in it; a URL that was taken for a path has lost one of its
@@ -64,6 +65,32 @@ class ConfigError(ValueError):
         super().__init__(
             "\n  ".join([f"{source}: {count} in the options of sentry_paste", *map(str, self.problems)])
         )
+
+
+class LineMistake(NamedTuple):
+    """A line of a value that is wrong.
+
+    Attributes:
+        line: the text of it.
+        message: what was expected, empty if the option's kind says that.
+        hint: what was probably meant, as the end of a message; may be empty.
+    """
+
+    line: str
+    message: str
+    hint: str = ""
+
+
+class LinesError(ValueError):
+    """Lines of a value are wrong.
+
+    Args:
+        mistakes: one for each of them.
+    """
+
+    def __init__(self, mistakes: Sequence[LineMistake]) -> None:
+        self.mistakes = tuple(mistakes)
+        super().__init__("; ".join(found.message + found.hint for found in mistakes))
 
 
 class NotInstalledError(ValueError):

@@ -43,6 +43,7 @@ class Section:
         values: the values by key, not interpolated.
         lines: line numbers by key, from 1.
         texts: the lines themselves by key.
+        rows: the line numbers of values of several lines by key, each by the line's text.
         path: the file that it is in.
     """
 
@@ -50,6 +51,7 @@ class Section:
     values: dict[str, str] = field(default_factory=dict)
     lines: dict[str, int] = field(default_factory=dict)
     texts: dict[str, str] = field(default_factory=dict)
+    rows: dict[str, dict[str, int]] = field(default_factory=dict)
     path: str = ""
 
     @property
@@ -106,17 +108,26 @@ def _sections_of(texts: tuple[tuple[str, str], ...]) -> dict[str, Section]:
 
 def _find_lines(path: str, text: str, sections: dict[str, Section]) -> None:
     """Add the lines of a file to its sections; those that another file has begun have no lines here."""
-    section = Section("")
+    section, key = Section(""), ""
     for number, line in enumerate(text.split("\n"), start=1):
         header, option = _SECTION.match(line), _OPTION.match(line)
         if header:
             found = sections.get(header["name"], Section(""))
             if found.name and not found.path:
                 found = sections[found.name] = replace(found, path=path)
-            section = found if found.path == path else Section("")
+            section, key = found if found.path == path else Section(""), ""
         elif option and option["key"] in section.values:
-            section.lines.setdefault(option["key"], number)
-            section.texts.setdefault(option["key"], line)
+            key = option["key"]
+            section.lines.setdefault(key, number)
+            section.texts.setdefault(key, line)
+            section.rows.setdefault(key, {}).setdefault(_row(line[option.end() :]), number)
+        elif key and line[:1].isspace():
+            section.rows[key].setdefault(_row(line), number)
+
+
+def _row(line: str) -> str:
+    """Return a line of a value as PasteDeploy passes it, if there are no variables in it."""
+    return line.strip().replace("%%", "%")
 
 
 class IniFile:

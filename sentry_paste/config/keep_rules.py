@@ -6,7 +6,8 @@ import re
 from typing import NamedTuple
 
 from sentry_paste.config import kinds
-from sentry_paste.config.texts import duration, number, split_lines
+from sentry_paste.config.lines import each_line
+from sentry_paste.config.texts import duration, number
 
 #: The conditions, in words for messages.
 EXPECTED = (
@@ -20,6 +21,8 @@ _RULE = re.compile(
     r"(?:\s+at\s+(?P<rate>\S+))?",
     re.IGNORECASE,
 )
+
+_WORDS = ("slower", "than", "status", "errors", "at")
 
 # Between status codes.
 _SPACE = re.compile(r"(?<=\d)\s+(?=\d)")
@@ -57,9 +60,9 @@ def parse(text: str) -> tuple[KeepRule, ...]:
         text: a rule on each line.
 
     Raises:
-        ValueError: a line is no rule; it says which, and why.
+        LinesError: lines are no rules; it says which, and why.
     """
-    return tuple(map(_rule, split_lines(text)))
+    return tuple(each_line(text, _rule, _WORDS))
 
 
 def _rule(line: str) -> KeepRule:

@@ -20,6 +20,7 @@ from paste.deploy.converters import asbool
 
 from sentry_paste import sdk
 from sentry_paste.config.errors import NotInstalledError
+from sentry_paste.config.lines import each_line
 from sentry_paste.config.texts import duration as parse_duration
 from sentry_paste.config.texts import number, size, split_lines, split_names, split_words
 
@@ -198,9 +199,7 @@ def _methods(text: str) -> frozenset[str]:
 
 def _patterns(text: str) -> list[str]:
     # By line only: an expression may have a comma in it.
-    for line in split_lines(text):
-        expression(line)
-    return split_lines(text)
+    return [found.pattern for found in each_line(text, expression)]
 
 
 def expression(text: str) -> re.Pattern[str]:
@@ -219,10 +218,11 @@ def expression(text: str) -> re.Pattern[str]:
 
 
 def _span_names(text: str) -> list[str | re.Pattern[str]]:
-    return [
-        expression(line[1:-1]) if len(line) > 2 and line[0] == line[-1] == "/" else line
-        for line in split_lines(text)
-    ]
+    return each_line(text, _span_name)
+
+
+def _span_name(line: str) -> str | re.Pattern[str]:
+    return expression(line[1:-1]) if len(line) > 2 and line[0] == line[-1] == "/" else line
 
 
 def glob(text: str) -> str:
@@ -247,13 +247,13 @@ def _globs(text: str) -> tuple[str, ...]:
 
 
 def _glob_table(value: Callable[[str], Any], text: str) -> tuple[tuple[str, Any], ...]:
-    rows = []
-    for line in split_lines(text):
+    def row(line: str) -> tuple[str, Any]:
         pattern, *rest = line.split(maxsplit=1)
         if not rest or rest[0].startswith(("=", ":")):
             raise ValueError
-        rows.append((glob(pattern), value(rest[0])))
-    return tuple(rows)
+        return glob(pattern), value(rest[0])
+
+    return tuple(each_line(text, row))
 
 
 def _header_name(text: str) -> str:

@@ -21,6 +21,9 @@ _SECRET = ("password", "passwd", "secret", "token", "api_key", "apikey", "creden
 
 _SHORTEST = 4
 
+#: Options in whose values dollar signs or braces have a meaning of their own.
+WITH_MARKS = ("fingerprints", "ignore_messages", "ignore_spans", "trace_propagation_targets")
+
 #: Text after a value that looks like a comment.
 COMMENT = re.compile(r"\s[;#].*")
 
@@ -41,6 +44,8 @@ def explain(option: Option, text: str, message: str) -> str:
         except ValueError:
             return reason
         reason += f"; {shown(text[len(before) :])!r} looks like a comment; put it on a separate line"
+    if option.name in WITH_MARKS:
+        return reason
     variable = _SHELL_VARIABLE.search(text)
     if variable:
         reason += f"; write ${{{variable['name']}}} for a variable of the environment"
@@ -92,7 +97,8 @@ def near_exceptions(names: Iterable[Any]) -> list[tuple[str, str]]:
     found = []
     for name in names:
         is_new = isinstance(name, str) and name.isidentifier() and name not in _EXCEPTIONS
-        nearest = difflib.get_close_matches(name, _EXCEPTIONS, n=1, cutoff=0.85) if is_new else []
+        longer = [f"{name}Error"] if is_new and f"{name}Error" in _EXCEPTIONS else []
+        nearest = longer or (difflib.get_close_matches(name, _EXCEPTIONS, n=1, cutoff=0.85) if is_new else [])
         found += [(name, near) for near in nearest]
     return found
 

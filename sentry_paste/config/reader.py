@@ -17,11 +17,12 @@ from sentry_paste import sdk
 from sentry_paste.config import integrations, values
 from sentry_paste.config.aliases import plain_dsn
 from sentry_paste.config.error_rules import classes_in
-from sentry_paste.config.errors import ConfigError, NotInstalledError, Problem
+from sentry_paste.config.errors import ConfigError, LinesError, NotInstalledError, Problem
 from sentry_paste.config.families import assemble, family_of, parse_member
 from sentry_paste.config.kinds import Option
 from sentry_paste.config.mistakes import (
     COMMENT,
+    WITH_MARKS,
     explain,
     mask_secrets,
     near_exceptions,
@@ -47,9 +48,6 @@ from sentry_paste.config.sources import (
 )
 from sentry_paste.config.values import expand
 from sentry_paste.sdk.failures import warn
-
-# Options in whose values dollar signs or braces have a meaning of their own.
-_WITH_DOLLARS = ("fingerprints", "ignore_messages", "ignore_spans", "trace_propagation_targets")
 
 
 def read_ini(
@@ -186,9 +184,17 @@ class _Reader:
                 self.absent[name] = (error.name,)
                 return
             item = self.given[name]
+            if isinstance(error, LinesError):
+                self._add_lines(item, error)
+                return
             value = None if str(error).startswith("is not ") else shown_value(name, item.value)
             reason = str(error) or type(error).__name__
             self.problems.append(Problem(item.written, value, reason, item.line, item.source))
+
+    def _add_lines(self, item: RawOption, error: LinesError) -> None:
+        for found in error.mistakes:
+            value, line = shown_value(item.name, found.line), item.rows.get(found.line, item.line)
+            self.problems.append(Problem(item.written, value, found.message + found.hint, line, item.source))
 
     def _with_values(self, given: Mapping[str, RawOption]) -> dict[str, RawOption]:
         """Return the options that have a value, with variables replaced."""
@@ -233,7 +239,7 @@ class _Reader:
 
     def _warn_of_unreplaced(self, item: RawOption) -> None:
         reason = self.unreplaced.get(item.name)
-        if reason and item.name not in _WITH_DOLLARS and not item.name.startswith("proxy_headers"):
+        if reason and item.name not in WITH_MARKS and not item.name.startswith("proxy_headers"):
             warn("%s: %s", place(self.source, item), reason, code="unreplaced")
 
     def _warn_of_exceptions(self, item: RawOption, names: list[str]) -> None:
@@ -280,6 +286,10 @@ class _Reader:
             value = option.kind.parse(text)
         except NotInstalledError:
             raise
+        except LinesError as error:
+            raise LinesError(
+                [f._replace(message=explain(option, f.line, f.message)) for f in error.mistakes]
+            ) from None
         except ValueError as error:
             raise ValueError(explain(option, text, str(error))) from None
         self._warn_of_comment(item, text)

@@ -144,14 +144,23 @@ def exception_classes(names: Sequence[str], build: Callable[[list[Any]], Any] = 
             hint = "; there are no patterns here, but subclasses count too" if "*" in name else ""
             raise ValueError(f"expected names of exception classes, not {name!r}{hint}")
 
+    for name in names:
+        found = getattr(builtins, name, None)
+        if found is not None and not _is_exception_class(found):
+            raise ValueError(f"expected names of exception classes, not {name!r}")
+
     def build_all(objects: list[Any]) -> Any:
         for found in objects:
-            if not (isinstance(found, type) and issubclass(found, BaseException)):
+            if not _is_exception_class(found):
                 raise ValueError(f"{getattr(found, '__name__', found)!r} is not an exception class")
         imported = iter(objects)
         return build([next(imported) if name in dotted else getattr(builtins, name, name) for name in names])
 
     return Reference(dotted, build_all)
+
+
+def _is_exception_class(found: Any) -> bool:
+    return isinstance(found, type) and issubclass(found, BaseException)
 
 
 def _exceptions(text: str) -> Reference:

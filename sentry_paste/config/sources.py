@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sentry_paste.config.aliases import ALIASES, BEFORE_DSNS, OBSOLETE, ZOPE2INSTANCE_ONLY, plain_dsn
@@ -44,6 +44,7 @@ class RawOption:
         origin: where it was written, in words.
         line: its line in the file, None if that is not known.
         text: that line.
+        rows: the line numbers of a value of several lines, each by the line's text.
         source: file and section, if they are not those of the filter.
         fallback: the option that applies if this one turns out to have no value.
     """
@@ -54,6 +55,7 @@ class RawOption:
     origin: str
     line: int | None = None
     text: str = ""
+    rows: Mapping[str, int] = field(default_factory=dict)
     source: str = ""
     fallback: RawOption | None = None
 
@@ -159,7 +161,8 @@ def _held(key: str, value: str, file: IniFile | None, holders: list[tuple[IniFil
         if written:
             item = _given(key, value, _origin(home, section, file), section)
             line, text = section.lines.get(written), section.texts.get(written, "")
-            return replace(item, line=line, text=text, source=_source(holders, holder))
+            rows = section.rows.get(written, {})
+            return replace(item, line=line, text=text, rows=rows, source=_source(holders, holder))
     return _given(key, value, _origin(*holders[0], file) if holders else "section", None)
 
 
@@ -173,8 +176,16 @@ def _source(holders: list[tuple[IniFile, Section]], holder: tuple[IniFile, Secti
 
 
 def _given(key: str, value: str, origin: str, section: Section | None) -> RawOption:
-    lines, texts = (section.lines, section.texts) if section else ({}, {})
-    return RawOption(option_name(key), key, value, origin, lines.get(key), texts.get(key, ""))
+    found = section or Section("")
+    return RawOption(
+        option_name(key),
+        key,
+        value,
+        origin,
+        found.lines.get(key),
+        found.texts.get(key, ""),
+        found.rows.get(key, {}),
+    )
 
 
 def _from_defaults(global_conf: Mapping[str, str], file: IniFile | None) -> dict[str, RawOption]:

@@ -6,6 +6,7 @@ import pytest
 import sentry_sdk
 from hypothesis import given
 from hypothesis import strategies as st
+from paste.deploy import loadfilter
 from sentry_sdk.integrations.logging import LoggingIntegration
 
 from sentry_paste import ConfigError, sdk
@@ -267,3 +268,66 @@ def test_enable_logs_on_the_sdk_that_ignores_it_is_warned_of(caplog, monkeypatch
     caplog.clear()
     read_ini({}, {"enable_logs": "false"})
     assert caplog.text == ""
+
+
+def test_each_wrong_line_of_a_value_is_a_mistake_with_its_line(tmp_path):
+    path = tmp_path / "app.ini"
+    path.write_text(
+        """\
+[filter:sentry]
+use = egg:sentry_paste
+traces_keep = errrors
+
+    # of the api
+    /api/* status 5xx at 50%%
+    slower then 2 s
+    errors
+fingerprints =
+    KeyError -> {{ default }}, a
+    mesage Task * -> a
+    message -> a
+    KeyError => a
+error_sample_rates = KeyError 1
+    ValueError 2
+trace_propagation_targets =
+    (
+ignore_messages =
+    re:(
+    re:[a-
+"""
+    )
+    with pytest.raises(ConfigError) as caught:
+        loadfilter(f"config:{path}", name="sentry")
+    found = [(problem.line, problem.option, problem.value) for problem in caught.value.problems]
+    assert found == [
+        (3, "traces_keep", "errrors"),
+        (6, "traces_keep", "/api/* status 5xx at 50%"),
+        (7, "traces_keep", "slower then 2 s"),
+        (11, "fingerprints", "mesage Task * -> a"),
+        (12, "fingerprints", "message -> a"),
+        (13, "fingerprints", "KeyError => a"),
+        (15, "error_sample_rates", "ValueError 2"),
+        (17, "trace_propagation_targets", "("),
+        (19, "ignore_messages", "re:("),
+        (20, "ignore_messages", "re:[a-"),
+    ]
+    asked = [str(problem).partition("; ")[2] for problem in caught.value.problems]
+    assert list(filter(None, asked)) == [
+        "did you mean 'errors'?",
+        "did you mean 'slower than 2 s'?",
+        "did you mean 'message Task * -> a'?",
+        "did you mean 'KeyError -> a'?",
+    ]
+
+
+def test_line_whose_number_is_not_known_has_that_of_its_option(tmp_path, monkeypatch):
+    monkeypatch.setenv("WHAT", "nothing")
+    path = tmp_path / "app.ini"
+    path.write_text("[filter:sentry]\nuse = egg:sentry_paste\ntraces_keep =\n  errors\n  ${WHAT}\n")
+    with pytest.raises(ConfigError, match=r"line 3: traces_keep = nothing: expected a rule"):
+        loadfilter(f"config:{path}", name="sentry")
+
+
+def test_nearly_built_in_exceptions_are_asked_for(caplog):
+    read({"expected_exceptions": "FileNotFound"})
+    assert "did you mean FileNotFoundError?" in caplog.text
