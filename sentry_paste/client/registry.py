@@ -31,12 +31,16 @@ from sentry_paste.spool.delivery import DeliveringTransport, delivering_class
 from sentry_paste.spool.transport import SpoolSettings, SpoolTransport
 from sentry_paste.wsgi.w3c import outgoing
 
-# What is used instead of a hook that fails: the same as in newer SDKs.
+# What is used instead of a hook that fails: the same as in newer SDKs, which say nothing of it.
 _FALLBACKS: dict[str, Callable[..., Any]] = {
     "before_breadcrumb": lambda crumb, _hint: crumb,
     "before_send_log": lambda item, _hint: item,
     "before_send_metric": lambda item, _hint: item,
     "before_send_span": lambda item, _hint: item,
+    # Its purpose may have been to remove something.
+    "before_send": lambda _event, _hint: None,
+    "before_send_transaction": lambda _event, _hint: None,
+    "error_sampler": lambda _event, _hint: 1.0,
     "profiles_sampler": lambda _context: 0.0,
     "traces_sampler": lambda _context: 0.0,
 }
@@ -348,7 +352,7 @@ class Registry:
             )
 
     def _make(self, settings: Settings) -> GuardedClient | None:
-        options = dict(settings.sdk)
+        options = with_guards(dict(settings.sdk))
         if self.transport is not None:
             options["transport"] = self.transport
         elif settings.spool_dir is not None:
@@ -362,7 +366,7 @@ class Registry:
         redaction = Redaction(secret_names(settings), Patterns(settings.redact_patterns))
         try:
             with _deprecations_logged(settings):
-                client = GuardedClient(**sdk.for_client(redaction.with_hooks(with_guards(options))))
+                client = GuardedClient(**sdk.for_client(redaction.with_hooks(options)))
         except (TypeError, ValueError) as error:
             raise ConfigError(
                 settings.source, [Problem("sentry-sdk", None, f"rejects the options: {error}")]

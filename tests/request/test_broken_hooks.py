@@ -49,6 +49,15 @@ class TestBadHooks:
         assert error["transaction"] == "GET /x"
         assert error["request"]["url"] == "http://localhost/x"
 
+    @pytest.mark.parametrize("hook", ["before_send", "before_breadcrumb", "traces_sampler", "error_sampler"])
+    def test_hook_that_raises_is_logged(self, captured, caplog, hook):
+        def app(environ, start_response):
+            sentry_sdk.add_breadcrumb(message="one")
+            raise ValueError
+
+        call(SentryMiddleware(app, **{"traces_sample_rate": 1.0, hook: broken}), environ_of("/x"))
+        assert f"{hook} failed" in caplog.text
+
     def test_transport_that_raises_does_not_raise_into_the_app(self):
         def app(environ, start_response):
             assert sentry_sdk.capture_message("hello") is None

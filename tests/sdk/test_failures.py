@@ -275,7 +275,7 @@ def test_mistakes_in_the_ini_are_raised_although_logging_fails(load, broken):
 
 
 def test_client_that_cannot_be_made_starts_the_app_where_the_logging_fails(load, broken, monkeypatch):
-    monkeypatch.setattr("sentry_paste.client.registry.with_guards", lambda options: 1 / 0)
+    monkeypatch.setattr("sentry_paste.sdk.for_client", lambda options: 1 / 0)
     app = load(INI.format(options="dsn = http://key@127.0.0.1:9/1", factory="apps:make_app"))
     assert call(app, environ_of("/answer_list")).starts[0][0] == "200 OK"
     assert broken.asked == ["Sentry failed to start: nothing is reported"]
