@@ -436,7 +436,7 @@ def _view_of(made: GuardedClient, settings: Settings, budget: ErrorBudget | None
     # They are built again where a client is made.
     for name in ("integrations", "transport"):
         options.pop(name, None)
-    options = with_guards(with_error_rules(settings, options, budget))
+    options = with_error_rules(settings, with_guards(options), budget)
     given = sdk.for_client(made.redaction.with_hooks(options))
     names = _changed_options(made.settings, settings, has_budget=budget is not None)
     view: GuardedClient = sdk.with_reloaded(made, given, names)
