@@ -37,6 +37,13 @@ def pytest_collection_finish():
     gc.freeze()
 
 
+@pytest.fixture(autouse=True, scope="module")
+def _no_old_objects():
+    """Keep the garbage collector, and who asks it for referrers, out of what the tests before have left."""
+    gc.collect()
+    gc.freeze()
+
+
 class _TimeOfMonitors:
     """``time`` for the SDK's monitors, whose threads end soon after them here, not up to ten seconds later.
 
