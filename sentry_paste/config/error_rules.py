@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from difflib import get_close_matches
 from typing import Any, NamedTuple
 
 from sentry_paste.config import kinds, references
@@ -118,6 +120,37 @@ def _fingerprint(line: str) -> FingerprintRule:
         raise ValueError(f"expected {_FINGERPRINT}, not {line!r}")
     found = tuple(_VARIABLE.sub(r"{{ \1 }}", part) for part in parts)
     return FingerprintRule(about.lower(), globs[0], found) if globs else FingerprintRule(_CLASS, about, found)
+
+
+# Those that Sentry knows, besides tags.NAME: src/sentry/grouping/fingerprinting/utils.py
+_KNOWN = frozenset(
+    {
+        "default",
+        *("error.type", "error.value", "level", "logger", "message", "transaction", "type", "value"),
+        *("function", "module", "package", "path"),
+        *("stack.abs_path", "stack.filename", "stack.function", "stack.module", "stack.package"),
+    }
+)
+
+
+def doubtful_variables(text: str) -> Iterator[str]:
+    """Yield what is wrong with variables in fingerprints, which Sentry takes for text.
+
+    Args:
+        text: rules that have been parsed.
+    """
+    for part in (part for line in split_lines(text) for part in _fingerprint(line).parts):
+        for found in _VARIABLE.finditer(part):
+            name = found[1]
+            if found[0] == MESSAGE_WITHOUT_IDS:
+                continue
+            if name not in _KNOWN and not name.startswith("tags."):
+                known = (*sorted(_KNOWN), _VARIABLE.sub(r"\1", MESSAGE_WITHOUT_IDS))
+                nearest = get_close_matches(name, known, n=1, cutoff=0.7)
+                hint = f"; did you mean {{{{ {nearest[0]} }}}}?" if nearest else ""
+                yield f"Sentry does not know {found[0]}{hint}"
+            elif found[0] != part:
+                yield f"Sentry replaces {found[0]} only where it is a part of its own, not in {part!r}"
 
 
 def classes_in(option: str, text: str) -> list[str]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
@@ -16,8 +16,9 @@ from typing import Any
 from sentry_paste import sdk
 from sentry_paste.config import integrations, values
 from sentry_paste.config.aliases import plain_dsn
-from sentry_paste.config.error_rules import classes_in
-from sentry_paste.config.errors import ConfigError, LinesError, NotInstalledError, Problem
+from sentry_paste.config.backtracking import slowness
+from sentry_paste.config.error_rules import EXPRESSION, classes_in, doubtful_variables
+from sentry_paste.config.errors import ConfigError, LinesError, NotInstalledError, Problem, shown
 from sentry_paste.config.families import assemble, family_of, parse_member
 from sentry_paste.config.kinds import Option
 from sentry_paste.config.mistakes import (
@@ -247,6 +248,14 @@ class _Reader:
             message = "%s: there is no built-in exception %s; did you mean %s?"
             warn(message, place(self.source, item), name, nearest, code="exception-name")
 
+    def _warn_of_slowness(self, item: RawOption, rules: Sequence[str]) -> None:
+        """Warn of expressions for messages, which may hold whatever a client has sent."""
+        for rule in rules:
+            reason = slowness(rule[len(EXPRESSION) :]) if rule.startswith(EXPRESSION) else ""
+            if reason:
+                message = "%s: %s has %s, and can stop a server for minutes with some messages"
+                warn(message, place(self.source, item), shown(rule), reason, code="slow-expression")
+
     def _clean_dsn(self) -> None:
         item = self.given.get("dsn")
         if item is not None and isinstance(item.value, str):
@@ -295,6 +304,10 @@ class _Reader:
         self._warn_of_comment(item, text)
         self._warn_of_unreplaced(item)
         self._warn_of_exceptions(item, classes_in(option.name, text))
+        if option.name == "ignore_messages":
+            self._warn_of_slowness(item, value)
+        for reason in doubtful_variables(text) if option.name == "fingerprints" else ():
+            warn("%s: %s", place(self.source, item), reason, code="fingerprint-variable")
         if option.kind.is_path and isinstance(value, str):
             text = value = os.path.abspath(os.path.join(self.base, os.path.expanduser(value)))
         return text, value

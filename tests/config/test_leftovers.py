@@ -97,6 +97,38 @@ def test_exception_that_nearly_is_built_in_is_warned_of(caplog, value, expected)
     assert warnings_of(caplog, ignore_exceptions=value)[1] == expected
 
 
+@pytest.mark.parametrize(
+    ("value", "reason"),
+    [
+        ("KeyError -> {{ defualt }}", "Sentry does not know {{ defualt }}; did you mean {{ default }}?"),
+        (
+            "KeyError -> {{message_with_ids}}",
+            "Sentry does not know {{ message_with_ids }}; did you mean {{ message_without_ids }}?",
+        ),
+        ("KeyError -> {{ user }}, a", "Sentry does not know {{ user }}"),
+        (
+            "KeyError -> {{ default }}-a",
+            "Sentry replaces {{ default }} only where it is a part of its own, not in '{{ default }}-a'",
+        ),
+    ],
+)
+def test_variable_of_a_fingerprint_that_stays_text_is_warned_of(caplog, value, reason):
+    assert warnings_of(caplog, fingerprints=value)[1] == [("fingerprint-variable", f"fingerprints: {reason}")]
+
+
+def test_variables_that_sentry_knows_are_right(caplog):
+    rules = "KeyError -> {{ default }}, {{tags.a}}, {{ error.type }}, a {{ message_without_ids }}"
+    assert warnings_of(caplog, fingerprints=rules)[1] == []
+
+
+def test_expression_that_can_take_very_long_is_warned_of(caplog):
+    rules = "(a+)+$\nre:^Task \\d+$\nre: (a+)+$"
+    reason = "re:(a+)+$ has a repeat within a repeat, and can stop a server for minutes with some messages"
+    assert warnings_of(caplog, ignore_messages=rules)[1] == [
+        ("slow-expression", f"ignore_messages: {reason}")
+    ]
+
+
 def test_exception_that_nearly_is_built_in_is_warned_of_next_to_mistakes(caplog):
     with pytest.raises(ConfigError):
         read_ini({}, {"ignore_exceptions": "KeyErorr", "sample_rate": "7"})
