@@ -51,6 +51,8 @@ KEYS = (
 # fmt: on
 # gunicorn's limit_request_field_size and limit_request_fields.
 LONGEST, MOST = 8190, 100
+# Of all headers together: less than waitress's max_request_header_size.
+LONGEST_TOGETHER = 240_000
 
 ENCODINGS: dict[str, Callable[[str], str]] = {
     "plain": str,
@@ -91,24 +93,27 @@ class Request(NamedTuple):
         genes: of headers and body.
         encoding: in which the app holds the body.
         app: which one crashes.
+        is_long: whether headers are as long as waitress allows, and not as gunicorn does.
     """
 
     genes: tuple[Gene, ...]
     encoding: str
     app: str
+    is_long: bool = False
 
     def case(self) -> Case:
         """Return it as it is sent."""
         headers: dict[str, str] = {}
         body = ""
+        longest = LONGEST_TOGETHER // sum(gene.copies for gene in self.genes) if self.is_long else LONGEST
         for gene in self.genes:
             if not gene.key:
                 body += gene.text(100_000)
                 continue
-            text = gene.text(LONGEST)
+            text = gene.text(longest)
             for copy in range(min(gene.copies, MOST - len(headers))):
                 name = gene.key if gene.copies == 1 else f"{gene.key}_{copy}"
-                headers[name] = text if gene.copies == 1 else f"{copy}{text}"[:LONGEST]
+                headers[name] = text if gene.copies == 1 else f"{copy}{text}"[:longest]
         # The app has what the client sent in a variable as well.
         held = ENCODINGS[self.encoding]("".join(headers.values())[:50_000] + body)
         raw = held.encode("latin-1", "replace")[:200_000]
@@ -159,7 +164,8 @@ class Hunt:
         dice = self.dice
         if not self.found or dice.random() < 0.3:
             genes = tuple(self.gene() for _ in range(dice.randint(1, 4)))
-            return Request(genes, dice.choice(list(ENCODINGS)), dice.choice(list(APPS)))
+            encoding, app = dice.choice(list(ENCODINGS)), dice.choice(list(APPS))
+            return Request(genes, encoding, app, dice.random() < 0.3)
         chosen = dice.choice(self.found[:20])[2]
         genes = list(chosen.genes)
         place = dice.randrange(len(genes))

@@ -22,7 +22,7 @@ LONGEST = 1024
 #: A value is recognised by its first characters, up to this many.
 HEAD = 64
 
-# Shorter values are not searched for in base64 and hex.
+# Shorter values are not searched for in base64 and hex, nor with doubled quotes.
 _SHORTEST_ENCODED = 8
 # By the length modulo three: the bytes that pad a value to a multiple of three, and put the next copy at
 # offset 1 or 2.
@@ -295,7 +295,8 @@ def _meanings(text: str) -> set[str]:
     # Forms encode a space as a plus; a decoded value may contain either.
     found |= {form.replace(" ", "+") for form in found if " " in form}
     # SQL and CSV double the quotes.
-    found |= {form.replace(sign, sign * 2) for sign in _QUOTES for form in found if sign in form}
+    long = [form for form in found if len(form) >= _SHORTEST_ENCODED]
+    found |= {form.replace(sign, sign * 2) for sign in _QUOTES for form in long if sign in form}
     if len(text) > LONGEST:
         # The value is cut here, so its last character may decode differently when the rest follows.
         found = {form[:-8] for form in found}

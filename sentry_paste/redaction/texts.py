@@ -142,8 +142,9 @@ _CONVERTERS = (
 )
 _SIGN = re.compile(
     rf"(?:{_CONVERTERS}|(?!{_CONVERTERS}))(?:{QUOTE}|`)?(?:\s+(?=[=:%]))?"
-    rf"(?P<sign>{_COMPARISON}|{_END_OF_NAME}|=>|[=:,>;)\]}}]|\s?/>|{_P}3[da]|\r?\n|\\{{1,64}}[rn]|{_ATTRIBUTE}"
-    rf"|(?<=-u)[\s'\"]|(?<=-user)[\s'\"]|{_ARGUMENT})"
+    rf"(?P<sign>=>|[=:,>;)\]}}]|\s?/>|{_P}3[da]|\r?\n|\\{{1,64}}[rn]|{_ATTRIBUTE}"
+    rf"|(?<=-u)[\s'\"]|(?<=-user)[\s'\"]|{_ARGUMENT}"
+    rf"|{_COMPARISON}|{_END_OF_NAME})"
 )
 
 
