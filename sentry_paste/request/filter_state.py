@@ -300,7 +300,7 @@ class FilterState:
         return self.sampling_at(client, rate)
 
     def sampling_at(self, client: Any, rate: float) -> Any:
-        """Return a view of a client that samples at another rate.
+        """Return a view of a client that samples at another rate, whatever a ``traces_sampler`` says.
 
         Args:
             client: that captures.
@@ -308,5 +308,6 @@ class FilterState:
         """
         found = self._views_by_rate.get((client, rate))
         if found is None:
-            found = self._views_by_rate[client, rate] = sdk.with_options(client, traces_sample_rate=rate)
+            options = {"traces_sample_rate": rate, "traces_sampler": None}
+            found = self._views_by_rate[client, rate] = sdk.with_options(client, **options)
         return found

@@ -244,6 +244,14 @@ def test_spans_are_kept_if_they_are_recorded_for_all(captured, keeps):
     assert lost == ["sample_rate", "sample_rate"]
 
 
+@pytest.mark.parametrize("sampler", [lambda _: 0.0, lambda _: False, lambda _: 1 / 0])
+def test_rule_applies_where_a_sampler_has_not_chosen(captured, keeping, sampler):
+    call(keeping("errors", traces_sampler=sampler), environ_of("/crash"))
+    (trace,) = sent(captured)
+    assert kept(trace) == "error"
+    assert rates(captured) == [1.0]
+
+
 def test_stream_that_is_cut_is_kept_by_its_duration(captured):
     def slow(environ, start_response):
         start_response("200 OK", [])
