@@ -120,8 +120,11 @@ def without_credentials(text: str) -> str:
 def shown(value: str) -> str:
     """Return a value in a form that errors and logs may show: one line, not too long, without credentials.
 
+    Between the lines of the value there is a bar.
+
     Args:
         value: text of an option.
     """
-    line = " ".join(without_credentials(value).split())
+    lines = [" ".join(line.split()) for line in without_credentials(value).splitlines()]
+    line = " | ".join(filter(None, lines))
     return line if len(line) <= 100 else line[:97] + "..."

@@ -304,22 +304,22 @@ def choice(values: Iterable[str]) -> Kind:
 
 
 def choices(values: Iterable[str]) -> Kind:
-    """Return the kind of an option that takes any of a few words, in any order.
+    """Return the kind of an option that takes none or any of a few words, in any order.
 
     Args:
         values: the words, in lower case; case does not matter in the ini.
     """
     known = tuple(values)
-    expected = f"any of {', '.join(known)}, separated by newlines, commas or spaces"
+    expected = f"none, or any of {', '.join(known)}, separated by newlines, commas or spaces"
 
     def parse(text: str) -> frozenset[str]:
         names = [name.lower() for name in split_names(text)]
-        for name in names:
+        for name in names if names != ["none"] else ():
             if name not in known:
                 nearest = get_close_matches(name, known, n=1, cutoff=0.4)
                 hint = f"; did you mean {nearest[0]}?" if nearest else ""
                 raise ValueError(f"expected {expected}, not {name!r}{hint}")
-        return frozenset(names)
+        return frozenset(names) - {"none"}
 
     return Kind("names", expected, parse)
 

@@ -25,14 +25,6 @@ def _spool_items(text: str) -> frozenset[str]:
     return frozenset(_KINDS) if "all" in found else frozenset(found - {"none"})
 
 
-def _continuation(text: str) -> frozenset[str]:
-    found = {name.lower() for name in texts.split_names(text)}
-    unknown = sorted(found - {*_CONTINUATIONS, "none"})
-    if unknown or ("none" in found and len(found) > 1):
-        raise ValueError(f"unknown word {unknown[0]!r}" if unknown else "none excludes all others")
-    return frozenset(found - {"none"})
-
-
 def _positive(text: str) -> float:
     number = float(text)
     if not 0 < number < 1e6:
@@ -67,7 +59,6 @@ ON_COMMAND = "command"
 #: What ``redact_patterns`` takes, as ``redaction.patterns`` calls it.
 PATTERNS = ("email", "credit_card", "iban", "jwt", "phone")
 SPOOL_ITEMS = kinds.Kind("kinds", f"all, none, or any of: {', '.join(_KINDS)}", _spool_items)
-CONTINUATION = kinds.Kind("kinds", f"none, or any of: {', '.join(_CONTINUATIONS)}", _continuation)
 FSYNC = kinds.Kind("boolean or time", "true, false or a time such as 500 ms", _fsync)
 CONNECTIONS = kinds.Kind("number", "a whole number from 1 to 100", _connections)
 POSITIVE_NUMBER = kinds.Kind("number", "a number, more than 0", _positive)
@@ -323,7 +314,7 @@ OWN_OPTIONS = (
     ),
     Option(
         "trace_continuation",
-        CONTINUATION,
+        kinds.choices(_CONTINUATIONS),
         default=frozenset(_CONTINUATIONS),
         default_text="sentry, w3c",
         help="Which headers of a caller continue its trace: sentry-trace, and the W3C's traceparent where that "

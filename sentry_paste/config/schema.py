@@ -119,12 +119,11 @@ def _pattern(kind: Kind) -> str:
     # The words of a choice are in the text of what it expects.
     if kind.name == "choice":
         return _words(kind.expected.partition("one of ")[2].split(", "))
-    if kind in (own_options.SPOOL_ITEMS, own_options.CONTINUATION):
-        every = ["all"] if kind is own_options.SPOOL_ITEMS else []
-        return _list(_words([*every, "none", *kind.expected.rpartition(": ")[2].split(", ")]), _SPACES)
-    if kind.expected.startswith("any of "):
-        known = kind.expected[len("any of ") :].partition(", separated")[0]
-        return _list(_words(known.split(", ")), _SPACES)
+    if kind is own_options.SPOOL_ITEMS:
+        return _list(_words(["all", "none", *kind.expected.rpartition(": ")[2].split(", ")]), _SPACES)
+    if kind.expected.startswith("none, or any of "):
+        known = kind.expected.partition("any of ")[2].partition(", separated")[0]
+        return _list(_words(["none", *known.split(", ")]), _SPACES)
     return _ANY
 
 

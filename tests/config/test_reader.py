@@ -331,3 +331,21 @@ def test_line_whose_number_is_not_known_has_that_of_its_option(tmp_path, monkeyp
 def test_nearly_built_in_exceptions_are_asked_for(caplog):
     read({"expected_exceptions": "FileNotFound"})
     assert "did you mean FileNotFoundError?" in caplog.text
+
+
+@pytest.mark.parametrize("name", ["trace_response", "trace_continuation", "redact_patterns"])
+def test_none_turns_off_what_would_be_inherited(name):
+    found = read({name: "none"}, **{f"sentry.{name}": "server-timing"})
+    assert not getattr(found, name)
+
+
+def test_nearest_word_is_asked_for():
+    (line,) = mistakes({"trace_continuation": "sentri, w3c"})[1:]
+    assert line.endswith("not 'sentri'; did you mean sentry?")
+    (line,) = mistakes({"trace_response": "none, server-timing"})[1:]
+    assert "expected none, or any of server-timing, traceresponse" in line
+
+
+def test_lines_of_a_value_are_told_apart_in_reports():
+    found = read({"traces_keep": "\n  errors\n\n  status   500\n"})
+    assert found.origins["traces_keep"].text == "errors | status 500"
