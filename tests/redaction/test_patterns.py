@@ -451,9 +451,7 @@ class TestFromTheIni:
             ini(f"redact_patterns = phone {wrong}")
 
     def test_name_that_is_near_none_is_refused_with_the_list(self, ini):
-        with pytest.raises(
-            ConfigError, match="expected none, or any of email, credit_card, iban, jwt"
-        ):
+        with pytest.raises(ConfigError, match="expected none, or any of email, credit_card, iban, jwt"):
             ini("redact_patterns = qqq")
 
     def test_unknown_name_in_python_code_is_a_mistake(self, captured):
