@@ -62,7 +62,7 @@ _NEXT_LINE = re.compile(
 # Signs of base64, escaped.
 _SIGN = re.compile(
     r"%(?:25){0,5}(?:2[bBdDfF]|3[dD])"
-    r"|(?:\\|%(?:25){0,5}5[cC]){1,8}(?:/|%(?:25){0,5}2[fF]|(?:u00|x)(?:2[bBdDfF]|3[dD]))"
+    r"|(?:\\|%(?:25){0,5}5[cC]){1,8}(?:[-/+=]|%(?:25){0,5}2[fF]|(?:u00|x)(?:2[bBdDfF]|3[dD]))"
     r"|&(?:amp;){0,5}#(?:4[357]|61|x2[bBdDfF]|x3[dD]);"
 )
 _LONGEST_SIGN = 40

@@ -56,9 +56,10 @@ def test_value_is_hidden_if_only_its_dashes_are_escaped(escape, value, around, c
     assert cleaned == around.format("[Filtered]")
 
 
-def test_base64_is_hidden_up_to_its_end_if_its_dashes_are_escaped():
+@pytest.mark.parametrize("sign", [r"\u002D", r"\-", r"\+", "%2D", "&#45;"])
+def test_base64_is_hidden_up_to_its_end_if_its_signs_are_escaped(sign):
     found = matcher("q8fh23fh28hf2k9x")
-    cleaned = found.clean(r"x YWE9cThmaDIzZmgyOGhmMms5eA\u002DYj1jYWJj\u002Dxyz.")
+    cleaned = found.clean(f"x YWE9cThmaDIzZmgyOGhmMms5eA{sign}Yj1jYWJj{sign}xyz.")
     assert cleaned == "x [Filtered]."
 
 
