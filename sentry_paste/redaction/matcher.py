@@ -115,7 +115,7 @@ class Matcher:
             self._markers = markers
         if any(map(text.__contains__, markers)):
             return True
-        return self._has_signs and has_escapes(text) and has_escaped_signs(text)
+        return self._has_signs and has_escaped_signs(text)
 
     def _parts(self) -> list[str]:
         """Return the values that are searched for encoded and may be contained in others."""

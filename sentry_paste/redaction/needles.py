@@ -45,13 +45,12 @@ MOST_WEIGHT = 12
 _UNRESERVED = re.compile(r"[A-Za-z0-9_.~-]*")
 # Those of them that some do: Django's escapejs, re.escape, Java's URLEncoder.
 _SOMETIMES_ESCAPED = ("-", "~")
-# What they are escaped as ends with one of these, by the character that such a text has.
-_ESCAPED_SIGNS = {
-    "": ("u002D", "u002d", "x2D", "x2d"),
-    "\\": ("\\-",),
-    "%": ("%2D", "%2d", "252D", "252d", "%7E", "%7e", "257E", "257e", "5C-", "5c-"),
-    "&": ("#45;",),
-}
+# What they are escaped as. Each pattern begins with one character, to which the search leaps.
+_ESCAPED_SIGNS = (
+    re.compile(r"\\(?:-|(?:u00|x)(?:2[dD]|7[eE]))"),
+    re.compile("%(?:25){0,5}(?:2[dD]|7[eE]|5[cC](?:-|(?:u00|x)(?:2[dD]|7[eE])))"),
+    re.compile("&(?:amp;){0,5}#(?:45|126|[xX](?:2[dD]|7[eE]));"),
+)
 _RUNS = re.compile("[A-Za-z0-9_.~-]+")
 _PERCENT = re.compile("%[0-9A-Fa-f]{2}")
 _SIGNS = re.compile("[+/]")
@@ -265,9 +264,9 @@ def has_escaped_signs(text: str) -> bool:
     """Return whether a text may have such signs that are escaped.
 
     Args:
-        text: with escapes.
+        text: any.
     """
-    return any(begin in text and any(map(text.__contains__, ends)) for begin, ends in _ESCAPED_SIGNS.items())
+    return any(pattern.search(text) for pattern in _ESCAPED_SIGNS)
 
 
 def seed_of(text: str) -> str:
