@@ -122,12 +122,26 @@ class ReloadingMiddleware(SentryMiddleware):
 
     def __init__(self, app: Application, settings: Settings, watch: Watch) -> None:
         self._current = SentryMiddleware(app, settings)
-        self.app = app
         self._show()
         self._watch = watch
         self._reloading = reloading
         watch.add(self)
         reloading.show()
+
+    @property
+    def app(self) -> Application:
+        """The application; another one may be set, as with a ``SentryMiddleware``."""
+        try:
+            current: SentryMiddleware = vars(self)["_current"]
+        except KeyError:  # while it is copied
+            raise AttributeError("app") from None
+        return current.app
+
+    @app.setter
+    def app(self, app: Application) -> None:
+        after = copy(self._current)
+        after.app = app
+        self._current = after
 
     def use(self, settings: Settings) -> None:
         """Use other settings for the requests that begin from now on.

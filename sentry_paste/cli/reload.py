@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from sentry_paste.cli.terminal import clean, wrapped
-from sentry_paste.client.reloading import CHANGED, MISTAKE, change_text
+from sentry_paste.client.reloading import CHANGED, FAILED, MISTAKE, change_text
 from sentry_paste.client.workers import Worker, find_workers
 from sentry_paste.config.errors import Problem
 from sentry_paste.config.reload import Change
@@ -45,8 +45,8 @@ class Answer:
 
     @property
     def has_mistakes(self) -> bool:
-        """Whether an ini has mistakes, so that the old rules still apply."""
-        return any(found.get("result") == MISTAKE for found in self.filters())
+        """Whether an ini has mistakes, so that the old rules still apply, or cannot be read again."""
+        return any(found.get("result") in (MISTAKE, FAILED) for found in self.filters())
 
 
 def reload(
@@ -260,13 +260,15 @@ def _filter_lines(found: Mapping[str, Any]) -> Iterator[str]:
         yield "    mistakes, so the rules that were read before still apply:"
         for mistake in _dicts(found.get("mistakes")):
             yield from wrapped(str(_problem(mistake, found)), "      ")
+    elif found.get("result") == FAILED:
+        yield "    could not be read again; the log of the process says why"
     elif found.get("result") == CHANGED:
         yield "    changed:"
         yield from _change_lines(changes)
     else:
         yield "    nothing has changed since it was read last"
         last = found.get("last_change")
-        if isinstance(last, dict) and isinstance(last.get("read"), (int, float)):
+        if isinstance(last, dict) and isinstance(last.get("read"), float):
             yield f"    last change, {_duration(time.time() - last['read'])} ago:"
             yield from _change_lines(_changes(last))
     fixed = _texts(found.get("at_next_start"))

@@ -280,6 +280,11 @@ class Registry:
         self._lock = threading.Lock()
         # Loggers that no client ignored before, and for which clients.
         self._ignored_loggers: frozenset[str] = frozenset()
+        reset_when_forked(self)
+
+    def reset_after_fork(self) -> None:
+        """Make a new lock in a child: another thread of the parent may have had it, to read an ini again."""
+        self._lock = threading.Lock()
 
     def client_for(self, settings: Settings) -> GuardedClient | None:
         """Return the client for settings, None if they have nowhere to send to.

@@ -28,7 +28,7 @@ from sentry_paste.sdk.forks import reset_when_forked
 INTERVAL = 5.0
 
 # What a filter says to the command.
-CHANGED, UNCHANGED, MISTAKE = "changed", "unchanged", "mistake"
+CHANGED, UNCHANGED, MISTAKE, FAILED = "changed", "unchanged", "mistake", "failed"
 
 
 class Watch:
@@ -45,6 +45,7 @@ class Watch:
     def __init__(self, source: Source, settings: Settings) -> None:
         self.source = source
         self.settings = settings
+        self._start = settings
         self._filters: WeakSet[Any] = WeakSet()
         self._logged: set[str] = set()
         self._fixed: tuple[str, ...] = ()
@@ -141,6 +142,7 @@ class Watch:
             if not self._has_failed:
                 log_failure("the ini is not read again")
             self._has_failed = True
+            self._report = self._described(FAILED)
             return False
         self._has_failed = False
         return is_read
@@ -148,7 +150,7 @@ class Watch:
     def _read(self, texts: Texts) -> tuple[Reread | None, ConfigError | None]:
         try:
             with logged_once(self._logged):
-                return read_again(self.source, self.settings, texts), None
+                return read_again(self.source, self.settings, texts, self._start), None
         except ConfigError as error:
             return None, error
 
@@ -162,10 +164,11 @@ class Watch:
 
     def _apply(self, read: Reread) -> None:
         settings, changes, fixed = read
+        for found in list(self._filters) if changes else ():
+            found.use(settings)
+        # Only now: the command is not told of what has failed.
         self._report = self._described(CHANGED if changes else UNCHANGED, changes, fixed)
         if changes:
-            for found in list(self._filters):
-                found.use(settings)
             self.settings = settings
             self._last = self._report
             inform("%s has been read again: %s", settings.source, "; ".join(map(change_text, changes)))

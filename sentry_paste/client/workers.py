@@ -160,14 +160,13 @@ class Worker(NamedTuple):
         Raises:
             OSError: it has ended, or belongs to another user.
         """
+        # Not the time that the system would set: its clock ticks every few milliseconds, and the file may
+        # have been written just now.
+        now = max(time.time_ns(), os.lstat(self.path).st_mtime_ns + 1)
         if os.utime in os.supports_follow_symlinks:
-            os.utime(self.path, follow_symlinks=False)
+            os.utime(self.path, ns=(now, now), follow_symlinks=False)
         else:  # Windows
-            os.utime(self.path)
-
-    def again(self) -> Worker | None:
-        """Return what the file says by now, None if it is gone."""
-        return _read(self.path, self.owner)
+            os.utime(self.path, ns=(now, now))
 
 
 def find_workers(bases: list[str]) -> tuple[list[Worker], list[str]]:
@@ -198,15 +197,31 @@ def _workers_in(directory: str, user: int) -> Iterator[Worker]:
     if not stat.S_ISDIR(status.st_mode) or (hasattr(os, "geteuid") and status.st_uid != user):
         return
     for path, owner in _files_in(directory):
-        worker = _read(path, owner) if owner.is_alive() else None
+        # A process may have given up root since. No other user can speak for it.
+        is_believed = owner.is_alive() and (user == 0 or _user_of(owner.pid) in (user, None))
+        worker = _read(path, owner) if is_believed else None
         if worker is not None:
             yield worker
+
+
+def _user_of(process: int) -> int | None:
+    """Return the effective user of a process, None if it is not known."""
+    try:
+        with open(f"/proc/{process}/status", encoding="utf-8", errors="replace") as file:
+            line = next(line for line in file if line.startswith("Uid:"))
+        return int(line.split()[2])
+    except (OSError, ValueError, IndexError, StopIteration):
+        return None
 
 
 def _read(path: str, owner: Owner) -> Worker | None:
     try:
         descriptor = os.open(path, os.O_RDONLY | AS_FILE)
         with os.fdopen(descriptor, encoding="utf-8") as file:
+            found = os.fstat(descriptor)
+            # Not a pipe, nor another user's file that has been linked here.
+            if not stat.S_ISREG(found.st_mode) or found.st_uid != os.lstat(os.path.dirname(path)).st_uid:
+                return None
             report = json.loads(file.read(_MAX_SIZE))
     except (OSError, ValueError, RecursionError):
         return None

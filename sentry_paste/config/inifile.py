@@ -11,6 +11,7 @@ from __future__ import annotations
 import configparser
 import os
 import re
+import stat
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -84,6 +85,9 @@ def files_of(path: str) -> list[str]:
 
 def _read(path: str) -> str:
     """Return the text of a file; lines before the first section are empty."""
+    # What a pipe has said to the loader, it does not say again: opening it would wait, and so would a device.
+    if not stat.S_ISREG(os.stat(path).st_mode):
+        raise ValueError
     with open(path, encoding="utf-8-sig", errors="replace") as file:
         lines = file.read().split("\n")
     first = next((number for number, line in enumerate(lines) if _SECTION.match(line)), len(lines))

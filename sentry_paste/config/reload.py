@@ -57,29 +57,37 @@ def is_reloadable(name: str) -> bool:
     return option is not None and option.reloadable
 
 
-def compare(before: Settings, after: Settings) -> Reread:
+def compare(before: Settings, after: Settings, start: Settings | None = None) -> Reread:
     """Return the settings that apply when options have been read again.
 
     Args:
         before: those that apply so far.
         after: as ``read_rules`` has returned them.
+        start: those with which the process was started; by default the ones before.
     """
     old, new = _key(before), _key(after)
     fixed = {name for name in old.keys() | new.keys() if not _is_same(before, after, name, old, new)}
     fixed |= {name for name in _own_fixed() if getattr(before, name) != getattr(after, name)}
-    if before.sdk.get("dsn") != after.sdk.get("dsn") and not fixed & {"dsn", "dsn_file"}:
+    is_known = "dsn" in after.sdk or "dsn_file" not in new  # a pipe is not read again
+    if is_known and before.sdk.get("dsn") != after.sdk.get("dsn") and not fixed & {"dsn", "dsn_file"}:
         fixed.add("dsn_file" if "dsn_file" in new else "dsn")
 
+    has_profiler = bool((start or before).sdk.get("profiles_sample_rate"))
+
     def stays(name: str) -> bool:
-        # The profiler was not started without it.
-        return not is_reloadable(name) or (name == "profiles_sample_rate" and name not in before.sdk)
+        # The profiler was not started without a rate, or with one of 0.
+        return not is_reloadable(name) or (name == "profiles_sample_rate" and not has_profiler)
 
     changes = tuple(
         Change(name, _text(before, name), _text(after, name))
         for name in sorted(before.origins.keys() | after.origins.keys())
         if not stays(name) and _value(before, name, old) != _value(after, name, new)
     )
-    fixed |= {name for name in after.sdk if is_reloadable(name) and stays(name)}
+    fixed |= {
+        name
+        for name in after.sdk
+        if is_reloadable(name) and stays(name) and before.sdk.get(name) != after.sdk[name]
+    }
     own = {name: getattr(after, name) for name in _FIELDS if is_reloadable(name)}
     settings = replace(
         before,
@@ -126,13 +134,14 @@ def _text(settings: Settings, name: str) -> str | None:
     return None if origin is None else origin.text
 
 
-def read_again(source: Source, settings: Settings, texts: Texts) -> Reread:
+def read_again(source: Source, settings: Settings, texts: Texts, start: Settings | None = None) -> Reread:
     """Read the options again.
 
     Args:
         source: of the options.
         settings: those that apply so far.
         texts: reads the files.
+        start: those with which the process was started; by default the ones that apply so far.
 
     Raises:
         ConfigError: the options cannot be used; every mistake that was found.
@@ -141,4 +150,4 @@ def read_again(source: Source, settings: Settings, texts: Texts) -> Reread:
     item = raw.given.get("dsn_file")
     if item is not None and isinstance(item.value, str):
         texts.paths.append(os.path.join(raw.base, os.path.expanduser(item.value.strip())))
-    return compare(settings, read_rules(raw))
+    return compare(settings, read_rules(raw), start)

@@ -54,6 +54,10 @@ def _commit(directory: str) -> str:
     return ended.stdout.strip()
 
 
+# Characters that are read of its file.
+_LONGEST_DSN = 10_000
+
+
 def dsn_file(values: dict[str, Any], base: str) -> None:  # noqa: ARG001 - all of DERIVED have the same signature
     """Read the DSN from the file.
 
@@ -68,7 +72,8 @@ def dsn_file(values: dict[str, Any], base: str) -> None:  # noqa: ARG001 - all o
     if "dsn" in values:
         raise ValueError("cannot be combined with dsn; set only one of them")
     try:
-        text = Path(path).read_text(encoding="utf-8").strip()
+        with open(path, encoding="utf-8") as file:
+            text = file.read(_LONGEST_DSN).strip()
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "it is not text"
         raise ValueError(f"expected a file that can be read: {reason}") from None

@@ -56,6 +56,17 @@ def is_fresh(found: Iterable[Look | None]) -> bool:
     return any(each is not None and abs(now - max(each[0], each[4]) / 1e9) < FRESH for each in found)
 
 
+def _check(path: str, found: os.stat_result) -> None:
+    if not stat.S_ISREG(found.st_mode):
+        raise ValueError(f"{path} is not a file")
+    if found.st_size > MAX_SIZE:
+        raise ValueError(f"{path} is larger than {MAX_SIZE:,} bytes, which is the most that is read again")
+
+
+def _open_without_waiting(path: str, flags: int) -> int:
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+
+
 class Texts:
     """The texts of files, each read once, and only if it is a file of a reasonable size.
 
@@ -78,20 +89,18 @@ class Texts:
             ValueError: it is not text, or too large.
         """
         if path not in self._texts:
-            self._texts[path] = "\n".join(map(self._read, files_of(path)))
+            found = files_of(path)
+            if found != [path]:  # a file may be added to the directory
+                self.paths.append(path)
+            self._texts[path] = "\n".join(map(self._read, found))
         return self._texts[path]
 
     def _read(self, path: str) -> str:
         self.paths.append(path)
         # Opening a pipe or a device would wait for somebody to write to it.
-        found = os.stat(path)
-        if not stat.S_ISREG(found.st_mode):
-            raise ValueError(f"{path} is not a file")
-        if found.st_size > MAX_SIZE:
-            raise ValueError(
-                f"{path} is larger than {MAX_SIZE:,} bytes, which is the most that is read again"
-            )
-        with open(path) as file:
+        _check(path, os.stat(path))
+        with open(path, opener=_open_without_waiting) as file:
+            _check(path, os.fstat(file.fileno()))  # it may have been replaced meanwhile
             return file.read(MAX_SIZE + 1)
 
     def digest(self) -> bytes:

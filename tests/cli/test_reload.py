@@ -200,6 +200,53 @@ def test_link_in_place_of_a_file_is_not_followed(app, write, tmp_path):
     assert other.stat().st_mtime_ns == before
 
 
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root makes another user's")
+@pytest.mark.skipif(not os.path.exists("/proc/self/status"), reason="the user of a process is not known")
+def test_another_user_cannot_speak_for_a_process(app, tmp_path):
+    own = Path(reloading._file._path)
+    other = own.parent.with_name("sentry-paste-4242") / own.name
+    other.parent.mkdir()
+    other.write_text(own.read_text())
+    for path in (other, other.parent):
+        os.chown(path, 4242, 4242)
+    (found,) = reload.find_targets(str(os.getpid())).serving
+    assert found.path.endswith(str(own))  # perhaps by way of the root of the process
+    own.unlink()
+    with pytest.raises(ValueError, match="no filter"):
+        reload.find_targets(str(os.getpid()))
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root makes another user's")
+def test_file_of_another_user_that_is_linked_is_not_read(app):
+    os.chown(reloading._file._path, 4242, 4242)
+    with pytest.raises(ValueError, match="no filter"):
+        reload.find_targets(str(os.getpid()))
+
+
+def test_process_notices_within_a_tick_of_the_clock(app, monkeypatch):
+    path = reloading._file._path
+    monkeypatch.setattr(time, "time_ns", lambda: os.stat(path).st_mtime_ns)
+    (found,) = reload.find_targets(str(os.getpid())).serving
+    found.touch()
+    assert reloading._file.is_touched()
+
+
+def test_failure_of_ours_is_said(app, command, write, monkeypatch):
+    def fail(_settings):
+        raise OSError("no memory")
+
+    write("traces_sample_rate = 0.5")
+    with monkeypatch.context() as patch:
+        patch.setattr(app.app, "use", fail)
+        status, output = command(os.getpid())
+    assert status == 2
+    assert "could not be read again; the log of the process says why" in output
+    assert "changed" not in output
+    status, output = command(os.getpid())
+    assert status == 0
+    assert "traces_sample_rate = 0.5 (was 0.0)" in output
+
+
 def test_output_has_no_control_characters(command, write):
     write("traces_sample_rate = 0.5", "tags.a = \x1b[31mred")
     assert "\x1b" not in command(os.getpid())[1]

@@ -5,11 +5,13 @@ import json
 import logging
 import os
 import shutil
+import signal
 import sys
 import tempfile
 import threading
 import time
 import weakref
+from copy import copy
 from dataclasses import replace
 
 import pytest
@@ -22,8 +24,9 @@ from sentry_paste.autoload import patch
 from sentry_paste.client import reloading as module
 from sentry_paste.client.registry import registry
 from sentry_paste.client.reloading import reloading
-from sentry_paste.config import watched
-from sentry_paste.middleware import ReloadingMiddleware, SentryMiddleware
+from sentry_paste.config import read_ini, watched
+from sentry_paste.config.reload_sources import find_source
+from sentry_paste.middleware import ReloadingMiddleware, SentryMiddleware, reloading_around
 from sentry_paste.testing import capture_envelopes
 
 INI = """
@@ -405,6 +408,24 @@ def test_changed_file_of_the_dsn_is_said(start, write, captured, caplog, tmp_pat
     assert "a change of dsn_file takes effect at the next start" in messages(caplog)[0]
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes")
+def test_request_does_not_wait_for_a_pipe_with_the_dsn(start, write, captured, caplog, tmp_path):
+    secret = tmp_path / "dsn"
+    secret.write_text("https://k@o0.ingest.sentry.io/1")
+    ini = INI.replace("dsn = https://k@o0.ingest.sentry.io/1", f"dsn_file = {secret}")
+    app = start("traces_sample_rate = 0.0", ini=ini)
+    secret.unlink()
+    os.mkfifo(secret)
+    write("traces_sample_rate = 1.0", ini=ini)
+    later()
+    request = threading.Thread(target=get, args=(app,), daemon=True)
+    request.start()
+    request.join(5.0)
+    assert not request.is_alive()
+    assert len(captured.transactions) == 1
+    assert not messages(caplog)
+
+
 def test_inherited_options_are_read_again_too(write_ini, captured):
     base = """
         [filter:sentry]
@@ -735,6 +756,20 @@ def test_volume_of_kubernetes_is_followed(write, captured, tmp_path):
     assert len(captured.transactions) == 1
 
 
+def test_file_that_is_added_to_a_directory_applies(captured, tmp_path):
+    directory = tmp_path / "proxy-server.conf.d"
+    directory.mkdir()
+    options = {"dsn": "https://k@o0.ingest.sentry.io/1", "reload": "true"}
+    lines = "".join(f"{name} = {value}\n" for name, value in options.items())
+    (directory / "10.conf").write_text(f"[filter:sentry]\nuse = egg:sentry_paste\n{lines}")
+    given = {"__file__": str(directory), "here": str(directory)}, options
+    app = TestApp(reloading_around(make_app({}), read_ini(*given), lambda: find_source(*given)))
+    (directory / "20.conf").write_text("[filter:sentry]\ntraces_sample_rate = 1.0\n")
+    later()
+    get(app)
+    assert len(captured.transactions) == 1
+
+
 def test_file_that_is_missing_for_a_moment_changes_nothing(start, write, captured, caplog):
     app = start("traces_sample_rate = 1.0")
     path = write("traces_sample_rate = 1.0")
@@ -810,6 +845,35 @@ def test_failure_of_ours_does_not_reach_the_app_and_is_logged_once(
         later()
         assert get(app).status_int == 200
     assert len(messages(caplog)) == 1
+
+
+def test_app_may_be_replaced_as_in_any_filter(start, write, captured):
+    app = start("traces_sample_rate = 0.0")
+    before = copy(app.app)
+
+    def other(environ, start_response):
+        start_response("200 OK", [("Content-Type", "text/plain")])
+        return [b"other"]
+
+    app.app.app = other
+    assert get(app).text == "other"
+    write("traces_sample_rate = 1.0")
+    later()
+    assert get(app).text == "other"
+    assert TestApp(before).get("/").text == "answer"
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
+def test_child_that_was_forked_during_a_change_does_not_wait(start, write, captured):
+    app = start("traces_sample_rate = 0.0")
+    write("traces_sample_rate = 1.0")
+    with registry._lock:
+        child = os.fork()
+        if child == 0:
+            signal.alarm(5)  # ends it if it waits
+            get(app)
+            os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0
 
 
 def test_change_that_was_interrupted_applies_with_the_next_look(start, write, captured, monkeypatch):

@@ -1,10 +1,14 @@
 """Each option is one that a running process takes over, or one that waits for the next start."""
 
+import os
+import threading
+
 import pytest
 from paste.deploy import loadwsgi
 
 from sentry_paste.config import ConfigError, read_ini
 from sentry_paste.config.examples import example
+from sentry_paste.config.inifile import IniFile
 from sentry_paste.config.options import options
 from sentry_paste.config.reload import read_again
 from sentry_paste.config.reload_sources import find_source
@@ -80,6 +84,15 @@ def test_option_applies_at_once_or_at_the_next_start(write_ini, tmp_path, name, 
     assert (again.changes, again.fixed) == ((), ())
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes")
+def test_pipe_that_another_section_names_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    reader = threading.Thread(target=IniFile.read, args=(str(tmp_path / "pipe"),), daemon=True)
+    reader.start()
+    reader.join(5.0)
+    assert not reader.is_alive()
+
+
 def test_profiles_may_be_sampled_differently_once_the_profiler_runs(write_ini):
     if not options()["profiles_sample_rate"].reloadable:
         pytest.skip("decided when a client is made")
@@ -88,6 +101,26 @@ def test_profiles_may_be_sampled_differently_once_the_profiler_runs(write_ini):
     found = read_again(source, settings, Texts())
     assert found.settings.sdk["profiles_sample_rate"] == 0.1
     assert not found.fixed
+
+
+@pytest.mark.parametrize(
+    ("start", "steps", "waits"),
+    [
+        ("0.0", ["0.5"], [True]),
+        ("0.5", ["0.0", "0.5"], [False, False]),
+        ("0.0", ["0.0", "0.0"], [False, False]),
+    ],
+)
+def test_profiles_wait_for_the_profiler_that_a_rate_of_zero_does_not_start(write_ini, start, steps, waits):
+    if not options()["profiles_sample_rate"].reloadable:
+        pytest.skip("decided when a client is made")
+    started, source = read(write_ini(INI.format(line=f"profiles_sample_rate = {start}")))
+    settings, found = started, []
+    for rate in steps:
+        write_ini(INI.format(line=f"profiles_sample_rate = {rate}"))
+        settings, _, fixed = read_again(source, settings, Texts(), started)
+        found.append(fixed == ("profiles_sample_rate",))
+    assert found == waits
 
 
 def test_what_waits_keeps_its_value_next_to_what_applies(write_ini):
