@@ -39,9 +39,24 @@ class Reference:
         """Import the names and return the option's value.
 
         Raises:
-            ValueError: a name cannot be imported, or the object is of the wrong kind.
+            ValueError: names cannot be imported, or an object is of the wrong kind; it has all of the names.
         """
-        return self.build([import_name(name) for name in self.names])
+        objects, errors = [], []
+        for name in self.names:
+            try:
+                objects.append(import_name(name))
+            except ValueError as error:
+                errors.append(error)
+        if errors:
+            raise _joined(errors)
+        return self.build(objects)
+
+
+def _joined(errors: Sequence[ValueError]) -> ValueError:
+    """Return one error for several: something is not installed if that is all."""
+    message = "; ".join(dict.fromkeys(map(str, errors)))
+    missing = [error for error in errors if isinstance(error, NotInstalledError)]
+    return NotInstalledError(message, missing[0].name) if len(missing) == len(errors) else ValueError(message)
 
 
 def import_name(name: str) -> Any:
@@ -139,15 +154,10 @@ def exception_classes(names: Sequence[str], build: Callable[[list[Any]], Any] = 
         ValueError: a name is none.
     """
     dotted = tuple(name for name in names if is_dotted(name))
-    for name in names:
-        if not _DOTTED_NAME.fullmatch(name):
-            hint = "; there are no patterns here, but subclasses count too" if "*" in name else ""
-            raise ValueError(f"expected names of exception classes, not {name!r}{hint}")
-
-    for name in names:
-        found = getattr(builtins, name, None)
-        if found is not None and not _is_exception_class(found):
-            raise ValueError(f"expected names of exception classes, not {name!r}")
+    wrong = [name for name in names if not _DOTTED_NAME.fullmatch(name) or _is_other_built_in(name)]
+    if wrong:
+        hint = "; there are no patterns here, but subclasses count too" if "*" in "".join(wrong) else ""
+        raise ValueError(f"expected names of exception classes, not {' and '.join(map(repr, wrong))}{hint}")
 
     def build_all(objects: list[Any]) -> Any:
         for found in objects:
@@ -157,6 +167,10 @@ def exception_classes(names: Sequence[str], build: Callable[[list[Any]], Any] = 
         return build([next(imported) if name in dotted else getattr(builtins, name, name) for name in names])
 
     return Reference(dotted, build_all)
+
+
+def _is_other_built_in(name: str) -> bool:
+    return hasattr(builtins, name) and not _is_exception_class(getattr(builtins, name))
 
 
 def _is_exception_class(found: Any) -> bool:

@@ -349,3 +349,12 @@ def test_nearest_word_is_asked_for():
 def test_lines_of_a_value_are_told_apart_in_reports():
     found = read({"traces_keep": "\n  errors\n\n  status   500\n"})
     assert found.origins["traces_keep"].text == "errors | status 500"
+
+
+def test_all_wrong_names_of_an_option_are_one_mistake():
+    (line,) = mistakes({"expected_exceptions": "int, KeyError, Not*, print"})[1:]
+    assert "expected names of exception classes, not 'int' and 'Not*' and 'print'; there are no" in line
+    (line,) = mistakes({"expected_exceptions": "nosuch:A, zipfile:BadZip, KeyError"})[1:]
+    assert line.endswith(
+        "cannot import nosuch: ModuleNotFoundError: No module named 'nosuch'; zipfile has no BadZip"
+    )
