@@ -17,7 +17,7 @@ from sentry_sdk.envelope import Envelope
 
 from sentry_paste.client.held import Capture, current_capture
 from sentry_paste.client.message_ids import without_ids
-from sentry_paste.client.rule_matching import last_exception
+from sentry_paste.client.rule_matching import frames_of, last_exception
 from sentry_paste.config.error_budget import PERIODS, Budget
 from sentry_paste.config.settings import Settings
 from sentry_paste.sdk.failures import log_failure, warn
@@ -332,8 +332,7 @@ def kind_of(event: Any, clean: Callable[[str], str] = str, shorten: Callable[[st
 
 def _frame_of(value: Mapping[str, Any]) -> Mapping[str, Any] | None:
     """Return the frame of the app in which an exception was raised, or of a library if there is none."""
-    frames: Any = (value.get("stacktrace") or {}).get("frames") or ()
-    found: list[dict[str, Any]] = [frame for frame in frames if is_real(frame, dict)]
+    found = frames_of(value)
     own = next((frame for frame in reversed(found) if frame.get("in_app")), None)
     return own or (found[-1] if found else None)
 

@@ -216,11 +216,21 @@ def module_of(event: Any) -> Iterator[str]:
     Args:
         event: of the SDK.
     """
-    frames = (last_exception(event).get("stacktrace") or {}).get("frames") or ()
-    found = [frame for frame in frames if is_real(frame, dict) and text_of(frame.get("module"))]
+    found = [frame for frame in frames_of(last_exception(event)) if text_of(frame.get("module"))]
     own = [frame for frame in found if frame.get("in_app")]
     for frame in (own or found)[-1:]:
         yield frame["module"]
+
+
+def frames_of(value: Any) -> list[dict[str, Any]]:
+    """Return the frames of an exception, the one that has raised it last.
+
+    Args:
+        value: as an event has it.
+    """
+    stack: Any = value.get("stacktrace")
+    frames: Any = stack.get("frames") if is_real(stack, dict) else None
+    return [frame for frame in frames if is_real(frame, dict)] if is_real(frames, list, tuple) else []
 
 
 def last_exception(event: Any) -> dict[str, Any]:
@@ -229,6 +239,8 @@ def last_exception(event: Any) -> dict[str, Any]:
     Args:
         event: of the SDK.
     """
-    values: Any = (event.get("exception") or {}).get("values")
+    found: Any = event.get("exception")
+    # Sentry takes a list as well.
+    values: Any = found.get("values") if is_real(found, dict) else found
     value: Any = values[-1] if is_real(values, list, tuple) and values else None
     return dict(value) if is_real(value, dict) else {}

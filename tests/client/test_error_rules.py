@@ -9,8 +9,16 @@ import sentry_sdk
 
 from sentry_paste import SentryMiddleware, sdk
 from sentry_paste.client import error_rules
+from sentry_paste.client.error_budget import kind_of
 from sentry_paste.client.registry import registry
-from sentry_paste.client.rule_matching import ClassRules, GlobRules, MessageRules, class_of
+from sentry_paste.client.rule_matching import (
+    ClassRules,
+    GlobRules,
+    MessageRules,
+    class_of,
+    messages_of,
+    module_of,
+)
 from sentry_paste.config import ConfigError
 
 from traced_apps import LIFECYCLES
@@ -677,3 +685,27 @@ class TestIgnoredMessages:
 
         # To capture an error takes about a millisecond.
         assert seconds(1000) - seconds(1) < 0.0002
+
+
+@pytest.mark.parametrize(
+    ("exception", "stack"),
+    [
+        ([{"type": "E", "value": "late"}], None),
+        ({"values": [{"type": "E", "value": "late"}]}, 5),
+        ({"values": ({"type": "E", "value": "late"},)}, {"frames": 5}),
+        ({"values": [{"type": "E", "value": "late"}]}, {"frames": [5, {"module": 5}]}),
+    ],
+)
+def test_rules_apply_to_events_of_any_shape(exception, stack):
+    values = exception if isinstance(exception, list) else exception["values"]
+    values[-1]["stacktrace"] = stack
+    event = {"exception": exception}
+    assert list(messages_of(event)) == ["late", "E: late"]
+    assert list(module_of(event)) == []
+    assert kind_of(event).title.startswith("E")
+
+
+@pytest.mark.parametrize("exception", [5, "E", [], [5], {"values": 5}, {"values": [5]}, {}])
+def test_rules_do_not_fail_with_what_is_no_exception(exception):
+    assert list(messages_of({"exception": exception, "message": "a"})) == ["a"]
+    assert list(module_of({"exception": exception})) == []
