@@ -23,6 +23,8 @@ _HTML = re.compile(
 # RFC 3986 section 2.1, also in a URL in a URL.
 _URL = re.compile("(%(?:25){0,5}(?:[2-7][0-9a-fA-F]|0[aAdD]))")
 _TAG_OR_QUOTE_IN_URL = re.compile("%(?:25){0,5}(?:3[cC]|2[27])")
+# How references of HTML begin; and one in how many characters is an ampersand where that is looked for first.
+_REFERENCES, _ONE_IN = ("&#", "&a", "&g", "&l", "&q"), 10
 # How many escapes are undone at a time.
 _PIECES = 1000
 # How many backslashes stand for each time that a quote was escaped before. In JSON in JSON it has one, three
@@ -121,7 +123,17 @@ def _charge(length: int, bounds: Bounds | None) -> None:
 
 
 def _may_have_markup(text: str) -> bool:
-    return "&" in text or "\\u00" in text or "\\x" in text or "\\/" in text
+    count = text.count("&")
+    if count and (count * _ONE_IN <= len(text) or any(map(text.__contains__, _REFERENCES))):
+        return True
+    return "\\u00" in text or "\\x" in text or "\\/" in text
+
+
+def _has_tag_or_quote_in_url(text: str) -> bool:
+    count = text.count("%")
+    if not count or (count * _ONE_IN > len(text) and not ("%2" in text or "%3" in text)):
+        return False  # a text of such signs is searched faster for what follows them
+    return bool(_TAG_OR_QUOTE_IN_URL.search(text))
 
 
 def may_have_escapes(text: str) -> bool:
@@ -139,9 +151,7 @@ def has_escapes(text: str) -> bool:
     Args:
         text: any.
     """
-    return bool(
-        (_may_have_markup(text) and _HTML.search(text)) or ("%" in text and _TAG_OR_QUOTE_IN_URL.search(text))
-    )
+    return bool((_may_have_markup(text) and _HTML.search(text)) or _has_tag_or_quote_in_url(text))
 
 
 def read_url(text: str, bounds: Bounds | None = None) -> Reading | None:
@@ -155,7 +165,7 @@ def read_url(text: str, bounds: Bounds | None = None) -> Reading | None:
         TooMuchError: the text is longer than that.
     """
     # Other parameters of URLs are found without decoding.
-    if not ("%" in text and _TAG_OR_QUOTE_IN_URL.search(text)):
+    if not _has_tag_or_quote_in_url(text):
         return None
     _charge(_URL_WEIGHT * len(text), bounds)  # it may consist of escapes
     return Reading(text.replace("+", " "), _URL)  # a plus sign is a space in a form

@@ -122,6 +122,8 @@ def decoded(text: str, allowance: Allowance) -> View | None:
         # Counted first: the pieces of a text take many times its memory.
         count = sum(1 for _ in islice(_ESCAPE.finditer(text), most + 1))
         allowance.spend(allowance.left + 1 if count > most else (beginnings - count) // _BEGINNINGS)
+        if not count:
+            return None
     # For the same reason only a share of the text is split at once.
     at_once = max(_AT_ONCE, most // _SHARES)
     starts, origins = array("I", [0]), array("I", [0])

@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 import pytest
 
-from sentry_paste.redaction import parameters, values
+from sentry_paste.redaction import escaped, parameters, values, views
 from sentry_paste.redaction.bounds import Allowance
 from sentry_paste.redaction.extents import Heads
 from sentry_paste.redaction.hooks import Redaction
@@ -48,8 +48,8 @@ SIGNS = {
 @pytest.mark.parametrize("count", [0, 40])
 def test_value_is_hidden_if_only_its_dashes_are_escaped(escape, value, around, count):
     shown = value
-    for sign, escaped in escape.items():
-        shown = shown.replace(sign, escaped)
+    for sign, shown_as in escape.items():
+        shown = shown.replace(sign, shown_as)
     others = "; ".join(f"c{number}=k{number:02}q7x9z{number}" for number in range(count))
     text = around.format(shown)
     cleaned = matcher(value, HTTP_COOKIE=others).clean(text)
@@ -176,3 +176,14 @@ def test_choosing_one_of_several_values_that_begin_alike_counts_as_a_place():
     allowance = Allowance(1000)
     assert len(list(heads.spans(text, [len(f"{value}x ") * at for at in range(50)], False, allowance))) == 50
     assert allowance.left == 1000 - 2 * 50
+
+
+@pytest.mark.parametrize("sign", "%&")
+def test_text_of_signs_that_begin_no_escape_is_not_taken_apart(sign, monkeypatch):
+    for module, name in ((views, "_ESCAPE"), (escaped, "_HTML"), (escaped, "_TAG_OR_QUOTE_IN_URL")):
+        monkeypatch.setattr(module, name, Counted(getattr(module, name)))
+    monkeypatch.setattr(Counted, "split", None, raising=False)
+    monkeypatch.setattr(Counted, "search", None, raising=False)
+    assert views.decoded(sign * 1000, Allowance(20)) is None
+    assert not escaped.has_escapes(sign * 1000)
+    assert escaped.read_url(sign * 1000) is escaped.read_markup(sign * 1000) is None
