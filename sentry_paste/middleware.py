@@ -54,6 +54,7 @@ class SentryMiddleware:
         self.app = app
         self.settings = settings
         self.client = registry.client_for(settings)
+        registry.add_filter(self, self.client, settings)
         self.filter_state = FilterState(settings, self.client)
         zope.subscribe()
         sdk.carry_scopes()
@@ -123,6 +124,8 @@ class ReloadingMiddleware(SentryMiddleware):
     def __init__(self, app: Application, settings: Settings, watch: Watch) -> None:
         self._current = SentryMiddleware(app, settings)
         self._show()
+        registry.add_filter(self, self.client, settings)
+        registry.remove_filter(self._current)
         self._watch = watch
         self._reloading = reloading
         watch.add(self)
@@ -157,6 +160,7 @@ class ReloadingMiddleware(SentryMiddleware):
         after.filter_state = before.filter_state.again(settings, after.client)
         self._current = after
         self._show()
+        registry.add_filter(self, self.client, settings)
 
     def _show(self) -> None:
         """Show the attributes of the current one to whoever looks at them; requests have their own."""

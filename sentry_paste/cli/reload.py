@@ -260,6 +260,8 @@ def _filter_lines(found: Mapping[str, Any]) -> Iterator[str]:
         yield "    mistakes, so the rules that were read before still apply:"
         for mistake in _dicts(found.get("mistakes")):
             yield from wrapped(str(_problem(mistake, found)), "      ")
+        if found.get("more_mistakes"):
+            yield f"      and {found['more_mistakes']} more"
     elif found.get("result") == FAILED:
         yield "    could not be read again; the log of the process says why"
     elif found.get("result") == CHANGED:

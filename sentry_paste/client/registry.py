@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from types import MappingProxyType
 from typing import Any
 from uuid import uuid4
+from weakref import WeakKeyDictionary
 
 import sentry_sdk
 from sentry_sdk.transport import Transport
@@ -280,6 +281,8 @@ class Registry:
         self._lock = threading.Lock()
         # Loggers that no client ignored before, and for which clients.
         self._ignored_loggers: frozenset[str] = frozenset()
+        # The filters that capture, each with the client that was made and the settings that it has by now.
+        self._filters: WeakKeyDictionary[Any, tuple[GuardedClient, Settings]] = WeakKeyDictionary()
         reset_when_forked(self)
 
     def reset_after_fork(self) -> None:
@@ -337,9 +340,36 @@ class Registry:
                 self._ignore_loggers()
             return view
 
+    def add_filter(self, found: Any, client: GuardedClient | None, settings: Settings) -> None:
+        """Add a filter, or what it has by now: several filters may share a client, and not all change.
+
+        Args:
+            found: the filter.
+            client: that it captures with, made or a view.
+            settings: of the filter.
+        """
+        if client is not None:
+            with self._lock:
+                self._filters[found] = sdk.origin(client), settings
+                self._ignore_loggers()
+
+    def remove_filter(self, found: Any) -> None:
+        """Remove a filter that is part of another one.
+
+        Args:
+            found: the filter.
+        """
+        with self._lock:
+            self._filters.pop(found, None)
+
     def _ignore_loggers(self) -> None:
-        """Ignore the loggers that the settings of any client name, and no longer those that none does."""
-        wanted = {name for client in self.clients() for name in client.settings.ignore_loggers}
+        """Ignore the loggers that the settings of any filter name, and no longer those that none does."""
+        filters = list(self._filters.values())
+        used = {made for made, _ in filters}
+        in_force = [settings for _, settings in filters]
+        # Those that were made for no filter, or not yet.
+        in_force += [client.settings for client in self.clients() if sdk.origin(client) not in used]
+        wanted = {name for settings in in_force for name in settings.ignore_loggers}
         new = sdk.change_ignored_loggers(wanted, self._ignored_loggers - wanted)
         self._ignored_loggers = (self._ignored_loggers & wanted) | new
 
@@ -419,6 +449,8 @@ class Registry:
             kept = {sdk.origin(client) for client in keep}
             dropped = [client for client in self.clients() if sdk.origin(client) not in kept]
             self._clients = {key: made for key, made in self._clients.items() if made[1] in kept}
+            for found in [found for found, (made, _) in self._filters.items() if made not in kept]:
+                del self._filters[found]
         global_scope = sentry_sdk.get_global_scope()
         if global_scope.client in dropped:
             global_scope.set_client(None)

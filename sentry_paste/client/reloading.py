@@ -27,6 +27,9 @@ from sentry_paste.sdk.forks import reset_when_forked
 #: Seconds between two looks at the files.
 INTERVAL = 5.0
 
+# How many mistakes the command is told: there may be as many as lines, and each line may have some.
+_MOST_MISTAKES = 100
+
 # What a filter says to the command.
 CHANGED, UNCHANGED, MISTAKE, FAILED = "changed", "unchanged", "mistake", "failed"
 
@@ -197,8 +200,9 @@ class Watch:
                     "value": None if found.value is None else shown(found.value),
                     "reason": without_credentials(found.reason),
                 }
-                for found in problems
+                for found in problems[:_MOST_MISTAKES]
             ],
+            "more_mistakes": len(problems[_MOST_MISTAKES:]),
             "read": time.time(),
         }
 

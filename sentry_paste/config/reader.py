@@ -162,13 +162,7 @@ class _Reader:
             if isinstance(value, Reference) and options()[name].reloadable:
                 self._attempt(name, self._resolve, name, value)
         self._assemble()
-        path = self.values.get("dsn_file")
-        if (
-            isinstance(path, str)
-            and os.path.exists(path)
-            and not (os.path.isfile(path) or os.path.isdir(path))
-        ):
-            # A pipe or a device. A request would wait for it, and what it has said it does not say again.
+        if values.can_be_read_once(self.values.get("dsn_file")):
             del self.values["dsn_file"]
         for name, make in values.DERIVED.items():
             # git would be another process, and what it says applies to the code on the disk.

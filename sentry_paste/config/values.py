@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import stat
 import subprocess
 from collections.abc import Callable, Mapping
 from importlib import metadata
@@ -81,6 +83,29 @@ def dsn_file(values: dict[str, Any], base: str) -> None:  # noqa: ARG001 - all o
     if sdk.dsn_fault(text):
         raise ValueError("expected a file that contains a DSN, https://KEY@HOST/PROJECT")
     values["dsn"] = text
+
+
+def can_be_read_once(path: Any) -> bool:
+    """Return whether a file of a DSN could be read at the start only.
+
+    A request would wait for a pipe or a device, which does not say again what it has said. And servers begin
+    as root, who may read what the user of their workers may not.
+
+    Args:
+        path: of the file; a value that is not text is not one.
+    """
+    if not isinstance(path, str):
+        return False
+    try:
+        mode = os.stat(path).st_mode
+        if not stat.S_ISREG(mode):
+            return not stat.S_ISDIR(mode)
+        open(path, "rb").close()
+    except PermissionError:
+        return True
+    except (OSError, ValueError):  # a mistake
+        return False
+    return False
 
 
 def ignore_exceptions(values: dict[str, Any], base: str) -> None:  # noqa: ARG001

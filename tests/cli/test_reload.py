@@ -126,6 +126,16 @@ def test_mistake_is_said_with_its_line(command, write):
     assert str(path) in output
 
 
+def test_many_mistakes_are_not_all_said(command, write):
+    lines = "\n".join(f"        wrong{number} x y" for number in range(150))
+    write(f"error_sample_rates =\n{lines}")
+    status, output = command(os.getpid())
+    assert status == 2
+    assert "wrong99" in output
+    assert "wrong100" not in output
+    assert "and 50 more" in output
+
+
 def test_what_waits_for_the_next_start_is_said(command, write):
     write("traces_sample_rate = 0.5", "environment = other")
     status, output = command(os.getpid())

@@ -24,7 +24,7 @@ from sentry_paste.autoload import patch
 from sentry_paste.client import reloading as module
 from sentry_paste.client.registry import registry
 from sentry_paste.client.reloading import reloading
-from sentry_paste.config import read_ini, watched
+from sentry_paste.config import read_ini, values, watched
 from sentry_paste.config.reload_sources import find_source
 from sentry_paste.middleware import ReloadingMiddleware, SentryMiddleware, reloading_around
 from sentry_paste.testing import capture_envelopes
@@ -614,6 +614,43 @@ def test_several_filters_of_one_ini_each_have_their_own_rules(write_ini, capture
     assert [found.name for found in captured.transactions] == ["GET /a/"]
 
 
+@pytest.mark.parametrize("mode", ["true", "false"])
+def test_loggers_that_another_filter_of_the_client_ignores_stay_ignored(write_ini, captured, mode):
+    ini = """
+        [filter:one]
+        use = egg:sentry_paste
+        dsn = https://k@o0.ingest.sentry.io/1
+        reload = true
+        ignore_loggers = {name}
+        [filter:two]
+        use = egg:sentry_paste
+        dsn = https://k@o0.ingest.sentry.io/1
+        reload = {mode}
+        ignore_loggers = noisy
+        ignore_paths = /two
+        [pipeline:one]
+        pipeline = one app
+        [pipeline:two]
+        pipeline = two app
+        [app:app]
+        paste.app_factory = test_reloading:make_app
+    """
+    path = write_ini(ini.format(name="noisy", mode=mode))
+    one, two = (TestApp(loadapp(f"config:{path}", name)) for name in ("one", "two"))
+    write_ini(ini.format(name="quiet", mode=mode))
+    later()
+    get(one)
+    get(two, "/log")
+    logging.getLogger("quiet").error("something")
+    assert not captured
+    del two
+    gc.collect()
+    write_ini(ini.format(name="other", mode=mode))
+    later()
+    get(one, "/log")
+    assert len(captured) == 1
+
+
 def test_apps_with_the_same_filter_share_one_look(write_ini, captured, monkeypatch):
     ini = """
         [filter:sentry]
@@ -751,6 +788,22 @@ def test_volume_of_kubernetes_is_followed(write, captured, tmp_path):
     os.symlink("2", volume / "..data_tmp")
     os.rename(volume / "..data_tmp", volume / "..data")
     shutil.rmtree(volume / "1")
+    later()
+    get(app)
+    assert len(captured.transactions) == 1
+
+
+def test_secret_that_only_root_may_read_does_not_stop_rules(start, write, captured, monkeypatch, tmp_path):
+    secret = tmp_path / "dsn"
+    secret.write_text("https://k@o0.ingest.sentry.io/1")
+    ini = INI.replace("dsn = https://k@o0.ingest.sentry.io/1", f"dsn_file = {secret}")
+    app = start("traces_sample_rate = 0.0", ini=ini)
+
+    def refuse(path, *args, **kwargs):
+        raise PermissionError(13, "Permission denied", path)
+
+    monkeypatch.setattr(values, "open", refuse, raising=False)
+    write("traces_sample_rate = 1.0", ini=ini)
     later()
     get(app)
     assert len(captured.transactions) == 1
