@@ -223,6 +223,8 @@ def change_text(change: Change) -> str:
         return f"{change.option} = {change.after}"
     if change.after is None:
         return f"{change.option} is no longer set"
+    if change.before == change.after:  # long values that differ only after what is shown of them
+        return f"{change.option} has changed: {change.after}"
     return f"{change.option} = {change.after} (was {change.before})"
 
 

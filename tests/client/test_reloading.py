@@ -966,6 +966,16 @@ def test_changes_are_logged_without_secrets(start, write, captured, caplog):
     ]
 
 
+def test_change_beyond_what_is_shown_of_a_value_is_said(start, write, captured, caplog):
+    caplog.set_level(logging.INFO, "sentry_paste")
+    names = " ".join(f"library.module{number}" for number in range(20))
+    app = start(f"ignore_loggers = {names}")
+    write(f"ignore_loggers = {names} last")
+    later()
+    get(app)
+    assert "ignore_loggers has changed: library.module0 " in messages(caplog, logging.INFO)[-1]
+
+
 def test_threads_outside_of_requests_have_the_new_rules(start, write, captured):
     app = start()
     write("ignore_messages = nothing *")
