@@ -247,6 +247,7 @@ class Reloading:
         self._lock = threading.Lock()
         self._pid = os.getpid()
         self._has_looked = False
+        self._is_outdated = False
 
     def watch(self, source: Source, settings: Settings) -> Watch:
         """Return the watch over the files of a section, one for all filters with the same options.
@@ -271,9 +272,16 @@ class Reloading:
         return found
 
     def show(self) -> None:
-        """Write the file of this process, by which the command finds it."""
-        with self._lock:
-            self._write()
+        """Write the file of this process, by which the command finds it, or have a look that goes on do it.
+
+        It may be that of this thread: a log handler that is informed of a change may load another app.
+        """
+        self._is_outdated = True
+        if self._lock.acquire(blocking=False):
+            try:
+                self._write()
+            finally:
+                self._lock.release()
 
     def look(self) -> None:
         """Look at all files; only one thread does, and others go on at once."""
@@ -297,7 +305,7 @@ class Reloading:
         results = [watch.look_without_failing(is_asked=is_asked) for watch in self._watches_in_use()]
         is_first, self._has_looked = not self._has_looked, True
         # It is gone after a fork, and where temporary files are removed when they are old.
-        if is_touched or is_touched is None or is_first or any(results):
+        if is_touched or is_touched is None or is_first or self._is_outdated or any(results):
             self._write(begun, is_asked=is_asked)
 
     def _watches_in_use(self) -> list[Watch]:
@@ -306,6 +314,7 @@ class Reloading:
         )
 
     def _write(self, begun: float | None = None, *, is_asked: bool = False) -> None:
+        self._is_outdated = False
         report = {
             "pid": os.getpid(),
             "parent": os.getppid(),

@@ -976,6 +976,34 @@ def test_change_beyond_what_is_shown_of_a_value_is_said(start, write, captured, 
     assert "ignore_loggers has changed: library.module0 " in messages(caplog, logging.INFO)[-1]
 
 
+def test_app_that_a_log_handler_loads_does_not_wait_for_the_look(start, write, captured):
+    app = start("traces_sample_rate = 0.0")
+    path = write("traces_sample_rate = 1.0")
+    loaded = []
+
+    class Handler(logging.Handler):
+        def emit(self, record):
+            if not loaded:
+                loaded.append(None)
+                loaded[0] = loadapp(f"config:{path}")
+
+    logger, handler = logging.getLogger("sentry_paste"), Handler(logging.INFO)
+    before = logger.level
+    logger.setLevel(logging.INFO)
+    logger.addHandler(handler)
+    later()
+    request = threading.Thread(target=get, args=(app,), daemon=True)
+    try:
+        request.start()
+        request.join(5.0)
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(before)
+    assert not request.is_alive()
+    assert isinstance(loaded[0], ReloadingMiddleware)
+    assert not reloading._is_outdated
+
+
 def test_threads_outside_of_requests_have_the_new_rules(start, write, captured):
     app = start()
     write("ignore_messages = nothing *")
