@@ -162,6 +162,8 @@ class GuardedClient(sentry_sdk.Client):
         """Capture as the SDK does; a failure loses only this event."""
         try:
             expected = None
+            if event.get("type") == "transaction" and sdk.drop_if_full(self, event):
+                return None
             if self.rules is not None and event.get("type") is None:
                 if self.rules.is_ignored(event):
                     self._count_ignored()

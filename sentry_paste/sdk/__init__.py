@@ -123,7 +123,7 @@ from sentry_paste.sdk.tracing import (
     trace_headers,
     trace_so_far,
 )
-from sentry_paste.sdk.transports import upload_uninstrumented, watch_transport
+from sentry_paste.sdk.transports import drop_if_full, upload_uninstrumented, watch_transport
 
 DEFAULT_DENYLIST, DEFAULT_PII_DENYLIST = adapter.DEFAULT_DENYLIST, adapter.DEFAULT_PII_DENYLIST
 EventScrubber, for_client, set_up = adapter.EventScrubber, adapter.for_client, adapter.set_up
@@ -170,6 +170,7 @@ __all__ = [
     "dialog_address",
     "discards",
     "disinherit",
+    "drop_if_full",
     "drop_trace",
     "dropped_statuses",
     "dsn_address",

@@ -445,3 +445,28 @@ def upload_uninstrumented(client: Any, transport: Any) -> None:
         send(envelope)
 
     transport._send_envelope = lambda envelope: Context().run(upload, envelope)
+
+
+def drop_if_full(client: Any, event: Mapping[str, Any]) -> bool:
+    """Count a transaction as lost if the queue of a client's transport is full; return whether it was.
+
+    The SDK finds that out last, once it has prepared and serialised the event. ``_worker.full`` is not
+    documented. Missing, another transport than the SDK's own, a transaction with a profile, or Spotlight: the
+    SDK decides.
+
+    Args:
+        client: that captures the event.
+        event: a transaction, as the SDK has made it.
+    """
+    transport = client.transport
+    spans: Any = event.get("spans")
+    full = getattr(getattr(transport, "_worker", None), "full", None)
+    if full is None or type(transport).capture_envelope is not HttpTransport.capture_envelope:
+        return False
+    is_usual = type(spans) is list and event.keys().isdisjoint(("profile", "_dropped_spans"))
+    if not is_usual or getattr(client, "spotlight", None) is not None or not full():
+        return False
+    transport.on_dropped_event("full_queue")
+    transport.record_lost_event("queue_overflow", data_category="transaction")
+    transport.record_lost_event("queue_overflow", data_category="span", quantity=len(spans) + 1)
+    return True
