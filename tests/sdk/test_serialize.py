@@ -167,7 +167,7 @@ def test_event_is_serialised_as_the_sdk_would(event, options):
     assert same(serialize(SelfSerialized(event, options)), expected)
     try:
         found = serialized(event, options)
-    except (NotPlainError, OverflowError):
+    except (NotPlainError, OverflowError, ValueError):  # a time may have no form in UTC
         return
     assert same(found, expected)
 
@@ -440,7 +440,7 @@ def compare(count, seed):
         try:
             assert same(serialized(event, options), expected), seed
             copied += 1
-        except (NotPlainError, OverflowError):
+        except (NotPlainError, OverflowError, ValueError):  # a time may have no form in UTC
             pass
     return copied
 
