@@ -84,6 +84,20 @@ def test_error_is_prepared_all_the_same(full):
     assert len(seen) == 1
 
 
+@pytest.mark.parametrize("others", [{"profile": object()}, {"_dropped_spans": 1}, {"spans": None}])
+def test_sdk_counts_what_is_unusual(full, others):
+    client = full[0].client
+    assert sdk.drop_if_full(client, {"type": "transaction", "spans": []})
+    assert not sdk.drop_if_full(client, {"type": "transaction", "spans": [], **others})
+
+
+def test_spotlight_has_it_all_the_same(full, monkeypatch):
+    client = full[0].client
+    monkeypatch.setattr(client, "spotlight", object())
+    assert not sdk.drop_if_full(client, {"type": "transaction", "spans": []})
+    monkeypatch.undo()
+
+
 def test_transaction_is_sent_where_there_is_room(full):
     middleware, prepared = full
     middleware.client.transport._worker._queue.get()

@@ -71,13 +71,18 @@ def test_secrets_are_those_of_each_request_by_itself(environs):
         assert values.of_request(environ, NAMES, known) == values.of_request(environ, NAMES)
 
 
-def test_too_many_steps_are_too_many_for_known_values_too():
-    cookies = ";".join(f"c{number}=v{number}abcdefgh9" for number in range(250))
-    known = Recent()
-    bounds = Bounds(300, 65_536)
-    for expected in (False, True):
-        list(known.secrets("HTTP_COOKIE", cookies, bounds, lambda: iter(bounds.first("x" * 250))))
-        assert bounds.are_exceeded is expected
+def test_known_values_are_charged_as_if_they_were_worked_out():
+    known, secrets = Recent(), [needles.Secret(str(number), needles.WHOLE) for number in range(60)]
+
+    def work_out(bounds):
+        bounds.may_read(70)
+        yield from bounds.first(secrets)
+
+    by_steps, by_characters = Bounds(100, 1000), Bounds(1000, 100)
+    for bounds in (by_steps, by_characters):
+        for expected in (False, True):
+            list(known.secrets("HTTP_COOKIE", "abc", bounds, lambda bounds=bounds: work_out(bounds)))
+            assert bounds.are_exceeded is expected
 
 
 def test_value_that_was_too_much_is_not_kept():
