@@ -17,7 +17,7 @@ from typing import Any
 import sentry_sdk
 
 from sentry_paste import sdk
-from sentry_paste.client.registry import GuardedClient
+from sentry_paste.client.guarded import GuardedClient
 from sentry_paste.debugtoolbar.payload import (
     DROPPED,
     MAX_RECORDED,

@@ -7,8 +7,9 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 from sentry_paste import sdk
+from sentry_paste.client.guarded import GuardedClient
 from sentry_paste.client.held import holding
-from sentry_paste.client.registry import GuardedClient, secret_names
+from sentry_paste.client.registry import secret_names
 from sentry_paste.config import Settings
 from sentry_paste.redaction import Patterns, Redaction
 from sentry_paste.redaction.recent import Recent
