@@ -71,7 +71,7 @@ def test_width_is_from_one_to_its_most(most, answers):
 def test_threads_start_when_all_others_are_busy_and_end():
     uploads, go = Uploads("test-upload-threads"), threading.Event()
 
-    def threads():  # by name: threads of other tests may end meanwhile
+    def threads() -> int:  # by name: threads of other tests may end meanwhile
         return len([thread for thread in threading.enumerate() if thread.name.startswith("test-upload-threads")])
 
     for number in range(3):
