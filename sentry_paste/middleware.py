@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from copy import copy
+from functools import partial
 from time import monotonic
 from typing import Any
 
@@ -12,6 +13,7 @@ import sentry_sdk
 from sentry_paste import sdk
 from sentry_paste.client.registry import registry
 from sentry_paste.client.reloading import Watch, reloading
+from sentry_paste.client.views import ClientsAgain
 from sentry_paste.config import ConfigError, Settings, read_keywords
 from sentry_paste.config.reload_sources import Source
 from sentry_paste.request import zope
@@ -146,21 +148,26 @@ class ReloadingMiddleware(SentryMiddleware):
         after.app = app
         self._current = after
 
-    def use(self, settings: Settings) -> None:
-        """Use other settings for the requests that begin from now on.
+    def prepare(self, settings: Settings, clients: ClientsAgain) -> Callable[[], None]:
+        """Return what uses other settings for the requests that begin once it has been called.
+
+        Nothing changes before. What may fail does so here, so that all filters change or none.
 
         Args:
             settings: which differ from the current ones only in what is reloadable.
+            clients: with these settings.
         """
-        before = self._current
-        client = before.client
-        after = copy(before)
+        after = copy(self._current)
         after.settings = settings
-        after.client = client if client is None else registry.client_again(client, settings)
-        after.filter_state = before.filter_state.again(settings, after.client)
+        after.client = after.client if after.client is None else clients.of(after.client)
+        after.filter_state = after.filter_state.again(settings, after.client)
+        return partial(self._use, after)
+
+    def _use(self, after: SentryMiddleware) -> None:
+        after.app = self.app  # it may have been replaced meanwhile
         self._current = after
         self._show()
-        registry.add_filter(self, self.client, settings)
+        registry.add_filter(self, self.client, self.settings)
 
     def _show(self) -> None:
         """Show the attributes of the current one to whoever looks at them; requests have their own."""

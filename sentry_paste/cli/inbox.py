@@ -10,7 +10,7 @@ from socketserver import ThreadingMixIn
 from typing import Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 
-from sentry_paste.cli.terminal import clean
+from sentry_paste.config.errors import printable
 from sentry_paste.inbox import make_inbox
 from sentry_paste.inbox.editor import Editor
 from sentry_paste.inbox.settings import InboxSettings
@@ -62,7 +62,7 @@ def serve(directory: str, port: int | None, editor: str, opens: bool) -> int:
         except ImportError as error:
             raise ValueError(str(error)) from error
         missing = "" if os.path.isdir(directory) else ", which does not exist yet"
-        print(f"Inbox for {clean(directory)}{missing}: {address}")
+        print(f"Inbox for {printable(directory)}{missing}: {address}")
         print("Press Ctrl-C to stop.", flush=True)
         if opens and not webbrowser.open(address):
             print("No browser could be opened.", file=sys.stderr)

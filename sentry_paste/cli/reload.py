@@ -11,10 +11,10 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from sentry_paste.cli.terminal import clean, wrapped
+from sentry_paste.cli.terminal import wrapped
 from sentry_paste.client.reloading import CHANGED, FAILED, MISTAKE, change_text
 from sentry_paste.client.workers import Worker, find_workers
-from sentry_paste.config.errors import Problem
+from sentry_paste.config.errors import Problem, printable
 from sentry_paste.config.reload import Change
 from sentry_paste.spool.owner import Owner
 
@@ -239,7 +239,7 @@ def answers_text(answers: Sequence[Answer]) -> str:
     Args:
         answers: of all processes.
     """
-    return "\n".join(clean(line) for answer in answers for line in _lines(answer))
+    return "\n".join(printable(line) for answer in answers for line in _lines(answer))
 
 
 def _lines(answer: Answer) -> Iterator[str]:
@@ -268,11 +268,15 @@ def _filter_lines(found: Mapping[str, Any]) -> Iterator[str]:
         yield "    changed:"
         yield from _change_lines(changes)
     else:
-        yield "    nothing has changed since it was read last"
+        if not found.get("without_effect"):
+            yield "    nothing has changed since it was read last"
         last = found.get("last_change")
         if isinstance(last, dict) and isinstance(last.get("read"), float):
             yield f"    last change, {_duration(time.time() - last['read'])} ago:"
             yield from _change_lines(_changes(last))
+    idle = _texts(found.get("without_effect"))
+    if idle:
+        yield from wrapped(f"no effect on the app's own client: {', '.join(idle)}", "    ")
     fixed = _texts(found.get("at_next_start"))
     if fixed:
         yield from wrapped(f"takes effect at the next start: {', '.join(fixed)}", "    ")

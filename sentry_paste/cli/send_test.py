@@ -16,9 +16,10 @@ from sentry_paste.cli.check.advice import has_transport
 from sentry_paste.cli.check.report import first_sentry, read_settings
 from sentry_paste.cli.check.static import read_structure
 from sentry_paste.cli.check.structure import IniError
-from sentry_paste.cli.terminal import clean, wrapped
+from sentry_paste.cli.terminal import wrapped
 from sentry_paste.client.registry import registry
 from sentry_paste.config import Settings
+from sentry_paste.config.errors import printable
 from sentry_paste.spool.files import Spool
 from sentry_paste.spool.names import SpoolFile
 from sentry_paste.spool.reading import read_bytes
@@ -300,11 +301,11 @@ def result_json(result: SendTestResult) -> str:
 
 
 def _lines(result: SendTestResult) -> Iterator[str]:
-    yield f"To {clean(result.destination)}"
+    yield f"To {printable(result.destination)}"
     for outcome in result.outcomes:
         yield ""
         yield f"  {outcome.item} {outcome.id}".rstrip()
-        yield from wrapped(clean(outcome.text), "    ")
+        yield from wrapped(printable(outcome.text), "    ")
     if result.is_fine:
         names = {"error": f"the error {SentryPasteTest.__name__}"}
         found = [

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from typing import TextIO
 
 from sentry_paste.cli.spool.sending import Progress
+from sentry_paste.config.errors import printable
 
 # The width of what is not written to a terminal, and the most on one: longer lines are hard to read.
 _WIDTH = 100
@@ -61,15 +62,6 @@ def wrapped(text: str, indent: str = "  ") -> list[str]:
         break_long_words=False,
         break_on_hyphens=False,
     )
-
-
-def clean(text: str) -> str:
-    """Return text with control characters as escapes.
-
-    Args:
-        text: any text, such as a message from an envelope.
-    """
-    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
 
 
 # Progress of sending a spool.
@@ -151,5 +143,5 @@ def progress_text(progress: Progress, seconds: float) -> str:
     if progress.aside:
         parts.append(f"{sum(progress.aside.values()):,} set aside")
     if progress.waiting >= 1:
-        parts.append(f"waiting {progress.waiting:.0f} s: {clean(progress.problem)}")
+        parts.append(f"waiting {progress.waiting:.0f} s: {printable(progress.problem)}")
     return "  ".join(parts)

@@ -15,11 +15,12 @@ import sentry_sdk
 from sentry_sdk.transport import Transport
 
 from sentry_paste import sdk
-from sentry_paste.client.error_budget import ErrorBudget, budget_for
+from sentry_paste.client.error_budget import budget_for
 from sentry_paste.client.error_rules import rules_for, with_error_rules
 from sentry_paste.client.guarded import GuardedClient
 from sentry_paste.client.server_logs import drop_duplicates
 from sentry_paste.config.errors import ConfigError, Problem
+from sentry_paste.config.reload import needs_client
 from sentry_paste.config.settings import Settings
 from sentry_paste.redaction import Names, Patterns, Redaction
 from sentry_paste.sdk.failures import LOGGER, inform, warn
@@ -145,27 +146,18 @@ class Registry:
             self._ignore_loggers()
             return made
 
-    def client_again(self, client: GuardedClient, settings: Settings) -> GuardedClient:
-        """Return the view of a client that has the rules and rates of settings that have been read again.
-
-        What has begun with the client ends with it: nothing in it changes. Both have the same transport,
-        sessions, integrations. Of a client that was made only the newest view is kept.
+    def capture_with(self, made: GuardedClient, client: GuardedClient, view: GuardedClient) -> None:
+        """Capture with another view of a client from now on.
 
         Args:
-            client: that captures so far, made or a view.
-            settings: which differ from the client's only in what is reloadable.
+            made: the client that was made.
+            client: that a filter captures with so far, made or a view.
+            view: that captures; the client itself if it has the settings again that it was made from.
         """
-        made: GuardedClient = sdk.origin(client)
         with self._lock:
-            view = made.current or made
-            if view.settings.client_key != settings.client_key:
-                budget = _budget_again(view, settings)
-                is_same = made.settings.client_key == settings.client_key and made.budget is budget
-                view = made if is_same else _view_of(made, settings, budget)
-                made.current = None if view is made else view
-                sdk.replace_client(client, view)
-                self._ignore_loggers()
-            return view
+            made.current = None if view is made else view
+            sdk.replace_client(client, view)
+            self._ignore_loggers()
 
     def add_filter(self, found: Any, client: GuardedClient | None, settings: Settings) -> None:
         """Add a filter, or what it has by now: several filters may share a client, and not all change.
@@ -286,43 +278,6 @@ class Registry:
             client.close()
 
 
-def _budget_again(client: GuardedClient, settings: Settings) -> ErrorBudget | None:
-    """Return the budget of a client with other limits: it has counts, which an event is still to report."""
-    if client.budget is None:
-        return budget_for(settings)
-    client.budget.change(settings)
-    return client.budget
-
-
-def _view_of(made: GuardedClient, settings: Settings, budget: ErrorBudget | None) -> GuardedClient:
-    """Return a view of a client with other rules; redaction and the user's hooks are the client's."""
-    options = {**settings.sdk}
-    # They are built again where a client is made.
-    for name in ("integrations", "transport"):
-        options.pop(name, None)
-    options = with_error_rules(settings, with_guards(options), budget)
-    given = sdk.for_client(made.redaction.with_hooks(options))
-    names = _changed_options(made.settings, settings, has_budget=budget is not None)
-    view: GuardedClient = sdk.with_reloaded(made, given, names)
-    view.tags, view.contexts = settings.tags, settings.contexts
-    view.rules, view.budget = rules_for(settings), budget
-    if settings.sdk.get("before_send") is None:
-        view.last_hook = view.options.get("before_send")
-    view.settings, view.current = settings, None
-    return view
-
-
-def _changed_options(before: Settings, after: Settings, *, has_budget: bool) -> set[str]:
-    """Return the SDK's options that have other values, and the hooks that the ini's rules are made into."""
-    names = {name for name in sdk.RELOADABLE if before.sdk.get(name) != after.sdk.get(name)}
-    if has_budget or before.error_sample_rates or after.error_sample_rates:
-        names.add("error_sampler")
-    groups = [(found.fingerprints, found.fingerprint_without_ids) for found in (before, after)]
-    if groups[0] != groups[1]:
-        names.add("before_send")
-    return names
-
-
 #: The clients of this process.
 registry = Registry()
 
@@ -403,7 +358,7 @@ def _wants_client(settings: Settings) -> bool:
 
 def _warn_of_unused_options(settings: Settings) -> None:
     """Warn that options have no effect because the client is one that the app has created."""
-    unused = sorted(settings.sdk.keys() - sdk.OPTIONS_IN_REQUESTS)
+    unused = sorted(filter(needs_client, {*settings.sdk, *settings.origins}))
     if unused and sentry_sdk.get_client().is_active():
         warn(
             "%s: no DSN is set, so the app's active client is used, which was created without these "

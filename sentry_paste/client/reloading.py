@@ -14,10 +14,11 @@ import time
 from typing import Any
 from weakref import WeakSet
 
+from sentry_paste.client.views import ClientsAgain
 from sentry_paste.client.workers import WorkerFile
-from sentry_paste.config.errors import ConfigError, Problem, shown, without_credentials
+from sentry_paste.config.errors import ConfigError, Problem, printable, shown, without_credentials
 from sentry_paste.config.own_options import ON_COMMAND
-from sentry_paste.config.reload import Change, Reread, compare, read_again
+from sentry_paste.config.reload import Change, Reread, compare, needs_client, read_again
 from sentry_paste.config.reload_sources import Source
 from sentry_paste.config.settings import Settings
 from sentry_paste.config.watched import Look, Texts, is_fresh, look_at
@@ -78,7 +79,7 @@ class Watch:
         """Add a filter that has these settings.
 
         Args:
-            found: it is called ``use`` with other settings.
+            found: its ``prepare`` is called with other settings, and then what that has returned.
         """
         self._filters.add(found)
 
@@ -143,7 +144,8 @@ class Watch:
             is_read = self.look(is_asked=is_asked)
         except Exception:
             if not self._has_failed:
-                log_failure("the ini is not read again")
+                source = printable(self.settings.source)
+                log_failure(f"{source} is not read again, and the rules that were read before still apply")
             self._has_failed = True
             self._report = self._described(FAILED)
             return False
@@ -167,24 +169,42 @@ class Watch:
 
     def _apply(self, read: Reread) -> None:
         settings, changes, fixed = read
-        for found in list(self._filters) if changes else ():
-            found.use(settings)
-        # Only now: the command is not told of what has failed.
-        self._report = self._described(CHANGED if changes else UNCHANGED, changes, fixed)
         if changes:
-            self.settings = settings
+            self._use(settings)
+        idle = () if self._has_client() else tuple(c.option for c in changes if needs_client(c.option))
+        changes = tuple(change for change in changes if change.option not in idle)
+        # Only now: the command is not told of what has failed.
+        self._report = self._described(CHANGED if changes else UNCHANGED, changes, fixed, idle)
+        source = printable(settings.source)
+        if changes:
             self._last = self._report
-            inform("%s has been read again: %s", settings.source, "; ".join(map(change_text, changes)))
+            inform("%s has been read again: %s", source, "; ".join(map(change_text, changes)))
+        if idle:
+            message = "%s: a change of %s has no effect: the app's own client is used"
+            warn(message, source, printable(", ".join(idle)))
         if fixed and fixed != self._fixed:
             message = "%s: a change of %s takes effect at the next start"
-            warn(message, settings.source, ", ".join(fixed))
+            warn(message, source, printable(", ".join(fixed)))
         self._fixed = fixed
+
+    def _use(self, settings: Settings) -> None:
+        """Let all filters use other settings, or none if one of them fails to."""
+        clients = ClientsAgain(settings)
+        prepared = [found.prepare(settings, clients) for found in list(self._filters)]
+        clients.use()
+        for use in prepared:
+            use()
+        self.settings = settings
+
+    def _has_client(self) -> bool:
+        return any(found.client is not None for found in list(self._filters))
 
     def _described(
         self,
         result: str,
         changes: tuple[Change, ...] = (),
         fixed: tuple[str, ...] = (),
+        idle: tuple[str, ...] = (),
         problems: tuple[Problem, ...] = (),
     ) -> dict[str, Any]:
         return {
@@ -192,6 +212,7 @@ class Watch:
             "result": result,
             "changes": [change._asdict() for change in changes],
             "at_next_start": list(fixed),
+            "without_effect": list(idle),
             "mistakes": [
                 {
                     "source": found.source or self.settings.source,
@@ -219,13 +240,14 @@ def change_text(change: Change) -> str:
     Args:
         change: of an option.
     """
+    option = printable(change.option)
     if change.before is None:
-        return f"{change.option} = {change.after}"
+        return f"{option} = {change.after}"
     if change.after is None:
-        return f"{change.option} is no longer set"
+        return f"{option} is no longer set"
     if change.before == change.after:  # long values that differ only after what is shown of them
-        return f"{change.option} has changed: {change.after}"
-    return f"{change.option} = {change.after} (was {change.before})"
+        return f"{option} has changed: {change.after}"
+    return f"{option} = {change.after} (was {change.before})"
 
 
 class Reloading:

@@ -45,7 +45,7 @@ class Problem:
         place = f"{self.source} {line}".strip()
         place += ": " if place else ""
         value = "" if self.value is None else f" = {shown(self.value)}"
-        reason = without_credentials(self.reason)
+        reason = printable(" ".join(without_credentials(self.reason).splitlines()))
         reason = reason if len(reason) <= 400 else reason[:397] + "..."
         return f"{place}{shown(self.option)}{value}: {reason}"
 
@@ -63,7 +63,9 @@ class ConfigError(ValueError):
         self.problems = tuple(problems)
         count = "1 mistake" if len(problems) == 1 else f"{len(problems)} mistakes"
         super().__init__(
-            "\n  ".join([f"{source}: {count} in the options of sentry_paste", *map(str, self.problems)])
+            "\n  ".join(
+                [f"{printable(source)}: {count} in the options of sentry_paste", *map(str, self.problems)]
+            )
         )
 
 
@@ -117,6 +119,17 @@ def without_credentials(text: str) -> str:
     return _HEADER.sub(r"\1\2***", text)
 
 
+def printable(text: str) -> str:
+    """Return text with control characters, and others that cannot be seen, as escapes.
+
+    Args:
+        text: any, such as a message from an envelope.
+    """
+    if text.isprintable():
+        return text
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
+
+
 def shown(value: str) -> str:
     """Return a value in a form that errors and logs may show: one line, not too long, without credentials.
 
@@ -126,5 +139,5 @@ def shown(value: str) -> str:
         value: text of an option.
     """
     lines = [" ".join(line.split()) for line in without_credentials(value).splitlines()]
-    line = " | ".join(filter(None, lines))
+    line = printable(" | ".join(filter(None, lines)))
     return line if len(line) <= 100 else line[:97] + "..."

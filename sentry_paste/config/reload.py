@@ -8,11 +8,13 @@ from dataclasses import fields, replace
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
+from sentry_paste import sdk
 from sentry_paste.config.families import family_of
 from sentry_paste.config.options import options
 from sentry_paste.config.reader import read_rules
 from sentry_paste.config.reload_sources import Source
 from sentry_paste.config.settings import Settings
+from sentry_paste.config.values import CLIENT_RULES
 from sentry_paste.config.watched import Texts
 
 _FAMILIES = {"tags": "tags.NAME", "contexts": "contexts.NAME.KEY"}
@@ -55,6 +57,19 @@ def is_reloadable(name: str) -> bool:
     """
     option = options().get(_FAMILIES.get(family_of(name) or "", name))
     return option is not None and option.reloadable
+
+
+def needs_client(name: str) -> bool:
+    """Return whether an option has no effect on a client that the app has made itself.
+
+    Args:
+        name: of the option, also a member of a family.
+    """
+    name = family_of(name) or name
+    option = options().get(_FAMILIES.get(name, name))
+    if option is not None and option.is_sdk:
+        return name not in sdk.OPTIONS_IN_REQUESTS
+    return name == "contexts" or name in CLIENT_RULES
 
 
 def compare(before: Settings, after: Settings, start: Settings | None = None) -> Reread:

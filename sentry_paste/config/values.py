@@ -157,11 +157,15 @@ DERIVED: Mapping[str, Callable[[dict[str, Any], str], None]] = {
     "release": release,
 }
 
+#: The filter's own options that only a client which it has made follows.
+CLIENT_RULES = frozenset(
+    {"ignore_exceptions", "ignore_loggers", "ignore_messages", "expected_exceptions", "tags"}
+    | {"error_sample_rates", "error_budget", "levels", "fingerprints", "fingerprint_without_ids"}
+)
+
 #: The filter's own options that affect the client: settings that differ in one do not share a client.
-CLIENT_OPTIONS = frozenset(
-    {"dsn_file", "ignore_exceptions", "ignore_loggers", "tags", "ignore_messages", "expected_exceptions"}
-    | {"error_sample_rates", "error_budget", "levels", "fingerprints"}
-    | {"fingerprint_without_ids", "propagate_traceparent"}
+CLIENT_OPTIONS = CLIENT_RULES | frozenset(
+    {"dsn_file", "propagate_traceparent"}
     | {"spool_dir", "spool_items", "spool_max_age", "spool_max_size", "spool_rate", "spool_fsync"}
     | {"spool_connections", "spool_min_free"}
     | {"keep_headers", "redact_environ", "redact_headers", "redact_params", "redact_patterns"}

@@ -10,7 +10,7 @@ import pytest
 from sentry_paste import SentryMiddleware, sdk
 from sentry_paste.cli.main import main
 from sentry_paste.cli.spool.text import size_text
-from sentry_paste.cli.terminal import clean
+from sentry_paste.config.errors import printable
 from sentry_paste.config.options import sample
 from sentry_paste.spool import Spool
 
@@ -229,8 +229,8 @@ def test_sizes(size, text):
     assert size_text(size) == text
 
 
-def test_clean_keeps_what_can_be_printed():
-    assert clean("café \u4e2d") == "café \u4e2d"
+def test_printable_keeps_what_can_be_printed():
+    assert printable("café \u4e2d") == "café \u4e2d"
 
 
 def test_sample_is_printed(capsys):

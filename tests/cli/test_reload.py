@@ -142,6 +142,16 @@ def test_what_waits_for_the_next_start_is_said(command, write):
     assert (status, "takes effect at the next start: environment" in output) == (0, True)
 
 
+def test_what_the_apps_own_client_does_not_follow_is_said(command, write, monkeypatch):
+    monkeypatch.setattr(reloading_module.Watch, "_has_client", lambda _: False)
+    write("traces_sample_rate = 0.5", "ignore_messages = a")
+    status, output = command(os.getpid())
+    assert status == 0
+    assert output.splitlines()[2:] == [
+        "    no effect on the app's own client: ignore_messages, traces_sample_rate"
+    ]
+
+
 def test_process_without_requests_does_not_answer(command, write):
     write("traces_sample_rate = 0.5")
     status, output = command("--timeout", "0.1", os.getpid(), has_requests=False)
@@ -242,12 +252,12 @@ def test_process_notices_within_a_tick_of_the_clock(app, monkeypatch):
 
 
 def test_failure_of_ours_is_said(app, command, write, monkeypatch):
-    def fail(_settings):
+    def fail(*_):
         raise OSError("no memory")
 
     write("traces_sample_rate = 0.5")
     with monkeypatch.context() as patch:
-        patch.setattr(app.app, "use", fail)
+        patch.setattr(app.app, "prepare", fail)
         status, output = command(os.getpid())
     assert status == 2
     assert "could not be read again; the log of the process says why" in output

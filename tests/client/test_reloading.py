@@ -27,7 +27,8 @@ from sentry_paste.client.reloading import reloading
 from sentry_paste.config import read_ini, values, watched
 from sentry_paste.config.reload_sources import find_source
 from sentry_paste.middleware import ReloadingMiddleware, SentryMiddleware, reloading_around
-from sentry_paste.testing import capture_envelopes
+from sentry_paste.request.filter_state import FilterState
+from sentry_paste.testing import CapturedEnvelopes, capture_envelopes
 
 INI = """
     [filter:sentry]
@@ -651,29 +652,62 @@ def test_loggers_that_another_filter_of_the_client_ignores_stay_ignored(write_in
     assert len(captured) == 1
 
 
-def test_apps_with_the_same_filter_share_one_look(write_ini, captured, monkeypatch):
-    ini = """
-        [filter:sentry]
-        use = egg:sentry_paste
-        dsn = https://k@o0.ingest.sentry.io/1
-        reload = true
-        traces_sample_rate = {rate}
-        [app:a]
-        paste.app_factory = test_reloading:make_app
-        filter-with = sentry
-        [app:b]
-        paste.app_factory = test_reloading:make_app
-        filter-with = sentry
-    """
-    path = write_ini(ini.format(rate=0.0))
-    a, b = (TestApp(loadapp(f"config:{path}#{name}")) for name in "ab")
+SHARED = """
+    [filter:sentry]
+    use = egg:sentry_paste
+    dsn = https://k@o0.ingest.sentry.io/1
+    reload = true
+    {options}
+    [app:a]
+    paste.app_factory = test_reloading:make_app
+    filter-with = sentry
+    [app:b]
+    paste.app_factory = test_reloading:make_app
+    filter-with = sentry
+"""
+
+
+@pytest.fixture
+def two_apps(write, captured):
+    """Two apps with the same filter, whose ini has changed."""
+    path = write("traces_sample_rate = 0.0", ini=SHARED)
+    apps = [TestApp(loadapp(f"config:{path}#{name}")) for name in "ab"]
+    write("traces_sample_rate = 1.0", "error_budget = 1 per hour", ini=SHARED)
+    return apps
+
+
+def test_apps_with_the_same_filter_share_one_look(two_apps, captured):
+    a, b = two_apps
     assert len(reloading._watches) == 1
-    write_ini(ini.format(rate=1.0))
     later()
     get(a)
     get(b)
     assert len(captured.transactions) == 2
     assert a.app.client is b.app.client
+
+
+def test_all_filters_change_or_none(two_apps, captured, monkeypatch, caplog):
+    made, again, calls = two_apps[0].app.client, FilterState.again, []
+
+    def fail_second(*args):
+        calls.append(args)
+        if len(calls) == 2:
+            raise RuntimeError("no luck")
+        return again(*args)
+
+    monkeypatch.setattr(FilterState, "again", fail_second)
+    later()
+    for app in two_apps:
+        get(app)
+    assert len(calls) == 2
+    assert not captured.transactions
+    assert registry.clients() == [made] == [sentry_sdk.get_global_scope().client]
+    (message,) = messages(caplog)
+    assert "[filter:sentry] is not read again, and the rules that were read before still apply" in message
+    later()
+    for app in two_apps:
+        get(app)
+    assert len(captured.transactions) == 2
 
 
 # How files are changed.
@@ -933,12 +967,12 @@ def test_change_that_was_interrupted_applies_with_the_next_look(start, write, ca
     app = start("traces_sample_rate = 0.0")
     write("traces_sample_rate = 1.0")
 
-    def interrupt(_settings):  # as a timeout of gevent's, or a server that ends
+    def interrupt(*_):  # as a timeout of gevent's, or a server that ends
         raise SystemExit
 
     later()
     with monkeypatch.context() as patch:
-        patch.setattr(app.app, "use", interrupt)
+        patch.setattr(FilterState, "again", interrupt)
         with pytest.raises(SystemExit):
             get(app)
     later()
@@ -964,6 +998,57 @@ def test_changes_are_logged_without_secrets(start, write, captured, caplog):
     assert messages(caplog, logging.INFO) == [
         f"{path} [filter:sentry] has been read again: tags.token = ***; traces_sample_rate = 1.0 (was 0.0)"
     ]
+
+
+def test_control_characters_of_an_ini_do_not_reach_the_log(start, write, captured, caplog):
+    caplog.set_level(logging.INFO, "sentry_paste")
+    app = start("tags.a = old")
+    write("tags.a = red \x1b[31m\u202e text", "tags.b\x07 = b", "environment\x1b[1m = x")
+    for _ in range(2):
+        later()
+        get(app)
+    write("tags.a = red \x1b[31m\u202e text")
+    later()
+    get(app)
+    found = messages(caplog, logging.INFO)
+    assert [text for text in found if not text.replace("\n", "").isprintable()] == []
+    assert "environment\\x1b[1m: is not an option" in found[0]
+    assert "tags.a = red \\x1b[31m\\u202e text (was old)" in found[1]
+
+
+@pytest.fixture
+def own_client(monkeypatch):
+    """A client that the app has made itself; what it captures."""
+    client = sentry_sdk.Client(dsn="https://k@o0.ingest.sentry.io/1", traces_sample_rate=1.0)
+    sentry_sdk.get_global_scope().set_client(client)
+    sent = CapturedEnvelopes()
+    monkeypatch.setattr(client.transport, "capture_envelope", sent.append)
+    return sent
+
+
+def test_change_that_the_apps_own_client_does_not_follow_is_said(write, own_client, caplog):
+    caplog.set_level(logging.INFO, "sentry_paste")
+    ini = INI.replace("dsn = https://k@o0.ingest.sentry.io/1", "")
+    path = write("ignore_messages = a", "tags.a = b", "ignore_paths = /health", ini=ini)
+    app = TestApp(loadapp(f"config:{path}"))
+    assert "which was created without these options: ignore_messages, tags.a" in messages(caplog)[0]
+    caplog.clear()
+    changed = ("ignore_messages = *", "tags.a = c", "contexts.b.c = d", "ignore_paths = /lost")
+    write(*changed, "traces_sample_rate = 0.0", ini=ini)
+    for _ in range(3):
+        later()
+        get(app, "/lost")
+    assert messages(caplog, logging.INFO) == [
+        f"{path} [filter:sentry] has been read again: ignore_paths = /lost (was /health)",
+        f"{path} [filter:sentry]: a change of contexts.b.c, ignore_messages, tags.a, traces_sample_rate has "
+        "no effect: the app's own client is used",
+    ]
+    assert not own_client.transactions
+    get(app, "/crash")
+    assert len(own_client.payloads("event")) == 1
+    (found,) = report()["filters"]
+    assert [change["option"] for change in found["changes"]] == ["ignore_paths"]
+    assert found["without_effect"] == ["contexts.b.c", "ignore_messages", "tags.a", "traces_sample_rate"]
 
 
 def test_change_beyond_what_is_shown_of_a_value_is_said(start, write, captured, caplog):

@@ -11,8 +11,8 @@ from sentry_paste.cli.check.placement import find_intended_sentry
 from sentry_paste.cli.check.report import Filter, Report
 from sentry_paste.cli.check.source import LoadProblem
 from sentry_paste.cli.check.structure import INCLUDES, RUN, SCRIPT, Layer, Structure
-from sentry_paste.cli.terminal import clean, terminal_width, text_width, wrapped
-from sentry_paste.config.errors import without_credentials
+from sentry_paste.cli.terminal import terminal_width, text_width, wrapped
+from sentry_paste.config.errors import printable, without_credentials
 
 # Width of the column of values; a longer value pushes its origin to the right. It is less on a narrow
 # terminal, where an origin for which there is no room is below its value.
@@ -86,7 +86,7 @@ class _Text:
         Args:
             report: on one app of a file.
         """
-        yield self._title(f"{clean(report.path)}, {report.name}")
+        yield self._title(f"{printable(report.path)}, {report.name}")
         yield ""
         yield from self._problems(report)
         yield from self._structure(report)
@@ -103,7 +103,7 @@ class _Text:
         mistakes = "1 mistake keeps" if count == 1 else f"{count} mistakes keep"
         yield self._paint(f"{mistakes} PasteDeploy from loading the ini", "red")
         for problem in report.problems:
-            first, *more = wrapped(clean(_problem_text(problem, report.structure.path)), "    ")
+            first, *more = wrapped(printable(_problem_text(problem, report.structure.path)), "    ")
             yield from (first[2:], *more)
         yield ""
 
@@ -113,7 +113,7 @@ class _Text:
         width = max(len(name) for _, name, _ in rows)
         for state, name, rest in rows:
             colour = {"SENTRY": "green", "no Sentry": "red", "outside": "yellow"}.get(state, "faint")
-            yield f"  {self._paint(f'{state:<9}', colour)}  {name:<{width}}  {clean(rest)}".rstrip()
+            yield f"  {self._paint(f'{state:<9}', colour)}  {name:<{width}}  {printable(rest)}".rstrip()
         # A filter that should be ours is shown below, and does matter.
         intended = None if report.structure.root.has_sentry else find_intended_sentry(report.structure)
         layers = [layer for _, layer in report.structure.root.walk() if layer is not intended]
@@ -142,10 +142,10 @@ class _Text:
             yield from ("", *wrapped(advice, ""), "")
             return
         yield from (f"{missing} Write", "")
-        yield from (f"  {clean(line)}".rstrip() for line in report.remedy.lines)
+        yield from (f"  {printable(line)}".rstrip() for line in report.remedy.lines)
         yield ""
         for note in report.remedy.notes:
-            yield from wrapped(clean(note), "")
+            yield from wrapped(printable(note), "")
         if report.remedy.notes:
             yield ""
 
@@ -154,7 +154,7 @@ class _Text:
             return
         if found.mistake:
             yield self._paint(f"{found.title} keeps the app from starting", "red")
-            yield from (f"  {clean(without_secrets(line))}" for line in str(found.mistake).splitlines())
+            yield from (f"  {printable(without_secrets(line))}" for line in str(found.mistake).splitlines())
             yield ""
             return
         yield self._title(f"{found.title} at start-up")
@@ -185,7 +185,7 @@ class _Text:
         yield from wrapped(f"{text} To start Sentry first, write" if found.first_start else text)
         if found.first_start:
             yield ""
-            yield from (f"    {clean(line)}".rstrip() for line in found.first_start)
+            yield from (f"    {printable(line)}".rstrip() for line in found.first_start)
 
     def _warnings(self, report: Report) -> Iterator[str]:
         if not report.warnings:
@@ -197,7 +197,7 @@ class _Text:
         is_short = False
         for warning in report.warnings:
             label = self._paint(f"{warning.severity:<6}", _SEVERITY_COLOURS[warning.severity])
-            text = clean(_place(warning, report.structure.path) + warning.text)
+            text = printable(_place(warning, report.structure.path) + warning.text)
             # What is reported wrongly or not at all is no advice, and is shown in full.
             if not self._explain and warning.severity != "high":
                 line = _one_line(text)
@@ -208,7 +208,7 @@ class _Text:
             yield f"  {label}  {first.strip()}"
             yield from more
             if warning.lines:
-                yield from ("", *(f"{'':12}{clean(line)}".rstrip() for line in warning.lines), "")
+                yield from ("", *(f"{'':12}{printable(line)}".rstrip() for line in warning.lines), "")
         if is_short:
             yield ""
             yield from wrapped("With --explain each warning is shown in full, with what to write.", "")
@@ -247,7 +247,7 @@ class _Rows:
         while waiting:
             key, layer, depth, covered = waiting.pop()
             if key and layer.kind in ("filter", "sentry"):
-                yield "", "  " * depth + clean(key), ""
+                yield "", "  " * depth + printable(key), ""
                 key, depth = "", depth + 1
             identity = (covered, layer.path, layer.section)
             again = layer.kind == "composite" and identity in self._seen
@@ -258,7 +258,7 @@ class _Rows:
                 os.path.basename(layer.path) if layer.path != self._path else "",
                 "as above" if again else "",
             ]
-            yield _state(layer, covered), clean(name), ", ".join(filter(None, rest))
+            yield _state(layer, covered), printable(name), ", ".join(filter(None, rest))
             inner_depth = depth + 1 if layer.kind == "composite" else depth
             waiting += [
                 (inner_key, inner, inner_depth, covered or layer.is_sentry)
@@ -300,7 +300,7 @@ def _table(values: Sequence[OptionValue]) -> Iterator[str]:
         fitting = [len(value.text) for value in values if len(value.text) + len(value.origin) <= room]
         value_width = min(value_width, max(fitting, default=0))
     for value in values:
-        start = f"  {clean(value.name):<{width}}  {clean(value.text):<{value_width}}"
+        start = f"  {printable(value.name):<{width}}  {printable(value.text):<{value_width}}"
         if line_width is None or len(start) + 2 + len(value.origin) <= line_width:
             yield f"{start}  {value.origin}"
         else:

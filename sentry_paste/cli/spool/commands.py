@@ -33,7 +33,8 @@ from sentry_paste.cli.spool.text import (
     them,
     unnamed_text,
 )
-from sentry_paste.cli.terminal import ProgressMeter, clean, terminal_width
+from sentry_paste.cli.terminal import ProgressMeter, terminal_width
+from sentry_paste.config.errors import printable
 from sentry_paste.spool import Spool, read_contents
 from sentry_paste.spool.contents import Contents, with_other_spans
 from sentry_paste.spool.names import ANY_DESTINATION, ASIDE, CLAIMED, KINDS, WAITING
@@ -68,11 +69,11 @@ def list_files(options: argparse.Namespace) -> int:
         print(dumped(list_json(inventory, inventory.entries[: options.limit], names)))
         return 0 if inventory.entries else 1
     if not inventory.entries and (options.kind or options.state):
-        print(f"{clean(str(directory))} holds no envelopes of that kind or state")
+        print(f"{printable(str(directory))} holds no envelopes of that kind or state")
         return 1
     if not inventory.entries:
         rest = f" ({summary_text(inventory)})" if inventory.partial or inventory.foreign else ""
-        print(f"{clean(str(directory))} holds no envelopes{rest}")
+        print(f"{printable(str(directory))} holds no envelopes{rest}")
         return 1
     listed = inventory.entries[: options.limit]
     width = terminal_width()
@@ -102,13 +103,14 @@ def show_file(options: argparse.Namespace) -> int:
     try:
         found = look_up(spool.files(), options.id)
     except AmbiguousError as error:
-        print(f"sentry-paste: {clean(str(error))}:", file=sys.stderr)
+        print(f"sentry-paste: {printable(str(error))}:", file=sys.stderr)
         for identity, file in list(error.ids.items())[:_MAX_CANDIDATES]:
             print(f"  {identity}  {file.kind}  {file.time:%Y-%m-%d %H:%M:%S}", file=sys.stderr)
         return 1
     if not found:
         print(
-            f"sentry-paste: no envelope and no trace in {options.directory} has the id {clean(options.id)}",
+            f"sentry-paste: no envelope and no trace in {options.directory} has the id "
+            f"{printable(options.id)}",
             file=sys.stderr,
         )
         return 1
@@ -226,7 +228,7 @@ def requeue(options: argparse.Namespace) -> int:
     files, missing = requeue_purge.choose_aside(spool.files(), options.ids, options.reason)
     count = requeue_purge.requeue(spool, files)
     for identity in missing:
-        print(f"sentry-paste: no file that was set aside has the id {clean(identity)}", file=sys.stderr)
+        print(f"sentry-paste: no file that was set aside has the id {printable(identity)}", file=sys.stderr)
     if options.json:
         print(dumped({"requeued": count, "missing": missing}))
     else:

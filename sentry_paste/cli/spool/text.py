@@ -9,7 +9,7 @@ from datetime import datetime, timezone
 
 from sentry_paste.cli.spool.inventory import Entry, Inventory, SendPlan
 from sentry_paste.cli.spool.sending import Progress
-from sentry_paste.cli.terminal import clean
+from sentry_paste.config.errors import printable
 from sentry_paste.spool import segments
 from sentry_paste.spool.contents import Breadcrumb, Contents, Error, Frame, read_contents
 from sentry_paste.spool.names import ANY_DESTINATION, ASIDE, CLAIMED, WAITING, SpoolFile
@@ -71,7 +71,7 @@ def table_row(file: SpoolFile, names: Mapping[str, str]) -> dict[str, str]:
     now = datetime.now(timezone.utc)
     time = file.time.strftime("%Y-%m-%d %H:%M:%S")
     age = age_text((now - file.time).total_seconds())
-    destination = clean(names.get(file.destination, file.destination))
+    destination = printable(names.get(file.destination, file.destination))
     cells = (time, file.kind, *_described(file), age, state_text(file), destination, file.id)
     return dict(zip(_HEADINGS, cells))
 
@@ -146,7 +146,7 @@ def contents_text(
 
 
 def _contents(contents: Contents, names: Mapping[str, str], all_frames: bool, width: int) -> Iterator[str]:
-    yield clean(contents.title)
+    yield printable(contents.title)
     yield ""
     destination = contents.file.destination
     name = names.get(destination)
@@ -163,7 +163,7 @@ def _contents(contents: Contents, names: Mapping[str, str], all_frames: bool, wi
         "State": state_text(contents.file),
         "Destination": f"{name} ({destination})" if name else destination,
     }
-    yield from (f"{fact + ':':<13}{clean(value)}" for fact, value in facts.items() if value)
+    yield from (f"{fact + ':':<13}{printable(value)}" for fact, value in facts.items() if value)
     for error in reversed(contents.errors):
         yield ""
         yield from _error(error, all_frames, width)
@@ -186,11 +186,11 @@ def _contents(contents: Contents, names: Mapping[str, str], all_frames: bool, wi
     if contents.tags:
         yield ""
         yield "Tags"
-        yield from (f"  {clean(name)}: {clean(value)}" for name, value in contents.tags)
+        yield from (f"  {printable(name)}: {printable(value)}" for name, value in contents.tags)
     for title, pairs in contents.details:
         yield ""
-        yield clean(title.capitalize())
-        yield from (_pair(f"  {clean(name)}: ", value, width) for name, value in pairs)
+        yield printable(title.capitalize())
+        yield from (_pair(f"  {printable(name)}: ", value, width) for name, value in pairs)
     if contents.breadcrumbs:
         yield ""
         yield "Breadcrumbs"
@@ -199,7 +199,7 @@ def _contents(contents: Contents, names: Mapping[str, str], all_frames: bool, wi
         for type_, payload in contents.payloads:
             if type_ not in ("event", "transaction"):
                 yield ""
-                yield clean(type_)
+                yield printable(type_)
                 yield json.dumps(payload, indent=2)
 
 
@@ -211,34 +211,36 @@ def _pair(start: str, value: str, width: int) -> str:
 def _error(error: Error, all_frames: bool, width: int) -> Iterator[str]:
     handled = {True: ", handled", False: ", not handled", None: ""}[error.handled]
     mechanism = f" ({error.mechanism}{handled})" if error.mechanism else ""
-    yield clean(f"{error.type}: {error.value}{mechanism}")
+    yield printable(f"{error.type}: {error.value}{mechanism}")
     for frame in error.frames:
         yield from _frame(frame, all_frames, width)
 
 
 def _frame(frame: Frame, all_frames: bool, width: int) -> Iterator[str]:
-    yield clean(f"  File {frame.filename}, line {frame.line}, in {frame.function}")
+    yield printable(f"  File {frame.filename}, line {frame.line}, in {frame.function}")
     for number, line in frame.context:
         if number == frame.line or frame.in_app or all_frames:
-            yield f"  {'>' if number == frame.line else ' '} {number:>5}  {clean(line)}"
+            yield f"  {'>' if number == frame.line else ' '} {number:>5}  {printable(line)}"
     if frame.in_app or all_frames:
-        yield from (_pair(f"           {clean(name)} = ", value, width) for name, value in frame.variables)
+        yield from (
+            _pair(f"           {printable(name)} = ", value, width) for name, value in frame.variables
+        )
 
 
 def _request(contents: Contents) -> Iterator[str]:
     request = contents.request
     query = request.get("query_string")
     url = f"{request.get('url', '')}{'?' + str(query) if query else ''}"
-    yield f"  {clean(str(request.get('method', '')))} {clean(url)}"
+    yield f"  {printable(str(request.get('method', '')))} {printable(url)}"
     for part in ("headers", "env"):
         pairs = request.get(part)
         if isinstance(pairs, dict):
-            yield from (f"  {clean(name)}: {clean(str(value))}" for name, value in pairs.items())
+            yield from (f"  {printable(name)}: {printable(str(value))}" for name, value in pairs.items())
 
 
 def _breadcrumb(crumb: Breadcrumb) -> str:
     time = _clock(crumb.time) if crumb.time else ""
-    return clean(f"  {time:<12}  {crumb.level:<8} {crumb.category}: {crumb.message}")
+    return printable(f"  {time:<12}  {crumb.level:<8} {crumb.category}: {crumb.message}")
 
 
 def _trees(spans: Iterable[Span]) -> list[list[Span]]:
@@ -261,7 +263,7 @@ def _waterfall(spans: Sequence[Span], width: int) -> Iterator[str]:
         begin = min(int(bar_width * max(span.offset, 0.0) / whole), bar_width - 1)
         length = max(1, min(round(bar_width * span.duration / whole), bar_width - begin))
         bar = (" " * begin + "#" * length).ljust(bar_width)
-        line = f"  {name:<{name_width}} |{bar}| {_milliseconds(span.duration):>11} {clean(span.status)}"
+        line = f"  {name:<{name_width}} |{bar}| {_milliseconds(span.duration):>11} {printable(span.status)}"
         yield line.rstrip()
 
 
@@ -287,7 +289,7 @@ def shortened(text: str, width: int) -> str:
         text: any text.
         width: at least 4 characters.
     """
-    line = clean(" ".join(text.splitlines()))
+    line = printable(" ".join(text.splitlines()))
     return line if len(line) <= width else line[: width - 3] + "..."
 
 
@@ -380,7 +382,7 @@ def kinds_text(entries: Iterable[Entry]) -> str:
 
 
 def _counts(counts: Mapping[str, int]) -> str:
-    return ", ".join(f"{count:,} {clean(what)}" for what, count in sorted(counts.items()))
+    return ", ".join(f"{count:,} {printable(what)}" for what, count in sorted(counts.items()))
 
 
 def plan_text(plan: SendPlan, destination: str, rate: float, dry_run: bool, names: Mapping[str, str]) -> str:
@@ -400,17 +402,17 @@ def _plan(
     plan: SendPlan, destination: str, rate: float, dry_run: bool, names: Mapping[str, str]
 ) -> Iterator[str]:
     if not plan.entries:
-        yield f"Nothing is waiting for {clean(destination)}"
+        yield f"Nothing is waiting for {printable(destination)}"
     else:
         verb = "Would send" if dry_run else "Sending"
         yield f"{verb} {kinds_text(plan.entries)}"
-        yield f"  to {clean(destination)}, at most {rate:g} per second"
+        yield f"  to {printable(destination)}, at most {rate:g} per second"
     if plan.elsewhere:
         others = sorted(names.get(other, other) for other in plan.elsewhere)
         where = "another destination" if len(others) == 1 else "other destinations"
         count = sum(plan.elsewhere.values())
         yield (
-            f"Not sent: {number(count)} for {where} ({clean(', '.join(others))}); "
+            f"Not sent: {number(count)} for {where} ({printable(', '.join(others))}); "
             f"--all-destinations sends {them(count)} here"
         )
     if plan.aside:
@@ -440,9 +442,9 @@ def _sent(progress: Progress, seconds: float) -> Iterator[str]:
         yield f"Cannot read {number(sum(progress.unreadable.values()))}: {_counts(progress.unreadable)}"
     if progress.left:
         why = "; ".join(filter(None, [progress.stop_reason, progress.problem]))
-        yield f"Left {number(progress.left)} unchanged{': ' + clean(why) if why else ''}"
+        yield f"Left {number(progress.left)} unchanged{': ' + printable(why) if why else ''}"
     elif progress.aside and progress.problem:
-        yield f"Last answer: {clean(progress.problem)}"
+        yield f"Last answer: {printable(progress.problem)}"
 
 
 # The status of a spool.
@@ -467,7 +469,7 @@ def _status(status: Status) -> Iterator[str]:
         head = ("kind", *("set aside" if name == "aside" else name for name in _OUTCOMES))
         yield "  ".join([f"{head[0]:<12}", *(f"{name:>10}" for name in head[1:])])
         for kind, counts in rows.items():
-            yield "  ".join([f"{clean(kind):<12}", *(f"{counts[name]:>10,}" for name in _OUTCOMES)])
+            yield "  ".join([f"{printable(kind):<12}", *(f"{counts[name]:>10,}" for name in _OUTCOMES)])
         if len(rows) > 1:
             yield "  ".join([f"{'all':<12}", *(f"{status.total(name):>10,}" for name in _OUTCOMES)])
         yield ""
@@ -490,7 +492,7 @@ def _facts(status: Status) -> Iterator[str]:
         ),
         "Sending": ", ".join(_sender(name, alive) for name, alive in sorted(status.senders.items())),
     }
-    yield from (f"{name + ':':<13}{clean(text)}" for name, text in facts.items() if text)
+    yield from (f"{name + ':':<13}{printable(text)}" for name, text in facts.items() if text)
 
 
 def _sender(name: str, is_alive: bool | None) -> str:
