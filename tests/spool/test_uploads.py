@@ -72,7 +72,7 @@ def test_threads_start_when_all_others_are_busy_and_end():
     uploads, go = Uploads("test-upload-threads"), threading.Event()
 
     def threads() -> int:  # by name: threads of other tests may end meanwhile
-        return len([thread for thread in threading.enumerate() if thread.name.startswith("test-upload-threads")])
+        return sum(thread.name.startswith("test-upload-threads") for thread in threading.enumerate())
 
     for number in range(3):
         uploads.start(lambda number=number: go.wait(10) and number)
