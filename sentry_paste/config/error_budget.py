@@ -7,6 +7,7 @@ from difflib import get_close_matches
 from typing import NamedTuple
 
 from sentry_paste.config import kinds
+from sentry_paste.config.errors import LineMistake, LinesError
 from sentry_paste.config.texts import split_lines
 
 #: The seconds of each period. All divide a day, so that they begin at the same time in all processes.
@@ -53,20 +54,22 @@ def parse(text: str) -> tuple[Budget, ...]:
         text: a budget on each line, one for each kind of error, one in all, or both.
 
     Raises:
-        ValueError: lines are no budgets, or are about the same; it names all of them.
+        LinesError: lines are no budgets, or are about the same; it has all of them.
     """
-    lines = split_lines(text)
-    found = [(line, _budget(line)) for line in lines]
-    wrong = [f"{line!r}{_hint(line)}" for line, budget in found if budget is None]
-    budgets = [budget for _, budget in found if budget is not None]
-    mistakes = [f"expected {EXPECTED}, not {' and '.join(wrong)}"] if wrong else []
-    for in_all, about in ((False, "for each kind of error"), (True, "in all")):
-        same = [str(budget) for budget in budgets if budget.in_all is in_all]
-        if len(same) > 1:
-            mistakes.append(f"expected one budget {about}, not {' and '.join(same)}")
+    found: dict[bool, Budget] = {}
+    mistakes = []
+    for line in split_lines(text):
+        budget = _budget(line)
+        if budget is None:
+            mistakes.append(LineMistake(line, f"expected {EXPECTED}, not {line!r}", _hint(line)))
+        elif budget.in_all in found:
+            about, other = "in all" if budget.in_all else "for each kind of error", found[budget.in_all]
+            mistakes.append(LineMistake(line, f"expected one budget {about}, not {other} and {budget}"))
+        else:
+            found[budget.in_all] = budget
     if mistakes:
-        raise ValueError("; ".join(mistakes))
-    return tuple(budgets)
+        raise LinesError(mistakes)
+    return tuple(found.values())
 
 
 def _budget(line: str) -> Budget | None:
@@ -84,7 +87,7 @@ def _hint(line: str) -> str:
         return ""
     in_all = any(get_close_matches(word, _ALL, n=1, cutoff=0.75) for word in words)
     budget = Budget(int(count[0]), PERIODS[next(filter(None, periods))], in_all)
-    return f" (did you mean {budget}?)"
+    return f"; did you mean '{budget}'?"
 
 
 def _period(word: str) -> str | None:
