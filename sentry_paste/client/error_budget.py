@@ -54,8 +54,11 @@ class ErrorBudget:
             settings: that were read again. Without budgets, all errors are sent; those that were not sent
                 before are still reported.
         """
-        self._counts.limits = _limits(settings.error_budget)
         self._shorten = _shortening(settings)
+        try:
+            self._counts.change(_limits(settings.error_budget))
+        except Exception:
+            log_failure("what an error budget has counted is not kept")
 
     def allows(self, event: Any, release: Any) -> bool:
         """Return whether an event is sent, and count it.

@@ -1,8 +1,9 @@
 """An error budget that all processes of a spool share, in a file of its directory.
 
 Each decision is made while the process has the lock of the file, so that it is exact whoever else
-decides. Where there is no spool, or its file cannot be used, a process has a table in its memory. As soon as
-the file can be used, what the process has counted meanwhile is moved there.
+decides. Budgets with different periods, of other inis, count for themselves. Where there is no spool, or its
+file cannot be used, a process has a table in its memory. As soon as the file can be used, what the process
+has counted meanwhile is moved there.
 """
 
 from __future__ import annotations
@@ -163,7 +164,7 @@ class SharedBudget:
         owner: what distinguishes this budget from others of the spool, such as a DSN.
 
     Attributes:
-        limits: the budgets, which may be replaced by others at any time.
+        limits: the budgets.
     """
 
     def __init__(self, limits: Limits, directory: str | None = None, owner: str = "") -> None:
@@ -205,6 +206,17 @@ class SharedBudget:
         """Whether there is a spool whose processes share the budget."""
         return self._path is not None
 
+    def change(self, limits: Limits) -> None:
+        """Apply other budgets from now on, to what has been counted as well.
+
+        Args:
+            limits: the budgets.
+        """
+        before, self.limits = self.limits, limits
+        is_same = before[1::2] == limits[1::2]
+        if not is_same and (self._own is not None or (self._path is not None and not self._has_nothing())):
+            self._do(lambda table: table.change_periods(before, limits, now()))
+
     def take(self, kind: Kind, release: int) -> Taken | None:
         """Decide whether an error is sent, and count it; return None if it is sent without being counted.
 
@@ -220,7 +232,7 @@ class SharedBudget:
         Args:
             taken: by ``take``.
         """
-        self._do(lambda table: table.undo(taken, now(), self.limits))
+        self._do(lambda table: table.undo(taken, now()))
 
     def owe(self, found: NotSent) -> None:
         """Put back errors that no event could report.
@@ -310,7 +322,7 @@ class SharedBudget:
             # The file or its directory was removed. Whoever sees it first moves the counts to a new one.
             if file.lock():
                 try:
-                    file.table.move_to(self._own_table(), now(), self.limits)
+                    file.table.move_to(self._own_table(), now())
                 finally:
                     file.unlock()
             file.close()
@@ -323,7 +335,7 @@ class SharedBudget:
             if not file.is_prepared:
                 raise SpoolError(f"{self._path} was written by another version")
             if self._own is not None:
-                self._own.move_to(file.table, now(), self.limits)
+                self._own.move_to(file.table, now())
                 self._own = None
         except BaseException:
             file.unlock()

@@ -8,26 +8,28 @@ the errors that went, those that events have reported as not sent, and those tha
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
-_SLOT = struct.Struct("<16s4q8I176s")
+_SLOT = struct.Struct("<16s4q9I172s")
 _PAGE = 4096
 _EMPTY = bytes(_PAGE)
 _KEY = 16
 _NO_KEY = bytes(_KEY)
 _RELEASES = 8
 _NO_RELEASES = (0,) * _RELEASES
-_LONGEST_TITLE = 176
+_LONGEST_TITLE = 172
 _MOST = 2**63 - 1
+_EVER = float("inf")
 #: Pages with kinds, of 16 each.
 PAGES = 1024
-# Slots of the first page: which version has written the table, and the time until which it was searched for
-# kinds that have stopped; all kinds together; the kinds that have no slot of their own.
-_MAGIC = b"sp error budget1"
-_META, _ALL, _OTHERS = range(3)
+# The first slot of the first page: which version has written the table, and the time until which it was
+# searched for kinds that have stopped. The others, for each period: all kinds together, and the kinds that
+# have no slot of their own.
+_MAGIC = b"sp error budget2"
+_META = 0
 _KEY_OF_ALL, _KEY_OF_OTHERS = (text.ljust(_KEY, b"\0") for text in (b"all", b"others"))
 _TITLE_OF_OTHERS = "other kinds"
 
@@ -124,7 +126,9 @@ class Taken:
     Attributes:
         kind: of the error.
         release: a number that stands for it.
+        period: of the kind, in seconds.
         start: of the kind's period, in seconds since 1970.
+        period_of_all: of all kinds, in seconds.
         start_of_all: of the period of all kinds.
         goes: whether it is sent.
         is_first: whether it is the first of its kind, or of the kind in its release.
@@ -135,7 +139,9 @@ class Taken:
 
     kind: Kind
     release: int
+    period: int
     start: int
+    period_of_all: int
     start_of_all: int
     goes: bool
     is_first: bool
@@ -146,11 +152,12 @@ class Taken:
 
 @dataclass
 class _Slot:
-    """The counts of a kind.
+    """The counts of a kind in periods of one length.
 
     Attributes:
         offset: in the table.
         key: of the kind, zeros if the slot is free.
+        period: in seconds.
         start: of the period, in seconds since 1970.
         sent: errors that were sent in the period.
         left: errors that were not; less than zero if one that an event has reported is none after all.
@@ -161,6 +168,7 @@ class _Slot:
 
     offset: int
     key: bytes
+    period: int
     start: int = 0
     sent: int = 0
     left: int = 0
@@ -170,24 +178,45 @@ class _Slot:
 
     @classmethod
     def unpack(cls, offset: int, data: bytes) -> _Slot:
-        key, start, sent, left, owed, *releases, title = _SLOT.unpack(data)
-        return cls(offset, key, start, sent, left, owed, tuple(releases), title.rstrip(b"\0"))
+        key, start, sent, left, owed, period, *releases, title = _SLOT.unpack(data)
+        period = max(period, 1)  # a disk may have made any number of it
+        return cls(offset, key, period, start, sent, left, owed, tuple(releases), title.rstrip(b"\0"))
 
     def pack(self) -> bytes:
         # A disk may have made any numbers of them.
         numbers = [
             max(min(number, _MOST), -_MOST) for number in (self.start, self.sent, self.left, self.owed)
         ]
-        return _SLOT.pack(self.key, *numbers, *self.releases, self.title)
+        return _SLOT.pack(self.key, *numbers, self.period, *self.releases, self.title)
 
-    def turn(self, start: int, seconds: int) -> None:
+    def turn(self, now: float) -> None:
         """Begin another period, if there is one.
 
         A clock that was set back goes on with the period that has begun, but for no longer than one: it may
         have been wrong before.
         """
-        if self.start < start or self.start - start > seconds:
+        start = _start(now, self.period)
+        if self.start < start or self.start - start > self.period:
             self.start, self.sent, self.left, self.owed = start, 0, 0, self.owed + self.left
+
+    def begin_with(self, other: _Slot) -> None:
+        """Count what another slot has counted, which has periods of another length; what it owes moves here.
+
+        More than one process does so, one after another.
+        """
+        if other.start >= self.start:
+            self.sent = max(self.sent, other.sent)
+            self.left += other.left
+        else:
+            self.owed += other.left
+        self.owed += other.owed
+        other.left = other.owed = 0
+        self.add_releases(other.releases)
+
+    def add_releases(self, releases: Sequence[int]) -> None:
+        """Record the releases of another slot, the latest first."""
+        for release in reversed([found for found in releases if found]):
+            self.add_release(release)
 
     def add_release(self, release: int) -> bool:
         """Record a release; return whether it is new."""
@@ -225,7 +254,7 @@ class Table:
         Raises:
             OSError: it cannot be read or written.
         """
-        meta = self._read(_META)
+        meta = self._meta()
         if meta.key == _NO_KEY:
             meta.key = _MAGIC
             self._write(meta)
@@ -243,12 +272,11 @@ class Table:
         Raises:
             OSError: the error could not be counted.
         """
-        start = _start(now, limits.period)
-        head = self._storage.read(0, _OTHERS * _SLOT.size)
-        every = self._read(_ALL, _KEY_OF_ALL, head=head)
-        every.turn(_start(now, limits.period_of_all), limits.period_of_all)
-        slot = self._slot(kind, start)
-        slot.turn(start, limits.period)
+        head = self._storage.read(0, _PAGE)
+        every = _in_head(head, _KEY_OF_ALL, limits.period_of_all)
+        every.turn(now)
+        slot = self._slot(kind, limits.period, now)
+        slot.turn(now)
         is_first = slot.add_release(release)
         goes = is_first or slot.owed > 0 or (slot.sent < limits.of_kind and every.sent < limits.in_all)
         reports = max(slot.owed, 0) if goes else 0
@@ -260,22 +288,32 @@ class Table:
             every.sent += 1
             with suppress(OSError):  # the error is counted, and may not be counted once more
                 self._write(every)
-        stopped = self._stopped_in_turn(self._read(_META, head=head), start, limits)
-        is_full = slot.key == _KEY_OF_OTHERS
-        return Taken(slot.kind(), release, slot.start, every.start, goes, is_first, reports, stopped, is_full)
+        stopped = self._stopped_in_turn(_Slot.unpack(0, head[: _SLOT.size]), now, limits)
+        return Taken(
+            slot.kind(),
+            release,
+            slot.period,
+            slot.start,
+            every.period,
+            every.start,
+            goes,
+            is_first,
+            reports,
+            stopped,
+            is_full=slot.key == _KEY_OF_OTHERS,
+        )
 
-    def undo(self, taken: Taken, now: float, limits: Limits) -> None:
+    def undo(self, taken: Taken, now: float) -> None:
         """Take an error out of the counts that is none after all.
 
         Args:
             taken: by ``take``.
             now: seconds since 1970.
-            limits: the budgets.
 
         Raises:
             OSError: it stays in the counts.
         """
-        slot = self._slot(taken.kind, _start(now, limits.period))
+        slot = self._slot(taken.kind, taken.period, now)
         is_same = slot.start == taken.start
         if not taken.goes:
             slot.left -= is_same
@@ -289,7 +327,7 @@ class Table:
         if slot.start == 0:  # it was removed meanwhile
             slot.start = taken.start
         self._write(slot)
-        every = self._read(_ALL, _KEY_OF_ALL)
+        every = _in_head(self._storage.read(0, _PAGE), _KEY_OF_ALL, taken.period_of_all)
         if taken.goes and every.start == taken.start_of_all and every.sent > 0:
             every.sent -= 1
             with suppress(OSError):
@@ -306,17 +344,16 @@ class Table:
         Raises:
             OSError: they cannot be put back.
         """
-        start = _start(now, limits.period)
-        slot = self._slot(found.kind, start)
-        slot.start = slot.start or start
+        slot = self._slot(found.kind, limits.period, now)
+        slot.start = slot.start or _start(now, slot.period)
         slot.owed += found.errors
         self._write(slot)
 
-    def stopped(self, before: float) -> list[NotSent]:
-        """Take out errors that were not sent, of kinds whose period began before a time.
+    def stopped(self, now: float) -> list[NotSent]:
+        """Take out errors that were not sent, of kinds that had none for a whole period.
 
         Args:
-            before: seconds since 1970.
+            now: seconds since 1970; infinite for all kinds.
 
         Raises:
             OSError: the table cannot be read or written; what was taken out already is put back.
@@ -325,7 +362,7 @@ class Table:
         try:
             for slot in self._slots():
                 count = slot.left + slot.owed
-                if count > 0 and slot.start < before:
+                if count > 0 and (now == _EVER or slot.start < _start(now, slot.period) - slot.period):
                     slot.left = slot.owed = 0
                     self._write(slot)
                     found.append(NotSent(slot.kind(), count))
@@ -344,72 +381,108 @@ class Table:
         Raises:
             OSError: the table cannot be read or written.
         """
-        return self._stopped_in_turn(self._read(_META), _start(now, limits.period), limits)
+        return self._stopped_in_turn(self._meta(), now, limits)
 
-    def _stopped_in_turn(self, meta: _Slot, start: int, limits: Limits) -> list[NotSent]:
+    def _stopped_in_turn(self, meta: _Slot, now: float, limits: Limits) -> list[NotSent]:
+        start = _start(now, limits.period)
         if meta.start >= start and meta.start - start <= limits.period:
             return []
         try:
             meta.key, meta.start = _MAGIC, start
             self._write(meta)
-            return self.stopped(start - limits.period)
+            return self.stopped(now)
         except OSError:  # the next error finds them
             return []
 
-    def move_to(self, other: Table, now: float, limits: Limits) -> None:
+    def move_to(self, other: Table, now: float) -> None:
         """Move all counts to another table.
 
         Args:
             other: the table.
             now: seconds since 1970.
-            limits: the budgets.
 
         Raises:
             OSError: one of the tables cannot be read or written; what was not moved stays.
         """
-        start = _start(now, limits.period)
         for slot in self._slots():
-            target = other._slot(slot.kind(), start)
-            slot.turn(max(target.start, start), limits.period)
-            target.turn(slot.start, limits.period)
+            target = other._slot(slot.kind(), slot.period, now)
+            slot.turn(max(target.start, now))
+            target.turn(slot.start)
             target.sent += slot.sent
             target.left += slot.left
             target.owed += slot.owed
-            for release in reversed([found for found in slot.releases if found]):
-                target.add_release(release)
+            target.add_releases(slot.releases)
             other._write(target)
             self._storage.write(slot.offset, bytes(_SLOT.size))
-        every, target = self._read(_ALL, _KEY_OF_ALL), other._read(_ALL, _KEY_OF_ALL)
-        for each in (every, target):
-            each.turn(_start(now, limits.period_of_all), limits.period_of_all)
-        target.sent += every.sent
-        other._write(target)
-        self._storage.write(_ALL * _SLOT.size, bytes(_SLOT.size))
+        for every in self._slots_of_all():
+            target = _in_head(other._storage.read(0, _PAGE), _KEY_OF_ALL, every.period)
+            for each in (every, target):
+                each.turn(now)
+            target.sent += every.sent
+            other._write(target)
+            self._storage.write(every.offset, bytes(_SLOT.size))
 
-    def _slot(self, kind: Kind, start: int) -> _Slot:
+    def change_periods(self, before: Limits, after: Limits, now: float) -> None:
+        """Begin budgets with other periods with the counts so far, which budgets of others may go on with.
+
+        Args:
+            before: the budgets so far.
+            after: those that apply from now on.
+            now: seconds since 1970.
+
+        Raises:
+            OSError: the table cannot be read or written; what was not moved stays.
+        """
+        for slot in self._slots() if before.period != after.period else ():
+            if slot.period != before.period:
+                continue
+            target = self._slot(slot.kind(), after.period, now)
+            if target.key != slot.key:  # there is no room for two
+                slot.period = after.period
+                self._write(slot)
+                continue
+            slot.turn(now)
+            target.turn(now)
+            target.begin_with(slot)
+            self._write(target)
+            self._write(slot)
+        for every in self._slots_of_all():
+            if every.period == before.period_of_all != after.period_of_all:
+                target = _in_head(self._storage.read(0, _PAGE), _KEY_OF_ALL, after.period_of_all)
+                every.turn(now)
+                target.turn(now)
+                target.begin_with(every)
+                self._write(target)
+
+    def _slot(self, kind: Kind, period: int, now: float) -> _Slot:
         """Return the slot of a kind, a free one, or the one of kinds that have none."""
         if kind.key == _KEY_OF_OTHERS:
-            return self._read(_OTHERS, _KEY_OF_OTHERS, _TITLE_OF_OTHERS)
+            return self._others(period)
         place = _page_of(kind.key, self._pages)
         page = self._storage.read(place, _PAGE)
         free: int | None = None
         oldest: _Slot | None = None
         for at in range(0, _PAGE, _SLOT.size):
             key = page[at : at + _KEY]
-            if key == kind.key:
-                return _Slot.unpack(place + at, page[at : at + _SLOT.size])
             if key == _NO_KEY:
                 free = place + at if free is None else free
-            elif free is None:
+            elif key == kind.key or free is None:
                 slot = _Slot.unpack(place + at, page[at : at + _SLOT.size])
-                is_idle = slot.left + slot.owed == 0 and slot.start < start
+                if key == kind.key and slot.period == period:
+                    return slot
+                is_idle = slot.left + slot.owed == 0 and slot.start < _start(now, slot.period)
                 if is_idle and (oldest is None or slot.start < oldest.start):
                     oldest = slot
         if free is None and oldest is not None:
             free = oldest.offset
         if free is None:
-            return self._read(_OTHERS, _KEY_OF_OTHERS, _TITLE_OF_OTHERS)
-        return _Slot(free, kind.key, title=_encoded(kind.title))
+            return self._others(period)
+        return _Slot(free, kind.key, period, title=_encoded(kind.title))
+
+    def _others(self, period: int) -> _Slot:
+        found = _in_head(self._storage.read(0, _PAGE), _KEY_OF_OTHERS, period)
+        found.title = _encoded(_TITLE_OF_OTHERS)
+        return found
 
     def _slots(self) -> Iterator[_Slot]:
         """Yield the slots of kinds that are in use."""
@@ -417,23 +490,40 @@ class Table:
             data = self._storage.read(page * _PAGE, _PAGE)
             if data == _EMPTY:
                 continue
-            first = _OTHERS if page == 0 else 0
-            for at in range(first * _SLOT.size, len(data), _SLOT.size):
-                if data[at : at + _KEY] != _NO_KEY:
+            first = _SLOT.size if page == 0 else 0
+            for at in range(first, len(data), _SLOT.size):
+                if data[at : at + _KEY] not in (_NO_KEY, _KEY_OF_ALL):
                     yield _Slot.unpack(page * _PAGE + at, data[at : at + _SLOT.size])
 
-    def _read(self, number: int, key: bytes = b"", title: str = "", head: bytes | None = None) -> _Slot:
-        """Return a slot of the first page, of which the first bytes may have been read before."""
-        offset = number * _SLOT.size
-        if head is None:
-            head = self._storage.read(0, offset + _SLOT.size)
-        slot = _Slot.unpack(offset, head[offset : offset + _SLOT.size])
-        slot.key = key or slot.key
-        slot.title = _encoded(title) or slot.title
-        return slot
+    def _slots_of_all(self) -> list[_Slot]:
+        """Return the slots of all kinds together, one for each period."""
+        head = self._storage.read(0, _PAGE)
+        places = range(_SLOT.size, _PAGE, _SLOT.size)
+        return [
+            _Slot.unpack(at, head[at : at + _SLOT.size])
+            for at in places
+            if head[at : at + _KEY] == _KEY_OF_ALL
+        ]
+
+    def _meta(self) -> _Slot:
+        return _Slot.unpack(_META, self._storage.read(_META, _SLOT.size))
 
     def _write(self, slot: _Slot) -> None:
         self._storage.write(slot.offset, slot.pack())
+
+
+def _in_head(head: bytes, key: bytes, period: int) -> _Slot:
+    """Return a slot of the first page, or a free one: there is room for more periods than an ini may have."""
+    free = 0
+    for at in range(_SLOT.size, _PAGE, _SLOT.size):
+        found = head[at : at + _KEY]
+        if found == key:
+            slot = _Slot.unpack(at, head[at : at + _SLOT.size])
+            if slot.period == period:
+                return slot
+        elif found == _NO_KEY:
+            free = free or at
+    return _Slot(free or _PAGE - _SLOT.size, key, period)
 
 
 def _start(now: float, seconds: int) -> int:

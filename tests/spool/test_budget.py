@@ -21,7 +21,7 @@ from sentry_paste.spool import budget as budget_module
 from sentry_paste.spool.budget import SharedBudget
 from sentry_paste.spool.budget_table import Kind, Limits, Memory, NotSent, Table
 
-HOUR = 3600
+HOUR, DAY = 3600, 86400
 LIMITS = Limits(3, HOUR, 20, HOUR)
 
 
@@ -125,6 +125,7 @@ STEPS = st.lists(
         st.tuples(st.just("remove")),
         st.tuples(st.just("fail"), st.lists(st.booleans(), max_size=12)),
         st.tuples(st.just("put back"), st.integers(0, 2), NUMBERS),
+        st.tuples(st.just("change"), st.integers(0, 2), st.sampled_from([60, HOUR, DAY])),
     ),
     max_size=80,
 )
@@ -152,6 +153,9 @@ def test_sum_is_exact_whatever_happens(steps, pages, has_spool):
                     shutil.rmtree(spool, ignore_errors=True)
                 elif step == "fail":
                     world.fails = args[0]
+                elif step == "change":
+                    world.fails = []
+                    world.processes[args[0]].change(Limits(3, args[1], 20, args[1]))
                 else:
                     found = world.processes[args[0]].stopped()
                     world.report(found)
@@ -198,6 +202,60 @@ def test_decisions_are_those_of_the_rules(errors, numbers):
                     every += 1
                 else:
                     beyond[number] += 1
+
+
+@pytest.mark.parametrize("has_kinds", [True, False])
+def test_budgets_with_different_periods_keep_their_own_counts(tmp_path, monkeypatch, has_kinds):
+    now = 20_000.0 * DAY
+    monkeypatch.setattr(budget_module, "now", lambda: now)
+    periods = (60, HOUR, DAY)
+    numbers = (3, float("inf")) if has_kinds else (float("inf"), 3)
+    budgets = [SharedBudget(Limits(numbers[0], each, numbers[1], each), str(tmp_path)) for each in periods]
+    taken = {period: [] for period in periods}
+    for _ in range(24):
+        for _ in range(5):
+            for period, budget in zip(periods, budgets):
+                taken[period] += [budget.take(kind(1), 1) for _ in range(2)]
+            now += 1
+        now += HOUR - 5
+    sent = {period: sum(each.goes for each in taken[period]) for period in periods}
+    assert sent == {60: 3 * 24, HOUR: 3 * 24, DAY: 3}
+    now += 2 * DAY
+    counts = [each.errors for budget in budgets for each in budget.stopped()]
+    counts += [each.errors for found in taken.values() for one in found for each in one.stopped]
+    reported = sum(one.reports for found in taken.values() for one in found)
+    assert sum(counts) + reported + sum(sent.values()) == 3 * 24 * 10
+
+
+def test_budget_with_another_period_is_one_of_its_own_at_the_next_start(tmp_path, monkeypatch):
+    now = 20_000.0 * DAY
+    monkeypatch.setattr(budget_module, "now", lambda: now)
+    for period, expected in ((HOUR, 3), (DAY, 3), (HOUR, 0)):
+        budget = SharedBudget(Limits(3, period, 20, period), str(tmp_path))
+        assert sum(budget.take(kind(1), 1).goes for _ in range(5)) == expected
+        assert budget.rest() == []
+    now += 2 * DAY
+    assert sum(each.errors for each in SharedBudget(Limits(3, DAY, 9, DAY), str(tmp_path)).stopped()) == 9
+
+
+@pytest.mark.parametrize("has_spool", [True, False])
+def test_change_of_the_period_keeps_counts_and_does_not_touch_those_of_others(
+    tmp_path, monkeypatch, has_spool
+):
+    monkeypatch.setattr(budget_module, "now", lambda: 20_000.0 * DAY + 100)
+    of_hour, of_day = Limits(3, HOUR, 20, HOUR), Limits(3, DAY, 20, DAY)
+    directory = str(tmp_path) if has_spool else None
+    workers = [SharedBudget(of_hour, directory) for _ in range(2 if has_spool else 1)]
+    other = SharedBudget(of_hour, directory) if has_spool else None
+    assert [workers[0].take(kind(1), 1).goes for _ in range(5)] == [True, True, True, False, False]
+    for worker in workers:
+        worker.change(of_day)
+        assert not worker.take(kind(1), 1).goes
+    workers[0].change(Limits(5, DAY, 20, DAY))
+    assert [workers[0].take(kind(1), 1).goes for _ in range(3)] == [True, True, False]
+    assert waiting(tables_of(workers[0])) == 2 + len(workers) + 1
+    if other is not None:
+        assert not other.take(kind(1), 1).goes
 
 
 @pytest.mark.parametrize("is_c", [False, True])
@@ -321,13 +379,13 @@ def test_table_with_any_numbers_goes_on():
     ):
         table = Table(Memory(2), 2)
         table.prepare()
-        slot = table._slot(kind(1), 0)
+        slot = table._slot(kind(1), HOUR, 0.0)
         slot.start, slot.sent, slot.left, slot.owed = start, sent, left, owed
         table._write(slot)
         for release in (1, 2):
-            table.undo(table.take(kind(1), release, 400_000.0 * HOUR, LIMITS), 400_001.0 * HOUR, LIMITS)
+            table.undo(table.take(kind(1), release, 400_000.0 * HOUR, LIMITS), 400_001.0 * HOUR)
         table.owe(NotSent(kind(1), 2), 400_003.0 * HOUR, LIMITS)
-        table.move_to(Table(Memory(2), 2), 400_009.0 * HOUR, LIMITS)
+        table.move_to(Table(Memory(2), 2), 400_009.0 * HOUR)
 
 
 def test_directory_that_cannot_be_searched_has_nothing(monkeypatch, tmp_path):
