@@ -23,7 +23,7 @@ from sentry_paste.client.reloading import reloading
 from sentry_paste.client.workers import directory_of_user
 from sentry_paste.config import watched
 
-import apps
+import installed
 
 INI = """
     [filter:sentry]
@@ -357,10 +357,25 @@ def test_file_that_cannot_be_read_is_none(app, text):
 # Real servers.
 
 
-def make_app(global_conf, **settings):
-    """Return an app of a server that looks at its ini more often: these tests are to be short."""
-    reloading_module.INTERVAL = 0.1
-    return apps.make_app(global_conf, **settings)
+# Looks at its ini more often: these tests are to be short.
+SOON = """
+from apps import make_app
+from sentry_paste.client import reloading
+
+reloading.INTERVAL = 0.1
+"""
+# As OpenStack's services have it.
+EVENTLET = """
+import eventlet
+
+eventlet.monkey_patch()
+
+import sys
+from eventlet import wsgi
+from paste.deploy import loadapp
+
+wsgi.server(eventlet.listen(("127.0.0.1", int(sys.argv[2]))), loadapp(f"config:{sys.argv[1]}"))
+"""
 
 
 def free_port():
@@ -377,27 +392,39 @@ def get(port):
 SERVERS = {
     "waitress": ["-m", "pyramid.scripts.pserve", "{ini}"],
     "gunicorn": ["-m", "gunicorn", "--paste", "{ini}", "-b", "127.0.0.1:{port}", "-w", "2"],
+    "gevent": ["-m", "gunicorn", "--paste", "{ini}", "-b", "127.0.0.1:{port}", "-w", "2", "-k", "gevent"],
+    "eventlet": ["-c", EVENTLET, "{ini}", "{port}"],
     "preloaded": ["-m", "gunicorn", "--paste", "{ini}", "-b", "127.0.0.1:{port}", "-w", "2", "--preload"],
 }
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("name", "mode"), [("waitress", "command"), ("gunicorn", "true"), ("preloaded", "command")]
+    ("name", "mode"),
+    [
+        ("waitress", "command"),
+        ("gunicorn", "true"),
+        ("preloaded", "command"),
+        ("gevent", "true"),
+        ("eventlet", "true"),
+    ],
 )
 def test_real_server_reads_its_ini_again(write, tmp_path, name, mode):
+    python = installed.python_with(name) if name in ("gevent", "eventlet") else sys.executable
     port = free_port()
-    ini = INI.replace("apps:", "test_reload:")
+    (tmp_path / "soon.py").write_text(SOON)
+    ini = INI.replace("apps:", "soon:")
 
     def save(rate):
         return write(f"traces_sample_rate = {rate}", mode=mode, port=port, ini=ini)
 
     path = save("0.0")
     tests = Path(__file__).parent
-    paths = [str(tests), str(tests.parent), os.environ.get("PYTHONPATH", "")]
+    paths = [str(tmp_path), str(tests), str(tests.parent), os.environ.get("PYTHONPATH", "")]
     environment = {**os.environ, "TMPDIR": str(tmp_path / "tmp"), "PYTHONPATH": os.pathsep.join(paths)}
-    arguments = [each.format(ini=path, port=port) for each in SERVERS[name]]
-    server = subprocess.Popen([sys.executable, *arguments], env=environment, stderr=subprocess.PIPE)
+    places = {"{ini}": str(path), "{port}": str(port)}
+    arguments = [places.get(each, each.replace("{port}", str(port))) for each in SERVERS[name]]
+    server = subprocess.Popen([python, *arguments], env=environment, stderr=subprocess.PIPE)
 
     def ask(target):
         answers = reload.reload(str(target), 15, lambda _seconds: get(port))
@@ -418,7 +445,7 @@ def test_real_server_reads_its_ini_again(write, tmp_path, name, mode):
         for found in answers.values():
             assert found["mistakes"][0]["reason"] == "expected a number from 0 to 1"
     finally:
-        server.send_signal(signal.SIGINT if name == "waitress" else signal.SIGTERM)
+        server.send_signal(signal.SIGINT if name in ("waitress", "eventlet") else signal.SIGTERM)
         output = server.communicate(timeout=30)[1]
     assert b"Traceback" not in output
     assert b"Sentry failed" not in output
