@@ -81,7 +81,9 @@ def _cleaned_bytes(content: bytes, clean: Callable[[str], str]) -> bytes:
             pass  # it only looked like text
         else:
             cleaned = clean(text)
-            return content if cleaned == text else cleaned.encode(encoding, "surrogatepass") + content[end:]
+            if cleaned != text:
+                return cleaned.encode(encoding, "surrogatepass") + content[end:]
+    # Also if a text of bytes only begins like that.
     return clean(content.decode("utf-8", "surrogateescape")).encode("utf-8", "surrogateescape")
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import functools
 import sys
 from collections.abc import Callable, Collection, Iterator, Mapping
+from functools import partial, update_wrapper
 from itertools import chain
 from typing import Any
 
@@ -38,6 +38,9 @@ _ITEM_HOOKS = ("before_send_log", "before_send_metric", "before_send_span")
 # How many characters of spans are searched together: to search text takes several times its memory.
 _MOST_TOGETHER = 300_000
 _LISTS = frozenset({list, tuple})
+# What the SDK has added to the tags of a metric, and its names as attributes.
+_OF_TAGS = {name: f"sentry.{name}" for name in ("release", "environment", "transaction")}
+_TAGS = {attribute: name for name, attribute in _OF_TAGS.items()}
 # Of a dynamic sampling context.
 _FREE_TEXTS = frozenset({"release", "environment", "transaction"})
 
@@ -97,6 +100,9 @@ class Redaction:
             place = hooked if name in known else experiments
             clean = self.clean_event if name in _EVENT_HOOKS else self.clean_item
             place[name] = _run_before(clean, hooked.get(name) or experiments.get(name))
+        if sdk.HAS_TAGGED_METRICS:
+            hook = experiments.get("before_emit_metric")
+            experiments["before_emit_metric"] = partial(self._emits_metric, hook)
         if experiments:
             hooked["_experiments"] = experiments
         return hooked
@@ -236,6 +242,29 @@ class Redaction:
         if not is_small:
             _keep_small(keep_item_small, item)
         return item
+
+    def _emits_metric(self, hook: Callable[..., Any] | None, *args: Any) -> Any:
+        """Clean the tags of a metric as older SDKs have them; return whether it is sent.
+
+        The SDK does not catch what a hook raises.
+
+        Args:
+            hook: of the user.
+            args: of the SDK: first the metric's name, last its tags, which are changed.
+        """
+        name, tags = args[0], args[-1]
+        try:
+            item = {"name": name, "attributes": {_OF_TAGS.get(key, key): tags[key] for key in tags}}
+            self.clean_item(item, None)
+            if item["name"] != name:
+                return False
+            found = {_TAGS.get(key, key): value for key, value in item["attributes"].items()}
+            tags.clear()
+            tags.update(found)
+        except Exception:
+            log_failure("a metric is not sent")
+            return False
+        return True if hook is None else hook(*args)
 
     def _clean_patterns(self, item: Any) -> None:
         try:
@@ -382,7 +411,7 @@ def _run_before(clean: Callable[[Any, Any], Any], hook: Callable[[Any, Any], Any
     def call(found: Any, hint: Any) -> Any:
         return hook(clean(found, hint), hint)
 
-    return functools.update_wrapper(call, hook)
+    return update_wrapper(call, hook)
 
 
 def _stripped(event: dict[str, Any], reason: str) -> dict[str, Any]:

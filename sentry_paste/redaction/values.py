@@ -238,6 +238,16 @@ def cookies_of(headers: Any) -> Iterator[str]:
                 yield value
 
 
+def with_cookies_of(before: Any, headers: Any) -> list[tuple[str, str]]:
+    """Return the cookies of a response and of the one whose place it takes, as headers.
+
+    Args:
+        before: the headers of the first one, of any type.
+        headers: of the other.
+    """
+    return [("Set-Cookie", text) for found in (before, headers) for text in cookies_of(found)]
+
+
 def of_cookies(texts: Iterable[str]) -> Iterator[Secret]:
     """Yield what to search for in place of the cookies that a response sets.
 

@@ -73,6 +73,8 @@ class Walk:
         self._leaves: list[Any] = []
         self._branches: list[Any] = []
         self._members: list[tuple[Any, Any]] = []
+        # Mappings, and the members that stay in them.
+        self._partly_kept: list[tuple[dict[Any, Any], Mapping[str, Any]]] = []
         self._stack: list[tuple[Any, Path, bool]] = []
         self._replaced: list[Path] = []
         self._urls: list[tuple[Any, Any]] = []
@@ -113,9 +115,12 @@ class Walk:
     def add_except(self, event: dict[str, Any], name: str, kept: Mapping[str, Any]) -> None:
         """Add a mapping of an event, except for the keys that the app has set itself."""
         holder = event.get(name)
+        if isinstance(holder, dict):
+            self._partly_kept.append((holder, kept))
         for key, value in items_of(holder):
             if key in kept:
                 continue
+            self._keys.add(key)
             if self._names.key_rule(key) is not Rule.KEEP:
                 self._replace(holder, key, ((None, name), key))
             else:
@@ -325,6 +330,8 @@ class Walk:
             return
         for holder, key in self._members:
             holder[key] = changed.get(holder[key], holder[key])
+        for mapping, kept in self._partly_kept:
+            _rename(mapping, {key: shown for key, shown in renamed.items() if key not in kept})
         is_same = changed.keys().isdisjoint
         for node in self._branches:
             _change(node, changed, renamed)
@@ -349,14 +356,20 @@ class Walk:
         return {text: all_named.get(name, name) for text, name in names.items()}
 
 
+def _rename(node: dict[Any, Any], renamed: Mapping[str, str]) -> None:
+    if not renamed or renamed.keys().isdisjoint(node):
+        return
+    members = list(node.items())
+    node.clear()
+    for number, (key, value) in enumerate(members):
+        name = renamed.get(key, key)
+        # Two hidden keys stay distinct. A number avoids comparing each with all the others.
+        node[name if name not in node else f"{name} {number}"] = value
+
+
 def _change(node: Any, changed: Mapping[str, str], renamed: Mapping[str, str]) -> None:
-    if type(node) is dict and renamed and not renamed.keys().isdisjoint(node):
-        members = list(node.items())
-        node.clear()
-        for number, (key, value) in enumerate(members):
-            name = renamed.get(key, key)
-            # Two hidden keys stay distinct. A number avoids comparing each with all the others.
-            node[name if name not in node else f"{name} {number}"] = value
+    if type(node) is dict:
+        _rename(node, renamed)
     entries: Any = node.items() if type(node) is dict else enumerate(node)
     for key, value in entries:
         if type(value) is str and value in changed:

@@ -38,6 +38,8 @@ from sentry_paste.wsgi.real_types import is_real, text_of
 
 # Of a request: an app that signs in more users one after the other may hide the texts of its spans.
 _MOST_BEFORE = 50
+# Of a request as well: an app that changes its headers again and again may hide them too.
+_MOST_COOKIES = 200
 
 #: The first entry of a fingerprint to which the transaction's name is added.
 FAILED_STATUS = "failed-status"
@@ -58,6 +60,7 @@ class RequestData(HasSecrets):
     Attributes:
         errors: that were captured so far.
         response_headers: None until the response has started.
+        cookies_before: that the response was to set, and may not set any more.
         inner: the texts of the environs of requests within this one.
         traversed: the class of the context and the name of the view that Pyramid has called, None otherwise.
     """
@@ -75,6 +78,7 @@ class RequestData(HasSecrets):
         "_secrets",
         "_users",
         "client",
+        "cookies_before",
         "errors",
         "inner",
         "reported",
@@ -107,6 +111,7 @@ class RequestData(HasSecrets):
         self.errors = ReportedErrors()
         self._users: tuple[str, ...] = ()
         self.response_headers: Any = None
+        self.cookies_before: tuple[str, ...] = ()
         self.inner: list[dict[str, str]] = []
         self.traversed: tuple[type, str] | None = None
         self._added: dict[str, str] = {}
@@ -144,7 +149,8 @@ class RequestData(HasSecrets):
         self.response_headers, self._framework_name = headers, name_from_framework or self._framework_name
 
     def remember(self) -> None:
-        """Remember what the app has put into the environ, and may remove before its spans are cleaned."""
+        """Remember what the app has added to the request, and may remove before its spans are cleaned."""
+        self._remember_cookies()
         environ, before = self._environ, self._before
         if environ is None or before is None:
             return
@@ -157,6 +163,16 @@ class RequestData(HasSecrets):
         if any(found) and found not in before:
             self._before = (*before, found) if len(before) < _MOST_BEFORE else None
 
+    def _remember_cookies(self) -> None:
+        if self.response_headers is None:
+            return
+        before = self.cookies_before
+        new = [text for text in values.cookies_of(self.response_headers) if text not in before]
+        if new and len(before) < _MOST_COOKIES:
+            self.cookies_before = (*before, *new)
+        elif new:
+            self._before = None
+
     def matcher(self) -> Matcher:
         """Return a matcher for the request's secrets, its user's names and its response's cookies."""
         made, environ = self._made, self._environ
@@ -164,7 +180,8 @@ class RequestData(HasSecrets):
             return made[1]  # nothing that is added makes it fewer
         now = (self._users, self._added) if environ is None else self._read_from(environ)
         before = self._before
-        key = (now, tuple(values.cookies_of(self.response_headers)), len(self.inner), before)
+        cookies = (*self.cookies_before, *values.cookies_of(self.response_headers))
+        key = (now, tuple(dict.fromkeys(cookies)), len(self.inner), before)
         if made is None or made[0] != key:
             known = None if before is None else (now, *[each for each in before if each != now])
             secrets = values.too_many_secrets() if known is None else self._all_secrets(known, key[1])

@@ -18,6 +18,7 @@ import sentry_sdk
 
 from sentry_paste import sdk
 from sentry_paste.config.keep_rules import KeepRule
+from sentry_paste.redaction import values
 from sentry_paste.redaction.names import RECORDED_USER
 from sentry_paste.request.attributes import add_attributes
 from sentry_paste.request.event_ids import EventIds
@@ -321,6 +322,8 @@ class RequestScopes:
             headers: of the response.
             is_explained: whether the app has passed the error for which it is.
         """
+        if self._headers is not None:  # the answer to an error takes the place of the first one
+            headers = values.with_cookies_of(self._headers, headers)
         self.status, self._headers = status, headers
         environ = self._environ
         # Now, as some frameworks forget the name when they return.

@@ -33,6 +33,7 @@ from sentry_paste.sdk.greenthreads import (
 from sentry_paste.sdk.kept import forget_spans, is_sampled_at, keep_segment, keep_transaction, record_spans
 from sentry_paste.sdk.major import MAJOR, adapter
 from sentry_paste.sdk.options import (
+    HAS_TAGGED_METRICS,
     active_client,
     active_integrations,
     client_options,
@@ -135,6 +136,7 @@ __all__ = [
     "DEFAULT_DENYLIST",
     "DEFAULT_PII_DENYLIST",
     "GONE_IN_3",
+    "HAS_TAGGED_METRICS",
     "MAJOR",
     "NEW_IN",
     "OPTIONS_IN_REQUESTS",

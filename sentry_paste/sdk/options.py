@@ -27,6 +27,15 @@ except ImportError:
     _sdk_request_attributes = None  # type: ignore[assignment]
 
 
+try:
+    # Metrics with tags, which newer SDKs do not have any more. They are sent unless an app turns them off
+    # (``enable_metrics``, an experiment), and have a hook, ``before_emit_metric``.
+    from sentry_sdk.metrics import MetricsAggregator as _MetricsAggregator  # type: ignore[attr-defined]
+except ImportError:
+    _MetricsAggregator = None
+
+#: Whether there are such metrics.
+HAS_TAGGED_METRICS = _MetricsAggregator is not None
 DEFAULTS, GONE_OPTIONS = adapter.DEFAULTS, adapter.GONE_OPTIONS
 streams_spans, sends_user_info = adapter.streams_spans, adapter.sends_user_info
 _INSTALLED = (int(VERSION.split(".")[0]), int(VERSION.split(".")[1]))
