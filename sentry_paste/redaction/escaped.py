@@ -23,6 +23,9 @@ _HTML = re.compile(
 # RFC 3986 section 2.1, also in a URL in a URL.
 _URL = re.compile("(%(?:25){0,5}(?:[2-7][0-9a-fA-F]|0[aAdD]))")
 _TAG_OR_QUOTE_IN_URL = re.compile("%(?:25){0,5}(?:3[cC]|2[27])")
+# What colours text in a terminal (ECMA-48 section 8.3.117), as it is or as Python and JSON show it.
+_COLOUR = re.compile(r"((?:\x1b|\\(?<!\\\\)\\*(?:x1[bB]|u001[bB]))\[[0-9;]{0,20}m)")
+_COLOURS = ("\x1b[", "1b[", "1B[")
 # How references of HTML begin; and one in how many characters is an ampersand where that is looked for first.
 _REFERENCES, _ONE_IN = ("&#", "&a", "&g", "&l", "&q"), 10
 # How many escapes are undone at a time.
@@ -92,6 +95,18 @@ class Reading:
         # For an escape, return its beginning.
         return in_raw[index] + (0 if index % 2 else place - in_read[index])
 
+    def end_in_text(self, place: int) -> int:
+        """Return the place in the text of something that ends at a place in the reading.
+
+        Args:
+            place: in the reading.
+        """
+        # An escape right behind it may stand for nothing.
+        return self.place_in_text(place - 1) + 1 if self._is_of_nothing(place) else self.place_in_text(place)
+
+    def _is_of_nothing(self, place: int) -> bool:
+        return self._escape is _COLOUR and place > 0
+
     def _places_in(self, share: int) -> tuple[list[int], list[int]]:
         """Return where the pieces of a share begin, in the reading and in the text."""
         pieces = self._escape.split(self._raw[self._in_raw[share] : self._in_raw[share + 1]])
@@ -142,7 +157,7 @@ def may_have_escapes(text: str) -> bool:
     Args:
         text: any.
     """
-    return "%" in text or _may_have_markup(text)
+    return "%" in text or "\x1b[" in text or _may_have_markup(text)
 
 
 def has_escapes(text: str) -> bool:
@@ -151,7 +166,11 @@ def has_escapes(text: str) -> bool:
     Args:
         text: any.
     """
-    return bool((_may_have_markup(text) and _HTML.search(text)) or _has_tag_or_quote_in_url(text))
+    return bool(
+        (_may_have_markup(text) and _HTML.search(text))
+        or _has_tag_or_quote_in_url(text)
+        or _has_colours(text)
+    )
 
 
 def read_url(text: str, bounds: Bounds | None = None) -> Reading | None:
@@ -171,12 +190,34 @@ def read_url(text: str, bounds: Bounds | None = None) -> Reading | None:
     return Reading(text.replace("+", " "), _URL)  # a plus sign is a space in a form
 
 
-#: All ways to read a text.
+def _has_colours(text: str) -> bool:
+    return any(map(text.__contains__, _COLOURS)) and bool(_COLOUR.search(text))
+
+
+def read_colours(text: str, bounds: Bounds | None = None) -> Reading | None:
+    """Read a text without what colours it in a terminal; return None if nothing does.
+
+    Args:
+        text: any.
+        bounds: how much may be read, if several texts share it.
+
+    Raises:
+        TooMuchError: the text is longer than that.
+    """
+    if not _has_colours(text):
+        return None
+    _charge(len(text), bounds)
+    return Reading(text, _COLOUR)
+
+
+#: All ways to read a text that has been read as it is.
 READERS = (read_markup, read_url)
 
 
 def _meaning(escape: str) -> str:
     """Return the character that an escape stands for."""
+    if escape[-1] == "m":
+        return ""
     if escape[0] == "%":
         level, code = escape.count("25", 0, len(escape) - 2), int(escape[-2:], 16)
     elif escape[-1] == ";":

@@ -71,10 +71,12 @@ _MOST_SIGNS = 8
 # To pass over as many of them takes as long as to examine a place.
 _SIGNS = 4
 
-# An escape that a letter or digit right before a word may belong to.
+# An escape that a letter or digit right before a word may belong to: of a text, or one that colours a terminal.
 _ESCAPE_BEFORE = re.compile(
-    r"(?:\\(?:[nrtabfv0]|x[0-9A-Fa-f]{2}|u[0-9A-Fa-f]{4}|[0-3][0-7]{2})|%[0-9A-Fa-f]{2})\Z"
+    r"(?:\\(?:[nrtabfv0]|x[0-9A-Fa-f]{2}|u[0-9A-Fa-f]{4}|[0-3][0-7]{2})|%[0-9A-Fa-f]{2}"
+    r"|(?:\x1b|\\(?:x1[bB]|u001[bB]))\[[0-9;]{0,20}m)\Z"
 )
+_LONGEST_ESCAPE = 28
 
 
 #: Start and end of what is hidden in a text; an end of -1 means the end of the text. It is a plain tuple: a
@@ -441,4 +443,4 @@ def _is_within_word(text: str, start: int) -> bool:
     if start == 0 or not text[start - 1].isalnum():
         return False
     # A letter or digit before the word may belong to an escape: \n before it, or %20.
-    return _ESCAPE_BEFORE.search(text[max(start - 6, 0) : start]) is None
+    return _ESCAPE_BEFORE.search(text[max(start - _LONGEST_ESCAPE, 0) : start]) is None

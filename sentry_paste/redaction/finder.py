@@ -34,13 +34,18 @@ _SHIFTS = [tuple(shift for shift in range(_BLOCK) if bits >> shift & 1) for bits
 # A text is searched in pieces of this many blocks: most contain no key.
 _PIECE = 256
 
-# Letters and digits, without the end of an escape right before them.
-_ESCAPE = r"\\(?:x[0-9A-Fa-f]{2}|u[0-9A-Fa-f]{4}|[0-3][0-7]{2}|[nrtabfv0])|%[0-9A-Fa-f]{2}"
+# Letters and digits, without the end of an escape right before them: of a text, or one that colours a terminal.
+_ESCAPE = (
+    r"(?:\x1b|\\(?:x1[bB]|u001[bB]))\[[0-9;]{0,20}m"
+    r"|\\(?:x[0-9A-Fa-f]{2}|u[0-9A-Fa-f]{4}|[0-3][0-7]{2}|[nrtabfv0])|%[0-9A-Fa-f]{2}"
+)
 _ESCAPES = re.compile(_ESCAPE)
+# What they begin with.
+_SIGNS = ("\\", "%", "\x1b")
 _WORDS = re.compile(rf"{_ESCAPE}|([^\W_]+)")
 _WORD = re.compile(r"[^\W_]+")
 # Where a text can be split: escapes begin with such a character and contain none.
-_GAP = re.compile(r"[\W_]")
+_GAP = re.compile(r"[^\w\[;]|_")
 # Text with blanks for all that is neither a letter nor a digit; so are letters beyond Latin-1.
 _ENCODING = ("latin-1", "replace")
 _BLANKED = bytes(code if chr(code).isalnum() else 0x20 for code in range(256))
@@ -223,14 +228,14 @@ class _Index:
         Raises:
             TooMuchError: it has more escapes than all texts together may have.
         """
-        allowance.charge_before((text.count("\\") + text.count("%")) // _SPLIT)
+        allowance.charge_before(sum(map(text.count, _SIGNS)) // _SPLIT)
         raw_words, found = self._raw_words.keys(), {b""} & self._raw_words.keys()
         start = 0
         while start < len(text):
             gap = _GAP.search(text, start + _PIECE * _BLOCK)
             end = gap.start() if gap else len(text)
             piece = text[start:end]
-            if "\\" in piece or "%" in piece:
+            if any(map(piece.__contains__, _SIGNS)):
                 piece = _ESCAPES.sub(" ", piece)
             found |= raw_words & piece.encode(*_ENCODING).translate(_BLANKED).split()
             start = end

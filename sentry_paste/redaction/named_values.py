@@ -85,7 +85,7 @@ _SCHEME = re.compile(
     r"|googlelogin|mac|jwt|key|session)[\s=]",
     re.IGNORECASE,
 )
-_BEGINS_LINE = re.compile(r"(?:(?:\A|[\r\n]|\\[rn]|\Ab)[ \t{'\"-]*|-H\s?['\"]|-header[\s=]['\"])\Z")
+_BEGINS_LINE = re.compile(r"(?:(?:\A|[\r\n]|\\[rn]|\Ab)[ \t{'\"\\-]*|-H\s?['\"]|-header[\s=]['\"])\Z")
 # A quote that is itself escaped: it is found in the text without escapes.
 _ESCAPED_QUOTE = re.compile(
     r"\\{0,64}(?:&(?:amp;){0,5}(?:quot|apos|#(?:[xX]2[27]|3[49]));"

@@ -25,7 +25,7 @@ from sentry_paste.redaction.encoded import (
     lower_case,
     name_at,
 )
-from sentry_paste.redaction.escaped import READERS, has_escapes, may_have_escapes
+from sentry_paste.redaction.escaped import READERS, Reading, has_escapes, may_have_escapes, read_colours
 from sentry_paste.redaction.headers import without_passwords
 from sentry_paste.redaction.long_names import (
     GOES_ON,
@@ -121,7 +121,7 @@ _COMPARISON = (
 )
 _END_OF_NAME = "</(?:name|key)>"
 _FOLLOWS = (
-    r"(?=[=:,>;)\]\r\n\\\"'`&+]"
+    r"(?=[=:,>;)\]\r\n\\\"'`&+\x1b]"
     rf"|\s(?:\s*[=:%&\\]|{_NAME_OF_ATTRIBUTE}|{_ARGUMENTS}|(?<=-u\s)|(?<=-user\s))|{_COMPARISON}|{_END_OF_NAME}"
     rf"|{_P}(?:3[abde]|5[bcdf]|2[0124789a-e]|40|7[b-d]|0[ad]|[89a-f]))"
     "(?P<may>)"
@@ -210,7 +210,12 @@ def _clean(text: str, names: Names, bounds: Bounds, reading_bounds: Bounds) -> s
 
 
 def _cleaned(text: str, names: Names, bounds: Bounds, reading_bounds: Bounds) -> str:
-    cleaned = without_passwords(_without(text, _spans(text, names, bounds)))
+    coloured = read_colours(text, reading_bounds)
+    if coloured is None:
+        cleaned = _without(text, _spans(text, names, bounds))
+    else:
+        cleaned = _without_named(text, coloured, names, bounds)
+    cleaned = without_passwords(cleaned)
     if "[parameters:" in cleaned:
         cleaned = _without(cleaned, parameters_of_statements(cleaned, names, bounds))
     if reading_bounds.are_exceeded and may_have_escapes(cleaned):
@@ -220,11 +225,16 @@ def _cleaned(text: str, names: Names, bounds: Bounds, reading_bounds: Bounds) ->
     for read in READERS:
         reading = read(cleaned, reading_bounds)
         if reading is not None:
-            found = [*_spans(reading.text, names, reading_bounds), *_user_infos(reading.text, reading_bounds)]
-            places = reading.place_in_text
-            cleaned = _without(cleaned, [(places(start), places(end)) for start, end in sorted(found)])
+            cleaned = _without_named(cleaned, reading, names, reading_bounds)
     cut = _cut_user_info(cleaned)
     return _without(cleaned, [cut]) if cut else cleaned
+
+
+def _without_named(text: str, reading: Reading, names: Names, bounds: Bounds) -> str:
+    """Return a text without what its reading names as secret."""
+    found = [*_spans(reading.text, names, bounds), *_user_infos(reading.text, bounds)]
+    places, ends = reading.place_in_text, reading.end_in_text
+    return _without(text, [(places(start), ends(end)) for start, end in sorted(found)])
 
 
 def _spans(text: str, names: Names, bounds: Bounds) -> list[tuple[int, int]]:
