@@ -71,7 +71,7 @@ _MOST_SIGNS = 8
 # To pass over as many of them takes as long as to examine a place.
 _SIGNS = 4
 
-# An escape that a letter or digit right before a word may belong to: of a text, or one that colours a terminal.
+# An escape that a letter or digit right before a word may belong to, also one that colours a terminal.
 _ESCAPE_BEFORE = re.compile(
     r"(?:\\(?:[nrtabfv0]|x[0-9A-Fa-f]{2}|u[0-9A-Fa-f]{4}|[0-3][0-7]{2})|%[0-9A-Fa-f]{2}"
     r"|(?:\x1b|\\(?:x1[bB]|u001[bB]))\[[0-9;]{0,20}m)\Z"

@@ -34,7 +34,7 @@ _SHIFTS = [tuple(shift for shift in range(_BLOCK) if bits >> shift & 1) for bits
 # A text is searched in pieces of this many blocks: most contain no key.
 _PIECE = 256
 
-# Letters and digits, without the end of an escape right before them: of a text, or one that colours a terminal.
+# Letters and digits, without the end of an escape right before them, also one that colours a terminal.
 _ESCAPE = (
     r"(?:\x1b|\\(?:x1[bB]|u001[bB]))\[[0-9;]{0,20}m"
     r"|\\(?:x[0-9A-Fa-f]{2}|u[0-9A-Fa-f]{4}|[0-3][0-7]{2}|[nrtabfv0])|%[0-9A-Fa-f]{2}"

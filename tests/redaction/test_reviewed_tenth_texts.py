@@ -1,4 +1,4 @@
-"""Findings of a tenth review, in texts: colours of terminals, and how databases, HTML and YAML write a value."""
+"""Findings of a tenth review, in texts: colours of terminals, what databases, HTML and YAML write."""
 
 import html
 import json
