@@ -524,6 +524,25 @@ def _reads_as_header(key: str) -> bool:
     return key[:1].isupper() or key.lower().startswith(("x-", "cf-", "sec-", "proxy-", "set-", "true-"))
 
 
+class _Results(dict[str, Value]):
+    """The results of a function of a name, so that those that are known cost no call of Python's."""
+
+    __slots__ = ("_function", "_of_long_names")
+
+    def __init__(self, function: Callable[[str], Value], of_long_names: Value) -> None:
+        super().__init__()
+        self._function, self._of_long_names = function, of_long_names
+
+    def __missing__(self, name: str) -> Value:
+        if len(name) > _LONGEST_NAME:
+            return self._of_long_names
+        result = self._function(name)
+        if len(self) >= _CACHE_SIZE:  # clients can make up names without end
+            self.clear()
+        self[name] = result
+        return result
+
+
 def _cached(function: Callable[[str], Value], of_long_names: Value) -> Callable[[str], Value]:
     """Return a function of a name with its results cached.
 
@@ -531,8 +550,7 @@ def _cached(function: Callable[[str], Value], of_long_names: Value) -> Callable[
         function: of a name.
         of_long_names: the result for names that are too long to examine.
     """
-    cached = lru_cache(maxsize=_CACHE_SIZE)(function)
-    return lambda name: cached(name) if len(name) <= _LONGEST_NAME else of_long_names
+    return _Results(function, of_long_names).__getitem__
 
 
 def _names_secret(name: str, words: set[str]) -> bool:
