@@ -229,6 +229,7 @@ class Registry:
             warn("Sentry failed to start: nothing is reported", exc_info=True)
             return None
         sdk.set_up(client)
+        sdk.shorten(client)
         sdk.guard_profilers()
         sdk.start_threads_outside_of_requests(client)
         reset_when_forked(client)

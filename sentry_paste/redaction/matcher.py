@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from bisect import bisect_right
 from collections.abc import Collection, Iterable, Iterator
-from itertools import accumulate, chain
+from itertools import accumulate
 
 from sentry_paste.redaction.bounds import Allowance, TooMuchError, current_allowances
 from sentry_paste.redaction.extents import Heads, Span
@@ -21,14 +21,12 @@ from sentry_paste.redaction.needles import (
     Secret,
     encoded_of,
     has_escaped_signs,
-    has_signs,
     is_found_escaped,
-    markers_of,
     needles_of,
     seed_of,
     weight_of,
 )
-from sentry_paste.redaction.recent import Recent
+from sentry_paste.redaction.recent import Recent, Searched
 from sentry_paste.redaction.unchanged import Unchanged
 from sentry_paste.redaction.values import MOST
 from sentry_paste.redaction.views import SEPARATOR, View, decoded, has_escapes, may_have_lines, unfolded
@@ -60,7 +58,6 @@ _ESCAPED_ELLIPSES = {
     "%": ("80%A6", "80%a6", "80%25A6", "80%25a6"),
     "&": ("hellip;", "#8230;"),
 }
-_ELLIPSES = (*_PLAIN_ELLIPSES, *chain.from_iterable(_ESCAPED_ELLIPSES.values()))
 # A text that consists of nothing but a quoted secret.
 _QUOTED = frozenset(f"{mark}{quote}{FILTERED}{quote}" for quote in "'\"" for mark in ("", "b"))
 
@@ -84,8 +81,7 @@ class Matcher:
         self.is_exceeded = len(self._secrets) * MOST_WEIGHT > MOST < sum(map(weight_of, self._secrets))
         self._is_ready = False
         self._looked_through = 0
-        self._has_signs = False
-        self._markers: list[str] | None = None
+        self._searched: Searched | None = None
         self._unchanged: Unchanged | None = None
         self._recent = recent
 
@@ -103,19 +99,12 @@ class Matcher:
             found = self._unchanged = Unchanged(names)
         return found
 
-    def _may_be_in(self, text: str) -> bool:
-        """Return whether a short text may have a secret, without building the index."""
-        markers = self._markers
-        if markers is None:
+    def _searches(self) -> Searched:
+        """Return what is known of searches for the secrets."""
+        if self._searched is None:
             recent = self._recent
-            own = markers_of(self._secrets) if recent is None else recent.markers(self._secrets)
-            markers = [*_ELLIPSES, *own]
-            self._has_signs = any(has_signs(text) for text, _, _ in self._secrets)
-            # Assigned at the end: other threads of the request may run this too.
-            self._markers = markers
-        if any(map(text.__contains__, markers)):
-            return True
-        return self._has_signs and has_escaped_signs(text)
+            self._searched = Searched(self._secrets) if recent is None else recent.searched(self._secrets)
+        return self._searched
 
     def _parts(self) -> list[str]:
         """Return the values that are searched for encoded and may be contained in others."""
@@ -136,7 +125,6 @@ class Matcher:
                 needles += needles_of(secret, not _has_another(secret.text, texts))
         self._heads = Heads(needles, self._unsearched)
         self._finder = Finder(self._heads.texts)
-        self._has_signs = any(has_signs(text) for text, _, _ in self._secrets)
         escapable = {found.text for found in needles if not is_found_escaped(found)}
         seeds = set(map(seed_of, escapable))
         shortest = _SHORT_SEED if len(self._heads.texts) <= _MANY else _SHORT_SEED_OF_MANY
@@ -178,22 +166,32 @@ class Matcher:
             return {}
         if self.is_exceeded:
             return dict.fromkeys(texts, FILTERED)
-        listed = list(texts)
-        if not self._is_ready:
-            together = SEPARATOR.join(listed)
-            self._looked_through += len(together) + _CALL
-            is_short = len(together) < _SHORT and self._looked_through < _SHORT_IN_ALL
-            if is_short and not self._may_be_in(together) and not may_have_lines(together):
-                return {}
-            self._make_ready()
-        changed = {} if is_url else dict.fromkeys(self._whole.intersection(listed), FILTERED)
-        for text, spans in self._found(listed, is_url):
+        searched = self._searches()
+        unknown = searched.unknown(texts)
+        if not unknown or not self._may_be_in(unknown, searched):
+            searched.add(unknown)
+            return {}
+        changed = {} if is_url else dict.fromkeys(self._whole.intersection(unknown), FILTERED)
+        for text, spans in self._found(unknown, is_url):
             if spans is not None:
                 cleaned = _without(text, spans)
                 changed.setdefault(text, FILTERED if cleaned in _QUOTED else cleaned)
             else:
                 changed[text] = FILTERED
+        if not is_url:
+            searched.add([text for text in unknown if text not in changed])
         return changed
+
+    def _may_be_in(self, texts: list[str], searched: Searched) -> bool:
+        """Return whether texts may have a secret; if they may, or are many, the index is built."""
+        if not self._is_ready:
+            together = SEPARATOR.join(texts)
+            self._looked_through += len(together) + _CALL
+            is_short = len(together) < _SHORT and self._looked_through < _SHORT_IN_ALL
+            if is_short and not _has_markers(together, searched) and not may_have_lines(together):
+                return False
+            self._make_ready()
+        return True
 
     def _found(self, texts: list[str], is_url: bool) -> Iterator[tuple[str, list[Span] | None]]:
         """Yield the texts with secrets, and where these are; None for texts that would take too long."""
@@ -259,7 +257,7 @@ class Matcher:
             indexes |= dict.fromkeys(
                 joined.indexes_of(self._seeds.starts(joined.text, _allowance(joined.text)))
             )
-        if self._has_signs and has_escaped_signs(joined.text):
+        if self._searches().has_signs and has_escaped_signs(joined.text):
             indexes |= dict.fromkeys(
                 index for index, text in enumerate(joined.texts) if has_escaped_signs(text)
             )
@@ -296,6 +294,13 @@ class Matcher:
             )
         for index, spans in inner.spans.items():
             joined.add_to(candidates[index], spans)
+
+
+def _has_markers(text: str, searched: Searched) -> bool:
+    """Return whether a short text may have a secret, without building the index."""
+    if any(map(text.__contains__, searched.markers)) or _has_ellipsis(text):
+        return True
+    return searched.has_signs and has_escaped_signs(text)
 
 
 def _allowance(text: str) -> Allowance:

@@ -7,20 +7,23 @@ out what is searched for in place of them takes longer than the search itself.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import Any, Generic, TypeVar
 
 from sentry_paste.redaction.bounds import Bounds
-from sentry_paste.redaction.needles import Secret, markers_of
+from sentry_paste.redaction.needles import Secret, has_signs, markers_of
 
 Found = TypeVar("Found")
 
 # Longer values are worked out each time. Cookies are hardly ever longer (RFC 6265 section 6.1).
 _LONGEST = 4096
-# How many characters are kept, and for how many seconds after they were last used: once to twice as many.
-_CHARACTERS, _SECONDS = 262_144, 60.0
-# A Secret or a marker takes this many bytes besides its text.
+# How many characters of each kind are kept, and for how many seconds after they were last used: once to
+# twice as many.
+_CHARACTERS, _SECONDS = 524_288, 60.0
+# A Secret, a marker or a text takes this many bytes besides its characters.
 _OBJECT = 100
+# How many characters are kept of texts that were searched for the secrets of one client.
+_TEXTS = 8192
 
 
 class Recent:
@@ -33,7 +36,7 @@ class Recent:
 
     def __init__(self) -> None:
         self._by_entry: _Kept[tuple[tuple[Secret, ...], int, int]] = _Kept()
-        self._by_secrets: _Kept[list[str]] = _Kept()
+        self._by_secrets: _Kept[Searched] = _Kept()
 
     def begin(self) -> None:
         """Drop what has not been used for long; to be called once for each request."""
@@ -47,7 +50,7 @@ class Recent:
         """Return what to search for in place of an entry of the environ.
 
         Args:
-            key: of the environ.
+            key: what kind of text it is: a key of the environ, or another name.
             value: its text.
             bounds: of the request; it is charged with the same as if all was worked out.
             work_out: yields what to search for.
@@ -68,8 +71,8 @@ class Recent:
             self._by_entry.keep((key, value), (secrets, *taken), size)
         return secrets
 
-    def markers(self, secrets: Iterable[Secret]) -> list[str]:
-        """Return what ``markers_of`` returns.
+    def searched(self, secrets: Iterable[Secret]) -> Searched:
+        """Return what is known of searches for the secrets of a request.
 
         Args:
             secrets: all of a request.
@@ -77,9 +80,57 @@ class Recent:
         known = frozenset(secrets)
         found = self._by_secrets.get(known)
         if found is None:
-            found = markers_of(known)
-            self._by_secrets.keep(known, found, sum(len(marker) + _OBJECT for marker in found))
+            found = Searched(known)
+            self._by_secrets.keep(known, found, found.size)
+        elif found.room is None:
+            # The texts of a client that comes once would be kept for nothing.
+            found.room = _TEXTS
+            self._by_secrets.keep(known, found, found.size + _TEXTS)
         return found
+
+
+class Searched:
+    """What is known of searches for the secrets of a client.
+
+    Args:
+        secrets: all of a request.
+
+    Attributes:
+        markers: texts of which those with a secret contain at least one.
+        has_signs: whether a secret has signs that hardly any quoting or escaping changes.
+        room: how many characters of texts may still be kept; None if none are, yet.
+        size: of the markers, in characters.
+    """
+
+    __slots__ = ("_texts", "has_signs", "markers", "room", "size")
+
+    def __init__(self, secrets: Collection[Secret]) -> None:
+        self.markers = list(dict.fromkeys(markers_of(secrets)))
+        self.has_signs = any(has_signs(text) for text, _, _ in secrets)
+        self.size = sum(len(marker) + _OBJECT for marker in self.markers)
+        self.room: int | None = None
+        self._texts: set[str] = set()
+
+    def unknown(self, texts: Iterable[str]) -> list[str]:
+        """Return the texts that are not known to have none of the secrets.
+
+        Args:
+            texts: of a payload.
+        """
+        known = self._texts
+        return [text for text in texts if text not in known]
+
+    def add(self, texts: Iterable[str]) -> None:
+        """Keep texts that have none of the secrets: keys, the browser's headers, what the server is.
+
+        Args:
+            texts: of a payload, all of them unknown.
+        """
+        for text in texts if self.room else ():
+            size = len(text) + _OBJECT
+            if self.room is not None and size <= self.room:
+                self.room -= size
+                self._texts.add(text)
 
 
 class _Kept(Generic[Found]):

@@ -209,14 +209,18 @@ def of_environ(environ: Mapping[str, Any], names: Names) -> tuple[str, ...]:
     return found + tuple(text for key in USER_KEYS if key in environ for text in _texts_of(environ.get(key)))
 
 
-def of_users(texts: Iterable[str]) -> Iterator[Secret]:
+def of_users(texts: Iterable[str], recent: Recent | None = None) -> Iterator[Secret]:
     """Yield what to search for in place of the names of users.
 
     Args:
         texts: names, as in the environ.
+        recent: what was worked out for other requests.
     """
     for text in texts:
-        yield from of_person(text)
+        if recent is None:
+            yield from of_person(text)
+        else:
+            yield from recent.secrets("user", text, _bounds(), partial(of_person, text))
 
 
 def cookies_of(headers: Any) -> Iterator[str]:
@@ -290,7 +294,10 @@ def _of_entry(key: str, value: str, names: Names, bounds: Bounds, recent: Recent
     if "=" in value and (
         names.has_parameters(key) or "?" in value or "#" in value or (key == "PATH_INFO" and ";" in value)
     ):
-        yield from _parameters(value, names, bounds)
+        if recent is None:
+            yield from _parameters(value, names, bounds)
+        else:
+            yield from recent.secrets("parameters", value, bounds, partial(_parameters, value, names, bounds))
     if not names.is_environ(key):
         if _is_secret_by_value(key, value, names):
             yield from _of_secret(value, bounds)

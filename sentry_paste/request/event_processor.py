@@ -195,7 +195,7 @@ class RequestData(HasSecrets):
         if self._secrets is None:
             self._secrets = values.of_request(self.strings, names, recent)
         found = self._secrets.union(
-            values.of_cookies(cookies), *[values.of_users(users) for users, _ in known]
+            values.of_cookies(cookies), *[values.of_users(users, recent) for users, _ in known]
         )
         for strings in filter(None, (*[added for _, added in known], *self.inner)):
             found |= values.of_request(strings, names, recent)

@@ -91,6 +91,7 @@ from sentry_paste.sdk.sessions import (
     tracks_sessions,
     wall_clock,
 )
+from sentry_paste.sdk.shortcuts import shorten
 from sentry_paste.sdk.spotlight import (
     close_spotlight,
     flush_spotlight,
@@ -236,6 +237,7 @@ __all__ = [
     "set_by_app",
     "set_up",
     "share_sessions",
+    "shorten",
     "sleep_blocks_process",
     "sleeping_options",
     "start_child_span",

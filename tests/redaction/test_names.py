@@ -249,9 +249,9 @@ class TestOptions:
 
 
 class Unread(str):
-    """A name of which only the length may be read."""
+    """A name of which only the length may be read, and the hash, which a key of a mapping has already."""
 
-    __hash__ = None
+    __hash__ = str.__hash__
 
     def _read(self, *args):
         raise AssertionError("somebody reads a name that is too long")
@@ -294,7 +294,9 @@ class TestNameThatIsTooLong:
         mapping = {self.LONG: 1, "colour": "green"}
         assert names.secret_keys(mapping, Bounds(9, 0)) == names.secret_variables(mapping) == [self.LONG]
         assert self.LONG not in names.plain_keys | names.plain_variables
+        assert names.is_header(self.LONG)
         assert not names._of_keys
+        assert not names.is_header.__self__
 
 
 @given(st.text(), st.text())
@@ -309,8 +311,10 @@ def test_names_that_clients_make_up_are_not_remembered_for_ever():
     for number in range(20_000):
         names.secret_keys({f"name{number}": 1}, Bounds(1, 0))
         names.secret_variables({f"name{number}": 1})
+        names.is_header(f"X-Name-{number}")
     assert len(names.plain_keys) < 10_000
     assert len(names.plain_variables) < 10_000
+    assert len(names.is_header.__self__) < 10_000
 
 
 @pytest.mark.parametrize(

@@ -151,3 +151,123 @@ def test_secrets_of_a_clients_second_request_are_not_sent():
             call(middleware, environ_of(**ENVIRON))
     texts = [event["exception"]["values"][0]["value"] for event in captured.errors]
     assert texts == ["of [Filtered] and [Filtered]"] * 2
+
+
+class TestTextsThatWereSearched:
+    SECRETS = values.of_request(ENVIRON, NAMES)
+
+    @pytest.fixture
+    def searched(self, monkeypatch):
+        """The texts that were searched."""
+        texts = []
+        original = recent.Searched.unknown
+
+        def unknown(self, given):
+            found = original(self, given)
+            texts.extend(found)
+            return found
+
+        monkeypatch.setattr(recent.Searched, "unknown", unknown)
+        return texts
+
+    def test_third_request_of_a_client_searches_what_is_new(self, searched):
+        known = Recent()
+        for number in range(3):
+            del searched[:]
+            assert not Matcher(self.SECRETS, known).clean_all(["CPython", f"/basket/{number}"])
+        assert searched == ["/basket/2"]
+
+    def test_another_client_searches_all_of_it(self, searched):
+        known = Recent()
+        for _ in range(3):
+            Matcher(self.SECRETS, known).clean_all(["f3f29fj2093fj203 fj"])
+        another = values.of_request({"HTTP_COOKIE": "a=b; sid=f3f29fj2093fj203"}, NAMES)
+        cleaned = Matcher(another, known).clean_all(["f3f29fj2093fj203 fj"])
+        assert cleaned == {"f3f29fj2093fj203 fj": "[Filtered] fj"}
+
+    def test_text_with_a_secret_is_cleaned_each_time(self):
+        known = Recent()
+        texts = ["CPython", "of f3f29fj2093fj203fj"]
+        for _ in range(4):
+            assert Matcher(self.SECRETS, known).clean_all(texts) == {texts[1]: "of [Filtered]"}
+            assert not Matcher(self.SECRETS, known).clean_all(texts[:1])
+
+    def test_texts_of_a_client_that_comes_once_are_not_kept(self):
+        known = Recent()
+        Matcher(self.SECRETS, known).clean_all(["CPython"])
+        assert not known.searched(self.SECRETS)._texts
+
+    def test_texts_that_are_kept_are_bounded(self):
+        known = Recent()
+        for number in range(2000):
+            Matcher(self.SECRETS, known).clean_all([f"/basket/{number}", "x" * 5000])
+        assert 10 < len(known.searched(self.SECRETS)._texts) < 100
+        assert sum(map(len, known.searched(self.SECRETS)._texts)) < 9000
+
+    def test_what_they_take_is_counted(self):
+        known = Recent()
+        for number in range(2000):
+            secrets = values.of_request({"HTTP_COOKIE": f"sid=f3f29fj2093{number:08}"}, NAMES)
+            for _ in range(3):
+                Matcher(secrets, known).clean_all([f"{number}{'x' * 60}{each}" for each in range(60)])
+        kept = known._by_secrets
+        assert sum(len(found._texts) for found, _ in [*kept._new.values(), *kept._old.values()]) < 8000
+
+    @given(
+        st.lists(
+            st.tuples(
+                st.sampled_from(
+                    ["sid=f3f29fj2093fj203fj", "sid=ab%2Fcd%2Fef12345; x=1", "a=\xfc\xe4\xf6\xfc12345"]
+                ),
+                st.lists(
+                    st.sampled_from(
+                        [
+                            *(
+                                "f3f29fj2093fj203fj",
+                                "f3f29fj20...",
+                                "f3f29fj20%80%A6",
+                                "ZjNmMjlmajIwOTNm",
+                                "f3f2",
+                            ),
+                            *(
+                                "ab/cd/ef12345",
+                                "ab\\/cd\\/ef12345",
+                                "\xfc\xe4\xf6\xfc12345",
+                                "CPython",
+                                "\\u00fc",
+                            ),
+                            *("f3f29fj2093fj2&hellip;", "a\nb", "ZjNmMjlmajIw\nOTNmajIwM2Zq"),
+                        ]
+                    ),
+                    max_size=4,
+                ),
+            ),
+            max_size=8,
+        )
+    )
+    def test_what_is_found_is_what_a_search_by_itself_finds(self, requests):
+        known = Recent()
+        for cookie, texts in requests * 2:
+            secrets = values.of_request({"HTTP_COOKIE": cookie}, NAMES)
+            assert Matcher(secrets, known).clean_all(texts) == Matcher(secrets).clean_all(texts)
+
+
+def test_parameters_of_the_same_url_are_found_once(monkeypatch):
+    calls = []
+    original = values.secret_parameters
+    monkeypatch.setattr(values, "secret_parameters", lambda *given: calls.append(1) or original(*given))
+    known, environ = Recent(), {"HTTP_REFERER": "https://shop.example/login?token=q8fh23fh28hf2"}
+    first = values.of_request(environ, NAMES, known)
+    assert values.of_request(environ, NAMES, known) == first == values.of_request(environ, NAMES)
+    assert "q8fh23fh28hf2" in {secret.text for secret in first}
+    assert len(calls) == 2  # the last one without
+
+
+def test_user_s_name_is_worked_out_once(monkeypatch):
+    calls = []
+    original = values.of_person
+    monkeypatch.setattr(values, "of_person", lambda text: calls.append(1) or original(text))
+    known = Recent()
+    for _ in range(3):
+        assert set(values.of_users(["alice@example.com"], known)) == set(original("alice@example.com"))
+    assert len(calls) == 1
