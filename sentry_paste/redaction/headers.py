@@ -35,13 +35,22 @@ def clean_header(name: str, value: str, names: Names, bounds: Bounds | None = No
         names: which names are secret.
         bounds: how much may be looked at, if several headers share it.
     """
-    if "=" not in value and "@" not in value and not ("%" in value or "?" in value or "#" in value):
+    if not has_parts(value):
         return value
     if name.lower().endswith("baggage"):
         return clean_baggage(value, names, bounds)
     if "?" in value or "#" in value or names.has_parameters(name):
         value = clean_query(value, names, bounds)
     return without_user_info(value)
+
+
+def has_parts(value: str) -> bool:
+    """Return whether the value of a header may have parts that are secret.
+
+    Args:
+        value: raw, or as Python shows it.
+    """
+    return "=" in value or "@" in value or "%" in value or "?" in value or "#" in value
 
 
 def without_user_info(text: str) -> str:

@@ -74,6 +74,7 @@ class Matcher:
 
     Attributes:
         is_exceeded: whether there are too many values, or too many forms of them, to search for.
+        recent: what was worked out for other requests, None if that is not known.
     """
 
     def __init__(self, secrets: Iterable[Secret], recent: Recent | None = None) -> None:
@@ -83,7 +84,7 @@ class Matcher:
         self._looked_through = 0
         self._searched: Searched | None = None
         self._unchanged: Unchanged | None = None
-        self._recent = recent
+        self.recent = recent
 
     def __bool__(self) -> bool:
         return bool(self._secrets)
@@ -102,8 +103,8 @@ class Matcher:
     def _searches(self) -> Searched:
         """Return what is known of searches for the secrets."""
         if self._searched is None:
-            recent = self._recent
-            self._searched = Searched(self._secrets) if recent is None else recent.searched(self._secrets)
+            known = self.recent
+            self._searched = Searched(self._secrets) if known is None else known.searched(self._secrets)
         return self._searched
 
     def _parts(self) -> list[str]:

@@ -15,7 +15,6 @@ from sentry_paste.redaction.accesslogs import Lines, clean_breadcrumb, clean_log
 from sentry_paste.redaction.headers import without_user_info
 from sentry_paste.redaction.matcher import Matcher
 from sentry_paste.redaction.names import FILTERED, Names
-from sentry_paste.redaction.parameters import clean_query
 from sentry_paste.redaction.sizes import as_attribute
 from sentry_paste.redaction.walk import Path, Walk, is_sentence, items_of
 
@@ -107,13 +106,13 @@ def clean_event(event: dict[str, Any], matcher: Matcher, names: Names, kept: Kep
         names: which names are secret.
         kept: what stays, even if it is secret.
     """
-    walk, lines = Walk(event, names), Lines(names)
+    walk, lines = Walk(event, names, matcher.recent), Lines(names)
     clean_logentry(event, names)
     for key, value in list(event.items()):
         if key in ("exception", "threads"):
             _add_stacks(walk, value, (None, key))
         elif key == "request":
-            _add_request(walk, value, names)
+            _add_request(walk, value)
         elif key == "contexts":
             for name, context in items_of(value):
                 if name == "trace":
@@ -194,21 +193,21 @@ def clean_items(items: Collection[dict[str, Any]], matcher: Matcher, names: Name
         matcher: the secret values of the request.
         names: which names are secret.
     """
-    walk = Walk(None, names)
-    finishing = [_add_item(walk, item, names) for item in items]
+    walk = Walk(None, names, matcher.recent)
+    finishing = [_add_item(walk, item) for item in items]
     walk.finish(matcher)
     for finish in finishing:
         finish()
 
 
-def _add_item(walk: Walk, item: dict[str, Any], names: Names) -> Callable[[], None]:
+def _add_item(walk: Walk, item: dict[str, Any]) -> Callable[[], None]:
     """Add an item; return what to call when the walk is over."""
     apart: dict[str, str] = {}
     listed: list[str] = []
     if "attributes" in item:
         item["attributes"] = _plain(item["attributes"])
         listed = _unlisted_headers(item["attributes"])
-        apart = _add_attributes(walk, item["attributes"], names)
+        apart = _add_attributes(walk, item["attributes"])
     for key, value in list(item.items()):
         if key == "name":
             _add_name_of_item(walk, item)
@@ -250,7 +249,7 @@ def _unlisted_headers(attributes: dict[str, Any]) -> list[str]:
     return found
 
 
-def _add_attributes(walk: Walk, attributes: dict[str, Any], names: Names) -> dict[str, str]:
+def _add_attributes(walk: Walk, attributes: dict[str, Any]) -> dict[str, str]:
     """Add attributes; return those that are not ordinary text, which are removed until the walk is over."""
     apart: dict[str, str] = {}
     for name in (*_URLS, *_LABELS, *_NAMES_OF_SEGMENTS, *_OF_THE_SDK):
@@ -260,7 +259,7 @@ def _add_attributes(walk: Walk, attributes: dict[str, Any], names: Names) -> dic
         if name in _OF_THE_SDK:
             continue
         if name in _URLS:
-            apart[name] = without_user_info(clean_query(apart[name], names, walk.bounds))
+            apart[name] = without_user_info(walk.clean_query(apart[name]))
             walk.add_url(apart, name)
         elif name in _LABELS:
             walk.add_label(apart, name)
@@ -392,17 +391,17 @@ def _add_stacktrace(walk: Walk, stacktrace: Any, path: Path) -> None:
             walk.add_variables(variables, ((frames, index), "vars"))
 
 
-def _add_request(walk: Walk, request: Any, names: Names) -> None:
+def _add_request(walk: Walk, request: Any) -> None:
     for key, value in items_of(request):
         if key == "headers":
             walk.add_headers(value, ((None, "request"), key))
         elif key == "cookies":
             request[key] = {name: FILTERED for name, _ in items_of(value)}
         elif key == "query_string" and type(value) is str:
-            request[key] = clean_query(value, names, walk.bounds)
+            request[key] = walk.clean_query(value)
             walk.add_member(request, key, request[key], None)
         elif key == "url" and type(value) is str:
-            request[key] = without_user_info(clean_query(value, names, walk.bounds))
+            request[key] = without_user_info(walk.clean_query(value))
             walk.add_url(request, key)
         elif key not in ("url", "method"):
             walk.add_member(request, key, value, ((None, "request"), key))

@@ -14,6 +14,7 @@ from sentry_paste.redaction.bounds import Bounds
 from sentry_paste.redaction.needles import Secret, has_signs, markers_of
 
 Found = TypeVar("Found")
+_Result = TypeVar("_Result")
 
 # Longer values are worked out each time. Cookies are hardly ever longer (RFC 6265 section 6.1).
 _LONGEST = 4096
@@ -32,16 +33,16 @@ class Recent:
     One belongs to one ``Names``. Threads need no lock: what one of them has not seen yet, it works out again.
     """
 
-    __slots__ = ("_by_entry", "_by_secrets")
+    __slots__ = ("_by_secrets", "_results")
 
     def __init__(self) -> None:
-        self._by_entry: _Kept[tuple[tuple[Secret, ...], int, int]] = _Kept()
+        self._results: _Kept[tuple[Any, int, int]] = _Kept()
         self._by_secrets: _Kept[Searched] = _Kept()
 
     def begin(self) -> None:
         """Drop what has not been used for long; to be called once for each request."""
         now = time.monotonic()
-        self._by_entry.drop_old(now)
+        self._results.drop_old(now)
         self._by_secrets.drop_old(now)
 
     def secrets(
@@ -57,19 +58,36 @@ class Recent:
         """
         if len(value) > _LONGEST:
             return work_out()
-        found = self._by_entry.get((key, value))
+        return self._known((key, value), bounds, lambda: tuple(work_out()))
+
+    def text(self, kind: Any, text: str, bounds: Bounds, work_out: Callable[[], str]) -> str:
+        """Return a text without what is secret in it.
+
+        Args:
+            kind: what its result depends on, besides the text: which names are secret, and a name of its own.
+            text: raw.
+            bounds: of the payload; it is charged with the same as if all was worked out.
+            work_out: returns the result.
+        """
+        if len(text) > _LONGEST:
+            return work_out()
+        return self._known((kind, text), bounds, work_out)
+
+    def _known(self, key: tuple[Any, str], bounds: Bounds, work_out: Callable[[], _Result]) -> _Result:
+        found = self._results.get(key)
         if found is not None:
-            secrets, steps, characters = found
+            result: _Result = found[0]
+            steps, characters = found[1:]
             bounds.may_take(steps)
             bounds.may_read(characters)
-            return secrets
+            return result
         steps, characters = bounds.steps, bounds.characters
-        secrets = tuple(work_out())
+        result = work_out()
         if not bounds.are_exceeded:
+            size = len(key[1]) + _OBJECT + sum(len(text) + _OBJECT for text in _texts_of(result))
             taken = steps - bounds.steps, characters - bounds.characters
-            size = len(value) + sum(len(secret.text) + _OBJECT for secret in secrets)
-            self._by_entry.keep((key, value), (secrets, *taken), size)
-        return secrets
+            self._results.keep(key, (result, *taken), size)
+        return result
 
     def searched(self, secrets: Iterable[Secret]) -> Searched:
         """Return what is known of searches for the secrets of a request.
@@ -87,6 +105,10 @@ class Recent:
             found.room = _TEXTS
             self._by_secrets.keep(known, found, found.size + _TEXTS)
         return found
+
+
+def _texts_of(result: Any) -> Iterable[str]:
+    return (result,) if type(result) is str else (secret.text for secret in result)
 
 
 class Searched:

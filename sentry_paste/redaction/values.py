@@ -204,9 +204,10 @@ def of_environ(environ: Mapping[str, Any], names: Names) -> tuple[str, ...]:
             if (name := _text_of(key)) is not None and names.is_own_environ(name)
             for text in _texts_of(value)
         )
-    if environ.keys().isdisjoint(USER_KEYS):
+    present = environ.keys() & USER_KEYS
+    if not present:
         return found
-    return found + tuple(text for key in USER_KEYS if key in environ for text in _texts_of(environ.get(key)))
+    return found + tuple([text for key in sorted(present) for text in _texts_of(environ.get(key))])
 
 
 def of_users(texts: Iterable[str], recent: Recent | None = None) -> Iterator[Secret]:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, Union
 
 from sentry_paste.redaction.bounds import Bounds, current_allowances
-from sentry_paste.redaction.headers import clean_header
+from sentry_paste.redaction.headers import clean_header, has_parts
 from sentry_paste.redaction.matcher import Matcher
 from sentry_paste.redaction.members import cleaned_member, is_trivial
 from sentry_paste.redaction.names import FILTERED, Names, Rule, is_environ
+from sentry_paste.redaction.parameters import clean_query
+from sentry_paste.redaction.recent import Recent
 from sentry_paste.redaction.texts import clean_texts
 
 # Keys that Sentry's protocol defines for spans, breadcrumbs, traces and mechanisms: requests do not influence
@@ -56,11 +59,13 @@ class Walk:
     Args:
         event: the event that gets remarks about replacements, None if there is nowhere to put them.
         names: which names are secret.
+        recent: what was worked out for other requests, None if that is not known.
     """
 
-    def __init__(self, event: dict[str, Any] | None, names: Names) -> None:
+    def __init__(self, event: dict[str, Any] | None, names: Names, recent: Recent | None = None) -> None:
         self._event = event
         self._names = names
+        self._recent = recent
         self._texts: set[Any] = set()
         # Keys of mappings, which are texts as well.
         self._keys: set[Any] = set()
@@ -150,8 +155,25 @@ class Walk:
             if value != FILTERED and self._names.is_secret_header(str(name), text):
                 self._replace(headers, name, (path, name))
             elif type(value) is str:
-                headers[name] = clean_header(str(name), value, self._names, self.bounds)
+                if has_parts(value):
+                    headers[name] = self._clean_header(str(name), value)
                 self._urls.append((headers, name))
+
+    def clean_query(self, text: str) -> str:
+        """Return a query string or a URL without the values of secret parameters.
+
+        Args:
+            text: raw.
+        """
+        return self._known(self._names, text, partial(clean_query, text, self._names, self.bounds))
+
+    def _clean_header(self, name: str, value: str) -> str:
+        clean = partial(clean_header, name, value, self._names, self.bounds)
+        return self._known((self._names, name), value, clean)
+
+    def _known(self, kind: Any, text: str, clean: Callable[[], str]) -> str:
+        """Return what a text becomes, which may be known from another request."""
+        return clean() if self._recent is None else self._recent.text(kind, text, self.bounds, clean)
 
     def add(self, node: Any, path: Path, by_name: bool = True) -> None:
         """Add a tree.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from contextlib import suppress
 from typing import Any
 
 import sentry_sdk
@@ -131,13 +130,14 @@ class RequestData(HasSecrets):
             inherited: what threads that go on have of the request.
         """
         environ, self._environ, self._inherited = self._environ, None, inherited
-        self._read = ([], (), {}, [])
         if environ is not None:
             self._remote_user = _user_name(environ)
-            with suppress(Exception):  # a mapping of the app's
-                self._users = values.of_environ(environ, self._filter_state.secret_names)
-            self._added = self._added_to(environ)
+            try:
+                self._users, self._added = self._read_from(environ)
+            except Exception:  # a mapping of the app's
+                self._added = self._added_to(environ)
             self._framework_name = framework_name(environ) or self._framework_name
+        self._read = ([], (), {}, [])
 
     def started(self, headers: Any, name_from_framework: tuple[str, str] | None) -> None:
         """Record the start of the response.

@@ -12,6 +12,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from typing import Any
 
 # The environ's variables that are HTTP headers without the HTTP_ prefix (PEP 3333, RFC 3875 section 4.1).
@@ -163,14 +164,25 @@ def headers_of(environ: Mapping[str, str]) -> dict[str, str]:
     Args:
         environ: the strings of a WSGI environ.
     """
-    headers = {}
-    for name, value in environ.items():
-        if name in _BARE_HEADERS:
-            if value:
-                headers[_BARE_HEADERS[name]] = native(value)
-        elif name.startswith("HTTP_") and name not in ("HTTP_CONTENT_TYPE", "HTTP_CONTENT_LENGTH"):
-            headers[name[5:].replace("_", "-").title()] = native(value)
-    return headers
+    return {
+        header: value if value.isascii() else native(value)
+        for name, value in environ.items()
+        if (header := (_known_header if len(name) < _LONG else _header_of)(name)) is not None
+        and (value or name not in _BARE_HEADERS)
+    }
+
+
+def _header_of(name: str) -> str | None:
+    """Return the name of the header that a variable of the environ contains, None for other variables."""
+    if name in _BARE_HEADERS:
+        return _BARE_HEADERS[name]
+    if not name.startswith("HTTP_") or name[5:] in _BARE_HEADERS:
+        return None
+    return name[5:].replace("_", "-").title()
+
+
+# Clients can make up names.
+_known_header, _LONG = lru_cache(maxsize=512)(_header_of), 64
 
 
 def address_of(environ: Mapping[str, str], forwarded: Forwarded | None = None) -> str | None:

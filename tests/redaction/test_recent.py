@@ -7,10 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sentry_paste import SentryMiddleware
-from sentry_paste.redaction import needles, recent, values
+from sentry_paste.redaction import needles, recent, values, walk
 from sentry_paste.redaction.bounds import Bounds
 from sentry_paste.redaction.matcher import Matcher
 from sentry_paste.redaction.names import Names
+from sentry_paste.redaction.payloads import clean_event
 from sentry_paste.redaction.recent import Recent
 from sentry_paste.testing import capture_envelopes
 
@@ -118,7 +119,7 @@ def test_what_was_not_used_for_long_is_dropped(worked_out, monkeypatch):
         now += 61
         values.of_request(cookie, NAMES, known)
     assert worked_out == ["HTTP_COOKIE", "HTTP_X_API_KEY"]
-    held = [*known._by_entry._new, *known._by_entry._old]
+    held = [*known._results._new, *known._results._old]
     assert [key for key, _ in held if key == "HTTP_X_API_KEY"] == []
 
 
@@ -126,7 +127,7 @@ def test_many_clients_take_a_bounded_amount_of_memory():
     known = Recent()
     for number in range(20_000):
         values.of_request({"HTTP_COOKIE": f"sid=f3f29fj2093{number:08}"}, NAMES, known)
-    kept = known._by_entry
+    kept = known._results
     assert 100 < len(kept._new) + len(kept._old) < 5000
 
 
@@ -271,3 +272,47 @@ def test_user_s_name_is_worked_out_once(monkeypatch):
     for _ in range(3):
         assert set(values.of_users(["alice@example.com"], known)) == set(original("alice@example.com"))
     assert len(calls) == 1
+
+
+URLS = st.sampled_from(
+    [
+        *("/a?token=q8fh23fh28hf2&page=3", "https://u:p@shop.example/?x=1#access_token=abc123def", "page=3"),
+        *("sid=f3f29fj2093fj203fj", "a=%41&password=hunter2-x", "x" * 5000 + "?token=q8fh23fh28hf2"),
+    ]
+)
+
+
+@given(st.lists(st.tuples(URLS, URLS, URLS), max_size=4))
+def test_requests_in_events_are_cleaned_as_if_each_was_the_first(requests):
+    known, secrets = Recent(), values.of_request(ENVIRON, NAMES)
+    for url, query, referer in requests * 3:
+        events = [
+            {
+                "request": {
+                    "url": url,
+                    "query_string": query,
+                    "headers": {"Referer": referer, "X-Url": referer},
+                }
+            }
+            for _ in range(2)
+        ]
+        clean_event(events[0], Matcher(secrets, known), NAMES)
+        clean_event(events[1], Matcher(secrets), NAMES)
+        assert events[0] == events[1]
+
+
+def test_url_is_cleaned_once(monkeypatch):
+    calls = []
+    original = walk.clean_query
+    monkeypatch.setattr(walk, "clean_query", lambda *given: calls.append(given[0]) or original(*given))
+    known, secrets = Recent(), values.of_request(ENVIRON, NAMES)
+    for _ in range(3):
+        event = {"request": {"url": "https://shop.example/a?token=q8fh23fh28hf2"}}
+        clean_event(event, Matcher(secrets, known), NAMES)
+        assert event["request"]["url"] == "https://shop.example/a?token=[Filtered]"
+    assert calls == ["https://shop.example/a?token=q8fh23fh28hf2"]
+    # With other names the result may be another.
+    clean_event(
+        {"request": {"url": "https://shop.example/a?token=q8fh23fh28hf2"}}, Matcher(secrets, known), Names()
+    )
+    assert len(calls) == 2

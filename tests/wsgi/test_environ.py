@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sentry_paste import SentryMiddleware
+from sentry_paste.wsgi import environ as environ_module
 from sentry_paste.wsgi.environ import headers_of, host_of, native, path_of, snapshot, url_of
 from sentry_paste.wsgi.naming import default_name
 
@@ -156,3 +157,13 @@ def test_path_and_host_are_text_that_can_be_sent(environ):
     path_of(environ).encode("utf-8")
     host_of(environ).encode("utf-8")
     assert path_of(environ).startswith("/")
+
+
+def test_names_of_headers_that_clients_make_up_are_not_kept_for_ever():
+    for number in range(3000):
+        long = "LONG" * 20
+        found = headers_of({f"HTTP_X_{number}": "a", f"HTTP_X_{long}_{number}": "b"})
+        assert found == {f"X-{number}": "a", f"X-{long.title()}-{number}": "b"}
+    known = environ_module._known_header.cache_info()
+    assert known.currsize <= 512
+    assert known.misses >= 3000
