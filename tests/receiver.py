@@ -28,6 +28,8 @@ class Receiver:
         self.headers = []
         self.status = 200
         self.seconds = 0.0
+        self.goes_on = threading.Event()
+        self.goes_on.set()
 
     @property
     def errors(self):
@@ -57,6 +59,7 @@ def serve():
             if self.headers.get("Content-Encoding") == "gzip":
                 body = gzip.decompress(body)
             time.sleep(receiver.seconds)
+            receiver.goes_on.wait(60)
             receiver.raw.append(body)
             receiver.headers.append(dict(self.headers))
             receiver.envelopes.append(Envelope.deserialize(body))

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -17,6 +18,9 @@ import sentry_sdk
 import apps
 
 _TESTS = Path(__file__).parent
+
+# Below those that connections get, which begin at 32768 with Linux and at 49152 elsewhere.
+_PORTS = (15_000, 32_000)
 
 
 @dataclass(frozen=True)
@@ -106,10 +110,15 @@ class Server:
 
 
 def free_port():
-    """Return a port on loopback that nobody has, for the moment."""
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return found.getsockname()[1]
+    """Return a port on loopback that nobody has, and that the system gives to no connection meanwhile.
+
+    Chosen by chance, as other runs of the tests on this machine choose theirs.
+    """
+    while True:
+        port = random.SystemRandom().randrange(*_PORTS)
+        with contextlib.suppress(OSError), socket.socket() as found:
+            found.bind(("127.0.0.1", port))
+            return port
 
 
 def request_bytes(path, method="GET", body=b""):

@@ -1,5 +1,6 @@
 """Write envelopes to a spool, as an app would, and look at what is in it."""
 
+import contextlib
 import os
 import time
 
@@ -279,6 +280,20 @@ def wait_for_files(spool, count):
         assert time.monotonic() < deadline
         time.sleep(0.02)
     return spool.files()
+
+
+def open_below(directory):
+    """Return the files of a directory that this process has open, each with its descriptor.
+
+    Not a count of all descriptors: threads of other tests may have some for a moment.
+    """
+    found = []
+    for name in os.listdir("/proc/self/fd"):
+        with contextlib.suppress(OSError):
+            path = os.readlink(f"/proc/self/fd/{name}")
+            if path.startswith(f"{directory}/") or path == str(directory):
+                found.append((path, int(name)))
+    return found
 
 
 def warnings_of(caplog):

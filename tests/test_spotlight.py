@@ -127,12 +127,11 @@ def test_request_of_the_apps_is_a_span_as_ever(load, receiver):
 
 
 def test_request_does_not_wait_for_the_upload(app, receiver):
-    receiver.seconds = 1
-    begun = time.perf_counter()
+    receiver.goes_on.clear()
     for _ in range(3):
         app.get("/logged")
-    assert time.perf_counter() - begun < 3  # the uploads take that together
-    receiver.seconds = 0
+    assert receiver.errors == []
+    receiver.goes_on.set()
     flush()
     assert len(receiver.errors) == 3
 
@@ -198,7 +197,7 @@ def test_closed_client_leaves_no_thread(receiver):
     before = {*threads_of_clients()}
     app.get("/logged")
     registry.reset()
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 30
     while {*threads_of_clients()} - before:
         assert time.monotonic() < deadline
         time.sleep(0.02)

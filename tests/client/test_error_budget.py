@@ -15,6 +15,7 @@ from sentry_paste.config import ConfigError
 from sentry_paste.spool import budget as budget_module
 from sentry_paste.spool.budget_table import Memory, Table
 
+from spooled import open_below
 from wsgi_calls import call, environ_of
 
 INI = """
@@ -459,13 +460,8 @@ def budget_name():
 
 
 def open_file(spool):
-    for name in os.listdir("/proc/self/fd"):
-        try:
-            if os.readlink(f"/proc/self/fd/{name}").startswith(f"{spool}/.budget-"):
-                return int(name)
-        except OSError:
-            continue
-    raise AssertionError("it is not open")
+    (found,) = [each for path, each in open_below(spool) if path.startswith(f"{spool}/.budget-")]
+    return found
 
 
 def test_failing_budget_sends_everything(ini, captured, monkeypatch, caplog):

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from sentry_paste import ConfigError
 from sentry_paste.inbox.access import Tokens, cookie_name, pop_token
 
+import servers
 from spooled import ERROR_ID, LOOPBACK, error_event, write_event
 
 TOKEN = "a-token-of-the-ini-0123"
@@ -502,12 +503,6 @@ def test_address_is_logged_as_far_as_the_ini_shows_it(load, caplog, path, server
 # Behind real ones.
 
 
-def free_port():
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return found.getsockname()[1]
-
-
 SERVED = """
 [app:main]
 use = egg:sentry_paste#inbox
@@ -523,7 +518,7 @@ KEEPS_HEADERS = "waitress#main\nclear_untrusted_proxy_headers = false"
 @pytest.fixture(params=[KEEPS_HEADERS, "gunicorn#main"], ids=["waitress", "gunicorn"])
 def served(request, tmp_path):
     """The port of an inbox under a real server."""
-    port = free_port()
+    port = servers.free_port()
     ini = tmp_path / "served.ini"
     ini.write_text(SERVED.format(server=request.param, port=port))
     command = [sys.executable, "-c", "import sys; from pyramid.scripts.pserve import main; sys.exit(main())"]
@@ -531,7 +526,7 @@ def served(request, tmp_path):
         [*command, str(ini)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=tmp_path
     )
     try:
-        for _ in range(200):
+        for _ in range(1200):
             with socket.socket() as found:
                 if found.connect_ex(("127.0.0.1", port)) == 0:
                     break

@@ -2,11 +2,11 @@
 
 import html
 import json
-import time
 from urllib.parse import quote, urlencode
 from xml.sax.saxutils import quoteattr
 
 import pytest
+from timing import cpu_seconds
 
 from sentry_paste.redaction import Matcher, Names
 from sentry_paste.redaction.names import FILTERED
@@ -111,9 +111,7 @@ class TestNamesThatGoOn:
     )  # fmt: skip
     def test_takes_time_in_proportion(self, unit):
         text = unit * (400_000 // len(unit)) + "x" * 100_000
-        began = time.process_time()
-        clean(text)
-        assert time.process_time() - began < 0.4
+        assert cpu_seconds(lambda: clean(text), 0.4) < 0.4
 
     @pytest.mark.parametrize("mark", ["?", "&", "#", "?a=b&"])
     @pytest.mark.parametrize("name", ["key", "code", "sid", "sso"])

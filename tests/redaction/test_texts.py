@@ -10,6 +10,7 @@ from urllib.parse import parse_qs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from timing import cpu_seconds
 
 from sentry_paste.redaction.bounds import Bounds
 from sentry_paste.redaction.names import FILTERED, Names
@@ -792,9 +793,8 @@ class TestValueInPieces:
 
     def test_pieces_are_read_once(self):
         text = "{'password': 'a" + "b'\n  'c" * 100_000
-        begun = time.process_time()
         assert clean_text(text, NAMES) == f"{{'password': '{FILTERED}"
-        assert time.process_time() - begun < 1
+        assert cpu_seconds(lambda: clean_text(text, NAMES), 1) < 1
 
     def test_next_line_of_other_text_stays(self):
         text = "password: 'q8fh23fh28hf2k'\n'name' is required\n"

@@ -314,7 +314,7 @@ def test_process_that_is_stopped_with_the_lock_holds_up_nobody_for_long(tmp_path
         begun = time.monotonic()
         for _ in range(50):
             budgets[1].take(kind(1), 1)
-        assert time.monotonic() - begun < 2
+        assert time.monotonic() - begun < 8  # 12 s if each waited
     budgets[1]._again = 0.0
     budgets[1].take(kind(1), 1)
     assert budgets[1]._own is None

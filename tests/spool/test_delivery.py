@@ -91,6 +91,7 @@ def test_upload_is_in_no_trace(site, sentry, where):
     for _ in range(3):
         sdk.flush_spans(*registry.clients())
         time.sleep(0.1)
+    sentry.wait(arrivals=2)
     assert [arrival.types for arrival in sentry.arrivals] == [["event"], ["span"]]
     (trace,) = sentry.arrivals[1].payloads("transaction")
     assert trace["spans"] == []

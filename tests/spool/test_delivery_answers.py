@@ -102,7 +102,7 @@ def test_errors_under_a_rate_limit_do_not_have_the_directory_read_for_each_of_th
     sentry.answer = Answer(429, {"Retry-After": "60"})
     made = site()
     made.crash()
-    sentry.wait(arrivals=1)
+    sentry.wait_for(lambda: spool.files(state="waiting"))
     time.sleep(0.3)
     looks = []
     look = backlog_module.Backlog._look
@@ -110,8 +110,8 @@ def test_errors_under_a_rate_limit_do_not_have_the_directory_read_for_each_of_th
     for _ in range(10):
         made.crash()
         time.sleep(0.02)
+    sentry.wait_for(lambda: len(spool.files(state="waiting")) == 11)
     assert len(looks) <= 1
-    assert len(spool.files(state="waiting")) == 11
 
 
 def test_rate_limit_of_transactions_drops_them_as_the_sdk_does(site, sentry, spool):

@@ -72,7 +72,7 @@ def test_envelope_from_the_spool_is_the_same_but_for_the_time_of_sending(site, s
         for arrival in (first, last)
     ]
     assert sent[0] < sent[1]
-    assert abs(last.clock - sent[1].timestamp()) < 1
+    assert abs(last.clock - sent[1].timestamp()) < 10
     assert first.envelope.headers == last.envelope.headers
 
 

@@ -143,7 +143,7 @@ def test_bounds_hold_while_the_server_fails(site, sentry, spool, monkeypatch):
     sentry.wait_for(lambda: client.transport._live.remaining())
     for _ in range(200):
         spool.write(envelope(size=2000), "elsewhere")
-    sentry.wait_for(lambda: held(spool) <= 100_000, seconds=5)
+    sentry.wait_for(lambda: held(spool) <= 100_000)
 
 
 def test_two_that_drop_at_the_same_time_count_each_file_once(spool, monkeypatch):

@@ -65,7 +65,7 @@ def test_errors_are_tried_after_a_failure_where_they_cannot_be_kept(site, sentry
     sentry.wait(arrivals=1)
     sentry.answer = Answer()
     made.crash(3)
-    sentry.wait(errors=3, seconds=2)
+    sentry.wait(errors=3, seconds=15)
 
 
 def test_directory_that_is_made_again_records_the_destination_again(site, sentry, spool):
@@ -250,7 +250,7 @@ def test_files_are_flushed_by_the_thread(site, sentry, spool, monkeypatch):
     monkeypatch.setattr(os, "fsync", lambda descriptor: synced.append(descriptor))
     sentry.answer = Answer(hangs=True)
     site(spool_fsync="50 ms").crash()
-    sentry.wait_for(lambda: len(synced) == 2, seconds=5)
+    sentry.wait_for(lambda: len(synced) == 2)
     sentry.answer = Answer()
 
 

@@ -79,12 +79,12 @@ def test_threads_start_when_all_others_are_busy_and_end():
     assert uploads.in_flight == 3
     assert threads() == 3
     go.set()
-    assert sorted(uploads.wait(5) for _ in range(3)) == [0, 1, 2]
+    assert sorted(uploads.wait(30) for _ in range(3)) == [0, 1, 2]
     uploads.start(lambda: 4)
-    assert uploads.wait(5) == 4
+    assert uploads.wait(30) == 4
     assert threads() == 3
     uploads.end()
-    until = time.monotonic() + 5
+    until = time.monotonic() + 30
     while threads():
         assert time.monotonic() < until
         time.sleep(0.01)
@@ -93,7 +93,7 @@ def test_threads_start_when_all_others_are_busy_and_end():
 def test_wait_ends_when_it_is_woken():
     uploads = Uploads("test-upload")
     uploads.wake()
-    assert uploads.wait(5) is None
+    assert uploads.wait(30) is None
     assert uploads.wait(0.01) is None
 
 
@@ -110,5 +110,5 @@ def test_without_another_thread_what_there_is_does_it(monkeypatch, busy):
     monkeypatch.setattr(threading.Thread, "start", fail)
     uploads.start(lambda: "done")
     go.set()
-    assert {uploads.wait(5) for _ in range(busy + 1)} == {"done", *([True] * busy)}
+    assert {uploads.wait(30) for _ in range(busy + 1)} == {"done", *([True] * busy)}
     uploads.end()
