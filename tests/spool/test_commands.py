@@ -29,6 +29,7 @@ from sentry_paste.spool.owner import Owner, current
 from sentry_paste.spool.writer import record_destination
 
 from spooled import error_event, feedback_event, frame, write_event, write_feedback
+from steps import steps_of
 
 # A process id that no process has: Linux gives none above 4,194,304.
 DEAD = Owner(current().host, current().boot, 4_194_999, 5)
@@ -181,16 +182,19 @@ def test_list_counts_foreign_files(spool, capsys):
     )
 
 
-def test_list_of_ten_thousand_files_is_quick(spool, capsys):
+def test_steps_to_list_files_grow_with_their_number(spool, capsys):
     data = put(spool).path.read_bytes()
-    for number in range(9_999):
-        name = f"20261122T071300.{number:06d}Z-error-{uuid.uuid4().hex}-any.envelope"
-        (spool.directory / name).write_bytes(data)
-    started_at = time.process_time()
-    assert command(spool, "list") == 0
-    # It takes about a second; with -X dev, or on a busy machine, some more.
-    assert time.process_time() - started_at < 10
-    assert capsys.readouterr().out.count("\n") == 10_002
+
+    def steps(count):
+        for number in range(len(names(spool)), count):
+            name = f"20261122T071300.{number:06d}Z-error-{uuid.uuid4().hex}-any.envelope"
+            (spool.directory / name).write_bytes(data)
+        found = steps_of(lambda: command(spool, "list"))
+        assert capsys.readouterr().out.count("\n") == count + 2
+        return found
+
+    few = steps(100)
+    assert steps(1000) < 12 * few
 
 
 def test_list_and_show_change_nothing(spool):
