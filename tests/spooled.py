@@ -10,6 +10,7 @@ from sentry_sdk.envelope import Envelope, Item, PayloadRef
 from sentry_paste import sdk
 from sentry_paste.client.registry import registry
 from sentry_paste.spool import SpoolFile
+from sentry_paste.spool.backlog import Result
 
 from traced_apps import needs_streamed_spans, only_transactions
 
@@ -280,6 +281,35 @@ def wait_for_files(spool, count):
         assert time.monotonic() < deadline
         time.sleep(0.02)
     return spool.files()
+
+
+class Sender:
+    """What a backlog gives envelopes to, which takes all.
+
+    Attributes:
+        result: what became of each.
+        sent: the envelopes.
+    """
+
+    def __init__(self, result=Result.DELIVERED):
+        self.result = result
+        self.sent = []
+
+    def send_again(self, envelope, kind):
+        self.sent.append(envelope)
+        return self.result, "", 0.0
+
+    def is_busy(self):
+        return False
+
+    def record_damaged(self, file):
+        pass
+
+    def free_connections(self):
+        return 8
+
+    def abort_overdue(self, seconds):
+        pass
 
 
 def open_below(directory):

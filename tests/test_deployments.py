@@ -678,20 +678,29 @@ def start_mod_wsgi(mod_wsgi, dsn, port, **variables):
     return servers.started(command, port, folder, SENTRY_DSN=dsn, **variables)
 
 
-@pytest.mark.slow
-def test_mod_wsgi_reports_as_its_page_says(mod_wsgi):
-    folder, port = mod_wsgi[0], servers.free_port()
-    with receiver.serve() as received, start_mod_wsgi(mod_wsgi, received.dsn, port) as server:
-        assert b"hello from /" in ask(server, "hello")
-        ask(server, "crash")
-        assert server.end(signal.SIGTERM) == 0
-        print(server.output())
+def ask_and_end(server):
+    """Ask myapp for an answer and a crash, and end its server."""
+    assert b"hello from /" in ask(server, "hello")
+    ask(server, "crash")
+    assert server.end(signal.SIGTERM) == 0
+    print(server.output())
+
+
+def assert_all_is_reported(received, folder):
     (event,) = received.errors
     assert (event["exception"]["values"][-1]["value"], event["release"]) == ("crash of myapp", "myapp@1.0")
     assert sorted(found["transaction"] for found in received.transactions) == ["GET /crash", "GET /hello"]
     assert sum(counts.get("crashed", 0) for counts in received.envelopes.sessions) == 1
     assert left_in(folder) == []
     assert_valid_for_sentry(received.envelopes)
+
+
+@pytest.mark.slow
+def test_mod_wsgi_reports_as_its_page_says(mod_wsgi):
+    folder, port = mod_wsgi[0], servers.free_port()
+    with receiver.serve() as received, start_mod_wsgi(mod_wsgi, received.dsn, port) as server:
+        ask_and_end(server)
+    assert_all_is_reported(received, folder)
 
 
 @pytest.mark.slow
@@ -748,13 +757,5 @@ def test_apaches_own_mod_wsgi_reports_as_its_page_says(mod_wsgi):
         receiver.serve() as received,
         servers.started(command, port, folder, SENTRY_DSN=received.dsn) as server,
     ):
-        assert b"hello from /" in ask(server, "hello")
-        ask(server, "crash")
-        assert server.end(signal.SIGTERM) == 0
-        print(server.output())
-    (event,) = received.errors
-    assert (event["exception"]["values"][-1]["value"], event["release"]) == ("crash of myapp", "myapp@1.0")
-    assert sorted(found["transaction"] for found in received.transactions) == ["GET /crash", "GET /hello"]
-    assert sum(counts.get("crashed", 0) for counts in received.envelopes.sessions) == 1
-    assert left_in(folder) == []
-    assert_valid_for_sentry(received.envelopes)
+        ask_and_end(server)
+    assert_all_is_reported(received, folder)

@@ -6,16 +6,16 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from conftest import assert_valid_for_sentry
 from test_deployments import (
     ROUTES,
     TURBOGEARS,
     WEB_USER,
     Deployment,
     ask,
+    ask_and_end,
+    assert_all_is_reported,
     held,  # noqa: F401 - a fixture
     is_root,
-    left_in,
     mod_wsgi,  # noqa: F401
     python_with,  # noqa: F401
     run,  # noqa: F401
@@ -69,16 +69,8 @@ def test_mod_wsgi_reports_as_its_page_says(mod_wsgi):  # noqa: F811
         receiver.serve() as received,
         servers.started(command, port, folder, SENTRY_DSN=received.dsn) as server,
     ):
-        assert b"hello from /" in ask(server, "hello")
-        ask(server, "crash")
-        assert server.end(signal.SIGTERM) == 0
-        print(server.output())
-    (event,) = received.errors
-    assert (event["exception"]["values"][-1]["value"], event["release"]) == ("crash of myapp", "myapp@1.0")
-    assert sorted(found["transaction"] for found in received.transactions) == ["GET /crash", "GET /hello"]
-    assert sum(counts.get("crashed", 0) for counts in received.envelopes.sessions) == 1
-    assert left_in(folder) == []
-    assert_valid_for_sentry(received.envelopes)
+        ask_and_end(server)
+    assert_all_is_reported(received, folder)
 
 
 CRASHING = """

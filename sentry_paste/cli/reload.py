@@ -16,7 +16,7 @@ from sentry_paste.client.reloading import CHANGED, FAILED, MISTAKE, change_text
 from sentry_paste.client.workers import Worker, find_workers
 from sentry_paste.config.errors import Problem, printable
 from sentry_paste.config.reload import Change
-from sentry_paste.spool.owner import Owner
+from sentry_paste.spool.owner import Owner, exists
 
 #: How long to wait for answers: a process answers with the first request after up to five seconds.
 ANSWER_SECONDS = 10.0
@@ -124,7 +124,7 @@ def find_targets(target: str) -> Targets:
     if is_process:
         found = [worker for worker in workers if int(target) in _lineage(worker)]
         what = f"process {target} has no filter"
-        if not found and not _exists(int(target)):
+        if not found and not exists(int(target)):
             raise ValueError(f"there is no process {target}")
     else:
         found = [worker for worker in workers if _uses(worker, os.path.realpath(target))]
@@ -191,16 +191,6 @@ def _parent_of(process: int) -> int:
             return int(file.read().rpartition(")")[2].split()[1])
     except (OSError, ValueError, IndexError):
         return 0
-
-
-def _exists(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except PermissionError:
-        return True
-    except (OSError, OverflowError):
-        return False
-    return True
 
 
 def status(answers: Sequence[Answer]) -> int:

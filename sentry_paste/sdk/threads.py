@@ -57,9 +57,7 @@ def flush_spans(client: Any) -> None:
     Args:
         client: that may have a ``span_batcher``. Missing: it streams no spans.
     """
-    batcher = getattr(client, "span_batcher", None)
-    if batcher is not None:
-        batcher.flush()
+    _flush(getattr(client, "span_batcher", None))
 
 
 def flush_logs(client: Any) -> None:
@@ -68,7 +66,10 @@ def flush_logs(client: Any) -> None:
     Args:
         client: that may have a ``log_batcher``. Missing: it sends no logs.
     """
-    batcher = getattr(client, "log_batcher", None)
+    _flush(getattr(client, "log_batcher", None))
+
+
+def _flush(batcher: Any) -> None:
     if batcher is not None:
         batcher.flush()
 

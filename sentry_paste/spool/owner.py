@@ -74,7 +74,7 @@ class Owner(NamedTuple):
         if self.pid == os.getpid() or self.started:
             is_same = found.started == self.started
         else:
-            is_same = _exists(self.pid)
+            is_same = exists(self.pid)
         # The program is unknown for processes that this one may not inspect.
         return is_same and (_UNKNOWN in (found.program, self.program) or found.program == self.program)
 
@@ -112,7 +112,7 @@ def _process_info(pid: int) -> _ProcessInfo | None:
     """Return what the system knows about a process, or None if there is no such process."""
     stat = _read(f"/proc/{pid}/stat")
     if not stat:
-        return _ProcessInfo() if _exists(pid) else None
+        return _ProcessInfo() if exists(pid) else None
     # The command name may contain anything, including parentheses and spaces.
     fields = stat.rpartition(")")[2].split()
     if fields[0] in ("Z", "X"):  # a zombie has ended, and only waits for its parent
@@ -125,7 +125,12 @@ def _process_info(pid: int) -> _ProcessInfo | None:
     return _ProcessInfo(started, _hash(fields[_STACK])[:6])
 
 
-def _exists(pid: int) -> bool:
+def exists(pid: int) -> bool:
+    """Return whether there is a process, also one of another user.
+
+    Args:
+        pid: its number, any.
+    """
     try:
         os.kill(pid, 0)
     except PermissionError:

@@ -22,18 +22,6 @@ def spool(tmp_path):
     return found
 
 
-@pytest.fixture
-def terminal(monkeypatch, capsys):
-    """Let standard output be a terminal of some width."""
-
-    def make(width):
-        monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
-        monkeypatch.setenv("COLUMNS", str(width))
-        monkeypatch.setenv("NO_COLOR", "1")
-
-    return make
-
-
 def write_log(spool, trace_id, body):
     write_item(spool, "log", {"items": [{"timestamp": 1795000000.0, "trace_id": trace_id, "body": body}]})
 

@@ -18,16 +18,6 @@ from sentry_paste.spool.budget_table import Memory, Table
 from spooled import open_below
 from wsgi_calls import call, environ_of
 
-INI = """
-    [filter:sentry]
-    use = egg:sentry_paste
-    release = {release}
-    {options}
-    [pipeline:main]
-    pipeline = sentry app
-    [app:app]
-    paste.app_factory = error_apps:make_app
-"""
 HOUR, DAY = 3600.0, 86400.0
 
 
@@ -48,21 +38,9 @@ def clock(monkeypatch):
 
 
 @pytest.fixture
-def ini(load, captured, clock, monkeypatch):
-    """Return a function that loads an app with a budget; what is lost is in its attribute ``lost``."""
-
-    def ini(budget, *options, release="1"):
-        lines = [f"error_budget = {budget}", *options]
-        app = load(INI.format(release=release, options="\n    ".join(lines)))
-        app.lost = []
-        monkeypatch.setattr(
-            app.client.transport,
-            "record_lost_event",
-            lambda reason, data_category=None, **_: app.lost.append((reason, data_category)),
-        )
-        return app
-
-    return ini
+def ini(load_failing, captured, clock):
+    """Return a function that loads an app with a budget."""
+    return lambda budget, *options, **more: load_failing(f"error_budget = {budget}", *options, **more)
 
 
 def reported(event):

@@ -24,36 +24,13 @@ from steps import steps_of
 from traced_apps import LIFECYCLES
 from wsgi_calls import call, environ_of
 
-INI = """
-    [filter:sentry]
-    use = egg:sentry_paste
-    release = 1
-    {options}
-    [pipeline:main]
-    pipeline = sentry app
-    [app:app]
-    paste.app_factory = error_apps:make_app
-"""
-
 
 @pytest.fixture
-def ini(load, request, monkeypatch):
-    """Return a function that loads an app with some options; what is lost is in its attribute ``lost``."""
-
+def ini(load_failing, request):
+    """Return a function that loads an app with some options."""
     checked = "captured_unchecked" not in request.fixturenames
     request.getfixturevalue("captured" if checked else "captured_unchecked")
-
-    def ini(*options):
-        app = load(INI.format(options="\n    ".join(options)))
-        app.lost = []
-        monkeypatch.setattr(
-            app.client.transport,
-            "record_lost_event",
-            lambda reason, data_category=None, **_: app.lost.append((reason, data_category)),
-        )
-        return app
-
-    return ini
+    return load_failing
 
 
 def raising(app, path):

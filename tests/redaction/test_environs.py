@@ -15,6 +15,22 @@ KEEPS_LOCALS = sys.version_info < (3, 13)
 ENVIRON = {"wsgi.input": None, "HTTP_COOKIE": "sid=q8fh23fh28hf2"}
 
 
+def traced_by(trace):
+    """Return the variables of a function that runs under a debugger."""
+
+    def traced():
+        first = [1]
+        second = [*first, 2]
+        return first, second
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        return traced()
+    finally:
+        sys.settrace(before)
+
+
 class Request:
     def __init__(self, environ=ENVIRON):
         self.environ = environ
@@ -235,18 +251,7 @@ class TestFramesThatRun:
             environs_near(frame)
             return trace
 
-        def traced():
-            first = [1]
-            second = [*first, 2]
-            return first, second
-
-        before = sys.gettrace()
-        sys.settrace(trace)
-        try:
-            found = traced()
-        finally:
-            sys.settrace(before)
-        assert found == ([1], [1, 2])
+        assert traced_by(trace) == ([1], [1, 2])
 
     def test_variables_stay_while_a_profiler_runs(self):
         def profile(frame, event, arg):
@@ -360,18 +365,7 @@ class TestFramesThatRun:
                 look(frame)
             return trace
 
-        def traced():
-            first = [1]
-            second = [*first, 2]
-            return first, second
-
-        before = sys.gettrace()
-        sys.settrace(trace)
-        try:
-            found = traced()
-        finally:
-            sys.settrace(before)
-        assert found == ([1], [1, 2])
+        assert traced_by(trace) == ([1], [1, 2])
 
 
 def test_request_of_a_thread_is_found_for_an_item():

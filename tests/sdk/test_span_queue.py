@@ -122,8 +122,9 @@ def test_flush_waits_for_spans_that_another_thread_cleans():
     assert counts == [1]
 
 
-def test_flush_does_not_wait_forever(monkeypatch):
-    monkeypatch.setattr(tracing, "_LONGEST_TURN", 0.01)
+@pytest.fixture
+def turns():
+    """Turns of which another thread has one, and does not end it."""
     turns, go_on, inside = tracing._Turns(), threading.Event(), threading.Event()
 
     def hang():
@@ -133,23 +134,17 @@ def test_flush_does_not_wait_forever(monkeypatch):
     thread = threading.Thread(target=turns.take, args=(hang,))
     thread.start()
     assert inside.wait(10)
-    assert turns.take(lambda: "done") == "done"
+    yield turns
     go_on.set()
     thread.join()
 
 
-def test_process_that_was_forked_does_not_wait_for_its_parent(monkeypatch):
-    turns, go_on, inside = tracing._Turns(), threading.Event(), threading.Event()
+def test_flush_does_not_wait_forever(turns, monkeypatch):
+    monkeypatch.setattr(tracing, "_LONGEST_TURN", 0.01)
+    assert turns.take(lambda: "done") == "done"
 
-    def hang():
-        inside.set()
-        go_on.wait(10)
 
-    thread = threading.Thread(target=turns.take, args=(hang,))
-    thread.start()
-    assert inside.wait(10)
+def test_process_that_was_forked_does_not_wait_for_its_parent(turns, monkeypatch):
     monkeypatch.setattr("os.getpid", lambda: 1)
     monkeypatch.setattr(tracing, "_LONGEST_TURN", -1)
     assert turns.take(lambda: "done") == "done"
-    go_on.set()
-    thread.join()

@@ -1,6 +1,7 @@
 """An app whose ini has a spool, and a receiver that can fail."""
 
 import os
+import subprocess
 
 import pytest
 from webtest import TestApp
@@ -99,3 +100,22 @@ def synced(monkeypatch):
 
     monkeypatch.setattr(os, "fsync", fsync)
     return found
+
+
+@pytest.fixture
+def mounted(tmp_path):
+    """Return a function that mounts a disk with some options where we may, and returns its path."""
+    path = tmp_path / "disk"
+
+    def mounted(options):
+        path.mkdir()
+        command = ["mount", "-t", "tmpfs", "-o", options, "none", str(path)]
+        try:
+            subprocess.run(command, check=True, capture_output=True)
+        except (OSError, subprocess.CalledProcessError):
+            pytest.skip("no disk can be mounted here")
+        return path
+
+    yield mounted
+    if os.path.ismount(path):
+        subprocess.run(["umount", "-l", str(path)], check=True)

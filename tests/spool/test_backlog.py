@@ -13,29 +13,15 @@ from sentry_paste.spool.backlog import Backlog, Result, _Round
 from sentry_paste.spool.bounds import Bounds
 from sentry_paste.spool.transport import LogThrottle
 
+from spooled import Sender
 
-class Taker:
+
+class Taker(Sender):
     """Takes all."""
 
-    def __init__(self, result=Result.DELIVERED):
-        self.result = result
-        self.taken = []
-
-    def send_again(self, envelope, kind):
-        self.taken.append(envelope.headers["event_id"])
-        return self.result, "", 0.0
-
-    def is_busy(self):
-        return False
-
-    def record_damaged(self, file):
-        pass
-
-    def free_connections(self):
-        return 8
-
-    def abort_overdue(self, seconds):
-        pass
+    @property
+    def taken(self):
+        return [envelope.headers["event_id"] for envelope in self.sent]
 
 
 def write(spool, number):

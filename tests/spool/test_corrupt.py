@@ -21,7 +21,7 @@ from sentry_paste.spool.transport import LogThrottle
 
 import faulty
 from faulty import Answer
-from spooled import as_in_1_0, open_below
+from spooled import Sender, as_in_1_0, open_below
 from wsgi_calls import call, environ_of
 
 INI = """
@@ -225,27 +225,11 @@ def test_foreign_names_are_left_alone(site, caplog):
     assert not [record for record in caplog.records if record.name == "sentry_paste"]
 
 
-class _Sender:
+class _Sender(Sender):
     """One who sends anything that the SDK can serialise."""
 
-    def __init__(self):
-        self.sent = []
-
     def send_again(self, envelope, kind):
-        self.sent.append(Envelope.deserialize(envelope.serialize()))
-        return backlog_module.Result.DELIVERED, "", 0.0
-
-    def is_busy(self):
-        return False
-
-    def record_damaged(self, file):
-        pass
-
-    def free_connections(self):
-        return 8
-
-    def abort_overdue(self, seconds):
-        pass
+        return super().send_again(Envelope.deserialize(envelope.serialize()), kind)
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)

@@ -8,36 +8,15 @@ import os
 from sentry_sdk.envelope import Envelope, Item
 
 from sentry_paste.spool import Spool
-from sentry_paste.spool.backlog import Backlog, Result
+from sentry_paste.spool.backlog import Backlog
 from sentry_paste.spool.bounds import Bounds
 from sentry_paste.spool.transport import LogThrottle
 
 from damage import damages
 from faulty import Answer
-from spooled import close_clients, error_event, warnings_of
+from spooled import Sender, close_clients, error_event, warnings_of
 
 COUNT = int(os.environ.get("SENTRY_PASTE_DAMAGED", "2000"))
-
-
-class Sender:
-    def __init__(self):
-        self.sent = []
-
-    def send_again(self, envelope, kind):
-        self.sent.append(envelope)
-        return Result.DELIVERED, "", 0.0
-
-    def is_busy(self):
-        return False
-
-    def record_damaged(self, file):
-        pass
-
-    def free_connections(self):
-        return 8
-
-    def abort_overdue(self, seconds):
-        pass
 
 
 def an_error():

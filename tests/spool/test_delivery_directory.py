@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import subprocess
 import time
 
 import pytest
@@ -203,17 +202,9 @@ def test_error_of_the_backlog_whose_file_is_gone_and_cannot_be_written_again_is_
 
 
 @pytest.fixture
-def small_disk(tmp_path):
+def small_disk(mounted):
     """A disk of 64 kB, where we may mount one."""
-    path = tmp_path / "disk"
-    path.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=64k", "none", str(path)]
-    try:
-        subprocess.run(command, check=True, capture_output=True)
-    except (OSError, subprocess.CalledProcessError):
-        pytest.skip("no disk can be mounted here")
-    yield path
-    subprocess.run(["umount", "-l", str(path)], check=True)
+    return mounted("size=64k")
 
 
 def test_full_disk_costs_one_warning_and_sending_goes_on(site, sentry, spool, small_disk, caplog):

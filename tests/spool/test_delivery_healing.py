@@ -91,16 +91,8 @@ def states_of(spool, failing):
 
 
 @pytest.fixture
-def disk_of_few_files(tmp_path):
-    path = tmp_path / "disk"
-    path.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "nr_inodes=30", "none", str(path)]
-    try:
-        subprocess.run(command, check=True, capture_output=True)
-    except (OSError, subprocess.CalledProcessError):
-        pytest.skip("no disk can be mounted here")
-    yield path
-    subprocess.run(["umount", "-l", str(path)], check=True)
+def disk_of_few_files(mounted):
+    return mounted("nr_inodes=30")
 
 
 def test_disk_without_room_for_a_sign_of_life_is_emptied(site, sentry, spool, disk_of_few_files):

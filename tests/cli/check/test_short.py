@@ -1,7 +1,5 @@
 """Advice in one line each, and reports on narrow terminals."""
 
-import sys
-
 import pytest
 
 from sentry_paste.cli.main import main
@@ -19,16 +17,6 @@ def advised(write_ini):
             "[pipeline:main]\npipeline = cors sentry shop\n"
         )
     )
-
-
-@pytest.fixture
-def terminal(monkeypatch, capsys):
-    def make(width):
-        monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
-        monkeypatch.setenv("COLUMNS", str(width))
-        monkeypatch.setenv("NO_COLOR", "1")
-
-    return make
 
 
 def warnings_shown(arguments, capsys):
