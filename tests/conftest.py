@@ -3,6 +3,7 @@ import gc
 import logging
 import os
 import sys
+import tempfile
 import textwrap
 import time
 
@@ -18,6 +19,7 @@ from sentry_sdk.scope import Scope
 
 from sentry_paste.client.registry import registry
 from sentry_paste.client.reloading import reloading
+from sentry_paste.config import watched
 from sentry_paste.inbox.app import Templates
 from sentry_paste.testing import CapturedEnvelopes, capture_envelopes
 
@@ -184,3 +186,11 @@ def load(write_ini):
         return loadapp(f"config:{write_ini(text)}#{name}", **kwargs)
 
     return load
+
+
+@pytest.fixture
+def files_of_reload(tmp_path, monkeypatch):
+    """``reload`` applies files that were just written, and has its own in a directory of the test."""
+    monkeypatch.setattr(watched, "FRESH", 0.0)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "tmp"))
+    (tmp_path / "tmp").mkdir()

@@ -7,7 +7,6 @@ import re
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 import urllib.request
 from pathlib import Path
@@ -20,7 +19,6 @@ from sentry_paste.cli import main, reload
 from sentry_paste.client import reloading as reloading_module
 from sentry_paste.client.reloading import reloading
 from sentry_paste.client.workers import directory_of_user
-from sentry_paste.config import watched
 
 import installed
 import servers
@@ -46,11 +44,8 @@ INI = """
 
 
 @pytest.fixture(autouse=True)
-def own_temporary_directory(tmp_path, monkeypatch):
-    monkeypatch.setattr(watched, "FRESH", 0.0)
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "tmp"))
+def no_other_processes(files_of_reload, monkeypatch):
     monkeypatch.setattr(reload, "_BASES", ())
-    (tmp_path / "tmp").mkdir()
 
 
 @pytest.fixture

@@ -45,6 +45,8 @@ INI = """
 """
 
 
+pytestmark = pytest.mark.usefixtures("files_of_reload")
+
 # How often the ini changes in the test with threads; more for a long run.
 FLIPS = int(os.environ.get("SENTRY_PASTE_FLIPS", "20"))
 
@@ -66,14 +68,6 @@ def make_app(global_conf, **local_conf):
         return [b"answer"]
 
     return app
-
-
-@pytest.fixture(autouse=True)
-def own_temporary_directory(tmp_path, monkeypatch):
-    # A file that was just written is old enough, but for the tests of that.
-    monkeypatch.setattr(watched, "FRESH", 0.0)
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "tmp"))
-    (tmp_path / "tmp").mkdir()
 
 
 @pytest.fixture
@@ -107,6 +101,12 @@ def get(app, path="/"):
         return None
 
 
+def get_later(app, path="/"):
+    """Ask for a page five seconds later."""
+    later()
+    return get(app, path)
+
+
 def messages(caplog, level=logging.WARNING):
     return [record.getMessage() for record in caplog.records if record.levelno >= level]
 
@@ -116,19 +116,16 @@ def test_changed_rate_applies_to_the_next_request(start, write, captured):
     get(app)
     assert not captured.transactions
     write("traces_sample_rate = 1.0")
-    later()
-    get(app)
+    get_later(app)
     assert len(captured.transactions) == 1
 
 
 def test_tracing_can_be_turned_on_and_off(start, write, captured):
     app = start()
     write("traces_sample_rate = 1.0")
-    later()
-    get(app)
+    get_later(app)
     write("")
-    later()
-    get(app)
+    get_later(app)
     assert len(captured.transactions) == 1
 
 
@@ -177,8 +174,7 @@ def test_rules_about_errors_apply_from_then_on(start, write, captured, before, a
     get(app, path)
     first = len(captured.payloads("event"))
     write(after)
-    later()
-    get(app, path)
+    get_later(app, path)
     assert (first, len(captured.payloads("event")) - first) == changes
 
 
@@ -244,11 +240,9 @@ def test_what_events_have_changes(start, write, captured, option, key, value):
     app = start()
     get(app, "/crash")
     write(option)
-    later()
-    get(app, "/crash")
+    get_later(app, "/crash")
     write()
-    later()
-    get(app, "/crash")
+    get_later(app, "/crash")
     found = [event.get(key) for event in captured.payloads("event")]
     if isinstance(value, dict):
         found = [value if value.items() <= (each or {}).items() else None for each in found]
@@ -270,8 +264,7 @@ def test_rules_about_traces_apply_from_then_on(start, write, captured, option, p
     get(app, path)
     assert not captured.transactions
     write("traces_sample_rate = 0.0", option)
-    later()
-    get(app, path)
+    get_later(app, path)
     assert len(captured.transactions) == sent
 
 
@@ -288,8 +281,7 @@ def test_rules_that_leave_out_traces_apply_from_then_on(start, write, captured, 
     get(app, "/lost")
     before = len(captured.transactions)
     write("traces_sample_rate = 1.0", option)
-    later()
-    get(app, "/lost")
+    get_later(app, "/lost")
     assert (before, len(captured.transactions)) == (1, 1)
 
 
@@ -297,8 +289,7 @@ def test_names_of_transactions_change(start, write, captured):
     app = start("traces_sample_rate = 1.0")
     get(app)
     write("traces_sample_rate = 1.0", "transaction_names = / start")
-    later()
-    get(app)
+    get_later(app)
     assert [found.name for found in captured.transactions] == ["GET /", "start"]
 
 
@@ -331,8 +322,7 @@ def test_mistake_leaves_the_old_rules_in_force_and_is_logged_once(start, write, 
     app = start("traces_sample_rate = 1.0")
     path = write("traces_sample_rate = 7", "traces_kep = errors")
     for _ in range(5):
-        later()
-        get(app)
+        get_later(app)
     assert len(captured.transactions) == 5
     (message,) = messages(caplog)
     assert f"{path} [filter:sentry]: 2 mistakes" in message
@@ -345,15 +335,12 @@ def test_mistake_leaves_the_old_rules_in_force_and_is_logged_once(start, write, 
 def test_mistake_is_not_logged_until_the_file_has_stayed_the_same(start, write, captured, caplog):
     app = start("traces_sample_rate = 1.0")
     write("traces_sample_rate = 7")
-    later()
-    get(app)
+    get_later(app)
     write("traces_sample_rate = 77")
-    later()
-    get(app)
+    get_later(app)
     assert not messages(caplog)
     write("traces_sample_rate = 0.0")
-    later()
-    get(app)
+    get_later(app)
     assert len(captured.transactions) == 2
     assert not messages(caplog)
 
@@ -362,11 +349,9 @@ def test_corrected_mistake_applies(start, write, captured, caplog):
     app = start("traces_sample_rate = 1.0")
     write("traces_sample_rate = 7")
     for _ in range(2):
-        later()
-        get(app)
+        get_later(app)
     write("traces_sample_rate = 0.0")
-    later()
-    get(app)
+    get_later(app)
     assert len(captured.transactions) == 2
 
 
@@ -379,8 +364,7 @@ def test_what_cannot_change_is_said_once(start, write, captured, caplog):
         "before_send = no.such:hook",
     )
     for _ in range(3):
-        later()
-        get(app, "/crash")
+        get_later(app, "/crash")
     assert len(captured.transactions) == 3
     assert [text for text in messages(caplog) if "reload" in text or "takes effect" in text] == [
         f"{path} [filter:sentry]: a change of before_send, environment, integrations "
@@ -392,8 +376,7 @@ def test_what_cannot_change_is_said_once(start, write, captured, caplog):
 def test_other_dsn_waits_for_the_next_start(start, write, captured, caplog):
     app = start("traces_sample_rate = 1.0")
     write("traces_sample_rate = 1.0", ini=INI.replace("k@o0", "9f9f@o0"))
-    later()
-    get(app)
+    get_later(app)
     assert "a change of dsn takes effect at the next start" in messages(caplog)[0]
     assert "9f9f" not in messages(caplog)[0]
     assert app.app.client.dsn.startswith("https://k@")
@@ -404,8 +387,7 @@ def test_changed_file_of_the_dsn_is_said(start, write, captured, caplog, tmp_pat
     secret.write_text("https://k@o0.ingest.sentry.io/1")
     app = start(ini=INI.replace("dsn = https://k@o0.ingest.sentry.io/1", f"dsn_file = {secret}"))
     secret.write_text("https://k2@o0.ingest.sentry.io/1")
-    later()
-    get(app)
+    get_later(app)
     assert "a change of dsn_file takes effect at the next start" in messages(caplog)[0]
 
 
@@ -453,8 +435,7 @@ def test_inherited_options_are_read_again_too(write_ini, captured):
     app = TestApp(loadapp(f"config:{path}"))
     assert isinstance(app.app, ReloadingMiddleware)
     write_ini(base.format(rate=1.0), "base.ini")
-    later()
-    get(app, "/crash")
+    get_later(app, "/crash")
     assert len(captured.transactions) == 1
     assert captured.payloads("event")[0]["environment"] == "test"
 
@@ -463,13 +444,11 @@ def test_file_that_a_mistake_is_about_is_looked_at(start, write, write_ini, capt
     app = start("traces_sample_rate = 0.0")
     write("traces_sample_rate = 1.0", ini=INI.replace("egg:sentry_paste", "config:base.ini#sentry"))
     for _ in range(2):
-        later()
-        get(app)
+        get_later(app)
     assert "base.ini: 1 mistake" in messages(caplog)[0]
     assert "cannot be read: No such file or directory" in messages(caplog)[0]
     write_ini("[filter:sentry]\nuse = egg:sentry_paste\n", "base.ini")
-    later()
-    get(app)
+    get_later(app)
     assert len(captured.transactions) == 1
 
 
@@ -490,8 +469,7 @@ def test_section_of_an_included_file_is_read_again(write_ini, captured):
     app = TestApp(loadapp(f"config:{path}"))
     assert isinstance(app.app, ReloadingMiddleware)
     write_ini(base.format(rate=1.0), "base.ini")
-    later()
-    get(app, "/crash")
+    get_later(app, "/crash")
     assert len(captured.transactions) == 1
     assert captured.payloads("event")[0]["environment"] == "test"
 
@@ -516,8 +494,7 @@ def test_options_of_default_and_of_the_command_line_keep_their_places(write_ini,
     app = TestApp(loadapp(f"config:{path}", global_conf=added))
     assert isinstance(app.app, ReloadingMiddleware)
     write_ini(ini.format(zone="b").replace("rate = 0.0", "rate = 0.5"))
-    later()
-    get(app, "/crash")
+    get_later(app, "/crash")
     assert len(captured.transactions) == 1
     assert captured.payloads("event")[0]["tags"]["zone"] == "b"
 
@@ -577,8 +554,7 @@ def test_every_form_of_section_is_read_again(start, write, captured, form):
     app = start(*given, "traces_sample_rate = 0.0", ini=ini)
     assert isinstance(app.app, ReloadingMiddleware)
     write(*given, "traces_sample_rate = 1.0", ini=ini)
-    later()
-    get(app)
+    get_later(app)
     assert len(captured.transactions) == 1
 
 
@@ -609,8 +585,7 @@ def test_several_filters_of_one_ini_each_have_their_own_rules(write_ini, capture
     pytest.importorskip("paste.urlmap")
     app = TestApp(loadapp(f"config:{write_ini(ini.format(one=0.0))}"))
     write_ini(ini.format(one=1.0))
-    later()
-    get(app, "/b/")
+    get_later(app, "/b/")
     get(app, "/a/")
     assert [found.name for found in captured.transactions] == ["GET /a/"]
 
@@ -639,16 +614,14 @@ def test_loggers_that_another_filter_of_the_client_ignores_stay_ignored(write_in
     path = write_ini(ini.format(name="noisy", mode=mode))
     one, two = (TestApp(loadapp(f"config:{path}", name)) for name in ("one", "two"))
     write_ini(ini.format(name="quiet", mode=mode))
-    later()
-    get(one)
+    get_later(one)
     get(two, "/log")
     logging.getLogger("quiet").error("something")
     assert not captured
     del two
     gc.collect()
     write_ini(ini.format(name="other", mode=mode))
-    later()
-    get(one, "/log")
+    get_later(one, "/log")
     assert len(captured) == 1
 
 
@@ -679,8 +652,7 @@ def two_apps(write, captured):
 def test_apps_with_the_same_filter_share_one_look(two_apps, captured):
     a, b = two_apps
     assert len(reloading._watches) == 1
-    later()
-    get(a)
+    get_later(a)
     get(b)
     assert len(captured.transactions) == 2
     assert a.app.client is b.app.client
@@ -749,8 +721,7 @@ def test_every_way_to_save_is_seen(start, write, captured, change):
     app = start("traces_sample_rate = 0.0")
     path = write("traces_sample_rate = 0.0")
     change(path, path.read_text().replace("0.0", "1.0"))
-    later()
-    get(app)
+    get_later(app)
     assert len(captured.transactions) == 1
 
 
@@ -765,8 +736,7 @@ def test_file_that_was_just_written_applies_when_it_is_read_the_same_again(start
     write("traces_sample_rate = 1.0")
     sent = []
     for _ in range(3):
-        later()
-        get(app)
+        get_later(app)
         sent.append(len(captured.transactions))
     assert sent == [0, 1, 2]
 
@@ -779,11 +749,9 @@ def test_file_that_is_written_in_parts_applies_as_a_whole(start, write, captured
     caplog.clear()
     for count in range(1, len(lines) + 1):
         path.write_text("".join(lines[:count]))
-        later()
-        get(app)
+        get_later(app)
     assert list(app.app.settings.ignore_paths) == ["/a"]
-    later()
-    get(app)
+    get_later(app)
     (message,) = messages(caplog, logging.INFO)
     assert "ignore_paths = /b (was /a); traces_sample_rate = 1.0 (was 0.0)" in message
 
@@ -792,22 +760,19 @@ def test_file_that_is_written_again_and_again_with_the_same_text_applies(start, 
     app = start("traces_sample_rate = 0.0")
     for _ in range(3):
         write("traces_sample_rate = 1.0")
-        later()
-        get(app)
+        get_later(app)
     assert len(captured.transactions) == 2
 
 
 def test_change_within_the_resolution_of_times_is_seen(start, write, captured, monkeypatch, fresh):
     app = start("traces_sample_rate = 0.0")
     path = write("traces_sample_rate = 0.5")
-    later()
-    get(app)
+    get_later(app)
     look = module.look_at([path])
     monkeypatch.setattr(module, "look_at", lambda paths: look)
     path.write_text(path.read_text().replace("0.5", "1.0"))
     for _ in range(2):
-        later()
-        get(app)
+        get_later(app)
     assert len(captured.transactions) == 1
 
 
@@ -822,8 +787,7 @@ def test_volume_of_kubernetes_is_followed(write, captured, tmp_path):
     os.symlink("2", volume / "..data_tmp")
     os.rename(volume / "..data_tmp", volume / "..data")
     shutil.rmtree(volume / "1")
-    later()
-    get(app)
+    get_later(app)
     assert len(captured.transactions) == 1
 
 
@@ -838,8 +802,7 @@ def test_secret_that_only_root_may_read_does_not_stop_rules(start, write, captur
 
     monkeypatch.setattr(values, "open", refuse, raising=False)
     write("traces_sample_rate = 1.0", ini=ini)
-    later()
-    get(app)
+    get_later(app)
     assert len(captured.transactions) == 1
 
 
@@ -852,8 +815,7 @@ def test_file_that_is_added_to_a_directory_applies(captured, tmp_path):
     given = {"__file__": str(directory), "here": str(directory)}, options
     app = TestApp(reloading_around(make_app({}), read_ini(*given), lambda: find_source(*given)))
     (directory / "20.conf").write_text("[filter:sentry]\ntraces_sample_rate = 1.0\n")
-    later()
-    get(app)
+    get_later(app)
     assert len(captured.transactions) == 1
 
 
@@ -862,12 +824,10 @@ def test_file_that_is_missing_for_a_moment_changes_nothing(start, write, capture
     path = write("traces_sample_rate = 1.0")
     text = path.read_text()
     path.unlink()
-    later()
-    get(app)
+    get_later(app)
     path.write_text(text)
     for _ in range(3):
-        later()
-        get(app)
+        get_later(app)
     assert len(captured.transactions) == 4
     assert not messages(caplog)
 
@@ -891,8 +851,7 @@ def test_damaged_file_changes_nothing_and_is_logged_once(start, write, captured,
     app = start("traces_sample_rate = 1.0")
     damage(write("traces_sample_rate = 1.0"))
     for _ in range(4):
-        later()
-        get(app)
+        get_later(app)
     assert len(captured.transactions) == 4
     (message,) = messages(caplog)
     assert text in message
@@ -903,12 +862,10 @@ def test_half_of_a_file_is_not_applied(start, write, captured, caplog):
     path = write("traces_sample_rate = 1.0", "ignore_paths = /health")
     text = path.read_text()
     path.write_text(text[: text.index("1.0")])
-    later()
-    get(app)
+    get_later(app)
     assert app.app.settings.ignore_paths == ("/health",) or list(app.app.settings.ignore_paths) == ["/health"]
     path.write_text(text)
-    later()
-    get(app)
+    get_later(app)
     assert len(captured.transactions) == 2
     assert not messages(caplog)
 
@@ -918,8 +875,7 @@ def test_file_without_a_last_newline_applies_when_it_has_stayed_the_same(start, 
     path = write("traces_sample_rate = 1.0")
     path.write_text(path.read_text().rstrip())
     for _ in range(2):
-        later()
-        get(app)
+        get_later(app)
     assert len(captured.transactions) == 1
 
 
@@ -929,8 +885,7 @@ def test_failure_of_ours_does_not_reach_the_app_and_is_logged_once(
     app = start("traces_sample_rate = 1.0")
     monkeypatch.setattr(module, "look_at", lambda paths: 1 / 0)
     for _ in range(3):
-        later()
-        assert get(app).status_int == 200
+        assert get_later(app).status_int == 200
     assert len(messages(caplog)) == 1
 
 
@@ -945,8 +900,7 @@ def test_app_may_be_replaced_as_in_any_filter(start, write, captured):
     app.app.app = other
     assert get(app).text == "other"
     write("traces_sample_rate = 1.0")
-    later()
-    assert get(app).text == "other"
+    assert get_later(app).text == "other"
     assert TestApp(before).get("/").text == "answer"
 
 
@@ -975,8 +929,7 @@ def test_change_that_was_interrupted_applies_with_the_next_look(start, write, ca
         patch.setattr(FilterState, "again", interrupt)
         with pytest.raises(SystemExit):
             get(app)
-    later()
-    get(app)
+    get_later(app)
     assert len(captured.transactions) == 1
 
 
@@ -984,8 +937,7 @@ def test_warnings_of_an_ini_are_not_repeated(start, write, captured, caplog):
     app = start("traces_sample_rate = 0.0", 'tags.a = "b"')
     caplog.clear()
     write("traces_sample_rate = 1.0", 'tags.a = "b"')
-    later()
-    get(app)
+    get_later(app)
     assert not messages(caplog)
 
 
@@ -993,8 +945,7 @@ def test_changes_are_logged_without_secrets(start, write, captured, caplog):
     caplog.set_level(logging.INFO, "sentry_paste")
     app = start("traces_sample_rate = 0.0")
     path = write("traces_sample_rate = 1.0", "tags.token = abc")
-    later()
-    get(app)
+    get_later(app)
     assert messages(caplog, logging.INFO) == [
         f"{path} [filter:sentry] has been read again: tags.token = ***; traces_sample_rate = 1.0 (was 0.0)"
     ]
@@ -1005,11 +956,9 @@ def test_control_characters_of_an_ini_do_not_reach_the_log(start, write, capture
     app = start("tags.a = old")
     write("tags.a = red \x1b[31m\u202e text", "tags.b\x07 = b", "environment\x1b[1m = x")
     for _ in range(2):
-        later()
-        get(app)
+        get_later(app)
     write("tags.a = red \x1b[31m\u202e text")
-    later()
-    get(app)
+    get_later(app)
     found = messages(caplog, logging.INFO)
     assert [text for text in found if not text.replace("\n", "").isprintable()] == []
     assert "environment\\x1b[1m: is not an option" in found[0]
@@ -1036,8 +985,7 @@ def test_change_that_the_apps_own_client_does_not_follow_is_said(write, own_clie
     changed = ("ignore_messages = *", "tags.a = c", "contexts.b.c = d", "ignore_paths = /lost")
     write(*changed, "traces_sample_rate = 0.0", ini=ini)
     for _ in range(3):
-        later()
-        get(app, "/lost")
+        get_later(app, "/lost")
     assert messages(caplog, logging.INFO) == [
         f"{path} [filter:sentry] has been read again: ignore_paths = /lost (was /health)",
         f"{path} [filter:sentry]: a change of contexts.b.c, ignore_messages, tags.a, traces_sample_rate has "
@@ -1056,8 +1004,7 @@ def test_change_beyond_what_is_shown_of_a_value_is_said(start, write, captured, 
     names = " ".join(f"library.module{number}" for number in range(20))
     app = start(f"ignore_loggers = {names}")
     write(f"ignore_loggers = {names} last")
-    later()
-    get(app)
+    get_later(app)
     assert "ignore_loggers has changed: library.module0 " in messages(caplog, logging.INFO)[-1]
 
 
@@ -1092,8 +1039,7 @@ def test_app_that_a_log_handler_loads_does_not_wait_for_the_look(start, write, c
 def test_threads_outside_of_requests_have_the_new_rules(start, write, captured):
     app = start()
     write("ignore_messages = nothing *")
-    later()
-    get(app)
+    get_later(app)
     thread = threading.Thread(target=lambda: sentry_sdk.capture_message("nothing new"))
     thread.start()
     thread.join()
@@ -1106,8 +1052,7 @@ def test_client_is_closed_once_and_views_go_with_their_requests(start, write, ca
     views = []
     for number in range(1, 5):
         write(f"traces_sample_rate = 0.{number}")
-        later()
-        get(app)
+        get_later(app)
         views.append(weakref.ref(app.app.client))
     assert {sdk.origin(view()) for view in views[-1:]} == {made}
     gc.collect()
@@ -1121,8 +1066,7 @@ def test_ini_may_change_while_a_test_of_the_app_captures(write):
     for rate in ("1.0", "0.5"):
         with capture_envelopes() as captured:
             write(f"traces_sample_rate = {rate}", "tags.a = b")
-            later()
-            get(app, "/crash")
+            get_later(app, "/crash")
             assert captured.payloads("event")[0]["tags"]["a"] == "b"
         assert app.app.client.transport is own
 
@@ -1132,8 +1076,7 @@ def test_flipping_back_brings_the_client_itself_back(start, write, captured):
     made = app.app.client
     for rate in ("1.0", "0.0"):
         write(f"traces_sample_rate = {rate}")
-        later()
-        get(app)
+        get_later(app)
     assert app.app.client is made
     assert sentry_sdk.get_global_scope().client is made
 
@@ -1153,8 +1096,7 @@ def test_every_request_is_measured_by_one_of_two_inis(start, write, captured):
         count = 0
         app = TestApp(middleware)
         while not stop.is_set():
-            later()
-            get(app, "/crash")
+            get_later(app, "/crash")
             count += 1
         counts.append(count)
 
@@ -1211,8 +1153,7 @@ def test_settings_of_a_pyramid_app_are_read_again(write, captured, added):
     app = TestApp(loadapp(f"config:{write('0.0', ini=ini)}", global_conf=added))
     get(app)
     write("1.0", ini=ini)
-    later()
-    get(app)
+    get_later(app)
     (transaction,) = captured.transactions
     assert transaction["environment"] == added.get("sentry.environment", "production")
 
@@ -1247,8 +1188,7 @@ def test_file_of_the_run_command_is_read_again(run, captured, tmp_path, monkeypa
     path.write_text("[sentry]\ntraces_sample_rate = 0.0\n")
     app = run()
     path.write_text("[sentry]\ntraces_sample_rate = 1.0\n")
-    later()
-    get(app)
+    get_later(app)
     assert len(captured.transactions) == 1
 
 
@@ -1262,8 +1202,7 @@ def test_variables_are_those_of_the_process(start, write, captured, monkeypatch)
     monkeypatch.setenv("RATE", "1.0")
     app = start("traces_sample_rate = ${RATE}")
     write("traces_sample_rate = ${RATE}", "tags.a = ${RATE}")
-    later()
-    get(app, "/crash")
+    get_later(app, "/crash")
     assert len(captured.transactions) == 1
     assert captured.payloads("event")[0]["tags"]["a"] == "1.0"
 
@@ -1275,8 +1214,7 @@ def test_clock_that_is_set_changes_nothing(start, write, captured, monkeypatch, 
     now = time.time
     monkeypatch.setattr(time, "time", lambda: now() + seconds)
     write("traces_sample_rate = 1.0")
-    later()
-    get(app)
+    get_later(app)
     assert len(captured.transactions) == 1
 
 
@@ -1284,8 +1222,7 @@ def test_app_works_without_a_place_for_temporary_files(start, write, captured, m
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "none"))
     app = start("traces_sample_rate = 0.0")
     write("traces_sample_rate = 1.0")
-    later()
-    get(app)
+    get_later(app)
     assert len(captured.transactions) == 1
     (message,) = messages(caplog)
     assert "sentry-paste reload will not find this process" in message
@@ -1295,12 +1232,10 @@ def test_with_command_only_the_command_has_the_ini_read(start, write, captured):
     app = start("traces_sample_rate = 0.0", ini=INI.replace("reload = true", "reload = command"))
     write("traces_sample_rate = 1.0", ini=INI.replace("reload = true", "reload = command"))
     for _ in range(2):
-        later()
-        get(app)
+        get_later(app)
     assert not captured.transactions
     os.utime(reloading._file._path, (1, 1))
-    later()
-    get(app)
+    get_later(app)
     assert len(captured.transactions) == 1
 
 
@@ -1312,8 +1247,7 @@ def report():
 def test_file_of_the_process_comes_back_if_somebody_removes_it(start, write, captured):
     app = start()
     os.unlink(reloading._file._path)
-    later()
-    get(app)
+    get_later(app)
     assert report()["filters"][0]["result"] == "unchanged"
 
 
@@ -1334,8 +1268,7 @@ def test_directory_of_somebody_else_is_not_used(start, write, captured, caplog, 
     app = start("traces_sample_rate = 0.0")
     assert "sentry-paste reload will not find this process" in messages(caplog)[0]
     write("traces_sample_rate = 1.0")
-    later()
-    get(app)
+    get_later(app)
     assert len(captured.transactions) == 1
     assert len(messages(caplog)) == 1
 
