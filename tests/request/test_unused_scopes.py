@@ -203,7 +203,7 @@ class TestUnusedScopes:
         call(traced(app), environ_of())
         (transaction,) = captured.transactions
         began, ended = (fields.time(transaction[key]) for key in ("start_timestamp", "timestamp"))
-        assert timedelta(seconds=0.05) <= ended - began < timedelta(seconds=5)
+        assert timedelta(seconds=0.05) <= ended - began < timedelta(seconds=30)
 
     def test_about_as_many_are_sampled_as_the_rate_says(self, captured):
         app = traced(apps.answer_list, traces_sample_rate=0.5)
@@ -271,7 +271,7 @@ class TestUnusedScopes:
         def app(environ, start_response):
             thread = threading.Thread(target=lambda: sentry_sdk.capture_message("in a thread"))
             thread.start()
-            thread.join(5)
+            thread.join(30)
             assert not thread.is_alive()
             start_response("200 OK", [])
             return []

@@ -144,7 +144,7 @@ def test_named_pipe_does_not_block_recording_a_destination(tmp_path):
     os.mkfifo(tmp_path / f".destination-{destination_of('sentry.example/', '7')}")
     recording = threading.Thread(target=record_destination, args=(tmp_path, "sentry.example/7"), daemon=True)
     recording.start()
-    recording.join(5)
+    recording.join(30)
     assert not recording.is_alive()
 
 

@@ -156,7 +156,7 @@ def test_two_that_drop_at_the_same_time_count_each_file_once(spool, monkeypatch)
     def dropped(self, file, reason):
         if threading.get_ident() not in waited:
             waited.add(threading.get_ident())
-            barrier.wait(5)
+            barrier.wait(30)
         return drop(self, file, reason)
 
     monkeypatch.setattr(Spool, "drop", dropped)

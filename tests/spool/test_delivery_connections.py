@@ -191,7 +191,7 @@ def test_answer_has_a_limit_in_all(site, sentry, spool, impatient, monkeypatch):
     sentry.answer = Answer(between=0.2)
     made = site()
     made.crash()
-    sentry.wait(arrivals=2, seconds=10)
+    sentry.wait(arrivals=2)
     sentry.answer = Answer()
     sentry.wait_for(lambda: states(spool) == [])
 

@@ -42,7 +42,7 @@ def test_capture_while_another_is_put_into_the_queue_does_not_wait_for_ever(site
         target=client.capture_event, args=({"message": "of the app", "level": "error"},), daemon=True
     )
     thread.start()
-    thread.join(5)
+    thread.join(30)
     assert not thread.is_alive()
     sentry.wait(errors=2)
 
@@ -165,7 +165,7 @@ def test_written_file_is_what_the_sdk_would_send(site, sentry, spool):
     assert stat.S_IMODE(file.path.stat().st_mode) == 0o600
     read = Envelope.deserialize(file.path.read_bytes())
     assert json.loads(read.items[0].get_bytes())["event_id"] == file.id
-    assert datetime.now(timezone.utc) - file.time < timedelta(seconds=5)
+    assert datetime.now(timezone.utc) - file.time < timedelta(seconds=60)
 
 
 def test_transport_is_not_in_the_apps_log(site, sentry, spool, caplog):
