@@ -15,7 +15,7 @@ from sentry_paste.redaction.names import Names
 from sentry_paste.redaction.needles import Secret
 
 # Middleware outside the filter, or a thread that works for a request, logs several lines for one request.
-# Keep up to this many matchers for that, with a limit on their values and their age in seconds.
+# Keep up to this many matchers for that, with a limit on their size and their age in seconds.
 _MATCHERS = 32
 _SECRETS = 4 * values.MOST
 _SECONDS = 10.0
@@ -34,7 +34,7 @@ class _Kept(NamedTuple):
 
     Attributes:
         until: when it expires.
-        size: how many values it has.
+        size: how many values it has, and a part of the length of the texts that it was made of.
         matcher: the secrets.
     """
 
@@ -108,7 +108,7 @@ class Nearby:
             spent += sum(map(len, texts)) // _CHARACTERS
         spending.left -= max(spent + len(secrets) - _ORDINARY, _LEAST)
         matcher = Matcher(secrets) if secrets else NO_SECRETS
-        self._keep(seen, len(secrets), matcher)
+        self._keep(seen, len(secrets) + spent, matcher)
         return matcher
 
     def _seen(self, environ: dict[str, Any]) -> _Seen:

@@ -16,13 +16,14 @@ from sentry_paste.redaction.needles import Secret, has_signs, markers_of
 Found = TypeVar("Found")
 _Result = TypeVar("_Result")
 
-# Longer values are worked out each time. Cookies are hardly ever longer (RFC 6265 section 6.1).
-_LONGEST = 4096
+# Longer values are worked out each time. Cookies are hardly ever longer (RFC 6265 section 6.1), and names of
+# more than 200 characters are secret anyway.
+_LONGEST, _LONGEST_NAME = 4096, 200
 # How many characters of each kind are kept, and for how many seconds after they were last used: once to
 # twice as many.
 _CHARACTERS, _SECONDS = 524_288, 60.0
-# A Secret, a marker or a text takes this many bytes besides its characters.
-_OBJECT = 100
+# An entry takes this many bytes besides its texts; a Secret, a marker or a text besides its characters.
+_ENTRY, _OBJECT = 300, 100
 # How many characters are kept of texts that were searched for the secrets of one client.
 _TEXTS = 8192
 
@@ -56,7 +57,7 @@ class Recent:
             bounds: of the request; it is charged with the same as if all was worked out.
             work_out: yields what to search for.
         """
-        if len(value) > _LONGEST:
+        if len(value) > _LONGEST or len(key) > _LONGEST_NAME:
             return work_out()
         return self._known((key, value), bounds, lambda: tuple(work_out()))
 
@@ -84,7 +85,7 @@ class Recent:
         steps, characters = bounds.steps, bounds.characters
         result = work_out()
         if not bounds.are_exceeded:
-            size = len(key[1]) + _OBJECT + sum(len(text) + _OBJECT for text in _texts_of(result))
+            size = _ENTRY + len(key[1]) + sum(len(text) + _OBJECT for text in _texts_of(result))
             taken = steps - bounds.steps, characters - bounds.characters
             self._results.keep(key, (result, *taken), size)
         return result
@@ -121,7 +122,7 @@ class Searched:
         markers: texts of which those with a secret contain at least one.
         has_signs: whether a secret has signs that hardly any quoting or escaping changes.
         room: how many characters of texts may still be kept; None if none are, yet.
-        size: of the markers, in characters.
+        size: of the secrets and the markers, in characters.
     """
 
     __slots__ = ("_texts", "has_signs", "markers", "room", "size")
@@ -129,7 +130,9 @@ class Searched:
     def __init__(self, secrets: Collection[Secret]) -> None:
         self.markers = list(dict.fromkeys(markers_of(secrets)))
         self.has_signs = any(has_signs(text) for text, _, _ in secrets)
-        self.size = sum(len(marker) + _OBJECT for marker in self.markers)
+        # Of a long value, only a part is a marker.
+        held = (*self.markers, *(text for text, _, _ in secrets))
+        self.size = _ENTRY + sum(len(text) + _OBJECT for text in held)
         self.room: int | None = None
         self._texts: set[str] = set()
 
