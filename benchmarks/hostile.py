@@ -117,6 +117,18 @@ def reading(environ: dict[str, Any], _start_response: Callable[..., Any]) -> lis
     raise ValueError(len(data))
 
 
+def stepping(environ: dict[str, Any], _start_response: Callable[..., Any]) -> list[bytes]:
+    """Crash in a loop over parsed rows whose every frame has the rest of them."""
+
+    def step(rows: list[Any], depth: int) -> None:
+        if depth > 90:
+            raise ValueError(depth)
+        step(rows[10:], depth + 1)
+
+    step(json.loads(environ["wsgi.input"].read()), 0)
+    return []
+
+
 def holding(environ: dict[str, Any], _start_response: Callable[..., Any]) -> list[bytes]:
     """Crash with the text of a body in a variable."""
     text = environ["wsgi.input"].read().decode()
@@ -274,6 +286,10 @@ def _of_reviews() -> Iterator[Case]:
     host, accept = (unit * 4)[:8190], (f"{chr(0xFC) * 235}{'%' * 84}{'sid=' * 25}b'" * 20)[:8190]
     both = {"HTTP_HOST": host, "HTTP_ACCEPT": accept}
     yield Case("a value with several forms", both, repr(host + accept).encode("latin-1"), showing)
+    yield Case("a body of percent signs", {}, b"%" * 10**6, holding)
+    yield Case("a body of ampersands", {}, b"&" * 10**6, holding)
+    secret = [[{f"password{n}": f"r{next(names)}" for n in range(10)} for _ in range(10)] for _ in range(900)]
+    yield Case("90 frames of rows with secret names", {}, json.dumps(secret).encode(), stepping)
     yield Case("a body with one emoji", {}, ("x" * 860_000 + chr(0x1F600)).encode(), holding)
 
 

@@ -141,6 +141,7 @@ class Search:
     Args:
         pattern: what to search for.
         text: any.
+        begin: where the search begins.
 
     Attributes:
         position: where the search continues; it may be moved forward.
@@ -148,14 +149,14 @@ class Search:
 
     __slots__ = ("_pattern", "_text", "position")
 
-    def __init__(self, pattern: re.Pattern[str], text: str) -> None:
+    def __init__(self, pattern: re.Pattern[str], text: str, begin: int = 0) -> None:
         self._pattern = pattern
         self._text = text
-        self.position = 0
+        self.position = begin
 
     def __iter__(self) -> Iterator[re.Match[str]]:
         search, text = self._pattern.search, self._text
-        hit = search(text)
+        hit = search(text, self.position)
         while hit is not None:
             self.position = max(hit.end(), self.position)
             yield hit

@@ -11,18 +11,20 @@ from bisect import bisect_right
 from itertools import accumulate
 
 from sentry_paste.redaction.bounds import Bounds, TooMuchError
+from sentry_paste.redaction.encoded import encoded
 
+_CHARACTER = "(?:lt|gt|quot|apos|#(?:0{0,4}[0-9]{2,3}|[xX]0{0,4}[2-7][0-9a-fA-F]));"
 # ASCII characters in HTML (https://html.spec.whatwg.org/#character-references), including escaped escapes and
 # Go's JSON for an ampersand. Only characters that give a text its structure appear here by name.
 _HTML = re.compile(
-    r"(&(?=[aglq#])(?:amp;){0,5}(?:lt|gt|quot|apos|#0{0,4}[0-9]{2,3}|#[xX]0{0,4}[2-7][0-9a-fA-F]);"
+    rf"(&(?:{_CHARACTER}|amp;(?:amp;){{0,4}}(?:{_CHARACTER}))"
     # RFC 8259 section 7, strings of ECMAScript, logs of nginx and Apache. A run of backslashes is read
     # once, and a few consecutive slashes are one piece.
     r"|\\(?<!\\\\)\\*(?:u0026(?:lt|gt|quot|apos|#[0-9]{2,3});|(?:u00|x)[2-7][0-9a-fA-F]|/(?:\\/){0,3}))"
 )
 # RFC 3986 section 2.1, also in a URL in a URL.
 _URL = re.compile("(%(?:25){0,5}(?:[2-7][0-9a-fA-F]|0[aAdD]))")
-_TAG_OR_QUOTE_IN_URL = re.compile("%(?:25){0,5}(?:3[cC]|2[27])")
+_TAG_OR_QUOTE_IN_URL = re.compile(encoded("3[cC]|2[27]"))
 # What colours text in a terminal (ECMA-48 section 8.3.117), as it is or as Python and JSON show it.
 _COLOUR = re.compile(r"((?:\x1b|\\(?<!\\\\)\\*(?:x1[bB]|u001[bB]))\[[0-9;]{0,20}m)")
 _COLOURS = ("\x1b[", "1b[", "1B[")

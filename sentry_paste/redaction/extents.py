@@ -20,8 +20,9 @@ _PIECES = [slice(start, start + _SHORTEST_BEGINNING) for start in range(_SHORT)]
 _MUCH = 2048
 _CLOSERS = "'\").…>]"
 _ELLIPSIS = re.compile(
-    r"\.{3,}|…|\\{1,8}u2026|\\{1,8}xe2\\{1,8}x80\\{1,8}xa6|%(?:25)?[eE]2%(?:25)?80%(?:25)?[aA]6"
-    r"|&(?:amp;)?(?:hellip|#8230);"
+    # Each alternative begins with a character of its own, so that the search leaps to it.
+    r"\.\.\.+|…|\\\\{0,7}u2026|\\\\{0,7}xe2\\{1,8}x80\\{1,8}xa6"
+    r"|%(?:[eE]2|25[eE]2)%(?:25)?80%(?:25)?[aA]6|&(?:hellip;|#8230;|amp;(?:hellip|#8230);)"
 )
 # The most that may follow a cut in the middle of a value; if there is more, the whole text is hidden.
 _MOST_LEFT = 512

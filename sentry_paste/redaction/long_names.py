@@ -44,23 +44,32 @@ _BEFORE_FIELDS = "?&#;"
 _WORDS = re.compile(r"\s(?!\()")
 
 
+def sign_of_long_field(lower: str, end: int) -> re.Match[str] | None:
+    """Return the sign of a field whose name goes on behind a word, None if there is none.
+
+    Args:
+        lower: a text in lower case.
+        end: of the word.
+    """
+    quote = _CLOSING_QUOTE.match(lower, end)
+    sign = _SEPARATOR.search(lower, quote.end() if quote else end, end + _LONGEST)
+    is_sign = sign is not None and sign.start() > end and sign[0].endswith(("=", "3d"))
+    return sign if is_sign else None
+
+
 def value_of_long_field(
-    text: str, lower: str, word: tuple[int, int], names: Names, bounds: Bounds, *, is_certain: bool
+    text: str, word: tuple[int, int], sign: re.Match[str], names: Names, bounds: Bounds, *, is_certain: bool
 ) -> tuple[int, int] | None:
     """Locate the value of a field in a query or a form whose name goes on behind a word.
 
     Args:
         text: any.
-        lower: the same in lower case.
         word: where it begins and ends.
+        sign: of the field.
         names: which names are secret.
         bounds: how much may be read.
         is_certain: whether only a field counts that something precedes which separates fields.
     """
-    quote = _CLOSING_QUOTE.match(lower, word[1])
-    sign = _SEPARATOR.search(lower, quote.end() if quote else word[1], word[1] + _LONGEST)
-    if sign is None or sign.start() == word[1] or not sign[0].endswith(("=", "3d")):
-        return None
     if not bounds.may_read(_FIELD_WEIGHT):
         return word[1], len(text)
     begin, mark = _begin_of_field(text, word[0])

@@ -51,11 +51,11 @@ _ENCODED = frozenset({ANYWHERE, ADDRESS})
 # short texts there are. Searching a text costs as much as this many characters, however short it is.
 _SHORT, _SHORT_IN_ALL, _CALL = 8192, 12_288, 512
 
-# Raw, and the end of each escaped form, by the character that begins the escape.
+# Raw, and the end of each escaped form, by a part that several have.
 _PLAIN_ELLIPSES = ("...", "…")
 _ESCAPED_ELLIPSES = {
     "\\": ("u2026", "xa6"),
-    "%": ("80%A6", "80%a6", "80%25A6", "80%25a6"),
+    "80%": ("80%A6", "80%a6", "80%25A6", "80%25a6"),
     "&": ("hellip;", "#8230;"),
 }
 # A text that consists of nothing but a quoted secret.

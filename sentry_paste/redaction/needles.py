@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from urllib.parse import unquote, unquote_plus
 
 from sentry_paste.redaction.bounds import Allowance
+from sentry_paste.redaction.encoded import encoded
 from sentry_paste.redaction.views import decoded
 
 #: Other forms of a value are compared up to this many characters.
@@ -51,7 +52,7 @@ _ESCAPED_SIGNS = (
     ("\\", re.compile(r"\\(?:-|(?:u00|x)(?:2[dD]|7[eE]))"), ("\\-", "2D", "2d", "7E", "7e")),
     (
         "%",
-        re.compile("%(?:25){0,5}(?:2[dD]|7[eE]|5[cC](?:-|(?:u00|x)(?:2[dD]|7[eE])))"),
+        re.compile(encoded("2[dD]|7[eE]|5[cC](?:-|(?:u00|x)(?:2[dD]|7[eE]))")),
         ("2D", "2d", "7E", "7e", "5C-", "5c-"),
     ),
     ("&", re.compile("&(?:amp;){0,5}#(?:45|126|[xX](?:2[dD]|7[eE]));"), ("#45;", "#126;", "#x", "#X")),

@@ -20,6 +20,7 @@ from itertools import accumulate
 from sentry_paste.redaction.bounds import Bounds, Search, TooMuchError, current_allowances
 from sentry_paste.redaction.encoded import (
     QUOTE,
+    encoded,
     end_of_run,
     is_cut,
     lower_case,
@@ -32,6 +33,7 @@ from sentry_paste.redaction.long_names import (
     begin_in_quotes,
     end_in_quotes,
     is_label,
+    sign_of_long_field,
     value_of_long_field,
 )
 from sentry_paste.redaction.named_values import (
@@ -87,9 +89,9 @@ _WORDS = (
     "|c(?:redential|v[vc](?![a-z]))|jwt|z(?<=authoriz)"
 )
 _OF_URLS = "(?:key|sid|sig|auth|oauth|session|sso|hmac|pass|pw|code|ticket|assertion|dpop|nonce)"
-_ESCAPED_AMPERSAND = ";(?:(?<=amp;)|(?<=#38;)|(?<=#038;)|(?<=#x26;))"
+_ESCAPED_AMPERSAND = ";(?<=[p86];)(?:(?<=amp;)|(?<=#38;)|(?<=#038;)|(?<=#x26;))"
 _IN_URL = "|".join(
-    rf"{mark}(?=[acdhknopst]){_OF_URLS}" for mark in (r"\?", "&", "#", f"{_P}(?:3f|26)", _ESCAPED_AMPERSAND)
+    rf"{mark}(?=[acdhknopst]){_OF_URLS}" for mark in (r"\?", "&", "#", encoded("3f|26"), _ESCAPED_AMPERSAND)
 )
 # What is before the name in it, by its length.
 _MARKS = {"?": 1, "&": 1, "#": 1, "%": 3, ";": 1}
@@ -99,7 +101,7 @@ _IN_URL_OF_STRING = re.compile(rf"(?:u0026|x26){_OF_URLS}", re.IGNORECASE)
 _OTHERS = (
     r"v(?:alue(?<=input_value)|ersion(?<=cookie\(version))"
     r"|<(?:cookie(?= [^\s=<>]{1,1000}=)|simplecookie|basecookie|morsel)"
-    r"|-(?:u(?<=\W-u)|-user|-proxy-user)(?=[ =,'\"])"
+    r"|-(?:u(?<=\W-u)|-(?:user|proxy-user))(?=[ =,'\"])"
 )
 # The search leaps to these words, and to what can follow a name, so it is fast where there is nothing.
 # A group matched in a lookahead is not given back piece by piece (it acts as an atomic group); a long name
@@ -158,11 +160,16 @@ _CUT_USER_INFO = re.compile(
 )
 # The same in URLs whose slashes are escaped: in JSON, JavaScript, HTML, or as a parameter.
 _ESCAPED_SLASHES = (
-    rf"(?::|{_P}3a|&#(?:x3a|58);)"
+    rf"(?::|{encoded('3a')}|&#(?:x3a|58);)"
     rf"(?:\\{{1,64}}(?:/|u002f|x2f)|&(?:amp;){{0,5}}#(?:x2f|47);|{_P}2f)"
     rf"(?:\\{{0,64}}/|\\{{1,64}}(?:u002f|x2f)|&(?:amp;){{0,5}}#(?:x2f|47);|{_P}2f)"
 )
-_SIGNS_OF_ESCAPED_SLASHES = (":\\", ":&", ";&#", "%2F", "%2f", "252F", "252f")
+# By what is in all of several: one search, where there is none of them.
+_SIGNS_OF_ESCAPED_SLASHES = (
+    ("\\", (":\\",)),
+    ("&", (":&", ";&#")),
+    ("%2", ("%2F", "%2f", "252F", "252f")),
+)
 _HAS_ESCAPED_SLASHES = re.compile(_ESCAPED_SLASHES)
 # Where the user and the password end: at an @, or at what neither of them contains. Escaped slashes are among
 # that, so nothing is read twice. The search leaps to the characters that may be it.
@@ -202,17 +209,17 @@ def clean_text(text: str, names: Names, bounds: Bounds | None = None) -> str:
     return _clean(text, names, bounds or _bounds(_MOST), _bounds(_MOST))
 
 
-def _clean(text: str, names: Names, bounds: Bounds, reading_bounds: Bounds) -> str:
+def _clean(text: str, names: Names, bounds: Bounds, reading_bounds: Bounds, begin: int = 0) -> str:
     try:
-        return _cleaned(text, names, bounds, reading_bounds)
+        return _cleaned(text, names, bounds, reading_bounds, begin)
     except TooMuchError:
         return FILTERED
 
 
-def _cleaned(text: str, names: Names, bounds: Bounds, reading_bounds: Bounds) -> str:
+def _cleaned(text: str, names: Names, bounds: Bounds, reading_bounds: Bounds, begin: int) -> str:
     coloured = read_colours(text, reading_bounds)
     if coloured is None:
-        cleaned = _without(text, _spans(text, names, bounds))
+        cleaned = _without(text, _spans(text, names, bounds, begin))
     else:
         cleaned = _without_named(text, coloured, names, bounds)
     cleaned = without_passwords(cleaned)
@@ -237,12 +244,19 @@ def _without_named(text: str, reading: Reading, names: Names, bounds: Bounds) ->
     return _without(text, [(places(start), ends(end)) for start, end in sorted(found)])
 
 
-def _spans(text: str, names: Names, bounds: Bounds) -> list[tuple[int, int]]:
-    """Return where the secret values in a text are, from left to right."""
+def _spans(text: str, names: Names, bounds: Bounds, begin: int = 0) -> list[tuple[int, int]]:
+    """Return where the secret values in a text are, from left to right.
+
+    Args:
+        text: any.
+        names: which names are secret.
+        bounds: how many places may be examined.
+        begin: the first place, if it is known.
+    """
     spans: list[tuple[int, int]] = []
     done = 0
     lower = lower_case(text)
-    search = Search(_NAMED, lower)
+    search = Search(_NAMED, lower, begin)
     for hit in search:
         goes_on = hit["goes_on"] is not None
         if hit["may"] is None and not goes_on and not is_cut(hit):
@@ -293,7 +307,8 @@ def _user_infos(text: str, bounds: Bounds) -> list[tuple[int, int]]:
 
 def _may_have_escaped_slashes(text: str) -> bool:
     """Return whether a text may have a URL whose slashes are escaped: faster than a search for it."""
-    return any(sign in text for sign in _SIGNS_OF_ESCAPED_SLASHES)
+    has = text.__contains__
+    return any(has(begin) and any(map(has, signs)) for begin, signs in _SIGNS_OF_ESCAPED_SLASHES)
 
 
 def _has_escaped_url(text: str) -> bool:
@@ -353,17 +368,25 @@ def clean_texts(texts: Iterable[str], names: Names) -> dict[str, str]:
         bounds, reading_bounds = shared.places, shared.readings
     else:
         bounds, reading_bounds = _bounds(_MOST_TOGETHER), _bounds(_MOST_READ)
-    cleaned = {text: _clean(text, names, bounds, reading_bounds) for text in listed if text in found}
+    cleaned = {
+        text: _clean(text, names, bounds, reading_bounds, found[text] if is_exact else 0)
+        for text in listed
+        if text in found
+    }
     return {text: changed for text, changed in cleaned.items() if changed != text}
 
 
-def _with_names(listed: list[str]) -> tuple[set[str], bool]:
-    """Return those of several texts that may name something secret, and whether all were read unchanged."""
+def _with_names(listed: list[str]) -> tuple[dict[str, int], bool]:
+    """Return those of several texts that may name something secret, and whether all were read unchanged.
+
+    Returns:
+        With each of these texts the first place in it that is to be examined, 0 if that is not known.
+    """
     together, is_exact = _joined(listed)
     lower = lower_case(together)
     search = Search(_NAMED, lower)
     ends: list[int] = []
-    found = set()
+    found: dict[str, int] = {}
     # Up to there, texts with hidden fields have no escapes.
     plain_to = 0
     for hit in search:
@@ -376,19 +399,23 @@ def _with_names(listed: list[str]) -> tuple[set[str], bool]:
         if is_hidden and not has_escapes(listed[index]):
             plain_to, search.position = ends[index], hit.end() + len(_HIDDEN)
             continue
-        found.add(listed[index])
+        text = listed[index]
+        place = 0 if hit.start() < plain_to else hit.start() - ends[index] + len(text) + 1
+        found.setdefault(text, place)
         search.position = max(ends[index], hit.end())
         if hit.end() > ends[index]:  # it extends into the next one
-            found.update(listed[index + 1 : index + 2])
+            found |= dict.fromkeys(listed[index + 1 : index + 2], 0)
+    others: list[str] = []
     if "\\" in together and ("u0026" in together or "x26" in together):
-        found.update(text for text in listed if "\\" in text and _IN_URL_OF_STRING.search(text))
+        others += [text for text in listed if "\\" in text and _IN_URL_OF_STRING.search(text)]
     if "@" in together and "://" in together:
-        found.update(text for text in listed if "@" in text and "://" in text)
+        others += [text for text in listed if "@" in text and "://" in text]
     if _may_have_escaped_slashes(together) and _HAS_ESCAPED_SLASHES.search(lower):
-        found.update(text for text in listed if _may_have_escaped_slashes(text) and _has_escaped_url(text))
+        others += [text for text in listed if _may_have_escaped_slashes(text) and _has_escaped_url(text)]
     if "://" in together and _CUT_USER_INFO.search(together):
-        found.update(text for text in listed if "://" in text and _cut_user_info(text))
-    return {text for text in found if not _ONLY_A_NAME.fullmatch(text)}, is_exact
+        others += [text for text in listed if "://" in text and _cut_user_info(text)]
+    found = {**dict.fromkeys(others, 0), **found}
+    return {text: place for text, place in found.items() if not _ONLY_A_NAME.fullmatch(text)}, is_exact
 
 
 def _is_field(lower: str, hit: re.Match[str]) -> bool:
@@ -424,16 +451,15 @@ def _bounds(places: int) -> Bounds:
 
 def _span_of(text: str, lower: str, word: tuple[int, int], names: Names, bounds: Bounds) -> Span:
     """Locate the value of a name that a word is in, None if there is none or it is not secret."""
-    sign = _SIGN.match(lower, word[1])
-    if sign is None or sign["sign"] != "=":
-        field = value_of_long_field(text, lower, word, names, bounds, is_certain=True)
+    sign, sign_of_field = _SIGN.match(lower, word[1]), sign_of_long_field(lower, word[1])
+    if sign_of_field is not None and (sign is None or sign["sign"] != "="):
+        field = value_of_long_field(text, word, sign_of_field, names, bounds, is_certain=True)
         if field is not None:
             return field
-    return (
-        (_span_of_word(text, *word, sign, names, bounds) if sign else None)
-        or value_of_long_field(text, lower, word, names, bounds, is_certain=False)
-        or _span_of_quoted(text, lower, word, names, bounds)
-    )
+    span = _span_of_word(text, *word, sign, names, bounds) if sign else None
+    if span is None and sign_of_field is not None:
+        span = value_of_long_field(text, word, sign_of_field, names, bounds, is_certain=False)
+    return span or _span_of_quoted(text, lower, word, names, bounds)
 
 
 def _span_of_quoted(text: str, lower: str, word: tuple[int, int], names: Names, bounds: Bounds) -> Span:

@@ -29,6 +29,8 @@ _LABELS = frozenset({"op", "origin", "status", "type"})
 _PLAIN_LABEL = re.compile(r"[a-z_]{1,15}(?:\.[a-z_]{1,15}){0,5}")
 
 _REMARK = [["!config", "s"]]
+# Nobody reads more of them. One takes a kilobyte, a hundred times as much as what was replaced.
+_MOST_REMARKS = 1000
 
 # Longer texts are not the name in a pair.
 _LONGEST_NAME = 200
@@ -308,7 +310,8 @@ class Walk:
 
     def _replace(self, holder: Any, key: Any, path: Path) -> None:
         holder[key] = FILTERED
-        self._replaced.append(path)
+        if len(self._replaced) < _MOST_REMARKS:
+            self._replaced.append(path)
 
     def _remark(self, changed: Mapping[str, str]) -> None:
         """Add Sentry's remarks on what was replaced, under cleaned keys."""

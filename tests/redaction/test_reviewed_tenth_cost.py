@@ -1,0 +1,106 @@
+"""What a tenth review found: memory that clients could fill, and work that was done twice."""
+
+import re
+import tracemalloc
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sentry_paste.redaction import encoded, payloads, texts, values
+from sentry_paste.redaction.matcher import NO_SECRETS, Matcher
+from sentry_paste.redaction.names import FILTERED, Names
+from sentry_paste.redaction.nearby import Nearby
+from sentry_paste.redaction.recent import Recent
+
+NAMES = Names()
+
+
+@pytest.mark.parametrize(
+    ("environ_of", "count"),
+    [
+        (lambda number: {f"HTTP_X{number}_{'a_' * 4000}": "q"}, 500),
+        (lambda number: {"HTTP_COOKIE": f"sid={number}{'k7' * 100_000}"}, 50),
+    ],
+    ids=["long names", "long cookies"],
+)
+def test_memory_of_what_was_worked_out_is_bounded(environ_of, count):
+    known = Recent()
+    tracemalloc.start()
+    for number in range(count):
+        secrets = values.of_request(environ_of(number), NAMES, known)
+        Matcher(secrets, known).clean("a short text")
+    taken = tracemalloc.get_traced_memory()[0]
+    tracemalloc.stop()
+    assert taken < 2_000_000
+
+
+def test_entries_without_secrets_count_as_well():
+    known = Recent()
+    for number in range(4000):
+        values.of_request({f"HTTP_X_TOKEN_{number}": "q"}, NAMES, known)
+    assert 1000 < len(known._by_entry._new) + len(known._by_entry._old) < 3000
+
+
+def test_long_texts_of_requests_nearby_are_not_kept_for_others():
+    nearby = Nearby(NAMES)
+    for number in range(10):
+        nearby._of_items.since = float("-inf")  # another second
+        environ = {"HTTP_COOKIE": f"sid={number}{'k7' * 100_000}", "HTTP_X_TOKEN": f"q8f3h2{number}"}
+        assert nearby.matcher([environ]).clean(f"of q8f3h2{number}") == "of [Filtered]"
+    assert len(nearby._kept) == 1
+
+
+def test_requests_nearby_are_kept_with_ordinary_texts():
+    nearby = Nearby(NAMES)
+    for number in range(20):
+        nearby.matcher([{"HTTP_COOKIE": f"sid=q8f3h2k9{number}", "HTTP_USER_AGENT": "Mozilla/5.0 " * 9}])
+    assert len(nearby._kept) == 20
+
+
+def test_event_has_a_bounded_number_of_remarks():
+    rows = [{"password": "hunter22", "pin": 4711} for _ in range(5000)]
+    event = {"extra": {"rows": rows}}
+    payloads.clean_event(event, NO_SECRETS, NAMES)
+    assert all(row == {"password": FILTERED, "pin": FILTERED} for row in rows)
+    remarks = [each for row in event["_meta"]["extra"]["rows"].values() for each in row.values()]
+    assert len(remarks) == 1000
+    assert remarks[0] == {"": {"rem": [["!config", "s"]]}}
+
+
+PIECES = st.sampled_from(
+    [
+        *("password", "token", "=", ":", "&", "'", '"', "\n", "\r\n", " ", "[Filtered]"),
+        *("password=[Filtered]&", "hunter22", "&amp;", "%26", "-u ", "\U0001f600", "x" * 90),
+        *("$", "otp", "<cookie "),
+    ]
+)
+
+
+@given(st.lists(st.lists(PIECES, max_size=9).map("".join), max_size=5))
+def test_text_is_cleaned_in_the_same_way_by_itself_and_with_others(listed):
+    cleaned = texts.clean_texts(dict.fromkeys(listed), Names())
+    for text in listed:
+        if not texts._ONLY_A_NAME.fullmatch(text):
+            assert cleaned.get(text, text) == texts.clean_text(text, NAMES)
+
+
+def test_first_place_of_a_text_is_searched_for_once(monkeypatch):
+    begins = []
+    original = texts._spans
+
+    def spans(text, names, bounds, begin=0):
+        begins.append(begin)
+        return original(text, names, bounds, begin)
+
+    monkeypatch.setattr(texts, "_spans", spans)
+    text = f"{'good dog ' * 100}password='hunter22'"
+    assert texts.clean_texts(["other", text], Names()) == {text: text.replace("hunter22", FILTERED)}
+    assert begins == [900]
+
+
+@given(st.lists(st.sampled_from(["%", "25", "3f", "26", "2", "5"]), max_size=12).map("".join))
+def test_encoded_signs_are_found_at_every_level(text):
+    plain = re.compile("%(?:25){0,5}(?:3f|26)")
+    found = re.compile(encoded.encoded("3f|26"))
+    assert [hit.span() for hit in found.finditer(text)] == [hit.span() for hit in plain.finditer(text)]
