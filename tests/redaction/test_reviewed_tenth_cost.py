@@ -32,14 +32,14 @@ def test_memory_of_what_was_worked_out_is_bounded(environ_of, count):
         Matcher(secrets, known).clean("a short text")
     taken = tracemalloc.get_traced_memory()[0]
     tracemalloc.stop()
-    assert taken < 2_000_000
+    assert taken < 3_000_000
 
 
 def test_entries_without_secrets_count_as_well():
     known = Recent()
-    for number in range(4000):
+    for number in range(6000):
         values.of_request({f"HTTP_X_TOKEN_{number}": "q"}, NAMES, known)
-    assert 1000 < len(known._by_entry._new) + len(known._by_entry._old) < 3000
+    assert 1000 < len(known._results._new) + len(known._results._old) < 4000
 
 
 def test_long_texts_of_requests_nearby_are_not_kept_for_others():
