@@ -28,7 +28,7 @@ from sentry_paste.redaction.payloads import (
     strip_event,
     strip_item,
 )
-from sentry_paste.redaction.sizes import keep_event_small, keep_item_small
+from sentry_paste.redaction.sizes import are_small, keep_event_small, keep_item_small
 from sentry_paste.redaction.texts import clean_text
 from sentry_paste.sdk.failures import log_failure
 from sentry_paste.sdk.profiles import clean_profiles
@@ -287,15 +287,22 @@ class Redaction:
             request: which the spans belong to, None if they belong to none.
             spans: as the SDK has queued them; they are changed.
         """
+        if are_small(spans, _MOST_TOGETHER):
+            self._clean_few(request, spans)
+            return
         for few in _batches(spans):
             is_small = [_keep_small(keep_item_small, span) for span in few]
-            if not sdk.sends_user_info(self.options):
-                self._clean_together(request, few)
+            self._clean_few(request, few)
             for span, was_small in zip(few, is_small):
-                if self.patterns:
-                    self._clean_patterns(span)
                 if not was_small:
                     _keep_small(keep_item_small, span)
+
+    def _clean_few(self, request: HasSecrets | None, spans: list[Any]) -> None:
+        if not sdk.sends_user_info(self.options):
+            self._clean_together(request, spans)
+        if self.patterns:
+            for span in spans:
+                self._clean_patterns(span)
 
     def _clean_together(self, request: HasSecrets | None, spans: list[Any]) -> None:
         try:

@@ -52,7 +52,9 @@ _SAMPLING = {
     "transaction": re.compile(".{1,1000}", re.DOTALL),
 }
 # Never a request's secret, though it may consist of the same words.
-_OF_THE_SDK = ("sentry.environment", "sentry.release", "sentry.dist", "sentry.sdk.name", "sentry.sdk.version")
+_OF_THE_SDK = frozenset(
+    {"sentry.environment", "sentry.release", "sentry.dist", "sentry.sdk.name", "sentry.sdk.version"}
+)
 _STATUSES = frozenset(
     {"ok", "cancelled", "unknown", "invalid_argument", "deadline_exceeded", "not_found", "already_exists"}
     | {"permission_denied", "resource_exhausted", "failed_precondition", "aborted", "out_of_range", "error"}
@@ -71,6 +73,8 @@ _HEADER = "http.request.header."
 _NAMES_OF_SEGMENTS = frozenset({"sentry.segment.name", "sentry.transaction"})
 # One of a few words, unless the app has made it up.
 _LABELS = frozenset({"sentry.op", "sentry.origin", "sentry.category", "sentry.kind"})
+# What is no ordinary text.
+_APART = _URLS | _LABELS | _NAMES_OF_SEGMENTS | _OF_THE_SDK
 
 
 # threading, concurrent.futures, multiprocessing.pool, asyncio, waitress, cheroot, CherryPy, the SDK.
@@ -205,8 +209,8 @@ def _add_item(walk: Walk, item: dict[str, Any]) -> Callable[[], None]:
     apart: dict[str, str] = {}
     listed: list[str] = []
     if "attributes" in item:
-        item["attributes"] = _plain(item["attributes"])
-        listed = _unlisted_headers(item["attributes"])
+        attributes = item["attributes"] = _plain(item["attributes"])
+        listed = _unlisted_headers(attributes) if list in map(type, attributes.values()) else []
         apart = _add_attributes(walk, item["attributes"])
     for key, value in list(item.items()):
         if key == "name":
@@ -227,7 +231,9 @@ def _add_item(walk: Walk, item: dict[str, Any]) -> Callable[[], None]:
 
 
 def _plain(attributes: Any) -> dict[str, Any]:
-    """Return attributes as they are sent."""
+    """Return a copy of attributes, as they are sent."""
+    if type(attributes) is dict and _PLAIN.issuperset(map(type, attributes.values())):
+        return attributes.copy()
     return {
         name: member if type(member) in _PLAIN else as_attribute(member)
         for name, member in items_of(attributes)
@@ -252,8 +258,8 @@ def _unlisted_headers(attributes: dict[str, Any]) -> list[str]:
 def _add_attributes(walk: Walk, attributes: dict[str, Any]) -> dict[str, str]:
     """Add attributes; return those that are not ordinary text, which are removed until the walk is over."""
     apart: dict[str, str] = {}
-    for name in (*_URLS, *_LABELS, *_NAMES_OF_SEGMENTS, *_OF_THE_SDK):
-        if type(attributes.get(name)) is not str:
+    for name in attributes.keys() & _APART:
+        if type(attributes[name]) is not str:
             continue
         apart[name] = attributes.pop(name)
         if name in _OF_THE_SDK:

@@ -127,6 +127,19 @@ def keep_item_small(item: dict[str, Any]) -> bool:
     return size <= _CANNOT_GROW
 
 
+def are_small(items: list[Any], most: int) -> bool:
+    """Return whether items together are so small that none is cut, and no redaction makes one too big.
+
+    Args:
+        items: plain or not; of those that are not, this is not known.
+        most: how many characters they may have together.
+    """
+    try:
+        return len(marshal.dumps(items, 2)) <= min(most, _CANNOT_GROW)
+    except ValueError:  # something that marshal does not support
+        return False
+
+
 def as_attribute(value: Any) -> Any:
     """Return an attribute of a log item, a metric or a span as it is sent: a mapping becomes text.
 

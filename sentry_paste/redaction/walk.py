@@ -51,6 +51,8 @@ _KEYS_OF_VALUES = ("value", "Value", "VALUE")
 _KEYS_OF_NAMES = ("name", "key", "field", "param", "parameter", "header")
 _ALL_KEYS_OF_NAMES = [spelled(key) for key in _KEYS_OF_NAMES for spelled in (str.lower, str.title, str.upper)]
 
+_NODES = frozenset({dict, list})
+
 # The place of something in an event: the path of its holder, and its key there.
 Path = Union[tuple["Path", Any], None]
 
@@ -207,6 +209,11 @@ class Walk:
             else:
                 continue
             branching = False
+            values: Any = node.values() if kind is dict else node
+            if _NODES.isdisjoint(map(type, values)):
+                self._texts.update([value for value in values if type(value) is str])
+                leaves.append(node)
+                continue
             members: Any = node.items() if kind is dict else enumerate(node)
             for key, value in members:
                 inner = type(value)

@@ -71,8 +71,10 @@ class RequestData(HasSecrets):
         "_filter_state",
         "_framework_name",
         "_inherited",
+        "_last_headers",
         "_made",
         "_read",
+        "_remembered",
         "_remote_user",
         "_secrets",
         "_users",
@@ -122,6 +124,8 @@ class RequestData(HasSecrets):
         # Users and headers that the app had put into the environ when a span ended; None if there were too
         # many of them.
         self._before: tuple[tuple[tuple[str, ...], dict[str, str]], ...] | None = ()
+        self._remembered: list[int] = []
+        self._last_headers: list[Any] | None = None
 
     def close(self, inherited: sdk.Inherited) -> None:
         """Keep the names that the app has left in the environ; release the environ and all errors.
@@ -154,6 +158,9 @@ class RequestData(HasSecrets):
         environ, before = self._environ, self._before
         if environ is None or before is None:
             return
+        identities = _identities(environ)
+        if identities == self._remembered:
+            return
         try:
             found = self._read_from(environ)
         except Exception:  # a mapping of the app's
@@ -162,12 +169,20 @@ class RequestData(HasSecrets):
             return
         if any(found) and found not in before:
             self._before = (*before, found) if len(before) < _MOST_BEFORE else None
+        # Empty if it is to be read each time.
+        self._remembered = identities if identities == self._read[0] else []
 
     def _remember_cookies(self) -> None:
-        if self.response_headers is None:
+        headers, last = self.response_headers, self._last_headers
+        if headers is None:
             return
+        if type(headers) is list:
+            # The list is the app's, which may change it; a copy keeps the identities of its members.
+            if last is not None and [*map(id, headers)] == [*map(id, last)]:
+                return
+            self._last_headers = headers.copy()
         before = self.cookies_before
-        new = [text for text in values.cookies_of(self.response_headers) if text not in before]
+        new = [text for text in values.cookies_of(headers) if text not in before]
         if new and len(before) < _MOST_COOKIES:
             self.cookies_before = (*before, *new)
         elif new:
@@ -204,9 +219,8 @@ class RequestData(HasSecrets):
     def _read_from(self, environ: dict[str, Any]) -> tuple[tuple[str, ...], dict[str, str]]:
         """Return the users and the headers in the environ that the app has put there."""
         names = self._filter_state.secret_names
-        # To compare the objects would run the app's code. Before they are read: what is added meanwhile
-        # differs the next time.
-        identities = [*map(id, environ), *map(id, environ.values())]
+        # Before they are read: what is added meanwhile differs the next time.
+        identities = _identities(environ)
         before, users, added, _ = self._read
         if identities != before:
             # At once: another thread may clean spans while the app changes it.
@@ -405,6 +419,11 @@ def record_repeat(event: Any, hint: Any) -> Any:
         ):
             sdk.forget_error(request.client)
     return event
+
+
+def _identities(environ: dict[str, Any]) -> list[int]:
+    """Return what differs if anything in an environ does; to compare its objects would run the app's code."""
+    return [*map(id, environ), *map(id, environ.values())]
 
 
 # Before the client is made, and with it the SDK's own event processors.

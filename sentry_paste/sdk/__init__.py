@@ -92,6 +92,7 @@ from sentry_paste.sdk.sessions import (
     wall_clock,
 )
 from sentry_paste.sdk.shortcuts import shorten
+from sentry_paste.sdk.span_queue import CheckedText, clean_span_headers, clean_spans_in_envelopes
 from sentry_paste.sdk.spotlight import (
     close_spotlight,
     flush_spotlight,
@@ -104,13 +105,10 @@ from sentry_paste.sdk.threads import (
     start_threads_outside_of_requests,
 )
 from sentry_paste.sdk.tracing import (
-    CheckedText,
     backdate,
     become_head,
     begin_trace,
     can_begin_late,
-    clean_span_headers,
-    clean_spans_in_envelopes,
     count_discarded,
     discards,
     has_attributes,

@@ -4,8 +4,12 @@ import threading
 from types import SimpleNamespace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from sentry_paste.sdk import tracing
+from sentry_paste.sdk import span_queue
+
+from traced_apps import needs_streamed_spans
 
 
 class Batcher:
@@ -37,7 +41,7 @@ def queue(clean, request=lambda: None, options=None):
     client = SimpleNamespace(
         span_batcher=Batcher(), options=options if options is not None else {"before_send_span": hook}
     )
-    tracing.clean_spans_in_envelopes(client, hook, request, clean)
+    span_queue.clean_spans_in_envelopes(client, hook, request, clean)
     return client
 
 
@@ -80,7 +84,7 @@ def test_span_that_was_queued_some_other_way_is_not_sent():
 def test_hook_stays_if_the_queue_is_not_the_known_one(missing):
     client = SimpleNamespace(span_batcher=Batcher(), options={"before_send_span": hook})
     setattr(client.span_batcher, missing, None)
-    tracing.clean_spans_in_envelopes(client, hook, lambda: None, lambda request, spans: None)
+    span_queue.clean_spans_in_envelopes(client, hook, lambda: None, lambda request, spans: None)
     assert client.options["before_send_span"] is hook
 
 
@@ -125,7 +129,7 @@ def test_flush_waits_for_spans_that_another_thread_cleans():
 @pytest.fixture
 def turns():
     """Turns of which another thread has one, and does not end it."""
-    turns, go_on, inside = tracing._Turns(), threading.Event(), threading.Event()
+    turns, go_on, inside = span_queue._Turns(), threading.Event(), threading.Event()
 
     def hang():
         inside.set()
@@ -140,11 +144,48 @@ def turns():
 
 
 def test_flush_does_not_wait_forever(turns, monkeypatch):
-    monkeypatch.setattr(tracing, "_LONGEST_TURN", 0.01)
+    monkeypatch.setattr(span_queue, "_LONGEST_TURN", 0.01)
     assert turns.take(lambda: "done") == "done"
 
 
 def test_process_that_was_forked_does_not_wait_for_its_parent(turns, monkeypatch):
     monkeypatch.setattr("os.getpid", lambda: 1)
-    monkeypatch.setattr(tracing, "_LONGEST_TURN", -1)
+    monkeypatch.setattr(span_queue, "_LONGEST_TURN", -1)
     assert turns.take(lambda: "done") == "done"
+
+
+SINGLE = st.sampled_from([0.0, -0.0, 1.0, float("nan"), 1, True, 0, False, "1", "", "SELECT", None, b"x"])
+ATTRIBUTES = st.dictionaries(
+    st.sampled_from(["a", "b", "c"]), SINGLE | st.lists(SINGLE, max_size=3) | st.just(("a", "b")), max_size=3
+)
+
+
+@needs_streamed_spans
+@given(st.lists(st.tuples(st.text(max_size=3), ATTRIBUTES | st.none()), max_size=5))
+def test_spans_are_encoded_as_by_the_sdk(given):
+    from sentry_sdk._span_batcher import SpanBatcher
+
+    spans = [
+        {"name": name, "is_segment": False, "_segment_span": object(), "attributes": attributes}
+        for name, attributes in given
+    ]
+    encode = span_queue._encoder(SpanBatcher._to_transport_format)
+    assert encode is span_queue._together
+    before = repr(spans)
+    assert repr(encode(spans)) == repr([SpanBatcher._to_transport_format(span) for span in spans])
+    assert repr(spans) == before
+
+
+def test_spans_are_encoded_by_an_sdk_that_does_it_in_another_way():
+    def encoded(span):
+        return {"version": 3, **span}
+
+    (span,) = span_queue._encoder(encoded)([{"name": "a", "attributes": {"b": "c"}}])
+    assert span == {"version": 3, "name": "a", "attributes": {"b": "c"}}
+
+
+def test_spans_are_encoded_by_an_sdk_that_fails_with_the_sample():
+    def encoded(span):
+        return span["unknown"]
+
+    assert span_queue._encoder(encoded)([{"unknown": 1}]) == [1]
