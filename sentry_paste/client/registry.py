@@ -107,6 +107,8 @@ class Registry:
         self.transport: Transport | None = None
         self._clients: dict[Hashable, tuple[Settings, GuardedClient | None]] = {}
         self._lock = threading.Lock()
+        # Sources, and their options that no client follows, of which was warned.
+        self._unused: set[tuple[str, str]] = set()
         # Loggers that no client ignored before, and for which clients.
         self._ignored_loggers: frozenset[str] = frozenset()
         # The filters that capture, each with the client that was made and the settings that it has by now.
@@ -130,7 +132,7 @@ class Registry:
             ConfigError: the SDK rejects an option.
         """
         if self.transport is None and not _wants_client(settings):
-            _warn_of_unused_options(settings)
+            self._warn_of_unused_options(settings)
             return None
         with self._lock:
             found = self._clients.get(settings.client_key)
@@ -191,6 +193,21 @@ class Registry:
         wanted = {name for settings in in_force for name in settings.ignore_loggers}
         new = sdk.change_ignored_loggers(wanted, self._ignored_loggers - wanted)
         self._ignored_loggers = (self._ignored_loggers & wanted) | new
+
+    def _warn_of_unused_options(self, settings: Settings) -> None:
+        """Warn that options have no effect because the client is one that the app has created."""
+        unused = ", ".join(sorted(filter(needs_client, {*settings.sdk, *settings.origins})))
+        if not unused or not sentry_sdk.get_client().is_active():
+            return
+        # A filter asks for its client more than once while it is made.
+        if (settings.source, unused) not in self._unused:
+            self._unused.add((settings.source, unused))
+            warn(
+                "%s: no DSN is set, so the app's active client is used, which was created without these "
+                "options: %s",
+                settings.source,
+                unused,
+            )
 
     def _install(self, client: GuardedClient) -> None:
         """Make the first client the global one, and close all at exit."""
@@ -265,6 +282,7 @@ class Registry:
         Args:
             keep: clients that stay.
         """
+        self._unused.clear()
         with self._lock:
             kept = {sdk.origin(client) for client in keep}
             dropped = [client for client in self.clients() if sdk.origin(client) not in kept]
@@ -355,15 +373,3 @@ def _wants_client(settings: Settings) -> bool:
     # Without a DSN the SDK does not instantiate a transport class.
     transport = given.get("transport") if not isinstance(given.get("transport"), type) else None
     return bool(given.get("dsn") or settings.spool_dir or transport or given.get("spotlight"))
-
-
-def _warn_of_unused_options(settings: Settings) -> None:
-    """Warn that options have no effect because the client is one that the app has created."""
-    unused = sorted(filter(needs_client, {*settings.sdk, *settings.origins}))
-    if unused and sentry_sdk.get_client().is_active():
-        warn(
-            "%s: no DSN is set, so the app's active client is used, which was created without these "
-            "options: %s",
-            settings.source,
-            ", ".join(unused),
-        )

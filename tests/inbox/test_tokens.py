@@ -523,7 +523,11 @@ def served(request, tmp_path):
     ini.write_text(SERVED.format(server=request.param, port=port))
     command = [sys.executable, "-c", "import sys; from pyramid.scripts.pserve import main; sys.exit(main())"]
     process = subprocess.Popen(
-        [*command, str(ini)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=tmp_path
+        [*command, str(ini)],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        cwd=tmp_path,
+        env=servers.environment(XDG_RUNTIME_DIR=str(tmp_path)),
     )
     try:
         for _ in range(1200):
