@@ -1,12 +1,10 @@
-"""What a function costs: in steps where Python code does the work, in CPU time where C code does.
+"""What a function costs in steps of Python code: the same however slow or busy the machine is.
 
-Steps are the same however slow or busy the machine is. One call of C code, such as a search with a regular
-expression, is none, however long it takes.
+A call of C code, such as a search with a regular expression, is none, however long it takes.
 """
 
 import gc
 import sys
-import time
 
 
 def steps_of(work):
@@ -31,10 +29,3 @@ def steps_of(work):
         if had_gc:
             gc.enable()
     return steps
-
-
-def cpu_seconds_of(work):
-    """Call a function, and return the CPU time of this thread: for bounds of 20 times the usual or more."""
-    begun = time.thread_time()
-    work()
-    return time.thread_time() - begun

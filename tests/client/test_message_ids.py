@@ -7,11 +7,10 @@ import uuid
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from timing import cpu_seconds
 
 from sentry_paste.client import message_ids
 from sentry_paste.client.message_ids import ID, without_ids
-
-from steps import cpu_seconds_of
 
 
 @pytest.mark.parametrize(
@@ -132,4 +131,4 @@ def test_time_grows_with_the_text(text, monkeypatch):
     monkeypatch.setattr(message_ids, "_LONGEST", 50_000)
     text = (text * 50_000)[:50_000]
     # Linear time takes 10 ms at most, quadratic time many seconds.
-    assert cpu_seconds_of(lambda: without_ids(text)) < 0.5
+    assert cpu_seconds(lambda: without_ids(text), 0.5) < 0.5

@@ -235,10 +235,10 @@ def test_a_cookie_that_was_made_up_is_refused(proxied):
 def test_a_header_full_of_cookies_takes_no_square_of_time(inbox):
     app = inbox("spool_dir = spool", environ=PROXIED).app
     header = f"{cookie_name('x' * 16)}={'0' * 64}; " * 2500  # 240 kB, more than servers take
-    begun = time.process_time()
+    begun = time.thread_time()
     environ = {**PROXIED, "REQUEST_METHOD": "GET", "PATH_INFO": "/", "QUERY_STRING": "&token=" * 30_000}
     list(app({**environ, "HTTP_COOKIE": header}, lambda status, headers: None))
-    assert time.process_time() - begun < 5  # what takes time with the square of it takes minutes
+    assert time.thread_time() - begun < 5  # what takes time with the square of it takes minutes
 
 
 @given(st.text(alphabet="token=&%+;x0 ", max_size=40))

@@ -287,10 +287,10 @@ class TestLineOfKeysAndValues:
 
     @pytest.mark.parametrize("piece", ['"user": {', '"user": "', '\\"', '{"u":[', '"u":\\"', "u='"])
     def test_time_grows_with_the_line(self, piece):
-        began = time.process_time()
+        began = time.thread_time()
         for _ in range(10):
             clean_line((piece * 8192)[:8192], Names())
-        assert time.process_time() - began < 2
+        assert time.thread_time() - began < 2
 
     def test_line_that_gunicorn_has_formatted_before(self):
         atoms = {"h": PERSONAL["address"], "u": PERSONAL["user"], "s": 200}

@@ -194,9 +194,9 @@ def test_any_text_is_cleaned(text, escape):
 )  # fmt: skip
 def test_time_grows_with_the_text(piece):
     # Linear time takes milliseconds, so the speed of the machine does not matter.
-    began = time.process_time()
+    began = time.thread_time()
     clean_texts([(piece * 1_000_000)[:1_000_000]], NAMES)
-    assert time.process_time() - began < 5
+    assert time.thread_time() - began < 5
 
 
 def test_rest_of_too_many_places_is_hidden():

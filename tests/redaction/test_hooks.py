@@ -437,9 +437,9 @@ class TestFoundByTrying:
     def test_client_cannot_hold_the_process(self, environ):
         """A bound that only exponential or quadratic time exceeds, not a measurement."""
         text = "a" * 20_000 + "..."
-        begun = time.process_time()
+        begun = time.thread_time()
         sent_by_filter(raising(*[text + str(n) for n in range(20)]), environ_of(**environ))
-        assert time.process_time() - begun < 10
+        assert time.thread_time() - begun < 10
 
 
 class TestTooManySecrets:

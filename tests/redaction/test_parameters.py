@@ -269,18 +269,18 @@ class TestLinear:
     def test_rest_of_a_text_is_not_searched_for_each_name(self, piece):
         # Linear time takes milliseconds, so the speed of the machine does not matter.
         text = (piece * 3000)[:1_000_000] + "x" * 3_000_000 + ("%5c" * 13 + "x" + "%5c" * 13 + "%22") * 900
-        began = time.process_time()
+        began = time.thread_time()
         clean_query(text, NAMES)
         clean_parameters(text, NAMES)
-        assert time.process_time() - began < 5
+        assert time.thread_time() - began < 5
 
     @pytest.mark.parametrize("begin", ["%41&", "x=%41&", "%41 x=", "http://h/?%41=1&"])
     def test_long_word_is_read_once(self, begin):
         text = begin + "a" * 40_000
-        began = time.process_time()
+        began = time.thread_time()
         assert clean_query(text, NAMES) == text
         assert clean_parameters(text, NAMES) == text
-        assert time.process_time() - began < 2
+        assert time.thread_time() - began < 2
 
     def test_several_texts_can_share_the_number(self):
         bounds = Bounds(2, 1000)

@@ -17,19 +17,19 @@ from sentry_paste.redaction.views import decoded
 NAMES = Names()
 SECRET = "mellon-speak9"
 # What must not be read at each of many places.
-REST = "x" * 100_000
+REST = "x" * 4_000_000
 # Texts of many places, each of which reads more than it hides.
 PLACES = {
-    "arguments that are not curl's": "-u=" * 2000 + REST,
-    "placeholders": "token%22:%s" * 2000 + REST,
-    "placeholders in mappings": "\"name\": \"token\", \"value\": %s" * 2000 + REST,
+    "arguments that are not curl's": "-u=" * 2000,
+    "placeholders": "token%22:%s" * 2000,
+    "placeholders in mappings": "\"name\": \"token\", \"value\": %s" * 2000,
     "parts": ('name="password";' * 60 + "\n") * 5 + "\n" + ("\\" * 7900 + "n--") * 64,
     "heads of parts": ('name="password";' * 60 + "\n") * 100,
     "tables": ("into " * 51 + ";(" + "password," * 440 + ")") * 200,
     "lists of quotes": ("('password','" + "''" * 110 + "a','") * 3500,
     "cookies": ("cookie(version=0, name='" + "''" * 200) * 2000,
     "inputs": ("input_value=" + "\\" * 410 + "n") * 2000,
-    "elements": "x:password>y" * 2000 + REST,
+    "elements": "x:password>y" * 2000,
 }  # fmt: skip
 # Texts that re would remember much of, or that would be many pieces.
 PIECES = {
@@ -59,8 +59,8 @@ class TestCost:
     @pytest.mark.parametrize("prefix", ["", "&lt; "], ids=["raw", "and read without escapes"])
     @pytest.mark.parametrize("text", PLACES.values(), ids=PLACES)
     def test_place_does_not_read_what_the_next_one_reads(self, prefix, text):
-        # Tens of milliseconds; a second if each place reads the rest.
-        assert cpu_seconds(lambda: clean(prefix + text), 0.4) < 0.4
+        # Some ten milliseconds; seconds if each place reads the rest.
+        assert cpu_seconds(lambda: clean(prefix + text + REST), 1.2) < 1.2
 
     @pytest.mark.parametrize("text", PIECES.values(), ids=PIECES)
     def test_memory_is_a_few_times_that_of_the_text(self, text):

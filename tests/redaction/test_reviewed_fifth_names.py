@@ -110,8 +110,9 @@ class TestNamesThatGoOn:
         ["token$a=", "jwt$", "jwt (", "?token|", "token%3A%41", "'password|", "password[\"", "&token%24%24"],
     )  # fmt: skip
     def test_takes_time_in_proportion(self, unit):
-        text = unit * (400_000 // len(unit)) + "x" * 100_000
-        assert cpu_seconds(lambda: clean(text), 0.4) < 0.4
+        text = unit * (400_000 // len(unit)) + "x" * 4_000_000
+        # Some ten milliseconds; seconds if each place reads the rest.
+        assert cpu_seconds(lambda: clean(text), 1.5) < 1.5
 
     @pytest.mark.parametrize("mark", ["?", "&", "#", "?a=b&"])
     @pytest.mark.parametrize("name", ["key", "code", "sid", "sso"])

@@ -182,10 +182,10 @@ class TestLimits:
     def test_nothing_is_read_again_and_again(self, piece, names):
         # Linear time takes a tenth of a second, so the speed of the machine does not matter.
         text = piece * (1_000_000 // len(piece))
-        began = time.process_time()
+        began = time.thread_time()
         clean_query(text, names)
         clean_parameters(text, names)
-        assert time.process_time() - began < 1.5
+        assert time.thread_time() - began < 5
 
     def test_rest_of_too_many_is_hidden(self):
         text = "&".join(f"colour|{number}=a1" for number in range(2000))

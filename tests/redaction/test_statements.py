@@ -63,9 +63,9 @@ def test_many_statements_are_hidden_rather_than_read():
     "piece", ["[parameters: (", "password)=(", "(password, ", "[SQL: (password=? [parameters: ["]
 )
 def test_statements_take_linear_time(piece):
-    began = time.process_time()
+    began = time.thread_time()
     cleaned(piece * 40_000)
-    assert time.process_time() - began < 2
+    assert time.thread_time() - began < 2
 
 
 @pytest.mark.parametrize(
@@ -176,9 +176,9 @@ def test_content_of_other_elements_stays(text):
     "piece", ["password: |\n  ", "password =\n  ", '<param name="password">', "\n token: |\n\n"]
 )
 def test_blocks_take_linear_time(piece):
-    began = time.process_time()
+    began = time.thread_time()
     cleaned(piece * 40_000)
-    assert time.process_time() - began < 2
+    assert time.thread_time() - began < 2
 
 
 def test_beginnings_of_fields_are_looked_for_within_a_bound(monkeypatch):

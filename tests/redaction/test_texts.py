@@ -473,11 +473,11 @@ class TestColumns:
         ["into x (pin) values (", "into x (pin) values (?,", "into x (pin,", "(pin", "into x (pin) select "],
     )
     def test_time_grows_with_the_text(self, piece):
-        began = time.process_time()
+        began = time.thread_time()
         clean_texts(
             [(piece * 100_000)[:1_000_000], f"into x ({'pin,' * 900}a) values ({'?,' * 900}?)" * 150], NAMES
         )
-        assert time.process_time() - began < 5
+        assert time.thread_time() - began < 5
 
     def test_name_in_backticks(self):
         assert (
@@ -636,9 +636,9 @@ class TestLinear:
     )
     def test_rest_of_a_text_is_not_searched_for_each_place(self, piece):
         # Linear time takes milliseconds, so the speed of the machine does not matter.
-        began = time.process_time()
+        began = time.thread_time()
         clean_texts([(piece * 3000)[:1_000_000] + "x" * 3_000_000], NAMES)
-        assert time.process_time() - began < 5
+        assert time.thread_time() - began < 5
 
     def test_elements_share_how_far_is_looked_for_their_ends(self):
         cleaned = clean_text(("<passwd>" + "d " * 220) * 1990 + "<password>hunter2</password>", NAMES)

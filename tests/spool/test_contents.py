@@ -132,10 +132,10 @@ def test_title_is_not_longer_than_what_it_is_made_of_allows(read):
 
 @pytest.mark.parametrize("part", ["%(", "%0", "% ", "%1.", "%(a)0"])
 def test_title_is_made_in_little_time_of_any_message(read, part):
-    begun = time.process_time()
+    begun = time.thread_time()
     for message in (part * 200_000, part + part[-1] * 400_000):
         read({"logentry": {"message": message, "params": {"a": "x"}}})
-    assert time.process_time() - begun < 5
+    assert time.thread_time() - begun < 5
 
 
 def test_argument_that_a_message_names_often_is_made_text_once(read, monkeypatch):
