@@ -97,7 +97,7 @@ class Walk:
         if type(value) is str:
             self._texts.add(value)
             self._members.append((holder, key))
-        else:
+        elif value:
             self.add(value, path)
 
     def add_url(self, holder: Any, key: Any) -> None:

@@ -54,6 +54,9 @@ _ONLY_TEXTS = frozenset({str})
 _TEXTS_AND_SCALARS = _SCALARS | _ONLY_TEXTS
 # For fewer values it takes longer to check all at once.
 _FEW = 6
+# Of earlier years, what strftime returns depends on the platform.
+_FOUR_DIGITS = 1000
+_NO_SECOND = datetime.min.replace(tzinfo=timezone.utc)
 # Deeper data may be endless, which the SDK detects.
 _DEEP = 50
 # The serialiser, which calls two functions for all it is given, and these call each other for its parts.
@@ -187,7 +190,7 @@ class _Copy:
         options: of the client.
     """
 
-    __slots__ = ("_custom_repr", "_keeps_bodies", "_limit", "_meta", "_options")
+    __slots__ = ("_beginning", "_custom_repr", "_keeps_bodies", "_limit", "_meta", "_options", "_second")
 
     def __init__(self, options: Mapping[str, Any]) -> None:
         self._options = options
@@ -195,6 +198,8 @@ class _Copy:
         self._keeps_bodies = options.get("max_request_body_size") == "always"
         self._custom_repr = options.get("custom_repr")
         self._meta: dict[str, Any] = {}
+        # The second of the last time, and its text.
+        self._second, self._beginning = _NO_SECOND, ""
 
     def of_event(self, event: Mapping[str, Any]) -> dict[str, Any]:
         """Return a copy of an event."""
@@ -294,6 +299,8 @@ class _Copy:
             inner = type(value)
             if (is_any_length and inner is str) or inner in _SCALARS:
                 copied[name] = value
+            elif inner is datetime:
+                copied[name] = self._timestamp(value)
             elif name == without:
                 copied[name] = None
             else:
@@ -349,7 +356,7 @@ class _Copy:
         """Return a single value as it is sent."""
         kind = type(value)
         if kind is datetime:
-            return _timestamp(value)
+            return self._timestamp(value)
         if kind is str:
             return value if self._fits(value) else self._cut(value, path)
         if kind in _SCALARS or (kind is float and math.isfinite(value)):
@@ -361,6 +368,17 @@ class _Copy:
         if issubclass(kind, (str, bytes, bytearray, int, float, set, frozenset)) or not _may_hold(value):
             return self._by_the_sdk(value, path)
         raise NotPlainError
+
+    def _timestamp(self, time: datetime) -> str:
+        """Return a time as text; those of the spans of a trace are mostly within one second."""
+        if time.tzinfo is not timezone.utc or time.year < _FOUR_DIGITS:
+            return str(format_timestamp(time))
+        since = time - self._second
+        if since.days or since.seconds:
+            self._second = time.replace(microsecond=0)
+            self._beginning = time.isoformat(timespec="seconds")[: -len("+00:00")]
+            since = time - self._second
+        return f"{self._beginning}.{since.microseconds:06}Z"
 
     def _unannotated(self, value: Any, path: _Path) -> Any:
         if type(value) is not AnnotatedValue:
@@ -449,13 +467,6 @@ def _parts(path: _Path) -> list[Any]:
         path, part = path
         parts.append(part)
     return parts[::-1]
-
-
-def _timestamp(time: datetime) -> str:
-    if time.tzinfo is timezone.utc and time.year >= 1000:
-        # The same, faster.
-        return f"{time.isoformat(timespec='microseconds')[:-6]}Z"
-    return str(format_timestamp(time))
 
 
 def _may_hold(value: Any) -> bool:

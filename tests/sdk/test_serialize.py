@@ -375,7 +375,11 @@ TEXTS = (
     "\U0001f600" * 6,
 )
 ODD_VALUES = (b"raw", Label.KNOWN, Text("text" * 6), Shown(), {1}, date(2020, 1, 2), deque([1]), 1j, math.nan)
-TIMES_OF_ANY_ZONE = (datetime(2026, 1, 2, tzinfo=timezone.utc), datetime(999, 1, 2, 3), datetime(9998, 1, 1))
+NEAR = [
+    datetime(2026, 1, 2, tzinfo=timezone.utc) + timedelta(microseconds=number)
+    for number in (-1, 0, 7, 999_999, 10**6)
+]
+TIMES_OF_ANY_ZONE = (*NEAR, datetime(999, 1, 2, 3), datetime(9998, 1, 1))
 LEAF_KINDS = 40
 
 
@@ -412,7 +416,9 @@ def random_event(draw):
             ({"values": crumbs}, crumbs, AnnotatedValue({"values": crumbs}, {"len": 9}))
         )
     if draw.randrange(2):
-        event["spans"] = [some(("op", "description", "data", "tags"), 3) for _ in range(draw.randrange(4))]
+        event["spans"] = [
+            some(("op", "description", "data", "tags", "timestamp"), 3) for _ in range(draw.randrange(4))
+        ]
     return event
 
 
@@ -428,6 +434,26 @@ def random_options(draw):
 
 def test_events_of_the_faster_generator_too():
     compare(200, 1)
+
+
+@given(
+    st.lists(st.integers(-2_100_000, 2_100_000), max_size=8),
+    st.sampled_from([*TIMES_OF_ANY_ZONE, datetime.max]),
+)
+def test_times_near_each_other_are_as_by_the_sdk(offsets, first):
+    """As those of the spans of a trace, which are mostly of one second."""
+    first = first.replace(tzinfo=timezone.utc)
+    times = [first]
+    for offset in offsets:
+        try:
+            times.append(times[-1] + timedelta(microseconds=offset))
+        except OverflowError:
+            continue
+    event = {
+        "spans": [{"start_timestamp": time, "timestamp": times[0]} for time in times],
+        "timestamp": times[-1],
+    }
+    assert serialized(event, {}) == by_the_sdk(event, {})
 
 
 def compare(count, seed):
