@@ -245,6 +245,8 @@ class Names:
         #: Whether the ini names keys of the environ.
         self.has_own_environ = bool(environ)
         self._build_caches()
+        #: What results of these names depend on: another object once more names are secret.
+        self.rules = object()
         #: Names known not to be secret, so that a whole mapping can be checked at once.
         self.plain_keys: set[Any] = set()
         self.plain_variables: set[Any] = set()
@@ -262,8 +264,12 @@ class Names:
         Args:
             names: of keys.
         """
-        self._exact |= {normal(name) for name in names}
+        new = {normal(name) for name in names} - self._exact
+        if not new:  # as with each client of an app that makes several
+            return
+        self._exact |= new
         self._build_caches()
+        self.rules = object()
         self.plain_keys.clear()
         self.plain_texts.clear()
         self.arguments.clear()

@@ -16,9 +16,10 @@ from sentry_paste.redaction.needles import Secret, has_signs, markers_of
 Found = TypeVar("Found")
 _Result = TypeVar("_Result")
 
-# Longer values are worked out each time. Cookies are hardly ever longer (RFC 6265 section 6.1), and names of
-# more than 200 characters are secret anyway.
-_LONGEST, _LONGEST_NAME = 4096, 200
+# Longer values are worked out each time. Cookies are hardly ever longer (RFC 6265 section 6.1).
+_LONGEST = 4096
+#: So are values of longer names, which are secret anyway.
+LONGEST_NAME = 200
 # How many characters of each kind are kept, and for how many seconds after they were last used: once to
 # twice as many.
 _CHARACTERS, _SECONDS = 524_288, 60.0
@@ -31,7 +32,7 @@ _TEXTS = 8192
 class Recent:
     """What was worked out for the requests of the last minute or two; less if there were many.
 
-    One belongs to one ``Names``. Threads need no lock: what one of them has not seen yet, it works out again.
+    Threads need no lock: what one of them has not seen yet, it works out again.
     """
 
     __slots__ = ("_by_secrets", "_results")
@@ -47,25 +48,26 @@ class Recent:
         self._by_secrets.drop_old(now)
 
     def secrets(
-        self, key: str, value: str, bounds: Bounds, work_out: Callable[[], Iterator[Secret]]
+        self, kind: Any, value: str, bounds: Bounds, work_out: Callable[[], Iterator[Secret]]
     ) -> Iterable[Secret]:
         """Return what to search for in place of an entry of the environ.
 
         Args:
-            key: what kind of text it is: a key of the environ, or another name.
-            value: its text.
+            kind: what the result depends on, besides the value: the ``rules`` of names, and a name of its own
+                that none of the client's equals.
+            value: a text.
             bounds: of the request; it is charged with the same as if all was worked out.
             work_out: yields what to search for.
         """
-        if len(value) > _LONGEST or len(key) > _LONGEST_NAME:
+        if len(value) > _LONGEST:
             return work_out()
-        return self._known((key, value), bounds, lambda: tuple(work_out()))
+        return self._known((kind, value), bounds, lambda: tuple(work_out()))
 
     def text(self, kind: Any, text: str, bounds: Bounds, work_out: Callable[[], str]) -> str:
         """Return a text without what is secret in it.
 
         Args:
-            kind: what its result depends on, besides the text: which names are secret, and a name of its own.
+            kind: what the result depends on, besides the text, as in ``secrets``.
             text: raw.
             bounds: of the payload; it is charged with the same as if all was worked out.
             work_out: returns the result.

@@ -38,7 +38,7 @@ from sentry_paste.redaction.headers import secret_baggage
 from sentry_paste.redaction.names import USER_KEYS, Names, original_key
 from sentry_paste.redaction.needles import ADDRESS, ANYWHERE, PAIR, WHOLE, Secret
 from sentry_paste.redaction.parameters import secret_parameters
-from sentry_paste.redaction.recent import Recent
+from sentry_paste.redaction.recent import LONGEST_NAME, Recent
 
 #: The most values of a request that are searched for; if there are more, ``of_request`` returns more than
 #: this.
@@ -221,7 +221,7 @@ def of_users(texts: Iterable[str], recent: Recent | None = None) -> Iterator[Sec
         if recent is None:
             yield from of_person(text)
         else:
-            yield from recent.secrets("user", text, _bounds(), partial(of_person, text))
+            yield from recent.secrets(("user",), text, _bounds(), partial(of_person, text))
 
 
 def cookies_of(headers: Any) -> Iterator[str]:
@@ -298,17 +298,19 @@ def _of_entry(key: str, value: str, names: Names, bounds: Bounds, recent: Recent
         if recent is None:
             yield from _parameters(value, names, bounds)
         else:
-            yield from recent.secrets("parameters", value, bounds, partial(_parameters, value, names, bounds))
+            of_parameters = partial(_parameters, value, names, bounds)
+            yield from recent.secrets(("parameters", names.rules), value, bounds, of_parameters)
     if not names.is_environ(key):
         if _is_secret_by_value(key, value, names):
             yield from _of_secret(value, bounds)
         return
     if key.startswith("REDIRECT_"):
         key = original_key(key)
-    if recent is None:
+    if recent is None or len(key) > LONGEST_NAME:
         yield from _of_secret_entry(key, value, names, bounds)
     else:
-        yield from recent.secrets(key, value, bounds, partial(_of_secret_entry, key, value, names, bounds))
+        of_entry = partial(_of_secret_entry, key, value, names, bounds)
+        yield from recent.secrets(("environ", names.rules, key), value, bounds, of_entry)
 
 
 def _of_secret_entry(key: str, value: str, names: Names, bounds: Bounds) -> Iterator[Secret]:

@@ -169,11 +169,12 @@ class Walk:
         Args:
             text: raw.
         """
-        return self._known(self._names, text, partial(clean_query, text, self._names, self.bounds))
+        clean = partial(clean_query, text, self._names, self.bounds)
+        return self._known(("query", self._names.rules), text, clean)
 
     def _clean_header(self, name: str, value: str) -> str:
         clean = partial(clean_header, name, value, self._names, self.bounds)
-        return self._known((self._names, name), value, clean)
+        return self._known(("header", self._names.rules, name), value, clean)
 
     def _known(self, kind: Any, text: str, clean: Callable[[], str]) -> str:
         """Return what a text becomes, which may be known from another request."""
