@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, NamedTuple
 
 import sentry_sdk
 
@@ -42,6 +42,23 @@ _MOST_COOKIES = 200
 
 #: The first entry of a fingerprint to which the transaction's name is added.
 FAILED_STATUS = "failed-status"
+
+
+class _Read(NamedTuple):
+    """What was read from an environ.
+
+    Attributes:
+        identities: of what was in it; empty if it is to be read each time.
+        found: the users and the headers that the app has put there.
+        held: keys and headers: while they exist, nothing else gets their identities.
+    """
+
+    identities: list[int]
+    found: tuple[tuple[str, ...], dict[str, str]]
+    held: list[Any]
+
+
+_NOTHING_READ = _Read([], ((), {}), [])
 
 
 class RequestData(HasSecrets):
@@ -118,13 +135,13 @@ class RequestData(HasSecrets):
         self._added: dict[str, str] = {}
         # Each is replaced as a whole, because several threads may work for the request: what was read from
         # the environ, and the matcher that was made of it, for the first event.
-        self._read: tuple[list[int], tuple[str, ...], dict[str, str], list[Any]] = ([], (), {}, [])
+        self._read = _NOTHING_READ
         self._made: tuple[Any, Matcher] | None = None
         self._secrets: set[Secret] | None = None
         # Users and headers that the app had put into the environ when a span ended; None if there were too
         # many of them.
         self._before: tuple[tuple[tuple[str, ...], dict[str, str]], ...] | None = ()
-        self._remembered: list[int] = []
+        self._remembered = _NOTHING_READ
         self._last_headers: list[Any] | None = None
 
     def close(self, inherited: sdk.Inherited) -> None:
@@ -133,15 +150,22 @@ class RequestData(HasSecrets):
         Args:
             inherited: what threads that go on have of the request.
         """
-        environ, self._environ, self._inherited = self._environ, None, inherited
-        if environ is not None:
-            self._remote_user = _user_name(environ)
-            try:
-                self._users, self._added = self._read_from(environ)
-            except Exception:  # a mapping of the app's
-                self._added = self._added_to(environ)
-            self._framework_name = framework_name(environ) or self._framework_name
-        self._read = ([], (), {}, [])
+        environ, self._inherited = self._environ, inherited
+        try:
+            if environ is not None:
+                self._keep_from(environ)
+        finally:
+            # Last: another thread may be cleaning what belongs to the request.
+            self._environ = None
+            self._read = self._remembered = _NOTHING_READ
+
+    def _keep_from(self, environ: dict[str, Any]) -> None:
+        self._remote_user = _user_name(environ)
+        try:
+            self._users, self._added = self._read_from(environ).found
+        except Exception:  # a mapping of the app's
+            self._added = self._added_to(environ)
+        self._framework_name = framework_name(environ) or self._framework_name
 
     def started(self, headers: Any, name_from_framework: tuple[str, str] | None) -> None:
         """Record the start of the response.
@@ -158,19 +182,17 @@ class RequestData(HasSecrets):
         environ, before = self._environ, self._before
         if environ is None or before is None:
             return
-        identities = _identities(environ)
-        if identities == self._remembered:
+        if _identities(environ) == self._remembered.identities:
             return
         try:
-            found = self._read_from(environ)
+            read = self._read_from(environ)
         except Exception:  # a mapping of the app's
             log_failure("streamed spans are sent without their texts")
             self._before = None
             return
-        if any(found) and found not in before:
-            self._before = (*before, found) if len(before) < _MOST_BEFORE else None
-        # Empty if it is to be read each time.
-        self._remembered = identities if identities == self._read[0] else []
+        if any(read.found) and read.found not in before:
+            self._before = (*before, read.found) if len(before) < _MOST_BEFORE else None
+        self._remembered = read
 
     def _remember_cookies(self) -> None:
         headers, last = self.response_headers, self._last_headers
@@ -193,7 +215,7 @@ class RequestData(HasSecrets):
         made, environ = self._made, self._environ
         if made is not None and made[1].is_exceeded:
             return made[1]  # nothing that is added makes it fewer
-        now = (self._users, self._added) if environ is None else self._read_from(environ)
+        now = (self._users, self._added) if environ is None else self._read_from(environ).found
         before = self._before
         cookies = (*self.cookies_before, *values.cookies_of(self.response_headers))
         key = (now, tuple(dict.fromkeys(cookies)), len(self.inner), before)
@@ -216,24 +238,23 @@ class RequestData(HasSecrets):
             found |= values.of_request(strings, names, recent)
         return found
 
-    def _read_from(self, environ: dict[str, Any]) -> tuple[tuple[str, ...], dict[str, str]]:
+    def _read_from(self, environ: dict[str, Any]) -> _Read:
         """Return the users and the headers in the environ that the app has put there."""
-        names = self._filter_state.secret_names
-        # Before they are read: what is added meanwhile differs the next time.
-        identities = _identities(environ)
-        before, users, added, _ = self._read
-        if identities != before:
+        read = self._read
+        if _identities(environ) != read.identities:
+            names = self._filter_state.secret_names
             # At once: another thread may clean spans while the app changes it.
             environ = dict(environ)
             # Other users than texts may change, and stay the same objects: they are read each time.
             is_plain = not names.has_own_environ and all(
                 type(environ[key]) is str for key in environ.keys() & USER_KEYS
             )
-            users, added = values.of_environ(environ, names), self._added_to(environ)
-            # They are kept so that no other header has the identity of one; the first are in ``strings``.
-            headers = [environ.get(key) for key in added]
-            self._read = identities if is_plain else [], users, added, headers
-        return users, added
+            found = values.of_environ(environ, names), self._added_to(environ)
+            # Nothing is read from other values, which the app may release.
+            headers = [value for key, value in environ.items() if type(key) is str and key[:5] == "HTTP_"]
+            identities, held = (_identities(environ), [*environ, *headers]) if is_plain else ([], [])
+            self._read = read = _Read(identities, found, held)
+        return read
 
     def _added_to(self, environ: dict[str, Any]) -> dict[str, str]:
         """Return the headers that were added to the environ since, as by keystone's middleware."""
