@@ -47,11 +47,11 @@ def _make_no_unseen_records(logger: logging.Logger) -> None:
     found = [each for each in logger.filters if type(each).__name__ == "_DebugFilter"]
     if _client_init_debug is None or len(found) != 1 or "isEnabledFor" in vars(logger):
         return
-    (debug_filter,) = found
     is_enabled_for = logger.isEnabledFor
 
     def is_seen(level: int) -> bool:
-        if debug_filter in logger.filters and not (
+        # One of the app's that comes before it sees all.
+        if logger.filters[:1] == found and not (
             sentry_sdk.get_client().options["debug"] or _client_init_debug.get(False)
         ):
             return False
@@ -60,26 +60,44 @@ def _make_no_unseen_records(logger: logging.Logger) -> None:
     logger.isEnabledFor = is_seen  # type: ignore[method-assign]
 
 
+class _QuickScrubber(adapter.EventScrubber):
+    """A scrubber that looks up names in a set, as long as they and the depth are those that it has now.
+
+    The SDK's list has some sixty names, which are compared one after the other with each name in a request's
+    headers and in the data of its spans.
+    """
+
+    _names: list[str]
+    _quick: Any
+
+    def scrub_dict(self, d: Any) -> None:
+        """Hide the values of names that are on the list.
+
+        Args:
+            d: anything; it is changed if it is a mapping.
+        """
+        quick = self._quick
+        if self.recursive or self.denylist != self._names:
+            super().scrub_dict(d)
+        elif not (
+            type(d) is dict
+            and _ONLY_TEXTS.issuperset(map(type, d))
+            and quick.denylist.isdisjoint(map(str.lower, d))
+        ):
+            quick.scrub_dict(d)
+
+
 def _look_up_names(scrubber: Any) -> None:
     """Let a scrubber look up names in a set.
-
-    Its list has some sixty names, which are compared one after the other with each name in a request's
-    headers and in the data of its spans.
 
     Args:
         scrubber: of a client. One that searches at every depth is not changed.
     """
     if getattr(scrubber, "recursive", True):
         return
-    names = list(scrubber.denylist)
     quick = copy.copy(scrubber)
-    quick.denylist = listed = frozenset(names)
-    scrub_dict, has_none, is_plain = scrubber.scrub_dict, listed.isdisjoint, _ONLY_TEXTS.issuperset
-
-    def scrub(data: Any) -> None:
-        if scrubber.denylist != names:
-            scrub_dict(data)
-        elif not (type(data) is dict and is_plain(map(type, data)) and has_none(map(str.lower, data))):
-            quick.scrub_dict(data)
-
-    scrubber.scrub_dict = scrub
+    names = list(scrubber.denylist)
+    quick.denylist = frozenset(names)
+    scrubber._names, scrubber._quick = names, quick
+    # Not a method of this object only: its copies, whose names may be changed, would call that too.
+    scrubber.__class__ = _QuickScrubber

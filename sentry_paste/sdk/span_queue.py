@@ -81,13 +81,19 @@ def clean_spans_in_envelopes(
 
 # Attributes of these types are equal only if they are the same: minus zero equals zero.
 _SHARED = frozenset({str, int, bool})
-_SAMPLE = {
+_SAMPLE: dict[str, Any] = {
+    "trace_id": "1",
     "span_id": "1",
+    "parent_span_id": "1",
+    "name": "a",
+    "status": "ok",
     "is_segment": True,
+    "start_timestamp": 1.0,
+    "end_timestamp": 1.0,
     "_segment_span": None,
-    "attributes": {"a": "b", "c": [1], "d": 1.0},
+    "attributes": {"a": "b", "c": [1], "d": 1.0, "e": True, "f": 1},
 }
-_BARE: dict[str, Any] = {"span_id": "1", "_segment_span": None, "attributes": {}}
+_BARE: dict[str, Any] = {**_SAMPLE, "attributes": {}}
 
 
 def _encoder(to_transport_format: Callable[[Any], Any]) -> Callable[[list[Any]], list[Any]]:
@@ -119,7 +125,10 @@ def _together(spans: list[Any]) -> list[Any]:
         attributes = copied.pop("attributes", None)
         if attributes:
             copied["attributes"] = {
-                name: known[kind, value] if (kind := type(value)) in _SHARED else _serialize_attribute(value)
+                # Copies: a transport may change one.
+                name: known[kind, value].copy()
+                if (kind := type(value)) in _SHARED
+                else _serialize_attribute(value)
                 for name, value in attributes.items()
             }
         encoded.append(copied)

@@ -1,7 +1,10 @@
 """What the SDK does for nothing is left out, and nothing else."""
 
+import copy
 import io
 import logging
+import pickle
+import sys
 
 import pytest
 import sentry_sdk
@@ -78,6 +81,15 @@ class TestRecords:
         logger.debug("seen")
         assert made[-1] == "seen"
 
+    def test_filter_of_the_app_that_comes_first_sees_all(self, receiver, monkeypatch):
+        seen = []
+        traced(answer, dsn=receiver.dsn)
+        first = logging.Filter()
+        first.filter = lambda record: seen.append(record.getMessage()) or True
+        monkeypatch.setattr(logger, "filters", [first, *logger.filters])
+        logger.debug("seen")
+        assert seen == ["seen"]
+
     def test_level_of_the_logger_counts(self, receiver, made):
         traced(answer, dsn=receiver.dsn, debug=True)
         before = logger.level
@@ -125,17 +137,67 @@ class TestScrubber:
             results.append(_shown(data))
         assert results[0] == results[1]
 
+    @pytest.mark.parametrize(
+        "made_of", [copy.copy, copy.deepcopy, lambda scrubber: pickle.loads(pickle.dumps(scrubber))]
+    )
+    def test_copy_has_names_of_its_own(self, made_of):
+        results = []
+        for scrubber in self.pair():
+            copied = made_of(scrubber)
+            copied.denylist = [*copied.denylist, "mine"]
+            data = [{"mine": 1, "password": 2}, {"mine": 1, "password": 2}]
+            scrubber.scrub_dict(data[0])
+            copied.scrub_dict(data[1])
+            results.append(_shown(data))
+        assert results[0] == results[1]
+
+    def test_it_may_search_at_every_depth_later(self):
+        results = []
+        for scrubber in self.pair():
+            scrubber.recursive = True
+            data = {"a": {"password": 2}}
+            scrubber.scrub_dict(data)
+            results.append(_shown(data))
+        assert results[0] == results[1]
+
+    def test_that_of_many_clients_is_changed_once(self, receiver):
+        own = sdk.EventScrubber()
+        for number in range(3):
+            traced(answer, dsn=receiver.dsn, release=str(number), event_scrubber=own)
+        assert _depth(lambda: own.scrub_dict({"password": 1})) <= 2
+
     def test_scrubber_of_another_class_stays_as_it_is(self, receiver):
         class Own(sdk.EventScrubber):
             pass
 
         own = Own()
         traced(answer, dsn=receiver.dsn, event_scrubber=own)
-        assert "scrub_dict" not in vars(own)
+        assert type(own) is Own
 
     def test_that_of_a_client_is_changed(self, receiver):
         traced(answer, dsn=receiver.dsn)
-        assert "scrub_dict" in vars(registry.clients()[0].options["event_scrubber"])
+        found = registry.clients()[0].options["event_scrubber"]
+        assert type(found) is not sdk.EventScrubber
+        assert isinstance(found, sdk.EventScrubber)
+
+
+def _depth(function):
+    """Return how deep the calls of scrubbers are that a function makes."""
+    deepest = depth = 0
+
+    def profile(frame, event, arg):
+        nonlocal deepest, depth
+        if "scrub" in frame.f_code.co_name and event in ("call", "return"):
+            depth += 1 if event == "call" else -1
+            deepest = max(depth, deepest)
+
+    before = sys.getprofile()
+    sys.setprofile(profile)
+    try:
+        function()
+    finally:
+        sys.setprofile(before)
+    return deepest
 
 
 def _copy(node):

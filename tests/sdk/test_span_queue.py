@@ -1,5 +1,6 @@
 """Streamed spans are cleaned together when they leave the SDK's queue, and leave it no other way."""
 
+import copy
 import threading
 from types import SimpleNamespace
 
@@ -158,6 +159,29 @@ SINGLE = st.sampled_from([0.0, -0.0, 1.0, float("nan"), 1, True, 0, False, "1", 
 ATTRIBUTES = st.dictionaries(
     st.sampled_from(["a", "b", "c"]), SINGLE | st.lists(SINGLE, max_size=3) | st.just(("a", "b")), max_size=3
 )
+
+
+@needs_streamed_spans
+def test_transport_may_change_an_attribute_of_one_span():
+    attributes = {"a": "x", "b": "x", "c": 1, "d": True}
+    first, second = span_queue._together([{"span_id": each, "attributes": attributes} for each in "12"])
+    before = copy.deepcopy(second)
+    for encoded in first["attributes"].values():
+        encoded["value"] += 1 if encoded["type"] == "integer" else encoded["value"]
+    assert second == before
+    assert first["attributes"]["a"] == first["attributes"]["b"] == {"value": "xx", "type": "string"}
+
+
+@needs_streamed_spans
+@pytest.mark.parametrize("key", ["name", "status", "start_timestamp", "parent_span_id"])
+def test_spans_are_encoded_one_by_one_where_the_sdk_does_more(key):
+    from sentry_sdk._span_batcher import SpanBatcher
+
+    def encode(span):
+        return {**SpanBatcher._to_transport_format(span), **({key: "changed"} if key in span else {})}
+
+    spans = [{"span_id": "1", "attributes": {}, key: "plain"}]
+    assert span_queue._encoder(encode)(spans) == [{"span_id": "1", key: "changed"}]
 
 
 @needs_streamed_spans
