@@ -23,6 +23,7 @@ from sentry_paste.config.errors import ConfigError, Problem
 from sentry_paste.config.reload import needs_client
 from sentry_paste.config.settings import Settings
 from sentry_paste.redaction import Names, Patterns, Redaction
+from sentry_paste.redaction.accesslogs import is_access_logger
 from sentry_paste.sdk.failures import LOGGER, inform, warn
 from sentry_paste.sdk.forks import reset_when_forked
 from sentry_paste.spool.delivery import DeliveringTransport, delivering_class
@@ -247,6 +248,7 @@ class Registry:
             return None
         sdk.set_up(client)
         sdk.shorten(client)
+        sdk.leave_out_breadcrumbs(client, is_access_logger)
         sdk.guard_profilers()
         sdk.start_threads_outside_of_requests(client)
         reset_when_forked(client)

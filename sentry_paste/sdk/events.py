@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging as standard_logging
 import weakref
 from collections.abc import Callable, Collection, Iterator
 from contextlib import suppress
@@ -14,6 +15,7 @@ from sentry_sdk.integrations import logging
 from sentry_sdk.utils import iter_event_frames
 
 from sentry_paste.sdk.major import adapter
+from sentry_paste.sdk.scopes import wsgi_middleware_applied
 
 try:
     import orjson
@@ -86,6 +88,28 @@ def ignore_own_logger(name: str) -> None:
     """
     adapter.ignore_logger(name)
     adapter.ignore_logger_for_logs(name)
+
+
+def leave_out_breadcrumbs(client: Any, is_left_out: Callable[[str], bool]) -> None:
+    """Make no breadcrumbs of the lines that servers log of each request once it is over.
+
+    They would be breadcrumbs of nothing but what happens outside of requests, and cost each request more
+    than the filter does. Within a request, and from warnings on, the SDK's rules apply.
+    ``LoggingIntegration._breadcrumb_handler`` is a handler of ``logging``. Missing: nothing is left out.
+
+    Args:
+        client: that was just created.
+        is_left_out: whether servers write their access logs to a logger of that name.
+    """
+    handler = getattr(client.get_integration("logging"), "_breadcrumb_handler", None)
+    if not isinstance(handler, standard_logging.Handler):
+        return
+
+    def is_kept(record: standard_logging.LogRecord) -> bool:
+        is_of_request = wsgi_middleware_applied.get(False)
+        return is_of_request or record.levelno >= standard_logging.WARNING or not is_left_out(record.name)
+
+    handler.addFilter(is_kept)
 
 
 def encode(envelope: Any) -> None:

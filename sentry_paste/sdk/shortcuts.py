@@ -30,6 +30,7 @@ def shorten(client: Any) -> None:
         client: that was just created.
     """
     _make_no_unseen_records(utils.logger)
+    _pass_over_unsent_logs(client.get_integration("logging"))
     scrubber = client.options.get("event_scrubber")
     if type(scrubber) is adapter.EventScrubber:
         _look_up_names(scrubber)
@@ -85,6 +86,29 @@ class _QuickScrubber(adapter.EventScrubber):
             and quick.denylist.isdisjoint(map(str.lower, d))
         ):
             quick.scrub_dict(d)
+
+
+def _pass_over_unsent_logs(integration: Any) -> None:
+    """Let log records go by at once where no log items are made of them.
+
+    The SDK compares the logger's name with all ignored ones, as globs, before it sees that. Missing, as in
+    sentry-sdk 3, where log items are always made: nothing is left out.
+
+    Args:
+        integration: for ``logging``, None if it is off.
+    """
+    handler = getattr(integration, "_sentry_logs_handler", None)
+    if not isinstance(handler, logging.Handler) or not hasattr(type(integration), "capture_sentry_logs"):
+        return
+    of_all = type(integration)
+
+    def is_made(_record: logging.LogRecord) -> bool:
+        if of_all.capture_sentry_logs is True:
+            return True
+        options = sentry_sdk.get_client().options
+        return bool(options.get("enable_logs") or (options.get("_experiments") or {}).get("enable_logs"))
+
+    handler.addFilter(is_made)
 
 
 def _look_up_names(scrubber: Any) -> None:

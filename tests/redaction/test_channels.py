@@ -387,9 +387,7 @@ class TestAccessLogs:
 
     def test_breadcrumb_of_a_server_s_own_error(self, ini, captured):
         ini(apps.by_path)
-        logger = logging.getLogger("wsgi")
-        logger.setLevel(logging.INFO)
-        logger.info(self.LINE)
+        logging.getLogger("wsgi").warning(self.LINE)
         logging.getLogger("server").error("worker is lost")
         messages = [crumb["message"] for crumb in captured.errors[0]["breadcrumbs"]["values"]]
         assert messages == [self.CLEAN]

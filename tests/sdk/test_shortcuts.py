@@ -8,6 +8,7 @@ import sys
 
 import pytest
 import sentry_sdk
+import sentry_sdk.integrations.logging
 from hypothesis import given
 from hypothesis import strategies as st
 from sentry_sdk.utils import logger
@@ -105,6 +106,40 @@ class TestRecords:
         another = logging.Logger("another")
         shortcuts._make_no_unseen_records(another)
         assert "isEnabledFor" not in vars(another)
+
+
+@pytest.mark.skipif(sdk.MAJOR > 2, reason="makes log items of all records")
+@pytest.mark.skipif(
+    not hasattr(sentry_sdk.integrations.logging, "SentryLogsHandler"), reason="has no log items"
+)
+class TestLogItems:
+    @pytest.fixture
+    def seen(self, monkeypatch):
+        """The records that the SDK has looked at for log items."""
+        names = []
+        handler = sentry_sdk.integrations.logging.SentryLogsHandler
+        monkeypatch.setattr(handler, "emit", lambda self, record: names.append(record.name))
+        return names
+
+    @pytest.mark.parametrize(
+        ("options", "is_seen"),
+        [({}, False), ({"enable_logs": True}, True), ({"_experiments": {"enable_logs": True}}, True)],
+    )
+    def test_record_is_looked_at_only_if_items_are_made_of_them(self, receiver, seen, options, is_seen):
+        traced(answer, dsn=receiver.dsn, **options)
+        logging.getLogger("shop").warning("sold out")
+        assert seen == (["shop"] if is_seen else [])
+
+    @pytest.mark.skipif(
+        not hasattr(sentry_sdk.integrations.logging.LoggingIntegration, "capture_sentry_logs"),
+        reason="has no such option",
+    )
+    def test_option_of_the_integration_counts(self, receiver, seen, monkeypatch):
+        traced(answer, dsn=receiver.dsn)
+        integration = sentry_sdk.integrations.logging.LoggingIntegration
+        monkeypatch.setattr(integration, "capture_sentry_logs", True)
+        logging.getLogger("shop").warning("sold out")
+        assert seen == ["shop"]
 
 
 @pytest.mark.skipif(sdk.MAJOR > 2, reason="has no scrubber")
