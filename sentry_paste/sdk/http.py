@@ -65,12 +65,24 @@ def request_directly(pool: Any, follows_redirects: bool = True) -> None:
     if type(pool) is not PoolManager:
         return
     original: Callable[..., Any] = pool.request
+    last: tuple[Any, Any, Any] = None, None, None
+
+    def connections_to(url: Any) -> Any:
+        """Return the connections to a host, whose key the pool makes of some twenty arguments each time."""
+        nonlocal last
+        before, key, found = last
+        if url != before or found is None or pool.pools.get(key) is not found:
+            found = pool.connection_from_host(url.host, port=url.port, scheme=url.scheme)
+            keys = pool.pools.keys()  # it cannot be iterated over
+            key = next((each for each in keys if pool.pools.get(each) is found), None)
+            last = url, key, found
+        return found
 
     def request(method: str, url: str, body: Any = None, headers: Any = None, **others: Any) -> Any:
         parsed = _parse(url)
         if others or headers is None or parsed.host is None:
             return original(method, url, body=body, headers=headers, **others)
-        connections = pool.connection_from_host(parsed.host, port=parsed.port, scheme=parsed.scheme)
+        connections = connections_to(parsed)
         response: Any = None
         if type(body) is bytes:
             response = _on_kept_connection(connections, method, parsed.request_uri, body, headers)

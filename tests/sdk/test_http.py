@@ -132,6 +132,31 @@ def test_response_on_a_kept_connection_is_read(pool, server, kind):
     assert len(server.clients) == 1
 
 
+def test_connections_are_made_again_once_they_are_closed(pool, server):
+    pool.clear()
+    for _ in range(2):
+        assert post(pool, "/api/7/envelope/").status == 200
+    assert len(server.clients) == 2
+
+
+def test_requests_to_several_hosts_go_to_each_of_them(pool, server):
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as another:
+        another.requests, another.clients = [], set()
+        thread = threading.Thread(target=another.serve_forever, args=(0.01,))
+        thread.start()
+        bases = [pool.base, f"http://127.0.0.1:{another.server_port}"]
+        for number in range(6):
+            pool.base = bases[number % 2]
+            assert post(pool, f"/api/{number}/envelope/").status == 200
+        another.shutdown()
+        thread.join()
+        pool.clear()
+    assert [path for _, path, _, _ in another.requests] == [
+        f"/api/{number}/envelope/" for number in (1, 3, 5)
+    ]
+    assert len(server.requests) == 1 + 3
+
+
 def test_connection_that_the_server_closes_is_not_kept(pool, server):
     assert post(pool, "/close/7/envelope/").status == 200
     # At once: the server may take its time, and the next request would be lost.
