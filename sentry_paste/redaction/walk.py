@@ -255,12 +255,19 @@ class Walk:
                 # Each frame that holds the environ has the same texts.
                 cleaned = self._cleaned.get((key, value, in_environ))
                 if cleaned is None:
-                    cleaned = cleaned_member(key, value, self._names, in_environ, self.bounds)
+                    cleaned = self._clean_text(key, value, in_environ)
                     self._cleaned[key, value, in_environ] = cleaned
             if cleaned is FILTERED and value != FILTERED:
                 self._replace(node, key, (path, key))
             elif cleaned is not value:
                 node[key] = cleaned
+
+    def _clean_text(self, key: str, value: str, in_environ: bool) -> Any:
+        names, bounds = self._names, self.bounds
+        clean = partial(cleaned_member, key, value, names, in_environ, bounds)
+        if names.key_rule(key) is not Rule.PARAMETERS:
+            return clean()
+        return self._known(("member", names.rules, key, in_environ), value, clean)
 
     def _are_too_many_names(self, name: str) -> bool:
         """Return whether a name is new and may not be examined any more."""

@@ -292,7 +292,13 @@ def test_requests_in_events_are_cleaned_as_if_each_was_the_first(requests):
                     "url": url,
                     "query_string": query,
                     "headers": {"Referer": referer, "X-Url": referer},
-                }
+                },
+                "extra": {
+                    "http.query": query,
+                    "url": url,
+                    "HTTP_REFERER": referer,
+                    "x": {"url.query": query},
+                },
             }
             for _ in range(2)
         ]
