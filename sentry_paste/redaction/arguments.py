@@ -58,10 +58,12 @@ def clean_arguments(event: dict[str, Any], names: Names) -> None:
     if type(arguments) is not list:
         return
     texts = tuple([text if type(text) is str else "" for text in arguments])
-    cleaned = names.arguments.get(texts)
+    known = names.arguments
+    cleaned = known.get(texts)
     if cleaned is None:
-        names.arguments.clear()  # an app may change them
-        cleaned = names.arguments[texts] = list(_all_cleaned(texts, names))
+        cleaned = list(_all_cleaned(texts, names))
+        known.clear()  # an app may change them
+        known[texts] = cleaned
     arguments[:] = [new if type(text) is str else text for text, new in zip(arguments, cleaned)]
 
 

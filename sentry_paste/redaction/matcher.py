@@ -96,7 +96,7 @@ class Matcher:
             names: which names are secret.
         """
         found = self._unchanged
-        if found is None or found.names is not names:
+        if found is None or found.rules is not names.rules:
             found = self._unchanged = Unchanged(names)
         return found
 

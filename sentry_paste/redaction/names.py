@@ -247,16 +247,8 @@ class Names:
         self._build_caches()
         #: What results of these names depend on: another object once more names are secret.
         self.rules = object()
-        #: Names known not to be secret, so that a whole mapping can be checked at once.
-        self.plain_keys: set[Any] = set()
         self.plain_variables: set[Any] = set()
-        #: Hashes of texts known to name nothing that is secret.
-        self.plain_texts: set[int] = set()
-        #: The arguments of the process, which are in every event, without their secrets, by what they are.
-        self.arguments: dict[tuple[str, ...], list[str]] = {}
-        self._of_keys: dict[tuple[Any, ...], list[str]] = {}
-        # Names whose rules are known, secret or not.
-        self._examined: set[str] = set()
+        self._forget()
 
     def deny(self, names: Iterable[str]) -> None:
         """Add exact names, those of the SDK's ``event_scrubber``; they then apply at any depth.
@@ -270,11 +262,19 @@ class Names:
         self._exact |= new
         self._build_caches()
         self.rules = object()
-        self.plain_keys.clear()
-        self.plain_texts.clear()
-        self.arguments.clear()
-        self._of_keys.clear()
-        self._examined.clear()
+        self._forget()
+
+    def _forget(self) -> None:
+        """Begin anew: what another thread adds to the sets that it has is not found in these."""
+        #: Names known not to be secret, so that a whole mapping can be checked at once.
+        self.plain_keys: set[Any] = set()
+        #: Hashes of texts known to name nothing that is secret.
+        self.plain_texts: set[int] = set()
+        #: The arguments of the process, which are in every event, without their secrets, by what they are.
+        self.arguments: dict[tuple[str, ...], list[str]] = {}
+        self._of_keys: dict[tuple[Any, ...], list[str]] = {}
+        # Names whose rules are known, secret or not.
+        self._examined: set[str] = set()
 
     def _build_caches(self) -> None:
         self.key_rule = _cached(self._key_rule, Rule.SECRET)
@@ -406,14 +406,14 @@ class Names:
             bounds: what new names may cost together; beyond it, they are among those that are returned.
         """
         # An environ has the same keys in every frame, some of them secret.
-        keys = tuple(mapping)
-        found = self._of_keys.get(keys)
+        keys, known = tuple(mapping), self._of_keys
+        found = known.get(keys)
         if found is None:
             found = _find_matching(mapping, self.plain_keys, partial(self._is_secret_key, bounds))
-            if len(self._of_keys) > _CACHE_SIZE // 16:
-                self._of_keys.clear()
+            if len(known) > _CACHE_SIZE // 16:
+                known.clear()
             if sum(map(len, map(str, keys))) < _LONGEST_KEYS and not bounds.are_exceeded:
-                self._of_keys[keys] = found
+                known[keys] = found
         return found
 
     def secret_variables(self, variables: Collection[Any]) -> list[str]:

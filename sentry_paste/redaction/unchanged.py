@@ -25,10 +25,11 @@ class Unchanged:
         names: which names are secret.
     """
 
-    __slots__ = ("_members", "names")
+    __slots__ = ("_members", "names", "rules")
 
     def __init__(self, names: Names) -> None:
         self.names = names
+        self.rules = names.rules
         self._members: set[tuple[Any, Any]] = set()
 
     def without(self, attributes: Mapping[str, Any]) -> dict[str, Any] | None:

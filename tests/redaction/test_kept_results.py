@@ -6,9 +6,10 @@ from sentry_sdk.transport import Transport
 
 from sentry_paste import SentryMiddleware, sdk
 from sentry_paste.redaction import values
+from sentry_paste.redaction.bounds import Bounds
 from sentry_paste.redaction.matcher import Matcher
 from sentry_paste.redaction.names import FILTERED, Names
-from sentry_paste.redaction.payloads import clean_event
+from sentry_paste.redaction.payloads import clean_event, clean_item
 from sentry_paste.redaction.recent import Recent
 
 from wsgi_calls import call, environ_of
@@ -82,3 +83,30 @@ def test_names_that_are_secret_already_change_nothing():
     before = names.rules
     names.deny(["Widget", "widget"])
     assert names.rules is before
+
+
+def test_member_of_an_item_that_is_secret_by_now_is_hidden():
+    names = Names()
+    matcher, sent = Matcher(values.of_request({"HTTP_COOKIE": "sid=f3f29fj2093fj203fj"}, names)), []
+    for denied in ([], ["widget"]):
+        names.deny(denied)
+        item = {"body": "x", "attributes": {"widget": "q8fh23fh28hf2"}}
+        clean_item(item, matcher, names)
+        sent.append(item["attributes"]["widget"])
+    assert sent == ["q8fh23fh28hf2", FILTERED]
+
+
+class Denying(Names):
+    """Names of which another thread makes one secret while it is looked at."""
+
+    def _key_rule(self, key):
+        found = super()._key_rule(key)
+        self.deny(["widget"])
+        return found
+
+
+def test_name_that_becomes_secret_while_it_is_looked_at_is_secret_from_then_on():
+    names = Denying()
+    for mapping in ({"widget": 1}, {"widget": 1, "colour": 2}):
+        names.secret_keys(mapping, Bounds(1000, 0))
+        assert names.secret_keys(mapping, Bounds(1000, 0)) == ["widget"]
