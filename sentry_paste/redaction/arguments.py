@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from sentry_paste.redaction.commands import NO_SECRET
 from sentry_paste.redaction.names import FILTERED, Names
 from sentry_paste.redaction.texts import clean_text
 
@@ -24,10 +25,6 @@ _WORD = re.compile(r"[\w.~/:@%+=!$*^?-]*")
 # The user info of a URL that is an argument: a password may contain any sign, as SQLAlchemy reads
 # it up to the last @. After a port, an @ belongs to the path.
 _USER_INFO = re.compile(r"(?<=://)[^\s/?#:@]*:(?!\d{1,5}[/?#]).+@", re.DOTALL)
-# Options that say where a secret is, what it is called or how long it lasts, or that switch it off.
-_NO_SECRET = re.compile(
-    r"--?no-.*|.*[-_.](?:file|path|dir|directory|name|backend|type|age|ttl|timeout|stdin)", re.IGNORECASE
-)
 # What a shell takes for one word although there are blanks or quotes in it: abc\ def, a"b c"d, 'ab'"'"'c'.
 # A single string in quotes is none of these, nor is JSON.
 _PART = r"\\.|'[^']*'|\"(?:[^\"\\]|\\.)*\""
@@ -71,7 +68,7 @@ def _all_cleaned(texts: Iterable[str], names: Names) -> Iterator[str]:
     option = ""
     for text in texts:
         # A value after its option is judged as one that is joined to it: --token VALUE as --token=VALUE.
-        is_value = option and _VALUE.match(text) and not _NO_SECRET.fullmatch(option)
+        is_value = option and _VALUE.match(text) and not NO_SECRET.fullmatch(option)
         before = f"{option}=" if is_value else ""
         yield _cleaned(before + text, names)[len(before) :]
         option = text if _OPTION.fullmatch(text) else ""

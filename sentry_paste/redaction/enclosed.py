@@ -8,10 +8,14 @@ _MOST_MARKS = 500
 _LONGEST_TRIPLED = 16_384
 _SPACE = re.compile(r"\s*")
 # What may come between a name and its value, and before the opening quote.
-_PREFIX = re.compile(r"[ \t]*(?:[A-Za-z_][\w.]{0,40}\()?(?:[bBuUrRfF]{1,2}(?=\\*[\"']))?")
+_PREFIX = re.compile(r"[ \t]*(?:[A-Za-z_][\w.]{0,40}\(){0,3}(?:[bBuUrRfF]{1,2}(?=\\*[\"']))?")
 _QUOTE = re.compile(r"(\\*)([\"'])")
-# A closing quote, the end of the line, and an opening quote; pprint indents the next piece.
-_NEXT_PIECE = re.compile(r"\\{0,64}[\"'](?:\r?\n|\\{1,64}n)[ \t]{1,200}b?(\\{0,64})([\"'])")
+# A closing quote, the end of the line, and an opening quote; pprint indents the next piece. Or, between the
+# quotes, what joins texts in SQL and in programs.
+_NEXT_PIECE = re.compile(
+    r"\\{0,64}[\"'](?:(?:\r?\n|\\{1,64}n)[ \t]{1,200}b?|\s{0,9}(?:\|\||\+)\s{0,9}[ENbr]?)(\\{0,64})([\"'])"
+)
+_NEXT_ARGUMENT = re.compile(r"\\{0,64}[\"']\s{0,9},")
 _MOST_PIECES = 500
 # How a shell joins what is quoted with a single quote: 'it'"'"'s'.
 _JOINED = re.compile(r"'\\{0,64}\"'\\{0,64}\"'")
@@ -26,6 +30,8 @@ _MOST_IN_EXPRESSION = 50
 _CALL = re.compile(r"[A-Za-z_][\w.]{0,80}\((?=[A-Za-z_]\w{0,60}=)")
 _INDENT = re.compile(r"[ \t]*")
 _MOST_INDENT = 80
+# What opens the text in quotes whose first line a line is.
+_OPENED = re.compile(r"\A(?:.*[\[(,:=]\s?)?(?:b?\\{0,64}[\"']){1,4}")
 _FIELD = re.compile(r"\{\w{1,60}\}")
 
 
@@ -48,7 +54,11 @@ def closed_value(text: str, start: int, limit: int | None = None) -> tuple[int, 
         if tripled is not None:
             return tripled
         end = _end_of_quoted(text, quote.end(), limit, quote[2], len(quote[1]))
-        return quote.end(), _end_of_pieces(text, end, limit)
+        end = _end_of_pieces(text, end, limit)
+        call = text.find("(", start, begin) if limit is None else -1
+        if call >= 0 and (text.count("(", start, begin) > 1 or _NEXT_ARGUMENT.match(text, end)):
+            end = max(end, _end_of_brackets(text, call) - 1)  # HASHBYTES('SHA2_256', '...')
+        return quote.end(), end
     if text[begin : begin + 1] in ("[", "(", "{") and begin < len(text) and not _FIELD.match(text, begin):
         return begin, _end_of_brackets(text, begin)
     return None
@@ -78,16 +88,58 @@ def indented_value(text: str, name: int, start: int, header: re.Pattern[str]) ->
     found = header.match(text, start)
     if found is None:
         return None
-    line = text.rfind(found[1][-1], max(name - _MOST_INDENT, 0), name) + 1
-    before = text[max(line, name - _MOST_INDENT) : name]
-    if before.strip(" \t-"):
+    depth = _indent_before(text, name, found[1][-1])
+    if depth is None:
         return None
     at = end = found.end()
     for _ in range(_MOST_PIECES):
         inner = _INDENT.match(text, at)
         after = text.find(found[1], at)
         last = after if after >= 0 else len(text)
-        if inner is None or (inner.end() < last and inner.end() - at <= len(before)):
+        if inner is None or (inner.end() < last and inner.end() - at <= depth):
+            break
+        at, end = last + len(found[1]), last
+        if after < 0:
+            break
+    else:
+        end = len(text)
+    return (found.end(), end) if end > found.end() else None
+
+
+def _indent_before(text: str, name: int, end_of_line: str) -> int | None:
+    """Return how far a name is indented, None if it does not begin its line."""
+    line = text.rfind(end_of_line, max(name - _MOST_INDENT, 0), name) + 1
+    before = text[max(line, name - _MOST_INDENT) : name]
+    before = _OPENED.sub("", before)
+    return None if before.strip(" \t-") else len(before)
+
+
+def listed_value(text: str, name: int, start: int, header: re.Pattern[str]) -> tuple[int, int] | None:
+    """Locate the lines of a list in YAML, which may be indented as far as the name.
+
+    Args:
+        text: any.
+        name: where the name begins.
+        start: behind its sign.
+        header: what is left of its line; the first group matches the line's end, raw or escaped.
+
+    Returns:
+        Beginning and end, None if the name does not begin its line.
+    """
+    found = header.match(text, start)
+    if found is None:
+        return None
+    depth = _indent_before(text, name, found[1][-1])
+    if depth is None:
+        return None
+    at = end = found.end()
+    for _ in range(_MOST_PIECES):
+        inner = _INDENT.match(text, at)
+        after = text.find(found[1], at)
+        last = after if after >= 0 else len(text)
+        inside = inner.end() if inner else at
+        is_item = text.startswith("- ", inside) and inside - at >= depth
+        if not is_item and inside - at <= depth and inside < last:
             break
         at, end = last + len(found[1]), last
         if after < 0:

@@ -13,31 +13,33 @@ from itertools import accumulate
 from sentry_paste.redaction.bounds import Bounds, TooMuchError
 from sentry_paste.redaction.encoded import encoded
 
-_CHARACTER = "(?:lt|gt|quot|apos|#(?:0{0,4}[0-9]{2,3}|[xX]0{0,4}[2-7][0-9a-fA-F]));"
+_CHARACTER = "(?:lt|gt|quot|apos|nbsp|#(?:0{0,4}[0-9]{2,3}|[xX]0{0,4}(?:[2-7][0-9a-fA-F]|[9aAdD])));"
 # ASCII characters in HTML (https://html.spec.whatwg.org/#character-references), including escaped escapes and
 # Go's JSON for an ampersand. Only characters that give a text its structure appear here by name.
 _HTML = re.compile(
     rf"(&(?:{_CHARACTER}|amp;(?:amp;){{0,4}}(?:{_CHARACTER}))"
     # RFC 8259 section 7, strings of ECMAScript, logs of nginx and Apache. A run of backslashes is read
     # once, and a few consecutive slashes are one piece.
-    r"|\\(?<!\\\\)\\*(?:u0026(?:lt|gt|quot|apos|#[0-9]{2,3});|(?:u00|x)[2-7][0-9a-fA-F]|/(?:\\/){0,3}))"
+    r"|\\(?<!\\\\)\\*(?:u0026(?:lt|gt|quot|apos|#[0-9]{2,3});|(?:u00|x)(?:[2-7][0-9a-fA-F]|0[9aAdD])|/(?:\\/){0,3}))"
 )
 # RFC 3986 section 2.1, also in a URL in a URL.
 _URL = re.compile("(%(?:25){0,5}(?:[2-7][0-9a-fA-F]|0[aAdD]))")
-_TAG_OR_QUOTE_IN_URL = re.compile(encoded("3[cC]|2[27]"))
+# What is read in them: tags, quotes, lines, names before a colon and a blank, arguments.
+_MARK_IN_URL = re.compile(encoded(r"3[cC]|2[27]|0[aA]|3[aA](?:\+|%(?:25){0,5}20)|20-"))
 # What colours text in a terminal (ECMA-48 section 8.3.117), as it is or as Python and JSON show it.
 _COLOUR = re.compile(r"((?:\x1b|\\(?<!\\\\)\\*(?:x1[bB]|u001[bB]))\[[0-9;]{0,20}m)")
 _COLOURS = ("\x1b[", "1b[", "1B[")
 # How references of HTML begin; and one in how many characters is an ampersand where that is looked for first.
-_REFERENCES, _ONE_IN = ("&#", "&a", "&g", "&l", "&q"), 10
+_REFERENCES, _ONE_IN = ("&#", "&a", "&g", "&l", "&n", "&q"), 10
+_BEGIN_MARKS = ("%2", "%3", "%0")
 # How many escapes are undone at a time.
 _PIECES = 1000
 # How many backslashes stand for each time that a quote was escaped before. In JSON in JSON it has one, three
 # or seven: this is more, and even, so that neither ends text in the other.
 _BACKSLASHES = 8
-# How much longer it takes to read a text without percent-encoding.
-_URL_WEIGHT = 2
-_NAMED = {"lt": "<", "gt": ">", "quot": '"', "apos": "'"}
+# How much longer it takes to read a text without percent-encoding, or without colours.
+_URL_WEIGHT = _COLOUR_WEIGHT = 2
+_NAMED = {"lt": "<", "gt": ">", "quot": '"', "apos": "'", "nbsp": " "}
 _QUOTES = ("'", '"')
 
 
@@ -146,11 +148,11 @@ def _may_have_markup(text: str) -> bool:
     return "\\u00" in text or "\\x" in text or "\\/" in text
 
 
-def _has_tag_or_quote_in_url(text: str) -> bool:
+def _has_mark_in_url(text: str) -> bool:
     count = text.count("%")
-    if not count or (count * _ONE_IN > len(text) and not ("%2" in text or "%3" in text)):
+    if not count or (count * _ONE_IN > len(text) and not any(map(text.__contains__, _BEGIN_MARKS))):
         return False  # a text of such signs is searched faster for what follows them
-    return bool(_TAG_OR_QUOTE_IN_URL.search(text))
+    return bool(_MARK_IN_URL.search(text))
 
 
 def may_have_escapes(text: str) -> bool:
@@ -169,14 +171,12 @@ def has_escapes(text: str) -> bool:
         text: any.
     """
     return bool(
-        (_may_have_markup(text) and _HTML.search(text))
-        or _has_tag_or_quote_in_url(text)
-        or _has_colours(text)
+        (_may_have_markup(text) and _HTML.search(text)) or _has_mark_in_url(text) or _has_colours(text)
     )
 
 
 def read_url(text: str, bounds: Bounds | None = None) -> Reading | None:
-    """Read a text without percent-encoding if it has tags or quotes; return None if it has not.
+    """Read a text without percent-encoding if it is more than a query; return None if it is not.
 
     Args:
         text: any.
@@ -186,7 +186,7 @@ def read_url(text: str, bounds: Bounds | None = None) -> Reading | None:
         TooMuchError: the text is longer than that.
     """
     # Other parameters of URLs are found without decoding.
-    if not _has_tag_or_quote_in_url(text):
+    if not _has_mark_in_url(text):
         return None
     _charge(_URL_WEIGHT * len(text), bounds)  # it may consist of escapes
     return Reading(text.replace("+", " "), _URL)  # a plus sign is a space in a form
@@ -208,7 +208,7 @@ def read_colours(text: str, bounds: Bounds | None = None) -> Reading | None:
     """
     if not _has_colours(text):
         return None
-    _charge(len(text), bounds)
+    _charge(_COLOUR_WEIGHT * len(text), bounds)
     return Reading(text, _COLOUR)
 
 

@@ -27,6 +27,8 @@ _ELLIPSIS = re.compile(
 # The most that may follow a cut in the middle of a value; if there is more, the whole text is hidden.
 _MOST_LEFT = 512
 _LEFT = re.compile(rf"[\w.~%+/=-]{{0,{_MOST_LEFT}}}")
+# The shortest end of a value that is recognised behind a cut, and of how many values that begin alike.
+_SHORTEST_TAIL, _FEW_TAILS, _COST_OF_TAIL = 3, 8, 4
 # A text that was cut seldom had longer escapes than this. Those of an emoji are the longest, three levels
 # deep.
 _WINDOW, _LONGEST_WINDOW = 3 * HEAD, 28 * HEAD
@@ -220,9 +222,56 @@ class Heads:
                 left = _LEFT.match(text, found.end())
                 done = len(text)
                 if not is_end and left is not None and left.end() - left.start() < _MOST_LEFT:
-                    done = left.end()
+                    done = max(left.end(), self._end_after_cut(text, (start, end), found.end(), allowance))
                 yield start, done
                 search.position = done
+
+    def _end_after_cut(self, text: str, beginning: Span, start: int, allowance: Allowance) -> int:
+        """Return where the end of a value ends that was cut in its middle.
+
+        Args:
+            text: any.
+            beginning: where the beginning of the value is.
+            start: where the ellipsis ends.
+            allowance: what may be spent.
+        """
+        shown = text[slice(*beginning)]
+        size = self._length_of_beginning(shown, allowance)
+        for _ in range(0 if size else _LEVELS):
+            view = decoded(shown, allowance)
+            if view is None:
+                break
+            shown = view.text
+            size = self._length_of_beginning(shown, allowance)
+            if size:
+                break
+        tails = self._tails(shown[len(shown) - size :]) if size else []
+        views: list[View] = []
+        rest, done = text[start : start + 3 * HEAD], start
+        while tails:
+            allowance.spend(_COST_OF_TAIL * len(tails))
+            length = max(_shared_end(tail, rest) for tail in tails)
+            place = length
+            for view in views:
+                place = view.end(place)
+            done = max(done, start + place) if length else done
+            view = decoded(rest, allowance) if len(views) < _LEVELS else None
+            if view is None:
+                break
+            views.insert(0, view)
+            rest = view.text
+        return done
+
+    def _tails(self, beginning: str) -> list[str]:
+        """Return the ends of the values that begin like this, of a few."""
+        found: list[str] = []
+        first = bisect_left(self._cut_texts, beginning)
+        for head in self._cut_texts[first : first + _FEW_TAILS]:
+            if not head.startswith(beginning):
+                break
+            needles = [*self._short.get(head, ())[:1], *self._long.get(head, ())[:_FEW_TAILS]]
+            found += [needle.text[-HEAD:] for needle in needles if not needle.is_run]
+        return found[:_FEW_TAILS]
 
     def _start_before_cut(self, text: str, end: int, allowance: Allowance) -> tuple[int, int | None]:
         """Return where a text ends that was cut, and where the beginning of a secret begins there.
@@ -316,6 +365,17 @@ class Heads:
                 if place < len(self._cut_texts) and self._cut_texts[place].startswith(tail):
                     return len(tail)
         return 0
+
+
+def _shared_end(tail: str, text: str) -> int:
+    """Return how many characters at the beginning of a text are the end of a value."""
+    first = text[:_SHORTEST_TAIL]
+    place = tail.find(first) if len(first) == _SHORTEST_TAIL else -1
+    while place >= 0:
+        if text.startswith(tail[place:]):
+            return len(tail) - place
+        place = tail.find(first, place + 1)
+    return 0
 
 
 def _pieces(text: str) -> Iterator[str]:

@@ -23,7 +23,7 @@ HINT = (
     f"|(?<=ip)(?:{_GAP}address|(?<=realip)|(?<=real[^a-z0-9]ip)|(?<=real%[2-7].ip)|(?<=real%25[2-7].ip)))"
     "|s(?:ecret|aml|ess|id|so|ig|rf(?<=[cx]srf)|sertion|ymfony|tate)"
     "|k(?:ey|en(?<=token)|ie(?<=cookie)|et(?<=ticket))"
-    "|c(?:redential|ode|v[vc]|(?<=oidc)|(?<=hmac)|e(?<=nonce))"
+    "|c(?:redential|reds?(?![a-z])|ode|v[vc]|(?<=oidc)|(?<=hmac)|e(?<=nonce))"
     f"|jwt|bearer|uth(?<=auth)|fa(?<=mfa)|forwarded{_GAP}for|mote(?<=remote){_GAP}addr"
 )
 # How much of a name is read.

@@ -11,8 +11,10 @@ from sentry_paste.redaction.parameters import clean_query
 
 # RFC 3986 section 3.2.1, up to the last @ of the authority, as browsers parse it.
 _USER_INFO = re.compile(r"(?<=://)[^\s/?#\\<>\"']*@")
-# In ordinary text only if it has a password that is not masked already: git@ is no person.
-_PASSWORD = re.compile(r"(?<=://)[^\s/?#\\<>\"'@:]*:(?!\*+@)[^\s/?#\\<>\"']*@")
+#: A user that is a token of letters and digits: https://ghp_...@github.com.
+USER_LIKE_A_KEY = r"(?=[A-Za-z_.~%-]{0,255}[0-9])(?=[0-9_.~%-]{0,255}[A-Za-z])[\w.~%-]{12,255}"
+# In ordinary text only if it has a password that is not masked already, or is a token: git@ is no person.
+_PASSWORD = re.compile(rf"(?<=://)(?:[^\s/?#\\<>\"'@:]*:(?!\*+@)[^\s/?#\\<>\"']*|{USER_LIKE_A_KEY})@")
 
 # The limits of W3C's baggage.
 _MOST_MEMBERS = 180
@@ -63,7 +65,7 @@ def without_user_info(text: str) -> str:
 
 
 def without_passwords(text: str) -> str:
-    """Return a text without user names and passwords in URLs that have both.
+    """Return a text without user names and passwords in URLs that have both, or a token as the name.
 
     Args:
         text: any.

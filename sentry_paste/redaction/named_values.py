@@ -13,6 +13,7 @@ from sentry_paste.redaction.enclosed import (
     closed_value,
     end_of_item,
     indented_value,
+    listed_value,
 )
 from sentry_paste.redaction.encoded import end_of_value, json_value
 from sentry_paste.redaction.names import Names, Rule
@@ -29,8 +30,9 @@ TOKEN = re.compile(rf"[^\s'\"<>]{{1,{SEEN}}}")
 UP_TO_A_SPACE = re.compile(r"[^\s<>\\]+")
 END_OF_LINE = {
     "": re.compile(r"[\r\n<>]|\\[rn]"),
-    "'": re.compile(r"[\r\n<>']|\\[rn]"),
-    '"': re.compile(r'[\r\n<>"]|\\[rn]'),
+    # A quote that is escaped is of the value.
+    "'": re.compile(r"[\r\n<>]|(?<!\\)'|\\[rn]"),
+    '"': re.compile(r'[\r\n<>]|(?<!\\)"|\\[rn]'),
 }
 _NOT_PLAIN = re.compile(
     r"(?:ur[li]|path|file|field|label|policy|required|enabled|expir\w{1,5}|changed|_at|hint|name|type)\Z",
@@ -66,6 +68,15 @@ _ESCAPED_AMPERSANDS, _LONGEST_ESCAPE = ("amp;", "#38;", "#038;", "#x26;"), 5
 # that is on the next line.
 _BLOCK = re.compile(r"[ \t]{0,20}[|>][-+0-9]{0,2}[ \t]{0,20}(\r?\n|(?:\\{1,64}r)?\\{1,64}n)")
 _CONTINUED = re.compile(r"[ \t]{0,20}(\r?\n|(?:\\{1,64}r)?\\{1,64}n)(?=[ \t])")
+# An anchor or a tag before a value in YAML (its specification's section 6.9).
+_PROPERTIES = re.compile(r"[ \t]{1,20}(?:(?:!|&(?:amp;)?)[\w!.:/<>-]{0,80}[ \t]{1,20}){1,2}(?=[^\s\\])")
+# The lines behind a name in YAML: items of a list, members of a mapping, or a text of one word.
+_NEW_LINE = r"(?:\r?\n|(?:\\{1,64}r)?\\{1,64}n)"
+_NESTED = re.compile(
+    rf"[ \t]{{0,20}}({_NEW_LINE})(?=[ \t]{{0,80}}(?P<item>-)[ \t]+[^\s\\]"
+    rf"|[ \t]{{1,80}}(?:(?P<key>[\w.-]{{1,80}}:(?:[ \t]|{_NEW_LINE}))"
+    rf"|(?:(?!\\{{1,64}}[rn])[^\s:]){{1,{SEEN}}}(?:{_NEW_LINE}|[\\'\"]*\Z)))"
+)
 # The next field, or an escape of HTML; and how many such signs a value may have.
 _NEXT_FIELD = re.compile(r"&(?:[\w.~%\[\]+:-]{0,80}=|[#\w]{1,10};|$)|#(?:$|[\s'\"])")
 _MOST_SIGNS = 8
@@ -85,6 +96,8 @@ _SCHEME = re.compile(
     r"|googlelogin|mac|jwt|key|session)[\s=]",
     re.IGNORECASE,
 )
+# A tab behind the colon of a header, in text that is shown.
+_TABS = re.compile(r"(?:\\{1,64}t)+")
 _BEGINS_LINE = re.compile(r"(?:(?:\A|[\r\n]|\\[rn]|\Ab)[ \t{'\"\\-]*|-H\s?['\"]|-header[\s=]['\"])\Z")
 # A quote that is itself escaped: it is found in the text without escapes.
 _ESCAPED_QUOTE = re.compile(
@@ -188,15 +201,34 @@ def value_of_member(text: str, place: Place) -> Span:
     annotation = None if place.quote else _ANNOTATION.match(text, start)
     if annotation is not None:
         return closed_value(text, annotation.end())
+    properties = None if place.quote else _PROPERTIES.match(text, start)
+    if properties is not None:
+        start = properties.end()
+        place = place._replace(end=start)
     begin = after_space(text, start)
     closed = closed_value(text, begin if place.quote else start)
     if closed is None and place.quote:
         closed = closed_call(text, begin) or _shown_object(text, begin)
     if closed is None and not place.quote:
-        closed = indented_value(text, place.begin, start, _BLOCK)
+        closed = indented_value(text, place.begin, start, _BLOCK) or _nested_block(text, place)
     if closed is not None:
         return closed
     return scalar_of_member(text, begin, place) if place.quote else _plain(text, place)
+
+
+def _nested_block(text: str, place: Place) -> Span:
+    """Locate a list, a mapping or a text in the lines behind a name, as YAML has them."""
+    found = _NESTED.match(text, place.end)
+    if found is None:
+        return None
+    if found["item"]:
+        block = listed_value(text, place.begin, place.end, _NESTED)
+    else:
+        block = indented_value(text, place.begin, place.end, _NESTED)
+    if block is None or found["key"] or _is_strong(place.name):
+        return block
+    words = text[block[0] : min(block[1], block[0] + SEEN)].replace("\\n", " ").split()
+    return block if any(is_no_word(word.strip("'\",\\")) for word in words) else None
 
 
 def _shown_object(text: str, begin: int) -> Span:
@@ -268,7 +300,8 @@ def _credential(text: str, place: Place) -> Span:
     closed = closed_value(text, place.end)
     if closed is not None:
         return closed
-    begin = after_space(text, place.end)
+    tabs = _TABS.match(text, place.end)
+    begin = after_space(text, tabs.end() if tabs else place.end)
     token = TOKEN.match(text, begin)
     if token and (_SCHEME.match(text, begin) or (_ends_line(text, token.end()) and is_no_word(token[0]))):
         return begin, _end_of_line(text, place, begin, len(text))

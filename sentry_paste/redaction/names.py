@@ -26,7 +26,8 @@ Value = TypeVar("Value")
 # Anywhere in any name.
 _SECRET = re.compile(
     "passw|pwd|passphrase|passcode|secret|token|csrf|xsrf|jwt|bearer|credential|cookie|signature|oidc|saml"
-    "|(?:api|private|access|auth|client|master|signing|encryption)_?key|sess(?:ion)?_?id|authoriz|authentic"
+    "|(?:api|private|access|auth|client|master|signing|encryption|session|account|subscription|consumer|shared|ssh|pass)"
+    "_?key|sess(?:ion)?_?id|authoriz|authentic|(?:^|_)creds?(?:$|_)"
 )
 # Local variables have fewer such words: a parser's ``tokens`` are not secrets.
 _SECRET_VARIABLE = re.compile("passw|secret|(?:api|private|access)_?key|credential|authorization")
@@ -46,14 +47,15 @@ _SECRET_PART = re.compile(
 # Codes that prove an identity. Forms also have a country_code, and mappings of all kinds a code.
 _SECRET_CODE = re.compile(
     "(?:^|_)(?:auth|authorization|device|user|access|login|reset|recovery|verification|verify|confirmation|activation"
-    "|security|backup|invite|invitation|sms|otp|mfa|pin|scratch|one_time|two_factor|2fa)_?code$"
+    "|security|backup|invite|invitation|sms|otp|mfa|pin|scratch|one_time|two_factor|2fa)_?codes?$"
 )
 _CODES = frozenset({"code", "ticket", "assertion", "client_assertion", "nonce"})
 # As keys of mappings: numbers under them are secret as well as texts.
 _SHORT_SECRETS = frozenset(
     {"pin", "otp", "totp", "mfa", "pass", "cvv", "cvc", "cvv2", "card_cvv", "card_cvc", "passcode"}
     | {"user_pin", "card_pin", "new_pin", "old_pin", "pin_number", "user_pass", "db_pass", "smtp_pass"}
-    | {"auth_pass", "http_pass", "ftp_pass"}
+    | {"auth_pass", "http_pass", "ftp_pass", "login_pass", "userpass", "dbpass"}
+    | {"pw", "user_pw", "db_pw", "bind_pw", "root_pw", "bindpw", "rootpw"}
 )
 # As keys of mappings: secret if they look random. A state may be "open", a code 404 or a line of Python.
 _RANDOM_IF_SECRET = _CODES | {"state"}

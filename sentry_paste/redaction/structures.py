@@ -29,6 +29,11 @@ _NEW_LINE = r"(?:\r?\n|\\{1,64}r\\{1,64}n|\\{1,64}n)"
 _HEAD_OF_PART = re.compile(rf"(?:[^\r\n\\]{{0,1000}}{_NEW_LINE}){{1,5}}?{_NEW_LINE}")
 # The most that the pattern reads, and what follows the name: a parameter of the header, or the line's end.
 _LONGEST_HEAD, _AFTER_NAME_OF_PART = 5000, ";\r\n\\"
+# Before a name that is not in quotes, or encoded (RFC 7578 section 5.1 and RFC 5987).
+_BEFORE_PART = re.compile(
+    r"form-data;[^\r\n\\]{0,80}\bname(?:=|\*=[\w-]{0,20}'[\w-]{0,10}')\Z", re.IGNORECASE
+)
+_LONGEST_DISPOSITION = 120
 _TAG = re.compile(r"[^<>]{0,500}?(/?)>")
 _ELLIPSIS = re.compile("(?:\\.\\.\\.|\u2026)\\\\?['\")\\]}>]{0,8}\\Z")
 _LONGEST_ELLIPSIS = 16
@@ -36,6 +41,7 @@ _LONGEST_ELLIPSIS = 16
 SHORTEST_CUT = 1000
 # The columns and the values of an SQL statement, and the values that are literals, not placeholders or names.
 _INTO = re.compile(r"\binto\s", re.IGNORECASE)
+_INSERT = re.compile(r"\binsert\s{0,9}\Z", re.IGNORECASE)
 _LONGEST_TABLE = 200
 _NO_TABLE = re.compile(r"[()=;]")
 _VALUES = re.compile(
@@ -48,19 +54,37 @@ _LITERAL_SELECTED = re.compile(r"\w{0,40}\(?\\{0,63}'|[0-9]")
 _NEXT_ROW = re.compile(r"\)\s{0,50},\s{0,50}\(")
 # What makes a pair of two members, or of two attributes: {"name": "password", "value": "..."}.
 _NAMING = re.compile(
-    r"(?:name|key|field|param|parameter|header)\\{0,63}[\"']\s{0,4}:\s{0,4}b?\\{0,63}[\"']\Z", re.IGNORECASE
+    r"(?:name|key|field|param|parameter|header|id|label|column|attribute|variable|property|option)\\{0,63}[\"']\s{0,4}:\s{0,4}b?\\{0,63}[\"']\Z",
+    re.IGNORECASE,
 )
 _VALUE = re.compile(r"[^{}]{0,1000}?[\"']value\\*[\"']\s{0,4}:", re.IGNORECASE)
-_VALUE_ATTRIBUTE = re.compile(r"[^<>]{0,1000}?\s(?:value|content)=(?=\\*[\"'])", re.IGNORECASE)
+_VALUE_ATTRIBUTE = re.compile(r"[^<>]{0,1000}?\s(?:value|content)=", re.IGNORECASE)
 _VALUE_OF_NAME = re.compile(
-    r"(?:\b(?:value|content)=|[\"']value\\*[\"']\s{0,4}:\s{0,4})(?=\\*[\"'])", re.IGNORECASE
+    r"(?:\b(?:value|content)=|[\"']value\\*[\"']\s{0,4}:\s{0,4}(?=\\*[\"']))", re.IGNORECASE
+)
+# HTML needs no quotes around a value (https://html.spec.whatwg.org/#unquoted).
+_UNQUOTED = re.compile(r"[^\s\"'<>=`\\&]+")
+# Other attributes than a name that name a field, and elements with a value where they do.
+_NAMING_ATTRIBUTES = ("name=", "id=", "key=", "property=", "itemprop=", "type=")
+_LONGEST_NAMING, _LONGEST_TAG = 9, 400
+_WITH_VALUE = re.compile(
+    r"<(input|meta|add|button|param|option|field|property|setting|entry|item|data|variable)\s", re.IGNORECASE
+)
+# A field of a form as cgi shows it: FieldStorage('password', None, '...').
+_FIELD_OF_FORM = "FieldStorage"
+_FILE_NAME = re.compile(r"\s?(?:None|(\\{0,64}['\"])[^'\"\\]{0,300}\1),\s?(?=b?\\{0,64}['\"])")
+# What follows the second argument of a call that is no list of names.
+_KEYWORD = re.compile(r",\s?[a-zA-Z_]\w{0,40}=(?!=)")
+# An item that is assigned: config['password'] = '...'.
+_ASSIGNED = re.compile(
+    r"\]\s{0,3}=>?(?:\s|\\{1,64}n){0,40}(?:string\(\d{1,9}\)\s)?(?=[bBuUrRfF]{0,2}\\{0,64}['\"])"
 )
 # https://docs.python.org/3/library/http.cookiejar.html#cookie-objects
 _COOKIE = re.compile(r"<cookie [^\s=<>]{1,1000}=", re.IGNORECASE)
 _COOKIE_OF = re.compile(r" for [^\s<>/]{0,300}/[^\s<>]{0,2000}>")
 _COOKIE_IN_REPR = re.compile(r"version=[\w'\"\\]{1,20}, name=", re.IGNORECASE)
 _VALUE_IN_REPR = re.compile(r"\\{0,64}['\"], value=")
-_INPUT = re.compile(r"['\"]input['\"]:\s?")
+_INPUT = re.compile(r"['\"]input\\{0,64}['\"]:\s?")
 # How many members called value, and brackets in values, are looked at before a name.
 _MOST_VALUES = 5
 _BRACKET = re.compile("[<>{}]")
@@ -71,6 +95,16 @@ _QUOTED = re.compile("\"[^\"]*\"|'[^']*'")
 _COLUMN_WEIGHT, _WINDOW_WEIGHT, _QUOTES_WEIGHT = 16, 8, 16
 # How far a name and its value may be apart.
 _AHEAD = 1000
+# How much is read behind the second item of a pair.
+_FAR_BEHIND = 60
+# An element within it: <value>, <saml:AttributeValue>.
+_INNER_ELEMENT = re.compile(
+    r"(?:\s|\\{1,64}[nrt]){0,40}<(?:\w{1,20}:)?(?:value|attributevalue|string|data)(?:\s[^<>]{0,200})?>",
+    re.IGNORECASE,
+)
+# A name and its value in two lines of YAML, as Kubernetes has the variables of a process.
+_NAMES_LINE = re.compile(r"(?:name|key):[ \t]\Z")
+_NEXT_VALUE = re.compile(rf"{_NEW_LINE}[ \t]{{0,80}}value:[ \t]")
 # How far before the name of an element its bracket is searched for.
 _LONGEST_PREFIX = 60
 # The element with the value, in property lists, in XML-RPC, in configurations of Java's.
@@ -128,7 +162,8 @@ def value_in_pair(text: str, place: Place, bounds: Bounds) -> Span:
         return closed_value(text, place.end)  # ['--password', '...']
     if place.sign != "," or not place.quote or not before.rstrip("b").endswith(("(", "[")):
         return None
-    start = after_space(text, place.end)
+    name_of_file = _FILE_NAME.match(text, place.end) if text.endswith(_FIELD_OF_FORM, 0, opening) else None
+    start = name_of_file.end() if name_of_file else after_space(text, place.end)
     found = NUMBER.match(text, start)
     span = found.span() if found else closed_value(text, start, end_of_cookie(text, place))
     if span is None or text[span[0] : span[0] + 1] in ("[", "(", "{"):
@@ -136,8 +171,9 @@ def value_in_pair(text: str, place: Place, bounds: Bounds) -> Span:
     if "ookie" in place.name:
         return span
     # Three or more items are a list of names. A very long item is a value.
-    behind = text[span[1] : span[1] + 20].lstrip("\\'\"")
+    behind = text[span[1] : span[1] + _FAR_BEHIND].lstrip("\\'\"")
     is_value = span[1] - span[0] > SEEN or behind[:1] in (")", "]", "") or behind.startswith((",)", ", )"))
+    is_value = is_value or (text[opening - 1 : opening].isalnum() and bool(_KEYWORD.match(behind)))
     # It may consist of quotes, each of which was examined.
     if not is_value and not bounds.may_read(_QUOTES_WEIGHT * (span[1] - span[0])):
         return span[0], len(text)
@@ -181,8 +217,8 @@ def _is_after_into(text: str, end: int) -> bool:
     """Return whether the name of a table may end at a place: INSERT INTO users."""
     before = text[max(end - len("into ") - _LONGEST_TABLE, 0) : end]
     if "into" not in before.lower():
-        return False
-    return bool(_INTO.search(_NO_TABLE.split(before)[-1][:-1]))
+        return bool(_INSERT.search(before))  # MERGE ... THEN INSERT (...)
+    return bool(_INSERT.search(before)) or bool(_INTO.search(_NO_TABLE.split(before)[-1][:-1]))
 
 
 def input_of_location(text: str, place: Place) -> Span:
@@ -216,12 +252,26 @@ def content_of_named_element(text: str, place: Place, bounds: Bounds) -> Span:
     if tag is None or tag[1]:
         return None
     start = tag.end()
+    inner = _INNER_ELEMENT.match(text, start)
+    if inner is not None:
+        start = inner.end()
     end = text.find("<", start, start + NEAR)
     if not bounds.may_read((end if end >= 0 else min(start + NEAR, len(text))) - start):
         return start, len(text)
     if end < 0:
         return (start, len(text)) if was_cut(text) else None
     return (start, end) if text[start:end].strip() else None
+
+
+def value_of_next_line(text: str, place: Place) -> Span:
+    """Locate the value in the line of YAML behind one with its name: - name: DB_PASSWORD."""
+    before = text[max(place.begin - len(place.quote) - _LONGEST_NAMING, 0) : place.begin - len(place.quote)]
+    found = _NEXT_VALUE.match(text, place.end - len(place.sign)) if _NAMES_LINE.search(before) else None
+    if found is None:
+        return None
+    closed = closed_value(text, found.end())
+    plain = UP_TO_A_SPACE.match(text, after_space(text, found.end())) if closed is None else None
+    return plain.span() if plain else closed
 
 
 def content_of_next_element(text: str, place: Place, bounds: Bounds) -> Span:
@@ -237,15 +287,42 @@ def content_of_next_element(text: str, place: Place, bounds: Bounds) -> Span:
     return (start, end if end >= 0 else len(text)) if end != start else None
 
 
+def value_of_item(text: str, place: Place) -> Span:
+    """Locate what is assigned to an item: config['password'] = '...'."""
+    found = _ASSIGNED.match(text, place.end - 1) if place.sign == "]" and place.quote else None
+    return closed_value(text, found.end()) if found else None
+
+
 def value_of_attribute(text: str, place: Place, bounds: Bounds) -> Span:
     """Locate the value of an HTML field: <input name="password" value="...">."""
-    before = text[max(place.begin - len(place.quote) - 5, 0) : place.begin - len(place.quote)]
-    if not place.quote or before.lower() != "name=":
+    if not _names_field(text, place):
         return None
     if not bounds.may_read(_WINDOW_WEIGHT * min(len(text) - place.end, _AHEAD)):
         return place.end, len(text)
     found = _VALUE_ATTRIBUTE.match(text, place.end - 1) if place.sign.isspace() else None
-    return closed_value(text, found.end()) if found else _value_before(text, place, "<", bounds)
+    value = _attribute_at(text, found.end()) if found else None
+    return value or _value_before(text, place, "<", bounds)
+
+
+def _names_field(text: str, place: Place) -> bool:
+    """Return whether a name is an attribute that names a field of a form, or of a configuration in XML."""
+    begin = place.begin - len(place.quote)
+    before = text[max(begin - _LONGEST_NAMING, 0) : begin].lower()
+    if place.quote and before.endswith("name="):
+        return True
+    if not before.endswith(_NAMING_ATTRIBUTES):
+        return False
+    opening = text.rfind("<", max(begin - _LONGEST_TAG, 0), begin)
+    tag = _WITH_VALUE.match(text, opening, begin) if opening >= 0 else None
+    if tag is None or text.find(">", opening, begin) >= 0:
+        return False
+    return not before.endswith("type=") or (place.name.lower() == "password" and tag[1].lower() == "input")
+
+
+def _attribute_at(text: str, start: int) -> Span:
+    closed = closed_value(text, start)
+    plain = _UNQUOTED.match(text, start) if closed is None else None
+    return plain.span() if plain else closed
 
 
 def _value_before(text: str, place: Place, opening: str, bounds: Bounds) -> Span:
@@ -269,7 +346,7 @@ def _value_in_pair_before(window: str) -> Span:
     lower = window.lower()
     values = list(_VALUE_OF_NAME.finditer(window)) if "value" in lower or "content=" in lower else []
     for found in values[-_MOST_VALUES:]:
-        span = closed_value(window, found.end())
+        span = _attribute_at(window, found.end())
         if span is not None and span[1] < len(window):
             between = window[span[1] :].lstrip("\\")[1:]
             # A bracket in quotes is of another member's value.
@@ -353,10 +430,16 @@ def content_of_element(text: str, place: Place, bounds: Bounds) -> Span:
     return start, rest.end() if rest else found.end()
 
 
+def _names_part(text: str, place: Place) -> bool:
+    begin = place.begin - len(place.quote)
+    if place.quote:
+        return text[max(begin - 5, 0) : begin].lower() == "name="
+    return bool(_BEFORE_PART.search(text[max(begin - _LONGEST_DISPOSITION, 0) : begin]))
+
+
 def value_of_part(text: str, place: Place, bounds: Bounds) -> Span:
     """Locate the value of a field in multipart/form-data (RFC 7578)."""
-    before = text[max(place.begin - len(place.quote) - 5, 0) : place.begin - len(place.quote)]
-    if not place.quote or before.lower() != "name=" or place.sign[0] not in _AFTER_NAME_OF_PART:
+    if place.sign[0] not in _AFTER_NAME_OF_PART or not _names_part(text, place):
         return None
     start = place.end - (len(place.sign) if place.sign != ";" else 0)
     head = _HEAD_OF_PART.match(text, start)

@@ -18,6 +18,7 @@ from collections.abc import Iterable
 from itertools import accumulate
 
 from sentry_paste.redaction.bounds import Bounds, Search, TooMuchError, current_allowances
+from sentry_paste.redaction.commands import PROGRAMS
 from sentry_paste.redaction.encoded import (
     QUOTE,
     encoded,
@@ -27,7 +28,7 @@ from sentry_paste.redaction.encoded import (
     name_at,
 )
 from sentry_paste.redaction.escaped import READERS, Reading, has_escapes, may_have_escapes, read_colours
-from sentry_paste.redaction.headers import without_passwords
+from sentry_paste.redaction.headers import USER_LIKE_A_KEY, without_passwords
 from sentry_paste.redaction.long_names import (
     GOES_ON,
     begin_in_quotes,
@@ -36,6 +37,7 @@ from sentry_paste.redaction.long_names import (
     sign_of_long_field,
     value_of_long_field,
 )
+from sentry_paste.redaction.messages import ECHO, secrets_in_messages
 from sentry_paste.redaction.named_values import (
     SECRET_RULES,
     SEEN,
@@ -47,9 +49,15 @@ from sentry_paste.redaction.named_values import (
 )
 from sentry_paste.redaction.names import FILTERED, Names
 from sentry_paste.redaction.statements import (
+    COMPARISON,
     COMPARISONS,
+    OF_USER,
+    is_cast,
     parameters_of_statements,
+    password_of_user,
+    value_behind_columns,
     value_compared,
+    value_of_expression,
     values_of_key,
 )
 from sentry_paste.redaction.structures import (
@@ -63,6 +71,8 @@ from sentry_paste.redaction.structures import (
     value_of_attribute,
     value_of_cookie_repr,
     value_of_input,
+    value_of_item,
+    value_of_next_line,
     value_of_part,
     value_of_shown_cookie,
     values_of_columns,
@@ -80,13 +90,16 @@ _MOST_SEARCHED = 1_000_000
 
 # Words that make a name secret in any text, and those that do so in a URL or a form. The search leaps to the
 # letters that a word may begin with, so each word here begins with its rarest letter: token with its k,
-# authorization with its z.
+# authorization with its z. Some are no names, but what precedes something that is read in another way.
 _P = "%(?:25){0,5}"
 _WORDS = (
-    "p(?:ass(?:w|phrase|code|(?<=[_-]pass)(?![a-z]))|wd|in(?![a-z])|(?<=otp)(?![a-z]))"
-    "|s(?:e(?:cret|ss(?:ion)?[_-]?id)|rf(?<=[cx]srf)|ignature|aml)"
-    "|k(?:en(?<=token)|ie(?<=cookie)|ey(?:(?<=[_-]key)|(?<=apikey)|(?<=accesskey)|(?<=privatekey)|(?<=authkey)))"
-    "|c(?:redential|v[vc](?![a-z]))|jwt|z(?<=authoriz)"
+    "p(?:ass(?:w|phrase|code|(?<=[_-]pass)(?![a-z]))|wd|in(?![a-z])|(?<=otp)(?![a-z])"
+    r"|arameters(?<=\[parameters)|(?<=ldap)(?=search|modify|add))"
+    r"|s(?:e(?:cret|ss(?:ion)?[_-]?id)|rf(?<=[cx]srf)|ignature|aml"
+    r"|(?<=; args))"
+    "|k(?:en(?<=token)|ie(?<=cookie)|ey(?:(?<=[_-]key)|(?<=apikey)|(?<=accesskey)|(?<=privatekey)|(?<=authkey)"
+    "|(?<=accountkey)|(?<=sessionkey)|(?<=consumerkey)|(?<=subscriptionkey)|(?<=private key)(?=-----)))"
+    "|c(?:redential|v[vc](?![a-z])|li(?<=redis-cli))|jwt|z(?<=authoriz)"
 )
 _OF_URLS = "(?:key|sid|sig|auth|oauth|session|sso|hmac|pass|pw|code|ticket|assertion|dpop|nonce)"
 _ESCAPED_AMPERSAND = ";(?<=[p86];)(?:(?<=amp;)|(?<=#38;)|(?<=#038;)|(?<=#x26;))"
@@ -101,13 +114,13 @@ _IN_URL_OF_STRING = re.compile(rf"(?:u0026|x26){_OF_URLS}", re.IGNORECASE)
 _OTHERS = (
     r"v(?:alue(?<=input_value)|ersion(?<=cookie\(version))"
     r"|<(?:cookie(?= [^\s=<>]{1,1000}=)|simplecookie|basecookie|morsel)"
-    r"|-(?:u(?<=\W-u)|-(?:user|proxy-user))(?=[ =,'\"])"
+    rf"|-(?:u(?<=\W-u)|-(?:user|proxy-user))(?=[ =,'\"]|{encoded('20')})"
 )
 # The search leaps to these words, and to what can follow a name, so it is fast where there is nothing.
 # A group matched in a lookahead is not given back piece by piece (it acts as an atomic group); a long name
 # that nothing follows is skipped.
 _FLAGS = r"(?:(?:required|autofocus|disabled|readonly|hidden|checked|multiple)\s){0,4}"
-_NAME_OF_ATTRIBUTE = rf"(?={_FLAGS}[\w:.-]{{1,40}}=(?:&|[0-9]|\\{{0,63}}(?:[\"']|(?<=\\)[ux])))"
+_NAME_OF_ATTRIBUTE = rf"(?={_FLAGS}[\w:.-]{{1,40}}=(?:&|\w|\\{{0,63}}(?:[\"']|(?<=\\)[ux])))"
 _ATTRIBUTE = rf"\s{_NAME_OF_ATTRIBUTE}"
 # Command-line arguments whose value is the next one, with the space between; also cookies as http.cookiejar
 # shows them. Arguments of equal length share one lookbehind, which mostly fails at its first character.
@@ -116,15 +129,13 @@ _ARGUMENTS = (
     r"|(?<=-(?:password|passcode)\s)|(?<=-signature\s)|(?<=-(?:passphrase|session-id)\s)|(?<=-credentials\s))"
 )
 _ARGUMENT = rf"\s{_ARGUMENTS}"
-# A comparison in SQL, before a literal or a list of them; and the end of an element that has only a name.
-_COMPARISON = (
-    r"(?:\s{0,9}<>|\s{1,9}(?:not\s{1,9})?(?:i?like|in(?=\s{0,9}\())(?=[\s(]))"
-    r"(?=[\s(]{0,9}[en]?\\{0,64}['\"&])"
-)
+_PROGRAMS = r"(?<=redis-cli\s)|(?<=ldapsearch\s)|(?<=ldapmodify\s)|(?<=ldapadd\s)"
+_OF_USER = rf"(?<=password\s){OF_USER}"
+# The end of an element that has only a name.
 _END_OF_NAME = "</(?:name|key)>"
 _FOLLOWS = (
     r"(?=[=:,>;)\]\r\n\\\"'`&+\x1b]"
-    rf"|\s(?:\s*[=:%&\\]|{_NAME_OF_ATTRIBUTE}|{_ARGUMENTS}|(?<=-u\s)|(?<=-user\s))|{_COMPARISON}|{_END_OF_NAME}"
+    rf"|\s(?:\s*[=:%&\\]|{_NAME_OF_ATTRIBUTE}|{_ARGUMENTS}|(?<=-u\s)|(?<=-user\s)|{_OF_USER}|{_PROGRAMS})|{COMPARISON}|{_END_OF_NAME}"
     rf"|{_P}(?:3[abde]|5[bcdf]|2[0124789a-e]|40|7[b-d]|0[ad]|[89a-f]))"
     "(?P<may>)"
     f"|{GOES_ON}"
@@ -144,31 +155,32 @@ _CONVERTERS = (
 )
 _SIGN = re.compile(
     rf"(?:{_CONVERTERS}|(?!{_CONVERTERS}))(?:{QUOTE}|`)?(?:\s+(?=[=:%]))?"
-    rf"(?P<sign>=>|[=:,>;)\]}}]|\s?/>|{_P}3[da]|\r?\n|\\{{1,64}}[rn]|{_ATTRIBUTE}"
+    rf"(?P<sign>{COMPARISON}|=>|[=:,>;)\]}}]|\s?/>|{_P}3[da]|\r?\n|\\{{1,64}}[rn]|{_ATTRIBUTE}"
     rf"|(?<=-u)[\s'\"]|(?<=-user)[\s'\"]|{_ARGUMENT}"
-    rf"|{_COMPARISON}|{_END_OF_NAME})"
+    rf"|\s{_OF_USER}|{_END_OF_NAME})"
 )
 
 
 _CURL = re.compile(r"--?[\w-]{1,20}['\"]?[,=\s]\s?['\"]?(?:[^\s:'\"]{1,200}:)?([^\s'\"]+)")
-# RFC 3986 section 3.2.1, with a password that is not masked already: git@ is no person.
-_USER_INFO = re.compile(r"(?<=://)[^\s/?#\\<>\"'@:]*:(?!\*+@)[^\s/?#\\<>\"']*(?=@)")
+# RFC 3986 section 3.2.1, with a password that is not masked already, or with a token: git@ is no person.
+_USER_INFO = re.compile(rf"(?<=://)(?:[^\s/?#\\<>\"'@:]*:(?!\*+@)[^\s/?#\\<>\"']*|{USER_LIKE_A_KEY})(?=@)")
 # The same, cut at the end of the text. Digits are a port, as is its name; brackets enclose an IPv6 address.
 _CUT_USER_INFO = re.compile(
     r"://([^\s/?#\\<>\"'@:\[{]*:(?![0-9]{0,5}(?:\.\.\.|\u2026)?[\\'\")\]}>,]{0,9}$|port\b|\$?\{)[^\s/?#\\<>\"'@]*)(?=\\?['\")\]}>]{0,8}$)",
     re.MULTILINE,
 )
 # The same in URLs whose slashes are escaped: in JSON, JavaScript, HTML, or as a parameter.
+_ESCAPED_COLON = rf"(?:{encoded('3a')}|&#(?:x3a|58);|\\(?:u003a|x3a))"
 _ESCAPED_SLASHES = (
-    rf"(?::|{encoded('3a')}|&#(?:x3a|58);)"
+    rf"(?:{_ESCAPED_COLON}//|(?::|{_ESCAPED_COLON})"
     rf"(?:\\{{1,64}}(?:/|u002f|x2f)|&(?:amp;){{0,5}}#(?:x2f|47);|{_P}2f)"
-    rf"(?:\\{{0,64}}/|\\{{1,64}}(?:u002f|x2f)|&(?:amp;){{0,5}}#(?:x2f|47);|{_P}2f)"
+    rf"(?:\\{{0,64}}/|\\{{1,64}}(?:u002f|x2f)|&(?:amp;){{0,5}}#(?:x2f|47);|{_P}2f))"
 )
 # By what is in all of several: one search, where there is none of them.
 _SIGNS_OF_ESCAPED_SLASHES = (
-    ("\\", (":\\",)),
-    ("&", (":&", ";&#")),
-    ("%2", ("%2F", "%2f", "252F", "252f")),
+    ("\\", (":\\", "3A\\", "3a\\")),
+    ("&", (":&", ";&#", "58;//")),
+    ("%", ("%2F", "%2f", "252F", "252f", "3A//", "3a//")),
 )
 _HAS_ESCAPED_SLASHES = re.compile(_ESCAPED_SLASHES)
 # Where the user and the password end: at an @, or at what neither of them contains. Escaped slashes are among
@@ -185,6 +197,7 @@ _WITH_PASSWORD = re.compile(rf"(?::|{_P}3a|&#(?:x3a|58);|u003a|x3a)(?!\*+\Z)")
 # With one emoji, Python stores every character of the text in four bytes. One of ASCII takes its place, which
 # is part of names if it is, and ends nothing.
 _ASTRAL = ((re.compile(r"[^\W\x00-\uffff]"), "_"), (re.compile("[\U00010000-\U0010ffff]"), "!"))
+_USER_LIKE_A_KEY = re.compile(USER_LIKE_A_KEY)
 _MUCH = 100_000
 # What is hidden already in a query or a form, and what may follow it: the next field, or the next text.
 _HIDDEN, _AFTER_HIDDEN = f"={FILTERED.lower()}", ("&", "\n", "")
@@ -222,9 +235,8 @@ def _cleaned(text: str, names: Names, bounds: Bounds, reading_bounds: Bounds, be
         cleaned = _without(text, _spans(text, names, bounds, begin))
     else:
         cleaned = _without_named(text, coloured, names, bounds)
-    cleaned = without_passwords(cleaned)
-    if "[parameters:" in cleaned:
-        cleaned = _without(cleaned, parameters_of_statements(cleaned, names, bounds))
+    cleaned = without_passwords(_without(cleaned, secrets_in_messages(cleaned, names, bounds)))
+    cleaned = _without(cleaned, parameters_of_statements(cleaned, names, bounds))
     if reading_bounds.are_exceeded and may_have_escapes(cleaned):
         return FILTERED
     if _may_have_escaped_slashes(cleaned):
@@ -239,9 +251,17 @@ def _cleaned(text: str, names: Names, bounds: Bounds, reading_bounds: Bounds, be
 
 def _without_named(text: str, reading: Reading, names: Names, bounds: Bounds) -> str:
     """Return a text without what its reading names as secret."""
-    found = [*_spans(reading.text, names, bounds), *_user_infos(reading.text, bounds)]
+    return _without(text, _spans_of_reading(reading, names, bounds))
+
+
+def _spans_of_reading(reading: Reading, names: Names, bounds: Bounds) -> list[tuple[int, int]]:
+    """Return where the secrets are that a reading names, in the text."""
+    text = reading.text
+    found = [*_user_infos(text, bounds), *secrets_in_messages(text, names, bounds)]
+    coloured = read_colours(text, bounds)  # HTML of a terminal's text
+    found += _spans(text, names, bounds) if coloured is None else _spans_of_reading(coloured, names, bounds)
     places, ends = reading.place_in_text, reading.end_in_text
-    return _without(text, [(places(start), ends(end)) for start, end in sorted(found)])
+    return sorted((places(start), ends(end)) for start, end in found)
 
 
 def _spans(text: str, names: Names, bounds: Bounds, begin: int = 0) -> list[tuple[int, int]]:
@@ -324,7 +344,12 @@ def _escaped_user_infos(text: str, bounds: Bounds) -> list[tuple[int, int]]:
         if not bounds.may_read(_PASSED_WEIGHT):
             return [*found, (start, len(text))]
         end = _END_OF_ESCAPED_USER_INFO.search(lower, start)
-        if end is None or end["at"] is None or not _WITH_PASSWORD.search(lower, start, end.start()):
+        if end is None or end["at"] is None:
+            continue
+        if not (
+            _WITH_PASSWORD.search(lower, start, end.start())
+            or _USER_LIKE_A_KEY.fullmatch(text, start, end.start())
+        ):
             continue
         if not bounds.step():
             return [*found, (start, len(text))]
@@ -412,6 +437,13 @@ def _with_names(listed: list[str]) -> tuple[dict[str, int], bool]:
         others += [text for text in listed if "@" in text and "://" in text]
     if _may_have_escaped_slashes(together) and _HAS_ESCAPED_SLASHES.search(lower):
         others += [text for text in listed if _may_have_escaped_slashes(text) and _has_escaped_url(text)]
+    # What needs no name, and nothing that a search leaps to. Each takes a tenth of the search for names.
+    if "identified " in lower:  # CREATE USER bob IDENTIFIED BY '...'
+        others += [text for text in listed if "dentified" in text or "DENTIFIED" in text]
+    if "[" in together and "] " in together:
+        others += [text for text in listed if ECHO.search(text)]
+    if "-" in lower and "-p" in lower:
+        others += [text for text in listed if any(map(text.__contains__, PROGRAMS))]
     if "://" in together and _CUT_USER_INFO.search(together):
         others += [text for text in listed if "://" in text and _cut_user_info(text)]
     found = {**dict.fromkeys(others, 0), **found}
@@ -511,19 +543,27 @@ def _span_of_word(
 def _span_at(text: str, place: Place, names: Names, bounds: Bounds) -> Span:
     """Locate the value behind a name, as the sign has it."""
     name, begin, quote, sign, _ = place
-    if sign[0] == "%" or sign == "=":
+    if sign[0] == "%":
         return value_of_field(text, place, names, bounds)
-    if names.key_rule(name.lstrip("-")) not in SECRET_RULES:
+    is_secret = names.key_rule(name.lstrip("-")) in SECRET_RULES
+    if sign == "=":
+        field = value_of_field(text, place, names, bounds)
+        return field or (value_of_expression(text, place.end) if is_secret else None)
+    if not is_secret:
         return None
     if sign in (":", "=>"):
+        if text[place.end : place.end + 1] == ":" and is_cast(text, place):
+            return value_behind_columns(text, place, bounds)
         return value_of_member(text, place)
     if sign[0] == "<" and sign[-1] == ">" and sign != "<>":
         return content_of_next_element(text, place, bounds)
     if sign.split()[-1:] and sign.split()[-1] in COMPARISONS:
-        return value_compared(text, place)
+        return value_compared(text, place, bounds)
     if sign[0] in ",)]}":
         return (
             values_of_key(text, place)
+            or value_of_item(text, place)
+            or value_behind_columns(text, place, bounds)
             or values_of_columns(text, place, names, bounds)
             or value_in_pair(text, place, bounds)
             or input_of_location(text, place)
@@ -533,8 +573,13 @@ def _span_at(text: str, place: Place, names: Names, bounds: Bounds) -> Span:
         return content_of_element(text, place, bounds)
     if sign.isspace() and name.startswith("-") and not quote:
         return value_of_argument(text, place)
+    if sign[0].isspace() and not quote and name.lower() == "password":
+        password = password_of_user(text, place, bounds)
+        if password is not None:
+            return password
     return (
         value_of_part(text, place, bounds)
+        or value_of_next_line(text, place)
         or value_of_attribute(text, place, bounds)
         or content_of_named_element(text, place, bounds)
         or values_of_columns(text, place, names, bounds)

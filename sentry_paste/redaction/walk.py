@@ -8,12 +8,14 @@ from functools import partial
 from typing import Any, Union
 
 from sentry_paste.redaction.bounds import Bounds, current_allowances
+from sentry_paste.redaction.commands import has_options, secret_arguments
 from sentry_paste.redaction.headers import clean_header, has_parts
 from sentry_paste.redaction.matcher import Matcher
 from sentry_paste.redaction.members import cleaned_member, is_trivial
 from sentry_paste.redaction.names import FILTERED, Names, Rule, is_environ
 from sentry_paste.redaction.parameters import clean_query
 from sentry_paste.redaction.recent import Recent
+from sentry_paste.redaction.statements import have_secret_columns
 from sentry_paste.redaction.texts import clean_texts
 
 # Keys that Sentry's protocol defines for spans, breadcrumbs, traces and mechanisms: requests do not influence
@@ -46,13 +48,21 @@ _MOST_BLANKS = 2
 _MOST_PARAMETERS, _MOST_TEXT = 2000, 300_000
 # Nor has an event as many names that no event had before: what they may cost, one for a plain word.
 _NEW_NAMES = 8000
+# Nor commands with as many arguments.
+_MOST_ARGUMENTS = 5000
 # The keys of a name next to the key of a value, as used by forms, HAR and AWS' APIs.
 _KEYS_OF_VALUES = ("value", "Value", "VALUE")
-_KEYS_OF_NAMES = ("name", "key", "field", "param", "parameter", "header")
+_KEYS_OF_NAMES = (
+    *("name", "key", "field", "param", "parameter", "header"),
+    *("id", "label", "column", "attribute", "variable", "property", "option"),
+)
 _ALL_KEYS_OF_NAMES = [spelled(key) for key in _KEYS_OF_NAMES for spelled in (str.lower, str.title, str.upper)]
 
 _NODES = frozenset({dict, list})
 
+# Variables in which libraries for databases have a statement, and its parameters.
+_STATEMENTS = frozenset({"statement", "str_statement", "sql", "query", "operation"})
+_PARAMETERS = frozenset({"args", "vars", "values", "rows", "data", "binds"})
 # The place of something in an event: the path of its holder, and its key there.
 Path = Union[tuple["Path", Any], None]
 
@@ -77,11 +87,14 @@ class Walk:
         shared = current_allowances()
         #: How much of all queries and URLs may be looked at.
         self.bounds = Bounds(_MOST_PARAMETERS, _MOST_TEXT) if shared is None else shared.queries
+        self._arguments = Bounds(_MOST_ARGUMENTS, 0)
         self._new_names = Bounds(_NEW_NAMES, 0) if shared is None else shared.names
         # Nodes without children to walk into, and the others.
         self._leaves: list[Any] = []
         self._branches: list[Any] = []
         self._members: list[tuple[Any, Any]] = []
+        # Variables of frames.
+        self._frames: list[tuple[Any, Path]] = []
         # Mappings, and the members that stay in them.
         self._partly_kept: list[tuple[dict[Any, Any], Mapping[str, Any]]] = []
         self._stack: list[tuple[Any, Path, bool]] = []
@@ -150,7 +163,29 @@ class Walk:
             for name in self._names.secret_variables(variables):
                 if not is_trivial(variables[name]):
                     self._replace(variables, name, (path, name))
+        self._frames.append((variables, path))
         self._stack.append((variables, path, False))
+
+    def _redact_parameters(self) -> None:
+        """Redact the parameters of SQL that frames hold next to a statement with a secret column."""
+        frames = [
+            (variables, path)
+            for variables, path in self._frames
+            if type(variables) is dict and not variables.keys().isdisjoint(_STATEMENTS)
+        ]
+        texts = {
+            text
+            for variables, _ in frames
+            for text in map(variables.get, _STATEMENTS)
+            if type(text) is str and " " in text
+        }
+        if not (texts and have_secret_columns(texts, self._names)):
+            return
+        for variables, path in self._frames:
+            has_statement = not variables.keys().isdisjoint(_STATEMENTS)
+            for name in [name for name, value in variables.items() if type(value) is list and value]:
+                if "param" in str(name) or (has_statement and name in _PARAMETERS):
+                    self._replace(variables, name, (path, name))
 
     def add_headers(self, headers: Any, path: Path) -> None:
         """Add headers, judged by their names."""
@@ -204,9 +239,16 @@ class Walk:
                         self._redact_by_name(node, self._names.secret_keys(node, self._new_names), path)
                 if "value" in node or "Value" in node or "VALUE" in node:
                     self._redact_named_value(node, path)
+                elif "input" in node and "loc" in node:
+                    self._redact_input(node, path)
             elif kind is list:
-                if len(node) == 2 and type(node[0]) is str:
-                    self._redact_pair(node, node[0], 1, path)
+                if len(node) == 2:
+                    self._redact_pair_or_command(node, path)
+                elif node and type(node[0]) is str:
+                    if len(node) == 3 and node[0][-1:] == ">":
+                        self._redact_value_of_field(node, path)
+                    if has_options(node):
+                        self._redact_arguments(node, path)
             else:
                 continue
             branching = False
@@ -282,6 +324,38 @@ class Walk:
                     if node[key] != FILTERED:
                         self._redact_pair(node, name, key, path)
 
+    def _redact_input(self, node: dict[str, Any], path: Path) -> None:
+        """Redact the input in one of Pydantic's errors: ``{"loc": ["body", "password"], "input": ...}``."""
+        place = node["loc"]
+        names = place if type(place) is list else [place]
+        name = next((name for name in reversed(names) if type(name) is str and not name.isdigit()), "")
+        if name and node["input"] != FILTERED:
+            self._redact_pair(node, name, "input", path)
+
+    def _redact_pair_or_command(self, node: list[Any], path: Path) -> None:
+        name, value = node
+        if type(name) is str:
+            self._redact_pair(node, name, 1, path)
+            if type(value) is str and "-" in value[:3]:
+                self._redact_arguments(node, path)
+
+    def _redact_value_of_field(self, node: list[Any], path: Path) -> None:
+        """Redact the value that Django has next to a field: ``["<...CharField: password>", None, ...]``."""
+        name = node[0][:-1].rpartition(": ")[2]
+        if name and "Field: " in node[0][-_LONGEST_NAME:]:
+            self._redact_pair(node, name, 2, path)
+
+    def _redact_arguments(self, node: list[Any], path: Path) -> None:
+        """Redact the arguments in a list that is a command: ``["backup", "--password", ...]``."""
+        if not self._arguments.may_take(len(node)):
+            node[:] = [FILTERED if type(item) is str else item for item in node]
+            return
+        for place, shown in list(secret_arguments(node, self._names, self._new_names)):
+            if shown == FILTERED:
+                self._replace(node, place, (path, place))
+            else:
+                node[place] = shown
+
     def _redact_pair(self, node: Any, name: str, key: Any, path: Path) -> None:
         """Redact the value of a name that is held next to it, such as a header or a field in a list of two.
 
@@ -348,6 +422,8 @@ class Walk:
 
     def finish(self, matcher: Matcher) -> None:
         """Replace the secrets in everything that was added."""
+        if self._frames:
+            self._redact_parameters()
         self._walk()
         texts = [text for text in self._texts | self._keys if type(text) is str]
         urls = {holder[key] for holder, key in self._urls}

@@ -180,7 +180,7 @@ def test_choosing_one_of_several_values_that_begin_alike_counts_as_a_place():
 
 @pytest.mark.parametrize("sign", "%&")
 def test_text_of_signs_that_begin_no_escape_is_not_taken_apart(sign, monkeypatch):
-    for module, name in ((views, "_ESCAPE"), (escaped, "_HTML"), (escaped, "_TAG_OR_QUOTE_IN_URL")):
+    for module, name in ((views, "_ESCAPE"), (escaped, "_HTML"), (escaped, "_MARK_IN_URL")):
         monkeypatch.setattr(module, name, Counted(getattr(module, name)))
     monkeypatch.setattr(Counted, "split", None, raising=False)
     monkeypatch.setattr(Counted, "search", None, raising=False)

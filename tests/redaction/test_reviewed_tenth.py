@@ -1,5 +1,7 @@
 """Findings of a tenth review: cookies that a response has set before, metrics of old SDKs, keys of tags."""
 
+import html
+import json
 import sys
 
 import pytest
@@ -7,6 +9,9 @@ import sentry_sdk
 
 from sentry_paste import SentryMiddleware, sdk
 from sentry_paste.client.registry import registry
+from sentry_paste.redaction import values
+from sentry_paste.redaction.matcher import Matcher
+from sentry_paste.redaction.names import Names
 
 from traced_apps import needs_streamed_spans
 from wsgi_calls import call, environ_of
@@ -219,3 +224,23 @@ def test_attachment_that_begins_like_another_encoding_is_cleaned_as_it_is(captur
     content = b"".join(item.get_bytes() for envelope in captured for item in envelope.items)
     assert SECRET.encode() not in content
     assert mark + b"ab [Filtered] c" in content
+
+
+@pytest.mark.parametrize("show", [str, repr, json.dumps, html.escape])
+@pytest.mark.parametrize(
+    "value",
+    [
+        "q8'fh23\"fh28&<hf2>\\x9",
+        "q8%fh23{fh28}$hf2[k]9x",
+        "two words q8fh23 fh28hf2",
+        "q8fh2 \xe9 \xfc fh28 hf2",
+        f"q8fh23 {'and more ' * 20}of it, 'quoted' x9",
+    ],
+)
+def test_end_of_a_value_that_is_cut_in_the_middle_goes_whatever_it_consists_of(value, show):
+    found = {"HTTP_X_API_KEY": value.encode().decode("latin-1")}
+    matcher = Matcher(values.of_request(found, Names()))
+    for size in (10, 13, 20):
+        cut = f"{value[:10]}...{value[-min(size, len(value) - 11) :]}"
+        assert matcher.clean(show(f"a <{cut}> b")).strip("'\"") == show("a <[Filtered]> b").strip("'\"")
+    assert matcher.clean(show(f"{value[:10]}... and more")).strip("'\"").endswith(" and more")
