@@ -142,6 +142,8 @@ _ATTRIBUTES_IN_LOWER_CASE = {
 #: Keys of which a mapping has at least one if it is a WSGI environ, or the serialised remains of one.
 ENVIRON_KEYS = ("REQUEST_METHOD", "SERVER_PROTOCOL", "SERVER_NAME", "SCRIPT_NAME", "PATH_INFO",
                 "wsgi.version", "wsgi.url_scheme", "wsgi.input")  # fmt: skip
+#: Local variables in which libraries for databases have a statement: next to it are its parameters.
+STATEMENTS = frozenset({"statement", "str_statement", "sql", "query", "operation"})
 # The last part of keys such as beaker.session and zope.user.
 _SECRET_LAST_PARTS = frozenset(
     {"session", "user", "cookies", "identity", "userid", "username", "login", "credentials", "userdata"}
@@ -424,7 +426,9 @@ class Names:
         Args:
             variables: of a frame.
         """
-        return _find_matching(variables, self.plain_variables, self._is_secret_variable)
+        found = _find_matching(variables, self.plain_variables, self._is_secret_variable)
+        self.plain_variables -= STATEMENTS
+        return found
 
     def _key_rule(self, key: str) -> Rule:
         """Return how the value of a key is redacted, in any mapping."""

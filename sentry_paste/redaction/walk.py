@@ -12,7 +12,7 @@ from sentry_paste.redaction.commands import has_options, secret_arguments
 from sentry_paste.redaction.headers import clean_header, has_parts
 from sentry_paste.redaction.matcher import Matcher
 from sentry_paste.redaction.members import cleaned_member, is_trivial
-from sentry_paste.redaction.names import FILTERED, Names, Rule, is_environ
+from sentry_paste.redaction.names import FILTERED, STATEMENTS, Names, Rule, is_environ
 from sentry_paste.redaction.parameters import clean_query
 from sentry_paste.redaction.recent import Recent
 from sentry_paste.redaction.statements import have_secret_columns
@@ -60,8 +60,7 @@ _ALL_KEYS_OF_NAMES = [spelled(key) for key in _KEYS_OF_NAMES for spelled in (str
 
 _NODES = frozenset({dict, list})
 
-# Variables in which libraries for databases have a statement, and its parameters.
-_STATEMENTS = frozenset({"statement", "str_statement", "sql", "query", "operation"})
+# Variables in which libraries for databases have parameters next to a statement.
 _PARAMETERS = frozenset({"args", "vars", "values", "rows", "data", "binds"})
 # The place of something in an event: the path of its holder, and its key there.
 Path = Union[tuple["Path", Any], None]
@@ -93,8 +92,8 @@ class Walk:
         self._leaves: list[Any] = []
         self._branches: list[Any] = []
         self._members: list[tuple[Any, Any]] = []
-        # Variables of frames.
-        self._frames: list[tuple[Any, Path]] = []
+        # Whether a frame may have a statement of SQL.
+        self._have_statements = False
         # Mappings, and the members that stay in them.
         self._partly_kept: list[tuple[dict[Any, Any], Mapping[str, Any]]] = []
         self._stack: list[tuple[Any, Path, bool]] = []
@@ -163,26 +162,26 @@ class Walk:
             for name in self._names.secret_variables(variables):
                 if not is_trivial(variables[name]):
                     self._replace(variables, name, (path, name))
-        self._frames.append((variables, path))
+            self._have_statements |= not STATEMENTS.isdisjoint(variables)
         self._stack.append((variables, path, False))
 
     def _redact_parameters(self) -> None:
         """Redact the parameters of SQL that frames hold next to a statement with a secret column."""
         frames = [
             (variables, path)
-            for variables, path in self._frames
-            if type(variables) is dict and not variables.keys().isdisjoint(_STATEMENTS)
+            for variables, path, by_name in self._stack
+            if not by_name and type(variables) is dict
         ]
         texts = {
             text
             for variables, _ in frames
-            for text in map(variables.get, _STATEMENTS)
+            for text in map(variables.get, STATEMENTS)
             if type(text) is str and " " in text
         }
         if not (texts and have_secret_columns(texts, self._names)):
             return
-        for variables, path in self._frames:
-            has_statement = not variables.keys().isdisjoint(_STATEMENTS)
+        for variables, path in frames:
+            has_statement = not STATEMENTS.isdisjoint(variables)
             for name in [name for name, value in variables.items() if type(value) is list and value]:
                 if "param" in str(name) or (has_statement and name in _PARAMETERS):
                     self._replace(variables, name, (path, name))
@@ -242,12 +241,14 @@ class Walk:
                 elif "input" in node and "loc" in node:
                     self._redact_input(node, path)
             elif kind is list:
-                if len(node) == 2:
-                    self._redact_pair_or_command(node, path)
-                elif node and type(node[0]) is str:
-                    if len(node) == 3 and node[0][-1:] == ">":
+                if node and type(node[0]) is str:
+                    size = len(node)
+                    if size == 2:
+                        self._redact_pair(node, node[0], 1, path)
+                    elif size == 3 and node[0][-1:] == ">":
                         self._redact_value_of_field(node, path)
-                    if has_options(node):
+                    # Most lists have no options, and a pair only one that is joined to its value.
+                    if size > 2 or (size == 2 and type(node[1]) is str and "-" in node[1][:3]):
                         self._redact_arguments(node, path)
             else:
                 continue
@@ -332,13 +333,6 @@ class Walk:
         if name and node["input"] != FILTERED:
             self._redact_pair(node, name, "input", path)
 
-    def _redact_pair_or_command(self, node: list[Any], path: Path) -> None:
-        name, value = node
-        if type(name) is str:
-            self._redact_pair(node, name, 1, path)
-            if type(value) is str and "-" in value[:3]:
-                self._redact_arguments(node, path)
-
     def _redact_value_of_field(self, node: list[Any], path: Path) -> None:
         """Redact the value that Django has next to a field: ``["<...CharField: password>", None, ...]``."""
         name = node[0][:-1].rpartition(": ")[2]
@@ -347,6 +341,8 @@ class Walk:
 
     def _redact_arguments(self, node: list[Any], path: Path) -> None:
         """Redact the arguments in a list that is a command: ``["backup", "--password", ...]``."""
+        if not has_options(node):
+            return
         if not self._arguments.may_take(len(node)):
             node[:] = [FILTERED if type(item) is str else item for item in node]
             return
@@ -422,7 +418,7 @@ class Walk:
 
     def finish(self, matcher: Matcher) -> None:
         """Replace the secrets in everything that was added."""
-        if self._frames:
+        if self._have_statements:
             self._redact_parameters()
         self._walk()
         texts = [text for text in self._texts | self._keys if type(text) is str]
