@@ -426,9 +426,7 @@ class Names:
         Args:
             variables: of a frame.
         """
-        found = _find_matching(variables, self.plain_variables, self._is_secret_variable)
-        self.plain_variables -= STATEMENTS
-        return found
+        return _find_matching(variables, self.plain_variables, self._is_secret_variable, STATEMENTS)
 
     def _key_rule(self, key: str) -> Rule:
         """Return how the value of a key is redacted, in any mapping."""
@@ -497,12 +495,15 @@ def environ_key(name: str) -> str:
     return _ATTRIBUTES_IN_LOWER_CASE.get(name.lower(), name.upper())
 
 
-def _find_matching(mapping: Collection[Any], plain: set[Any], rule: Callable[[str], Any]) -> list[str]:
-    """Return the names that a rule applies to, and remember the others as plain."""
+def _find_matching(
+    mapping: Collection[Any], plain: set[Any], rule: Callable[[str], Any], others: Collection[str] = ()
+) -> list[str]:
+    """Return the names that a rule applies to; remember as plain what is neither of them nor of others."""
     found = {name for name in mapping if name not in plain and type(name) is str and rule(name)}
     if len(plain) > _CACHE_SIZE:  # clients can make up names without end
         plain.clear()
-    plain.update(name for name in mapping if name not in found and len(str(name)) <= _LONGEST_NAME)
+    known = found.union(others)
+    plain.update(name for name in mapping if name not in known and len(str(name)) <= _LONGEST_NAME)
     return [name for name in mapping if name in found]
 
 

@@ -217,3 +217,12 @@ def test_statement_without_names_is_read_once():
     for unit in ("a", "a=", "into a(", "into ", "a ", "password = "):
         statement = (unit * 4096)[:4096]
         assert cpu_seconds(lambda text=statement: has_secret_column(text, NAMES), 0.02) < 0.02
+
+
+def test_frames_with_a_statement_are_looked_at_each_time():
+    names = Names()
+    for _ in range(2):
+        variables = {"sql": "'UPDATE users SET password = ?'", "params": [SECRET]}
+        event = {"exception": {"values": [{"stacktrace": {"frames": [{"vars": variables}]}}]}}
+        clean_event(event, NO_SECRETS, names)
+        assert variables["params"] == FILTERED
