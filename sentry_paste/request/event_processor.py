@@ -129,7 +129,7 @@ class RequestData(HasSecrets):
         self.errors = ReportedErrors()
         self._users: tuple[str, ...] = ()
         self.response_headers: Any = None
-        self.cookies_before: tuple[str, ...] = ()
+        self.cookies_before: list[str] = []
         self.inner: list[dict[str, str]] = []
         self.traversed: tuple[type, str] | None = None
         self._added: dict[str, str] = {}
@@ -139,8 +139,8 @@ class RequestData(HasSecrets):
         self._made: tuple[Any, Matcher] | None = None
         self._secrets: set[Secret] | None = None
         # Users and headers that the app had put into the environ when a span ended; None if there were too
-        # many of them.
-        self._before: tuple[tuple[tuple[str, ...], dict[str, str]], ...] | None = ()
+        # many of them. Threads append to it, and to the cookies: none loses what another has added.
+        self._before: list[tuple[tuple[str, ...], dict[str, str]]] | None = []
         self._remembered = _NOTHING_READ
         self._last_headers: list[Any] | None = None
 
@@ -191,7 +191,10 @@ class RequestData(HasSecrets):
             self._before = None
             return
         if any(read.found) and read.found not in before:
-            self._before = (*before, read.found) if len(before) < _MOST_BEFORE else None
+            if len(before) < _MOST_BEFORE:
+                before.append(read.found)
+            else:
+                self._before = None
         self._remembered = read
 
     def _remember_cookies(self) -> None:
@@ -206,7 +209,7 @@ class RequestData(HasSecrets):
         before = self.cookies_before
         new = [text for text in values.cookies_of(headers) if text not in before]
         if new and len(before) < _MOST_COOKIES:
-            self.cookies_before = (*before, *new)
+            before += new
         elif new:
             self._before = None
 
@@ -216,7 +219,7 @@ class RequestData(HasSecrets):
         if made is not None and made[1].is_exceeded:
             return made[1]  # nothing that is added makes it fewer
         now = (self._users, self._added) if environ is None else self._read_from(environ).found
-        before = self._before
+        before = None if self._before is None else tuple(self._before)
         cookies = (*self.cookies_before, *values.cookies_of(self.response_headers))
         key = (now, tuple(dict.fromkeys(cookies)), len(self.inner), before)
         if made is None or made[0] != key:

@@ -4,6 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from sentry_paste.redaction import values
 from sentry_paste.redaction.names import Names
 from sentry_paste.redaction.recent import Recent
 from sentry_paste.request.event_processor import RequestData
@@ -107,3 +108,39 @@ def test_user_is_known_at_each_moment_of_the_end(data, environ):
     filter_state = SimpleNamespace(secret_names=Names(), recent=Recent())
     Watching({}, environ, None, filter_state, None, None).close(None)
     assert found == [True]
+
+
+def test_users_that_threads_remember_at_the_same_time_stay_known(data, environ, monkeypatch):
+    original, others = values.of_environ, [mail(2)]
+
+    def of_environ(*args):
+        found = original(*args)
+        if others:
+            environ["REMOTE_USER"] = others.pop()
+            data.remember()
+        return found
+
+    monkeypatch.setattr(values, "of_environ", of_environ)
+    environ["REMOTE_USER"] = mail(1)
+    data.remember()
+    del environ["REMOTE_USER"]
+    assert is_hidden(data, mail(1))
+    assert is_hidden(data, mail(2))
+
+
+def test_cookies_that_threads_remember_at_the_same_time_stay_known(data, monkeypatch):
+    original, others = values.cookies_of, ["sid=q8fh23fh28hf2"]
+
+    def cookies_of(headers):
+        found = list(original(headers))
+        if others:
+            data.response_headers = [("Set-Cookie", others.pop())]
+            data.remember()
+        return found
+
+    monkeypatch.setattr(values, "cookies_of", cookies_of)
+    data.response_headers = [("Set-Cookie", "sid=f3f29fj2093fj203fj")]
+    data.remember()
+    data.response_headers = []
+    assert is_hidden(data, "f3f29fj2093fj203fj")
+    assert is_hidden(data, "q8fh23fh28hf2")
