@@ -17,7 +17,12 @@ _PARAMETERS = re.compile(r"(?:\[parameters: ?|; args=)(?=[\[(])")
 # A text without any of these has no such parameters.
 _SIGNS_OF_PARAMETERS = ("[parameters:", "; args=")
 _STATEMENT = "[SQL: "
-_LONGEST_STATEMENT, _MOST_STATEMENTS = 4096, 20
+_LONGEST_STATEMENT, _MOST_STATEMENTS = 4096, 6
+# How one begins that has parameters, also as Python shows it.
+_VERB = re.compile(
+    r"[bu]?['\"(]{0,3}(?:\s|\\{1,8}[nrt]){0,40}(?:insert|update|select|delete|merge|replace|with|call|exec\w{0,4}|upsert)\b",
+    re.IGNORECASE,
+)
 _COLUMNS = re.compile(r"\binto\s[^()]{1,200}\(([^()]*)\)", re.IGNORECASE)
 _COMPARED = re.compile(
     r"(?<!\w)(\w{1,100})[\"`\]\\)]{0,6}(?:::\w{1,30})?\s?"
@@ -114,10 +119,10 @@ def have_secret_columns(statements: Iterable[str], names: Names) -> bool:
     """Return whether a parameter of any statement is the value of a secret column.
 
     Args:
-        statements: of SQL; only a few are looked at.
+        statements: texts that may be some of SQL; if there are more than a few, they are taken to have one.
         names: which names are secret.
     """
-    few = list(islice(statements, _MOST_STATEMENTS + 1))
+    few = list(islice(filter(_VERB.match, statements), _MOST_STATEMENTS + 1))
     return len(few) > _MOST_STATEMENTS or any(
         has_secret_column(one[:_LONGEST_STATEMENT], names) for one in few
     )

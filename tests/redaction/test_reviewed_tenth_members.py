@@ -194,6 +194,7 @@ class TestParametersOfStatements:
         variables = [
             {"statement": "'SELECT name, password FROM users WHERE id = ?'", "parameters": ["5"]},
             {"query": "'a search for password = x'", "params": ["x"]},
+            {"query": "'password = ?'", "params": ["x"]},
             {"sql": ["a list"], "params": ["x"]},
             {"params": [SECRET]},
         ]
