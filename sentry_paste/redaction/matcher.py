@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from bisect import bisect_right
 from collections.abc import Collection, Iterable, Iterator
+from functools import partial
 from itertools import accumulate
 
 from sentry_paste.redaction.bounds import Allowance, TooMuchError, current_allowances
@@ -107,24 +108,19 @@ class Matcher:
             self._searched = Searched(self._secrets) if known is None else known.searched(self._secrets)
         return self._searched
 
-    def _parts(self) -> list[str]:
-        """Return the values that are searched for encoded and may be contained in others."""
-        if len(self._secrets) > _FEW:
-            return []
-        return [text for text, where, _ in self._secrets if where in _ENCODED and len(text) >= _SHORTEST_PART]
-
     def _make_ready(self) -> None:
         # Values that are secret only as a whole text.
         whole: set[str] = set()
         needles: list[Needle] = []
-        texts = self._parts()
+        texts = _parts(self._secrets)
         for secret in self._secrets:
             if secret.where is WHOLE:
                 text = secret.text
                 whole |= {text, f"'{text}'", f'"{text}"', f"b'{text}'"}
             else:
                 needles += needles_of(secret, not _has_another(secret.text, texts))
-        self._heads = Heads(needles, self._unsearched)
+        # Not a method of this matcher: in a cycle of references, all of it would stay in memory for a while.
+        self._heads = Heads(needles, partial(_unsearched, self._secrets))
         self._finder = Finder(self._heads.texts)
         escapable = {found.text for found in needles if not is_found_escaped(found)}
         seeds = set(map(seed_of, escapable))
@@ -136,16 +132,6 @@ class Matcher:
         self._whole = whole
         # Last: another thread of the request may read it.
         self._is_ready = True
-
-    def _unsearched(self) -> list[str]:
-        """Return the base64 and hex of values that contain others, which are searched for instead."""
-        parts = self._parts()
-        return [
-            piece
-            for text, where, _ in self._secrets
-            if where is not WHOLE and where is not PAIR and _has_another(text, parts)
-            for piece in encoded_of(text)
-        ]
 
     def clean(self, text: str, is_url: bool = False) -> str:
         """Return a text without the secrets that are in it.
@@ -302,6 +288,24 @@ def _has_markers(text: str, searched: Searched) -> bool:
     if any(map(text.__contains__, searched.markers)) or _has_ellipsis(text):
         return True
     return searched.has_signs and has_escaped_signs(text)
+
+
+def _parts(secrets: Collection[Secret]) -> list[str]:
+    """Return the values that are searched for encoded and may be contained in others."""
+    if len(secrets) > _FEW:
+        return []
+    return [text for text, where, _ in secrets if where in _ENCODED and len(text) >= _SHORTEST_PART]
+
+
+def _unsearched(secrets: Collection[Secret]) -> list[str]:
+    """Return the base64 and hex of values that contain others, which are searched for instead."""
+    parts = _parts(secrets)
+    return [
+        piece
+        for text, where, _ in secrets
+        if where is not WHOLE and where is not PAIR and _has_another(text, parts)
+        for piece in encoded_of(text)
+    ]
 
 
 def _allowance(text: str) -> Allowance:

@@ -1,7 +1,9 @@
 """What a tenth review found: memory that clients could fill, and work that was done twice."""
 
+import gc
 import re
 import tracemalloc
+import weakref
 
 import pytest
 from hypothesis import given
@@ -66,6 +68,18 @@ def test_event_has_a_bounded_number_of_remarks():
     remarks = [each for row in event["_meta"]["extra"]["rows"].values() for each in row.values()]
     assert len(remarks) == 1000
     assert remarks[0] == {"": {"rem": [["!config", "s"]]}}
+
+
+def test_matcher_is_released_at_once():
+    gc.disable()
+    try:
+        matcher = Matcher(values.of_request({"HTTP_COOKIE": "sid=q8f3h2k9"}, NAMES))
+        assert matcher.clean("of q8f3h2k9...") == "of [Filtered]"
+        known = weakref.ref(matcher._heads)
+        del matcher
+        assert known() is None
+    finally:
+        gc.enable()
 
 
 PIECES = st.sampled_from(
