@@ -288,6 +288,10 @@ def _of_reviews() -> Iterator[Case]:
     yield Case("a value with several forms", both, repr(host + accept).encode("latin-1"), showing)
     yield Case("a body of percent signs", {}, b"%" * 10**6, holding)
     yield Case("a body of ampersands", {}, b"&" * 10**6, holding)
+    slashes = "password='x' :\\/\\/"
+    yield Case("escaped slashes and percent signs", {}, (slashes + "%" * 900_000).encode(), holding)
+    words = ("a" * 4080 + "[parameters: (") * 200
+    yield Case("statements of long words", {}, f"password='x' {words}".encode(), holding)
     secret = [[{f"password{n}": f"r{next(names)}" for n in range(10)} for _ in range(10)] for _ in range(900)]
     yield Case("90 frames of rows with secret names", {}, json.dumps(secret).encode(), stepping)
     yield Case("a body with one emoji", {}, ("x" * 860_000 + chr(0x1F600)).encode(), holding)

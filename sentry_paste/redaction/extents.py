@@ -24,6 +24,14 @@ _ELLIPSIS = re.compile(
     r"\.\.\.+|…|\\\\{0,7}u2026|\\\\{0,7}xe2\\{1,8}x80\\{1,8}xa6"
     r"|%(?:[eE]2|25[eE]2)%(?:25)?80%(?:25)?[aA]6|&(?:hellip;|#8230;|amp;(?:hellip|#8230);)"
 )
+# Raw, and the end of each escaped form, by a part that several have.
+_PLAIN_ELLIPSES = ("...", "…")
+_PLAIN_ELLIPSIS = re.compile(r"\.\.\.+|…")
+_ESCAPED_ELLIPSES = {
+    "\\": ("u2026", "xa6"),
+    "80%": ("80%A6", "80%a6", "80%25A6", "80%25a6"),
+    "&": ("hellip;", "#8230;"),
+}
 # The most that may follow a cut in the middle of a value; if there is more, the whole text is hidden.
 _MOST_LEFT = 512
 _LEFT = re.compile(rf"[\w.~%+/=-]{{0,{_MOST_LEFT}}}")
@@ -88,6 +96,22 @@ Span = tuple[int, int]
 
 # The same, and from where on the next secret may begin: near the end of this one, which it may extend.
 _Extent = tuple[int, int, int]
+
+
+def has_ellipsis(text: str) -> bool:
+    """Return whether a text may have been cut somewhere.
+
+    Args:
+        text: any.
+    """
+    return any(map(text.__contains__, _PLAIN_ELLIPSES)) or _has_escaped_ellipsis(text)
+
+
+def _has_escaped_ellipsis(text: str) -> bool:
+    has = text.__contains__
+    return has_escapes(text) and any(
+        has(part) and any(map(has, ends)) for part, ends in _ESCAPED_ELLIPSES.items()
+    )
 
 
 class Heads:
@@ -208,7 +232,7 @@ class Heads:
         is_short = len(text) <= _SHORT and len(self._together or "") > _MUCH and not has_escapes(text)
         if is_short and self._beginnings.isdisjoint(_pieces(text)):
             return
-        search = Search(_ELLIPSIS, text)
+        search = Search(_ELLIPSIS if _has_escaped_ellipsis(text) else _PLAIN_ELLIPSIS, text)
         for found in search:
             allowance.spend(1)
             end, start = self._start_before_cut(text, found.start(), allowance)

@@ -9,7 +9,7 @@ from functools import partial
 from itertools import accumulate
 
 from sentry_paste.redaction.bounds import Allowance, TooMuchError, current_allowances
-from sentry_paste.redaction.extents import Heads, Span
+from sentry_paste.redaction.extents import Heads, Span, has_ellipsis
 from sentry_paste.redaction.finder import Finder
 from sentry_paste.redaction.names import FILTERED, Names
 from sentry_paste.redaction.needles import (
@@ -52,13 +52,6 @@ _ENCODED = frozenset({ANYWHERE, ADDRESS})
 # short texts there are. Searching a text costs as much as this many characters, however short it is.
 _SHORT, _SHORT_IN_ALL, _CALL = 8192, 12_288, 512
 
-# Raw, and the end of each escaped form, by a part that several have.
-_PLAIN_ELLIPSES = ("...", "…")
-_ESCAPED_ELLIPSES = {
-    "\\": ("u2026", "xa6"),
-    "80%": ("80%A6", "80%a6", "80%25A6", "80%25a6"),
-    "&": ("hellip;", "#8230;"),
-}
 # A text that consists of nothing but a quoted secret.
 _QUOTED = frozenset(f"{mark}{quote}{FILTERED}{quote}" for quote in "'\"" for mark in ("", "b"))
 
@@ -180,18 +173,16 @@ class Matcher:
             self._make_ready()
         return True
 
-    def _found(self, texts: list[str], is_url: bool) -> Iterator[tuple[str, list[Span] | None]]:
-        """Yield the texts with secrets, and where these are; None for texts that would take too long."""
+    def _found(self, texts: list[str], is_url: bool) -> list[tuple[str, list[Span] | None]]:
+        """Return the texts with secrets, and where these are; None for texts that would take too long."""
         try:
-            yield from self._search(texts, is_url)
+            return self._search(texts, is_url)
         except TooMuchError:
             shorter = [text for text in texts if len(text) <= _LONG]
-        else:
-            return
-        is_less = len(shorter) < len(texts)
-        yield from ((text, None) for text in texts if len(text) > _LONG or not is_less)
-        if is_less and shorter:
-            yield from self._found(shorter, is_url)
+        if len(shorter) == len(texts):
+            return [(text, None) for text in texts]
+        found: list[tuple[str, list[Span] | None]] = [(text, None) for text in texts if len(text) > _LONG]
+        return found + (self._found(shorter, is_url) if shorter else [])
 
     def _search(self, texts: list[str], is_url: bool) -> list[tuple[str, list[Span] | None]]:
         joined = _Joined(texts)
@@ -206,9 +197,9 @@ class Matcher:
         places = self._finder.starts(joined.text, allowance)
         if places:
             joined.add(self._heads.spans(joined.text, places, is_url, allowance))
-        if _has_ellipsis(joined.text):
+        if has_ellipsis(joined.text):
             for index, text in enumerate(texts):
-                if _has_ellipsis(text):
+                if has_ellipsis(text):
                     joined.add_to(index, self._heads.cut_spans(text, allowance))
         if may_have_lines(joined.text):
             self._add_unfolded(joined, is_url, allowance)
@@ -285,7 +276,7 @@ class Matcher:
 
 def _has_markers(text: str, searched: Searched) -> bool:
     """Return whether a short text may have a secret, without building the index."""
-    if any(map(text.__contains__, searched.markers)) or _has_ellipsis(text):
+    if any(map(text.__contains__, searched.markers)) or has_ellipsis(text):
         return True
     return searched.has_signs and has_escaped_signs(text)
 
@@ -315,16 +306,6 @@ def _allowance(text: str) -> Allowance:
     return Allowance(own, None if shared is None else shared.values)
 
 
-def _has_ellipsis(text: str) -> bool:
-    """Return whether a text may have been cut somewhere."""
-    dots, one = _PLAIN_ELLIPSES
-    if dots in text or one in text:
-        return True
-    return has_escapes(text) and any(
-        begin in text and any(map(text.__contains__, ends)) for begin, ends in _ESCAPED_ELLIPSES.items()
-    )
-
-
 def _has_another(text: str, parts: list[str]) -> bool:
     """Return whether a value contains another one, which is then found wherever this one is encoded."""
     return text.isascii() and any(part in text and part != text for part in parts)
@@ -352,7 +333,7 @@ class _Joined:
     @property
     def _ends(self) -> list[int]:
         if not self._made_ends:
-            self._made_ends = list(accumulate(len(text) + 1 for text in self.texts))
+            self._made_ends = list(accumulate([len(text) + 1 for text in self.texts]))
         return self._made_ends
 
     def indexes_of(self, places: Iterable[int]) -> list[int]:

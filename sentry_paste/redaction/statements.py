@@ -25,7 +25,8 @@ _VERB = re.compile(
 )
 _COLUMNS = re.compile(r"\binto\s[^()]{1,200}\(([^()]*)\)", re.IGNORECASE)
 _COMPARED = re.compile(
-    r"(?<!\w)(\w{1,100})[\"`\]\\)]{0,6}(?:::\w{1,30})?\s?"
+    # Each word is read once.
+    r"\b(?=(\w+))\1[\"`\]\\)]{0,6}(?:::\w{1,30})?\s?"
     r"(?:=|<>|[!<>]=|!?~\*?|(?:i?like|in|between|regexp|rlike|similar to)\s)\s?"
     r"\(?(?:\w{1,30}\()?(?:\?|%s|%\(|:\w|\$\d|@)",
     re.IGNORECASE,

@@ -83,6 +83,8 @@ from sentry_paste.redaction.structures import (
 _MOST, _MOST_TOGETHER, _MOST_READ = 500, 1500, 500
 # To pass over a long name that nothing follows takes as long as to read so many characters.
 _PASSED_WEIGHT = 100
+# To look for the end of a user and a password takes twice as long as to read a text.
+_USER_INFO_WEIGHT = 2
 # To look for the end of a name that goes on takes as long as to read so many.
 _GOES_ON_WEIGHT = 250
 # How many characters are searched for the ends of elements, in all texts together.
@@ -184,15 +186,17 @@ _SIGNS_OF_ESCAPED_SLASHES = (
 )
 _HAS_ESCAPED_SLASHES = re.compile(_ESCAPED_SLASHES)
 # Where the user and the password end: at an @, or at what neither of them contains. Escaped slashes are among
-# that, so nothing is read twice. The search leaps to the characters that may be it.
+# that, so nothing is read twice. The search leaps to the characters that may be it; what follows is compared
+# once, and a run of backslashes is read once.
+_CODES_OF_END = "40|2[0237f]|3[cef]|0[ad]"
+_REFERENCE_OF_END = "(?:#(?:x(?:40|2[237f]|3f)|64|47|34|39|63|35);|[lg]t;|quot;)"
 _END_OF_ESCAPED_USER_INFO = re.compile(
-    r"[\s/?#\\<>\"'@%&](?:(?P<at>(?<=@)|(?<=%)(?:25){0,5}40|(?<=&)(?:amp;){0,5}#(?:x40|64);"
-    r"|(?<=\\)\\{0,63}(?:u0040|x40))"
-    r"|(?<=[\s/?#<>\"'])|(?<=%)(?:25){0,5}(?:2[0237f]|3[cef]|0[ad])"
-    r"|(?<=&)(?:(?!amp;|#)|(?:amp;){0,5}(?:#(?:x2f|47|x22|34|x27|39|x3f|63|x23|35);|[lg]t;|quot;))"
-    # A run of backslashes is read once.
-    r"|(?<=\\)(?<!\\\\)\\*(?:/|[\"'nr]|u00(?:2[237f]|3f)|x(?:2[237f]|3f)))"
+    r"[\s/?#\\<>\"'@%&](?:(?<=[\s/?#<>\"'@])"
+    rf"|(?<=%)(?:{_CODES_OF_END}|25(?:25){{0,4}}(?:{_CODES_OF_END}))"
+    rf"|(?<=&)(?:(?!amp;|#)|{_REFERENCE_OF_END}|amp;(?:amp;){{0,4}}{_REFERENCE_OF_END})"
+    r"|(?<=\\)(?<!\\\\)\\*(?:/|[\"'nr]|(?:u00|x)(?:40|2[237f]|3f)))"
 )
+_ENDS_WITH_AT = ("@", "40", "40;", "64;")
 _WITH_PASSWORD = re.compile(rf"(?::|{_P}3a|&#(?:x3a|58);|u003a|x3a)(?!\*+\Z)")
 # With one emoji, Python stores every character of the text in four bytes. One of ASCII takes its place, which
 # is part of names if it is, and ends nothing.
@@ -341,10 +345,12 @@ def _escaped_user_infos(text: str, bounds: Bounds) -> list[tuple[int, int]]:
     lower = lower_case(text)
     for hit in _HAS_ESCAPED_SLASHES.finditer(lower):
         start = hit.end()
-        if not bounds.may_read(_PASSED_WEIGHT):
+        last = start + max(bounds.characters - _PASSED_WEIGHT, 0) // _USER_INFO_WEIGHT
+        end = _END_OF_ESCAPED_USER_INFO.search(lower, start, last)
+        length = (end.start() if end else len(lower)) - start
+        if not bounds.may_read(_PASSED_WEIGHT + _USER_INFO_WEIGHT * length):
             return [*found, (start, len(text))]
-        end = _END_OF_ESCAPED_USER_INFO.search(lower, start)
-        if end is None or end["at"] is None:
+        if end is None or not end[0].endswith(_ENDS_WITH_AT):
             continue
         if not (
             _WITH_PASSWORD.search(lower, start, end.start())

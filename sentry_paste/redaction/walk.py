@@ -431,9 +431,11 @@ class Walk:
         for text, shown in with_named.items():
             changed[text] = named[shown]
         # Words stay in keys and URLs: the names that events consist of are such words.
-        renamed = matcher.clean_all(changed.keys() & (self._keys | urls), is_url=True)
-        in_keys = {text: shown for text, shown in with_named.items() if text in self._keys}
-        renamed.update(self._named_in_keys(in_keys, named, renamed))
+        in_both = changed.keys() & (self._keys | urls) if changed else ()
+        renamed = matcher.clean_all(in_both, is_url=True) if in_both else {}
+        if with_named:
+            in_keys = {text: shown for text, shown in with_named.items() if text in self._keys}
+            renamed.update(self._named_in_keys(in_keys, named, renamed))
         self._remark(renamed)
         if renamed:
             for holder, key in self._urls:

@@ -2,6 +2,7 @@
 
 import gc
 import re
+import time
 import tracemalloc
 import weakref
 
@@ -10,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sentry_paste.redaction import encoded, payloads, texts, values
+from sentry_paste.redaction.bounds import Bounds
 from sentry_paste.redaction.matcher import NO_SECRETS, Matcher
 from sentry_paste.redaction.names import FILTERED, Names
 from sentry_paste.redaction.nearby import Nearby
@@ -68,6 +70,32 @@ def test_event_has_a_bounded_number_of_remarks():
     remarks = [each for row in event["_meta"]["extra"]["rows"].values() for each in row.values()]
     assert len(remarks) == 1000
     assert remarks[0] == {"": {"rem": [["!config", "s"]]}}
+
+
+def test_words_of_statements_are_read_once():
+    text = f"password='hunter22' {('a' * 4080 + '[parameters: (') * 60}"
+    began = time.process_time()
+    assert "hunter22" not in texts.clean_text(text, NAMES)
+    assert time.process_time() - began < 0.4
+
+
+@pytest.mark.parametrize("column", ["token", "`token`", '\\"token\\"', "u.token", "t" * 120 + "_token"])
+def test_secret_column_of_a_statement_is_found(column):
+    shown = f"[SQL: UPDATE users SET seen = ?, {column} = ? WHERE id = ?] [parameters: ('1', 'q8fh23', 3)]"
+    assert "q8fh23" not in texts.clean_text(shown, NAMES)
+
+
+@pytest.mark.parametrize("sign", ["@", "%40", "%252540", "&#64;", "&amp;#x40;", "\\\\u0040", "\\x40"])
+@pytest.mark.parametrize("slash", ["\\/", "%2F", "&#47;"])
+def test_user_and_password_end_at_an_at_in_any_form(slash, sign):
+    text = f"at https:{slash}{slash}alice:hunter22{sign}h.example{slash}a"
+    assert texts.clean_text(text, NAMES) == text.replace("alice:hunter22", FILTERED)
+
+
+def test_what_is_read_for_the_end_of_a_user_and_a_password_is_bounded():
+    text = f":\\/\\/{'%' * 1000} "
+    assert texts._escaped_user_infos(text, Bounds(10, 3000)) == []
+    assert texts._escaped_user_infos(text, Bounds(10, 1500)) == [(5, len(text))]
 
 
 def test_matcher_is_released_at_once():
