@@ -14,7 +14,7 @@ from __future__ import annotations
 import re
 import sys
 from bisect import bisect_right
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Iterator
 from itertools import accumulate
 
 from sentry_paste.redaction.bounds import Bounds, Search, TooMuchError, current_allowances
@@ -111,7 +111,7 @@ _IN_URL = "|".join(
 # What is before the name in it, by its length.
 _MARKS = {"?": 1, "&": 1, "#": 1, "%": 3, ";": 1}
 # The same in strings of JSON and JavaScript, which are read without escapes.
-_IN_URL_OF_STRING = re.compile(rf"(?:u0026|x26){_OF_URLS}", re.IGNORECASE)
+_IN_URL_OF_STRING = re.compile(rf"(?:u0026|x26){_OF_URLS}")
 # In Pydantic's messages, objects of http.cookies and http.cookiejar, and curl's arguments.
 _OTHERS = (
     r"v(?:alue(?<=input_value)|ersion(?<=cookie\(version))"
@@ -436,24 +436,28 @@ def _with_names(listed: list[str]) -> tuple[dict[str, int], bool]:
         search.position = max(ends[index], hit.end())
         if hit.end() > ends[index]:  # it extends into the next one
             found |= dict.fromkeys(listed[index + 1 : index + 2], 0)
-    others: list[str] = []
+    found |= dict.fromkeys(_with_other_signs(together, lower, listed, found), 0)
+    return {text: place for text, place in found.items() if not _ONLY_A_NAME.fullmatch(text)}, is_exact
+
+
+def _with_other_signs(together: str, lower: str, listed: list[str], found: Collection[str]) -> Iterator[str]:
+    """Yield those of several texts that may have a secret without a name, except those that are found."""
+    rest = [text for text in listed if text not in found]
     if "\\" in together and ("u0026" in together or "x26" in together):
-        others += [text for text in listed if "\\" in text and _IN_URL_OF_STRING.search(text)]
+        yield from (text for text in rest if "\\" in text and _IN_URL_OF_STRING.search(lower_case(text)))
     if "@" in together and "://" in together:
-        others += [text for text in listed if "@" in text and "://" in text]
-    if _may_have_escaped_slashes(together) and _HAS_ESCAPED_SLASHES.search(lower):
-        others += [text for text in listed if _may_have_escaped_slashes(text) and _has_escaped_url(text)]
+        yield from (text for text in rest if "@" in text and "://" in text)
+    if _may_have_escaped_slashes(together):
+        yield from (text for text in rest if _may_have_escaped_slashes(text) and _has_escaped_url(text))
     # What needs no name, and nothing that a search leaps to. Each takes a tenth of the search for names.
     if "identified " in lower:  # CREATE USER bob IDENTIFIED BY '...'
-        others += [text for text in listed if "dentified" in text or "DENTIFIED" in text]
+        yield from (text for text in rest if "dentified" in text or "DENTIFIED" in text)
     if "[" in together and "] " in together:
-        others += [text for text in listed if ECHO.search(text)]
+        yield from filter(ECHO.search, rest)
     if "-" in lower and "-p" in lower:
-        others += [text for text in listed if any(map(text.__contains__, PROGRAMS))]
+        yield from (text for text in rest if any(map(text.__contains__, PROGRAMS)))
     if "://" in together and _CUT_USER_INFO.search(together):
-        others += [text for text in listed if "://" in text and _cut_user_info(text)]
-    found = {**dict.fromkeys(others, 0), **found}
-    return {text: place for text, place in found.items() if not _ONLY_A_NAME.fullmatch(text)}, is_exact
+        yield from (text for text in rest if "://" in text and _cut_user_info(text))
 
 
 def _is_field(lower: str, hit: re.Match[str]) -> bool:

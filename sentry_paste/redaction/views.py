@@ -5,13 +5,14 @@ from __future__ import annotations
 import html
 import json
 import re
+import sys
 from array import array
 from bisect import bisect_left, bisect_right
-from itertools import accumulate, islice
+from itertools import accumulate
 from typing import NamedTuple
 from urllib.parse import unquote_to_bytes
 
-from sentry_paste.redaction.bounds import Allowance
+from sentry_paste.redaction.bounds import Allowance, TooMuchError
 
 #: Between texts that are searched together. No line of base64 goes on behind it, no escape contains it.
 SEPARATOR = "\x1e"
@@ -22,7 +23,7 @@ SEPARATOR = "\x1e"
 # between surrogates.
 _REFERENCE = "(?:#[0-9]{1,7}|#[xX][0-9A-Fa-f]{1,6}|[A-Za-z]{2,8});"
 _ESCAPE = re.compile(
-    r"((?:%[0-9A-Fa-f]{2}){1,64}(?:%[89ABab][0-9A-Fa-f]){0,3}"
+    r"(%[0-9A-Fa-f]{2}(?:(?:%[0-9A-Fa-f]{2}){1,63}(?:%[89ABab][0-9A-Fa-f]){0,3})?"
     r"|\\(?:u[0-9A-Fa-f]{4}(?:\\u[0-9A-Fa-f]{4}){0,63}(?:(?<=u[dD][89ABab]..)\\u[dD][C-Fc-f][0-9A-Fa-f]{2})?"
     # A backslash before an escape of another kind is no part of it.
     r"|x[0-9A-Fa-f]{2}|U[0-9A-Fa-f]{8}|[0-3][0-7]{2}|[^\n\x1e%&]|%(?![0-9A-Fa-f]{2})"
@@ -49,6 +50,11 @@ _ESCAPES = 6
 # So does undoing this many in runs, and passing over this many characters that begin none.
 _IN_RUNS = 16
 _BEGINNINGS = 100
+# Python stores each character of a text in four bytes if there is one emoji in it: such a text is not decoded
+# if it is long.
+_MOST_BYTES = 2_000_000
+# How many characters are looked at together to count the escapes in them.
+_PART = 16_384
 # How many escapes are undone at once: this many, or such a share of those that are allowed.
 _AT_ONCE, _SHARES = 4000, 8
 _LETTERS = {"n": "\n", "r": "\r", "t": "\t", "a": "\a", "b": "\b", "f": "\f", "v": "\v", "0": "\0"}
@@ -118,9 +124,11 @@ def decoded(text: str, allowance: Allowance) -> View | None:
     beginnings = _count_beginnings(text)
     # A run of escapes counts as one, however long it takes to undo it.
     allowance.charge_before(beginnings // _IN_RUNS)
+    if sys.getsizeof(text) > _MOST_BYTES:
+        raise TooMuchError
     if beginnings > most:
         # Counted first: the pieces of a text take many times its memory.
-        count = sum(1 for _ in islice(_ESCAPE.finditer(text), most + 1))
+        count = _count_escapes(text, most)
         allowance.spend(allowance.left + 1 if count > most else (beginnings - count) // _BEGINNINGS)
         if not count:
             return None
@@ -182,14 +190,23 @@ def _count_beginnings(text: str) -> int:
     return text.count("\\") + text.count("%") + text.count("&")
 
 
+def _count_escapes(text: str, most: int) -> int:
+    """Return about how many escapes a text has, 0 only if it has none; no more are counted than necessary."""
+    count = 0
+    for start in range(0, len(text), _PART):
+        # One that goes on in the next part may be missed.
+        count += len(_ESCAPE.findall(text, start, start + _PART))
+        if count > most:
+            return count
+    return count or int(next(_ESCAPE.finditer(text), None) is not None)
+
+
 def _undo(pieces: list[str], meanings: dict[str, str]) -> None:
     """Replace the escapes among the pieces of a text, those at odd indexes, by what they mean."""
-    for index in range(1, len(pieces), 2):
-        escape = pieces[index]
-        meaning = meanings.get(escape)
-        if meaning is None:
-            meaning = meanings[escape] = _meaning(escape)
-        pieces[index] = meaning
+    escapes = pieces[1::2]
+    for escape in set(escapes).difference(meanings):
+        meanings[escape] = _meaning(escape)
+    pieces[1::2] = map(meanings.__getitem__, escapes)
 
 
 def _add_places(places: array[int], pieces: list[str]) -> None:
