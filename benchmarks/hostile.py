@@ -117,6 +117,11 @@ def reading(environ: dict[str, Any], _start_response: Callable[..., Any]) -> lis
     raise ValueError(len(data))
 
 
+def saying(environ: dict[str, Any], _start_response: Callable[..., Any]) -> list[bytes]:
+    """Crash with a message that has the text of a body, which is in no variable."""
+    raise ValueError(environ["wsgi.input"].read().decode())
+
+
 def stepping(environ: dict[str, Any], _start_response: Callable[..., Any]) -> list[bytes]:
     """Crash in a loop over parsed rows whose every frame has the rest of them."""
 
@@ -290,6 +295,10 @@ def _of_reviews() -> Iterator[Case]:
     yield Case("a body of ampersands", {}, b"&" * 10**6, holding)
     slashes = "password='x' :\\/\\/"
     yield Case("escaped slashes and percent signs", {}, (slashes + "%" * 900_000).encode(), holding)
+    parts = ["#pass", "%2525 #password$;" * 4, "alice@example.com\\u0041" * 2]
+    mixed = ":\\/\\/u:p%3Ca " + "".join((part * 300_000)[:288_000] for part in parts)
+    cookies = "sid=ab$cdefg$1; a=abcdefg2hijkl; b=a0001b; c=x-y~zabcdef1"
+    yield Case("a message of names and escapes", {"HTTP_COOKIE": cookies}, mixed.encode(), saying)
     words = ("a" * 4080 + "[parameters: (") * 200
     yield Case("statements of long words", {}, f"password='x' {words}".encode(), holding)
     secret = [[{f"password{n}": f"r{next(names)}" for n in range(10)} for _ in range(10)] for _ in range(900)]
