@@ -59,6 +59,8 @@ _KEYS_OF_NAMES = (
 _ALL_KEYS_OF_NAMES = [spelled(key) for key in _KEYS_OF_NAMES for spelled in (str.lower, str.title, str.upper)]
 
 _NODES = frozenset({dict, list})
+# For fewer members it takes longer to ask of all of them at once.
+_FEW = 10
 
 # Variables in which libraries for databases have parameters next to a statement.
 _PARAMETERS = frozenset({"args", "vars", "values", "rows", "data", "binds"})
@@ -254,7 +256,7 @@ class Walk:
                 continue
             branching = False
             values: Any = node.values() if kind is dict else node
-            if _NODES.isdisjoint(map(type, values)):
+            if len(node) > _FEW and _NODES.isdisjoint(map(type, values)):
                 self._texts.update([value for value in values if type(value) is str])
                 leaves.append(node)
                 continue
