@@ -162,7 +162,10 @@ class RequestData(HasSecrets):
     def _keep_from(self, environ: dict[str, Any]) -> None:
         self._remote_user = _user_name(environ)
         try:
-            self._users, self._added = self._read_from(environ).found
+            read = self._read
+            # Most requests had no event, for which it would have been read.
+            is_read = bool(read.identities) and read.identities == _identities(environ)
+            self._users, self._added = read.found if is_read else self._found_in(environ)
         except Exception:  # a mapping of the app's
             self._added = self._added_to(environ)
         self._framework_name = framework_name(environ) or self._framework_name
@@ -252,12 +255,15 @@ class RequestData(HasSecrets):
             is_plain = not names.has_own_environ and all(
                 type(environ[key]) is str for key in environ.keys() & USER_KEYS
             )
-            found = values.of_environ(environ, names), self._added_to(environ)
+            found = self._found_in(environ)
             # Nothing is read from other values, which the app may release.
             headers = [value for key, value in environ.items() if type(key) is str and key[:5] == "HTTP_"]
             identities, held = (_identities(environ), [*environ, *headers]) if is_plain else ([], [])
             self._read = read = _Read(identities, found, held)
         return read
+
+    def _found_in(self, environ: dict[str, Any]) -> tuple[tuple[str, ...], dict[str, str]]:
+        return values.of_environ(environ, self._filter_state.secret_names), self._added_to(environ)
 
     def _added_to(self, environ: dict[str, Any]) -> dict[str, str]:
         """Return the headers that were added to the environ since, as by keystone's middleware."""
