@@ -122,10 +122,14 @@ def system_python():
     return shutil.which("python3", path="/usr/bin:/usr/local/bin")
 
 
+# Not that of a test which has one of its own: what is made in it serves the others as well.
+_TEMPORARY = tempfile.gettempdir()
+
+
 @contextlib.contextmanager
 def readable_folder():
     """Make a folder that other users can read, as pytest's are not."""
-    with tempfile.TemporaryDirectory(prefix="sentry-paste-") as made:
+    with tempfile.TemporaryDirectory(prefix="sentry-paste-", dir=_TEMPORARY) as made:
         Path(made).chmod(0o755)
         yield Path(made)
 

@@ -103,8 +103,11 @@ class Server:
                     return bytes(answer)
                 answer += chunk
 
-    def end(self, signal_number, seconds=20.0):
-        """Send a signal to the process and return the exit code."""
+    def end(self, signal_number, seconds=60.0):
+        """Send a signal to the process and return the exit code.
+
+        gunicorn waits 30 seconds for a worker that it was just forking, which does not get the signal.
+        """
         self.process.send_signal(signal_number)
         return self.process.wait(seconds)
 

@@ -359,18 +359,6 @@ from sentry_paste.client import reloading
 
 reloading.INTERVAL = 0.1
 """
-# As OpenStack's services have it.
-EVENTLET = """
-import eventlet
-
-eventlet.monkey_patch()
-
-import sys
-from eventlet import wsgi
-from paste.deploy import loadapp
-
-wsgi.server(eventlet.listen(("127.0.0.1", int(sys.argv[2]))), loadapp(f"config:{sys.argv[1]}"))
-"""
 
 
 def get(port):
@@ -382,7 +370,6 @@ SERVERS = {
     "waitress": ["-m", "pyramid.scripts.pserve", "{ini}"],
     "gunicorn": ["-m", "gunicorn", "--paste", "{ini}", "-b", "127.0.0.1:{port}", "-w", "2"],
     "gevent": ["-m", "gunicorn", "--paste", "{ini}", "-b", "127.0.0.1:{port}", "-w", "2", "-k", "gevent"],
-    "eventlet": ["-c", EVENTLET, "{ini}", "{port}"],
     "preloaded": ["-m", "gunicorn", "--paste", "{ini}", "-b", "127.0.0.1:{port}", "-w", "2", "--preload"],
 }
 
@@ -395,11 +382,10 @@ SERVERS = {
         ("gunicorn", "true"),
         ("preloaded", "command"),
         ("gevent", "true"),
-        ("eventlet", "true"),
     ],
 )
 def test_real_server_reads_its_ini_again(write, tmp_path, name, mode):
-    python = installed.python_with(name) if name in ("gevent", "eventlet") else sys.executable
+    python = installed.python_with(name) if name == "gevent" else sys.executable
     port = servers.free_port()
     (tmp_path / "soon.py").write_text(SOON)
     ini = INI.replace("apps:", "soon:")
@@ -435,7 +421,7 @@ def test_real_server_reads_its_ini_again(write, tmp_path, name, mode):
         for found in answers.values():
             assert found["mistakes"][0]["reason"] == "expected a number from 0 to 1"
     finally:
-        server.send_signal(signal.SIGINT if name in ("waitress", "eventlet") else signal.SIGTERM)
+        server.send_signal(signal.SIGINT if name == "waitress" else signal.SIGTERM)
         output = server.communicate(timeout=30)[1]
     assert b"Traceback" not in output
     assert b"Sentry failed" not in output
