@@ -198,3 +198,13 @@ def test_item_is_cut_again_where_redaction_has_made_it_longer():
 def test_small_item_is_known_to_stay_small():
     assert keep_item_small({"body": "x", "attributes": {"a": "y"}})
     assert not keep_item_small({"body": "x" * 100_000})
+
+
+def test_large_spans_of_a_request_are_cut_one_by_one():
+    spans = [
+        {"name": "SELECT", "attributes": {"db.query.text": "x" * 2_000_000}},
+        {"name": "b", "attributes": {}},
+    ]
+    Redaction(Names()).clean_spans(None, spans)
+    assert len(spans[0]["attributes"]["db.query.text"]) < MOST
+    assert spans[1] == {"name": "b", "attributes": {}}

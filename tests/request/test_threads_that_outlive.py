@@ -188,3 +188,24 @@ def test_processors_of_the_app_go_on_with_the_thread(captured, worker):
     for path in ("/first", "/second", "/third"):
         request(middleware, path)
     assert [event["extra"].get("scrubbed") for event in captured.errors] == [True] * 3
+
+
+def test_user_who_signs_in_after_an_event_is_hidden_in_what_comes_after_the_request(captured):
+    user, over, threads = "-".join(["alice", "liddell"]), threading.Event(), []
+
+    def late():
+        over.wait(10)
+        sentry_sdk.capture_message(f"signed in: {user}")
+
+    def app(environ, start_response):
+        sentry_sdk.capture_message("before")  # what is in the environ is read for it
+        environ["REMOTE_USER"] = user
+        threads.append(threading.Thread(target=late))
+        threads[0].start()
+        start_response("200 OK", [])
+        return []
+
+    call(SentryMiddleware(app), environ_of("/x"))
+    over.set()
+    threads[0].join()
+    assert [event["message"] for event in captured.errors] == ["before", "signed in: [Filtered]"]
