@@ -60,7 +60,7 @@ class Spool:
         self._free_until = 0.0
         # By name without the state.
         self._unflushed: dict[str, SpoolFile] = {}
-        self._flushed_at = 0.0
+        self._flushed_at = float("-inf")
         # What could neither be dropped nor given back: the claimed file, and what it was before.
         self._undropped: list[tuple[SpoolFile, SpoolFile]] = []
         #: The counts of this process.

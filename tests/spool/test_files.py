@@ -338,6 +338,14 @@ def test_files_are_flushed_together_some_time_later(tmp_path, synced, monkeypatc
     assert len(synced) == 5
 
 
+def test_first_files_are_flushed_soon_after_the_machine_has_started(tmp_path, synced, monkeypatch):
+    spool = Spool(tmp_path / "spool", fsync=3600.0)
+    monkeypatch.setattr("sentry_paste.spool.files.time.monotonic", lambda: 60.0)
+    file = spool.write(error())
+    spool.flush_if_due()
+    assert synced == [file.path.name, "spool"]
+
+
 def test_file_that_another_process_had_claimed_is_flushed_when_it_waits_again(tmp_path, synced, monkeypatch):
     spool, sender = (Spool(tmp_path / "spool", fsync=0.5) for _ in range(2))
     elsewhere = current()._replace(pid=1)
