@@ -1,4 +1,8 @@
-"""Bounds on how much of a client's data is looked at: of a text, of a payload, of all items of a request."""
+"""Bounds on how much of a client's data is looked at: of a text, of a payload, of all items of a request.
+
+They count places and characters, so they are the same on each machine. ``time_limit`` is behind them, for
+texts that nobody has thought of.
+"""
 
 from __future__ import annotations
 
@@ -9,11 +13,26 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import TypeVar
 
+from sentry_paste.redaction.time_limit import Timed, TimeLimit, is_time_up
+
 Item = TypeVar("Item")
+
+# After how many steps, places or characters the time is looked at: that many take some 100 µs.
+_STEPS_BETWEEN, _PLACES_BETWEEN, _CHARACTERS_BETWEEN = 16, 64, 10_000
 
 
 class TooMuchError(Exception):
     """A text would need more work than its length allows."""
+
+
+def check_time() -> None:
+    """Do nothing as long as there is time left.
+
+    Raises:
+        TooMuchError: there is none.
+    """
+    if is_time_up():
+        raise TooMuchError
 
 
 class Allowance:
@@ -63,12 +82,15 @@ class Allowance:
             places: how many.
 
         Raises:
-            TooMuchError: fewer are left.
+            TooMuchError: fewer are left, or no time is.
         """
+        before = self.left
         self.left -= places
         self.charge(places)
         if self.left < 0:
             raise TooMuchError
+        if before // _PLACES_BETWEEN != self.left // _PLACES_BETWEEN:
+            check_time()
 
 
 class Bounds:
@@ -108,6 +130,8 @@ class Bounds:
         """Take a step, and return whether there was one left."""
         if self.steps > 0:
             self.steps -= 1
+            if self.steps % _STEPS_BETWEEN == 0 and is_time_up():
+                self.are_exceeded = True
         else:
             self.are_exceeded = True
         return not self.are_exceeded
@@ -118,9 +142,10 @@ class Bounds:
         Args:
             steps: how many; if fewer are left, all are taken.
         """
-        if steps > self.steps:
+        before = self.steps
+        self.steps = max(before - steps, 0)
+        if steps > before or (before // _STEPS_BETWEEN != self.steps // _STEPS_BETWEEN and is_time_up()):
             self.are_exceeded = True
-        self.steps = max(self.steps - steps, 0)
         return not self.are_exceeded
 
     def may_read(self, length: int) -> bool:
@@ -129,9 +154,12 @@ class Bounds:
         Args:
             length: of a text that is examined closely.
         """
+        before = self.characters
         self.characters -= length
         if self.characters < 0:
             self.are_exceeded = True
+        elif before // _CHARACTERS_BETWEEN != self.characters // _CHARACTERS_BETWEEN and is_time_up():
+            self.are_exceeded, self.characters = True, -1
         return self.characters >= 0
 
 
@@ -188,9 +216,10 @@ class Allowances:
         names: of attributes and of members of mappings.
         values: places in all texts that are searched for secret values.
         lines: of access logs, by weight.
+        time: CPU time.
     """
 
-    __slots__ = ("_until", "lines", "names", "places", "queries", "readings", "values")
+    __slots__ = ("_until", "lines", "names", "places", "queries", "readings", "time", "values")
 
     def __init__(self) -> None:
         self._until = 0.0
@@ -204,6 +233,7 @@ class Allowances:
             self.places, self.readings = Bounds(_PLACES, _SEARCHED), Bounds(_PLACES, _SEARCHED)
             self.queries, self.names = Bounds(_PARAMETERS, _READ), Bounds(_NEW_NAMES, 0)
             self.lines, self.values = _LINES, Allowance(_VALUES)
+            self.time = TimeLimit()
 
 
 class _ThreadAllowance(threading.local):
@@ -229,7 +259,7 @@ class Sharing:
         allowances: of a request, None for the thread's own.
     """
 
-    __slots__ = ("_allowances", "_before")
+    __slots__ = ("_allowances", "_before", "_timed")
 
     def __init__(self, allowances: Allowances | None) -> None:
         self._allowances = allowances
@@ -239,6 +269,9 @@ class Sharing:
         self._before = _of_thread.now
         _of_thread.now = now = self._allowances or _of_thread.own
         now.renew()
+        self._timed = Timed(now.time)
+        self._timed.__enter__()
 
     def __exit__(self, *error: object) -> None:
+        self._timed.__exit__()
         _of_thread.now = self._before

@@ -13,7 +13,7 @@ import sys
 from collections.abc import Iterable
 from itertools import compress
 
-from sentry_paste.redaction.bounds import Allowance, TooMuchError
+from sentry_paste.redaction.bounds import Allowance, TooMuchError, check_time
 
 #: How many characters of a key are used for searching.
 KEY = 16
@@ -58,6 +58,8 @@ _LENGTH_OF_MANY_WORDS = 48
 _TRIED, _FOUND, _SPLIT = 4, 4, 32
 # A text may have as many tries where nothing is left of what it shares with others.
 _FREE_TRIES = 16
+# To search a shorter text takes hardly longer than to look at the clock.
+_LONG = 5000
 # Short keys without a letter or a digit; no ordinary request has more.
 _MOST_OTHERS = 64
 
@@ -90,8 +92,10 @@ class Finder:
                 shared with.
 
         Raises:
-            TooMuchError: there are more.
+            TooMuchError: there are more, or no time is left.
         """
+        if len(text) > _LONG:
+            check_time()
         most = allowance.left
         try:
             found = self._places(text, allowance)

@@ -30,6 +30,7 @@ from sentry_paste.redaction.payloads import (
 )
 from sentry_paste.redaction.sizes import are_small, keep_event_small, keep_item_small
 from sentry_paste.redaction.texts import clean_text
+from sentry_paste.redaction.time_limit import Timed, TimeLimit, allow_time_for
 from sentry_paste.sdk.failures import log_failure
 from sentry_paste.sdk.profiles import clean_profiles
 
@@ -212,6 +213,7 @@ class Redaction:
     def _without_secrets(self, event: Any, hint: Any) -> Any:
         if sdk.sends_user_info(self.options):
             return event
+        limit = TimeLimit()
         try:
             request = _request()
             # The current request may have none although frames do: those of a request to another app, for
@@ -220,12 +222,14 @@ class Redaction:
             if matcher.is_exceeded:
                 hint["attachments"] = []
                 return _stripped(event, "too many secrets")
-            clean_event(event, matcher, self.names, Kept(*sdk.set_by_app()))
+            with Timed(limit, starts=True):
+                clean_event(event, matcher, self.names, Kept(*sdk.set_by_app()))
         except Exception:
             log_failure("an event is sent without variables and request")
             hint["attachments"] = []
             return _stripped(event, "failed")
-        clean_attachments(hint, lambda text: clean_text(matcher.clean(text), self.names))
+        with Timed(limit):
+            clean_attachments(hint, lambda text: _clean_file(text, matcher, self.names))
         return event
 
     def clean_item(self, item: Any, _hint: Any) -> Any:
@@ -367,6 +371,12 @@ def _request() -> HasSecrets | None:
         if isinstance(processor, HasSecrets):
             return processor
     return None
+
+
+def _clean_file(text: str, matcher: Matcher, names: Names) -> str:
+    """Return the text of an attachment, or its name, without secrets."""
+    allow_time_for(len(text))
+    return clean_text(matcher.clean(text), names)
 
 
 def _is_access_log_line(item: Any) -> bool:

@@ -28,6 +28,7 @@ from sentry_paste.redaction.needles import (
     weight_of,
 )
 from sentry_paste.redaction.recent import Recent, Searched
+from sentry_paste.redaction.time_limit import Timed, allow_time_for_short_texts
 from sentry_paste.redaction.unchanged import Unchanged
 from sentry_paste.redaction.values import MOST
 from sentry_paste.redaction.views import SEPARATOR, View, decoded, has_escapes, may_have_lines, unfolded
@@ -170,7 +171,8 @@ class Matcher:
             is_short = len(together) < _SHORT and self._looked_through < _SHORT_IN_ALL
             if is_short and not _has_markers(together, searched) and not may_have_lines(together):
                 return False
-            self._make_ready()
+            with Timed(None):  # how much there is to prepare is bounded by what a request may have
+                self._make_ready()
         return True
 
     def _found(self, texts: list[str], is_url: bool) -> list[tuple[str, list[Span] | None]]:
@@ -181,6 +183,7 @@ class Matcher:
             shorter = [text for text in texts if len(text) <= _LONG]
         if len(shorter) == len(texts):
             return [(text, None) for text in texts]
+        allow_time_for_short_texts()
         found: list[tuple[str, list[Span] | None]] = [(text, None) for text in texts if len(text) > _LONG]
         return found + (self._found(shorter, is_url) if shorter else [])
 

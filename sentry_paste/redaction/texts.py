@@ -17,7 +17,7 @@ from bisect import bisect_right
 from collections.abc import Collection, Iterable, Iterator
 from itertools import accumulate
 
-from sentry_paste.redaction.bounds import Bounds, Search, TooMuchError, current_allowances
+from sentry_paste.redaction.bounds import Bounds, Search, TooMuchError, check_time, current_allowances
 from sentry_paste.redaction.commands import PROGRAMS
 from sentry_paste.redaction.encoded import (
     QUOTE,
@@ -228,6 +228,7 @@ def clean_text(text: str, names: Names, bounds: Bounds | None = None) -> str:
 
 def _clean(text: str, names: Names, bounds: Bounds, reading_bounds: Bounds, begin: int = 0) -> str:
     try:
+        check_time()
         return _cleaned(text, names, bounds, reading_bounds, begin)
     except TooMuchError:
         return FILTERED
@@ -239,13 +240,16 @@ def _cleaned(text: str, names: Names, bounds: Bounds, reading_bounds: Bounds, be
         cleaned = _without(text, _spans(text, names, bounds, begin))
     else:
         cleaned = _without_named(text, coloured, names, bounds)
+    check_time()
     cleaned = without_passwords(_without(cleaned, secrets_in_messages(cleaned, names, bounds)))
     cleaned = _without(cleaned, parameters_of_statements(cleaned, names, bounds))
+    check_time()
     if reading_bounds.are_exceeded and may_have_escapes(cleaned):
         return FILTERED
     if _may_have_escaped_slashes(cleaned):
         cleaned = _without(cleaned, _escaped_user_infos(cleaned, reading_bounds))
     for read in READERS:
+        check_time()
         reading = read(cleaned, reading_bounds)
         if reading is not None:
             cleaned = _without_named(cleaned, reading, names, reading_bounds)

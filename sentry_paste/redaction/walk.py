@@ -17,6 +17,7 @@ from sentry_paste.redaction.parameters import clean_query
 from sentry_paste.redaction.recent import Recent
 from sentry_paste.redaction.statements import have_secret_columns
 from sentry_paste.redaction.texts import clean_texts
+from sentry_paste.redaction.time_limit import allow_time_for
 
 # Keys that Sentry's protocol defines for spans, breadcrumbs, traces and mechanisms: requests do not influence
 # their values, and Sentry would refuse an event without them.
@@ -424,6 +425,7 @@ class Walk:
             self._redact_parameters()
         self._walk()
         texts = [text for text in self._texts | self._keys if type(text) is str]
+        allow_time_for(sum(map(len, texts)))
         urls = {holder[key] for holder, key in self._urls}
         changed = matcher.clean_all([*texts, *urls.difference(texts)])
         named = clean_texts([changed.get(text, text) for text in texts] if changed else texts, self._names)

@@ -1,0 +1,147 @@
+"""How much CPU time redaction may take: for one event, or for all items of a request within a second.
+
+What ``bounds`` counts stands for the time that texts take which somebody has thought of. A client may think
+of others. So what has not been examined when the time is up is hidden, whatever it is.
+
+It is the CPU time of the thread, which is hardly any longer on a busy machine. An event of ordinary size
+takes a thirtieth of what it may take, so a machine may be much slower than those that it was measured on.
+"""
+
+from __future__ import annotations
+
+import gc
+import threading
+import time
+
+# In seconds: for each event, for each character of the texts in it, and then for its short texts.
+_SECONDS, _PER_CHARACTER, _RESERVE = 0.04, 30e-9, 0.01
+
+# Missing on some platforms.
+_cpu_time = getattr(time, "thread_time", time.perf_counter)
+
+
+class TimeLimit:
+    """The CPU time that is left.
+
+    Args:
+        seconds: at first.
+
+    Attributes:
+        seconds: that are left.
+    """
+
+    __slots__ = ("_collections", "_reserve", "seconds")
+
+    def __init__(self, seconds: float = _SECONDS) -> None:
+        self.seconds = seconds
+        self._reserve = _RESERVE
+        self._collections = _full_collections()
+
+    def forgive_collection(self, seconds: float) -> bool:
+        """Add time that a garbage collection may have taken; return whether there was one.
+
+        In a process with many objects, a full collection takes longer than all of redaction may, and happens
+        in whichever thread creates the next object.
+
+        Args:
+            seconds: that have passed between two looks at the clock.
+        """
+        before, self._collections = self._collections, _full_collections()
+        if self._collections == before or seconds < _SECONDS / 2:
+            return False
+        self.seconds += seconds
+        return True
+
+    def take_reserve(self, passed: float) -> None:
+        """Add the reserve, if it is still there.
+
+        Args:
+            passed: seconds since the beginning.
+        """
+        if self._reserve:
+            self.seconds, self._reserve = passed + self._reserve, 0.0
+
+
+class _Running(threading.local):
+    """What a thread is spending its time on.
+
+    Attributes:
+        limit: the time that is left, None if there is no limit.
+        begun: when the time was first looked at, None if it was not yet.
+        looked: when it was last looked at.
+    """
+
+    limit: TimeLimit | None = None
+    begun: float | None = None
+    looked = 0.0
+
+
+_running = _Running()
+
+
+class Timed:
+    """A context manager that limits the time of what runs in it.
+
+    The clock starts when the time is first looked at. So ordinary log items, in which nothing is counted,
+    cost nothing.
+
+    Args:
+        limit: the time that is left, None for as much as it takes.
+        starts: whether the clock starts at once.
+    """
+
+    __slots__ = ("_before", "_limit", "_starts")
+
+    def __init__(self, limit: TimeLimit | None, starts: bool = False) -> None:
+        self._limit = limit
+        self._starts = starts
+
+    def __enter__(self) -> None:
+        self._before = _running.limit, _running.begun
+        _running.limit, _running.begun = self._limit, None
+        if self._starts:
+            is_time_up()
+
+    def __exit__(self, *error: object) -> None:
+        if self._limit is not None and _running.begun is not None:
+            self._limit.seconds -= _cpu_time() - _running.begun
+        _running.limit, _running.begun = self._before
+
+
+def allow_time_for(characters: int) -> None:
+    """Add the time that texts may take.
+
+    Args:
+        characters: how long they are together.
+    """
+    if _running.limit is not None:
+        _running.limit.seconds += characters * _PER_CHARACTER
+
+
+def is_time_up() -> bool:
+    """Return whether there is no time left; start the clock if it has not started yet."""
+    limit = _running.limit
+    if limit is None:
+        return False
+    now = _cpu_time()
+    if _running.begun is None:
+        _running.begun = _running.looked = now
+    passed = now - _running.looked
+    if now - _running.begun > limit.seconds and not limit.forgive_collection(passed):
+        return True
+    _running.looked = now
+    return False
+
+
+def allow_time_for_short_texts() -> None:
+    """If the time is up, add some for what is short, such as names: once for each limit."""
+    limit = _running.limit
+    if limit is not None and is_time_up():
+        limit.take_reserve(_cpu_time() - (_running.begun or 0.0))
+
+
+def _full_collections() -> int:
+    try:
+        return int(gc.get_stats()[2]["collections"])
+    except (AttributeError, TypeError):  # PyPy has other statistics
+        return 0
