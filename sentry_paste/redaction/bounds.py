@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import TypeVar
 
-from sentry_paste.redaction.time_limit import Timed, TimeLimit, is_time_up
+from sentry_paste.redaction.time_limit import Timed, TimeLimit, TimeOfEvents, is_time_up
 
 Item = TypeVar("Item")
 
@@ -217,9 +217,10 @@ class Allowances:
         values: places in all texts that are searched for secret values.
         lines: of access logs, by weight.
         time: CPU time.
+        events: CPU time of the events of the request or the thread, which share nothing else.
     """
 
-    __slots__ = ("_until", "lines", "names", "places", "queries", "readings", "time", "values")
+    __slots__ = ("_until", "events", "lines", "names", "places", "queries", "readings", "time", "values")
 
     def __init__(self) -> None:
         self._until = 0.0
@@ -233,7 +234,7 @@ class Allowances:
             self.places, self.readings = Bounds(_PLACES, _SEARCHED), Bounds(_PLACES, _SEARCHED)
             self.queries, self.names = Bounds(_PARAMETERS, _READ), Bounds(_NEW_NAMES, 0)
             self.lines, self.values = _LINES, Allowance(_VALUES)
-            self.time = TimeLimit()
+            self.time, self.events = TimeLimit(), TimeOfEvents()
 
 
 class _ThreadAllowance(threading.local):
@@ -275,3 +276,30 @@ class Sharing:
     def __exit__(self, *error: object) -> None:
         self._timed.__exit__()
         _of_thread.now = self._before
+
+
+class TimedEvent:
+    """A context manager that limits the time of redacting an event, and charges it to an allowance.
+
+    It can be entered again, for another part of the event; what is done in between takes no time from it.
+
+    Args:
+        allowances: of a request, None for the thread's own.
+    """
+
+    __slots__ = ("_charged", "_limit", "_timed", "_times")
+
+    def __init__(self, allowances: Allowances | None) -> None:
+        charged = allowances or _of_thread.own
+        charged.renew()
+        self._times = charged.events
+        self._limit = self._times.for_next()
+        self._charged = 0.0
+
+    def __enter__(self) -> None:
+        self._timed = Timed(self._limit, starts=True)
+        self._timed.__enter__()
+
+    def __exit__(self, *error: object) -> None:
+        self._timed.__exit__()
+        self._charged = self._times.charge(self._limit, self._charged)

@@ -12,7 +12,7 @@ from sentry_paste import sdk
 from sentry_paste.redaction.accesslogs import is_access_logger
 from sentry_paste.redaction.arguments import clean_arguments
 from sentry_paste.redaction.attachments import clean_attachments
-from sentry_paste.redaction.bounds import Allowances, Sharing
+from sentry_paste.redaction.bounds import Allowances, Sharing, TimedEvent
 from sentry_paste.redaction.environs import environs_in, environs_near, frames_from, frames_of
 from sentry_paste.redaction.matcher import NO_SECRETS, Matcher
 from sentry_paste.redaction.names import FILTERED, Names
@@ -30,7 +30,7 @@ from sentry_paste.redaction.payloads import (
 )
 from sentry_paste.redaction.sizes import are_small, keep_event_small, keep_item_small
 from sentry_paste.redaction.texts import clean_text
-from sentry_paste.redaction.time_limit import Timed, TimeLimit, allow_time_for
+from sentry_paste.redaction.time_limit import Timed, allow_time_for
 from sentry_paste.sdk.failures import log_failure
 from sentry_paste.sdk.profiles import clean_profiles
 
@@ -62,8 +62,8 @@ class HasSecrets:
         raise NotImplementedError
 
     def allowances(self) -> Allowances:
-        """Return what the request's log items, metrics and spans may cost together."""
-        # Created for the first item: most requests have none.
+        """Return what the request's log items, metrics and spans may cost together, and its events."""
+        # Created for the first one: most requests have none.
         if not hasattr(self, "_allowances"):
             self._allowances = Allowances()
         return self._allowances
@@ -213,23 +213,24 @@ class Redaction:
     def _without_secrets(self, event: Any, hint: Any) -> Any:
         if sdk.sends_user_info(self.options):
             return event
-        limit = TimeLimit()
         try:
             request = _request()
-            # The current request may have none although frames do: those of a request to another app, for
-            # example.
-            matcher = (request.matcher() if request is not None else None) or self._matcher_of(hint)
-            if matcher.is_exceeded:
-                hint["attachments"] = []
-                return _stripped(event, "too many secrets")
-            with Timed(limit, starts=True):
+            time = TimedEvent(None if request is None else request.allowances())
+            with time:
+                with Timed(None):  # this is bounded by what a request may have, but takes from the time
+                    # The current request may have none although frames do: those of a request to another app,
+                    # for example.
+                    matcher = (request.matcher() if request is not None else None) or self._matcher_of(hint)
+                if matcher.is_exceeded:
+                    hint["attachments"] = []
+                    return _stripped(event, "too many secrets")
                 clean_event(event, matcher, self.names, Kept(*sdk.set_by_app()))
         except Exception:
             log_failure("an event is sent without variables and request")
             hint["attachments"] = []
             return _stripped(event, "failed")
-        with Timed(limit):
-            clean_attachments(hint, lambda text: _clean_file(text, matcher, self.names))
+        # The app's code that makes their content may take as long as it wants.
+        clean_attachments(hint, lambda text: _clean_file(text, matcher, self.names, time))
         return event
 
     def clean_item(self, item: Any, _hint: Any) -> Any:
@@ -373,10 +374,11 @@ def _request() -> HasSecrets | None:
     return None
 
 
-def _clean_file(text: str, matcher: Matcher, names: Names) -> str:
+def _clean_file(text: str, matcher: Matcher, names: Names, time: TimedEvent) -> str:
     """Return the text of an attachment, or its name, without secrets."""
-    allow_time_for(len(text))
-    return clean_text(matcher.clean(text), names)
+    with time:
+        allow_time_for(len(text))
+        return clean_text(matcher.clean(text), names)
 
 
 def _is_access_log_line(item: Any) -> bool:

@@ -15,17 +15,16 @@ from sentry_paste.redaction.names import FILTERED, Names
 from sentry_paste.redaction.needles import (
     ADDRESS,
     ANYWHERE,
-    MOST_WEIGHT,
     PAIR,
     WHOLE,
     Needle,
     Secret,
+    are_too_many,
     encoded_of,
     has_escaped_signs,
     is_found_escaped,
     needles_of,
     seed_of,
-    weight_of,
 )
 from sentry_paste.redaction.recent import Recent, Searched
 from sentry_paste.redaction.time_limit import Timed, allow_time_for_short_texts
@@ -74,7 +73,7 @@ class Matcher:
 
     def __init__(self, secrets: Iterable[Secret], recent: Recent | None = None) -> None:
         self._secrets = list(secrets)
-        self.is_exceeded = len(self._secrets) * MOST_WEIGHT > MOST < sum(map(weight_of, self._secrets))
+        self.is_exceeded = are_too_many(self._secrets, MOST)
         self._is_ready = False
         self._looked_through = 0
         self._searched: Searched | None = None

@@ -37,10 +37,15 @@ _SHORTEST_MARKER = 3
 # How many bytes of a value its base64 and hex needles cover: a multiple of three.
 _ENCODED = 12
 _SIZE_ENCODED = _ENCODED * 4 // 3
-# Values with escapes have more forms, which cost this many times as much memory and time.
-_WEIGHT_OF_ESCAPES = 3
-#: The highest cost of searching for a value, as a multiple of a plain token's.
-MOST_WEIGHT = 12
+# What it costs to work out the forms of a value, as a multiple of a plain token's: for an IPv4 address, for
+# an IPv6 address, and for a value beyond ASCII.
+_WEIGHT_OF_IPV4, _WEIGHT_OF_IPV6, _BEYOND_ASCII = 2, 5, 6
+# Each of these forms has others, one for most signs; and a longer one takes longer, by so many characters.
+# Where there is a percent sign, most of what a plus sign costs is counted already.
+_WEIGHT_OF_PERCENT, _SIGNS_WITH_FORMS = 2, ("\\", "&", "'", '"')
+_CHARACTERS = 256
+# The most that a short value may cost.
+_MOST_WEIGHT = _BEYOND_ASCII * (1 + _WEIGHT_OF_PERCENT + len(_SIGNS_WITH_FORMS))
 
 # Characters that hardly any quoting or escaping changes; only base64 and hex do.
 _UNRESERVED = re.compile(r"[A-Za-z0-9_.~-]*")
@@ -147,16 +152,33 @@ def needles_of(secret: Secret, is_encoded: bool = True) -> Iterator[Needle]:
             yield Needle(core, ANYWHERE, is_run=True)
 
 
-def weight_of(secret: Secret) -> int:
-    """Return the cost of searching for a value in all its forms, as a multiple of a plain token's.
+def are_too_many(secrets: Collection[Secret], most: int) -> bool:
+    """Return whether it would take too long to work out all forms of some values.
 
     Args:
-        secret: as a request has it.
+        secrets: as a request has them.
+        most: how many plain tokens may be searched for.
     """
-    text = secret.text
-    if not text.isascii():
-        return MOST_WEIGHT
-    return _WEIGHT_OF_ESCAPES if _MORE_FORMS.search(text) else 1
+    # First what is quicker: hardly any request has that many.
+    length = sum([len(text) for text, _, _ in secrets])
+    is_little = (len(secrets) + length / _CHARACTERS) * _MOST_WEIGHT <= most
+    return not is_little and sum(map(_weight_of, secrets)) > most
+
+
+def _weight_of(secret: Secret) -> float:
+    """Return the cost of searching for a value in all its forms, as a multiple of a plain token's."""
+    text, where, _ = secret
+    if where is WHOLE:
+        return 1
+    if where is ADDRESS:
+        return _WEIGHT_OF_IPV6 if ":" in text else _WEIGHT_OF_IPV4
+    is_ascii = text.isascii()
+    if is_ascii and not _MORE_FORMS.search(text):
+        return 1
+    signs = 1 + sum([sign in text for sign in _SIGNS_WITH_FORMS])
+    signs += _WEIGHT_OF_PERCENT if "%" in text else "+" in text
+    forms = signs if is_ascii else signs * _BEYOND_ASCII
+    return forms * (1 + max(min(len(text), LONGEST) - HEAD, 0) / _CHARACTERS)
 
 
 def markers_of(secrets: Iterable[Secret]) -> list[str]:

@@ -1,10 +1,12 @@
-"""How much CPU time redaction may take: for one event, or for all items of a request within a second.
+"""How much CPU time redaction may take: for all events of a request within a second, and for all its items.
 
 What ``bounds`` counts stands for the time that texts take which somebody has thought of. A client may think
 of others. So what has not been examined when the time is up is hidden, whatever it is.
 
 It is the CPU time of the thread, which is hardly any longer on a busy machine. An event of ordinary size
-takes a thirtieth of what it may take, so a machine may be much slower than those that it was measured on.
+takes a thirtieth of what the first one may take, so a machine may be much slower than those that it was
+measured on. An app may report one for each element of a body, so all further ones share what the first one
+leaves, but each has several times what an ordinary one takes for itself.
 """
 
 from __future__ import annotations
@@ -14,8 +16,10 @@ import threading
 import time
 from collections.abc import Callable
 
-# In seconds: for each event, for each character of the texts in it, and then for its short texts.
+# In seconds: for a first event, for each character of the texts in it, and then for its short texts.
 _SECONDS, _PER_CHARACTER, _RESERVE = 0.04, 30e-9, 0.01
+# For each further event of a request, and then for its short texts, whatever the ones before it have taken.
+_EACH, _LEAST_RESERVE = 0.005, 0.001
 
 # Missing on some platforms, where only the counts are left: any other clock runs on while other threads work.
 _cpu_time: Callable[[], float] = getattr(time, "thread_time", lambda: 0.0)
@@ -26,17 +30,38 @@ class TimeLimit:
 
     Args:
         seconds: at first.
+        reserve: for short texts, once these are over.
 
     Attributes:
         seconds: that are left.
+        used: that have passed, less what characters and garbage collections may take.
     """
 
-    __slots__ = ("_collections", "_reserve", "seconds")
+    __slots__ = ("_collections", "_reserve", "seconds", "used")
 
-    def __init__(self, seconds: float = _SECONDS) -> None:
+    def __init__(self, seconds: float = _SECONDS, reserve: float = _RESERVE) -> None:
         self.seconds = seconds
-        self._reserve = _RESERVE
+        self.used = 0.0
+        self._reserve = reserve
         self._collections = _full_collections()
+
+    def add(self, seconds: float) -> None:
+        """Add time.
+
+        Args:
+            seconds: that are not charged to anything else.
+        """
+        self.seconds += seconds
+        self.used -= seconds
+
+    def take(self, seconds: float) -> None:
+        """Take time off.
+
+        Args:
+            seconds: that have passed.
+        """
+        self.seconds -= seconds
+        self.used += seconds
 
     def forgive_collection(self, seconds: float) -> bool:
         """Add time that a garbage collection may have taken; return whether there was one.
@@ -50,7 +75,7 @@ class TimeLimit:
         before, self._collections = self._collections, _full_collections()
         if self._collections == before or seconds < _SECONDS / 2:
             return False
-        self.seconds += seconds
+        self.add(seconds)
         return True
 
     def take_reserve(self, passed: float) -> None:
@@ -61,6 +86,34 @@ class TimeLimit:
         """
         if self._reserve:
             self.seconds, self._reserve = passed + self._reserve, 0.0
+
+
+class TimeOfEvents:
+    """The CPU time that is left for the events of a request.
+
+    Attributes:
+        seconds: that are left, besides those that each event has for itself.
+    """
+
+    __slots__ = ("seconds",)
+
+    def __init__(self) -> None:
+        self.seconds = _SECONDS - _EACH
+
+    def for_next(self) -> TimeLimit:
+        """Return the limit for the next event."""
+        return TimeLimit(_EACH + self.seconds, min(_LEAST_RESERVE + self.seconds, _RESERVE))
+
+    def charge(self, limit: TimeLimit, charged: float) -> float:
+        """Take off what an event has used of the time that all share; return how much that is by now.
+
+        Args:
+            limit: of the event.
+            charged: what has been taken off for it before.
+        """
+        over = max(limit.used - _EACH, charged)
+        self.seconds = max(self.seconds - (over - charged), 0.0)
+        return over
 
 
 class _Running(threading.local):
@@ -105,7 +158,9 @@ class Timed:
 
     def __exit__(self, *error: object) -> None:
         if self._limit is not None and _running.begun is not None:
-            self._limit.seconds -= _cpu_time() - _running.begun
+            now = _cpu_time()
+            self._limit.forgive_collection(now - _running.looked)
+            self._limit.take(now - _running.begun)
         _running.limit, _running.begun = self._before
 
 
@@ -116,7 +171,7 @@ def allow_time_for(characters: int) -> None:
         characters: how long they are together.
     """
     if _running.limit is not None:
-        _running.limit.seconds += characters * _PER_CHARACTER
+        _running.limit.add(characters * _PER_CHARACTER)
 
 
 def is_time_up() -> bool:
