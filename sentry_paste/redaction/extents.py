@@ -77,17 +77,18 @@ _SIGN = re.compile(
     r"|&(?:amp;){0,5}#(?:4[357]|61|x2[bBdDfF]|x3[dD]);"
 )
 _LONGEST_SIGN = 40
-# A piece that was found has no more of them before it, within the value.
-_MOST_SIGNS = 8
 # To pass over as many of them takes as long as to examine a place.
 _SIGNS = 4
 
-# An escape that a letter or digit right before a word may belong to, also one that colours a terminal.
+# An escape that a letter or digit right before a word may belong to, also one that colours a terminal, and
+# one that is itself escaped: %2520, %5Cn.
+_P = "%(?:25){0,5}"
+_BACKSLASH = rf"(?:\\|{_P}5[cC])(?:(?:u00|x)5[cC]){{0,2}}"
 _ESCAPE_BEFORE = re.compile(
-    r"(?:\\(?:[nrtabfv0]|x[0-9A-Fa-f]{2}|u[0-9A-Fa-f]{4}|[0-3][0-7]{2})|%[0-9A-Fa-f]{2}"
-    r"|(?:\x1b|\\(?:x1[bB]|u001[bB]))\[[0-9;]{0,20}m)\Z"
+    rf"(?:{_BACKSLASH}(?:[nrtabfv0]|x[0-9A-Fa-f]{{2}}|u[0-9A-Fa-f]{{4}}|[0-3][0-7]{{2}})|{_P}[0-9A-Fa-f]{{2}}"
+    rf"|(?:\x1b|{_BACKSLASH}(?:x1[bB]|u001[bB])|{_P}1[bB])(?:\[|{_P}5[bB])[0-9;]{{0,20}}m)\Z"
 )
-_LONGEST_ESCAPE = 28
+_LONGEST_ESCAPE = 64
 
 
 #: Start and end of what is hidden in a text; an end of -1 means the end of the text. It is a plain tuple: a
@@ -206,8 +207,10 @@ class Heads:
                 # Of a pair with a long name, only the name may be there, or a part of it.
                 is_shown = size > needle.kept and not (needle.where is WORD and is_url)
                 if is_shown and _fits(needle, text, start, start + size, True):
-                    is_open = needle.is_cut and size == len(needle.text)
-                    return start + needle.kept, -1 if is_open else start + size, start + size - HEAD
+                    is_whole = size == len(needle.text)
+                    # If only a beginning is there, it may be that of another form: '' for ', then the value.
+                    then = start + size - HEAD if is_whole else start + 1
+                    return start + needle.kept, -1 if is_whole and needle.is_cut else start + size, then
         end = start + len(head)
         for needle in self._short.get(head, ()):
             if needle.is_run:
@@ -447,12 +450,12 @@ def _shared(needle: str, text: str, start: int, most: int) -> int:
 
 def _run_around(text: str, place: int, allowance: Allowance) -> Span:
     """Return the whole run of base64 or hex around a place."""
-    start = _run_start(text, place)
-    for _ in range(_MOST_SIGNS):
-        sign = _sign_before(text, start, place)
-        if sign is None:
-            break
-        start = _run_start(text, sign)
+    start, signs = _run_start(text, place), 0
+    while (sign := _sign_before(text, start, place)) is not None:
+        # The piece that was found may be far within the value.
+        start, signs = _run_start(text, sign), signs + 1
+        if signs % _SIGNS == 0:
+            allowance.spend(1)
     end = _run_end(text, place, allowance)
     line = start
     while end - line >= _LINE:

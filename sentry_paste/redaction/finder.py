@@ -35,9 +35,11 @@ _SHIFTS = [tuple(shift for shift in range(_BLOCK) if bits >> shift & 1) for bits
 _PIECE = 256
 
 # Letters and digits, without the end of an escape right before them, also one that colours a terminal.
+_P = "%(?:25){0,5}"
+_BACKSLASH = rf"(?:\\|{_P}5[cC])(?:(?:u00|x)5[cC]){{0,2}}"
 _ESCAPE = (
-    r"(?:\x1b|\\(?:x1[bB]|u001[bB]))\[[0-9;]{0,20}m"
-    r"|\\(?:x[0-9A-Fa-f]{2}|u[0-9A-Fa-f]{4}|[0-3][0-7]{2}|[nrtabfv0])|%[0-9A-Fa-f]{2}"
+    rf"(?:\x1b|{_BACKSLASH}(?:x1[bB]|u001[bB])|{_P}1[bB])(?:\[|{_P}5[bB])[0-9;]{{0,20}}m"
+    rf"|{_BACKSLASH}(?:x[0-9A-Fa-f]{{2}}|u[0-9A-Fa-f]{{4}}|[0-3][0-7]{{2}}|[nrtabfv0])|{_P}[0-9A-Fa-f]{{2}}"
 )
 _ESCAPES = re.compile(_ESCAPE)
 # What they begin with.

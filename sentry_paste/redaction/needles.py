@@ -30,6 +30,8 @@ _SHORTEST_ENCODED = 8
 _PADDED = tuple(
     (b"\0" * (-size % 3 + 1), b"\0" * (-(size + 1) % 3 + 2), b"\0" * (-(size + 2) % 3)) for size in range(3)
 )
+# Of a value that was decoded.
+_SHORTEST_FORM, _SHORTEST_NAME = 5, 4
 # Shorter pieces of base64 occur in text by chance.
 _SHORTEST_CORE = 7
 # Shorter markers occur in every text.
@@ -37,6 +39,8 @@ _SHORTEST_MARKER = 3
 # How many bytes of a value its base64 and hex needles cover: a multiple of three.
 _ENCODED = 12
 _SIZE_ENCODED = _ENCODED * 4 // 3
+# How many levels of escapes a search undoes, and what is undone more than once.
+_LEVELS, _TWO_BACKSLASHES = 3, "\\\\"
 # What it costs to work out the forms of a value, as a multiple of a plain token's: for an IPv4 address, for
 # an IPv6 address, and for a value beyond ASCII.
 _WEIGHT_OF_IPV4, _WEIGHT_OF_IPV6, _BEYOND_ASCII = 2, 5, 6
@@ -45,7 +49,7 @@ _WEIGHT_OF_IPV4, _WEIGHT_OF_IPV6, _BEYOND_ASCII = 2, 5, 6
 _WEIGHT_OF_PERCENT, _SIGNS_WITH_FORMS = 2, ("\\", "&", "'", '"')
 _CHARACTERS = 256
 # The most that a short value may cost.
-_MOST_WEIGHT = _BEYOND_ASCII * (1 + _WEIGHT_OF_PERCENT + len(_SIGNS_WITH_FORMS))
+_MOST_WEIGHT = _BEYOND_ASCII * (_LEVELS + _WEIGHT_OF_PERCENT + len(_SIGNS_WITH_FORMS))
 
 # Characters that hardly any quoting or escaping changes; only base64 and hex do.
 _UNRESERVED = re.compile(r"[A-Za-z0-9_.~-]*")
@@ -54,11 +58,15 @@ _SOMETIMES_ESCAPED = ("-", "~")
 # What they are escaped as, by the character that it begins with, to which a search leaps; and, for text that
 # consists of such characters, texts of which it contains at least one.
 _ESCAPED_SIGNS = (
-    ("\\", re.compile(r"\\(?:-|(?:u00|x)(?:2[dD]|7[eE]))"), ("\\-", "2D", "2d", "7E", "7e")),
+    (
+        "\\",
+        re.compile(r"\\(?:(?:u00|x)5[cC]){0,2}(?:[-~]|(?:u00|x)(?:2[dD]|7[eE]))"),
+        ("\\-", "\\~", "5C-", "5c-", "5C~", "5c~", "2D", "2d", "7E", "7e"),
+    ),
     (
         "%",
-        re.compile(encoded("2[dD]|7[eE]|5[cC](?:-|(?:u00|x)(?:2[dD]|7[eE]))")),
-        ("2D", "2d", "7E", "7e", "5C-", "5c-"),
+        re.compile(encoded("2[dD]|7[eE]|5[cC](?:(?:u00|x)5[cC]){0,2}(?:[-~]|(?:u00|x)(?:2[dD]|7[eE]))")),
+        ("2D", "2d", "7E", "7e", "5C-", "5c-", "5C~", "5c~"),
     ),
     ("&", re.compile("&(?:amp;){0,5}#(?:45|126|[xX](?:2[dD]|7[eE]));"), ("#45;", "#126;", "#x", "#X")),
 )
@@ -145,7 +153,7 @@ def needles_of(secret: Secret, is_encoded: bool = True) -> Iterator[Needle]:
     else:
         yield Needle(text, where, kept)
         if not is_unreserved(text):
-            for form in _meanings(text):
+            for form in _meanings(text, where):
                 yield Needle(form, where, kept if form.startswith(text[:kept]) else 0, len(text) > LONGEST)
     if is_encoded and where is not PAIR and len(text) >= _SHORTEST_ENCODED:
         for core in encoded_of(text):
@@ -177,6 +185,8 @@ def _weight_of(secret: Secret) -> float:
         return 1
     signs = 1 + sum([sign in text for sign in _SIGNS_WITH_FORMS])
     signs += _WEIGHT_OF_PERCENT if "%" in text else "+" in text
+    if _TWO_BACKSLASHES in text or text.endswith("\\"):
+        signs += _LEVELS - 1
     forms = signs if is_ascii else signs * _BEYOND_ASCII
     return forms * (1 + max(min(len(text), LONGEST) - HEAD, 0) / _CHARACTERS)
 
@@ -318,11 +328,17 @@ def seed_of(text: str) -> str:
     return max(_RUNS.findall(_PERCENT.sub(" ", head)), key=len, default="")
 
 
-def _meanings(text: str) -> set[str]:
-    """Return what a value becomes when it is decoded, and what its characters are in other encodings."""
+def _meanings(text: str, where: Where) -> set[str]:
+    """Return what a value becomes when it is decoded, and what its characters are in other encodings.
+
+    Args:
+        text: the value.
+        where: in which places it is searched for.
+    """
     beginning = text[:LONGEST]
     found = {beginning, *_native(beginning)}
-    for form in tuple(found):
+    plain = tuple(found)
+    for form in plain:
         if "%" in form or "+" in form:
             found |= {unquote(form), unquote_plus(form)}
         view = decoded(form, Allowance(LONGEST))
@@ -333,10 +349,30 @@ def _meanings(text: str) -> set[str]:
     # SQL and CSV double the quotes.
     long = [form for form in found if len(form) >= _SHORTEST_ENCODED]
     found |= {form.replace(sign, sign * 2) for sign in _QUOTES for form in long if sign in form}
+    if _TWO_BACKSLASHES in beginning:
+        # Each level of the escapes around a value undoes some of its own.
+        for form in plain:
+            found.update(_undone(form))
     if len(text) > LONGEST:
         # The value is cut here, so its last character may decode differently when the rest follows.
         found = {form[:-8] for form in found}
-    return {form for form in found if not text.startswith(form) and 2 * len(form) > min(len(text), 8)}
+    # Four letters of another script have eight bytes or more; so short a name is searched for as a word only.
+    shortest = min(len(text) // 2 + 1, _SHORTEST_NAME if where is WORD else _SHORTEST_FORM)
+    found = {form for form in found if not text.startswith(form) and len(form) >= shortest}
+    if text.endswith("\\") and _SHORTEST_ENCODED < len(text) <= LONGEST:
+        # It may be taken for the beginning of an escape, with what follows the value.
+        found.add(text[:-1])
+    return found
+
+
+def _undone(text: str) -> Iterator[str]:
+    """Yield a text with its escapes undone, and those that are in the result."""
+    for _ in range(_LEVELS):
+        view = decoded(text, Allowance(LONGEST))
+        if view is None:
+            return
+        text = view.text
+        yield text
 
 
 def _native(text: str) -> set[str]:

@@ -21,7 +21,7 @@ SEPARATOR = "\x1e"
 # Each kind begins with a different character, so that the search leaps from one to the next. re remembers a
 # position for each repetition of a group, so a run is cut into pieces: not within a character of UTF-8, nor
 # between surrogates.
-_REFERENCE = "(?:#[0-9]{1,7}|#[xX][0-9A-Fa-f]{1,6}|[A-Za-z]{2,8});"
+_REFERENCE = "(?:#[0-9]{1,7}|#[xX][0-9A-Fa-f]{1,6}|[A-Za-z][A-Za-z0-9]{1,7});"
 _ESCAPE = re.compile(
     r"(%[0-9A-Fa-f]{2}(?:(?:%[0-9A-Fa-f]{2}){1,63}(?:%[89ABab][0-9A-Fa-f]){0,3})?"
     r"|\\(?:u[0-9A-Fa-f]{4}(?:\\u[0-9A-Fa-f]{4}){0,63}(?:(?<=u[dD][89ABab]..)\\u[dD][C-Fc-f][0-9A-Fa-f]{2})?"
@@ -214,6 +214,18 @@ def _add_places(places: array[int], pieces: list[str]) -> None:
     places.extend(accumulate(map(len, pieces), initial=places.pop()))
 
 
+def _of_reference(escape: str) -> str:
+    """Return what a reference means to who has written it.
+
+    Browsers, and ``html.unescape``, take ``&#130;`` for Windows-1252 and drop what is no character. Codecs
+    and libraries for XML mean the character with that number.
+    """
+    if escape[1] != "#":
+        return html.unescape(escape)
+    number = int(escape[3:-1], 16) if escape[2] in "xX" else int(escape[2:-1])
+    return chr(number) if number < 0x110000 else escape
+
+
 def _meaning(escape: str) -> str:
     kind = escape[0]
     if kind == "%":
@@ -223,7 +235,7 @@ def _meaning(escape: str) -> str:
         except UnicodeDecodeError:
             return raw.decode("latin-1")
     if kind == "&":
-        return html.unescape(escape)
+        return _of_reference(escape)
     kind = escape[1]
     if kind == "u":
         # Two \u escapes may be one character: a surrogate pair.
