@@ -12,7 +12,7 @@ from typing import Any
 
 from sentry_paste.redaction.bounds import Bounds
 from sentry_paste.redaction.enclosed import closed_value
-from sentry_paste.redaction.named_values import SECRET_RULES, Span
+from sentry_paste.redaction.named_values import BEYOND_ASCII, SECRET_RULES, Span
 from sentry_paste.redaction.names import FILTERED, Names
 
 #: A text without any of these has no argument that is known to be a password.
@@ -38,7 +38,7 @@ _WITH_PASSWORD = {
 }
 _BETWEEN_COMMANDS = re.compile(r"\r?\n|\\{1,64}[nr]|[;|]|&&")
 _LONGEST_COMMAND = 1000
-_WORD = re.compile(r"[^\s'\"\\\])]+")
+_WORD = re.compile(rf"(?:[^\s'\"\\\])]|{BEYOND_ASCII})+")
 _QUOTE_BEFORE = re.compile(r"\\{0,64}['\"]\Z")
 
 #: An option, as it is written.

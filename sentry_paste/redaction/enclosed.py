@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from sentry_paste.redaction.appearance import looks_random
+
 _MOST_MARKS = 500
 _LONGEST_TRIPLED = 16_384
 _SPACE = re.compile(r"\s*")
@@ -32,7 +34,7 @@ _INDENT = re.compile(r"[ \t]*")
 _MOST_INDENT = 80
 # What opens the text in quotes whose first line a line is.
 _OPENED = re.compile(r"\A(?:.*[\[(,:=]\s?)?(?:b?\\{0,64}[\"']){1,4}")
-_FIELD = re.compile(r"\{\w{1,60}\}")
+_FIELD = re.compile(r"\{(\w{1,60})\}")
 
 
 def closed_value(text: str, start: int, limit: int | None = None) -> tuple[int, int] | None:
@@ -59,9 +61,15 @@ def closed_value(text: str, start: int, limit: int | None = None) -> tuple[int, 
         if call >= 0 and (text.count("(", start, begin) > 1 or _NEXT_ARGUMENT.match(text, end)):
             end = max(end, _end_of_brackets(text, call) - 1)  # HASHBYTES('SHA2_256', '...')
         return quote.end(), end
-    if text[begin : begin + 1] in ("[", "(", "{") and begin < len(text) and not _FIELD.match(text, begin):
+    if text[begin : begin + 1] in ("[", "(", "{") and begin < len(text) and not _is_field(text, begin):
         return begin, _end_of_brackets(text, begin)
     return None
+
+
+def _is_field(text: str, begin: int) -> bool:
+    """Return whether a placeholder of a template begins at a place; ODBC has a password in such brackets."""
+    found = _FIELD.match(text, begin)
+    return found is not None and not looks_random(found[1])
 
 
 def _tripled(text: str, start: int, quote: str, limit: int | None) -> tuple[int, int] | None:

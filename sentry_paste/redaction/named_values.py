@@ -27,7 +27,9 @@ _COUNTS = re.compile(r"(?:tokens|count|size|limit|length|timeout|age|ttl|total|s
 _SCALAR = re.compile(rf"[^\s,;)\]}}&'\"<>\\]{{1,{SEEN}}}")
 _REST_OF_SCALAR = re.compile(r"[^\s,;)\]}&'\"<>\\]*")
 TOKEN = re.compile(rf"[^\s'\"<>]{{1,{SEEN}}}")
-UP_TO_A_SPACE = re.compile(r"[^\s<>\\]+")
+#: A character beyond ASCII, as JSON and Python escape it.
+BEYOND_ASCII = r"\\{1,64}(?:u(?!00[0-7])[0-9A-Fa-f]{4}|x[89A-Fa-f][0-9A-Fa-f]|U[0-9A-Fa-f]{8})"
+UP_TO_A_SPACE = re.compile(rf"(?:[^\s<>\\]|{BEYOND_ASCII})+")
 END_OF_LINE = {
     "": re.compile(r"[\r\n<>]|\\[rn]"),
     # A quote that is escaped is of the value.
@@ -66,10 +68,14 @@ _SEPARATORS = ("?", "&", "#")
 _ESCAPED_AMPERSANDS, _LONGEST_ESCAPE = ("amp;", "#38;", "#038;", "#x26;"), 5
 # The beginning of a block in YAML (its specification's section 8.1), and of a value in an ini
 # that is on the next line.
-_BLOCK = re.compile(r"[ \t]{0,20}[|>][-+0-9]{0,2}[ \t]{0,20}(\r?\n|(?:\\{1,64}r)?\\{1,64}n)")
+_BLOCK = re.compile(
+    r"[ \t]{0,20}(?:[|>]|&(?:amp;){0,5}gt;)[-+0-9]{0,2}[ \t]{0,20}(\r?\n|(?:\\{1,64}r)?\\{1,64}n)"
+)
 _CONTINUED = re.compile(r"[ \t]{0,20}(\r?\n|(?:\\{1,64}r)?\\{1,64}n)(?=[ \t])")
 # An anchor or a tag before a value in YAML (its specification's section 6.9).
-_PROPERTIES = re.compile(r"[ \t]{1,20}(?:(?:!|&(?:amp;)?)[\w!.:/<>-]{0,80}[ \t]{1,20}){1,2}(?=[^\s\\])")
+_PROPERTIES = re.compile(
+    r"[ \t]{1,20}(?:(?:!|&(?:amp;)?)[\w!.:/<>-]{0,80}[ \t]{1,20}){1,2}(?=[^\s\\]|\\{1,64}[ux])"
+)
 # The lines behind a name in YAML: items of a list, members of a mapping, or a text of one word.
 _NEW_LINE = r"(?:\r?\n|(?:\\{1,64}r)?\\{1,64}n)"
 _NESTED = re.compile(
@@ -96,12 +102,17 @@ _SCHEME = re.compile(
     r"|googlelogin|mac|jwt|key|session)[\s=]",
     re.IGNORECASE,
 )
+# Between a name in quotes and its value, in text that is shown.
+_ESCAPED_SPACE = re.compile(r"(?:\s|\\{1,64}[nrt]){0,200}")
 # A tab behind the colon of a header, in text that is shown.
 _TABS = re.compile(r"(?:\\{1,64}t)+")
-_BEGINS_LINE = re.compile(r"(?:(?:\A|[\r\n]|\\[rn]|\Ab)[ \t{'\"\\-]*|-H\s?['\"]|-header[\s=]['\"])\Z")
+_BEGINS_LINE = re.compile(
+    r"(?:(?:\A|[\r\n]|\\[rn]|\Ab)[ \t{'\"\\-]*|-H\s?\\{0,64}['\"]|-header[\s=]\\{0,64}['\"])\Z"
+)
+_OPENING_QUOTE = re.compile(r"\\{0,64}['\"]")
 # A quote that is itself escaped: it is found in the text without escapes.
 _ESCAPED_QUOTE = re.compile(
-    r"\\{0,64}(?:&(?:amp;){0,5}(?:quot|apos|#(?:[xX]2[27]|3[49]));"
+    r"(?:[bBuUrRfF]{1,2}(?=[\\&]))?\\{0,64}(?:&(?:amp;){0,5}(?:quot|apos|#(?:[xX]2[27]|3[49]));"
     r"|(?<=\\)(?:u0026(?:quot|apos|#(?:x2[27]|3[49]));|(?:u00|x)2[27]))"
 )
 _P = "%(?:25){0,5}"
@@ -160,7 +171,7 @@ def value_of_field(text: str, place: Place, names: Names, bounds: Bounds) -> Spa
         return closed
     if place.quote or text[start : start + 1].isspace() or text[start - 2].isspace():
         return _plain(text, place)
-    token = text[start:end].rstrip(",;)]}")
+    token = text[start:end].rstrip(",;)]}\\")
     is_argument = name.startswith("-") and not _is_usage(name, token)
     if _is_placeholder(token) or not (_is_strong(name) or is_no_word(token) or is_argument):
         return None
@@ -206,6 +217,8 @@ def value_of_member(text: str, place: Place) -> Span:
         start = properties.end()
         place = place._replace(end=start)
     begin = after_space(text, start)
+    if place.quote and text[begin : begin + 1] == "\\":
+        begin = max(begin, _ESCAPED_SPACE.match(text, begin).end())  # type: ignore[union-attr]
     closed = closed_value(text, begin if place.quote else start)
     if closed is None and place.quote:
         closed = closed_call(text, begin) or _shown_object(text, begin)
@@ -346,7 +359,7 @@ def _end_of_line(text: str, place: Place, begin: int, limit: int) -> int:
 def value_of_argument(text: str, place: Place) -> Span:
     """Locate the value of a command-line argument: --password ..."""
     begin = after_space(text, place.end)
-    closed = closed_value(text, begin) if text[begin : begin + 1] in ("'", '"') else None
+    closed = closed_value(text, begin) if _OPENING_QUOTE.match(text, begin) else None
     if closed is not None:
         return closed
     found = TOKEN.match(text, begin)
@@ -374,6 +387,8 @@ def _is_strong(name: str) -> bool:
 
 
 def _is_placeholder(value: str) -> bool:
+    if value[:1] == "{" and looks_random(value):
+        return False  # ODBC has a password in such brackets
     return bool(_PLACEHOLDER.fullmatch(value)) or value.rstrip(",;)]}").lower() in _NO_VALUE
 
 

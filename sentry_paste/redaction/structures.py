@@ -7,6 +7,7 @@ import re
 from sentry_paste.redaction.bounds import Bounds
 from sentry_paste.redaction.enclosed import after_space, closed_value, values_of_row
 from sentry_paste.redaction.named_values import (
+    BEYOND_ASCII,
     END_OF_LINE,
     NEAR,
     NUMBER,
@@ -52,18 +53,19 @@ _AROUND_COLUMNS = " \t\r\n`\"'[]\\"
 _MAY_BE_LITERAL = re.compile("[\"']|(?<![\\w$@:?])[0-9]")
 _LITERAL_SELECTED = re.compile(r"\w{0,40}\(?\\{0,63}'|[0-9]")
 _NEXT_ROW = re.compile(r"\)\s{0,50},\s{0,50}\(")
-# What makes a pair of two members, or of two attributes: {"name": "password", "value": "..."}.
+# What makes a pair of two members, arguments or attributes: {"name": "password", "value": "..."}.
 _NAMING = re.compile(
-    r"(?:name|key|field|param|parameter|header|id|label|column|attribute|variable|property|option)\\{0,63}[\"']\s{0,4}:\s{0,4}b?\\{0,63}[\"']\Z",
+    r"(?:name|key|field|param|parameter|header|id|label|column|attribute|variable|property|option)(?:\\{0,63}[\"']\s{0,4}:\s{0,4}|=)b?\\{0,63}[\"']\Z",
     re.IGNORECASE,
 )
 _VALUE = re.compile(r"[^{}]{0,1000}?[\"']value\\*[\"']\s{0,4}:", re.IGNORECASE)
+_VALUE_ARGUMENT = re.compile(r"(?:\s{0,4}\w{1,40}=[^(){}]{0,200}?,)??\s{0,4}value=", re.IGNORECASE)
 _VALUE_ATTRIBUTE = re.compile(r"[^<>]{0,1000}?\s(?:value|content)=", re.IGNORECASE)
 _VALUE_OF_NAME = re.compile(
     r"(?:\b(?:value|content)=|[\"']value\\*[\"']\s{0,4}:\s{0,4}(?=\\*[\"']))", re.IGNORECASE
 )
 # HTML needs no quotes around a value (https://html.spec.whatwg.org/#unquoted).
-_UNQUOTED = re.compile(r"[^\s\"'<>=`\\&]+")
+_UNQUOTED = re.compile(rf"(?:[^\s\"'<>=`\\&]|{BEYOND_ASCII})+")
 # Other attributes than a name that name a field, and elements with a value where they do.
 _NAMING_ATTRIBUTES = ("name=", "id=", "key=", "property=", "itemprop=", "type=")
 _LONGEST_NAMING, _LONGEST_TAG = 9, 400
@@ -235,9 +237,11 @@ def value_in_mapping(text: str, place: Place, bounds: Bounds) -> Span:
         return None
     if not bounds.may_read(_WINDOW_WEIGHT * min(len(text) - place.end, _AHEAD)):
         return place.end, len(text)
-    found = _VALUE.match(text, place.end) if place.sign == "," else None
+    is_call = text[place.begin - len(place.quote) - 1 : place.begin].lstrip("b")[:1] == "="
+    pattern = _VALUE_ARGUMENT if is_call else _VALUE
+    found = pattern.match(text, place.end) if place.sign == "," else None
     if found is None:
-        return _value_before(text, place, "{", bounds)
+        return _value_before(text, place, "(" if is_call else "{", bounds)
     begin = after_space(text, found.end())
     return closed_value(text, begin) or scalar_of_member(text, begin, place)
 

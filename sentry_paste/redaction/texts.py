@@ -122,13 +122,13 @@ _OTHERS = (
 # A group matched in a lookahead is not given back piece by piece (it acts as an atomic group); a long name
 # that nothing follows is skipped.
 _FLAGS = r"(?:(?:required|autofocus|disabled|readonly|hidden|checked|multiple)\s){0,4}"
-_NAME_OF_ATTRIBUTE = rf"(?={_FLAGS}[\w:.-]{{1,40}}=(?:&|\w|\\{{0,63}}(?:[\"']|(?<=\\)[ux])))"
+_NAME_OF_ATTRIBUTE = rf"(?={_FLAGS}[\w:.-]{{1,40}}=(?:[^\s\"'<>=`\\]|\\{{0,63}}(?:[\"']|(?<=\\)[ux])))"
 _ATTRIBUTE = rf"\s{_NAME_OF_ATTRIBUTE}"
 # Command-line arguments whose value is the next one, with the space between; also cookies as http.cookiejar
 # shows them. Arguments of equal length share one lookbehind, which mostly fails at its first character.
 _ARGUMENTS = (
-    r"(?:(?<=-(?:pwd|key|pin|otp|jwt)\s)|(?<=[\w-]-pass\s)|(?<=-token\s)|(?<=-(?:secret|passwd|cookie)\s)|(?<=<cookie\s)"
-    r"|(?<=-(?:password|passcode)\s)|(?<=-signature\s)|(?<=-(?:passphrase|session-id)\s)|(?<=-credentials\s))"
+    r"(?:(?<=[_-](?:pwd|key|pin|otp|jwt)\s)|(?<=[\w-]-pass\s)|(?<=[_-]token\s)|(?<=[_-](?:secret|passwd|cookie)\s)"
+    r"|(?<=<cookie\s)|(?<=[_-](?:password|passcode)\s)|(?<=-signature\s)|(?<=-(?:passphrase|session-id)\s)|(?<=-credentials\s))"
 )
 _ARGUMENT = rf"\s{_ARGUMENTS}"
 _PROGRAMS = r"(?<=redis-cli\s)|(?<=ldapsearch\s)|(?<=ldapmodify\s)|(?<=ldapadd\s)"
