@@ -172,6 +172,9 @@ _LONGEST_NAME = 200
 # The total length of a mapping's keys up to which the result is cached.
 _LONGEST_KEYS = 1000
 
+# Names whose values Sentry expects to be numbers or lists: hidden, they would be mistakes in the event.
+_OF_PROTOCOL = frozenset({"params", "status_code", "body_size"})
+
 _HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _NO_WORD = re.compile(r"[^a-z0-9]+")
 _NO_GLOB = re.compile(r"[^a-z0-9*?\[\]!]+")
@@ -383,6 +386,8 @@ class Names:
             bounds: what new names may cost together.
         """
         if name in self._examined or name in self.plain_keys or len(name) > _LONGEST_NAME:
+            return True
+        if name in _OF_PROTOCOL:
             return True
         if not bounds.may_take(1 if name.isidentifier() and name.islower() else _COST):
             return False

@@ -232,6 +232,20 @@ def test_nothing_secret_leaves_whenever_the_time_is_up(clock, channel, lifecycle
     assert leaks(channel, seed=looks, lifecycle=lifecycle) == set()
 
 
+@pytest.mark.parametrize("looks", range(1, 16))
+def test_event_stays_valid_whenever_the_time_is_up(captured, clock, looks):
+    def app(environ, start_response):
+        logging.getLogger("app").error("%s of %s", 1, "a basket " * 800)
+        start_response("200 OK", [("Content-Type", "text/plain")])
+        return [b"fine"]
+
+    clock.jumps_after = looks
+    TestApp(SentryMiddleware(app, traces_sample_rate=1.0)).get("/basket", headers={"X-Api-Key": SECRET})
+    assert len(captured.errors) == len(captured.transactions) == 1
+    assert type(captured.errors[0]["logentry"]["params"]) is list
+    assert captured.transactions[0]["contexts"]["response"]["status_code"] == 200
+
+
 def test_nothing_but_long_texts_is_lost_when_the_time_is_up(captured, clock):
     def crash(environ, start_response):
         basket = "no such basket " * 1000
