@@ -173,7 +173,7 @@ _LONGEST_NAME = 200
 _LONGEST_KEYS = 1000
 
 # Names whose values Sentry expects to be numbers or lists: hidden, they would be mistakes in the event.
-_OF_PROTOCOL = frozenset({"params", "status_code", "body_size"})
+_OF_PROTOCOL = frozenset({"params", "status_code", "body_size", "http.response.status_code"})
 
 _HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _NO_WORD = re.compile(r"[^a-z0-9]+")

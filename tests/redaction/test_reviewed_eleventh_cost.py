@@ -163,7 +163,8 @@ class TestEventsOfARequest:
             start_response("200 OK", [])
             return [b""]
 
-        TestApp(SentryMiddleware(app)).get("/", headers={"X-Api-Key": SECRET})
+        filtered = SentryMiddleware(app, max_value_length=100_000)
+        TestApp(filtered).get("/", headers={"X-Api-Key": SECRET})
         shown = [event["message"] for event in captured.errors]
         assert len(shown) == 30
         assert shown[0].startswith(f"0 of {FILTERED} of a basket")
