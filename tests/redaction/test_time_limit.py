@@ -24,6 +24,7 @@ from sentry_paste.redaction.time_limit import (
     allow_time_for,
     allow_time_for_short_texts,
     is_time_up,
+    slowness,
 )
 
 NAMES = Names()
@@ -110,6 +111,44 @@ def test_collection_that_takes_no_time_gives_none(clock):
             assert not is_time_up()
         clock.now = 0.051
         assert is_time_up()
+
+
+@pytest.fixture
+def machine(monkeypatch):
+    """Return a function that makes the machine so many times as slow as a fast one."""
+
+    def machine(times):
+        now = [0.0]
+
+        def work():
+            now[0] += time_limit._SECONDS_OF_SAMPLE * times
+
+        monkeypatch.setattr(time_limit, "_search_sample", work)
+        monkeypatch.setattr(time_limit, "_thread_time", lambda: now[0])
+        slowness.cache_clear()
+
+    yield machine
+    slowness.cache_clear()
+
+
+@pytest.mark.parametrize(("times", "expected"), [(0.3, 1), (1, 1), (4, 4), (1000, 10)])
+def test_seconds_of_a_slow_machine_take_longer(machine, times, expected):
+    machine(times)
+    assert slowness() == pytest.approx(expected)
+    assert time_limit._thread_time() / time_limit._cpu_time() == pytest.approx(expected)
+
+
+def test_machine_is_as_slow_as_in_its_best_try(machine, monkeypatch):
+    machine(3)
+    work, tries = time_limit._search_sample, iter([9, 5, 1, 7, 2])
+    monkeypatch.setattr(time_limit, "_search_sample", lambda: [work() for _ in range(next(tries))])
+    assert slowness() == pytest.approx(3)
+
+
+def test_machine_without_the_time_of_threads_has_no_limit(machine, monkeypatch):
+    machine(1)
+    monkeypatch.setattr(time_limit, "_thread_time", lambda: 0.0)
+    assert (slowness(), time_limit._cpu_time()) == (1.0, 0.0)
 
 
 @pytest.mark.parametrize(
