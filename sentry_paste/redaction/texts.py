@@ -28,7 +28,7 @@ from sentry_paste.redaction.encoded import (
     name_at,
 )
 from sentry_paste.redaction.escaped import READERS, Reading, has_escapes, may_have_escapes, read_colours
-from sentry_paste.redaction.headers import USER_LIKE_A_KEY, without_passwords
+from sentry_paste.redaction.headers import without_passwords
 from sentry_paste.redaction.long_names import (
     GOES_ON,
     begin_in_quotes,
@@ -61,7 +61,6 @@ from sentry_paste.redaction.statements import (
     values_of_key,
 )
 from sentry_paste.redaction.structures import (
-    SHORTEST_CUT,
     content_of_element,
     content_of_named_element,
     content_of_next_element,
@@ -76,15 +75,20 @@ from sentry_paste.redaction.structures import (
     value_of_part,
     value_of_shown_cookie,
     values_of_columns,
-    was_cut,
+)
+from sentry_paste.redaction.user_infos import (
+    cut_user_info,
+    escaped_user_infos,
+    has_escaped_url,
+    may_have_cut_user_info,
+    may_have_escaped_slashes,
+    user_infos,
 )
 
 # How many places are examined in one text, in all texts together, and in all texts without their escapes.
 _MOST, _MOST_TOGETHER, _MOST_READ = 500, 1500, 500
 # To pass over a long name that nothing follows takes as long as to read so many characters.
 _PASSED_WEIGHT = 100
-# To look for the end of a user and a password takes twice as long as to read a text.
-_USER_INFO_WEIGHT = 2
 # To look for the end of a name that goes on takes as long as to read so many.
 _GOES_ON_WEIGHT = 250
 # How many characters are searched for the ends of elements, in all texts together.
@@ -164,44 +168,9 @@ _SIGN = re.compile(
 
 
 _CURL = re.compile(r"--?[\w-]{1,20}['\"]?[,=\s]\s?['\"]?(?:[^\s:'\"]{1,200}:)?([^\s'\"]+)")
-# RFC 3986 section 3.2.1, with a password that is not masked already, or with a token: git@ is no person.
-_USER_INFO = re.compile(rf"(?<=://)(?:[^\s/?#\\<>\"'@:]*:(?!\*+@)[^\s/?#\\<>\"']*|{USER_LIKE_A_KEY})(?=@)")
-# The same, cut at the end of the text. Digits are a port, as is its name; brackets enclose an IPv6 address.
-_CUT_USER_INFO = re.compile(
-    r"://([^\s/?#\\<>\"'@:\[{]*:(?![0-9]{0,5}(?:\.\.\.|\u2026)?[\\'\")\]}>,]{0,9}$|port\b|\$?\{)[^\s/?#\\<>\"'@]*)(?=\\?['\")\]}>]{0,8}$)",
-    re.MULTILINE,
-)
-# The same in URLs whose slashes are escaped: in JSON, JavaScript, HTML, or as a parameter.
-_ESCAPED_COLON = rf"(?:{encoded('3a')}|&#(?:x3a|58);|\\(?:u003a|x3a))"
-_ESCAPED_SLASHES = (
-    rf"(?:{_ESCAPED_COLON}//|(?::|{_ESCAPED_COLON})"
-    rf"(?:\\{{1,64}}(?:/|u002f|x2f)|&(?:amp;){{0,5}}#(?:x2f|47);|{_P}2f)"
-    rf"(?:\\{{0,64}}/|\\{{1,64}}(?:u002f|x2f)|&(?:amp;){{0,5}}#(?:x2f|47);|{_P}2f))"
-)
-# By what is in all of several: one search, where there is none of them.
-_SIGNS_OF_ESCAPED_SLASHES = (
-    ("\\", (":\\", "3A\\", "3a\\")),
-    ("&", (":&", ";&#", "58;//")),
-    ("%", ("%2F", "%2f", "252F", "252f", "3A//", "3a//")),
-)
-_HAS_ESCAPED_SLASHES = re.compile(_ESCAPED_SLASHES)
-# Where the user and the password end: at an @, or at what neither of them contains. Escaped slashes are among
-# that, so nothing is read twice. The search leaps to the characters that may be it; what follows is compared
-# once, and a run of backslashes is read once.
-_CODES_OF_END = "40|2[0237f]|3[cef]|0[ad]"
-_REFERENCE_OF_END = "(?:#(?:x(?:40|2[237f]|3f)|64|47|34|39|63|35);|[lg]t;|quot;)"
-_END_OF_ESCAPED_USER_INFO = re.compile(
-    r"[\s/?#\\<>\"'@%&](?:(?<=[\s/?#<>\"'@])"
-    rf"|(?<=%)(?:{_CODES_OF_END}|25(?:25){{0,4}}(?:{_CODES_OF_END}))"
-    rf"|(?<=&)(?:(?!amp;|#)|{_REFERENCE_OF_END}|amp;(?:amp;){{0,4}}{_REFERENCE_OF_END})"
-    r"|(?<=\\)(?<!\\\\)\\*(?:/|[\"'nr]|(?:u00|x)(?:40|2[237f]|3f)))"
-)
-_ENDS_WITH_AT = ("@", "40", "40;", "64;")
-_WITH_PASSWORD = re.compile(rf"(?::|{_P}3a|&#(?:x3a|58);|u003a|x3a)(?!\*+\Z)")
 # With one emoji, Python stores every character of the text in four bytes. One of ASCII takes its place, which
 # is part of names if it is, and ends nothing.
 _ASTRAL = ((re.compile(r"[^\W\x00-\uffff]"), "_"), (re.compile("[\U00010000-\U0010ffff]"), "!"))
-_USER_LIKE_A_KEY = re.compile(USER_LIKE_A_KEY)
 _MUCH = 100_000
 # What is hidden already in a query or a form, and what may follow it: the next field, or the next text.
 _HIDDEN, _AFTER_HIDDEN = f"={FILTERED.lower()}", ("&", "\n", "")
@@ -246,14 +215,14 @@ def _cleaned(text: str, names: Names, bounds: Bounds, reading_bounds: Bounds, be
     check_time()
     if reading_bounds.are_exceeded and may_have_escapes(cleaned):
         return FILTERED
-    if _may_have_escaped_slashes(cleaned):
-        cleaned = _without(cleaned, _escaped_user_infos(cleaned, reading_bounds))
+    if may_have_escaped_slashes(cleaned):
+        cleaned = _without(cleaned, escaped_user_infos(cleaned, reading_bounds))
     for read in READERS:
         check_time()
         reading = read(cleaned, reading_bounds)
         if reading is not None:
             cleaned = _without_named(cleaned, reading, names, reading_bounds)
-    cut = _cut_user_info(cleaned)
+    cut = cut_user_info(cleaned)
     return _without(cleaned, [cut]) if cut else cleaned
 
 
@@ -265,7 +234,7 @@ def _without_named(text: str, reading: Reading, names: Names, bounds: Bounds) ->
 def _spans_of_reading(reading: Reading, names: Names, bounds: Bounds) -> list[tuple[int, int]]:
     """Return where the secrets are that a reading names, in the text."""
     text = reading.text
-    found = [*_user_infos(text, bounds), *secrets_in_messages(text, names, bounds)]
+    found = [*user_infos(text, bounds), *secrets_in_messages(text, names, bounds)]
     coloured = read_colours(text, bounds)  # HTML of a terminal's text
     found += _spans(text, names, bounds) if coloured is None else _spans_of_reading(coloured, names, bounds)
     places, ends = reading.place_in_text, reading.end_in_text
@@ -318,63 +287,6 @@ def _without(text: str, spans: Iterable[tuple[int, int]]) -> str:
                 parts += [text[done:start], FILTERED]
             done = end
     return "".join([*parts, text[done:]]) if parts else text
-
-
-def _user_infos(text: str, bounds: Bounds) -> list[tuple[int, int]]:
-    """Return where users and passwords in URLs are, including one that was cut at its @."""
-    if "://" not in text:
-        return []
-    found: list[tuple[int, int]] = []
-    for hit in _USER_INFO.finditer(text) if "@" in text else ():
-        if not bounds.step():
-            return [*found, (hit.start(), len(text))]
-        found.append(hit.span())
-    cut = _cut_user_info(text)
-    return [*found, cut] if cut else found
-
-
-def _may_have_escaped_slashes(text: str) -> bool:
-    """Return whether a text may have a URL whose slashes are escaped: faster than a search for it."""
-    has = text.__contains__
-    return any(has(begin) and any(map(has, signs)) for begin, signs in _SIGNS_OF_ESCAPED_SLASHES)
-
-
-def _has_escaped_url(text: str) -> bool:
-    return bool(_HAS_ESCAPED_SLASHES.search(lower_case(text)))
-
-
-def _escaped_user_infos(text: str, bounds: Bounds) -> list[tuple[int, int]]:
-    """Return where users and passwords in URLs are whose slashes are escaped."""
-    found: list[tuple[int, int]] = []
-    lower = lower_case(text)
-    for hit in _HAS_ESCAPED_SLASHES.finditer(lower):
-        start = hit.end()
-        last = start + max(bounds.characters - _PASSED_WEIGHT, 0) // _USER_INFO_WEIGHT
-        end = _END_OF_ESCAPED_USER_INFO.search(lower, start, last)
-        length = (end.start() if end else len(lower)) - start
-        if not bounds.may_read(_PASSED_WEIGHT + _USER_INFO_WEIGHT * length):
-            return [*found, (start, len(text))]
-        if end is None or not end[0].endswith(_ENDS_WITH_AT):
-            continue
-        if not (
-            _WITH_PASSWORD.search(lower, start, end.start())
-            or _USER_LIKE_A_KEY.fullmatch(text, start, end.start())
-        ):
-            continue
-        if not bounds.step():
-            return [*found, (start, len(text))]
-        found.append((start, end.start()))
-    return found
-
-
-def _cut_user_info(text: str) -> Span:
-    """Return where a URL's user and password are that were cut before their @."""
-    if "://" not in text:
-        return None
-    if len(text) < SHORTEST_CUT and not was_cut(text):
-        return None
-    found = _CUT_USER_INFO.match(text, text.rindex("://"))
-    return found.span(1) if found and "\n" not in text[found.end() :] else None
 
 
 def clean_texts(texts: Iterable[str], names: Names) -> dict[str, str]:
@@ -451,8 +363,8 @@ def _with_other_signs(together: str, lower: str, listed: list[str], found: Colle
         yield from (text for text in rest if "\\" in text and _IN_URL_OF_STRING.search(lower_case(text)))
     if "@" in together and "://" in together:
         yield from (text for text in rest if "@" in text and "://" in text)
-    if _may_have_escaped_slashes(together):
-        yield from (text for text in rest if _may_have_escaped_slashes(text) and _has_escaped_url(text))
+    if may_have_escaped_slashes(together):
+        yield from (text for text in rest if may_have_escaped_slashes(text) and has_escaped_url(text))
     # What needs no name, and nothing that a search leaps to. Each takes a tenth of the search for names.
     if "identified " in lower:  # CREATE USER bob IDENTIFIED BY '...'
         yield from (text for text in rest if "dentified" in text or "DENTIFIED" in text)
@@ -460,8 +372,8 @@ def _with_other_signs(together: str, lower: str, listed: list[str], found: Colle
         yield from filter(ECHO.search, rest)
     if "-" in lower and "-p" in lower:
         yield from (text for text in rest if any(map(text.__contains__, PROGRAMS)))
-    if "://" in together and _CUT_USER_INFO.search(together):
-        yield from (text for text in rest if "://" in text and _cut_user_info(text))
+    if "://" in together and may_have_cut_user_info(together):
+        yield from (text for text in rest if "://" in text and cut_user_info(text))
 
 
 def _is_field(lower: str, hit: re.Match[str]) -> bool:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sentry_paste.redaction import encoded, payloads, texts, values
+from sentry_paste.redaction import encoded, payloads, texts, user_infos, values
 from sentry_paste.redaction.bounds import Bounds
 from sentry_paste.redaction.matcher import NO_SECRETS, Matcher
 from sentry_paste.redaction.names import FILTERED, Names
@@ -94,8 +94,8 @@ def test_user_and_password_end_at_an_at_in_any_form(slash, sign):
 
 def test_what_is_read_for_the_end_of_a_user_and_a_password_is_bounded():
     text = f":\\/\\/{'%' * 1000} "
-    assert texts._escaped_user_infos(text, Bounds(10, 3000)) == []
-    assert texts._escaped_user_infos(text, Bounds(10, 1500)) == [(5, len(text))]
+    assert user_infos.escaped_user_infos(text, Bounds(10, 3000)) == []
+    assert user_infos.escaped_user_infos(text, Bounds(10, 1500)) == [(5, len(text))]
 
 
 def test_matcher_is_released_at_once():
