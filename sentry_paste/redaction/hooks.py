@@ -116,6 +116,7 @@ class Redaction:
             scrubber: of the ini, None for the client's.
         """
         self.options = options
+        self.names.server_name = options.get("server_name") or ""
         self.names.deny(getattr(scrubber or options.get("event_scrubber"), "denylist", ()))
         clean_profiles(_clean_profile)
 

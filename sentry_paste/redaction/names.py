@@ -251,6 +251,8 @@ class Names:
         self._exact = frozenset(normal(name) for name in (*DEFAULT_DENYLIST, *DEFAULT_PII_DENYLIST))
         #: Whether the ini names keys of the environ.
         self.has_own_environ = bool(environ)
+        #: The client's ``server_name``, once the client exists: a value that stays.
+        self.server_name = ""
         self._build_caches()
         #: What results of these names depend on: another object once more names are secret.
         self.rules = object()

@@ -73,8 +73,10 @@ _HEADER = "http.request.header."
 _NAMES_OF_SEGMENTS = frozenset({"sentry.segment.name", "sentry.transaction"})
 # One of a few words, unless the app has made it up.
 _LABELS = frozenset({"sentry.op", "sentry.origin", "sentry.category", "sentry.kind"})
+# In log items and metrics the name of the server, in spans also that of another one.
+_SERVER = "server.address"
 # What is no ordinary text.
-_APART = _URLS | _LABELS | _NAMES_OF_SEGMENTS | _OF_THE_SDK
+_APART = _URLS | _LABELS | _NAMES_OF_SEGMENTS | _OF_THE_SDK | {_SERVER}
 
 
 # threading, concurrent.futures, multiprocessing.pool, asyncio, waitress, cheroot, CherryPy, the SDK.
@@ -262,13 +264,15 @@ def _add_attributes(walk: Walk, attributes: dict[str, Any]) -> dict[str, str]:
         if type(attributes[name]) is not str:
             continue
         apart[name] = attributes.pop(name)
-        if name in _OF_THE_SDK:
+        if name in _OF_THE_SDK or (name == _SERVER and apart[name] == walk.server_name):
             continue
         if name in _URLS:
             apart[name] = without_user_info(walk.clean_query(apart[name]))
             walk.add_url(apart, name)
         elif name in _LABELS:
             walk.add_label(apart, name)
+        elif name == _SERVER:
+            walk.add_member(apart, name, apart[name], None)
         else:
             _add_name(walk, apart, name)
     walk.add(attributes, None)

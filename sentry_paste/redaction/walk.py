@@ -81,6 +81,8 @@ class Walk:
     def __init__(self, event: dict[str, Any] | None, names: Names, recent: Recent | None = None) -> None:
         self._event = event
         self._names = names
+        #: Which name of the server stays.
+        self.server_name = names.server_name
         self._recent = recent
         self._texts: set[Any] = set()
         # Keys of mappings, which are texts as well.

@@ -393,6 +393,33 @@ class TestAccessLogs:
         assert messages == [self.CLEAN]
 
 
+@pytest.mark.skipif(not HAS_LOGS, reason="this sentry-sdk has no log items")
+class TestNameOfTheServer:
+    """A client that sends it as a cookie hides it from texts, and not from where it is the server's."""
+
+    def line_of(self, ini, captured, extra):
+        def app(environ, start_response):
+            logging.getLogger("app").warning("a line of web-01.prod7", extra=extra)
+            start_response("200 OK", [])
+            return [b""]
+
+        filtered = ini(app, "enable_logs = true", "server_name = web-01.prod7")
+        TestApp(filtered).get("/", headers={"Cookie": "x=web-01.prod7; y=db-07.stage3"})
+        for client in registry.clients():
+            client.flush()
+        (item,) = (item for payload in captured.payloads("log") for item in payload["items"])
+        return item
+
+    def test_it_stays(self, ini, captured):
+        item = self.line_of(ini, captured, {})
+        assert item["attributes"]["server.address"]["value"] == "web-01.prod7"
+        assert item["body"] == f"a line of {FILTERED}"
+
+    def test_that_of_another_server_does_not(self, ini, captured):
+        item = self.line_of(ini, captured, {"server.address": "db-07.stage3"})
+        assert item["attributes"]["server.address"]["value"] == FILTERED
+
+
 class TestThreadsThatWereThereBefore:
     """Threads that get their work through a queue have no scopes of the request."""
 
