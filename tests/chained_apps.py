@@ -18,7 +18,7 @@ def _answer(start_response, environ, following):
 
 def _call(address, environ, headers=()):
     request = urllib.request.Request(address + environ["PATH_INFO"], headers=dict(headers))
-    with urllib.request.urlopen(request, timeout=20) as response:
+    with urllib.request.urlopen(request, timeout=180) as response:
         return json.load(response)
 
 

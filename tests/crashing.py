@@ -127,7 +127,7 @@ class Process:
         self.begin(command, *arguments)
         return self.end()
 
-    def exit(self, seconds=30.0):
+    def exit(self, seconds=120.0):
         """Have it end in good order, and return how many seconds that took."""
         begun = time.monotonic()
         self.process.stdin.close()

@@ -365,7 +365,7 @@ class Tried:
         if how:
             hang_up_in_upload(self._server.port, path, is_reset=how == "reset")
         elif path.endswith("/download"):
-            with socket.create_connection(("127.0.0.1", self._server.port), timeout=30) as connection:
+            with socket.create_connection(("127.0.0.1", self._server.port), timeout=180) as connection:
                 connection.sendall(servers.request_bytes(path))
                 connection.recv(1000)
         else:
@@ -385,7 +385,7 @@ def _values(event):
 def hang_up_in_upload(port, path, is_reset):
     """Send the beginning of a body, and close the connection; with a reset, as of a client that died."""
     head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {servers.UPLOAD}\r\n\r\n"
-    with socket.create_connection(("127.0.0.1", port), timeout=30) as connection:
+    with socket.create_connection(("127.0.0.1", port), timeout=180) as connection:
         connection.sendall(head.encode() + b"x" * 1000)
         time.sleep(0.15)  # in which the app is called and waits for more
         if is_reset:

@@ -196,14 +196,14 @@ class Faulty:
                         counts[entry["category"], entry["reason"]] += entry["quantity"]
         return counts
 
-    def wait_for(self, what, seconds=30.0):
+    def wait_for(self, what, seconds=120.0):
         """Wait until something holds, and fail otherwise."""
         deadline = time.monotonic() + seconds
         while not what():
             assert time.monotonic() < deadline, f"not after {seconds} s; came: {self.summary()}"
             time.sleep(0.01)
 
-    def wait(self, errors=0, arrivals=0, seconds=30.0):
+    def wait(self, errors=0, arrivals=0, seconds=120.0):
         """Wait until so many errors were taken and so many envelopes came."""
         self.wait_for(
             lambda: len(self.delivered()) >= errors and len(self.arrivals) >= arrivals, seconds=seconds

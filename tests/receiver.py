@@ -39,7 +39,7 @@ class Receiver:
     def transactions(self):
         return self.envelopes.transactions
 
-    def wait(self, errors=0, transactions=0, seconds=30.0):
+    def wait(self, errors=0, transactions=0, seconds=120.0):
         """Wait until so much has arrived, and fail otherwise."""
         deadline = time.monotonic() + seconds
         while len(self.errors) < errors or len(self.transactions) < transactions:

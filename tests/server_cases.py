@@ -163,7 +163,7 @@ def talk(port, path, leave_after):
     """Send a message over a websocket and return all bytes that came, to the end or to as many as given."""
     mask = b"\x01\x02\x03\x04"
     masked = bytes(byte ^ mask[index % 4] for index, byte in enumerate(b"hi"))
-    with socket.create_connection(("127.0.0.1", port), timeout=20) as connection:
+    with socket.create_connection(("127.0.0.1", port), timeout=180) as connection:
         connection.sendall(websocket_request(path))
         found = bytearray()
         while b"\r\n\r\n" not in found:

@@ -92,7 +92,7 @@ class Server:
     def output(self):
         return self.log.read_text(encoding="utf-8", errors="replace")
 
-    def ask(self, request, seconds=30.0):
+    def ask(self, request, seconds=120.0):
         """Send the bytes of a request and return all bytes that come until the server hangs up."""
         with socket.create_connection(("127.0.0.1", self.port), timeout=seconds) as connection:
             connection.sendall(request)
@@ -133,7 +133,7 @@ def request_bytes(path, method="GET", body=b""):
 
 
 @contextlib.contextmanager
-def started(command, port, folder, name="server", seconds=30.0, **variables):
+def started(command, port, folder, name="server", seconds=120.0, **variables):
     """Start a process, wait until it accepts connections, and end it and all of its group.
 
     Args:

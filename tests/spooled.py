@@ -276,7 +276,7 @@ def trace_files(spool, state=None):
 
 def wait_for_files(spool, count):
     """Return the files of a spool, newest first, once there are so many: a thread of the SDK sends spans."""
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 120
     while len(spool.files()) < count:
         assert time.monotonic() < deadline
         time.sleep(0.02)

@@ -97,7 +97,7 @@ class Bugsink:
     def _ask(self, path, body=None):
         headers = {"Authorization": f"Bearer {self.token}", "Content-Type": "application/json"}
         request = Request(f"http://127.0.0.1:{self.port}{path}", body, headers)
-        with build_opener(ProxyHandler({})).open(request, timeout=30) as answer:
+        with build_opener(ProxyHandler({})).open(request, timeout=180) as answer:
             text = answer.read().decode()
         return json.loads(text) if answer.headers["Content-Type"] == "application/json" else text
 
@@ -144,7 +144,7 @@ def send_test(folder, dsn):
         encoding="utf-8",
     )
     command = [sys.executable, "-m", "sentry_paste", "send-test", str(ini)]
-    ended = subprocess.run(command, capture_output=True, encoding="utf-8", timeout=60)
+    ended = subprocess.run(command, capture_output=True, encoding="utf-8", timeout=180)
     return ended.returncode, " ".join(ended.stdout.split()) + ended.stderr
 
 

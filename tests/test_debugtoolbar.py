@@ -142,7 +142,7 @@ def late(request):
 
     def work():
         with sdk.start_child_span("queue", "late"):
-            served.ending.wait(timeout=30)
+            served.ending.wait(timeout=180)
 
     served.ending.clear()
     served.started.append(threading.Thread(target=contextvars.copy_context().run, args=[work]))
@@ -154,7 +154,7 @@ def meets(request):
     """Capture in turns with another request."""
     for word in ("begins", "goes on", "ends"):
         sentry_sdk.capture_message(f"{request.params['text']} {word}")
-        served.meeting.wait(timeout=30)
+        served.meeting.wait(timeout=180)
     return hello(request)
 
 
@@ -694,7 +694,7 @@ class TestMisplaced:
     def test_module_without_the_toolbar_names_what_to_install(self):
         script = "import sys; sys.modules['pyramid_debugtoolbar'] = None; import sentry_paste.debugtoolbar"
         ended = subprocess.run(
-            [sys.executable, "-c", script], capture_output=True, encoding="utf-8", timeout=60, check=False
+            [sys.executable, "-c", script], capture_output=True, encoding="utf-8", timeout=180, check=False
         )
         assert "ImportError: sentry_paste.debugtoolbar is a panel of pyramid_debugtoolbar" in ended.stderr
         assert "pip install pyramid_debugtoolbar" in ended.stderr

@@ -273,9 +273,9 @@ def followed(deployment, folder, python=sys.executable):
     """Start the server as the page says, ask it, and end it."""
     port = servers.free_port()
     with receiver.serve() as received, started(deployment, folder, python, received.dsn, port) as server:
-        assert until(lambda: re.search(deployment.ready, server.output(), re.DOTALL), seconds=30)
+        assert until(lambda: re.search(deployment.ready, server.output(), re.DOTALL), seconds=120)
         answers = {path: ask(server, path) for path in ("hello", "crash")}
-        assert until(lambda: server.output().count(deployment.done) >= len(answers), seconds=30)
+        assert until(lambda: server.output().count(deployment.done) >= len(answers), seconds=120)
         if deployment.done:
             # A worker of uWSGI is busy until a moment after its line in the log, and may miss a signal then.
             time.sleep(1)
@@ -570,7 +570,7 @@ def crash_at_start(command, way, folder, python=sys.executable):
     with receiver.serve() as received:
         variables = servers.environment(SENTRY_DSN=received.dsn, PYTHONPATH=str(folder), MYAPP="crashes")
         ended = subprocess.run(
-            pages.words(command, port, python), cwd=folder, env=variables, capture_output=True, timeout=60
+            pages.words(command, port, python), cwd=folder, env=variables, capture_output=True, timeout=180
         )
         print((ended.stdout + ended.stderr).decode())
         assert ended.returncode != 0
@@ -620,7 +620,11 @@ def test_swifts_loader_takes_the_filter(tmp_path, python_with):
     with receiver.serve() as received:
         variables = servers.environment(SENTRY_DSN=received.dsn, PYTHONPATH=str(tmp_path))
         ended = subprocess.run(
-            [python, "-c", SWIFT, str(conf)], env=variables, capture_output=True, encoding="utf-8", timeout=60
+            [python, "-c", SWIFT, str(conf)],
+            env=variables,
+            capture_output=True,
+            encoding="utf-8",
+            timeout=180,
         )
         assert ended.returncode == 0, ended.stderr
     (event,) = received.errors

@@ -457,11 +457,11 @@ def test_server_ends_in_order(spool, way):
     assert json.loads(process.stdout.readline())["id"] == 1
     if way == "interrupt":
         process.send_signal(signal.SIGINT)
-        assert process.wait(timeout=20) == INTERRUPTED
+        assert process.wait(timeout=180) == INTERRUPTED
         process.stdin.close()
         assert process.stderr.read() == "\n"
         process.stdout.close()
         process.stderr.close()
     else:
-        out, errors = process.communicate(timeout=20)
+        out, errors = process.communicate(timeout=180)
         assert (process.returncode, out, errors) == (0, "", "")

@@ -126,7 +126,7 @@ def test_swifts_proxy_server_has_sentry_inside_catch_errors(tmp_path, python_wit
     for ring in ("account", "container", "object"):
         for words in (("create", "4", "1", "1"), ("add", "r1z1-127.0.0.1:1/sdb1", "1"), ("rebalance",)):
             builder = [str(python.with_name("swift-ring-builder")), f"{ring}.builder", *words]
-            subprocess.run(builder, cwd=tmp_path, check=True, capture_output=True, timeout=60)
+            subprocess.run(builder, cwd=tmp_path, check=True, capture_output=True, timeout=180)
     port = servers.free_port()
     text = PROXY_SERVER.format(port=port, user=getpass.getuser(), folder=tmp_path)
     (tmp_path / "proxy-server.conf").write_text(text)

@@ -114,7 +114,7 @@ def run(kind, folder, ask, pipeline="sentry app", end=None):
         def lines():
             return notes.read_text(encoding="utf-8").splitlines()
 
-        def wait_for(line, count=1, seconds=20):
+        def wait_for(line, count=1, seconds=120):
             deadline = time.monotonic() + seconds
             while lines().count(line) < count:
                 assert time.monotonic() < deadline, f"{line} did not come: {lines()}\n{server.output()}"
@@ -249,7 +249,7 @@ class TestUWSGI:
     def test_websocket_that_the_app_ends_is_that_of_the_bare_app(self, kind, folder, path):
         def ask(server, wait_for):
             answers = server_cases.talk(server.port, f"/websocket/{path}", leave_after=False)
-            deadline = time.monotonic() + 20
+            deadline = time.monotonic() + 120
             while kind.done not in server.output():
                 assert time.monotonic() < deadline, server.output()
                 time.sleep(0.05)
@@ -306,7 +306,7 @@ class TestModWsgi:
                 wait_for("slow: called")
                 server.process.send_signal(signal.SIGHUP)
                 asked.result(30)
-            deadline = time.monotonic() + 20
+            deadline = time.monotonic() + 120
             while True:
                 found = answer_of(server, "/answer")
                 if b"hello" in found or time.monotonic() > deadline:

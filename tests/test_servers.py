@@ -165,7 +165,7 @@ def held(kind, folder):
         bare_answers = {name: bare.ask(REQUESTS[name]) for name in names}
         filtered_answers = {name: filtered.ask(REQUESTS[name]) for name in names}
         if kind.done:
-            assert until(lambda: filtered.output().count(kind.done) == len(names), seconds=30)
+            assert until(lambda: filtered.output().count(kind.done) == len(names), seconds=120)
             time.sleep(1)  # a worker of uWSGI is busy until a moment after its line in the log
         pair = end()
     return Conversation(pair, bare_answers, filtered_answers, names[-1])
@@ -315,7 +315,7 @@ def test_all_that_is_sent_is_valid_for_sentry(pair):
 
 def reads_some(server, path):
     """Begin to read an answer, and close the socket in the middle of it."""
-    with socket.create_connection(("127.0.0.1", server.port), timeout=30) as connection:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=180) as connection:
         connection.sendall(servers.request_bytes(path))
         assert connection.recv(1000)
 
@@ -323,7 +323,7 @@ def reads_some(server, path):
 def sends_some(server, path, called, reset=False):
     """Send the beginning of a body, and close the socket; with a reset, as from a client that died."""
     head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {servers.UPLOAD}\r\n\r\n"
-    with socket.create_connection(("127.0.0.1", server.port), timeout=30) as connection:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=180) as connection:
         connection.sendall(head.encode() + b"x" * 1000)
         # waitress and Apache do not call the app before they have the whole body, or some more of it.
         until(called, seconds=1)
@@ -358,7 +358,7 @@ def aborted(kind, folder):
                 abort(server, f"/{name}", lambda notes=notes, name=name: f"{name}: called" in lines(notes))
                 if f"{name}: called" in lines(notes):
                     ends = {f"{name}: closed", f"{name}: raised"}
-                    found = until(lambda notes=notes, ends=ends: ends & set(lines(notes)), seconds=30)
+                    found = until(lambda notes=notes, ends=ends: ends & set(lines(notes)), seconds=120)
                     assert found, f"the app was called and never ended: {lines(notes)}\n{server.output()}"
             # One more, for what is reported late.
             assert b"hello" in server.ask(REQUESTS["answer_list"])
@@ -424,9 +424,9 @@ def side_by_side(kind, folder):
                 pool.submit(filtered.ask, servers.request_bytes(f"/tagged_stream/{name}")) for name in STREAMS
             ]
             for answer in asked:
-                assert b"200 OK" in answer.result(timeout=30)
+                assert b"200 OK" in answer.result(timeout=180)
         if kind.done:
-            assert until(lambda: filtered.output().count(kind.done) == len(STREAMS), seconds=30)
+            assert until(lambda: filtered.output().count(kind.done) == len(STREAMS), seconds=120)
             time.sleep(1)
         return end()
 

@@ -173,7 +173,7 @@ def test_end_of_the_process_uploads_what_is_left(receiver, tmp_path):
         "wsgi_calls.call(app, wsgi_calls.environ_of('/logged'))\n"
     )
     ended = subprocess.run(
-        [sys.executable, "-c", program], env=servers.environment(), capture_output=True, timeout=30
+        [sys.executable, "-c", program], env=servers.environment(), capture_output=True, timeout=180
     )
     assert ended.returncode == 0, ended.stderr
     assert (len(receiver.errors), requests(receiver)) == (1, ["GET /logged"])
@@ -207,7 +207,7 @@ def test_closed_client_leaves_no_thread(receiver):
     before = {*threads_of_clients()}
     app.get("/logged")
     registry.reset()
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 120
     while {*threads_of_clients()} - before:
         assert time.monotonic() < deadline
         time.sleep(0.02)

@@ -28,7 +28,7 @@ def test_its_tests_pass(tmp_path, command):
         env=servers.environment(PYTHONPATH=str(tmp_path)),
         capture_output=True,
         encoding="utf-8",
-        timeout=60,
+        timeout=180,
     )
     assert ended.returncode == 0, ended.stdout + ended.stderr
     count = PAGE.files[f"{words[-1].removesuffix('.py')}.py"].count("def test_")

@@ -32,7 +32,7 @@ def run(folder, command):
         env=servers.environment(PYTHONPATH=str(folder)),
         capture_output=True,
         encoding="utf-8",
-        timeout=60,
+        timeout=180,
     )
     assert ended.returncode == 0, ended.stdout + ended.stderr
     return ended.stdout
@@ -103,7 +103,7 @@ def test_inbox_shows_the_error_with_its_variables(folder, crashed):
     port = servers.free_port()
     command = PAGE.command("sentry-paste inbox").removesuffix(" --open")
     with served(folder, f"{command} --port {port}", port) as server:
-        browser = http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)
+        browser = http.client.HTTPConnection("127.0.0.1", server.port, timeout=180)
 
         def page(path):
             headers = {"Connection": "keep-alive", "Sec-Fetch-Site": "none"}

@@ -45,7 +45,7 @@ def bash(line):
         '_sentry_paste && printf "%s\\n" "${COMPREPLY[@]}"'
     )
     command = ["bash", "--norc", "-c", asked, "bash", script("bash", make_parser())]
-    ended = subprocess.run(command, capture_output=True, encoding="utf-8", timeout=60)
+    ended = subprocess.run(command, capture_output=True, encoding="utf-8", timeout=180)
     assert ended.stderr == ""
     return {line.rstrip("/") for line in ended.stdout.splitlines() if line}
 
@@ -59,7 +59,7 @@ def fish(line):
         ["fish", "--no-config", "-c", asked],
         capture_output=True,
         encoding="utf-8",
-        timeout=60,
+        timeout=180,
         env=environment,
     )
     assert ended.stderr == ""
@@ -107,7 +107,7 @@ def test_fish(line, expected):
 @needs_zsh
 def test_zsh_can_read_it():
     command = ["zsh", "--no-rcs", "-n", "-c", script("zsh", make_parser())]
-    ended = subprocess.run(command, capture_output=True, encoding="utf-8", timeout=60)
+    ended = subprocess.run(command, capture_output=True, encoding="utf-8", timeout=180)
     assert (ended.returncode, ended.stderr) == (0, "")
 
 

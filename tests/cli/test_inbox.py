@@ -43,7 +43,7 @@ def run(tmp_path):
 
 def fetch(address, **headers):
     host, _, path = address.removeprefix("http://").partition("/")
-    connection = http.client.HTTPConnection(host, timeout=30)
+    connection = http.client.HTTPConnection(host, timeout=180)
     connection.request("GET", f"/{path}", headers=headers or BROWSER)
     answer = connection.getresponse()
     found = answer.status, answer.read().decode()
@@ -63,7 +63,7 @@ def test_directory_is_shown_until_it_is_interrupted(run, tmp_path):
     assert status == 200
     assert "OrderError" in page
     process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=30)
+    _, errors = process.communicate(timeout=180)
     assert (process.returncode, errors.strip()) == (0, "")
 
 

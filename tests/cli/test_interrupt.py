@@ -27,7 +27,7 @@ def start(*arguments, **options):
 
 def interrupt(process):
     process.send_signal(signal.SIGINT)
-    return process.communicate(timeout=30)[1]
+    return process.communicate(timeout=180)[1]
 
 
 def test_send_test_that_waits_for_an_answer(write_ini):

@@ -208,7 +208,7 @@ def test_command_runs_in_a_process_of_its_own(spool, command):
     if command == ["sentry-paste"]:
         command = [sys.executable.rpartition("/")[0] + "/sentry-paste"]
     ended = subprocess.run(
-        [*command, "spool", "list", str(spool.directory)], capture_output=True, encoding="utf-8", timeout=60
+        [*command, "spool", "list", str(spool.directory)], capture_output=True, encoding="utf-8", timeout=180
     )
     assert (ended.returncode, ended.stderr) == (0, "")
     assert "cannot price" in ended.stdout
@@ -218,7 +218,7 @@ def test_reader_that_goes_away_is_no_error(spool):
     script = (
         f"{sys.executable} -m sentry_paste spool show {spool.directory} {spool.files()[0].id} | head -c 1"
     )
-    ended = subprocess.run(["sh", "-c", script], capture_output=True, encoding="utf-8", timeout=60)
+    ended = subprocess.run(["sh", "-c", script], capture_output=True, encoding="utf-8", timeout=180)
     assert (ended.returncode, ended.stderr) == (0, "")
 
 
@@ -245,7 +245,7 @@ def test_terminal_that_cannot_show_a_character_shows_its_escape(tmp_path):
     call(SentryMiddleware(app, spool_dir=str(tmp_path / "spool")))
     command = [sys.executable, "-m", "sentry_paste", "spool", "list", str(tmp_path / "spool")]
     environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
-    ended = subprocess.run(command, capture_output=True, encoding="ascii", timeout=60, env=environment)
+    ended = subprocess.run(command, capture_output=True, encoding="ascii", timeout=180, env=environment)
     assert (ended.returncode, ended.stderr) == (0, "")
     assert "caf\\xe9 \\u2603" in ended.stdout
 

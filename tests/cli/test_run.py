@@ -30,7 +30,7 @@ def started(*words, python=sys.executable, **variables):
         env=servers.environment(**variables),
         capture_output=True,
         encoding="utf-8",
-        timeout=60,
+        timeout=180,
     )
     assert ended.returncode == 0, ended.stderr
     return ended.stdout
@@ -141,12 +141,12 @@ def test_command_takes_the_place_of_the_process():
         "import os; print(os.getpid())",
     ]
     with subprocess.Popen(words, env=servers.environment(), stdout=subprocess.PIPE) as process:
-        assert int(process.communicate(timeout=60)[0]) == process.pid
+        assert int(process.communicate(timeout=180)[0]) == process.pid
 
 
 def test_exit_status_is_that_of_the_command():
     words = [sys.executable, "-m", "sentry_paste", "run", sys.executable, "-c", "raise SystemExit(7)"]
-    assert subprocess.run(words, env=servers.environment(), timeout=60).returncode == 7
+    assert subprocess.run(words, env=servers.environment(), timeout=180).returncode == 7
 
 
 def test_sdk_is_imported_only_where_an_app_is_loaded(write_ini):
@@ -205,7 +205,7 @@ def test_paste_deploy_that_is_imported_before_is_patched(tmp_path, write_ini):
         env=servers.environment(SENTRY_PASTE_SPOOL_DIR=str(tmp_path / "var")),
         capture_output=True,
         encoding="utf-8",
-        timeout=60,
+        timeout=180,
     )
     assert ended.stdout == "SentryMiddleware\n", ended.stderr
 
@@ -213,7 +213,7 @@ def test_paste_deploy_that_is_imported_before_is_patched(tmp_path, write_ini):
 def test_process_without_an_app_has_no_other_modules_than_before():
     bare = [sys.executable, "-c", "import json, sys; print(json.dumps(sorted(sys.modules)))"]
     before = subprocess.run(
-        bare, env=servers.environment(), capture_output=True, check=True, timeout=60
+        bare, env=servers.environment(), capture_output=True, check=True, timeout=180
     ).stdout
     assert set(shown("sorted(sys.modules)")) - set(json.loads(before)) <= {"sitecustomize", "os"}
 
@@ -234,7 +234,7 @@ def test_sitecustomize_that_fails_fails_as_before_and_apps_are_covered(tmp_path,
         ),
         capture_output=True,
         encoding="utf-8",
-        timeout=60,
+        timeout=180,
     )
     assert ended.stdout == "SentryMiddleware\n"
     assert "No module named 'nosuchmodule'" in ended.stderr
@@ -251,7 +251,7 @@ def test_python_without_sentry_paste_says_so_and_loads_the_app(tmp_path, write_i
         env=servers.environment(),
         capture_output=True,
         encoding="utf-8",
-        timeout=60,
+        timeout=180,
     )
     assert ended.stdout == "function\n"
     assert f"sentry-paste run: no Sentry in this process of {sys.executable}: " in ended.stderr
@@ -318,7 +318,7 @@ def test_wrong_option_stops_the_start_with_the_usual_error(tmp_path):
         cwd=tmp_path,
         capture_output=True,
         encoding="utf-8",
-        timeout=60,
+        timeout=180,
     )
     assert ended.returncode == 1
     assert "environment: 1 mistake in the options of sentry_paste" in ended.stderr
@@ -337,7 +337,7 @@ def test_crash_at_start_up_is_reported(tmp_path, command):
             env=servers.environment(SENTRY_PASTE_DSN=received.dsn),
             cwd=tmp_path,
             capture_output=True,
-            timeout=60,
+            timeout=180,
         )
         assert ended.returncode != 0
     assert {event["exception"]["values"][-1]["value"] for event in received.errors} == {

@@ -214,11 +214,11 @@ from sentry_paste import SentryMiddleware
 from wsgi_calls import call
 for dsn in ({receiver.dsn!r}, {receiver.dsn.replace("public", "other")!r}):
     for _ in range(5):
-        call(SentryMiddleware(apps.crash, dsn=dsn, release="1"))
+        call(SentryMiddleware(apps.crash, dsn=dsn, release="1", shutdown_timeout=60))
 """
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent)}
     subprocess.run(
-        [sys.executable, "-c", script], check=True, timeout=60, env=environment, stderr=subprocess.DEVNULL
+        [sys.executable, "-c", script], check=True, timeout=180, env=environment, stderr=subprocess.DEVNULL
     )
     receiver.wait(errors=10)
     assert len(receiver.envelopes.sessions) == 2
@@ -234,11 +234,11 @@ def test_sessions_of_a_process_that_has_sent_nothing_arrive_at_its_end(receiver,
         f"    {in_request}\n"
         "    start_response('200 OK', [('Content-Type', 'text/plain')])\n"
         "    return [b'hello']\n"
-        f"app = SentryMiddleware(app, dsn={receiver.dsn!r}, release='1')\n"
+        f"app = SentryMiddleware(app, dsn={receiver.dsn!r}, release='1', shutdown_timeout=60)\n"
         "wsgi.call(app, wsgi.environ_of('/'))\n"
     )
     ended = subprocess.run(
-        [sys.executable, "-c", program], env=servers.environment(), capture_output=True, timeout=30
+        [sys.executable, "-c", program], env=servers.environment(), capture_output=True, timeout=180
     )
     assert ended.returncode == 0, ended.stderr
     assert sum(counts.get("exited", 0) for counts in receiver.envelopes.sessions) == 1
@@ -257,7 +257,7 @@ def test_request_without_a_session_starts_no_thread():
         "assert threading.active_count() == 1, threading.enumerate()\n"
     )
     ended = subprocess.run(
-        [sys.executable, "-c", program], env=servers.environment(), capture_output=True, timeout=30
+        [sys.executable, "-c", program], env=servers.environment(), capture_output=True, timeout=180
     )
     assert ended.returncode == 0, ended.stderr
 

@@ -164,7 +164,7 @@ class TestMistakes:
             "from paste.deploy import loadfilter\n"
             f"loadfilter('config:{base}', 'sentry', global_conf={{'__file__': {str(outer)!r}}})\n"
         )
-        subprocess.run([sys.executable, "-c", start], check=True, timeout=30)
+        subprocess.run([sys.executable, "-c", start], check=True, timeout=180)
 
     def test_comment_that_is_left_in_a_value(self, write_ini):
         text = SECTION.replace("/1\n", "/1   ; of the shop\n") + "    sample_rate = 0.5 # half\n" + APP

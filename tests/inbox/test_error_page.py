@@ -257,7 +257,7 @@ def test_source_is_plain_without_pygments(tmp_path):
         "print(source(Frame('f', 'a.py', 1, True, ((1, 'return 1'),), ())))\n"
     )
     ended = subprocess.run(
-        [sys.executable, "-c", script], check=True, capture_output=True, text=True, timeout=60
+        [sys.executable, "-c", script], check=True, capture_output=True, text=True, timeout=180
     )
     assert ended.stdout == "[(1, 'return 1')]\n"
 

@@ -138,7 +138,7 @@ def test_what_turns_text_around_is_made_visible(copied):
 def arguments(command, shell="bash"):
     """What a shell passes to curl."""
     script = f"curl() {{ printf '%s\\0' \"$@\"; }}\n{command}"
-    ended = subprocess.run([shell, "-c", script], check=True, capture_output=True, timeout=30)
+    ended = subprocess.run([shell, "-c", script], check=True, capture_output=True, timeout=180)
     assert ended.stderr == b""
     return ended.stdout.decode("utf-8", "surrogateescape").split("\0")[:-1]
 

@@ -277,7 +277,7 @@ def test_requests_of_an_app_have_method_path_status_and_errors(app, spool, rows,
     call(own, environ_of("/soup"))
     assert isinstance(call(own, environ_of("/crash")).error, ValueError)
     wait_for_files(spool, 3)
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 120
     while "Transactions 2" not in words(app.get("/").html.select_one(".kinds")):
         assert time.monotonic() < deadline
     page = app.get("/?kind=all")

@@ -646,7 +646,7 @@ def app(environ, start_response):
 threading.Thread(target=SentryMiddleware(app), args=({{}}, None), daemon=True).start()
 captured.wait()
 """
-        ended = subprocess.run([sys.executable, "-c", script], check=False, timeout=60)
+        ended = subprocess.run([sys.executable, "-c", script], check=False, timeout=180)
         assert ended.returncode == 0
         receiver.wait(errors=1)
         assert [event["exception"]["values"][-1]["value"] for event in receiver.errors] == ["before the end"]

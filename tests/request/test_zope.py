@@ -128,7 +128,7 @@ def page(port, path):
     headers = LEAK.headers() if path.startswith("leak") else {}
     try:
         request = urllib.request.Request(f"http://127.0.0.1:{port}/{path}", headers=headers)
-        with urllib.request.urlopen(request, timeout=60) as answer:
+        with urllib.request.urlopen(request, timeout=180) as answer:
             return answer.status, answer.read().decode()
     except urllib.error.HTTPError as error:
         with error:
@@ -181,10 +181,10 @@ def zope(request, tmp_path_factory, zope_python):
         variables = {"PYTHONPATH": str(folder), "SENTRY_DSN": receiver.dsn}
         with servers.started(command, port, etc.parent, "zope", seconds=60, **variables):
             pages = {path: page(port, path) for path in STATUS}
-            receiver.wait(errors=3, transactions=len(STATUS), seconds=30)
+            receiver.wait(errors=3, transactions=len(STATUS), seconds=120)
             reported = Reported(list(receiver.errors), list(receiver.transactions))
             page(port, f"leak?{LEAK.environ['QUERY_STRING']}")
-            receiver.wait(errors=4, transactions=len(STATUS) + 1, seconds=30)
+            receiver.wait(errors=4, transactions=len(STATUS) + 1, seconds=120)
         yield pages, reported, b"".join(receiver.raw)
 
 
@@ -281,7 +281,7 @@ def test_buildout_names_the_filter_as_the_page_says(tmp_path):
         command = [str(tmp_path / "bin" / "instance"), *site.command("bin/instance").split()[1:]]
         with servers.started(command, port, tmp_path, "instance", seconds=60) as server:
             assert page(port, "crash")[0] == 500
-            receiver.wait(errors=1, seconds=30)
+            receiver.wait(errors=1, seconds=120)
             server.end(signal.SIGINT)
         (event,) = receiver.errors
         assert event["exception"]["values"][-1]["value"] == "with a view"

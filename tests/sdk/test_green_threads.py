@@ -135,7 +135,7 @@ def run(python, script, ini, dsn):
         env=servers.environment(SENTRY_DSN=dsn, PYTHONPATH=str(ini.parent)),
         capture_output=True,
         encoding="utf-8",
-        timeout=60,
+        timeout=180,
     )
 
 

@@ -56,7 +56,7 @@ for thread in threads:
 def test_process_goes_on_while_the_profiler_looks(tmp_path):
     (tmp_path / "looking.py").write_text(LOOKING)
     command = [sys.executable, "-W", "ignore", "looking.py", "guarded"]
-    ended = subprocess.run(command, cwd=tmp_path, env=servers.environment(), capture_output=True, timeout=60)
+    ended = subprocess.run(command, cwd=tmp_path, env=servers.environment(), capture_output=True, timeout=180)
     assert ended.returncode == 0, ended.stderr
 
 

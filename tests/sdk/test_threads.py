@@ -105,7 +105,7 @@ def test_app_that_starts_a_client_after_the_filter_loses_nothing(receiver):
     script = CLIENT_OF_THE_APP.format(dsn=receiver.dsn, other=receiver.dsn.replace("public", "other"))
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent)}
     command = [sys.executable, "-W", "ignore", "-c", script]
-    ended = subprocess.run(command, capture_output=True, encoding="utf-8", timeout=60, env=environment)
+    ended = subprocess.run(command, capture_output=True, encoding="utf-8", timeout=180, env=environment)
     assert ended.returncode == 0, ended.stderr
     assert "the app has started a Sentry client of its own" in ended.stderr
     receiver.wait(errors=3)

@@ -434,8 +434,8 @@ def test_two_sends_at_once_send_nothing_twice(spool, receiver):
         started(spool, "send", "--dsn", receiver.dsn) as one,
         started(spool, "send", "--dsn", receiver.dsn) as two,
     ):
-        one.communicate(timeout=60)
-        two.communicate(timeout=60)
+        one.communicate(timeout=180)
+        two.communicate(timeout=180)
     assert arrived(receiver) == {file.id: 1 for file in files}
 
 
@@ -445,7 +445,7 @@ def test_interrupted_send_leaves_no_claims_and_can_be_resumed(spool, receiver, i
     with started(spool, "send", "--dsn", receiver.dsn, "--rate", "20") as sending:
         receiver.wait(errors=5)
         sending.send_signal(interruption)
-        out, err = sending.communicate(timeout=30)
+        out, err = sending.communicate(timeout=180)
     assert sending.returncode == status
     assert "unchanged: interrupted" in out
     assert "Interrupted: the current file is finished first" in err
@@ -463,7 +463,7 @@ def test_killed_send_can_be_resumed(spool, receiver):
     with started(spool, "send", "--dsn", receiver.dsn, "--rate", "50") as sending:
         receiver.wait(errors=5)
         sending.kill()
-        sending.communicate(timeout=30)
+        sending.communicate(timeout=180)
     assert command(spool, "send", "--dsn", receiver.dsn) == 0
     assert set(arrived(receiver)) == {file.id for file in files}
     assert names(spool) == []

@@ -222,7 +222,7 @@ def test_full_disk_costs_one_warning_and_sending_goes_on(site, sentry, spool, sm
     made = site()
     made.crash(2, "new")
     # What is kept is sent, which makes room.
-    sentry.wait(errors=kept + 2, seconds=20)
+    sentry.wait(errors=kept + 2, seconds=120)
     close_clients()
     assert states(spool) == []
 

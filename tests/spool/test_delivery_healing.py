@@ -57,11 +57,11 @@ def test_what_could_not_be_released_or_removed_is_by_its_own_process(site, sentr
     made.crash(20, "b")
     sentry.answer = Answer()
     made.crash(20, "c")
-    sentry.wait(errors=50, seconds=20)
+    sentry.wait(errors=50, seconds=120)
     failing(0.0)
     made.ok()
     # All within this process: none stays claimed, delivered or not.
-    sentry.wait_for(lambda: states(spool) == [], seconds=20)
+    sentry.wait_for(lambda: states(spool) == [], seconds=120)
     close_clients()
     site().ok()
     close_clients()

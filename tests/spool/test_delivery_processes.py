@@ -106,7 +106,7 @@ def test_child_of_a_process_that_has_queued_envelopes_sends_its_own_only(site, s
         [sys.executable, "-c", FORKING, str(tmp_path / "test.ini")],
         env=servers.environment(),
         check=True,
-        timeout=30,
+        timeout=180,
     )
     expected = {f"parent{number}" for number in range(10)} | {f"child{number}" for number in range(5)}
     assert set(sentry.tags()) == expected

@@ -68,7 +68,7 @@ def test_integrations_are_those_of_the_client(write_filter):
     # In a process of its own: the SDK keeps an integration for all clients once one has turned it on.
     path = write_filter("disabled_integrations = excepthook\nauto_enabling_integrations = false\n")
     command = [sys.executable, "-m", "sentry_paste", "check", str(path)]
-    ended = subprocess.run(command, capture_output=True, encoding="utf-8", timeout=60)
+    ended = subprocess.run(command, capture_output=True, encoding="utf-8", timeout=180)
     names = ended.stdout.partition("[filter:sentry] integrations\n")[2].split("\n\n")[0].split()
     names = [name.strip(",") for name in names]
     assert {"logging", "stdlib", "threading"} <= set(names)

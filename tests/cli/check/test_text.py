@@ -131,7 +131,7 @@ def test_start_up_text_is_what_happens(write_ini, receiver, start):
     )
     code = f"from paste.deploy import loadapp; loadapp('config:{path}')"
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=60, env=environment)
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=180, env=environment)
     assert b"the app's factory crashed" in ended.stderr
     is_reported = "A crash of the app's factory is not reported" not in report_text(check(str(path)))
     assert len(receiver.errors) == is_reported
