@@ -20,8 +20,8 @@ from functools import lru_cache
 
 # In seconds: for a first event, for each character of the texts in it, and then for its short texts.
 _SECONDS, _PER_CHARACTER, _RESERVE = 0.04, 30e-9, 0.01
-# For each further event of a request, and then for its short texts, whatever the ones before it have taken.
-_EACH, _LEAST_RESERVE = 0.005, 0.001
+# The same for each further event of a request, whatever the ones before it have taken.
+_EACH, _LEAST_PER_CHARACTER, _LEAST_RESERVE = 0.005, 8e-9, 0.001
 
 # Missing on some platforms, where only the counts are left: any other clock runs on while other threads work.
 _thread_time: Callable[[], float] = getattr(time, "thread_time", lambda: 0.0)
@@ -60,16 +60,24 @@ class TimeLimit:
     Args:
         seconds: at first.
         reserve: for short texts, once these are over.
+        per_character: how many seconds each character of its texts adds.
 
     Attributes:
         seconds: that are left.
+        per_character: how many of them each character adds.
         used: that have passed, less what characters and garbage collections may take.
     """
 
-    __slots__ = ("_collections", "_reserve", "seconds", "used")
+    __slots__ = ("_collections", "_reserve", "per_character", "seconds", "used")
 
-    def __init__(self, seconds: float = _SECONDS, reserve: float = _RESERVE) -> None:
+    def __init__(
+        self,
+        seconds: float = _SECONDS,
+        reserve: float = _RESERVE,
+        per_character: float = _PER_CHARACTER,
+    ) -> None:
         self.seconds = seconds
+        self.per_character = per_character
         self.used = 0.0
         self._reserve = reserve
         self._collections = _full_collections()
@@ -131,7 +139,8 @@ class TimeOfEvents:
 
     def for_next(self) -> TimeLimit:
         """Return the limit for the next event."""
-        return TimeLimit(_EACH + self.seconds, min(_LEAST_RESERVE + self.seconds, _RESERVE))
+        per_character = _PER_CHARACTER if self.seconds else _LEAST_PER_CHARACTER
+        return TimeLimit(_EACH + self.seconds, min(_LEAST_RESERVE + self.seconds, _RESERVE), per_character)
 
     def charge(self, limit: TimeLimit, charged: float) -> float:
         """Take off what an event has used of the time that all share; return how much that is by now.
@@ -200,7 +209,7 @@ def allow_time_for(characters: int) -> None:
         characters: how long they are together.
     """
     if _running.limit is not None:
-        _running.limit.add(characters * _PER_CHARACTER)
+        _running.limit.add(characters * _running.limit.per_character)
 
 
 def is_time_up() -> bool:

@@ -116,6 +116,16 @@ class TestEventsOfARequest:
                 assert not is_time_up()
         assert self.time_of(clock, allowances) == pytest.approx(0.04, abs=0.002)
 
+    def test_characters_give_less_time_once_the_shared_one_is_over(self, clock):
+        allowances = Allowances()
+        self.time_of(clock, allowances)
+        with TimedEvent(allowances):
+            allow_time_for(10**6)
+            clock.now += 0.012
+            assert not is_time_up()
+            clock.now += 0.002
+            assert is_time_up()
+
     def test_what_is_done_between_two_parts_takes_no_time(self, clock):
         time = TimedEvent(Allowances())
         for _ in range(5):
