@@ -197,7 +197,8 @@ class Timed:
     def __exit__(self, *error: object) -> None:
         if self._limit is not None and _running.begun is not None:
             now = _cpu_time()
-            self._limit.forgive_collection(now - _running.looked)
+            if now - _running.looked >= _SECONDS / 2:  # to ask for it takes a microsecond
+                self._limit.forgive_collection(now - _running.looked)
             self._limit.take(now - _running.begun)
         _running.limit, _running.begun = self._before
 
